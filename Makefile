@@ -1,0 +1,43 @@
+# make demo    see a chip learn: simulation, picture, Verilog and a bitstream, in demo/
+# make test    lint and tests
+# make bench   measure everything again (long)
+# Each makes its own environment in .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# The tests compile a Verilator simulation; where there is no C++ compiler, one comes from PyPI.
+CXX_FROM_PIP := $(if $(shell command -v $${CXX:-c++} || command -v clang++),,ziglang)
+
+.PHONY: demo test lint check bench tables clean
+
+demo: $(STAMP)
+	$(BIN)/kanrtl demo
+
+test: lint check
+
+check: $(STAMP)
+	$(BIN)/python -m pytest -n 2
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	mkdir -p build/typing/kanrtl
+	ln -sfn $(CURDIR)/kanrtl/* $(CURDIR)/boards $(CURDIR)/sim build/typing/kanrtl/
+	cd build/typing && $(CURDIR)/$(BIN)/mypy -p kanrtl --config-file $(CURDIR)/pyproject.toml
+
+bench: $(STAMP)
+	$(BIN)/python -m bench
+
+tables: $(STAMP)
+	$(BIN)/python -m bench.render
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "kanrtl needs Python 3.11 or newer; set PYTHON")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[plot,test,lint]' $(CXX_FROM_PIP)
+	touch $@
+
+clean:
+	rm -rf $(VENV) build demo

@@ -1,0 +1,43 @@
+"""kanrtl: Kolmogorov-Arnold networks that learn in hardware, for small FPGAs and open tools.
+
+::
+
+    LearnerSpec --+--> arithmetic (formats, tables, widths) --+--> model     the contract, in numpy integers
+    (spec.py)     |                                           |
+                  +--> schedule (registers, cycles)           +--> rtl/      the same, as Amaranth components
+                                                                     |
+       connect(spec, backend) --> Session: predict, learn, save      +--> toolchain, build: Verilog, bitstreams
+       (session.py, backends/)
+
+The way of a sample through the learner (``rtl/learner.py``)::
+
+    samples --> locate --> basis -------+                 +--> predictions
+                  |                     v                 |
+                  +--> coefficients --> multiply, sum --> narrow --> (next layer)
+                        ^                 |                 |
+                        |                 v                 v
+                        +-- update <-- step <-- loss <-- target
+                                          |
+                                          +--> downstream gradient (layer before)
+"""
+
+from .fixed import SQ, UQ, Format
+from .model import Model
+from .rtl.learner import Learner
+from .session import InputError, Session, connect
+from .spec import LearnerSpec, SpecError
+from .version import __version__
+
+__all__ = [
+    "SQ",
+    "UQ",
+    "Format",
+    "InputError",
+    "Learner",
+    "LearnerSpec",
+    "Model",
+    "Session",
+    "SpecError",
+    "__version__",
+    "connect",
+]

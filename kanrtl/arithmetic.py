@@ -1,0 +1,311 @@
+"""Every format, width and constant that follows from a spec: the one integer specification.
+
+The integer model and the hardware both take their numbers from here and from nowhere else. A format that the user
+did not set gets its default from :func:`default_formats`; the exact sums between two rounding points get the width
+that their operands can reach, from :class:`LayerArithmetic`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from math import ceil, log2
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from .fixed import SQ, UQ, Codes, Format
+from .spline import Locator, basis_table, derivative_table
+
+if TYPE_CHECKING:
+    from .spec import LearnerSpec
+
+__all__ = ["Formats", "LayerArithmetic", "Sigmoid", "default_formats"]
+
+# The narrower of the two families' multipliers (SB_MAC16: 16 x 16; MULT18X18D: 18 x 18).
+MULTIPLIER_WIDTH = 16
+
+
+def bits_for(limit: int) -> int:
+    """Bits of an unsigned number up to ``limit``."""
+    return max(1, int(limit).bit_length())
+
+
+def clog2(count: int) -> int:
+    """The bits that a sum of ``count`` equal terms has more than one term."""
+    return (count - 1).bit_length()
+
+
+def _exponent(value: float | Fraction) -> int:
+    """The least integer ``e`` with ``value <= 2**e``."""
+    return ceil(log2(value))
+
+
+@dataclass(frozen=True)
+class Formats:
+    """The formats where a value is narrowed; between two of them nothing is lost."""
+
+    activation: Format
+    """Inputs, outputs of every layer, and targets."""
+    coefficient: Format
+    basis: Format
+    """Rows of the basis table; unsigned."""
+    slope: Format
+    """The derivative of an edge, d phi / dx; hidden layers only."""
+    gradient: Format
+    """dL/dy of a node."""
+    step: Format
+    """Learning rate times gradient."""
+    learning_rate: Format
+    """The learning rate registers; unsigned."""
+
+
+def default_formats(
+    grid_ranges: Sequence[tuple[float, float]],
+    learning_rates: Sequence[float],
+    given: dict[str, Format],
+) -> Formats:
+    """The formats given by the user, and for the others 16 bits (one operand of a small FPGA's multiplier).
+
+    - activation: holds the grid with at least a factor of two to spare, and at least SQ(6, 10);
+    - coefficient: as activation;
+    - basis: half the bits of a coefficient, and at least 8;
+    - slope, gradient: the integer bits of coefficient and activation, filled up with fraction bits;
+    - step: the integer bits that the gradient times the largest rate can reach, filled up with fraction bits: these
+      are the guard bits below a coefficient's LSB;
+    - learning_rate: from 0 to just below 2 (or the power of two above the largest rate), with at least
+      five significant bits for the smallest rate: it is multiplied by in logic.
+    """
+
+    def filled(i: int, least_fraction: int = 0) -> Format:
+        return SQ(i, max(least_fraction, MULTIPLIER_WIDTH - i))
+
+    reach = max(abs(bound) for pair in grid_ranges for bound in pair)
+    activation = given.get("activation") or filled(max(6, _exponent(reach) + 2))
+    coefficient = given.get("coefficient") or activation
+    gradient = given.get("gradient") or filled(activation.i, activation.f)
+    largest, smallest = max(learning_rates), min(learning_rates)
+    return Formats(
+        activation=activation,
+        coefficient=coefficient,
+        basis=given.get("basis") or UQ(1, max(8, coefficient.width // 2)),
+        slope=given.get("slope") or filled(coefficient.i, coefficient.f),
+        gradient=gradient,
+        step=given.get("step") or filled(max(1, gradient.i + _exponent(largest)), coefficient.f),
+        learning_rate=given.get("learning_rate")
+        or UQ(max(1, _exponent(largest + 2**-8)), max(4, 5 - _exponent(smallest))),
+    )
+
+
+@dataclass(frozen=True)
+class Sigmoid:
+    """The table of the logistic function: rows over ``-reach <= y < reach``, each sampled at the middle of its step.
+
+    An output beyond the table takes its first or last row. Values are unsigned, with the fraction bits of a gradient.
+    """
+
+    reach: int
+    row_bits: int
+    row_shift: int
+    value: Format
+
+    @classmethod
+    def of(cls, activation: Format, gradient: Format, table_size: int = 256) -> Sigmoid:
+        integer_bits = min(4, activation.i)  # sigmoid(8) = 0.9997: beyond, an output has been decided
+        row_bits = min(clog2(table_size), integer_bits + activation.f)
+        return cls(1 << (integer_bits - 1), row_bits, integer_bits + activation.f - row_bits, UQ(1, gradient.f))
+
+    @cached_property
+    def table(self) -> Codes:
+        """Values by row; shape ``(2**row_bits,)``; row 0 is the lowest y."""
+        rows = 1 << self.row_bits
+        y = (np.arange(rows) + 0.5) * (2 * self.reach / rows) - self.reach
+        return self.value.quantise(1 / (1 + np.exp(-y)))
+
+    def row(self, y: Codes) -> Codes:
+        """The row of output codes."""
+        half = 1 << (self.row_bits - 1)
+        row: Codes = np.clip(y >> self.row_shift, -half, half - 1) + half
+        return row
+
+
+@dataclass(frozen=True)
+class LayerArithmetic:
+    """The arithmetic of one layer: sizes, tables, constants, and the exact format of every sum.
+
+    ``n_in`` inputs and ``n_out`` nodes; each edge has ``bases = grid_size + spline_order`` coefficients, of which
+    the ``spline_order + 1`` of the window ``[cell, cell + spline_order]`` take part in a sample.
+    """
+
+    n_in: int
+    n_out: int
+    grid_min: float
+    grid_max: float
+    grid_size: int
+    spline_order: int
+    table_size: int
+    learning_rate: float
+    formats: Formats
+
+    @property
+    def bases(self) -> int:
+        """Coefficients of an edge."""
+        return self.grid_size + self.spline_order
+
+    @property
+    def window(self) -> int:
+        """Non-zero bases at a point."""
+        return self.spline_order + 1
+
+    @property
+    def banks(self) -> int:
+        """Memories that an edge's coefficients are dealt to in turn, so that a window is read in one cycle."""
+        return 1 << clog2(self.window)
+
+    @property
+    def depth(self) -> int:
+        """Rows of a bank; the last window may reach into the row after the last coefficient."""
+        return (self.grid_size - 1 + self.banks - 1) // self.banks + 1
+
+    @property
+    def cell_width(self) -> Fraction:
+        """Width h of a grid cell in units of x."""
+        return (Fraction(self.grid_max) - Fraction(self.grid_min)) / self.grid_size
+
+    @cached_property
+    def locator(self) -> Locator:
+        return Locator.of(
+            Fraction(self.grid_min),
+            Fraction(self.grid_max),
+            self.grid_size,
+            self.table_size,
+            self.formats.activation,
+        )
+
+    @cached_property
+    def derivative(self) -> Format:
+        """Format of the derivative table: as many significant bits as the basis has (-1 <= db_j/du <= 1)."""
+        exponent = _exponent(1 / self.cell_width)
+        return SQ(max(1, exponent + 2), max(0, self.formats.basis.f - exponent))
+
+    @property
+    def basis_table(self) -> Codes:
+        """Shape ``(table_size, window)``, codes in ``formats.basis``."""
+        return basis_table(self.spline_order, self.table_size, self.formats.basis.f)
+
+    @property
+    def derivative_table(self) -> Codes:
+        """Shape ``(table_size, window)``, codes in :attr:`derivative`."""
+        return derivative_table(self.spline_order, self.table_size, self.derivative.f, self.cell_width)
+
+    @property
+    def learning_rate_code(self) -> int:
+        return int(self.formats.learning_rate.quantise(self.learning_rate))
+
+    @property
+    def position(self) -> Format:
+        """Place in the grid in table steps, before its fraction is cut off: what :attr:`locator` computes."""
+        locator, activation = self.locator, self.formats.activation
+        reach = max(abs(x * locator.scale + locator.offset) for x in (activation.minimum, activation.maximum))
+        return SQ(max(1, bits_for(reach) + 1 - locator.shift), locator.shift)
+
+    @property
+    def edge_sum(self) -> Format:
+        """phi(x): the bases sum to one, so it spans what one coefficient spans."""
+        return SQ(self.formats.coefficient.i, self.formats.coefficient.f + self.formats.basis.f)
+
+    @property
+    def node_sum(self) -> Format:
+        """The sum of a node's edges, exact."""
+        return SQ(self.edge_sum.i + clog2(self.n_in), self.edge_sum.f)
+
+    @property
+    def error_sum(self) -> Format:
+        """Node sum minus target, exact."""
+        activation = self.formats.activation
+        return SQ(max(self.node_sum.i, activation.i) + 1, max(self.node_sum.f, activation.f))
+
+    @cached_property
+    def slope_sum(self) -> Format:
+        """sum_j c_j dB_j/dx, exact; bounded by the largest row of the derivative table in absolute value."""
+        row = int(np.abs(self.derivative_table).sum(axis=1).max())
+        coefficient = self.formats.coefficient
+        width = coefficient.width + bits_for(row)
+        fraction = coefficient.f + self.derivative.f
+        return SQ(max(1, width - fraction), fraction)
+
+    @property
+    def downstream_sum(self) -> Format:
+        """sum_o dL/dy_o * d phi_o,i / dx, exact."""
+        gradient, slope = self.formats.gradient, self.formats.slope
+        return SQ(gradient.i + slope.i + clog2(self.n_out), gradient.f + slope.f)
+
+    @property
+    def step_product(self) -> Format:
+        """learning rate * dL/dy, exact."""
+        gradient, rate = self.formats.gradient, self.formats.learning_rate
+        return SQ(gradient.i + rate.i, gradient.f + rate.f)
+
+    @property
+    def update_product(self) -> Format:
+        """step * b_j, exact."""
+        step, basis = self.formats.step, self.formats.basis
+        return SQ(step.i + basis.i, step.f + basis.f)
+
+    @property
+    def update_sum(self) -> Format:
+        """coefficient - step * b_j, exact."""
+        product, coefficient = self.update_product, self.formats.coefficient
+        return SQ(max(product.i, coefficient.i) + 1, max(product.f, coefficient.f))
+
+    @property
+    def noise_bits(self) -> int:
+        """Bits that an update drops, and so bits of noise that stochastic rounding takes."""
+        return max(0, self.update_product.f - self.formats.coefficient.f)
+
+    def exact_formats(self) -> dict[str, Format]:
+        """Name and format of every exact sum and product."""
+        names = [
+            "position",
+            "edge_sum",
+            "node_sum",
+            "error_sum",
+            "step_product",
+            "update_product",
+            "update_sum",
+        ]
+        names += ["slope_sum", "downstream_sum"]
+        return {name: getattr(self, name) for name in names}
+
+    def quantise_coefficients(self, real: npt.ArrayLike) -> Codes:
+        """Coefficient codes of real numbers, shape ``(n_out, n_in, bases)``."""
+        return self.formats.coefficient.quantise(real)
+
+
+def layers_of(spec: LearnerSpec) -> tuple[LayerArithmetic, ...]:
+    """The arithmetic of every layer of a spec, first layer first."""
+    return tuple(
+        LayerArithmetic(
+            n_in=n_in,
+            n_out=n_out,
+            grid_min=grid_range[0],
+            grid_max=grid_range[1],
+            grid_size=grid_size,
+            spline_order=spline_order,
+            table_size=spec.table_size,
+            learning_rate=learning_rate,
+            formats=spec.formats,
+        )
+        for n_in, n_out, grid_range, grid_size, spline_order, learning_rate in zip(
+            spec.layer_sizes[:-1],
+            spec.layer_sizes[1:],
+            spec.per_layer("grid_range"),
+            spec.per_layer("grid_size"),
+            spec.per_layer("spline_order"),
+            spec.per_layer("learning_rate"),
+            strict=True,
+        )
+    )

@@ -1,0 +1,320 @@
+"""The command line: a thin layer over the library.
+
+Exit status 0: done; 1: a tool failed, or what was built does not meet its clock; 2: bad input. Every failure is one
+line on standard error. Progress goes to standard error, results to standard output.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+
+from .boards import BOARDS
+from .build import BuildError, Device, Report, TimingError, build_board, build_core
+from .rtl.exercise import BoardTop
+from .rtl.learner import Learner
+from .session import InputError
+from .sim import TASKS
+from .simulate import Simulation, simulate
+from .spec import LearnerSpec, SpecError
+from .spec_file import derived, to_toml
+from .toolchain import ECPPACK, NEXTPNR_ECP5, YOSYS, ToolError, warm, write_verilog
+from .verilog import header
+from .version import __version__
+
+__all__ = ["main"]
+
+# What the demo learns with: the configuration of the reference paper's function tracking.
+DEMO_SPEC = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), grid_size=5, spline_order=3, learning_rate=0.3)
+DEMO_BOARD = "ulx3s-85f"
+
+results = Console()
+messages = Console(stderr=True)
+
+
+class _Spec(click.ParamType[LearnerSpec]):
+    name = "SPEC"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> LearnerSpec:
+        return LearnerSpec.from_toml(value)
+
+
+class _OutputFile(click.ParamType[Path]):
+    """A file that can be made: its folder is there."""
+
+    name = "FILE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        path = Path(value)
+        if not path.parent.is_dir():
+            raise InputError(
+                f"{_option(param)} = {str(path)!r}: there is no folder {str(path.parent)!r}; make it first"
+            )
+        if path.is_dir():
+            raise InputError(f"{_option(param)} = {str(path)!r}: is a folder; name a file in it")
+        return path
+
+
+def _option(param: click.Parameter | None) -> str:
+    return param.opts[-1] if param else "file"
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+seed_option = click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="kanrtl")
+def cli() -> None:
+    """Kolmogorov-Arnold networks that learn in hardware."""
+
+
+@cli.command()
+@click.argument("spec", type=_Spec())
+@click.option("--task", type=click.Choice(list(TASKS)), default="track", show_default=True)
+@click.option("--samples", type=click.IntRange(3), default=1500, show_default=True)
+@seed_option
+@click.option("--backend", type=click.Choice(["model", "pysim"]), default="pysim", show_default=True)
+@click.option("--plot", type=_OutputFile(), help="Draw the run into this PNG, SVG or PDF file.")
+@as_json
+def simulate_command(
+    spec: LearnerSpec, task: str, samples: int, seed: int, backend: str, plot: Path | None, as_json: bool
+) -> None:
+    """Let a learner learn a task, beside its integer model and float64."""
+    simulation = _simulate(spec, task, samples, seed, backend)
+    if plot:
+        _plot(simulation, plot)
+    _show(simulation.to_json(), as_json, lambda: _error_table(simulation))
+    if simulation.mismatches:
+        raise ToolError(f"{backend} differs from the integer model in {simulation.mismatches} values; please report it")
+
+
+@cli.command()
+@click.argument("spec", type=_Spec())
+@click.option("-o", "--output", type=_OutputFile(), default="learner.v", show_default=True)
+@click.option("--name", default="learner", show_default=True, help="Name of the top module.")
+@as_json
+def verilog(spec: LearnerSpec, output: Path, name: str, as_json: bool) -> None:
+    """Write the learner as one self-contained Verilog file."""
+    if not (name.isascii() and name.isidentifier()):
+        raise InputError(f"--name = {name!r}: must be a Verilog identifier of letters, digits and underscores")
+    with _working("writing Verilog") as progress:
+        write_verilog(Learner(spec), name, output, progress, header=header(spec))
+    _show({"verilog": str(output), "top": name}, as_json, lambda: results.print(f"wrote {escape(str(output))}"))
+
+
+@cli.command()
+@click.argument("spec", type=_Spec())
+@click.option("--device", help="Build the core alone for this part, such as LFE5U-85F-6 or iCE40UP5K.")
+@click.option("--board", help=f"Build a bitstream that teaches itself: {', '.join(BOARDS)}.")
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Seed of placement.")
+@click.option("--frequency", type=click.FloatRange(0, min_open=True), help="MHz to ask for, with --device.")
+@click.option("-o", "--output", type=_OutputFile(), help="Where to put the bitstream, with --board.")
+@as_json
+def build(
+    spec: LearnerSpec,
+    device: str | None,
+    board: str | None,
+    seed: int,
+    frequency: float | None,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """Synthesise, place and route; report what it takes and how fast it is."""
+    if (device is None) == (board is None):
+        raise InputError("build: name either --device (the core alone) or --board (a bitstream)")
+    if board is not None:
+        if frequency is not None:
+            raise InputError(f"--frequency = {frequency}: a board has its own clock; leave it out, or use --device")
+        report = _build_board(spec, board, seed, output)
+    else:
+        if output is not None:
+            raise InputError(f"-o = {str(output)!r}: only a --board build has a bitstream; leave it out")
+        assert device is not None
+        spec = spec.for_device(Device.parse(device).family)
+        with _working(f"building for {device}") as progress:
+            report = build_core(
+                Learner(spec),
+                device=device,
+                seed=seed,
+                frequency=frequency,
+                facts=_facts(spec),
+                progress=progress,
+            )
+    _show(report.to_json(), as_json, lambda: _report_table(report))
+
+
+@cli.command("spec")
+@click.argument("spec", type=_Spec(), required=False)
+@as_json
+def spec_command(spec: LearnerSpec | None, as_json: bool) -> None:
+    """Print a spec (or the demo's) as commented TOML, with every derived width, latency and interval."""
+    spec = spec or DEMO_SPEC
+    _show(spec.to_dict() | {"derived": derived(spec)}, as_json, lambda: click.echo(to_toml(spec), nl=False))
+
+
+@cli.command()
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default="demo",
+    show_default=True,
+    help="Folder.",
+)
+@click.option("--samples", type=click.IntRange(3), default=1500, show_default=True)
+@seed_option
+def demo(output: Path, samples: int, seed: int) -> None:
+    """See a chip learn: simulation, picture, Verilog, and a bitstream for a ULX3S."""
+    output.mkdir(parents=True, exist_ok=True)
+    # The tools' first call compiles them for minutes on one core: let that pass while the simulation runs.
+    warming = threading.Thread(target=_warm_quietly, daemon=True)
+    warming.start()
+    (output / "learner.toml").write_text(to_toml(DEMO_SPEC))
+    simulation = _simulate(DEMO_SPEC, "track", samples, seed, "pysim")
+    if simulation.mismatches:
+        raise ToolError(f"the RTL differs from the integer model in {simulation.mismatches} values; please report it")
+    _error_table(simulation)
+    results.print(
+        f"Every prediction and every final coefficient of the RTL equals the integer model: {samples} samples, "
+        f"{simulation.status['cycles']} clock cycles."
+    )
+    _plot(simulation, output / "track.png")
+    (output / "track.json").write_text(json.dumps(simulation.to_json(), indent=2) + "\n")
+    with _working("compiling the synthesis tools, once"):
+        warming.join()
+    with _working("writing Verilog") as progress:
+        write_verilog(Learner(DEMO_SPEC), "learner", output / "learner.v", progress, header=header(DEMO_SPEC))
+    report = _build_board(DEMO_SPEC, DEMO_BOARD, 1, output / f"{DEMO_BOARD}.bit")
+    (output / f"{DEMO_BOARD}.json").write_text(json.dumps(report.to_json(), indent=2) + "\n")
+    _report_table(report)
+    results.print(f"Everything is in {escape(str(output))}/: see track.png, learner.v, {DEMO_BOARD}.bit.")
+
+
+def _warm_quietly() -> None:
+    with suppress(ToolError):  # the build that needs the tool says so
+        warm([YOSYS, NEXTPNR_ECP5, ECPPACK])
+
+
+def _simulate(spec: LearnerSpec, task: str, samples: int, seed: int, backend: str) -> Simulation:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=messages, transient=True) as progress:
+        bar = progress.add_task(f"{task} on {backend}", total=samples)
+        return simulate(spec, TASKS[task](samples, seed), backend, lambda done: progress.advance(bar, done))
+
+
+def _build_board(spec: LearnerSpec, board: str, seed: int, output: Path | None) -> Report:
+    if board not in BOARDS:
+        raise InputError(f"--board = {board!r}: unknown; use one of {', '.join(BOARDS)}")
+    target = BOARDS[board]
+    spec = spec.for_device(Device.parse(target.device).family)
+    with _working(f"building for {board}") as progress:
+        return build_board(
+            BoardTop(spec, target), target, seed=seed, output=output, facts=_facts(spec), progress=progress
+        )
+
+
+def _facts(spec: LearnerSpec) -> dict[str, int]:
+    return {"latency_cycles": spec.latency, "interval_cycles": spec.interval}
+
+
+def _plot(simulation: Simulation, path: Path) -> None:
+    from .plot import plot_simulation
+
+    plot_simulation(simulation, path)
+    messages.print(f"drew {escape(str(path))}")
+
+
+@contextmanager
+def _working(what: str) -> Iterator[Callable[[str], None]]:
+    """A spinner with the time that has passed; gives what a library function calls with its progress."""
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        console=messages,
+        transient=True,
+    ) as progress:
+        task = progress.add_task(what)
+        yield lambda message: progress.update(task, description=f"{what}: {escape(message)}")
+
+
+def _show(result: dict[str, Any], as_json: bool, pretty: Callable[[], None]) -> None:
+    if as_json:
+        click.echo(json.dumps(result, indent=2))
+    else:
+        pretty()
+
+
+def _error_table(simulation: Simulation) -> None:
+    data = simulation.to_json()
+    table = Table(title=f"mean squared error before each update, task {data['task']}")
+    table.add_column("regime")
+    table.add_column(str(data["backend"]), justify="right")
+    table.add_column("float64", justify="right")
+    for index, (ours, floats) in enumerate(zip(data["mse"], data["mse_float64"], strict=True)):
+        table.add_row(f"{index + 1}, last 100 samples", f"{ours:.5f}", f"{floats:.5f}")
+    table.add_row("whole run", f"{data['mse_all']:.5f}", f"{data['mse_all_float64']:.5f}")
+    results.print(table)
+    if data["cycles"] is not None:
+        results.print(f"{data['latency']} clock cycles a learning step, the same for every sample")
+
+
+def _report_table(report: Report) -> None:
+    table = Table(show_header=False, title=f"{report.device}, placed and routed")
+    table.add_column("what", no_wrap=True)
+    table.add_column("value")
+    for name, value in report.table():
+        table.add_row(name, escape(value))
+    results.print(table)
+
+
+# Named apart from the library's function of the same name.
+cli.add_command(simulate_command, "simulate")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the command line and exits."""
+    sys.exit(_main(arguments))
+
+
+def _main(arguments: list[str] | None) -> int:
+    try:
+        cli.main(arguments, prog_name="kanrtl", standalone_mode=False)
+    except click.exceptions.Abort:
+        return _fail("stopped", 130)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return 2
+    except click.ClickException as error:
+        command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "kanrtl"
+        return _fail(f"{error.format_message()} (see {command} --help)", 2)
+    except (SpecError, InputError, BuildError) as error:
+        return _fail(str(error), 2)
+    except (ToolError, TimingError) as error:
+        return _fail(str(error), 1)
+    except KeyboardInterrupt:
+        return _fail("stopped", 130)
+    return 0
+
+
+def _fail(line: str, status: int) -> int:
+    click.echo(f"kanrtl: {' '.join(line.split())}", err=True)
+    return status

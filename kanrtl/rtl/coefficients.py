@@ -1,0 +1,130 @@
+"""Banked coefficient memories."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.lib import data, memory, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..arithmetic import LayerArithmetic
+from ..fixed import Codes, Format
+
+__all__ = ["CoefficientAccess", "Coefficients", "window_layout"]
+
+
+def window_layout(layer: LayerArithmetic, format: Format) -> data.Layout:
+    """One value for each ``[node][input][bank]``."""
+    return data.ArrayLayout(data.ArrayLayout(data.ArrayLayout(format, layer.banks), layer.n_in), layer.n_out)
+
+
+class CoefficientAccess(wiring.Signature):  # type: ignore[misc]
+    """Reads or writes one coefficient from outside, while no sample is in work.
+
+    Members
+    -------
+    enable : Out(1), the address below replaces the cell; with a block memory, ``read_data`` follows a cycle later
+    output, input, index : Out, which coefficient: ``index`` in ``[0, bases)``
+    write : Out(1), with ``enable``: write ``write_data`` at the clock edge
+    write_data : Out, read_data : In, code of the coefficient
+    """
+
+    def __init__(self, layer: LayerArithmetic) -> None:
+        super().__init__(
+            {
+                "enable": Out(1),
+                "output": Out(range(layer.n_out)),
+                "input": Out(range(layer.n_in)),
+                "index": Out(range(layer.bases)),
+                "write": Out(1),
+                "write_data": Out(layer.formats.coefficient),
+                "read_data": In(layer.formats.coefficient),
+            }
+        )
+
+
+class Coefficients(wiring.Component):  # type: ignore[misc]
+    """The coefficients of a layer: for every input, ``banks`` memories that hold a word with one coefficient per node.
+
+    Coefficient ``j`` of an edge lies in bank ``j % banks`` at row ``j // banks``, so any ``spline_order + 1``
+    neighbours lie in different banks and are read, and written back, in one cycle. All nodes share the cell of an
+    input,
+    hence the wide word. A bank has one read and one write port; reading and writing at the same edge does not occur,
+    since a synchronous read is disabled by a write.
+
+    Members
+    -------
+    cell : In, grid cell for each input
+    read : Out, the window at ``cell``, in bank order; a cycle later with ``block``
+    write : In, new window; write_enable : In(1), store it at ``cell``
+    access : In, see :class:`CoefficientAccess`
+    """
+
+    def __init__(self, layer: LayerArithmetic, initial: Codes, *, block: bool) -> None:
+        self._layer = layer
+        self._initial = initial
+        self._block = block
+        cell = (layer.grid_size - 1).bit_length()
+        window = window_layout(layer, layer.formats.coefficient)
+        super().__init__(
+            {
+                "cell": In(data.ArrayLayout(cell, layer.n_in)),
+                "read": Out(window),
+                "write": In(window),
+                "write_enable": In(1),
+                "access": In(CoefficientAccess(layer)),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        for source in range(self._layer.n_in):
+            for bank in range(self._layer.banks):
+                self._bank(m, source, bank)
+        bank_bits = (self._layer.banks - 1).bit_length()
+        flat = Array(
+            Array(Array(self.read[o][i][b].raw for b in range(self._layer.banks)) for i in range(self._layer.n_in))
+            for o in range(self._layer.n_out)
+        )
+        access = self.access
+        m.d.comb += access.read_data.raw.eq(flat[access.output][access.input][access.index[:bank_bits]])
+        return m
+
+    def _bank(self, m: Module, source: int, bank: int) -> None:
+        """Memory ``bank`` of input ``source``, with its address and ports."""
+        layer, access = self._layer, self.access
+        bank_bits = (layer.banks - 1).bit_length()
+        rows = memory.Memory(
+            shape=data.ArrayLayout(layer.formats.coefficient, layer.n_out),
+            depth=layer.depth,
+            init=self._rows(source, bank),
+            attrs={"ram_style": "block" if self._block else "distributed"},
+        )
+        m.submodules[f"input{source}_bank{bank}"] = rows
+        read = rows.read_port(domain="sync" if self._block else "comb")
+        write = rows.write_port(granularity=1)
+
+        cell = self.cell[source]
+        # The window starts at bank cell % banks; banks before it hold its end, one row further on.
+        address = Signal(range(layer.depth), name=f"input{source}_bank{bank}_address")
+        m.d.comb += address.eq((cell >> bank_bits) + (cell[:bank_bits] > bank))
+        selected = Signal(name=f"input{source}_bank{bank}_selected")
+        with m.If(access.enable):
+            m.d.comb += address.eq(access.index >> bank_bits)
+            m.d.comb += selected.eq((access.input == source) & (access.index[:bank_bits] == bank) & access.write)
+        m.d.comb += [read.addr.eq(address), write.addr.eq(address)]
+        if self._block:
+            m.d.comb += read.en.eq(~(self.write_enable | access.write))
+        for node in range(layer.n_out):
+            m.d.comb += [
+                self.read[node][source][bank].eq(read.data[node]),
+                write.data[node].raw.eq(Mux(access.enable, access.write_data.raw, self.write[node][source][bank].raw)),
+                write.en[node].eq(self.write_enable | (selected & (access.output == node))),
+            ]
+
+    def _rows(self, source: int, bank: int) -> list[list[float]]:
+        layer = self._layer
+        real = layer.formats.coefficient.to_float(self._initial[:, source, bank :: layer.banks])
+        rows = [[float(value) for value in row] for row in real.T]
+        return rows + [[0.0] * layer.n_out] * (layer.depth - len(rows))

@@ -1,0 +1,345 @@
+"""The learner: every layer, the loss, and the order in which a sample meets them."""
+
+from __future__ import annotations
+
+import enum
+import itertools
+from typing import Any
+
+from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..address_map import CONTROL_FREEZE, DATA_WIDTH, SATURATIONS, AddressMap
+from ..spec import LearnerSpec
+from .layer import Layer
+from .loss import Loss
+from .monitor import Monitor
+from .noise import Noise
+from .stages import Stages
+
+__all__ = ["Access", "Learner"]
+
+
+class Access(wiring.Signature):  # type: ignore[misc]
+    """Reads and writes of coefficients and registers from outside, one at a time; see :mod:`kanrtl.address_map`.
+
+    A request is taken between samples, before the next one. Every request is answered: a read with what was read, a
+    write with what was written. An address that stands for nothing reads zero, and a write to it changes nothing.
+
+    Members
+    -------
+    request : Out, stream of ``address``, ``write`` and ``data`` (integer codes)
+    response : In, stream of integer codes
+    """
+
+    def __init__(self, spec: LearnerSpec) -> None:
+        request = data.StructLayout({"address": AddressMap.of(spec).width, "write": 1, "data": signed(DATA_WIDTH)})
+        super().__init__(
+            {
+                "request": Out(stream.Signature(request)),
+                "response": In(stream.Signature(signed(DATA_WIDTH))),
+            }
+        )
+
+
+class _Phase(enum.Enum):
+    IDLE = 0
+    SAMPLE = 1
+    WAIT = 2
+    TEACH = 3
+    ACCESS = 4
+
+
+class Learner(wiring.Component):  # type: ignore[misc]
+    """A Kolmogorov-Arnold network that predicts, and trains itself with every sample that is to be learned.
+
+    The schedule is sequential, exact SGD: a sample is held in a register until its update is written, and the next
+    one is taken in that same cycle. :attr:`latency`, :attr:`interval` and the rest of :class:`kanrtl.schedule.Schedule`
+    hold for every input, as long as the prediction is taken when it is offered; otherwise the step waits for it.
+
+    Parameters
+    ----------
+    spec
+        What to build.
+
+    Members
+    -------
+    samples : In, stream
+        ``x``: ``n_in`` activations; ``learn``: whether to learn from it; with ``teaching="with_sample"`` also
+        ``target``: ``n_out`` targets (or gradients with ``loss="external"``), which matter only where ``learn`` is set.
+    predictions : Out, stream
+        ``n_out`` activations for every sample, in order.
+    teaching : In, stream; only with ``teaching="after_prediction"``
+        ``n_out`` targets or gradients: one word for every sample with ``learn`` set, taken after its prediction was
+        made.
+    access : In, :class:`Access`
+    freeze : In(1)
+        A sample that is taken while this is high (or the control register says so) is predicted but not learned.
+    updated : Out(1)
+        High in the cycle at whose end an update is written; :attr:`gradient` is then that of the sample.
+    gradient : Out, ``n_out`` gradients dL/dy
+    """
+
+    def __init__(self, spec: LearnerSpec) -> None:
+        self.spec = spec
+        formats = spec.formats
+        x = data.ArrayLayout(formats.activation, spec.n_in)
+        y = data.ArrayLayout(formats.activation, spec.n_out)
+        target = data.ArrayLayout(spec.target_format, spec.n_out)
+        after = spec.teaching == "after_prediction"
+        sample = {"x": x, "learn": 1} if after else {"x": x, "target": target, "learn": 1}
+        members: dict[str, Any] = {
+            "samples": In(stream.Signature(data.StructLayout(sample))),
+            "predictions": Out(stream.Signature(y)),
+            "access": In(Access(spec)),
+            "freeze": In(1),
+            "updated": Out(1),
+            "gradient": Out(data.ArrayLayout(formats.gradient, spec.n_out)),
+        }
+        if after:
+            members["teaching"] = In(stream.Signature(target))
+        super().__init__(members)
+
+    @property
+    def latency(self) -> int:
+        """Clock cycles from the edge that takes a sample to the edge that writes its update."""
+        return self.spec.schedule.latency
+
+    @property
+    def interval(self) -> int:
+        """Clock cycles from taking a taught sample to taking the next."""
+        return self.spec.schedule.interval
+
+    @property
+    def prediction_latency(self) -> int:
+        """Clock cycles from the edge that takes a sample to the edge from which its prediction is valid."""
+        return self.spec.schedule.prediction_latency
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        layers = self._layers(m)
+        sample, target = self._hold_sample(m)
+        self._chain(m, layers, sample, target)
+        write, load = self._sequence(m, sample, layers[-1].y)
+        m.d.comb += [layer.write.eq(write) for layer in layers]
+        monitor = self._count_saturations(m, layers, write, load)
+        self._learning_rates(m, layers)
+        self._serve_access(m, layers, monitor)
+        return m
+
+    # How values flow.
+
+    def _layers(self, m: Module) -> list[Layer]:
+        layers = []
+        first_lane = 0
+        for index, (layer, initial) in enumerate(zip(self.spec.layers, self.spec.initial_codes(), strict=True)):
+            component = Layer(
+                layer,
+                initial,
+                schedule=self.spec.schedule,
+                index=index,
+                rounding=self.spec.rounding,
+                update_rounding=self.spec.update_rounding,
+                first_lane=first_lane,
+            )
+            first_lane += layer.n_out * layer.n_in * layer.banks
+            m.submodules[f"layer{index}"] = component
+            layers.append(component)
+        return layers
+
+    def _hold_sample(self, m: Module) -> tuple[Any, Any]:
+        """Registers that hold the sample, and what it is taught, for the whole step."""
+        sample = Signal(self.samples.payload.shape(), name="sample", reset_less=True)
+        with m.If(self.samples.valid & self.samples.ready):
+            m.d.sync += sample.eq(self.samples.payload)
+        if not hasattr(self, "teaching"):
+            return sample, sample.target
+        target = Signal(self.teaching.payload.shape(), name="target", reset_less=True)
+        with m.If(self.teaching.valid & self.teaching.ready):
+            m.d.sync += target.eq(self.teaching.payload)
+        return sample, target
+
+    def _chain(self, m: Module, layers: list[Layer], sample: Any, target: Any) -> None:
+        """Connects the layers, forwards and backwards."""
+        stages = Stages(m, self.spec.schedule.pipeline)
+        m.d.comb += layers[0].x.eq(sample.x)
+        for before, after in itertools.pairwise(layers):
+            m.d.comb += [after.x.eq(before.y), before.gradient.eq(after.downstream)]
+        m.submodules.loss = loss = Loss(self.spec.layers[-1], self.spec.loss, self.spec.rounding)
+        m.d.comb += [
+            loss.total.eq(layers[-1].total),
+            loss.y.eq(layers[-1].y),
+            loss.target.eq(target),
+        ]
+        for node in range(self.spec.n_out):
+            gradient = stages.end("error", loss.gradient[node], f"gradient{node}")
+            m.d.comb += [layers[-1].gradient[node].eq(gradient), self.gradient[node].eq(gradient)]
+
+    # When they flow.
+
+    def _sequence(self, m: Module, sample: Any, y: Any) -> tuple[Value, Value]:
+        """Counts the cycles of a step; gives the strobes that write the update and load the prediction."""
+        schedule = self.spec.schedule
+        after = schedule.after_prediction
+        self._phase = phase = Signal(_Phase)
+        self._count = count = Signal(range(max(schedule.latency, schedule.teaching_latency, 2)))
+        self._control_freeze = Signal()
+        frozen = Signal()
+        prediction_due = Signal()
+        load, write, finish = Signal(), Signal(), Signal()
+
+        blocked = self.predictions.valid & ~self.predictions.ready
+        m.d.comb += [
+            prediction_due.eq((phase == _Phase.SAMPLE) & (count == schedule.prediction_latency - 1)),
+            load.eq(prediction_due & ~blocked),
+        ]
+        with m.If(load):
+            m.d.sync += [self.predictions.payload.eq(y), self.predictions.valid.eq(1)]
+        with m.Elif(self.predictions.ready):
+            m.d.sync += self.predictions.valid.eq(0)
+
+        taught_end = schedule.teaching_latency - 1 if after else schedule.latency - 1
+        taught_phase = _Phase.TEACH if after else _Phase.SAMPLE
+        taught_done = (phase == taught_phase) & (count == taught_end)
+        if taught_phase is _Phase.SAMPLE:
+            taught_done &= sample.learn & ~(prediction_due & blocked)
+        m.d.comb += [
+            write.eq(taught_done & ~frozen),
+            self.updated.eq(write),
+            finish.eq(taught_done | (load & ~sample.learn)),
+        ]
+
+        with m.If((phase != _Phase.IDLE) & ~(prediction_due & blocked)):
+            m.d.sync += count.eq(count + 1)
+        with m.If(finish):
+            m.d.sync += phase.eq(_Phase.IDLE)
+        if after:
+            with m.If(load & sample.learn):
+                m.d.sync += phase.eq(_Phase.WAIT)
+            m.d.comb += self.teaching.ready.eq(phase == _Phase.WAIT)
+            with m.If(self.teaching.ready & self.teaching.valid):
+                m.d.sync += [phase.eq(_Phase.TEACH), count.eq(0)]
+
+        request, response = self.access.request, self.access.response
+        m.d.comb += [
+            request.ready.eq((phase == _Phase.IDLE) & ~response.valid),
+            self.samples.ready.eq(((phase == _Phase.IDLE) | finish) & ~(request.valid & ~response.valid)),
+        ]
+        with m.If(self.samples.ready & self.samples.valid):
+            m.d.sync += [
+                phase.eq(_Phase.SAMPLE),
+                count.eq(0),
+                frozen.eq(self.freeze | self._control_freeze),
+            ]
+        return write, load
+
+    def _count_saturations(self, m: Module, layers: list[Layer], write: Value, load: Value) -> Monitor:
+        """Counts a kind once for every sample or step in which any layer saturates."""
+        m.submodules.monitor = monitor = Monitor()
+        for kind in SATURATIONS:
+            bits = [layer.saturated[kind] for layer in layers if kind in layer.saturated.shape().members]
+            if kind == "gradient":
+                bits.append(m.submodules.loss.saturated)
+            strobe = load if kind == "activation" else write
+            saturates: Value = sum(bits[1:], bits[0]) != 0 if bits else Signal(name="never")
+            m.d.comb += monitor.event[kind].eq(strobe & saturates)
+        if self.spec.update_rounding == "stochastic":
+            m.submodules.noise = noise = Noise(self.spec.seed)
+            m.d.comb += noise.leap.eq(write)
+            m.d.comb += [layer.noise.eq(noise.state) for layer in layers]
+        return monitor
+
+    # What can be reached from outside.
+
+    def _learning_rates(self, m: Module, layers: list[Layer]) -> None:
+        rate = self.spec.formats.learning_rate
+        self._rates = []
+        for index, layer in enumerate(self.spec.layers):
+            register = Signal(rate, name=f"learning_rate{index}", init=float(rate.to_float(layer.learning_rate_code)))
+            m.d.comb += layers[index].learning_rate.eq(register)
+            self._rates.append(register)
+
+    def _serve_access(self, m: Module, layers: list[Layer], monitor: Monitor) -> None:
+        """Takes a request while idle, and answers it two cycles later."""
+        addresses = AddressMap.of(self.spec)
+        request, response = self.access.request, self.access.response
+        held = Signal(request.payload.shape(), name="request", reset_less=True)
+        with m.If(request.ready & request.valid):
+            m.d.sync += [held.eq(request.payload), self._phase.eq(_Phase.ACCESS), self._count.eq(0)]
+
+        read = Signal(signed(DATA_WIDTH))
+        done = (self._phase == _Phase.ACCESS) & (self._count == 1)
+        with m.If(held.address[-1]):
+            self._serve_registers(m, held, read, done, addresses, monitor)
+        with m.Else():
+            self._serve_coefficients(m, held, read, done, addresses, layers)
+
+        with m.If(done):
+            m.d.sync += [
+                response.payload.eq(Mux(held.write, held.data, read)),
+                response.valid.eq(1),
+                self._phase.eq(_Phase.IDLE),
+            ]
+        with m.Elif(response.ready):
+            m.d.sync += response.valid.eq(0)
+
+    def _serve_registers(
+        self, m: Module, held: Any, read: Signal, done: Value, addresses: AddressMap, monitor: Monitor
+    ) -> None:
+        number = held.address[:-1]
+
+        def address_of(address: int) -> int:
+            return address & ((1 << len(number)) - 1)
+
+        with m.Switch(number):
+            for index, register in enumerate(self._rates):
+                with m.Case(address_of(addresses.learning_rate(index))):
+                    m.d.comb += read.eq(register.raw)
+                    with m.If(done & held.write):
+                        m.d.sync += register.raw.eq(held.data)
+            for kind in SATURATIONS:
+                with m.Case(address_of(addresses.saturations(kind))):
+                    m.d.comb += [read.eq(monitor.count[kind]), monitor.clear[kind].eq(done & held.write)]
+            if self.spec.update_rounding == "stochastic":
+                noise = m.submodules.noise
+                with m.Case(address_of(addresses.noise)):
+                    m.d.comb += [
+                        read.eq(noise.state),
+                        noise.load_state.eq(held.data),
+                        noise.load.eq(done & held.write),
+                    ]
+            with m.Case(address_of(addresses.control)):
+                m.d.comb += read.eq(self._control_freeze)
+                with m.If(done & held.write):
+                    m.d.sync += self._control_freeze.eq((held.data & CONTROL_FREEZE) != 0)
+
+    def _serve_coefficients(
+        self, m: Module, held: Any, read: Signal, done: Value, addresses: AddressMap, layers: list[Layer]
+    ) -> None:
+        widths = (addresses.index_bits, addresses.input_bits, addresses.node_bits, addresses.layer_bits)
+        fields, position = [], 0
+        for width in widths:
+            fields.append(held.address[position : position + width])
+            position += width
+        index, source, node, number = fields
+        for layer_number, (layer, arithmetic) in enumerate(zip(layers, self.spec.layers, strict=True)):
+            access = layer.access
+            exists = (
+                (number == layer_number)
+                & (index < arithmetic.bases)
+                & (source < arithmetic.n_in)
+                & (node < arithmetic.n_out)
+            )
+            m.d.comb += [
+                access.index.eq(index),
+                access.input.eq(source),
+                access.output.eq(node),
+                access.write_data.raw.eq(held.data),
+            ]
+            with m.If(exists & (self._phase == _Phase.ACCESS)):
+                m.d.comb += [
+                    access.enable.eq(1),
+                    access.write.eq(done & held.write),
+                    read.eq(access.read_data.raw),
+                ]

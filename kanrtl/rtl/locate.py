@@ -1,0 +1,54 @@
+"""Where an input lies on the grid."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Const, Module, Mux
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from ..fixed import Format
+from ..spline import Locator
+from .multiply import times_constant
+
+__all__ = ["Locate"]
+
+
+class Locate(wiring.Component):  # type: ignore[misc]
+    """Cell and table row of an input; combinational. See :class:`kanrtl.spline.Locator` for the equation.
+
+    Members
+    -------
+    x : In, input in ``format``
+    cell : Out, ``[0, grid_size)``
+    row : Out, table row, the high bits of the fraction within the cell
+    inside : Out(1), low where the input was beyond the grid and has been clamped
+    """
+
+    def __init__(self, locator: Locator, format: Format) -> None:
+        self._locator = locator
+        super().__init__(
+            {
+                "x": In(format),
+                "cell": Out((locator.grid_size - 1).bit_length()),
+                "row": Out(locator.row_bits),
+                "inside": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        locator = self._locator
+        position = times_constant(self.x.raw, locator.scale) + locator.offset >> locator.shift
+        below = position < 0
+        above = position >= locator.end
+        last = Const(locator.end - 1, range(locator.end))
+        low_bits = position[: len(last)] if len(position) >= len(last) else position
+        clamped = Mux(below, 0, Mux(above, last, low_bits))[: len(last)]
+        m.d.comb += [
+            self.row.eq(clamped[: locator.row_bits]),
+            self.cell.eq(clamped[locator.row_bits :]),
+            self.inside.eq(~(below | above)),
+        ]
+        return m

@@ -1,0 +1,65 @@
+"""Products and sums of fixed-point values.
+
+A product is left to synthesis as one ``*``, which both families' tools put into a DSP block, or written out as sums of
+shifted terms where no block shall be spent: a multiplication by a constant, or by a short register.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Mux, Value, signed
+
+from ..fixed import FixedValue, Format
+
+__all__ = ["product_in_logic", "times_constant", "tree_sum"]
+
+
+def tree_sum(terms: Sequence[Any]) -> Any:
+    """The sum of values, added in pairs; widens as it needs."""
+    if len(terms) == 1:
+        return terms[0]
+    half = len(terms) // 2
+    return tree_sum(terms[:half]) + tree_sum(terms[half:])
+
+
+def times_constant(value: Value, constant: int) -> Value:
+    """``value * constant`` for a positive constant as the fewest shifted additions and subtractions.
+
+    The digits are the canonical signed ones, of which no two neighbours are non-zero. Synthesis would spend a DSP
+    block on a ``*`` with three bits or more, constant or not.
+    """
+    terms, position = [], 0
+    while constant:
+        if constant & 1:
+            digit = 2 - (constant & 3)
+            shifted = Cat(Const(0, position), value)
+            shifted = shifted.as_signed() if value.shape().signed else shifted
+            terms.append(shifted if digit > 0 else -shifted)
+            constant -= digit
+        constant >>= 1
+        position += 1
+    return tree_sum(terms)
+
+
+def product_in_logic(a: FixedValue, b: FixedValue) -> FixedValue:
+    """``a * b`` for a signed ``a`` and a short unsigned ``b``, exact, as a sum of one shifted term for each bit of
+    ``b``."""
+    format = Format(True, a.format.i + b.format.i, a.format.f + b.format.f)
+    terms = [Mux(b.raw[bit], a.raw, Const(0, signed(a.format.width))) for bit in range(b.format.width)]
+    product = _shifted_sum(terms)
+    return FixedValue(format, product[: format.width])
+
+
+def _shifted_sum(terms: Sequence[Value]) -> Value:
+    """``sum(term[n] << n)`` for signed terms, added in pairs.
+
+    Low bits that meet nothing bypass the adder. This also keeps yosys from turning the tree into one carry-save
+    compressor, which for a product this short is three times as large and no faster.
+    """
+    if len(terms) == 1:
+        return terms[0]
+    half = (len(terms) + 1) // 2
+    low, high = _shifted_sum(terms[:half]), _shifted_sum(terms[half:])
+    return Cat(low[:half], low[half:].as_signed() + high).as_signed()
