@@ -9,8 +9,10 @@ from amaranth.hdl import Elaboratable, Module, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from kanrtl import boards, build, toolchain
+from kanrtl import boards, toolchain
 from kanrtl.build import BuildError, Device, Report, TimingError, build_board, build_core
+from kanrtl.build.netlist import parse_netlist
+from kanrtl.build.timing import MAC16_MULTIPLY_ADD_NS, MAC16_MULTIPLY_NS, honest_fmax
 from kanrtl.toolchain import Tool, ToolError
 
 
@@ -197,7 +199,7 @@ def test_core_on_ice40_is_derated():
     assert report.fmax_kind == "derated"
     assert report.fmax_mhz < report.fmax_nextpnr_mhz
     segment = 1000 / report.fmax_nextpnr_mhz
-    assert 1000 / report.fmax_mhz == pytest.approx(2 * segment + build._MAC16_MULTIPLY_NS, rel=0.01)
+    assert 1000 / report.fmax_mhz == pytest.approx(2 * segment + MAC16_MULTIPLY_NS, rel=0.01)
     assert report.step_ns == pytest.approx(2000 / report.fmax_mhz, abs=0.01)
     assert (report.dsp, report.capacity["dsp"]) == (1, 8)
     assert report.critical_path["summary"].startswith("longest path that is timed: ")
@@ -373,10 +375,10 @@ def lut(i, o):
 
 def honest(*cells, reached=50.0):
     design = {"modules": {"top": {"ports": {}, "cells": {str(n): each for n, each in enumerate(cells)}}}}
-    return build._honest_fmax(build._parse_netlist(design, "top"), reached)
+    return honest_fmax(parse_netlist(design, "top"), reached)
 
 
-D, D_ADD = build._MAC16_MULTIPLY_NS, build._MAC16_MULTIPLY_ADD_NS
+D, D_ADD = MAC16_MULTIPLY_NS, MAC16_MULTIPLY_ADD_NS
 
 
 @pytest.mark.parametrize(

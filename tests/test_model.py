@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.interpolate import BSpline
+from strategies import codes_in, specs
 from test_fixed import reference_narrow
 
 from kanrtl.address_map import COUNTER_WIDTH, SATURATIONS
@@ -132,44 +133,6 @@ class Reference:
             first_lane += layer.n_out * layer.n_in * layer.banks
         if self.spec.update_rounding == "stochastic":
             self.leap()
-
-
-def each(strategy: st.SearchStrategy[Any], count: int) -> st.SearchStrategy[Any]:
-    return st.one_of(strategy, st.lists(strategy, min_size=count, max_size=count))
-
-
-def signed(least: int, most: int) -> st.SearchStrategy[Format]:
-    return st.builds(SQ, st.integers(least, most), st.integers(3, 11))
-
-
-@st.composite
-def specs(draw: st.DrawFn) -> LearnerSpec:
-    sizes = draw(st.lists(st.integers(1, 3), min_size=2, max_size=4))
-    count = len(sizes) - 1
-    return LearnerSpec(
-        layer_sizes=sizes,
-        grid_range=draw(each(st.sampled_from([(-2, 2), (0, 1), (-1.3, 1.7), (0.1, 3.6)]), count)),
-        grid_size=draw(each(st.sampled_from([1, 2, 3, 5, 8]), count)),
-        spline_order=draw(each(st.integers(1, 3), count)),
-        learning_rate=draw(each(st.sampled_from([1.0, 0.125, 0.3, 3.0]), count)),
-        table_size=draw(st.sampled_from([4, 16])),
-        activation_format=draw(signed(3, 6)),
-        coefficient_format=draw(signed(2, 5)),
-        basis_format=UQ(1, draw(st.integers(6, 9))),
-        slope_format=draw(st.none() | signed(2, 6)),
-        gradient_format=draw(st.none() | signed(2, 6)),
-        step_format=draw(st.none() | signed(1, 5)),
-        rounding=draw(st.sampled_from(["floor", "half_up", "half_even"])),
-        update_rounding=draw(st.sampled_from(["floor", "half_up", "half_even", "stochastic"])),
-        loss=draw(st.sampled_from(["squared", "logistic", "external"])),
-        seed=draw(st.integers(0, 2**32 - 1)),
-    )
-
-
-def codes_in(format: Format, random: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
-    """Random codes; sometimes within a quarter of the format, where less saturates."""
-    shrink = random.choice([1, 4])
-    return random.integers(format.minimum // shrink, format.maximum // shrink + 1, shape)
 
 
 @settings(max_examples=100, deadline=None)

@@ -194,7 +194,7 @@ class Layer(wiring.Component):  # type: ignore[misc]
                 product = stages.end("downstream", self.gradient[node] * slope_signal, f"downstream{edge}")
                 terms[source].append(product.raw)
         for source in range(layer.n_in):
-            total = _fitting(tree_sum(terms[source]), layer.downstream_sum)
+            total = stages.wire(_fitting(tree_sum(terms[source]), layer.downstream_sum), f"downstream_sum{source}")
             gradient, saturated = narrow(total, layer.downstream_sum.f, layer.formats.gradient, self._rounding)
             flags["gradient"].append(saturated)
             m.d.comb += self.downstream[source].eq(stages.end("error", gradient, f"gradient{source}"))
@@ -202,7 +202,7 @@ class Layer(wiring.Component):  # type: ignore[misc]
     def _update(self, m: Module, stages: Stages, flags: _Flags, window: Any, basis: Any, memory: Coefficients) -> None:
         layer = self._layer
         for node in range(layer.n_out):
-            exact = product_in_logic(self.gradient[node], self.learning_rate)
+            exact = stages.wire(product_in_logic(m, self.gradient[node], self.learning_rate), f"scaled{node}")
             step, saturated = narrow(exact, layer.step_product.f, layer.formats.step, self._rounding)
             flags["step"].append(saturated)
             step = stages.end("step", step, f"step{node}")
@@ -210,7 +210,7 @@ class Layer(wiring.Component):  # type: ignore[misc]
                 for bank in range(layer.banks):
                     place = f"{node}_{source}_{bank}"
                     product = stages.end("product", step * basis[source][bank], f"change{place}")
-                    changed = window[node][source][bank] - product
+                    changed = stages.wire(window[node][source][bank] - product, f"changed{place}")
                     coefficient, saturated = narrow(
                         changed,
                         layer.update_sum.f,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Const, Module, Mux
+from amaranth.hdl import Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -40,7 +40,9 @@ class Locate(wiring.Component):  # type: ignore[misc]
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         locator = self._locator
-        position = times_constant(self.x.raw, locator.scale) + locator.offset >> locator.shift
+        exact = times_constant(self.x.raw, locator.scale) + locator.offset >> locator.shift
+        position = Signal(exact.shape())
+        m.d.comb += position.eq(exact)
         below = position < 0
         above = position >= locator.end
         last = Const(locator.end - 1, range(locator.end))

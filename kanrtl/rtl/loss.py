@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -56,7 +56,9 @@ class Loss(wiring.Component):  # type: ignore[misc]
         bits = []
         for node in range(self._layer.n_out):
             output = self._sigmoid(m, node) if self._loss == "logistic" else self.total[node]
-            error = output - self.target[node]
+            exact = output - self.target[node]
+            error = Signal(exact.shape(), name=f"error{node}")
+            m.d.comb += error.eq(exact)
             gradient, saturated = narrow(error, error.format.f, self._layer.formats.gradient, self._rounding)
             m.d.comb += self.gradient[node].eq(gradient)
             bits.append(saturated)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Mux, Value, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 
 from ..fixed import FixedValue, Format
 
@@ -43,16 +43,16 @@ def times_constant(value: Value, constant: int) -> Value:
     return tree_sum(terms)
 
 
-def product_in_logic(a: FixedValue, b: FixedValue) -> FixedValue:
+def product_in_logic(m: Module, a: FixedValue, b: FixedValue) -> FixedValue:
     """``a * b`` for a signed ``a`` and a short unsigned ``b``, exact, as a sum of one shifted term for each bit of
     ``b``."""
     format = Format(True, a.format.i + b.format.i, a.format.f + b.format.f)
     terms = [Mux(b.raw[bit], a.raw, Const(0, signed(a.format.width))) for bit in range(b.format.width)]
-    product = _shifted_sum(terms)
+    product = _shifted_sum(m, terms)
     return FixedValue(format, product[: format.width])
 
 
-def _shifted_sum(terms: Sequence[Value]) -> Value:
+def _shifted_sum(m: Module, terms: Sequence[Value]) -> Value:
     """``sum(term[n] << n)`` for signed terms, added in pairs.
 
     Low bits that meet nothing bypass the adder. This also keeps yosys from turning the tree into one carry-save
@@ -61,5 +61,8 @@ def _shifted_sum(terms: Sequence[Value]) -> Value:
     if len(terms) == 1:
         return terms[0]
     half = (len(terms) + 1) // 2
-    low, high = _shifted_sum(terms[:half]), _shifted_sum(terms[half:])
-    return Cat(low[:half], low[half:].as_signed() + high).as_signed()
+    low, high = _shifted_sum(m, terms[:half]), _shifted_sum(m, terms[half:])
+    joined = Cat(low[:half], low[half:].as_signed() + high)
+    total = Signal(signed(len(joined)), name="partial_product")
+    m.d.comb += total.eq(joined)
+    return total

@@ -23,7 +23,13 @@ class Stages:
 
     def end(self, stage: str, value: Any, name: str) -> Any:
         """``value`` as it leaves ``stage``: a new signal of the same shape, registered or not."""
-        registered = stage in self._pipeline
+        return self._signal(value, name, stage in self._pipeline)
+
+    def wire(self, value: Any, name: str) -> Any:
+        """``value`` under a name: for the reader of a waveform, and so that what is used often is computed once."""
+        return self._signal(value, name, registered=False)
+
+    def _signal(self, value: Any, name: str, registered: bool) -> Any:
         # Without a reset, DSP blocks can take the register in; nothing reads it before it was loaded.
         signal = Signal(value.shape(), name=name, reset_less=registered)
         domain = self._m.d.sync if registered else self._m.d.comb
