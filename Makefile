@@ -23,7 +23,7 @@ check: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	mkdir -p build/typing/kanrtl
+	rm -rf build/typing && mkdir -p build/typing/kanrtl
 	ln -sfn $(CURDIR)/kanrtl/* $(CURDIR)/boards $(CURDIR)/sim build/typing/kanrtl/
 	cd build/typing && $(CURDIR)/$(BIN)/mypy -p kanrtl --config-file $(CURDIR)/pyproject.toml
 

@@ -7,14 +7,18 @@ line on standard error. Progress goes to standard error, results to standard out
 from __future__ import annotations
 
 import json
+import math
+import os
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import click
+from amaranth.hdl import UnusedElaboratable
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
@@ -29,6 +33,7 @@ from rich.table import Table
 
 from .boards import BOARDS
 from .build import BuildError, Device, Report, TimingError, build_board, build_core
+from .plot import check_picture, plot_simulation
 from .rtl.exercise import BoardTop
 from .rtl.learner import Learner
 from .session import InputError
@@ -50,55 +55,55 @@ results = Console()
 messages = Console(stderr=True)
 
 
-class _Spec(click.ParamType[LearnerSpec]):
-    name = "SPEC"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> LearnerSpec:
-        return LearnerSpec.from_toml(value)
+def _spec(_ctx: click.Context, _param: click.Parameter, value: str | None) -> LearnerSpec | None:
+    return None if value is None else LearnerSpec.from_toml(value)
 
 
-class _OutputFile(click.ParamType[Path]):
+def _output_file(_ctx: click.Context, param: click.Parameter, value: str | None) -> Path | None:
     """A file that can be made: its folder is there."""
-
-    name = "FILE"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        path = Path(value)
-        if not path.parent.is_dir():
-            raise InputError(
-                f"{_option(param)} = {str(path)!r}: there is no folder {str(path.parent)!r}; make it first"
-            )
-        if path.is_dir():
-            raise InputError(f"{_option(param)} = {str(path)!r}: is a folder; name a file in it")
-        return path
+    if value is None:
+        return None
+    path = Path(value)
+    if not path.parent.is_dir():
+        raise InputError(f"{param.opts[-1]} = {value!r}: there is no folder {str(path.parent)!r}; make it first")
+    if path.is_dir():
+        raise InputError(f"{param.opts[-1]} = {value!r}: is a folder; name a file in it")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise InputError(f"{param.opts[-1]} = {value!r}: cannot be written; name another, or change its permissions")
+    return path
 
 
-def _option(param: click.Parameter | None) -> str:
-    return param.opts[-1] if param else "file"
+def _frequency(_ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not (math.isfinite(value) and value > 0):
+        raise InputError(f"{param.opts[-1]} = {value:g}: must be a number of MHz above 0")
+    return value
 
 
+spec_argument = click.argument("spec", metavar="SPEC", callback=_spec)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 seed_option = click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="kanrtl")
 def cli() -> None:
     """Kolmogorov-Arnold networks that learn in hardware."""
 
 
 @cli.command()
-@click.argument("spec", type=_Spec())
+@spec_argument
 @click.option("--task", type=click.Choice(list(TASKS)), default="track", show_default=True)
 @click.option("--samples", type=click.IntRange(3), default=1500, show_default=True)
 @seed_option
 @click.option("--backend", type=click.Choice(["model", "pysim"]), default="pysim", show_default=True)
-@click.option("--plot", type=_OutputFile(), help="Draw the run into this PNG, SVG or PDF file.")
+@click.option("--plot", metavar="FILE", callback=_output_file, help="Draw the run into this PNG, SVG or PDF file.")
 @as_json
 def simulate_command(
     spec: LearnerSpec, task: str, samples: int, seed: int, backend: str, plot: Path | None, as_json: bool
 ) -> None:
     """Let a learner learn a task, beside its integer model and float64."""
+    if plot:
+        check_picture(plot)
     simulation = _simulate(spec, task, samples, seed, backend)
     if plot:
         _plot(simulation, plot)
@@ -108,26 +113,25 @@ def simulate_command(
 
 
 @cli.command()
-@click.argument("spec", type=_Spec())
-@click.option("-o", "--output", type=_OutputFile(), default="learner.v", show_default=True)
+@spec_argument
+@click.option("-o", "--output", metavar="FILE", callback=_output_file, default="learner.v", show_default=True)
 @click.option("--name", default="learner", show_default=True, help="Name of the top module.")
 @as_json
 def verilog(spec: LearnerSpec, output: Path, name: str, as_json: bool) -> None:
     """Write the learner as one self-contained Verilog file."""
     if not (name.isascii() and name.isidentifier()):
         raise InputError(f"--name = {name!r}: must be a Verilog identifier of letters, digits and underscores")
-    with _working("writing Verilog") as progress:
-        write_verilog(Learner(spec), name, output, progress, header=header(spec))
+    _write_verilog(spec, name, output)
     _show({"verilog": str(output), "top": name}, as_json, lambda: results.print(f"wrote {escape(str(output))}"))
 
 
 @cli.command()
-@click.argument("spec", type=_Spec())
+@spec_argument
 @click.option("--device", help="Build the core alone for this part, such as LFE5U-85F-6 or iCE40UP5K.")
 @click.option("--board", help=f"Build a bitstream that teaches itself: {', '.join(BOARDS)}.")
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Seed of placement.")
-@click.option("--frequency", type=click.FloatRange(0, min_open=True), help="MHz to ask for, with --device.")
-@click.option("-o", "--output", type=_OutputFile(), help="Where to put the bitstream, with --board.")
+@click.option("--frequency", type=float, callback=_frequency, help="MHz to ask for, with --device.")
+@click.option("-o", "--output", metavar="FILE", callback=_output_file, help="Where to put the bitstream, with --board.")
 @as_json
 def build(
     spec: LearnerSpec,
@@ -143,11 +147,11 @@ def build(
         raise InputError("build: name either --device (the core alone) or --board (a bitstream)")
     if board is not None:
         if frequency is not None:
-            raise InputError(f"--frequency = {frequency}: a board has its own clock; leave it out, or use --device")
+            raise InputError(f"--frequency = {frequency:g}: a board has its own clock; leave it out, or use --device")
         report = _build_board(spec, board, seed, output)
     else:
         if output is not None:
-            raise InputError(f"-o = {str(output)!r}: only a --board build has a bitstream; leave it out")
+            raise InputError(f"--output = {str(output)!r}: only a --board build has a bitstream; leave it out")
         assert device is not None
         spec = spec.for_device(Device.parse(device).family)
         with _working(f"building for {device}") as progress:
@@ -163,7 +167,7 @@ def build(
 
 
 @cli.command("spec")
-@click.argument("spec", type=_Spec(), required=False)
+@click.argument("spec", metavar="[SPEC]", callback=_spec, required=False)
 @as_json
 def spec_command(spec: LearnerSpec | None, as_json: bool) -> None:
     """Print a spec (or the demo's) as commented TOML, with every derived width, latency and interval."""
@@ -183,6 +187,8 @@ def spec_command(spec: LearnerSpec | None, as_json: bool) -> None:
 @seed_option
 def demo(output: Path, samples: int, seed: int) -> None:
     """See a chip learn: simulation, picture, Verilog, and a bitstream for a ULX3S."""
+    picture = output / "track.png"
+    check_picture(picture)
     output.mkdir(parents=True, exist_ok=True)
     # The tools' first call compiles them for minutes on one core: let that pass while the simulation runs.
     warming = threading.Thread(target=_warm_quietly, daemon=True)
@@ -196,12 +202,11 @@ def demo(output: Path, samples: int, seed: int) -> None:
         f"Every prediction and every final coefficient of the RTL equals the integer model: {samples} samples, "
         f"{simulation.status['cycles']} clock cycles."
     )
-    _plot(simulation, output / "track.png")
+    _plot(simulation, picture)
     (output / "track.json").write_text(json.dumps(simulation.to_json(), indent=2) + "\n")
     with _working("compiling the synthesis tools, once"):
         warming.join()
-    with _working("writing Verilog") as progress:
-        write_verilog(Learner(DEMO_SPEC), "learner", output / "learner.v", progress, header=header(DEMO_SPEC))
+    _write_verilog(DEMO_SPEC, "learner", output / "learner.v")
     report = _build_board(DEMO_SPEC, DEMO_BOARD, 1, output / f"{DEMO_BOARD}.bit")
     (output / f"{DEMO_BOARD}.json").write_text(json.dumps(report.to_json(), indent=2) + "\n")
     _report_table(report)
@@ -215,7 +220,7 @@ def _warm_quietly() -> None:
 
 def _simulate(spec: LearnerSpec, task: str, samples: int, seed: int, backend: str) -> Simulation:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=messages, transient=True) as progress:
+    with Progress(*columns, console=messages, transient=True, disable=not messages.is_terminal) as progress:
         bar = progress.add_task(f"{task} on {backend}", total=samples)
         return simulate(spec, TASKS[task](samples, seed), backend, lambda done: progress.advance(bar, done))
 
@@ -235,9 +240,13 @@ def _facts(spec: LearnerSpec) -> dict[str, int]:
     return {"latency_cycles": spec.latency, "interval_cycles": spec.interval}
 
 
-def _plot(simulation: Simulation, path: Path) -> None:
-    from .plot import plot_simulation
+def _write_verilog(spec: LearnerSpec, name: str, path: Path) -> None:
+    learner = Learner(spec)
+    with _working("writing Verilog") as progress:
+        write_verilog(learner, name, path, progress, header=header(learner))
 
+
+def _plot(simulation: Simulation, path: Path) -> None:
     plot_simulation(simulation, path)
     messages.print(f"drew {escape(str(path))}")
 
@@ -251,6 +260,7 @@ def _working(what: str) -> Iterator[Callable[[str], None]]:
         TimeElapsedColumn(),
         console=messages,
         transient=True,
+        disable=not messages.is_terminal,
     ) as progress:
         task = progress.add_task(what)
         yield lambda message: progress.update(task, description=f"{what}: {escape(message)}")
@@ -300,9 +310,6 @@ def _main(arguments: list[str] | None) -> int:
         cli.main(arguments, prog_name="kanrtl", standalone_mode=False)
     except click.exceptions.Abort:
         return _fail("stopped", 130)
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message())
-        return 2
     except click.ClickException as error:
         command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "kanrtl"
         return _fail(f"{error.format_message()} (see {command} --help)", 2)
@@ -310,11 +317,16 @@ def _main(arguments: list[str] | None) -> int:
         return _fail(str(error), 2)
     except (ToolError, TimingError) as error:
         return _fail(str(error), 1)
+    except OSError as error:
+        where = f"{str(error.filename)!r}: " if error.filename else ""
+        return _fail(f"{where}{error.strerror or error}; name an output that can be written", 2)
     except KeyboardInterrupt:
         return _fail("stopped", 130)
     return 0
 
 
 def _fail(line: str, status: int) -> int:
+    # A refusal may leave components that nobody elaborates; Amaranth would add lines of its own about them.
+    warnings.simplefilter("ignore", UnusedElaboratable)
     click.echo(f"kanrtl: {' '.join(line.split())}", err=True)
     return status

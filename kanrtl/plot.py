@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +11,21 @@ import numpy as np
 from .session import InputError
 from .simulate import Simulation
 
-__all__ = ["plot_simulation"]
+__all__ = ["check_picture", "plot_simulation"]
+
+ENDINGS = (".png", ".svg", ".pdf")
 
 # A palette that colour-blind readers tell apart (Okabe and Ito).
 TARGET, PREDICTION, FLOAT, ERROR = "#444444", "#0072B2", "#E69F00", "#D55E00"
 AVERAGE = 25  # samples in the running mean of the squared error
 
 
-def _pyplot() -> Any:
-    try:
-        import matplotlib
-    except ImportError:
-        raise InputError("plot: matplotlib is not installed; run `pip install 'kanrtl[plot]'`") from None
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    return plt
+def check_picture(path: Path) -> None:
+    """Raises :exc:`InputError` where no picture can be drawn into ``path``; so that a long run need not end in that."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise InputError("plot: matplotlib is not installed; run `pip install 'kanrtl[plot]'`")
+    if path.suffix.lower() not in ENDINGS:
+        raise InputError(f"plot: {str(path)!r}: unknown kind of picture; end its name in {', '.join(ENDINGS)}")
 
 
 def plot_simulation(simulation: Simulation, path: Path) -> None:
@@ -33,9 +33,11 @@ def plot_simulation(simulation: Simulation, path: Path) -> None:
 
     The first output is drawn. The file's ending says the kind of picture.
     """
-    plt = _pyplot()
+    check_picture(path)
+    from matplotlib.figure import Figure  # not pyplot: that would choose a backend for the whole process
+
     task = simulation.task
-    figure = plt.figure(figsize=(11, 7.2), layout="constrained")
+    figure = Figure(figsize=(11, 7.2), layout="constrained")
     grid = figure.add_gridspec(3, len(task.regimes), height_ratios=(1.15, 0.85, 1.35))
     over_time = figure.add_subplot(grid[0, :])
     over_time.plot(task.target[:, 0], ".", color=TARGET, markersize=2.5, label="target")
@@ -80,7 +82,6 @@ def plot_simulation(simulation: Simulation, path: Path) -> None:
             curves.set_ylabel("y")
             curves.legend(frameon=False)
     figure.savefig(path, dpi=120)
-    plt.close(figure)
 
 
 def _running_mean(values: Any) -> Any:

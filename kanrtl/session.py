@@ -7,6 +7,7 @@ import json
 import os
 import tempfile
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,6 +17,7 @@ import numpy.typing as npt
 
 from .backends import BACKENDS, Backend
 from .fixed import Codes, Format
+from .noise import WIDTH as NOISE_WIDTH
 from .spec import LearnerSpec, SpecError
 
 __all__ = ["InputError", "Session", "connect"]
@@ -85,7 +87,8 @@ class Session:
 
     def predict_many(self, x: npt.ArrayLike) -> Reals:
         """Predictions ``(n, n_out)`` for inputs ``(n, n_in)``, one sample after another."""
-        codes = self._codes("x", x, self.spec.n_in, self.spec.formats.activation)
+        reals = self._rows("x", x, self.spec.n_in)
+        codes = self._codes(reals, self.spec.formats.activation)
         predictions = self._run(codes, np.zeros((len(codes), self.spec.n_out), dtype=np.int64), learn=False)
         if len(codes):
             self._last_x = codes[-1:]
@@ -96,11 +99,11 @@ class Session:
         each made before its step."""
         if self.spec.loss == "external":
             raise InputError('learn: the spec has loss = "external"; call predict, then feedback with dL/dy')
-        codes = self._codes("x", x, self.spec.n_in, self.spec.formats.activation)
-        targets = self._codes("target", target, self.spec.n_out, self.spec.target_format)
-        if len(codes) != len(targets):
-            raise InputError(f"target: {len(targets)} rows for {len(codes)} samples; give one for each")
-        return self._run(codes, targets, learn=True)
+        x, target = self._rows("x", x, self.spec.n_in), self._rows("target", target, self.spec.n_out)
+        if len(x) != len(target):
+            raise InputError(f"target: {len(target)} rows for {len(x)} samples; give one for each")
+        codes = self._codes(x, self.spec.formats.activation)
+        return self._run(codes, self._codes(target, self.spec.target_format), learn=True)
 
     def feedback(self, gradient: npt.ArrayLike) -> None:
         """Takes one step for the last :meth:`predict` with a gradient dL/dy, shape ``(n_out,)``, computed elsewhere.
@@ -112,8 +115,7 @@ class Session:
         if self._last_x is None:
             raise InputError("feedback: there is no prediction to give it for; call predict first")
         row = self._row("gradient", gradient, self.spec.n_out)
-        codes = self._codes("gradient", row, self.spec.n_out, self.spec.target_format)
-        self._run(self._last_x, codes, learn=True)
+        self._run(self._last_x, self._codes(row, self.spec.target_format), learn=True)
         self._last_x = None
 
     def _run(self, x: Codes, teaching: Codes, *, learn: bool) -> Reals:
@@ -122,25 +124,24 @@ class Session:
         return self.spec.formats.activation.to_float(codes)
 
     @staticmethod
-    def _row(field: str, values: npt.ArrayLike, count: int) -> Any:
-        array = np.atleast_1d(np.asarray(values))
+    def _row(field: str, values: npt.ArrayLike, count: int) -> Reals:
+        """One sample as a row of an array."""
+        array = np.atleast_1d(_reals(field, values, f"shape ({count},)"))
         if array.shape != (count,):
             raise InputError(f"{field}: shape {array.shape}; must be ({count},)")
         return array[None]
 
-    def _codes(self, field: str, values: npt.ArrayLike, count: int, format: Format) -> Codes:
-        try:
-            array = np.asarray(values, dtype=np.float64)
-        except (TypeError, ValueError):
-            raise InputError(f"{field}: not an array of numbers; give shape (n, {count})") from None
+    @staticmethod
+    def _rows(field: str, values: npt.ArrayLike, count: int) -> Reals:
+        array = _reals(field, values, f"shape (n, {count})")
         if array.ndim != 2 or array.shape[1] != count:
             raise InputError(f"{field}: shape {array.shape}; must be (n, {count})")
-        bad = np.argwhere(np.isnan(array))
-        if len(bad):
-            raise InputError(f"{field}[{bad[0][0]}, {bad[0][1]}] = nan: give a number")
-        codes = format.quantise(array)
-        self._inputs_saturated += int((np.abs(array - format.to_float(codes)) > format.lsb).sum())
-        return codes
+        return array
+
+    def _codes(self, reals: Reals, format: Format) -> Codes:
+        beyond = np.rint(reals / format.lsb)
+        self._inputs_saturated += int(((beyond < format.minimum) | (beyond > format.maximum)).sum())
+        return format.quantise(reals)
 
     # What it has learned.
 
@@ -152,15 +153,16 @@ class Session:
     @coefficients.setter
     def coefficients(self, coefficients: list[npt.ArrayLike]) -> None:
         self._backend.write_coefficients(self._checked_coefficients(coefficients))
+        self._last_x = None
 
     def _checked_coefficients(self, coefficients: list[npt.ArrayLike]) -> list[Codes]:
         shapes = [(layer.n_out, layer.n_in, layer.bases) for layer in self.spec.layers]
-        if len(coefficients) != len(shapes):
-            raise InputError(f"coefficients: {len(coefficients)} arrays for {len(shapes)} layers; give one for each")
+        if not isinstance(coefficients, (list, tuple)) or len(coefficients) != len(shapes):
+            raise InputError(f"coefficients: give a list of arrays, one for each layer, here {len(shapes)}")
         format = self.spec.formats.coefficient
         checked = []
         for index, (layer, shape) in enumerate(zip(coefficients, shapes, strict=True)):
-            codes = np.asarray(layer)
+            codes = _array(f"coefficients[{index}]", layer, f"shape {shape}")
             if codes.shape != shape:
                 raise InputError(f"coefficients[{index}]: shape {codes.shape}; must be {shape}")
             if codes.dtype.kind not in "iu":
@@ -181,12 +183,20 @@ class Session:
 
     @learning_rate.setter
     def learning_rate(self, rate: float | tuple[float, ...]) -> None:
-        rates = np.broadcast_to(np.asarray(rate, dtype=np.float64), (self.spec.n_layers,))
+        count = self.spec.n_layers
+        rates = _reals("learning_rate", rate, f"one for all layers, or {count}")
+        if rates.shape not in ((), (count,)):
+            raise InputError(f"learning_rate: shape {rates.shape}; give one number for all layers, or {count}")
+        rates = np.broadcast_to(rates, (count,))
         format = self.spec.formats.learning_rate
         for value in rates:
             if not np.isfinite(value) or not format.holds(float(value)):
                 highest = float(format.to_float(format.maximum))
                 raise InputError(f"learning_rate = {value}: {format} holds 0 to {highest}")
+            if value and not format.quantise(value):
+                raise InputError(
+                    f"learning_rate = {value}: rounds to zero in {format}; give {format.lsb} or more, or 0"
+                )
         self._backend.write_learning_rates([int(code) for code in format.quantise(rates)])
 
     @property
@@ -201,8 +211,8 @@ class Session:
     @property
     def status(self) -> dict[str, Any]:
         """``samples`` sent, clock ``cycles`` (None without a clock), ``frozen``, ``saturations`` in the learner by
-        kind,
-        ``inputs_saturated`` on the way in, and the ``latency``, ``prediction_latency`` and ``interval`` in cycles."""
+        kind, ``inputs_saturated`` on the way in, and the ``latency``, ``prediction_latency`` and ``interval`` in
+        cycles."""
         schedule = self.spec.schedule
         return {
             "backend": self._backend.name,
@@ -230,52 +240,116 @@ class Session:
         content["spec"] = np.array(json.dumps(self.spec.to_dict()))
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **content)
-        path = Path(path)
         try:
-            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
-                file.write(buffer.getvalue())
-            os.replace(file.name, path)
+            _write_whole(Path(path), buffer.getvalue())
         except OSError as error:
             raise InputError(
-                f"save: {str(path)!r}: {error.strerror or error}; name a file in a folder that exists"
+                f"save: {str(path)!r}: {error.strerror or error}; name a file in a folder that can be written"
             ) from None
 
     def load(self, path: str | Path) -> None:
         """Takes over what :meth:`save` wrote, if it is of the same sizes, grid and formats; else changes nothing."""
-        content = _read_saved(Path(path))
         try:
-            saved = LearnerSpec.from_dict(json.loads(str(content["spec"])))
-            coefficients = [content[f"coefficients_{index}"] for index in range(saved.n_layers)]
-            rates = [int(rate) for rate in content["learning_rates"]]
-        except (KeyError, json.JSONDecodeError, SpecError, TypeError, ValueError) as error:
-            raise InputError(f"load: {str(path)!r}: not a saved learner ({error})") from None
+            self._load(_Saved.read(Path(path)))
+        except InputError as error:
+            raise InputError(f"load: {str(path)!r}: {error}") from None
+
+    def _load(self, saved: _Saved) -> None:
         for field in ("layer_sizes", "grid_range", "grid_size", "spline_order"):
             ours, theirs = (
-                (spec.layer_sizes if field == "layer_sizes" else spec.per_layer(field)) for spec in (self.spec, saved)
+                (spec.layer_sizes if field == "layer_sizes" else spec.per_layer(field))
+                for spec in (self.spec, saved.spec)
             )
             if ours != theirs:
-                raise InputError(f"load: {str(path)!r}: {field} = {theirs}, but this learner has {ours}")
+                raise InputError(f"{field} = {theirs}, but this learner has {ours}; load it into one with the same")
         for field in ("coefficient", "learning_rate"):
-            ours, theirs = getattr(self.spec.formats, field), getattr(saved.formats, field)
+            ours, theirs = getattr(self.spec.formats, field), getattr(saved.spec.formats, field)
             if ours != theirs:
-                raise InputError(f"load: {str(path)!r}: {field}_format = {theirs}, but this learner has {ours}")
-        checked = self._checked_coefficients(coefficients)
-        self._backend.write_coefficients(checked)
-        self._backend.write_learning_rates(rates)
-        if self.spec.update_rounding == "stochastic" and "noise" in content:
-            self._backend.write_noise(int(content["noise"]))
+                raise InputError(
+                    f"{field}_format = {theirs}, but this learner has {ours}; load it into one with the same"
+                )
+        coefficients = self._checked_coefficients(saved.coefficients)
+        self._backend.write_coefficients(coefficients)
+        self._backend.write_learning_rates(saved.learning_rates)
+        if self.spec.update_rounding == "stochastic" and saved.noise is not None:
+            self._backend.write_noise(saved.noise)
         self._last_x = None
 
 
-def _read_saved(path: Path) -> dict[str, Any]:
+def _array(field: str, values: npt.ArrayLike, wanted: str) -> npt.NDArray[Any]:
     try:
-        with np.load(path, allow_pickle=False) as content:
-            if not isinstance(content, np.lib.npyio.NpzFile):
-                raise InputError(f"load: {str(path)!r}: not a saved learner; give a file that save wrote")
-            return dict(content)
-    except OSError as error:
-        raise InputError(
-            f"load: {str(path)!r}: {error.strerror or 'not a saved learner'}; give a file that save wrote"
-        ) from None
-    except (ValueError, EOFError, zipfile.BadZipFile):
-        raise InputError(f"load: {str(path)!r}: not a saved learner; give a file that save wrote") from None
+        array = np.asarray(values)
+    except ValueError:  # rows of different lengths
+        array = np.empty(0, dtype=object)
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"{field}: not an array of numbers; give {wanted}")
+    return array
+
+
+def _reals(field: str, values: npt.ArrayLike, wanted: str) -> Reals:
+    array = _array(field, values, wanted).astype(np.float64)
+    bad = np.argwhere(np.isnan(array))
+    if len(bad):
+        place = f"[{', '.join(map(str, bad[0]))}]" if array.ndim else ""
+        raise InputError(f"{field}{place} = nan: give a number")
+    return array
+
+
+@dataclass(frozen=True)
+class _Saved:
+    """What a file of :meth:`Session.save` holds, with every value in its range but for the coefficients."""
+
+    spec: LearnerSpec
+    coefficients: list[npt.ArrayLike]
+    learning_rates: list[int]
+    noise: int | None
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        try:
+            with zipfile.ZipFile(path) as members:
+                damaged = members.testzip()
+            if damaged is not None:
+                raise InputError(f"{damaged} is damaged; give a file that save wrote")
+            with np.load(path, allow_pickle=False) as content:
+                return cls._from_arrays(dict(content))
+        except InputError:
+            raise
+        except OSError as error:
+            raise InputError(f"{error.strerror or 'not a saved learner'}; give a file that save wrote") from None
+        except Exception:  # zipfile, zlib and numpy have a dozen ways to stumble over a damaged file
+            raise InputError("not a saved learner; give a file that save wrote") from None
+
+    @classmethod
+    def _from_arrays(cls, content: dict[str, npt.NDArray[Any]]) -> Self:
+        try:
+            spec = LearnerSpec.from_dict(json.loads(str(content["spec"])))
+        except SpecError as error:
+            raise InputError(f"the saved spec does not work here ({error}); save it again with this version") from None
+        rates = _in_range("learning_rates", content["learning_rates"], spec.formats.learning_rate.maximum)
+        if rates.shape != (spec.n_layers,):
+            raise InputError(f"learning_rates: shape {rates.shape}; must be ({spec.n_layers},)")
+        noise = int(_in_range("noise", content["noise"], (1 << NOISE_WIDTH) - 1)) if "noise" in content else None
+        coefficients = [content[f"coefficients_{index}"] for index in range(spec.n_layers)]
+        return cls(spec, list(coefficients), [int(rate) for rate in rates], noise)
+
+
+def _in_range(field: str, codes: npt.NDArray[Any], highest: int) -> npt.NDArray[Any]:
+    if codes.dtype.kind not in "iu" or codes.size == 0 or codes.min() < 0 or codes.max() > highest:
+        raise InputError(f"{field}: must be integers from 0 to {highest}; give a file that save wrote")
+    return codes
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """Writes a file such that it is complete, or as it was before."""
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        mask = os.umask(0)  # mkstemp makes it private to the user; the result is an ordinary file
+        os.umask(mask)
+        os.chmod(temporary, 0o666 & ~mask)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

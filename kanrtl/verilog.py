@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Shape
+from collections.abc import Iterator
+
+from amaranth.hdl import Shape, ShapeLike
 from amaranth.lib import data
 
 from .address_map import SATURATIONS, AddressMap
 from .rtl.learner import Learner
-from .spec import LearnerSpec
 from .version import __version__
 
 __all__ = ["header"]
 
 
-def header(spec: LearnerSpec) -> str:
+def header(learner: Learner) -> str:
     """The comment at the top of a learner's Verilog file: its spec, timing, ports and the bits of their payloads."""
-    learner, schedule, addresses = Learner(spec), spec.schedule, AddressMap.of(spec)
+    spec = learner.spec
+    schedule, addresses = spec.schedule, AddressMap.of(spec)
     lines = [
         f"kanrtl {__version__} learner, layers {list(spec.layer_sizes)}, teaching {spec.teaching}, loss {spec.loss}.",
         "",
@@ -24,13 +26,10 @@ def header(spec: LearnerSpec) -> str:
         f"one taught sample to the next {schedule.interval}.",
         "rst is synchronous and active high; it does not restore coefficients.",
         "",
-        *_fields("samples__payload", learner.samples.payload.shape()),
-        *_fields("predictions__payload", learner.predictions.payload.shape()),
-    ]
-    if hasattr(learner, "teaching"):
-        lines += _fields("teaching__payload", learner.teaching.payload.shape())
-    lines += [
-        *_fields("access__request__payload", learner.access.request.payload.shape()),
+        *_port_lines(learner),
+        "",
+        "updated is high in the cycle at whose end an update is written; gradient is then that of its sample.",
+        "While freeze is high, a sample that is taken is predicted but not learned.",
         "",
         "Addresses of the access port:",
         f"  coefficient  index [{addresses.index_bits - 1}:0]"
@@ -49,14 +48,36 @@ def _upper_fields(addresses: AddressMap) -> list[tuple[str, int]]:
     return [(name, bits) for name, bits in fields if bits]
 
 
-def _fields(port: str, layout: data.Layout, path: str = "", offset: int = 0) -> list[str]:
-    """One line for each number in a payload: its bits and its format."""
-    if not isinstance(layout, data.Layout):
-        width = Shape.cast(layout).width
+def _port_lines(learner: Learner) -> list[str]:
+    """One line for each number that a port carries: its bits, its name and its format."""
+    ports = [
+        ("samples__payload", "", learner.samples.payload),
+        ("predictions__payload", "y", learner.predictions.payload),
+    ]
+    if hasattr(learner, "teaching"):
+        kind = "gradient" if learner.spec.loss == "external" else "target"
+        ports.append(("teaching__payload", kind, learner.teaching.payload))
+    ports += [
+        ("gradient", "gradient", learner.gradient),
+        ("access__request__payload", "", learner.access.request.payload),
+        ("access__response__payload", "data", learner.access.response.payload),
+    ]
+    rows = [
+        (f"{port}{bits}", name, format)
+        for port, root, value in ports
+        for bits, name, format in _fields(value.shape(), root)
+    ]
+    bits_width, name_width = (max(len(row[column]) for row in rows) for column in (0, 1))
+    return [f"  {bits:<{bits_width}}  {name:<{name_width}}  {format}".rstrip() for bits, name, format in rows]
+
+
+def _fields(shape: ShapeLike, name: str, offset: int = 0) -> Iterator[tuple[str, str, str]]:
+    """Bits, name and format of every number in a payload."""
+    if isinstance(shape, data.Layout):
+        for key, field in shape:
+            inner = f"{name}[{key}]" if isinstance(key, int) else f"{name}.{key}".lstrip(".")
+            yield from _fields(field.shape, inner, offset + field.offset)
+    else:
+        width = Shape.cast(shape).width
         bits = f"[{offset + width - 1}:{offset}]" if width > 1 else f"[{offset}]"
-        return [f"  {port}{bits:<10} {path.lstrip('.')} {layout if not isinstance(layout, int) else ''}".rstrip()]
-    lines = []
-    for key, field in layout:
-        name = f"{path}[{key}]" if isinstance(key, int) else f"{path}.{key}"
-        lines += _fields(port, field.shape, name, offset + field.offset)
-    return lines
+        yield bits, name, "" if isinstance(shape, int) else str(shape)

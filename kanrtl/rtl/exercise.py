@@ -157,15 +157,15 @@ class BoardTop(Elaboratable):  # type: ignore[misc]
     """
 
     def __init__(self, spec: LearnerSpec, board: Any) -> None:
-        self._spec = spec
         self._board = board
         if len(board.leds) < 2:
             raise SpecError(f"board = {board.name!r}: has {len(board.leds)} LED(s); the exercise needs two or more")
+        self._exercise = Exercise(spec, levels=len(board.leds) - 1)
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         leds = self._board.request_leds(platform)
-        m.submodules.exercise = exercise = Exercise(self._spec, levels=len(leds) - 1)
+        m.submodules.exercise = exercise = self._exercise
         m.d.comb += [leds[0].eq(exercise.alive), Cat(leds[1:]).eq(exercise.bar)]
         button = self._board.request_button(platform)
         if button is not None:

@@ -1,0 +1,1 @@
+"""What is measured, and against what: ``python -m bench`` measures, ``python -m bench.render`` writes the tables."""

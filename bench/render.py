@@ -1,0 +1,108 @@
+"""Writes the tables of README.md from ``bench/results``: ``python -m bench.render`` (``--check``: only compare)."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+README = HERE.parent / "README.md"
+
+# The peer's figures, measured by us or by its authors; sources in bench/peers.json.
+PEERS: dict[str, Any] = json.loads((HERE / "peers.json").read_text())
+
+
+def result(name: str) -> dict[str, Any]:
+    return json.loads((HERE / "results" / f"{name}.json").read_text())  # type: ignore[no-any-return]
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def speed(data: dict[str, Any]) -> str:
+    """Frequency with the spread over seeds."""
+    seeds = [value for value in data["fmax_mhz_by_seed"] if value is not None]
+    if not seeds:
+        return "not timed"
+    spread = f" ({min(seeds):.1f} to {max(seeds):.1f})" if len(seeds) > 1 else ""
+    kind = "" if data["fmax_kind"] == "measured" else f", {data['fmax_kind']}"
+    return f"{data['fmax_mhz']:.1f} MHz{spread}{kind}"
+
+
+def errors() -> str:
+    data = result("track")
+    named = {
+        f"kanrtl, {data['backend']} and model": [*data["mse"], data["mse_all"]],
+        "the same in float64": [*data["mse_float64"], data["mse_all_float64"]],
+        **{peer["name"]: peer["mse"] for peer in PEERS["track"]},
+    }
+    return table(
+        ["mean squared error before each update", "regime 1", "regime 2", "regime 3", "whole run"],
+        [[name, *(f"{value:.5f}" for value in values)] for name, values in named.items()],
+    )
+
+
+def builds() -> str:
+    rows = [
+        [
+            peer["name"],
+            peer["device"],
+            peer["cycles"],
+            peer["speed"],
+            peer["step"],
+            peer["lut"],
+            peer["ff"],
+            peer["dsp"],
+            peer["memory"],
+        ]
+        for peer in PEERS["builds"]
+    ]
+    for name in ("t-ecp5", "board-ulx3s-85f", "board-icebreaker"):
+        data = result(name)
+        memory = f"{data['bram']} block" if data["bram"] else "LUT RAM"
+        rows.append(
+            [
+                f"**{data['title']}**",
+                data["device"],
+                str(data["latency_cycles"]),
+                speed(data),
+                f"**{data['step_ns']:.0f} ns**",
+                str(data["lut"]),
+                str(data["ff"]),
+                str(data["dsp"]),
+                memory,
+            ]
+        )
+    return table(["one learning step", "device", "cycles", "clock", "time", "LUT", "FF", "DSP", "memory"], rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {"errors": errors, "builds": builds}
+
+
+def render(text: str) -> str:
+    """``text`` with every marked table made anew."""
+
+    def fill(match: re.Match[str]) -> str:
+        return f"<!-- table: {match[1]} -->\n{TABLES[match[1]]()}\n<!-- end -->"
+
+    return re.sub(r"<!-- table: ([\w-]+) -->\n.*?<!-- end -->", fill, text, flags=re.DOTALL)
+
+
+def main() -> None:
+    old = README.read_text()
+    new = render(old)
+    if "--check" in sys.argv[1:]:
+        if new != old:
+            sys.exit("README.md: its tables are not those of bench/results; run `make tables`")
+        return
+    README.write_text(new)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,16 @@
+"""From a component to a bitstream, and the report that comes from it.
+
+The flow is synthesise, place and route, pack, read the report. Every build is cached under a hash of all that
+goes into it; a build that is asked for again costs nothing.
+
+What the report says of timing is what the tools have checked. Where they check nothing, because nextpnr takes
+a multiplier for registered that is not, or because it does not look inside one that is, the report says so:
+``fmax_kind`` is ``measured``, ``derated`` (a lower bound) or ``unverified``.
+"""
+
+from .board import build_board
+from .core import build_core
+from .device import BuildError, Device
+from .report import Report, TimingError
+
+__all__ = ["BuildError", "Device", "Report", "TimingError", "build_board", "build_core"]

@@ -1,0 +1,113 @@
+"""A component alone, without pins, to see how large and how fast it is."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from amaranth.back import rtlil
+from amaranth.hdl import Elaboratable, Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from ..toolchain import Progress, portable_sources
+from .cache import cached_build
+from .device import Device
+from .flow import Job, checked_seed
+from .report import Report, checked_facts
+
+__all__ = ["build_core"]
+
+
+def build_core(
+    component: Elaboratable,
+    *,
+    device: str,
+    seed: int = 1,
+    frequency: float | None = None,
+    name: str = "learner",
+    facts: Mapping[str, int] | None = None,
+    progress: Progress | None = None,
+    keep: Path | None = None,
+    register_ports: bool = False,
+) -> Report:
+    """Place and route ``component`` alone, without pins.
+
+    On ECP5 this is nextpnr's ``--out-of-context``. nextpnr has no such option for iCE40; there every port but
+    the clock is removed from the netlist, which comes to the same: no buffer, no pin, no path to or from a
+    port. So such paths are **not timed**, and the report says how much logic stands in them. With
+    ``register_ports`` every port gets a register, and they are.
+
+    Parameters
+    ----------
+    component : Component
+        Runs in the domain ``sync``.
+    device : str
+        See :meth:`Device.parse`.
+    seed : int
+        Seed of placement.
+    frequency : float, optional
+        What to ask for, in MHz. Defaults to 200 on ECP5 and 50 on iCE40: more than can be had, so that the
+        tools do their best. Not reaching it is no error.
+    name : str
+        Name of the top module.
+    facts : mapping, optional
+        ``latency_cycles`` and ``interval_cycles``, for the report.
+    progress : callable, optional
+        Told what begins.
+    keep : Path, optional
+        Folder for the tools' logs and the report.
+    register_ports : bool
+        Whether to put a register on every port. They are counted in ``ff``.
+
+    Raises
+    ------
+    BuildError
+        If ``device`` or ``seed`` is wrong, or the component needs more multipliers or memory blocks than it
+        has.
+    ToolError
+        If a tool is missing or fails.
+    """
+    part = Device.parse(device)
+    seed, facts = checked_seed(seed), checked_facts(facts)
+    clock_mhz = part.default_frequency if frequency is None else float(frequency)
+    notes: tuple[str, ...] = ()
+    if register_ports:
+        component = _RegisteredPorts(component)
+        notes = (f"ff includes a register on each of the {component.port_bits} bits of the ports",)
+    options = ["--timing-allow-fail", "--freq", f"{clock_mhz:g}"]
+    if part.family == "ecp5":
+        options += ["--out-of-context", "--lpf-allow-unconstrained"]
+    else:
+        options += ["--pcf-allow-unconstrained"]
+    files = {f"{name}.il": portable_sources(rtlil.convert(component, name=name))}
+    job = Job(name, files, part, seed, clock_mhz, tuple(options), bitstream=False, notes=notes)
+    return cached_build(job, progress, keep).with_facts(facts)
+
+
+class _RegisteredPorts(wiring.Component):  # type: ignore[misc]
+    """``core`` with a register on every bit of every port; the ports have flat names."""
+
+    def __init__(self, core: Any):
+        self._core = core
+        self._ports = [
+            ("__".join(map(str, path)), member, value) for path, member, value in core.signature.flatten(core)
+        ]
+        super().__init__({name: member.flow(member.shape) for name, member, _ in self._ports})
+
+    @property
+    def port_bits(self) -> int:
+        return sum(len(Signal(member.shape)) for _, member, _ in self._ports)
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        m.submodules.core = self._core
+        for name, member, value in self._ports:
+            port = getattr(self, name)
+            if member.flow == In:
+                register = Signal(member.shape, name=f"{name}_register")
+                m.d.sync += register.eq(port)
+                m.d.comb += value.eq(register)
+            else:
+                assert member.flow == Out
+                m.d.sync += port.eq(value)
+        return m

@@ -1,0 +1,249 @@
+"""The flow of one build: synthesise, place and route, pack, read the report."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..toolchain import ECPPACK, ICEPACK, YOSYS, Progress, Tool, ToolError
+from .device import BuildError, Device
+from .netlist import Netlist, read_netlist, remove_ports
+from .report import Report
+from .timing import critical_path, honest_fmax, untimed_ports
+
+__all__ = ["Job", "checked_seed", "run_flow"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that decides the outcome of a build.
+
+    What the tools are told is made here, all of it, so that the hash of a build can cover it.
+
+    Attributes
+    ----------
+    top : str
+        Name of the top module.
+    files : dict
+        Sources and constraints by their names, with ``{top}.il`` among them.
+    device : Device
+        The part.
+    seed : int
+        Seed of placement.
+    clock_mhz : float
+        The frequency that is asked for.
+    nextpnr_options : tuple of str
+        Beside those of the device and the seed.
+    bitstream : bool
+        Whether one is wanted.
+    pack_options : tuple of str
+        Options of the packer.
+    notes : tuple of str
+        What the report has to say beside what the flow finds.
+    """
+
+    top: str
+    files: dict[str, str]
+    device: Device
+    seed: int
+    clock_mhz: float
+    nextpnr_options: tuple[str, ...]
+    bitstream: bool
+    pack_options: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def packer(self) -> Tool:
+        """The tool that makes the bitstream."""
+        return ECPPACK if self.device.family == "ecp5" else ICEPACK
+
+    @property
+    def tools(self) -> tuple[Tool, ...]:
+        """All the tools that the build takes."""
+        return (YOSYS, self.device.place_and_route, *((self.packer,) if self.bitstream else ()))
+
+    @property
+    def routed_name(self) -> str:
+        """The file that nextpnr makes and the packer reads."""
+        return "routed.config" if self.device.family == "ecp5" else "routed.asc"
+
+    @property
+    def bitstream_name(self) -> str:
+        """The file that the packer makes."""
+        return f"{self.top}.bit" if self.device.family == "ecp5" else f"{self.top}.bin"
+
+    @property
+    def commands(self) -> dict[str, Any]:
+        """All that the tools are told beside the files, by the step of the flow."""
+        return {
+            "synthesise": [self.synthesis_script, self.fallback_script],
+            "place and route": self.place_and_route_arguments,
+            "pack": self.pack_arguments if self.bitstream else None,
+        }
+
+    @property
+    def synthesis_script(self) -> str:
+        """What yosys does."""
+        return self._script([self._synthesis])
+
+    @property
+    def fallback_script(self) -> str | None:
+        """What yosys does where ABC9 has failed, if it has been used: the same with ABC."""
+        if self.device.family != "ecp5":
+            return None
+        # Not -noabc9, which yosys 0.70 accepts and ignores.
+        mapping = ["abc -lut 4:7 -dress", "clean"]
+        return self._script([f"{self._synthesis} -run begin:map_luts", *mapping, f"{self._synthesis} -run map_cells:"])
+
+    @property
+    def _synthesis(self) -> str:
+        return " ".join([*self.device.synthesis, "-top", self.top])
+
+    def _script(self, synthesis: list[str]) -> str:
+        readers = {".il": "read_rtlil", ".v": "read_verilog", ".sv": "read_verilog -sv"}
+        reads = [f"{readers[Path(name).suffix]} {name}" for name in self.files if Path(name).suffix in readers]
+        # Amaranth names the parts of a structured signal `name[0]`, which is what ABC9 calls the bits of `name`: it
+        # dies of the clash (YosysHQ/yosys#4349). Purging removes those aliases.
+        flat = [f"hierarchy -top {self.top}", "proc", "flatten", "opt_clean -purge"]
+        return "\n".join([*reads, *flat, *synthesis, "write_json netlist.json", ""])
+
+    @property
+    def place_and_route_arguments(self) -> list[str]:
+        """What nextpnr is called with."""
+        textual = {"ecp5": "--textcfg", "ice40": "--asc"}[self.device.family]
+        return [
+            "-q",
+            *self.device.nextpnr_options,
+            "--json",
+            "netlist.json",
+            "--seed",
+            str(self.seed),
+            "--report",
+            "nextpnr.json",
+            *self.nextpnr_options,
+            *([textual, self.routed_name] if self.bitstream else []),
+        ]
+
+    @property
+    def pack_arguments(self) -> list[str]:
+        """What the packer is called with."""
+        if self.device.family == "ecp5":
+            return [*self.pack_options, "--input", self.routed_name, "--bit", self.bitstream_name]
+        return [*self.pack_options, self.routed_name, self.bitstream_name]
+
+
+def checked_seed(seed: int) -> int:
+    """``seed``, refused if nextpnr does not take it."""
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31:
+        raise BuildError(f"seed: {seed!r} is not an integer from 0 to {2**31 - 1}")
+    return seed
+
+
+def run_flow(job: Job, cwd: Path, progress: Progress) -> Report:
+    """Build ``job`` in the empty folder ``cwd``."""
+    for name, content in job.files.items():
+        path = cwd / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    notes = [*job.notes, *_synthesise(job, cwd, progress)]
+    netlist = read_netlist(cwd / "netlist.json", job.top)
+    _check_capacity(netlist, job.device)
+    if not job.bitstream:
+        notes += untimed_ports(netlist)
+        if job.device.family == "ice40":
+            remove_ports(cwd / "netlist.json", job.top)
+    _place_and_route(job, cwd, progress)
+    if job.bitstream:
+        _pack(job, cwd, progress)
+    return _read_report(job, netlist, json.loads((cwd / "nextpnr.json").read_text()), notes)
+
+
+def _synthesise(job: Job, cwd: Path, progress: Progress) -> list[str]:
+    """Make ``netlist.json``; return notes."""
+    progress(f"synthesising for {job.device.name}")
+    try:
+        _run_yosys(job.synthesis_script, cwd, progress)
+    except ToolError as error:
+        # ABC9 dies of combinational loops, also of false ones through memories.
+        in_abc9 = error.log is not None and "ABC9 pass" in error.log.read_text(errors="replace")
+        if job.fallback_script is None or not in_abc9:
+            raise
+        progress("synthesising again with ABC, because ABC9 failed")
+        _run_yosys(job.fallback_script, cwd, progress)
+        return ["mapped with ABC, because ABC9 failed; ABC does not know the delays of this part"]
+    return []
+
+
+def _run_yosys(script: str, cwd: Path, progress: Progress) -> None:
+    (cwd / "synthesis.ys").write_text(script)
+    YOSYS.run(["-q", "-s", "synthesis.ys"], cwd, "yosys.log", progress, produces=["netlist.json"])
+
+
+def _check_capacity(netlist: Netlist, device: Device) -> None:
+    """Refuse what nextpnr would refuse later and less clearly."""
+    needs = {
+        "multipliers": (netlist.count(lambda kind: kind in ("MULT18X18D", "SB_MAC16")), device.dsp),
+        "memory blocks": (
+            netlist.count(lambda kind: kind in ("DP16KD", "PDPW16KD") or kind.startswith("SB_RAM40")),
+            device.bram,
+        ),
+    }
+    for what, (needed, there) in needs.items():
+        if needed > there:
+            raise BuildError(
+                f"device: {device.name} has {there} {what} but the design needs {needed}; choose a "
+                f"larger device, or share multipliers (reuse_factor, share_multipliers)"
+            )
+
+
+def _place_and_route(job: Job, cwd: Path, progress: Progress) -> None:
+    """Make ``nextpnr.json``, its report, and the textual bitstream if one is wanted."""
+    tool = job.device.place_and_route
+    progress(f"placing and routing with {tool.name}, seed {job.seed}")
+    produces = ["nextpnr.json", *([job.routed_name] if job.bitstream else [])]
+    tool.run(job.place_and_route_arguments, cwd, "nextpnr.log", progress, produces=produces)
+
+
+def _pack(job: Job, cwd: Path, progress: Progress) -> None:
+    """Make the bitstream."""
+    progress("packing the bitstream")
+    job.packer.run(job.pack_arguments, cwd, "pack.log", progress, produces=[job.bitstream_name])
+
+
+def _read_report(job: Job, netlist: Netlist, nextpnr: dict[str, Any], notes: list[str]) -> Report:
+    clock, reached = _slowest_clock(nextpnr)
+    fmax, kind, timing_notes = honest_fmax(netlist, reached)
+    used = {name: entry["used"] for name, entry in nextpnr["utilization"].items()}
+    part = job.device
+    ecp5 = part.family == "ecp5"
+    return Report(
+        device=part.name,
+        seed=job.seed,
+        clock_mhz=job.clock_mhz,
+        fmax_mhz=_rounded(fmax),
+        fmax_kind=kind,
+        fmax_nextpnr_mhz=_rounded(reached),
+        timing_met=kind == "none" or (fmax is not None and fmax >= job.clock_mhz),
+        lut=used["TRELLIS_COMB" if ecp5 else "ICESTORM_LC"],
+        ff=used["TRELLIS_FF"] if ecp5 else netlist.count(lambda kind: kind.startswith("SB_DFF")),
+        dsp=used.get("MULT18X18D" if ecp5 else "ICESTORM_DSP", 0),
+        bram=used.get("DP16KD" if ecp5 else "ICESTORM_RAM", 0),
+        lutram=4 * netlist.count(lambda kind: kind == "TRELLIS_DPR16X4"),
+        capacity={"lut": part.lut, "ff": part.ff, "dsp": part.dsp, "bram": part.bram},
+        critical_path=critical_path(nextpnr, clock, netlist, whole=kind == "measured"),
+        tools={tool.name: tool.version() for tool in job.tools},
+        notes=[*notes, *timing_notes],
+    )
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)
+
+
+def _slowest_clock(nextpnr: dict[str, Any]) -> tuple[str, float | None]:
+    """Name of the clock that is worst off, and the frequency that nextpnr says it reaches."""
+    clocks = nextpnr["fmax"]
+    if not clocks:
+        return "", None
+    name = min(clocks, key=lambda name: clocks[name]["achieved"] / (clocks[name].get("constraint") or 1.0))
+    return name, float(clocks[name]["achieved"])

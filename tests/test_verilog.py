@@ -1,0 +1,124 @@
+"""The Verilog file stands alone: other tools read it, and another simulator gives the model's bits."""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from amaranth.hdl import Shape
+from amaranth.lib import data
+from verilator_backend import VerilatorBackend, compile_learner, compile_runtime, port_fields, verilate
+
+from kanrtl import Learner, LearnerSpec, Session, connect
+from kanrtl.toolchain import YOSYS, ToolError, write_verilog
+from kanrtl.verilog import header
+
+SPECS = {
+    "one edge, with_sample": LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), grid_size=5, learning_rate=0.3),
+    "two layers, after_prediction, stochastic": LearnerSpec(
+        layer_sizes=[2, 2, 1],
+        grid_range=(-2, 2),
+        grid_size=3,
+        spline_order=1,
+        table_size=16,
+        activation_format="SQ(4, 8)",
+        teaching="after_prediction",
+        update_rounding="stochastic",
+        memory="block",
+    ),
+}
+TOP = "my_learner"
+
+
+@contextmanager
+def silenced(learner: Learner) -> Iterator[Learner]:
+    """Amaranth warns of a component that nobody elaborates; here only its ports are looked at."""
+    learner._MustUse__silence = True
+    yield learner
+
+
+@pytest.fixture(scope="session")
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Verilator's runtime, compiled once."""
+    return compile_runtime(tmp_path_factory.mktemp("runtime"))
+
+
+@pytest.fixture(scope="module")
+def verilog_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A function that writes the Verilog file of a spec, once."""
+    written: dict[str, Path] = {}
+
+    def write(which: str) -> Path:
+        if which not in written:
+            written[which] = tmp_path_factory.mktemp("verilog") / "learner.v"
+            learner = Learner(SPECS[which])
+            write_verilog(learner, TOP, written[which], header=header(learner))
+        return written[which]
+
+    return write
+
+
+@pytest.mark.parametrize("which", SPECS)
+def test_yosys_reads_and_checks_it(which: str, verilog_of: Callable[[str], Path]) -> None:
+    verilog = verilog_of(which)
+    script = f"read_verilog {verilog.name}; hierarchy -check -top {TOP}; proc; check -assert"
+    YOSYS.run(["-q", "-p", script], verilog.parent, "check.log")
+    assert "cells_sim" not in verilog.read_text()
+    assert "`include" not in verilog.read_text()
+
+
+@pytest.mark.parametrize("which", SPECS)
+def test_verilator_gives_the_models_bits(
+    which: str, verilog_of: Callable[[str], Path], runtime: Path, tmp_path: Path
+) -> None:
+    spec, verilog = SPECS[which], verilog_of(which)
+    program = compile_learner(verilog, runtime, tmp_path)
+    random = np.random.default_rng(7)
+    x = random.uniform(-2.2, 2.2, (400, spec.n_in))
+    target = random.uniform(-1, 1, (400, spec.n_out))
+    with Session(spec, VerilatorBackend(spec, program, verilog)) as learner, connect(spec) as model:
+        for each in (learner, model):
+            each.status  # noqa: B018  # access before the first sample
+        assert np.array_equal(learner.learn_many(x, target), model.learn_many(x, target))
+        assert np.array_equal(learner.predict_many(x[:50]), model.predict_many(x[:50]))
+        for ours, theirs, initial in zip(
+            learner.coefficients, model.coefficients, spec.initial_codes(), strict=True
+        ):
+            assert np.array_equal(ours, theirs)
+            assert not np.array_equal(ours, initial)
+        assert learner.status["saturations"] == model.status["saturations"]
+
+
+@pytest.mark.parametrize("which", SPECS)
+def test_comment_names_the_bits_of_every_port(which: str) -> None:
+    spec = SPECS[which]
+    with silenced(Learner(spec)) as learner:
+        fields = port_fields("".join(f"// {line}\n" for line in header(learner).splitlines()))
+        ports = {
+            "samples__payload": learner.samples.payload,
+            "predictions__payload": learner.predictions.payload,
+            "gradient": learner.gradient,
+            "access__request__payload": learner.access.request.payload,
+            "access__response__payload": learner.access.response.payload,
+        }
+        if spec.teaching == "after_prediction":
+            ports["teaching__payload"] = learner.teaching.payload
+        assert fields.keys() == ports.keys()
+        for port, value in ports.items():
+            width = Shape.cast(value.shape()).width
+            covered = sum(field.put(-1) for field in fields[port].values())
+            assert covered == (1 << width) - 1, port
+            assert sum(field.width for field in fields[port].values()) == width, port
+        sample = learner.samples.payload.shape()
+        for place in range(spec.n_in):
+            field = fields["samples__payload"][f"x[{place}]"]
+            assert field.low == sample["x"].offset + place * spec.formats.activation.width
+            assert field.format == spec.formats.activation
+        assert fields["samples__payload"]["learn"].low == sample["learn"].offset
+        assert fields["gradient"]["gradient[0]"].format == spec.formats.gradient
+        request = learner.access.request.payload.shape()
+        assert isinstance(request, data.StructLayout)
+        for name, field in request:
+            assert fields["access__request__payload"][name].low == field.offset
