@@ -2,7 +2,7 @@
 
 An address is split into fields of whole bits, from the lowest: coefficient index, input, node, layer, and at the
 top one bit that chooses between coefficients (0) and registers (1, their number in the index field). Data are integer
-codes in :data:`DATA_WIDTH` bits, sign extended.
+codes, sign extended to :attr:`AddressMap.data_width`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ from .noise import WIDTH as NOISE_WIDTH
 if TYPE_CHECKING:
     from .spec import LearnerSpec
 
-__all__ = ["CONTROL_FREEZE", "COUNTER_WIDTH", "DATA_WIDTH", "SATURATIONS", "AddressMap"]
+__all__ = ["CONTROL_FREEZE", "COUNTER_WIDTH", "SATURATIONS", "AddressMap"]
 
-DATA_WIDTH = 32
 COUNTER_WIDTH = 16
 """Saturation counters stop at their highest value."""
 
@@ -27,8 +26,6 @@ any value of that kind, in any layer, did."""
 
 CONTROL_FREEZE = 1 << 0
 """Bit of the control register: nothing that is taught is learned."""
-
-assert NOISE_WIDTH <= DATA_WIDTH
 
 
 def _bits(count: int) -> int:
@@ -44,6 +41,8 @@ class AddressMap:
     node_bits: int
     layer_bits: int
     n_layers: int
+    data_width: int
+    """Bits of what is read and written: those of the widest of all."""
 
     @classmethod
     def of(cls, spec: LearnerSpec) -> AddressMap:
@@ -54,6 +53,12 @@ class AddressMap:
             node_bits=max(_bits(layer.n_out) for layer in spec.layers),
             layer_bits=_bits(spec.n_layers),
             n_layers=spec.n_layers,
+            data_width=max(
+                spec.formats.coefficient.width,
+                spec.formats.learning_rate.width + 1,
+                COUNTER_WIDTH + 1,
+                NOISE_WIDTH if spec.update_rounding == "stochastic" else 0,
+            ),
         )
 
     @property

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from .fixed import SQ, UQ, Codes, Format
+from .fixed import SQ, UQ, Codes, Format, fits
 from .spline import Locator, basis_table, derivative_table
 
 if TYPE_CHECKING:
@@ -32,6 +32,10 @@ MULTIPLIER_WIDTH = 16
 def bits_for(limit: int) -> int:
     """Bits of an unsigned number up to ``limit``."""
     return max(1, int(limit).bit_length())
+
+
+def _bounds(format: Format) -> tuple[int, int]:
+    return format.minimum, format.maximum
 
 
 def clog2(count: int) -> int:
@@ -58,7 +62,7 @@ class Formats:
     gradient: Format
     """dL/dy of a node."""
     step: Format
-    """Learning rate times gradient."""
+    """Learning rate times basis: what a coefficient moves by for a gradient of one; unsigned."""
     learning_rate: Format
     """The learning rate registers; unsigned."""
 
@@ -72,12 +76,12 @@ def default_formats(
 
     - activation: holds the grid with at least a factor of two to spare, and at least SQ(6, 10);
     - coefficient: as activation;
-    - basis: half the bits of a coefficient, and at least 8;
+    - basis: half the bits of a coefficient, and at least 9 below one;
     - slope, gradient: the integer bits of coefficient and activation, filled up with fraction bits;
-    - step: the integer bits that the gradient times the largest rate can reach, filled up with fraction bits: these
-      are the guard bits below a coefficient's LSB;
-    - learning_rate: from 0 to just below 2 (or the power of two above the largest rate), with at least
-      five significant bits for the smallest rate: it is multiplied by in logic.
+    - learning_rate: from 0 to at least just below twice the largest rate, with at least five significant bits for the
+      smallest: it is multiplied by in logic;
+    - step: the integer bits of the learning rate, and the fraction of the basis with as many bits more as the smallest
+      rate shifts it down, within 16 bits.
     """
 
     def filled(i: int, least_fraction: int = 0) -> Format:
@@ -88,15 +92,17 @@ def default_formats(
     coefficient = given.get("coefficient") or activation
     gradient = given.get("gradient") or filled(activation.i, activation.f)
     largest, smallest = max(learning_rates), min(learning_rates)
+    rate = given.get("learning_rate") or UQ(max(0, _exponent(2 * largest)), max(4, 5 - _exponent(smallest)))
+    basis = given.get("basis") or UQ(1, max(9, coefficient.width // 2))
+    step_fraction = min(basis.f - min(0, _exponent(smallest)), max(basis.f, MULTIPLIER_WIDTH - rate.i))
     return Formats(
         activation=activation,
         coefficient=coefficient,
-        basis=given.get("basis") or UQ(1, max(8, coefficient.width // 2)),
+        basis=basis,
         slope=given.get("slope") or filled(coefficient.i, coefficient.f),
         gradient=gradient,
-        step=given.get("step") or filled(max(1, gradient.i + _exponent(largest)), coefficient.f),
-        learning_rate=given.get("learning_rate")
-        or UQ(max(1, _exponent(largest + 2**-8)), max(4, 5 - _exponent(smallest))),
+        step=given.get("step") or UQ(rate.i, step_fraction),
+        learning_rate=rate,
     )
 
 
@@ -245,19 +251,19 @@ class LayerArithmetic:
 
     @property
     def step_product(self) -> Format:
-        """learning rate * dL/dy, exact."""
-        gradient, rate = self.formats.gradient, self.formats.learning_rate
-        return SQ(gradient.i + rate.i, gradient.f + rate.f)
+        """learning rate * b_j, exact."""
+        basis, rate = self.formats.basis, self.formats.learning_rate
+        return UQ(basis.i + rate.i, basis.f + rate.f)
 
     @property
     def update_product(self) -> Format:
-        """step * b_j, exact."""
-        step, basis = self.formats.step, self.formats.basis
-        return SQ(step.i + basis.i, step.f + basis.f)
+        """dL/dy * step_j, exact."""
+        step, gradient = self.formats.step, self.formats.gradient
+        return SQ(step.i + gradient.i, step.f + gradient.f)
 
     @property
     def update_sum(self) -> Format:
-        """coefficient - step * b_j, exact."""
+        """coefficient - dL/dy * step_j, exact."""
         product, coefficient = self.update_product, self.formats.coefficient
         return SQ(max(product.i, coefficient.i) + 1, max(product.f, coefficient.f))
 
@@ -265,6 +271,39 @@ class LayerArithmetic:
     def noise_bits(self) -> int:
         """Bits that an update drops, and so bits of noise that stochastic rounding takes."""
         return max(0, self.update_product.f - self.formats.coefficient.f)
+
+    def saturating(self, rounding: str, *, hidden: bool, loss: str | None) -> frozenset[str]:
+        """The kinds of value (:data:`kanrtl.address_map.SATURATIONS`) that can saturate in this layer.
+
+        ``hidden``: whether another layer is before it; ``loss``: that of the last layer, None for the others.
+        """
+        formats = self.formats
+        lowest, highest = ((self.n_in * bound) << formats.basis.f for bound in _bounds(formats.coefficient))
+        largest_step = formats.learning_rate.maximum * int(self.basis_table.max())
+        kinds = {"coefficient"}
+        if not fits(lowest, highest, self.node_sum.f, formats.activation, rounding):
+            kinds.add("activation")
+        if not fits(0, largest_step, self.step_product.f, formats.step, rounding):
+            kinds.add("step")
+        if hidden:
+            row = int(np.abs(self.derivative_table).sum(axis=1).max())
+            slope = formats.coefficient.minimum * row
+            if not fits(slope, -slope, self.slope_sum.f, formats.slope, rounding):
+                kinds.add("slope")
+            kinds.add("gradient")
+        if loss == "squared" and not fits(*self.error_bounds, self.error_sum.f, formats.gradient, rounding):
+            kinds.add("gradient")
+        if loss == "logistic":
+            kinds.add("gradient")
+        return frozenset(kinds)
+
+    @property
+    def error_bounds(self) -> tuple[int, int]:
+        """The lowest and highest error_sum, in its codes."""
+        coefficient, activation, basis = self.formats.coefficient, self.formats.activation, self.formats.basis
+        total, target = self.error_sum.f - self.node_sum.f, self.error_sum.f - activation.f
+        sums = [(self.n_in * bound) << (basis.f + total) for bound in _bounds(coefficient)]
+        return sums[0] - (activation.maximum << target), sums[1] - (activation.minimum << target)
 
     def exact_formats(self) -> dict[str, Format]:
         """Name and format of every exact sum and product."""

@@ -32,7 +32,9 @@ __all__ = [
     "Narrowed",
     "Overflow",
     "Rounding",
+    "fits",
     "narrow",
+    "rounding_constant",
 ]
 
 Codes = npt.NDArray[np.int64]
@@ -299,6 +301,21 @@ def narrow(
     if isinstance(value, (Value, ValueCastable)):
         return _narrow_amaranth(Value.cast(value), dropped, format, rounding, overflow, noise)
     return _narrow_numpy(np.asarray(value, dtype=np.int64), dropped, format, rounding, overflow, noise)
+
+
+def fits(low: int, high: int, fraction: int, format: Format, rounding: str) -> bool:
+    """Whether no number from ``low`` to ``high`` (codes with ``fraction`` fraction bits) is outside ``format`` once rounded."""
+    shift = fraction - format.f
+    noise = (1 << max(0, shift)) - 1  # what stochastic rounding adds at most
+    return all(not narrow(np.array(bound), fraction, format, rounding, noise=noise).saturated for bound in (low, high))
+
+
+def rounding_constant(rounding: str, dropped: int) -> int | None:
+    """What to add before ``dropped`` bits are cut off, where that is a constant: not for half_even and stochastic."""
+    rounding = Rounding(rounding)
+    if rounding is Rounding.FLOOR or dropped <= 0:
+        return 0
+    return 1 << (dropped - 1) if rounding is Rounding.HALF_UP else None
 
 
 def _narrow_numpy(

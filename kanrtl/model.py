@@ -9,7 +9,7 @@ For layer l with inputs i, nodes o and the window j of non-zero bases (Hoang, Gu
 - forward:    y_o = sum_i sum_j c[o,i,k_i+j] b_j(u_i)
 - error:      g_o = dL/dy_o
 - downstream: g_i = sum_o g_o sum_j c[o,i,k_i+j] db_j/dx(u_i), with the coefficients of the forward pass
-- update:     c[o,i,k_i+j] -= eta g_o b_j(u_i)
+- update:     c[o,i,k_i+j] -= g_o s_j, with steps s_j = eta b_j(u_i)
 """
 
 from __future__ import annotations
@@ -238,10 +238,10 @@ class Model:
     def _update(self, passes: list[_Pass], gradients: list[Array]) -> None:
         for index, (layer, passed, gradient) in enumerate(zip(self.spec.layers, passes, gradients, strict=True)):
             step = self._numbers.narrow(
-                "step", gradient * self.learning_rates[index], layer.step_product.f, layer.formats.step
+                "step", self.learning_rates[index] * passed.basis, layer.step_product.f, layer.formats.step
             )
             edges = np.arange(layer.n_out)[:, None, None] * layer.n_in + np.arange(layer.n_in)[:, None]
             lanes = self._first_lane[index] + edges * layer.banks + passed.lanes
             self.coefficients[index][passed.place] = self._numbers.update(
-                layer, passed.coefficients, step[:, None, None] * passed.basis, lanes
+                layer, passed.coefficients, gradient[:, None, None] * step, lanes
             )

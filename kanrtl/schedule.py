@@ -2,22 +2,24 @@
 
 A sample flows through these stages; ``pipeline`` names those that end in a register::
 
-            locate     read      multiply    sum
-    x ----> cell k --> c, b, b' --> c*b --> node sum --> y ----------------> prediction
-            row u                              |                             (always a register)
-                                               |  error     step      product
-                                  target --> dL/dy ----> eta*g ----> s*b ----> c - s*b --> written
-                                               |  downstream
-                                               +-> g*d ----> dL/dy of the layer below ...
+             locate      read         multiply    sum
+    x -----> cell k ---> c, b, b' --> c*b ------> node sum --> y -------------------> prediction
+             row u       |                        |  error                            (always a register)
+                         |  step      target ---> dL/dy --------+
+                         +> eta*b ------------------------------+--> g*s --> c - g*s --> written
+                                                  |  downstream      product
+                                                  +-> g*d ----> dL/dy of the layer below ...
 
-A sample's register before ``locate``, the prediction's register and the coefficient memories are always there, so
-with no stage named a whole step takes one clock cycle. Every register adds one cycle; block memories have a register at
-``read`` that cannot be left out. The sum of the last layer and its error need no cycle of their own.
+A sample is located as it is taken: its register holds cell and row. So the first layer's ``locate`` always ends in a
+register, which costs no cycle, and that of the others where it is named. The prediction's register and the coefficient
+memories are always there too. With no stage named a whole step takes one clock cycle; every register on the longest way
+adds one. Block memories have a register at ``read`` that cannot be left out.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -66,34 +68,45 @@ class Schedule:
     def reads_through_register(self, layer: int) -> bool:
         return self.block_memory[layer] or "read" in self.pipeline
 
+    @cached_property
+    def _settled(self) -> tuple[list[int], list[int]]:
+        """For every layer, the registers between its sample and what it reads, and its sums."""
+        read, summed, now = [], [], 0
+        for layer in range(len(self.block_memory)):
+            now += self.reads_through_register(layer) + (self._registers("locate") if layer else 0)
+            read.append(now)
+            now += self._registers("multiply", "sum")
+            summed.append(now)
+        return read, summed
+
     @property
     def prediction_latency(self) -> int:
         """From taking a sample to its prediction."""
-        layers = len(self.block_memory)
-        reads = sum(self.reads_through_register(layer) for layer in range(layers))
-        return 1 + reads + layers * self._registers("locate", "multiply", "sum")
+        return 1 + self._settled[1][-1]
 
-    @property
-    def backward_registers(self) -> int:
-        """Registers between the last layer's sum and the last of the coefficient memories."""
-        layers = len(self.block_memory)
-        return (
-            layers * self._registers("error")
-            + (layers - 1) * self._registers("downstream")
-            + self._registers("step", "product")
-        )
+    def _backward(self, gradient: int) -> int:
+        """Registers up to the last of the coefficient memories, where the last layer's dL/dy has passed ``gradient``."""
+        read, _ = self._settled
+        written = 0
+        for layer in reversed(range(len(read))):
+            step = read[layer] + self._registers("step")
+            written = max(written, max(gradient, step) + self._registers("product"))
+            gradient += self._registers("downstream", "error")
+        return written
 
     @property
     def teaching_latency(self) -> int:
         """With ``after_prediction``, from taking a teaching word to the written update."""
-        return 1 + self.backward_registers
+        # Everything forward has settled by then, but a step that nothing waits for may need its register still.
+        begin = self.prediction_latency + 1
+        return 1 + self._backward(begin + self._registers("error")) - begin
 
     @property
     def latency(self) -> int:
         """From taking a sample to its written update; a teaching word is assumed to wait already."""
         if self.after_prediction:
             return self.prediction_latency + 1 + self.teaching_latency
-        return self.prediction_latency + self.backward_registers
+        return 1 + self._backward(self._settled[1][-1] + self._registers("error"))
 
     @property
     def interval(self) -> int:

@@ -10,6 +10,7 @@ from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..arithmetic import LayerArithmetic
+from .coefficients import cell_bits
 
 __all__ = ["Basis"]
 
@@ -44,7 +45,7 @@ class Basis(wiring.Component):  # type: ignore[misc]
         self._registered = registered
         members: dict[str, Any] = {
             "row": In(layer.locator.row_bits),
-            "cell": In((layer.grid_size - 1).bit_length()),
+            "cell": In(cell_bits(layer)),
             "inside": In(1),
             "basis": Out(data.ArrayLayout(layer.formats.basis, layer.banks)),
         }

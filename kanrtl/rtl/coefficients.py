@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.hdl import Array, Module, Signal
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..arithmetic import LayerArithmetic
 from ..fixed import Codes, Format
 
-__all__ = ["CoefficientAccess", "Coefficients", "window_layout"]
+__all__ = ["CoefficientAccess", "Coefficients", "cell_bits", "window_layout"]
 
 
 def window_layout(layer: LayerArithmetic, format: Format) -> data.Layout:
@@ -19,15 +19,20 @@ def window_layout(layer: LayerArithmetic, format: Format) -> data.Layout:
     return data.ArrayLayout(data.ArrayLayout(data.ArrayLayout(format, layer.banks), layer.n_in), layer.n_out)
 
 
+def cell_bits(layer: LayerArithmetic) -> int:
+    """Bits of a cell, wide enough for the index of a coefficient in its place."""
+    return (layer.bases - 1).bit_length()
+
+
 class CoefficientAccess(wiring.Signature):  # type: ignore[misc]
     """Reads or writes one coefficient from outside, while no sample is in work.
 
     Members
     -------
-    enable : Out(1), the address below replaces the cell; with a block memory, ``read_data`` follows a cycle later
+    enable : Out(1), the index replaces the cell of every input, as if it had been located: the window then begins with it
     output, input, index : Out, which coefficient: ``index`` in ``[0, bases)``
-    write : Out(1), with ``enable``: write ``write_data`` at the clock edge
-    write_data : Out, read_data : In, code of the coefficient
+    write : Out(1), write the window's coefficient at ``index`` at the clock edge
+    read_data : In, code of the coefficient; read with the latency of a window
     """
 
     def __init__(self, layer: LayerArithmetic) -> None:
@@ -38,7 +43,6 @@ class CoefficientAccess(wiring.Signature):  # type: ignore[misc]
                 "input": Out(range(layer.n_in)),
                 "index": Out(range(layer.bases)),
                 "write": Out(1),
-                "write_data": Out(layer.formats.coefficient),
                 "read_data": In(layer.formats.coefficient),
             }
         )
@@ -56,20 +60,23 @@ class Coefficients(wiring.Component):  # type: ignore[misc]
     Members
     -------
     cell : In, grid cell for each input
-    read : Out, the window at ``cell``, in bank order; a cycle later with ``block``
-    write : In, new window; write_enable : In(1), store it at ``cell``
+    take : In(1), address the window at ``cell`` from the clock edge on; without ``held``, the window follows ``cell``
+    read : Out, the window, in bank order; a cycle later with ``block``
+    write : In, new window; write_enable : In(1), store it where it was read
     access : In, see :class:`CoefficientAccess`
     """
 
-    def __init__(self, layer: LayerArithmetic, initial: Codes, *, block: bool) -> None:
+    def __init__(self, layer: LayerArithmetic, initial: Codes, *, block: bool, held: bool) -> None:
         self._layer = layer
         self._initial = initial
         self._block = block
-        cell = (layer.grid_size - 1).bit_length()
+        self._held = held
+        cell = cell_bits(layer)
         window = window_layout(layer, layer.formats.coefficient)
         super().__init__(
             {
                 "cell": In(data.ArrayLayout(cell, layer.n_in)),
+                "take": In(1),
                 "read": Out(window),
                 "write": In(window),
                 "write_enable": In(1),
@@ -107,19 +114,22 @@ class Coefficients(wiring.Component):  # type: ignore[misc]
 
         cell = self.cell[source]
         # The window starts at bank cell % banks; banks before it hold its end, one row further on.
-        address = Signal(range(layer.depth), name=f"input{source}_bank{bank}_address")
-        m.d.comb += address.eq((cell >> bank_bits) + (cell[:bank_bits] > bank))
+        address = Signal(range(layer.depth), name=f"input{source}_bank{bank}_address", reset_less=self._held)
+        reached = (cell >> bank_bits) + (cell[:bank_bits] > bank)
+        if self._held:
+            with m.If(self.take):
+                m.d.sync += address.eq(reached)
+        else:
+            m.d.comb += address.eq(reached)
         selected = Signal(name=f"input{source}_bank{bank}_selected")
-        with m.If(access.enable):
-            m.d.comb += address.eq(access.index >> bank_bits)
-            m.d.comb += selected.eq((access.input == source) & (access.index[:bank_bits] == bank) & access.write)
+        m.d.comb += selected.eq((access.input == source) & (access.index[:bank_bits] == bank) & access.write)
         m.d.comb += [read.addr.eq(address), write.addr.eq(address)]
         if self._block:
             m.d.comb += read.en.eq(~(self.write_enable | access.write))
         for node in range(layer.n_out):
             m.d.comb += [
                 self.read[node][source][bank].eq(read.data[node]),
-                write.data[node].raw.eq(Mux(access.enable, access.write_data.raw, self.write[node][source][bank].raw)),
+                write.data[node].eq(self.write[node][source][bank]),
                 write.en[node].eq(self.write_enable | (selected & (access.output == node))),
             ]
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import enum
+from collections import defaultdict
 import itertools
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..address_map import CONTROL_FREEZE, DATA_WIDTH, SATURATIONS, AddressMap
+from ..address_map import CONTROL_FREEZE, AddressMap
 from ..spec import LearnerSpec
 from .layer import Layer
 from .loss import Loss
@@ -34,11 +35,13 @@ class Access(wiring.Signature):  # type: ignore[misc]
     """
 
     def __init__(self, spec: LearnerSpec) -> None:
-        request = data.StructLayout({"address": AddressMap.of(spec).width, "write": 1, "data": signed(DATA_WIDTH)})
+        addresses = AddressMap.of(spec)
+        word = signed(addresses.data_width)
+        request = data.StructLayout({"address": addresses.width, "write": 1, "data": word})
         super().__init__(
             {
                 "request": Out(stream.Signature(request)),
-                "response": In(stream.Signature(signed(DATA_WIDTH))),
+                "response": In(stream.Signature(word)),
             }
         )
 
@@ -119,11 +122,13 @@ class Learner(wiring.Component):  # type: ignore[misc]
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         layers = self._layers(m)
-        sample, target = self._hold_sample(m)
-        self._chain(m, layers, sample, target)
-        write, load = self._sequence(m, sample, layers[-1].y)
+        learn, target = self._hold_sample(m, layers)
+        gradient = self._chain(m, layers, target)
+        write, load = self._sequence(m, learn, layers[-1].y)
         m.d.comb += [layer.write.eq(write) for layer in layers]
         monitor = self._count_saturations(m, layers, write, load)
+        m.d.comb += self.gradient.eq(gradient)
+        self._make_noise(m, layers, write)
         self._learning_rates(m, layers)
         self._serve_access(m, layers, monitor)
         return m
@@ -131,16 +136,18 @@ class Learner(wiring.Component):  # type: ignore[misc]
     # How values flow.
 
     def _layers(self, m: Module) -> list[Layer]:
-        layers = []
-        first_lane = 0
-        for index, (layer, initial) in enumerate(zip(self.spec.layers, self.spec.initial_codes(), strict=True)):
+        spec, layers, first_lane = self.spec, [], 0
+        last = spec.n_layers - 1
+        for index, (layer, initial) in enumerate(zip(spec.layers, spec.initial_codes(), strict=True)):
             component = Layer(
                 layer,
                 initial,
-                schedule=self.spec.schedule,
+                schedule=spec.schedule,
                 index=index,
-                rounding=self.spec.rounding,
-                update_rounding=self.spec.update_rounding,
+                rounding=spec.rounding,
+                update_rounding=spec.update_rounding,
+                saturating=layer.saturating(spec.rounding, hidden=index > 0, loss=spec.loss if index == last else None),
+                forms_error=index == last and self._forms_error,
                 first_lane=first_lane,
             )
             first_lane += layer.n_out * layer.n_in * layer.banks
@@ -148,42 +155,52 @@ class Learner(wiring.Component):  # type: ignore[misc]
             layers.append(component)
         return layers
 
-    def _hold_sample(self, m: Module) -> tuple[Any, Any]:
-        """Registers that hold the sample, and what it is taught, for the whole step."""
-        sample = Signal(self.samples.payload.shape(), name="sample", reset_less=True)
-        with m.If(self.samples.valid & self.samples.ready):
-            m.d.sync += sample.eq(self.samples.payload)
-        if not hasattr(self, "teaching"):
-            return sample, sample.target
-        target = Signal(self.teaching.payload.shape(), name="target", reset_less=True)
-        with m.If(self.teaching.valid & self.teaching.ready):
-            m.d.sync += target.eq(self.teaching.payload)
-        return sample, target
+    @property
+    def _forms_error(self) -> bool:
+        """Whether the last layer's adder trees give the errors: the target has to be there in time, and not be finer."""
+        layer = self.spec.layers[-1]
+        in_time = self.spec.teaching == "with_sample" and self.spec.loss == "squared"
+        return in_time and layer.node_sum.f >= layer.formats.activation.f
 
-    def _chain(self, m: Module, layers: list[Layer], sample: Any, target: Any) -> None:
-        """Connects the layers, forwards and backwards."""
+    def _hold_sample(self, m: Module, layers: list[Layer]) -> tuple[Any, Any]:
+        """Takes the sample into the first layer, and into registers whether and what it is taught."""
+        payload = self.samples.payload
+        taken = self.samples.valid & self.samples.ready
+        learn = Signal(reset_less=True)
+        m.d.comb += [layers[0].x.eq(payload.x), layers[0].take.eq(taken)]
+        stream_of_targets, word = (self.teaching, None) if hasattr(self, "teaching") else (self.samples, payload.target)
+        target = Signal(data.ArrayLayout(self.spec.target_format, self.spec.n_out), name="target", reset_less=True)
+        with m.If(taken):
+            m.d.sync += learn.eq(payload.learn)
+        with m.If(stream_of_targets.valid & stream_of_targets.ready):
+            m.d.sync += target.eq(stream_of_targets.payload if word is None else word)
+        return learn, target
+
+    def _chain(self, m: Module, layers: list[Layer], target: Any) -> Any:
+        """Connects the layers, forwards and backwards; gives dL/dy of the last."""
         stages = Stages(m, self.spec.schedule.pipeline)
-        m.d.comb += layers[0].x.eq(sample.x)
-        for before, after in itertools.pairwise(layers):
+        for before, after in zip(layers[:-1], layers[1:], strict=True):
             m.d.comb += [after.x.eq(before.y), before.gradient.eq(after.downstream)]
-        m.submodules.loss = loss = Loss(self.spec.layers[-1], self.spec.loss, self.spec.rounding)
-        m.d.comb += [
-            loss.total.eq(layers[-1].total),
-            loss.y.eq(layers[-1].y),
-            loss.target.eq(target),
-        ]
+        last = layers[-1]
+        if self._forms_error:
+            m.d.comb += last.target.eq(target)
+            errors = last.error
+        else:
+            m.submodules.loss = loss = Loss(self.spec.layers[-1], self.spec.loss, self.spec.rounding)
+            m.d.comb += [loss.total.eq(last.total), loss.y.eq(last.y), loss.target.eq(target)]
+            errors = loss.gradient
         for node in range(self.spec.n_out):
-            gradient = stages.end("error", loss.gradient[node], f"gradient{node}")
-            m.d.comb += [layers[-1].gradient[node].eq(gradient), self.gradient[node].eq(gradient)]
+            m.d.comb += last.gradient[node].eq(stages.end("error", errors[node], f"gradient{node}"))
+        return last.gradient
 
     # When they flow.
 
-    def _sequence(self, m: Module, sample: Any, y: Any) -> tuple[Value, Value]:
+    def _sequence(self, m: Module, learn: Value, y: Any) -> tuple[Value, Value]:
         """Counts the cycles of a step; gives the strobes that write the update and load the prediction."""
         schedule = self.spec.schedule
         after = schedule.after_prediction
         self._phase = phase = Signal(_Phase)
-        self._count = count = Signal(range(max(schedule.latency, schedule.teaching_latency, 2)))
+        self._count = count = Signal(range(max(schedule.latency, schedule.teaching_latency, 3)))
         self._control_freeze = Signal()
         frozen = Signal()
         prediction_due = Signal()
@@ -203,11 +220,11 @@ class Learner(wiring.Component):  # type: ignore[misc]
         taught_phase = _Phase.TEACH if after else _Phase.SAMPLE
         taught_done = (phase == taught_phase) & (count == taught_end)
         if taught_phase is _Phase.SAMPLE:
-            taught_done &= sample.learn & ~(prediction_due & blocked)
+            taught_done &= learn & ~(prediction_due & blocked)
         m.d.comb += [
             write.eq(taught_done & ~frozen),
             self.updated.eq(write),
-            finish.eq(taught_done | (load & ~sample.learn)),
+            finish.eq(taught_done | (load & ~learn)),
         ]
 
         with m.If((phase != _Phase.IDLE) & ~(prediction_due & blocked)):
@@ -215,7 +232,7 @@ class Learner(wiring.Component):  # type: ignore[misc]
         with m.If(finish):
             m.d.sync += phase.eq(_Phase.IDLE)
         if after:
-            with m.If(load & sample.learn):
+            with m.If(load & learn):
                 m.d.sync += phase.eq(_Phase.WAIT)
             m.d.comb += self.teaching.ready.eq(phase == _Phase.WAIT)
             with m.If(self.teaching.ready & self.teaching.valid):
@@ -236,19 +253,23 @@ class Learner(wiring.Component):  # type: ignore[misc]
 
     def _count_saturations(self, m: Module, layers: list[Layer], write: Value, load: Value) -> Monitor:
         """Counts a kind once for every sample or step in which any layer saturates."""
-        m.submodules.monitor = monitor = Monitor()
-        for kind in SATURATIONS:
-            bits = [layer.saturated[kind] for layer in layers if kind in layer.saturated.shape().members]
-            if kind == "gradient":
-                bits.append(m.submodules.loss.saturated)
+        bits: defaultdict[str, list[Value]] = defaultdict(list)
+        for layer in layers:
+            for kind in layer.saturated.shape().members:
+                bits[kind].append(layer.saturated[kind])
+        if not self._forms_error and self.spec.loss != "external":
+            bits["gradient"].append(m.submodules.loss.saturated)
+        m.submodules.monitor = monitor = Monitor(bits)
+        for kind, flags in bits.items():
             strobe = load if kind == "activation" else write
-            saturates: Value = sum(bits[1:], bits[0]) != 0 if bits else Signal(name="never")
-            m.d.comb += monitor.event[kind].eq(strobe & saturates)
+            m.d.comb += monitor.event[kind].eq(strobe & Cat(flags).any())
+        return monitor
+
+    def _make_noise(self, m: Module, layers: list[Layer], write: Value) -> None:
         if self.spec.update_rounding == "stochastic":
             m.submodules.noise = noise = Noise(self.spec.seed)
             m.d.comb += noise.leap.eq(write)
             m.d.comb += [layer.noise.eq(noise.state) for layer in layers]
-        return monitor
 
     # What can be reached from outside.
 
@@ -261,15 +282,16 @@ class Learner(wiring.Component):  # type: ignore[misc]
             self._rates.append(register)
 
     def _serve_access(self, m: Module, layers: list[Layer], monitor: Monitor) -> None:
-        """Takes a request while idle, and answers it two cycles later."""
+        """Takes a request while idle, and answers it three cycles later."""
         addresses = AddressMap.of(self.spec)
         request, response = self.access.request, self.access.response
         held = Signal(request.payload.shape(), name="request", reset_less=True)
         with m.If(request.ready & request.valid):
             m.d.sync += [held.eq(request.payload), self._phase.eq(_Phase.ACCESS), self._count.eq(0)]
 
-        read = Signal(signed(DATA_WIDTH))
-        done = (self._phase == _Phase.ACCESS) & (self._count == 1)
+        read = Signal(signed(addresses.data_width))
+        # A cycle to reach the place, two to read it: through the register after locate, and that of a block memory.
+        done = (self._phase == _Phase.ACCESS) & (self._count == 2)
         with m.If(held.address[-1]):
             self._serve_registers(m, held, read, done, addresses, monitor)
         with m.Else():
@@ -298,7 +320,7 @@ class Learner(wiring.Component):  # type: ignore[misc]
                     m.d.comb += read.eq(register.raw)
                     with m.If(done & held.write):
                         m.d.sync += register.raw.eq(held.data)
-            for kind in SATURATIONS:
+            for kind in monitor.count.shape().members:
                 with m.Case(address_of(addresses.saturations(kind))):
                     m.d.comb += [read.eq(monitor.count[kind]), monitor.clear[kind].eq(done & held.write)]
             if self.spec.update_rounding == "stochastic":
@@ -335,11 +357,12 @@ class Learner(wiring.Component):  # type: ignore[misc]
                 access.index.eq(index),
                 access.input.eq(source),
                 access.output.eq(node),
-                access.write_data.raw.eq(held.data),
+                layer.access_data.raw.eq(held.data),
             ]
             with m.If(exists & (self._phase == _Phase.ACCESS)):
                 m.d.comb += [
                     access.enable.eq(1),
                     access.write.eq(done & held.write),
+                    layer.access_write.eq(held.write),
                     read.eq(access.read_data.raw),
                 ]

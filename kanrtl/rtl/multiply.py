@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
-from ..fixed import FixedValue, Format
+from ..fixed import UQ, FixedValue
 
 __all__ = ["product_in_logic", "times_constant", "tree_sum"]
 
@@ -44,16 +44,14 @@ def times_constant(value: Value, constant: int) -> Value:
 
 
 def product_in_logic(m: Module, a: FixedValue, b: FixedValue) -> FixedValue:
-    """``a * b`` for a signed ``a`` and a short unsigned ``b``, exact, as a sum of one shifted term for each bit of
-    ``b``."""
-    format = Format(True, a.format.i + b.format.i, a.format.f + b.format.f)
-    terms = [Mux(b.raw[bit], a.raw, Const(0, signed(a.format.width))) for bit in range(b.format.width)]
-    product = _shifted_sum(m, terms)
-    return FixedValue(format, product[: format.width])
+    """``a * b`` for unsigned values, exact, as a sum of one shifted term for each bit of ``b``."""
+    format = UQ(a.format.i + b.format.i, a.format.f + b.format.f)
+    terms = [Mux(b.raw[bit], a.raw, Const(0, a.format.width)) for bit in range(b.format.width)]
+    return FixedValue(format, _shifted_sum(m, terms)[: format.width])
 
 
 def _shifted_sum(m: Module, terms: Sequence[Value]) -> Value:
-    """``sum(term[n] << n)`` for signed terms, added in pairs.
+    """``sum(term[n] << n)`` for unsigned terms, added in pairs.
 
     Low bits that meet nothing bypass the adder. This also keeps yosys from turning the tree into one carry-save
     compressor, which for a product this short is three times as large and no faster.
@@ -62,7 +60,7 @@ def _shifted_sum(m: Module, terms: Sequence[Value]) -> Value:
         return terms[0]
     half = (len(terms) + 1) // 2
     low, high = _shifted_sum(m, terms[:half]), _shifted_sum(m, terms[half:])
-    joined = Cat(low[:half], low[half:].as_signed() + high)
-    total = Signal(signed(len(joined)), name="partial_product")
+    joined = Cat(low[:half], low[half:] + high)
+    total = Signal(len(joined), name="partial_product")
     m.d.comb += total.eq(joined)
     return total
