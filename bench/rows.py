@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from kanrtl import Learner, LearnerSpec
+from kanrtl import LearnerSpec
 from kanrtl.boards import BOARDS
-from kanrtl.build import Device, build_board, build_core
-from kanrtl.rtl.exercise import BoardTop
+from kanrtl.build import build_exercise, build_learner
 from kanrtl.sim import TASKS
 from kanrtl.simulate import simulate
 
@@ -39,30 +38,27 @@ class Row:
     measure: Callable[[Progress], Result]
 
 
-def core(name: str, title: str, fields: dict[str, Any], device: str, seeds: tuple[int, ...] = SEEDS) -> Row:
-    """A learner alone on a device, out of context."""
+def core(name: str, title: str, device: str, fields: dict[str, Any], seeds: tuple[int, ...] = SEEDS) -> Row:
+    """A learner alone on a device, a register on every port: so the way of a sample into its register is timed too."""
 
     def measure(progress: Progress) -> Result:
-        spec = LearnerSpec(**fields).for_device(Device.parse(device).family)
-        facts = {"latency_cycles": spec.latency, "interval_cycles": spec.interval}
+        spec = LearnerSpec(**fields)
         reports = [
-            build_core(Learner(spec), device=device, seed=seed, facts=facts, progress=progress).to_json()
-            for seed in seeds
+            build_learner(spec, device, seed=seed, register_ports=True, progress=progress).to_json() for seed in seeds
         ]
         return {"spec": spec.to_dict(), "device": device, "seeds": list(seeds), **_summary(reports)}
 
     return Row(name, title, measure)
 
 
-def board(name: str, title: str, fields: dict[str, Any]) -> Row:
-    """A board that teaches itself, at its own clock."""
+def on_board(name: str, title: str, fields: dict[str, Any]) -> Row:
+    """A board that teaches itself, at its own clock; row ``board-NAME``."""
 
     def measure(progress: Progress) -> Result:
-        target = BOARDS[name.removeprefix("board-")]
-        spec = LearnerSpec(**fields).for_device(Device.parse(target.device).family)
-        facts = {"latency_cycles": spec.latency, "interval_cycles": spec.interval}
-        report = build_board(BoardTop(spec, target), target, facts=facts, progress=progress).to_json()
-        return {"spec": spec.to_dict(), "device": target.device, "seeds": [1], **_summary([report])}
+        board = BOARDS[name.removeprefix("board-")]
+        spec = LearnerSpec(**fields)
+        report = build_exercise(spec, board, progress=progress).to_json()
+        return {"spec": spec.to_dict(), "device": board.device, "seeds": [1], **_summary([report])}
 
     return Row(name, title, measure)
 
@@ -100,9 +96,21 @@ def _summary(reports: list[dict[str, Any]]) -> Result:
     }
 
 
+# As T, with the gradient as wide as an error can be, so that it needs no saturation; 17 bits suit an ECP5's multiplier.
+T_ECP5 = T | {"gradient_format": "SQ(7, 10)"}
+TWO_LAYERS = T_ECP5 | {"layer_sizes": [2, 4, 1], "pipeline": "low_latency"}
+T8_ECP5 = T_ECP5 | {"grid_size": 8}
+
 ROWS: list[Row] = [
     track("track", "function tracking on the RTL", T, "pysim"),
-    core("t-ecp5", "T on LFE5U-85F-6", T, "LFE5U-85F-6"),
-    board("board-ulx3s-85f", "T on a ULX3S", T),
-    board("board-icebreaker", "T on an iCEBreaker", T),
+    core("t-single", "T, one clock", "LFE5U-85F-6", T_ECP5 | {"pipeline": "single"}),
+    core("t-single-8", "T, one clock", "LFE5U-85F-8", T_ECP5 | {"pipeline": "single"}),
+    core("t8-single", "T with 8 cells, one clock", "LFE5U-85F-6", T8_ECP5 | {"pipeline": "single"}),
+    core("t8-single-8", "T with 8 cells, one clock", "LFE5U-85F-8", T8_ECP5 | {"pipeline": "single"}),
+    core("t-low-latency", "T, low_latency", "LFE5U-85F-6", T_ECP5 | {"pipeline": "low_latency"}),
+    core("t-high-clock", "T, high_clock", "LFE5U-85F-6", T_ECP5 | {"pipeline": "high_clock"}),
+    core("t-up5k", "T, high_clock", "iCE40UP5K", T),
+    core("two-layers", "layers [2, 4, 1], low_latency", "LFE5U-85F-6", TWO_LAYERS, seeds=(1, 2, 3)),
+    on_board("board-ulx3s-85f", "T on a ULX3S", T),
+    on_board("board-icebreaker", "T on an iCEBreaker", T),
 ]

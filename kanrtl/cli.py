@@ -32,9 +32,8 @@ from rich.progress import (
 from rich.table import Table
 
 from .boards import BOARDS
-from .build import BuildError, Device, Report, TimingError, build_board, build_core
+from .build import BuildError, Report, TimingError, build_exercise, build_learner
 from .plot import check_picture, plot_simulation
-from .rtl.exercise import BoardTop
 from .rtl.learner import Learner
 from .session import InputError
 from .sim import TASKS
@@ -153,16 +152,8 @@ def build(
         if output is not None:
             raise InputError(f"--output = {str(output)!r}: only a --board build has a bitstream; leave it out")
         assert device is not None
-        spec = spec.for_device(Device.parse(device).family)
         with _working(f"building for {device}") as progress:
-            report = build_core(
-                Learner(spec),
-                device=device,
-                seed=seed,
-                frequency=frequency,
-                facts=_facts(spec),
-                progress=progress,
-            )
+            report = build_learner(spec, device, seed=seed, frequency=frequency, progress=progress)
     _show(report.to_json(), as_json, lambda: _report_table(report))
 
 
@@ -228,16 +219,8 @@ def _simulate(spec: LearnerSpec, task: str, samples: int, seed: int, backend: st
 def _build_board(spec: LearnerSpec, board: str, seed: int, output: Path | None) -> Report:
     if board not in BOARDS:
         raise InputError(f"--board = {board!r}: unknown; use one of {', '.join(BOARDS)}")
-    target = BOARDS[board]
-    spec = spec.for_device(Device.parse(target.device).family)
     with _working(f"building for {board}") as progress:
-        return build_board(
-            BoardTop(spec, target), target, seed=seed, output=output, facts=_facts(spec), progress=progress
-        )
-
-
-def _facts(spec: LearnerSpec) -> dict[str, int]:
-    return {"latency_cycles": spec.latency, "interval_cycles": spec.interval}
+        return build_exercise(spec, BOARDS[board], seed=seed, output=output, progress=progress)
 
 
 def _write_verilog(spec: LearnerSpec, name: str, path: Path) -> None:

@@ -304,7 +304,8 @@ def narrow(
 
 
 def fits(low: int, high: int, fraction: int, format: Format, rounding: str) -> bool:
-    """Whether no number from ``low`` to ``high`` (codes with ``fraction`` fraction bits) is outside ``format`` once rounded."""
+    """Whether no number from ``low`` to ``high`` (codes with ``fraction`` fraction bits) is outside ``format`` once
+    rounded."""
     shift = fraction - format.f
     noise = (1 << max(0, shift)) - 1  # what stochastic rounding adds at most
     return all(not narrow(np.array(bound), fraction, format, rounding, noise=noise).saturated for bound in (low, high))

@@ -30,11 +30,14 @@ __all__ = ["PRESETS", "STAGES", "Schedule"]
 STAGES = ("locate", "read", "multiply", "sum", "error", "step", "product", "downstream")
 
 PRESETS: dict[str, tuple[str, ...]] = {
-    "auto": ("read", "sum", "step"),
     "single": (),
-    "low_latency": ("read", "sum", "step"),
+    "low_latency": ("sum", "step"),
     "high_clock": STAGES,
 }
+"""From the fewest nanoseconds for a step to the highest clock."""
+
+AUTO = "single"
+"""What ``auto`` stands for where no clock is asked for: registers only add to the time of a step."""
 
 # Up to this depth a bank is smaller in LUTs than what a block memory costs in latency.
 DISTRIBUTED_DEPTH = 16
@@ -55,7 +58,8 @@ class Schedule:
 
     @classmethod
     def of(cls, spec: LearnerSpec) -> Schedule:
-        stages = PRESETS[spec.pipeline] if isinstance(spec.pipeline, str) else spec.pipeline
+        named = AUTO if spec.pipeline == "auto" else spec.pipeline
+        stages = PRESETS[named] if isinstance(named, str) else named
         block = tuple(
             memory == "block" or (memory == "auto" and layer.depth > DISTRIBUTED_DEPTH)
             for memory, layer in zip(spec.per_layer("memory"), spec.layers, strict=True)
@@ -85,7 +89,8 @@ class Schedule:
         return 1 + self._settled[1][-1]
 
     def _backward(self, gradient: int) -> int:
-        """Registers up to the last of the coefficient memories, where the last layer's dL/dy has passed ``gradient``."""
+        """Registers up to the last of the coefficient memories, where the last layer's dL/dy has passed
+        ``gradient``."""
         read, _ = self._settled
         written = 0
         for layer in reversed(range(len(read))):

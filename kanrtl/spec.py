@@ -67,8 +67,8 @@ def _is_each_range(value: object) -> str:
 
 def _parse_pipeline(value: object) -> object:
     if isinstance(value, str):
-        if value not in PRESETS:
-            raise ValueError(f"must be one of {', '.join(map(repr, PRESETS))}, or a list of stages")
+        if value not in ("auto", *PRESETS):
+            raise ValueError(f"must be one of {', '.join(map(repr, ('auto', *PRESETS)))}, or a list of stages")
         return value
     if isinstance(value, (list, tuple)):
         unknown = [stage for stage in value if stage not in STAGES]
@@ -152,7 +152,7 @@ class LearnerSpec(BaseModel):
         Where coefficients lie: ``distributed`` (LUTs), ``block``, or ``auto``: by depth. *Each.*
     pipeline
         Where registers stand in a step: a preset, or a list of stages; see :mod:`kanrtl.schedule`. ``auto`` is
-        ``low_latency``, but ``high_clock`` when built for iCE40.
+        ``single``, but ``high_clock`` on iCE40, and on a board the first preset that meets its clock.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -214,8 +214,8 @@ class LearnerSpec(BaseModel):
     def for_device(self, family: str) -> Self:
         """The spec as it is built for a family of devices, ``"ecp5"`` or ``"ice40"``, with ``auto`` decided.
 
-        iCE40 has no distributed memory: what would go there goes to block memory. Its logic is four times as slow, and
-        its multipliers are timed only with registers around them, hence a register after every stage.
+        iCE40 has no distributed memory: what would go there goes to block memory. Its multipliers are timed only with
+        registers around them, hence a register after every stage.
         """
         if family != "ice40":
             return self
@@ -350,7 +350,7 @@ def _check(spec: LearnerSpec) -> None:
     _check_formats(spec)
     for index, layer in enumerate(spec.layers):
         _check_layer(spec, index, layer)
-        _check_step(spec, index, layer)
+        _check_step(spec, layer)
     _check_initial_coefficients(spec)
 
 
@@ -477,7 +477,7 @@ def _check_layer(spec: LearnerSpec, index: int, layer: LayerArithmetic) -> None:
         )
 
 
-def _check_step(spec: LearnerSpec, index: int, layer: LayerArithmetic) -> None:
+def _check_step(spec: LearnerSpec, layer: LayerArithmetic) -> None:
     """Whether the layer's learning rate times its largest basis is anything at all."""
     step = spec.formats.step
     largest = layer.learning_rate_code * int(layer.basis_table.max())

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from strategies import codes_in, specs
 
 from kanrtl import Learner, LearnerSpec, Model
-from kanrtl.address_map import DATA_WIDTH, SATURATIONS, AddressMap
+from kanrtl.address_map import SATURATIONS, AddressMap
 from kanrtl.backends.pysim import pack, unpack
 
 
@@ -197,7 +197,7 @@ def held(model: Model) -> list[int]:
     state = [int(code) for layer in model.coefficients for code in layer.ravel()]
     state += [model.saturations[kind] for kind in SATURATIONS] + [int(rate) for rate in model.learning_rates]
     noise = model.noise_state if model.spec.update_rounding == "stochastic" else 0
-    return [*state, noise - (1 << DATA_WIDTH) if noise >> (DATA_WIDTH - 1) else noise]
+    return [*state, noise - (1 << 32) if noise >> 31 else noise]
 
 
 def stimulus_for(spec: LearnerSpec, random: np.random.Generator, samples: int, **fields: Any) -> Stimulus:

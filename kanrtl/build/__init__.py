@@ -11,6 +11,16 @@ a multiplier for registered that is not, or because it does not look inside one 
 from .board import build_board
 from .core import build_core
 from .device import BuildError, Device
+from .learner import build_exercise, build_learner
 from .report import Report, TimingError
 
-__all__ = ["BuildError", "Device", "Report", "TimingError", "build_board", "build_core"]
+__all__ = [
+    "BuildError",
+    "Device",
+    "Report",
+    "TimingError",
+    "build_board",
+    "build_core",
+    "build_exercise",
+    "build_learner",
+]

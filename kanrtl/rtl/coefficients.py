@@ -29,8 +29,8 @@ class CoefficientAccess(wiring.Signature):  # type: ignore[misc]
 
     Members
     -------
-    enable : Out(1), the index replaces the cell of every input, as if it had been located: the window then begins with it
-    output, input, index : Out, which coefficient: ``index`` in ``[0, bases)``
+    enable : Out(1), the index replaces the cell of every input, as if it had been located: the window then begins
+    with it output, input, index : Out, which coefficient: ``index`` in ``[0, bases)``
     write : Out(1), write the window's coefficient at ``index`` at the clock edge
     read_data : In, code of the coefficient; read with the latency of a window
     """

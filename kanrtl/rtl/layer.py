@@ -39,8 +39,8 @@ class Layer(wiring.Component):  # type: ignore[misc]
     """A layer of ``n_in`` by ``n_out`` edges, all of them side by side.
 
     While ``x`` (in the first layer: what it was when ``take`` was high), ``target``, ``gradient`` and ``noise`` hold
-    still, every output settles after the registers on its way; ``write`` then stores the updated coefficients. Implements
-    the equations of :mod:`kanrtl.model`.
+    still, every output settles after the registers on its way; ``write`` then stores the updated coefficients.
+    Implements the equations of :mod:`kanrtl.model`.
 
     Parameters
     ----------

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import enum
-from collections import defaultdict
 import itertools
+from collections import defaultdict
 from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
@@ -157,7 +157,8 @@ class Learner(wiring.Component):  # type: ignore[misc]
 
     @property
     def _forms_error(self) -> bool:
-        """Whether the last layer's adder trees give the errors: the target has to be there in time, and not be finer."""
+        """Whether the last layer's adder trees give the errors: the target has to be there in time, and not be
+        finer."""
         layer = self.spec.layers[-1]
         in_time = self.spec.teaching == "with_sample" and self.spec.loss == "squared"
         return in_time and layer.node_sum.f >= layer.formats.activation.f
@@ -179,7 +180,7 @@ class Learner(wiring.Component):  # type: ignore[misc]
     def _chain(self, m: Module, layers: list[Layer], target: Any) -> Any:
         """Connects the layers, forwards and backwards; gives dL/dy of the last."""
         stages = Stages(m, self.spec.schedule.pipeline)
-        for before, after in zip(layers[:-1], layers[1:], strict=True):
+        for before, after in itertools.pairwise(layers):
             m.d.comb += [after.x.eq(before.y), before.gradient.eq(after.downstream)]
         last = layers[-1]
         if self._forms_error:

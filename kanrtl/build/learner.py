@@ -1,0 +1,74 @@
+"""Builds of a learner from its spec, with what the spec leaves to the device decided."""
+
+from pathlib import Path
+
+from ..boards import Board
+from ..rtl.exercise import BoardTop
+from ..rtl.learner import Learner
+from ..schedule import PRESETS
+from ..spec import LearnerSpec
+from ..toolchain import Progress
+from .board import build_board
+from .core import build_core
+from .device import Device
+from .report import Report, TimingError
+
+__all__ = ["build_exercise", "build_learner"]
+
+
+def _facts(spec: LearnerSpec) -> dict[str, int]:
+    return {"latency_cycles": spec.latency, "interval_cycles": spec.interval}
+
+
+def build_learner(
+    spec: LearnerSpec,
+    device: str,
+    *,
+    seed: int = 1,
+    frequency: float | None = None,
+    register_ports: bool = False,
+    progress: Progress | None = None,
+) -> Report:
+    """Places and routes the learner alone; arguments and errors as those of :func:`build_core`."""
+    spec = spec.for_device(Device.parse(device).family)
+    return build_core(
+        Learner(spec),
+        device=device,
+        seed=seed,
+        frequency=frequency,
+        facts=_facts(spec),
+        register_ports=register_ports,
+        progress=progress,
+    )
+
+
+def build_exercise(
+    spec: LearnerSpec,
+    board: Board,
+    *,
+    seed: int = 1,
+    output: Path | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Makes the bitstream with which a board teaches itself (:class:`kanrtl.rtl.exercise.BoardTop`).
+
+    With ``pipeline="auto"`` the presets are built from the fewest nanoseconds a step to the highest clock, up to the
+    first that meets the board's clock. Other arguments and errors as those of :func:`build_board`.
+    """
+    spec = spec.for_device(Device.parse(board.device).family)
+    candidates = [spec.replace(pipeline=preset) for preset in PRESETS] if spec.pipeline == "auto" else [spec]
+    for candidate in candidates:
+        try:
+            return build_board(
+                BoardTop(candidate, board),
+                board,
+                seed=seed,
+                output=output,
+                facts=_facts(candidate),
+                progress=progress,
+            )
+        except TimingError as error:
+            missed = error
+            if progress:
+                progress(f"{candidate.pipeline} is too slow for {board.clock_mhz:g} MHz")
+    raise missed
