@@ -16,6 +16,20 @@ README = HERE.parent / "README.md"
 PEERS: dict[str, Any] = json.loads((HERE / "peers.json").read_text())
 
 
+BUILDS = (
+    "t-single",
+    "t-single-8",
+    "t8-single",
+    "t8-single-8",
+    "t-low-latency",
+    "t-high-clock",
+    "two-layers",
+    "t-up5k",
+    "board-ulx3s-85f",
+    "board-icebreaker",
+)
+
+
 def result(name: str) -> dict[str, Any]:
     return json.loads((HERE / "results" / f"{name}.json").read_text())  # type: ignore[no-any-return]
 
@@ -63,7 +77,7 @@ def builds() -> str:
         ]
         for peer in PEERS["builds"]
     ]
-    for name in ("t-ecp5", "board-ulx3s-85f", "board-icebreaker"):
+    for name in BUILDS:
         data = result(name)
         memory = f"{data['bram']} block" if data["bram"] else "LUT RAM"
         rows.append(

@@ -306,9 +306,9 @@ def narrow(
 def fits(low: int, high: int, fraction: int, format: Format, rounding: str) -> bool:
     """Whether no number from ``low`` to ``high`` (codes with ``fraction`` fraction bits) is outside ``format`` once
     rounded."""
-    shift = fraction - format.f
-    noise = (1 << max(0, shift)) - 1  # what stochastic rounding adds at most
-    return all(not narrow(np.array(bound), fraction, format, rounding, noise=noise).saturated for bound in (low, high))
+    most = (1 << max(0, fraction - format.f)) - 1  # what stochastic rounding adds; the least is nothing
+    bounds, noise = np.array([low, high]), np.array([0, most])
+    return not narrow(bounds, fraction, format, rounding, noise=noise).saturated.any()
 
 
 def rounding_constant(rounding: str, dropped: int) -> int | None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from amaranth.back import rtlil
-from amaranth.hdl import Elaboratable, Module, Signal
+from amaranth.hdl import Elaboratable, Module, Shape, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -96,7 +96,7 @@ class _RegisteredPorts(wiring.Component):  # type: ignore[misc]
 
     @property
     def port_bits(self) -> int:
-        return sum(len(Signal(member.shape)) for _, member, _ in self._ports)
+        return sum(Shape.cast(member.shape).width for _, member, _ in self._ports)
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
