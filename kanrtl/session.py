@@ -310,7 +310,7 @@ class _Saved:
             with zipfile.ZipFile(path) as members:
                 damaged = members.testzip()
             if damaged is not None:
-                raise InputError(f"{damaged} is damaged; give a file that save wrote")
+                raise InputError(f"{damaged!r} is damaged; give a file that save wrote")
             with np.load(path, allow_pickle=False) as content:
                 return cls._from_arrays(dict(content))
         except InputError:

@@ -84,12 +84,13 @@ def to_toml(spec: LearnerSpec) -> str:
     lines = ["# A kanrtl learner. Lines that begin with '#' hold what follows from the others.", ""]
     for field, comment in _COMMENTS.items():
         value = getattr(spec, field)
+        given = field in spec.model_fields_set and value is not None
         if field.endswith("_format") and value is None:
             value = getattr(spec.formats, field.removesuffix("_format"))
         if field == "initial_coefficients" and value is None:
             value = "zeros" if spec.n_layers == 1 else "uniform"
         entry = f"{field} = {_toml_value(value)}"
-        if field not in spec.model_fields_set:
+        if not given:
             entry = f"# {entry}"
         lines.append(f"{entry:<44}  # {comment}" if len(entry) <= 60 else f"# {comment}\n{entry}")
     return "\n".join([*lines, "", *_derived_comments(spec)]) + "\n"

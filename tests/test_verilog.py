@@ -1,6 +1,5 @@
 """The Verilog file stands alone: other tools read it, and another simulator gives the model's bits."""
 
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,9 +8,10 @@ import numpy as np
 import pytest
 from amaranth.hdl import Shape
 from amaranth.lib import data
-from verilator_backend import VerilatorBackend, compile_learner, compile_runtime, port_fields, verilate
+from verilator_backend import VerilatorBackend, compile_learner, compile_runtime, port_fields
 
 from kanrtl import Learner, LearnerSpec, Session, connect
+from kanrtl.address_map import SATURATIONS, AddressMap
 from kanrtl.toolchain import YOSYS, ToolError, write_verilog
 from kanrtl.verilog import header
 
@@ -79,16 +79,15 @@ def test_verilator_gives_the_models_bits(
     x = random.uniform(-2.2, 2.2, (400, spec.n_in))
     target = random.uniform(-1, 1, (400, spec.n_out))
     with Session(spec, VerilatorBackend(spec, program, verilog)) as learner, connect(spec) as model:
-        for each in (learner, model):
-            each.status  # noqa: B018  # access before the first sample
+        for ours, initial in zip(learner.coefficients, spec.initial_codes(), strict=True):
+            assert np.array_equal(ours, initial)
         assert np.array_equal(learner.learn_many(x, target), model.learn_many(x, target))
         assert np.array_equal(learner.predict_many(x[:50]), model.predict_many(x[:50]))
-        for ours, theirs, initial in zip(
-            learner.coefficients, model.coefficients, spec.initial_codes(), strict=True
-        ):
+        for ours, theirs, initial in zip(learner.coefficients, model.coefficients, spec.initial_codes(), strict=True):
             assert np.array_equal(ours, theirs)
             assert not np.array_equal(ours, initial)
         assert learner.status["saturations"] == model.status["saturations"]
+        assert model.status["saturations"]["activation"] == 0
 
 
 @pytest.mark.parametrize("which", SPECS)
@@ -122,3 +121,35 @@ def test_comment_names_the_bits_of_every_port(which: str) -> None:
         assert isinstance(request, data.StructLayout)
         for name, field in request:
             assert fields["access__request__payload"][name].low == field.offset
+
+
+@pytest.mark.parametrize("which", SPECS)
+def test_comment_tells_timing_and_registers(which: str) -> None:
+    spec = SPECS[which]
+    with silenced(Learner(spec)) as learner:
+        comment = header(learner)
+    assert f"sample to prediction {spec.schedule.prediction_latency} cycles" in comment
+    assert f"sample to written update {spec.latency}," in comment
+    assert f"to the next {spec.interval}." in comment
+    addresses = AddressMap.of(spec)
+    for layer in range(spec.n_layers):
+        assert f"  {addresses.learning_rate(layer):#x}  learning rate {layer}\n" in comment
+    for kind in SATURATIONS:
+        assert f"  {addresses.saturations(kind):#x}  saturations: {kind}\n" in comment
+    assert f"  {addresses.control:#x}  control" in comment
+    assert ("noise state" in comment) == (spec.update_rounding == "stochastic")
+
+
+def test_top_module_has_the_name(verilog_of: Callable[[str], Path]) -> None:
+    lines = verilog_of("one edge, with_sample").read_text().splitlines()
+    assert sum(line.startswith(f"module {TOP}(") for line in lines) == 1
+    assert lines[0].startswith("// kanrtl ")
+
+
+def test_failure_leaves_an_old_file_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "learner.v"
+    path.write_text("old")
+    monkeypatch.setenv("YOSYS", "false")
+    with pytest.raises(ToolError, match=r"^yosys failed: "):
+        write_verilog(Learner(SPECS["one edge, with_sample"]), "learner", path)
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("learner.v", "old")]

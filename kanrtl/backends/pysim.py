@@ -87,7 +87,7 @@ class PysimBackend(AddressedBackend):
         return samples, [] if with_sample else [word for word, taught in zip(words, learn, strict=True) if taught]
 
     async def _stream(self, ctx: Any, samples: list[int], words: list[int]) -> list[int]:
-        """Offers every word as early as it can be taken; gives the predictions' bits."""
+        """Offers every word as early as it can be taken, and waits for the last update; gives the predictions' bits."""
         dut = self._dut
         payload, prediction = dut.samples.payload.as_value(), dut.predictions.payload.as_value()
         watched = [dut.samples.ready, dut.predictions.valid, prediction, dut.updated]
@@ -97,9 +97,10 @@ class PysimBackend(AddressedBackend):
         predictions: list[int] = []
         sent = taught = 0
         learn_bit = len(payload) - 1
+        done = not samples
         self._observer.idle()
         ctx.set(dut.predictions.ready, 1)
-        while len(predictions) < len(samples) or taught < len(words):
+        while not done:
             offered, teaching = sent < len(samples), taught < len(words)
             ctx.set(dut.samples.valid, offered)
             if offered:
@@ -115,6 +116,8 @@ class PysimBackend(AddressedBackend):
             self._observer.cycle(self._cycle, taken and bool(samples[sent] >> learn_bit), taken, valid, updated)
             sent += taken
             taught += bool(teaching and teaching_ready[0])
+            # The learner is ready for another sample as it writes the update of the last.
+            done = ready and not offered and not teaching and len(predictions) == len(samples)
         ctx.set(dut.samples.valid, 0)
         ctx.set(dut.predictions.ready, 0)
         if words:

@@ -1,0 +1,36 @@
+"""What several test files share."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kanrtl import LearnerSpec
+
+# The configuration of the reference paper's function tracking.
+TRACKER = {
+    "layer_sizes": [1, 1],
+    "grid_range": [-2, 2],
+    "grid_size": 5,
+    "spline_order": 3,
+    "learning_rate": 0.3,
+}
+
+
+@pytest.fixture
+def tracker() -> LearnerSpec:
+    """The learner of the reference paper's function tracking."""
+    return LearnerSpec(**TRACKER)
+
+
+@pytest.fixture
+def spec_file(tmp_path: Path) -> Callable[..., Path]:
+    """A function that writes a spec file: the tracker's, with some lines replaced or added."""
+
+    def write(name: str = "spec.toml", **lines: str) -> Path:
+        fields = {field: repr(value) for field, value in TRACKER.items()} | lines
+        path = tmp_path / name
+        path.write_text("".join(f"{field} = {text}\n" for field, text in fields.items()))
+        return path
+
+    return write

@@ -1,0 +1,589 @@
+"""One session, any backend: the same calls give the same bits, and what cannot be used is refused in one line."""
+
+import io
+import re
+import zipfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from kanrtl import InputError, LearnerSpec, Model, Session, SpecError, connect
+
+SMALL = LearnerSpec(
+    layer_sizes=[2, 1],
+    grid_range=(-2, 2),
+    grid_size=3,
+    spline_order=1,
+    table_size=16,
+    activation_format="SQ(3, 8)",
+    update_rounding="stochastic",
+)
+SPECS = {
+    "with_sample": SMALL,
+    "after_prediction": SMALL.replace(teaching="after_prediction", memory="block"),
+    "external, with_sample": SMALL.replace(loss="external"),
+    "external, after_prediction": SMALL.replace(loss="external", teaching="after_prediction"),
+}
+
+
+class Pair:
+    """The same learner on both backends; every call goes to both, and must give the same."""
+
+    def __init__(self, spec: LearnerSpec) -> None:
+        self.spec = spec
+        self.sessions = [connect(spec, "model"), connect(spec, "pysim")]
+
+    def __call__(self, call: Callable[[Session], Any]) -> Any:
+        ours, theirs = (call(session) for session in self.sessions)
+        np.testing.assert_equal(ours, theirs)
+        return ours
+
+    def reset(self) -> "Pair":
+        """As it was at the start, but for counters and noise."""
+        self(lambda session: setattr(session, "coefficients", self.spec.initial_codes()))
+        self(lambda session: setattr(session, "learning_rate", self.spec.learning_rate))
+        self(lambda session: setattr(session, "frozen", False))
+        return self
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the backends must have in common."""
+        return self(contents)  # type: ignore[no-any-return]
+
+
+def contents(session: Session) -> dict[str, Any]:
+    """Everything in a session that all backends have in common."""
+    status = session.status
+    return {
+        "coefficients": session.coefficients,
+        "learning_rate": session.learning_rate,
+        "noise": session._backend.read_noise(),
+        **{key: status[key] for key in ("samples", "frozen", "saturations", "inputs_saturated")},
+    }
+
+
+@cache
+def pair_of(which: str) -> Pair:
+    """Made once, as simulations take their time to start."""
+    return Pair(SPECS[which])
+
+
+@pytest.fixture(params=list(SPECS))
+def pair(request: pytest.FixtureRequest) -> Pair:
+    """A pair for every spec."""
+    return pair_of(request.param).reset()
+
+
+@pytest.fixture
+def random() -> np.random.Generator:
+    return np.random.default_rng(11)
+
+
+@pytest.fixture
+def learner() -> Session:
+    return connect(SMALL)
+
+
+@pytest.fixture
+def external() -> Session:
+    return connect(SPECS["external, with_sample"])
+
+
+# The same bits on every backend
+
+
+def teach(pair: Pair, random: np.random.Generator, count: int = 12) -> None:
+    """Lets a pair learn something, in whichever way its loss allows."""
+    x, target = random.uniform(-2, 2, (count, 2)), random.uniform(-1, 1, (count, 1))
+    if pair.spec.loss != "external":
+        pair(lambda session: session.learn_many(x, target))
+        return
+    for row, wanted in zip(x, target, strict=True):
+        prediction = pair(lambda session, row=row: session.predict(row))
+        pair(lambda session, gradient=prediction - wanted: session.feedback(gradient))
+
+
+def test_predict_and_learn(pair: Pair, random: np.random.Generator) -> None:
+    before = pair.state()["coefficients"][0]
+    prediction = pair(lambda session: session.predict([0.3, -1.1]))
+    assert prediction.shape == (1,)
+    assert np.array_equal(pair.state()["coefficients"][0], before)
+    teach(pair, random)
+    assert not np.array_equal(pair.state()["coefficients"][0], before)
+    many = pair(lambda session: session.predict_many([[0.3, -1.1], [1, 1]]))
+    assert many.shape == (2, 1)
+    assert pair(lambda session: session.predict_many(np.zeros((0, 2)))).shape == (0, 1)
+
+
+def test_learn_returns_the_prediction_before_its_step(pair: Pair) -> None:
+    if pair.spec.loss == "external":
+        prediction = pair(lambda session: session.predict([0.5, 0.5]))
+        pair(lambda session: session.feedback(-0.5))
+    else:
+        prediction = pair(lambda session: session.predict([0.5, 0.5]))
+        assert pair(lambda session: session.learn([0.5, 0.5], prediction + 0.5)) == prediction
+    assert pair(lambda session: session.predict([0.5, 0.5])) > prediction
+
+
+def test_coefficients_are_codes_that_can_be_given(pair: Pair, random: np.random.Generator) -> None:
+    codes = random.integers(-300, 300, (1, 2, 4))
+    pair(lambda session: setattr(session, "coefficients", [codes]))
+    assert np.array_equal(pair.state()["coefficients"][0], codes)
+    assert pair(lambda session: session.coefficients[0].dtype) == np.int64
+    teach(pair, random)
+    pair.state()
+
+
+def test_learning_rate_can_change(pair: Pair, random: np.random.Generator) -> None:
+    start = pair.state()["learning_rate"]
+    pair(lambda session: setattr(session, "learning_rate", 0.25))
+    assert pair.state()["learning_rate"] == (0.25,)
+    teach(pair, random)
+    pair(lambda session: setattr(session, "learning_rate", 0))
+    before = pair.state()["coefficients"][0]
+    teach(pair, random)
+    assert np.abs(pair.state()["coefficients"][0] - before).max() == 0
+    pair(lambda session: setattr(session, "learning_rate", start))
+    assert pair.state()["learning_rate"] == start
+
+
+def test_frozen_predicts_but_does_not_learn(pair: Pair, random: np.random.Generator) -> None:
+    pair(lambda session: setattr(session, "frozen", True))
+    before = pair.state()
+    assert before["frozen"]
+    teach(pair, random)
+    after = pair.state()
+    assert np.array_equal(after["coefficients"][0], before["coefficients"][0])
+    assert after["noise"] == before["noise"]
+    pair(lambda session: setattr(session, "frozen", False))
+    teach(pair, random)
+    assert not np.array_equal(pair.state()["coefficients"][0], before["coefficients"][0])
+
+
+def test_status_counts(pair: Pair) -> None:
+    before = pair.state()
+    pair(lambda session: session.predict_many([[1, 1], [40, -np.inf], [1.999, 0]]))
+    after = pair.state()
+    assert after["samples"] == before["samples"] + 3
+    assert after["inputs_saturated"] == before["inputs_saturated"] + 2
+    # Coefficients at their highest make a sum that does not fit, for every sample.
+    kept, highest = before["coefficients"], pair.spec.formats.coefficient.maximum
+    pair(lambda session: setattr(session, "coefficients", [np.full((1, 2, 4), highest)]))
+    assert pair(lambda session: session.predict([0, 0])) == pair.spec.formats.activation.to_float(
+        pair.spec.formats.activation.maximum
+    )
+    assert pair.state()["saturations"]["activation"] == after["saturations"]["activation"] + 1
+    pair(lambda session: setattr(session, "coefficients", kept))
+
+
+def test_cycles_are_the_schedules(pair: Pair, random: np.random.Generator) -> None:
+    teach(pair, random)
+    model, pysim = (session.status for session in pair.sessions)
+    schedule = pair.spec.schedule
+    for status in (model, pysim):
+        assert (status["latency"], status["interval"]) == (schedule.latency, schedule.interval)
+        assert status["prediction_latency"] == schedule.prediction_latency
+    assert (model["backend"], model["cycles"], model["observed"]) == ("model", None, {})
+    assert pysim["backend"] == "pysim"
+    assert pysim["cycles"] > pysim["samples"] * schedule.prediction_interval
+    assert pysim["observed"]["latency"] == [schedule.latency]
+    assert pysim["observed"]["prediction_latency"] == [schedule.prediction_latency]
+
+
+def test_saved_on_one_backend_goes_on_on_the_other(pair: Pair, random: np.random.Generator, tmp_path: Path) -> None:
+    model, pysim = pair.sessions
+    for writer, reader in ((model, pysim), (pysim, model)):
+        writer.save(tmp_path / "learned.npz")
+        saved = pair.state()
+        teach(pair, random)
+        pair(lambda session: setattr(session, "learning_rate", 0.5))
+        assert not np.array_equal(reader.coefficients[0], saved["coefficients"][0])
+        pair(lambda session: session.load(tmp_path / "learned.npz"))
+        after = pair.state()
+        for key in ("coefficients", "learning_rate", "noise"):
+            np.testing.assert_equal(after[key], saved[key])
+        teach(pair, random)
+        pair.state()
+    assert [path.name for path in tmp_path.iterdir()] == ["learned.npz"]
+
+
+class SameBits(RuleBasedStateMachine):
+    """Random calls in random order, on both backends."""
+
+    reals = st.floats(-3, 3, width=16)
+    pair: Pair
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pair = pair_of("after_prediction").reset()
+
+    @rule(x=st.tuples(reals, reals))
+    def predict(self, x: tuple[float, float]) -> None:
+        self.pair(lambda session: session.predict(x))
+
+    @rule(x=st.tuples(reals, reals), wanted=reals)
+    def learn(self, x: tuple[float, float], wanted: float) -> None:
+        self.pair(lambda session: session.learn(x, wanted))
+
+    @rule(rows=st.lists(st.tuples(reals, reals, reals), max_size=5))
+    def learn_many(self, rows: list[tuple[float, float, float]]) -> None:
+        table = np.array(rows).reshape(-1, 3)
+        self.pair(lambda session: session.learn_many(table[:, :2], table[:, 2:]))
+
+    @rule(frozen=st.booleans())
+    def freeze(self, frozen: bool) -> None:
+        self.pair(lambda session: setattr(session, "frozen", frozen))
+
+    @rule(code=st.integers(1, 127))
+    def change_learning_rate(self, code: int) -> None:
+        rate = float(self.pair.spec.formats.learning_rate.to_float(code))
+        self.pair(lambda session: setattr(session, "learning_rate", rate))
+
+    @rule(seed=st.integers(0, 99), shrink=st.sampled_from([1, 16]))
+    def give_coefficients(self, seed: int, shrink: int) -> None:
+        highest = self.pair.spec.formats.coefficient.maximum // shrink
+        codes = np.random.default_rng(seed).integers(-highest, highest, (1, 2, 4))
+        self.pair(lambda session: setattr(session, "coefficients", [codes]))
+
+    @invariant()
+    def same_state(self) -> None:
+        self.pair.state()
+
+
+TestSameBits = SameBits.TestCase
+TestSameBits.settings = settings(max_examples=5, stateful_step_count=10, deadline=None)
+
+
+# What is refused
+
+
+def test_connect_reads_a_spec_file(spec_file: Callable[..., Path], tracker: LearnerSpec) -> None:
+    with connect(str(spec_file())) as learner:
+        assert learner.spec == tracker
+        assert learner.predict(0.5) == 0  # from zeros; a number is enough where there is one input
+    with pytest.raises(SpecError, match=r"^spec file 'none.toml': No such file or directory; name a TOML file$"):
+        connect("none.toml")
+
+
+def test_unknown_backend() -> None:
+    with pytest.raises(InputError, match=r"^backend = 'fpga': unknown; use one of 'model', 'pysim'$"):
+        connect(SMALL, "fpga")
+
+
+NO_ROW = "not an array of numbers; give shape (2,)"
+REFUSED: dict[str, tuple[Callable[[Session], Any], str]] = {
+    "shape": (lambda s: s.predict([1, 2, 3]), "x: shape (3,); must be (2,)"),
+    "number": (lambda s: s.predict(1), "x: shape (1,); must be (2,)"),
+    "rows": (lambda s: s.predict_many([1, 2]), "x: shape (2,); must be (n, 2)"),
+    "columns": (lambda s: s.predict_many([[1], [2]]), "x: shape (2, 1); must be (n, 2)"),
+    "nan": (lambda s: s.predict([1, np.nan]), "x[1] = nan: give a number"),
+    "nan in rows": (lambda s: s.predict_many([[1, 2], [np.nan, 1]]), "x[1, 0] = nan: give a number"),
+    "text": (lambda s: s.predict(["1", "2"]), f"x: {NO_ROW}"),
+    "none": (lambda s: s.predict(None), f"x: {NO_ROW}"),
+    "complex": (lambda s: s.predict([1, 2j]), f"x: {NO_ROW}"),
+    "ragged": (lambda s: s.predict([[1], [2, 3]]), f"x: {NO_ROW}"),
+    "target": (lambda s: s.learn([1, 2], [1, 2]), "target: shape (2,); must be (1,)"),
+    "target nan": (lambda s: s.learn([1, 2], np.nan), "target = nan: give a number"),
+    "lengths": (
+        lambda s: s.learn_many(np.zeros((3, 2)), np.zeros((2, 1))),
+        "target: 2 rows for 3 samples; give one for each",
+    ),
+    "feedback": (
+        lambda s: s.feedback(1),
+        'feedback: the spec has loss = "squared"; set loss = "external", or call learn',
+    ),
+    "no list": (
+        lambda s: setattr(s, "coefficients", 3),
+        "coefficients: give a list of arrays, one for each layer, here 1",
+    ),
+    "layers": (
+        lambda s: setattr(s, "coefficients", [np.zeros((1, 2, 4), int)] * 2),
+        "coefficients: give a list of arrays, one for each layer, here 1",
+    ),
+    "coefficients' shape": (
+        lambda s: setattr(s, "coefficients", [np.zeros((1, 2, 5), int)]),
+        "coefficients[0]: shape (1, 2, 5); must be (1, 2, 4)",
+    ),
+    "coefficients' type": (
+        lambda s: setattr(s, "coefficients", [np.zeros((1, 2, 4))]),
+        "coefficients[0]: type float64; give integer codes (Format.quantise)",
+    ),
+    "ragged coefficients": (
+        lambda s: setattr(s, "coefficients", [[[1], [2, 3]]]),
+        "coefficients[0]: not an array of numbers; give shape (1, 2, 4)",
+    ),
+    "coefficients' range": (
+        lambda s: setattr(s, "coefficients", [np.full((1, 2, 4), 1024)]),
+        "coefficients[0]: codes from 1024 to 1024 do not fit SQ(3, 8) (-1024 to 1023)",
+    ),
+    "rate": (lambda s: setattr(s, "learning_rate", 2), "learning_rate = 2.0: UQ(1, 8) holds 0 to 1.99609375"),
+    "negative rate": (
+        lambda s: setattr(s, "learning_rate", -0.1),
+        "learning_rate = -0.1: UQ(1, 8) holds 0 to 1.99609375",
+    ),
+    "tiny rate": (
+        lambda s: setattr(s, "learning_rate", 1e-4),
+        "learning_rate = 0.0001: rounds to zero in UQ(1, 8); give 0.00390625 or more, or 0",
+    ),
+    "nan rate": (lambda s: setattr(s, "learning_rate", np.nan), "learning_rate = nan: give a number"),
+    "infinite rate": (
+        lambda s: setattr(s, "learning_rate", np.inf),
+        "learning_rate = inf: UQ(1, 8) holds 0 to 1.99609375",
+    ),
+    "rates": (
+        lambda s: setattr(s, "learning_rate", (0.1, 0.1)),
+        "learning_rate: shape (2,); give one number for all layers, or 1",
+    ),
+    "text rate": (
+        lambda s: setattr(s, "learning_rate", "fast"),
+        "learning_rate: not an array of numbers; give one for all layers, or 1",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refuses_in_one_line(case: str, learner: Session) -> None:
+    call, line = REFUSED[case]
+    before = contents(learner)
+    with pytest.raises(InputError) as failure:
+        call(learner)
+    assert str(failure.value) == line
+    np.testing.assert_equal(contents(learner), before)
+
+
+def test_external_loss_takes_no_targets(external: Session) -> None:
+    with pytest.raises(InputError) as failure:
+        external.learn([1, 2], 1)
+    assert str(failure.value) == 'learn: the spec has loss = "external"; call predict, then feedback with dL/dy'
+
+
+def test_feedback_needs_a_prediction_of_its_own(external: Session, tmp_path: Path) -> None:
+    line = r"^feedback: there is no prediction to give it for; call predict first$"
+    with pytest.raises(InputError, match=line):
+        external.feedback(1)
+    external.save(tmp_path / "a.npz")
+    for change in (
+        lambda: external.feedback(1),
+        lambda: external.load(tmp_path / "a.npz"),
+        lambda: setattr(external, "coefficients", external.coefficients),
+    ):
+        external.predict([1, 2])
+        change()
+        with pytest.raises(InputError, match=line):
+            external.feedback(1)
+
+
+def test_feedback_is_a_step_for_the_last_sample(external: Session) -> None:
+    spec, model = external.spec, Model(external.spec)
+    external.predict_many([[1, 1], [-0.5, 1.5]])
+    external.feedback(-0.75)
+    model.learn(spec.formats.activation.quantise([-0.5, 1.5]), spec.formats.gradient.quantise([-0.75]))
+    assert np.array_equal(external.coefficients[0], model.coefficients[0])
+    assert model.coefficients[0].any()
+
+
+def test_refused_feedback_can_be_given_again(external: Session) -> None:
+    external.predict([1, 1])
+    with pytest.raises(InputError, match=r"^gradient: shape \(2,\); must be \(1,\)$"):
+        external.feedback([1, 2])
+    external.feedback(-1)
+    assert external.predict([1, 1]) > 0
+
+
+@pytest.mark.parametrize(("x", "saturated"), [(3.998, 0), (3.999, 1), (4.0, 1), (-4.0019, 0), (-4.002, 1), (np.inf, 1)])
+def test_an_input_saturates_where_its_nearest_code_is_beyond_the_format(
+    x: float, saturated: int, learner: Session
+) -> None:
+    learner.predict([x, 0])
+    assert learner.status["inputs_saturated"] == saturated
+
+
+# Files
+
+
+@pytest.fixture
+def saved(learner: Session, tmp_path: Path, random: np.random.Generator) -> Path:
+    """A file of a learner that has learned something."""
+    learner.learn_many(random.uniform(-2, 2, (20, 2)), random.uniform(-1, 1, (20, 1)))
+    path = tmp_path / "saved.npz"
+    learner.save(path)
+    return path
+
+
+def refused(learner: Session, path: Path) -> str:
+    """The line with which a file is refused; nothing may have changed."""
+    before = contents(learner)
+    with pytest.raises(InputError) as failure:
+        learner.load(path)
+    np.testing.assert_equal(contents(learner), before)
+    line = str(failure.value)
+    assert line.startswith(f"load: {str(path)!r}: ")
+    assert "\n" not in line
+    return line.removeprefix(f"load: {str(path)!r}: ")
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"layer_sizes": [1, 1]}, "layer_sizes = (2, 1), but this learner has (1, 1)"),
+        ({"grid_range": (-1, 2)}, "grid_range = ((-2.0, 2.0),), but this learner has ((-1.0, 2.0),)"),
+        ({"grid_size": 4}, "grid_size = (3,), but this learner has (4,)"),
+        ({"spline_order": 2}, "spline_order = (1,), but this learner has (2,)"),
+        ({"coefficient_format": "SQ(3, 9)"}, "coefficient_format = SQ(3, 8), but this learner has SQ(3, 9)"),
+        ({"learning_rate_format": "UQ(1, 7)"}, "learning_rate_format = UQ(1, 8), but this learner has UQ(1, 7)"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_file_of_another_learner(changes: dict[str, Any], line: str, saved: Path) -> None:
+    other = connect(SMALL.replace(**changes))
+    assert refused(other, saved) == f"{line}; load it into one with the same"
+
+
+def test_a_file_may_be_of_another_schedule(saved: Path, learner: Session) -> None:
+    other = connect(SMALL.replace(memory="block", pipeline="single", update_rounding="half_up", seed=5))
+    other.load(saved)
+    assert np.array_equal(other.coefficients[0], learner.coefficients[0])
+
+
+@pytest.mark.usefixtures("saved")
+def test_a_file_without_noise_leaves_it(learner: Session, tmp_path: Path) -> None:
+    plain = connect(SMALL.replace(update_rounding="half_up"))
+    plain.learn([1, 1], 1)
+    plain.save(tmp_path / "plain.npz")
+    before = contents(learner)
+    learner.load(tmp_path / "plain.npz")
+    assert contents(learner)["noise"] == before["noise"]
+    assert np.array_equal(learner.coefficients[0], plain.coefficients[0])
+
+
+def rewritten(saved: Path, **arrays: Any) -> Path:
+    """The file with some of its arrays replaced, or left out where None."""
+    with np.load(saved) as content:
+        merged = {name: array for name, array in {**content, **arrays}.items() if array is not None}
+    path = saved.with_name("rewritten.npz")
+    np.savez(path, **merged)
+    return path
+
+
+NOT_SAVED = "not a saved learner; give a file that save wrote"
+
+
+@pytest.mark.parametrize(
+    ("arrays", "line"),
+    [
+        ({"spec": None}, NOT_SAVED),
+        ({"spec": np.array("{")}, NOT_SAVED),
+        ({"spec": np.array("[1]")}, NOT_SAVED),
+        ({"coefficients_0": None}, NOT_SAVED),
+        ({"coefficients_0": np.array([{"a": 1}])}, NOT_SAVED),  # an object array, which only pickle can read
+        (
+            {"coefficients_0": np.zeros((1, 2, 4))},
+            "coefficients[0]: type float64; give integer codes (Format.quantise)",
+        ),
+        ({"coefficients_0": np.zeros((2, 4), int)}, "coefficients[0]: shape (2, 4); must be (1, 2, 4)"),
+        (
+            {"coefficients_0": np.full((1, 2, 4), -2000)},
+            "coefficients[0]: codes from -2000 to -2000 do not fit SQ(3, 8) (-1024 to 1023)",
+        ),
+        ({"learning_rates": None}, NOT_SAVED),
+        ({"learning_rates": np.array([1, 2])}, "learning_rates: shape (2,); must be (1,)"),
+        (
+            {"learning_rates": np.array([-1])},
+            "learning_rates: must be integers from 0 to 511; give a file that save wrote",
+        ),
+        (
+            {"learning_rates": np.array([0.5])},
+            "learning_rates: must be integers from 0 to 511; give a file that save wrote",
+        ),
+        (
+            {"noise": np.array(1 << 32)},
+            "noise: must be integers from 0 to 4294967295; give a file that save wrote",
+        ),
+        ({"noise": np.array([1, 2])}, NOT_SAVED),
+    ],
+)
+def test_a_file_with_wrong_contents(arrays: dict[str, Any], line: str, saved: Path, learner: Session) -> None:
+    assert refused(learner, rewritten(saved, **arrays)) == line
+
+
+def test_a_saved_spec_that_does_not_work(saved: Path, learner: Session) -> None:
+    line = refused(learner, rewritten(saved, spec=np.array('{"layer_sizes": [1, 1]}')))
+    assert line == (
+        "the saved spec does not work here (grid_range: missing; give it, for example grid_range = [-2, 2]); "
+        "save it again with this version"
+    )
+
+
+@pytest.mark.usefixtures("saved")
+def test_files_that_are_none(learner: Session, tmp_path: Path) -> None:
+    (tmp_path / "empty.npz").write_bytes(b"")
+    (tmp_path / "text.npz").write_text("layer_sizes = [1, 1]")
+    np.save(tmp_path / "array.npy", np.zeros(3))
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
+        archive.writestr("readme", "hello")
+    for name in ("empty.npz", "text.npz", "array.npy", "other.zip"):
+        assert refused(learner, tmp_path / name) == NOT_SAVED
+    assert refused(learner, tmp_path / "none.npz") == "No such file or directory; give a file that save wrote"
+    assert refused(learner, tmp_path) == "Is a directory; give a file that save wrote"
+
+
+def test_every_damaged_file_is_refused_or_read_whole(
+    saved: Path, learner: Session, random: np.random.Generator
+) -> None:
+    """Cut anywhere, it is refused; with any byte changed, it is refused or holds the same."""
+    whole, expected = saved.read_bytes(), contents(learner)
+    damaged = saved.with_name("damaged.npz")
+    for end in random.integers(0, len(whole), 60):
+        damaged.write_bytes(whole[:end])
+        assert refused(learner, damaged)
+    lines = []
+    for place in random.integers(0, len(whole), 300):
+        damaged.write_bytes(whole[:place] + bytes([whole[place] ^ random.integers(1, 256)]) + whole[place + 1 :])
+        try:
+            learner.load(damaged)
+        except InputError as error:
+            lines.append(str(error))
+        np.testing.assert_equal(contents(learner), expected)
+    assert len(lines) > 200
+    assert not any("\n" in line for line in lines)
+
+
+def test_failed_save_leaves_an_old_file_and_nothing_else(
+    saved: Path, learner: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = saved.read_bytes()
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(InputError) as failure:
+        learner.save(saved)
+    assert str(failure.value) == (
+        f"save: {str(saved)!r}: No space left on device; name a file in a folder that can be written"
+    )
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("saved.npz", before)]
+
+
+@pytest.mark.parametrize("name", ["none/a.npz", "saved.npz/a.npz", "folder", "a" * 300])
+@pytest.mark.usefixtures("saved")
+def test_save_where_nothing_can_be_written(name: str, learner: Session, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match=rf"^save: '{re.escape(str(tmp_path / name))}': [^;\n]+; name a file in a"):
+        learner.save(tmp_path / name)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "saved.npz"]
+    assert not list((tmp_path / "folder").iterdir())
+
+
+def test_saved_file_has_the_name_and_permissions_of_any_other(learner: Session, tmp_path: Path) -> None:
+    learner.save(tmp_path / "plain")
+    (tmp_path / "other").touch()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "plain"]
+    assert (tmp_path / "plain").stat().st_mode == (tmp_path / "other").stat().st_mode
+    assert zipfile.is_zipfile(io.BytesIO((tmp_path / "plain").read_bytes()))
