@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .backends import BACKENDS, Backend
+from .files import write_whole
 from .fixed import Codes, Format
 from .noise import WIDTH as NOISE_WIDTH
 from .spec import LearnerSpec, SpecError
@@ -241,7 +240,7 @@ class Session:
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **content)
         try:
-            _write_whole(Path(path), buffer.getvalue())
+            write_whole(Path(path), buffer.getvalue())
         except OSError as error:
             raise InputError(
                 f"save: {str(path)!r}: {error.strerror or error}; name a file in a folder that can be written"
@@ -338,18 +337,3 @@ def _in_range(field: str, codes: npt.NDArray[Any], highest: int) -> npt.NDArray[
     if codes.dtype.kind not in "iu" or codes.size == 0 or codes.min() < 0 or codes.max() > highest:
         raise InputError(f"{field}: must be integers from 0 to {highest}; give a file that save wrote")
     return codes
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """Writes a file such that it is complete, or as it was before."""
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        mask = os.umask(0)  # mkstemp makes it private to the user; the result is an ordinary file
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

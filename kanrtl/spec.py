@@ -215,10 +215,12 @@ class LearnerSpec(BaseModel):
         """The spec as it is built for a family of devices, ``"ecp5"`` or ``"ice40"``, with ``auto`` decided.
 
         iCE40 has no distributed memory: what would go there goes to block memory. Its multipliers are timed only with
-        registers around them, hence a register after every stage.
+        registers around them, hence a register after every stage. Raises :exc:`SpecError` where a choice cannot be had.
         """
         if family != "ice40":
             return self
+        if "distributed" in self.per_layer("memory"):
+            raise SpecError.of("memory", self.memory, 'iCE40 has no distributed memory; use "auto" or "block"')
         memory = tuple("block" if choice == "auto" else choice for choice in self.per_layer("memory"))
         return self.replace(memory=memory, pipeline="high_clock" if self.pipeline == "auto" else self.pipeline)
 

@@ -25,6 +25,8 @@ import platformdirs
 from amaranth.back import rtlil
 from amaranth.hdl import Elaboratable
 
+from .files import write_whole
+
 __all__ = [
     "ALL_TOOLS",
     "ECPPACK",
@@ -345,20 +347,5 @@ def write_verilog(
             raise ToolError(str(error).partition(" (log: ")[0]) from None
         verilog = (cwd / f"{name}.v").read_text()
     comment = "".join(f"// {line}".rstrip() + "\n" for line in (header or "").splitlines())
-    _write_whole(path, comment + verilog)
-
-
-def _write_whole(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-        # mkstemp makes it private to the user; the result is an ordinary file.
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_whole(path, (comment + verilog).encode())

@@ -17,7 +17,9 @@ from amaranth.hdl import UnusedElaboratable
 from kanrtl import LearnerSpec, cli, connect
 from kanrtl.backends import BACKENDS
 from kanrtl.backends.model import ModelBackend
-from kanrtl.build import TimingError
+from kanrtl.boards import get
+from kanrtl.build import TimingError, build_exercise
+from kanrtl.build import learner as learner_builds
 from kanrtl.model import Model
 from kanrtl.sim import Track
 from kanrtl.spec_file import derived
@@ -189,7 +191,7 @@ def test_a_failed_build_is_one_line(
     def fail(*_: Any, **__: Any) -> None:
         raise error
 
-    monkeypatch.setattr(cli, "build_core", fail)
+    monkeypatch.setattr(learner_builds, "build_core", fail)
     line = f"kanrtl: {str(error) or 'stopped'}\n"  # click moves to a new line after ^C
     outcome = run(*ECP5)
     assert (outcome.status, outcome.stdout, outcome.stderr.lstrip()) == (status, "", line)
@@ -342,8 +344,8 @@ def builds(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
         asked.append({"component": component, **options})
         return Built()
 
-    monkeypatch.setattr(cli, "build_core", note)
-    monkeypatch.setattr(cli, "build_board", note)
+    monkeypatch.setattr(learner_builds, "build_core", note)
+    monkeypatch.setattr(learner_builds, "build_board", note)
     warnings.simplefilter("ignore", UnusedElaboratable)
     yield asked
     asked.clear()
@@ -361,6 +363,7 @@ def test_build_of_a_core(run: Callable[..., Outcome], builds: list[dict[str, Any
         "device": "LFE5U-25F-6",
         "seed": 3,
         "frequency": 80.0,
+        "register_ports": False,
         "facts": {"latency_cycles": spec.latency, "interval_cycles": spec.interval},
     }
 
@@ -377,6 +380,28 @@ def test_build_for_a_board(run: Callable[..., Outcome], builds: list[dict[str, A
     assert (outcome.status, outcome.stderr) == (0, "")
     assert "12.5 MHz [measured]" in outcome.stdout
     assert (builds[0]["seed"], builds[0]["output"]) == (1, Path("a.bin"))
+
+
+def test_a_board_takes_the_first_pipeline_that_meets_its_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[dict[str, int]] = []
+
+    def too_slow_twice(*_: Any, facts: dict[str, int], **__: Any) -> str:
+        tried.append(facts)
+        if len(tried) < 3:
+            raise TimingError("too slow", cast(Any, None))
+        return "a report"
+
+    monkeypatch.setattr(learner_builds, "build_board", too_slow_twice)
+    warnings.simplefilter("ignore", UnusedElaboratable)
+    spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2))
+    said: list[str] = []
+    assert build_exercise(spec, get("ulx3s-85f"), progress=said.append) == "a report"
+    assert [facts["latency_cycles"] for facts in tried] == [1, 2, 6]
+    assert said == ["single is too slow for 25 MHz", "low_latency is too slow for 25 MHz"]
+    tried.clear()
+    with pytest.raises(TimingError, match="too slow"):  # what was asked for is not replaced by something else
+        build_exercise(spec.replace(pipeline="single"), get("ulx3s-85f"))
+    gc.collect()
 
 
 def test_demo(run: Callable[..., Outcome], builds: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -322,19 +322,19 @@ REFUSED: dict[str, tuple[Callable[[Session], Any], str]] = {
         lambda s: setattr(s, "coefficients", [np.full((1, 2, 4), 1024)]),
         "coefficients[0]: codes from 1024 to 1024 do not fit SQ(3, 8) (-1024 to 1023)",
     ),
-    "rate": (lambda s: setattr(s, "learning_rate", 2), "learning_rate = 2.0: UQ(1, 8) holds 0 to 1.99609375"),
+    "rate": (lambda s: setattr(s, "learning_rate", 2), "learning_rate = 2.0: UQ(0, 8) holds 0 to 0.99609375"),
     "negative rate": (
         lambda s: setattr(s, "learning_rate", -0.1),
-        "learning_rate = -0.1: UQ(1, 8) holds 0 to 1.99609375",
+        "learning_rate = -0.1: UQ(0, 8) holds 0 to 0.99609375",
     ),
     "tiny rate": (
         lambda s: setattr(s, "learning_rate", 1e-4),
-        "learning_rate = 0.0001: rounds to zero in UQ(1, 8); give 0.00390625 or more, or 0",
+        "learning_rate = 0.0001: rounds to zero in UQ(0, 8); give 0.00390625 or more, or 0",
     ),
     "nan rate": (lambda s: setattr(s, "learning_rate", np.nan), "learning_rate = nan: give a number"),
     "infinite rate": (
         lambda s: setattr(s, "learning_rate", np.inf),
-        "learning_rate = inf: UQ(1, 8) holds 0 to 1.99609375",
+        "learning_rate = inf: UQ(0, 8) holds 0 to 0.99609375",
     ),
     "rates": (
         lambda s: setattr(s, "learning_rate", (0.1, 0.1)),
@@ -436,7 +436,7 @@ def refused(learner: Session, path: Path) -> str:
         ({"grid_size": 4}, "grid_size = (3,), but this learner has (4,)"),
         ({"spline_order": 2}, "spline_order = (1,), but this learner has (2,)"),
         ({"coefficient_format": "SQ(3, 9)"}, "coefficient_format = SQ(3, 8), but this learner has SQ(3, 9)"),
-        ({"learning_rate_format": "UQ(1, 7)"}, "learning_rate_format = UQ(1, 8), but this learner has UQ(1, 7)"),
+        ({"learning_rate_format": "UQ(1, 7)"}, "learning_rate_format = UQ(0, 8), but this learner has UQ(1, 7)"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -495,11 +495,11 @@ NOT_SAVED = "not a saved learner; give a file that save wrote"
         ({"learning_rates": np.array([1, 2])}, "learning_rates: shape (2,); must be (1,)"),
         (
             {"learning_rates": np.array([-1])},
-            "learning_rates: must be integers from 0 to 511; give a file that save wrote",
+            "learning_rates: must be integers from 0 to 255; give a file that save wrote",
         ),
         (
             {"learning_rates": np.array([0.5])},
-            "learning_rates: must be integers from 0 to 511; give a file that save wrote",
+            "learning_rates: must be integers from 0 to 255; give a file that save wrote",
         ),
         (
             {"noise": np.array(1 << 32)},
