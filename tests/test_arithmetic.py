@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_fixed import reference_narrow
 
 from kanrtl.arithmetic import LayerArithmetic, Sigmoid, bits_for, clog2, default_formats
 from kanrtl.fixed import SQ, UQ, Format
 from kanrtl.spec import LearnerSpec
 
 layers = st.builds(
-    lambda sizes, low, width, cells, order, table_size, coefficient, gradient, basis: LearnerSpec(
+    lambda sizes, low, width, cells, order, table_size, coefficient, gradient, basis, slope, step: LearnerSpec(
         layer_sizes=sizes,
         grid_range=(low, low + width),
         grid_size=cells,
@@ -22,6 +23,8 @@ layers = st.builds(
         coefficient_format=coefficient,
         gradient_format=gradient,
         basis_format=UQ(1, basis),
+        slope_format=slope,
+        step_format=step,
     ).layers[0],
     sizes=st.tuples(st.integers(1, 9), st.integers(1, 9)),
     low=st.sampled_from([-4.0, -1.3, 0.0, 0.25, 2.0]),
@@ -32,6 +35,8 @@ layers = st.builds(
     coefficient=st.builds(SQ, st.integers(1, 8), st.integers(0, 10)),
     gradient=st.builds(SQ, st.integers(1, 8), st.integers(0, 10)),
     basis=st.integers(6, 10),
+    slope=st.none() | st.builds(SQ, st.integers(1, 18), st.integers(0, 10)),
+    step=st.none() | st.builds(UQ, st.integers(0, 2), st.integers(5, 20)),
 )
 
 
@@ -66,7 +71,7 @@ def exact_extremes(layer: LayerArithmetic) -> dict[str, tuple[int, int]]:
     edge = extreme_dot(layer.basis_table, formats.coefficient)
     node = (edge[0] * layer.n_in, edge[1] * layer.n_in)
     downstream = products(formats.gradient, formats.slope)
-    update = products(formats.step, formats.basis)
+    update = products(formats.gradient, formats.step)
     locator = layer.locator
     positions = [code * locator.scale + locator.offset for code in extremes(formats.activation)]
     return {
@@ -76,7 +81,7 @@ def exact_extremes(layer: LayerArithmetic) -> dict[str, tuple[int, int]]:
         "error_sum": difference(node, layer.node_sum.f, extremes(formats.activation), formats.activation.f),
         "slope_sum": extreme_dot(layer.derivative_table, formats.coefficient),
         "downstream_sum": (downstream[0] * layer.n_out, downstream[1] * layer.n_out),
-        "step_product": products(formats.gradient, formats.learning_rate),
+        "step_product": products(formats.basis, formats.learning_rate),
         "update_product": update,
         "update_sum": difference(extremes(formats.coefficient), formats.coefficient.f, update, layer.update_product.f),
     }
@@ -94,6 +99,49 @@ def test_exact_formats_hold_every_corner(layer: LayerArithmetic) -> None:
 
 @settings(max_examples=120, deadline=None)
 @given(layer=layers)
+def test_error_bounds_are_reached(layer: LayerArithmetic) -> None:
+    assert layer.error_bounds == exact_extremes(layer)["error_sum"]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    layer=layers,
+    rounding=st.sampled_from(["floor", "half_up", "half_even"]),
+    hidden=st.booleans(),
+    loss=st.sampled_from(["squared", "logistic", "external", None]),
+)
+def test_the_kinds_that_saturate_at_a_corner(
+    layer: LayerArithmetic, rounding: str, hidden: bool, loss: str | None
+) -> None:
+    formats, reached = layer.formats, exact_extremes(layer)
+
+    def saturates(exact: tuple[int, int], fraction: int, format: Format) -> bool:
+        return any(reference_narrow(Fraction(code, 2**fraction), format, rounding)[1] for code in exact)
+
+    kinds = {"coefficient"}
+    if saturates(reached["node_sum"], layer.node_sum.f, formats.activation):
+        kinds.add("activation")
+    steps = [formats.learning_rate.maximum * int(basis) for basis in layer.basis_table.flat]
+    if saturates((min(steps), max(steps)), layer.step_product.f, formats.step):
+        kinds.add("step")
+    error = saturates(reached["error_sum"], layer.error_sum.f, formats.gradient)
+    if hidden or loss == "logistic" or (loss == "squared" and error):
+        kinds.add("gradient")
+    low, high = reached["slope_sum"]
+    if hidden and saturates((low, high), layer.slope_sum.f, formats.slope):
+        kinds.add("slope")
+
+    listed = layer.saturating(rounding, hidden=hidden, loss=loss)
+    assert listed - {"slope"} == kinds - {"slope"}
+    assert "slope" in listed or "slope" not in kinds
+    # A slope is bounded as if the highest coefficient were one code higher, as the lowest is.
+    row = int(np.abs(layer.derivative_table).sum(axis=1).max())
+    beyond = (low - row // 2, high + row // 2)
+    assert ("slope" in listed) == (hidden and saturates(beyond, layer.slope_sum.f, formats.slope))
+
+
+@settings(max_examples=120, deadline=None)
+@given(layer=layers)
 def test_tables_are_codes_of_their_formats(layer: LayerArithmetic) -> None:
     for table, format in [
         (layer.basis_table, layer.formats.basis),
@@ -106,14 +154,14 @@ def test_tables_are_codes_of_their_formats(layer: LayerArithmetic) -> None:
 
 def test_sums_are_as_wide_as_they_need() -> None:
     layer = LearnerSpec(layer_sizes=[4, 3], grid_range=(-2, 2)).layers[0]
-    assert layer.edge_sum == SQ(6, 18)
-    assert layer.node_sum == SQ(8, 18)
-    assert layer.error_sum == SQ(9, 18)
+    assert layer.edge_sum == SQ(6, 19)
+    assert layer.node_sum == SQ(8, 19)
+    assert layer.error_sum == SQ(9, 19)
     assert layer.downstream_sum == SQ(14, 20)
-    assert layer.step_product == SQ(7, 18)
-    assert layer.update_product == SQ(4, 21)
-    assert layer.update_sum == SQ(7, 21)
-    assert layer.noise_bits == 11
+    assert layer.step_product == UQ(1, 17)
+    assert layer.update_product == SQ(6, 22)
+    assert layer.update_sum == SQ(7, 22)
+    assert layer.noise_bits == 12
 
 
 def test_shapes_of_the_memories() -> None:
@@ -140,7 +188,7 @@ def test_the_default_activation_holds_twice_the_grid(bound: float, activation: F
 def test_defaults_of_sixteen_bits() -> None:
     formats = default_formats([(-2, 2)], [0.125], {})
     assert formats.activation == formats.coefficient == formats.slope == formats.gradient == SQ(6, 10)
-    assert (formats.basis, formats.step, formats.learning_rate) == (UQ(1, 8), SQ(3, 13), UQ(1, 8))
+    assert (formats.basis, formats.step, formats.learning_rate) == (UQ(1, 9), UQ(0, 12), UQ(0, 8))
 
 
 def test_defaults_follow_what_is_given() -> None:
@@ -149,15 +197,21 @@ def test_defaults_follow_what_is_given() -> None:
     assert (formats.activation, formats.coefficient) == (SQ(5, 16), SQ(4, 20))
     assert formats.basis == UQ(1, 12)
     assert (formats.slope, formats.gradient) == (SQ(4, 20), SQ(5, 16))
-    assert formats.step == SQ(7, 20)
+    assert formats.step == UQ(3, 13)
     assert formats.learning_rate == UQ(3, 11)
 
 
 @given(rates=st.lists(st.floats(1e-6, 256), min_size=1, max_size=3))
 def test_the_default_step_holds_the_largest_step(rates: list[float]) -> None:
     formats = default_formats([(-2, 2)], rates, {})
-    assert formats.step.holds(formats.gradient.minimum * formats.gradient.lsb * max(rates))
-    assert formats.step.f >= formats.coefficient.f
+    # As the register does, up to just below twice the largest rate: a basis is one at most.
+    for format in (formats.step, formats.learning_rate):
+        assert format.holds(max(rates))
+        assert format.holds(max(0, 2 * max(rates) - format.lsb))
+    assert formats.basis.f <= formats.step.f
+    assert formats.step.width <= max(16, formats.learning_rate.i + formats.basis.f)
+    # The smallest rate leaves a basis all its significant bits, within sixteen of the step.
+    assert formats.step.width >= 16 or min(rates) * 2**formats.step.f > 2 ** (formats.basis.f - 1)
 
 
 @pytest.mark.parametrize("gradient", [SQ(2, 6), SQ(6, 10), SQ(2, 14)])

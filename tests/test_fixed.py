@@ -15,7 +15,7 @@ from amaranth.sim import Simulator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kanrtl.fixed import SQ, UQ, FixedValue, Format, Overflow, Rounding, narrow
+from kanrtl.fixed import SQ, UQ, FixedValue, Format, Overflow, Rounding, fits, narrow, rounding_constant
 
 
 def reference_narrow(
@@ -130,6 +130,67 @@ def test_narrow_refuses_what_it_does_not_know() -> None:
         narrow(1, 4, SQ(4, 2), "nearest")
     with pytest.raises(ValueError, match=re.escape("'clip' is not a valid Overflow")):
         narrow(1, 4, SQ(4, 2), "floor", "clip")
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    bounds=st.tuples(st.integers(-100, 100), st.integers(-100, 100)).map(sorted),
+    fraction=st.integers(0, 5),
+    format=formats(4, 4),
+    rounding=st.sampled_from(Rounding),
+)
+def test_fits_where_no_number_between_saturates(
+    bounds: list[int], fraction: int, format: Format, rounding: Rounding
+) -> None:
+    low, high = bounds
+    noises = 2 ** max(0, fraction - format.f) if rounding is Rounding.STOCHASTIC else 1
+    saturated = [
+        reference_narrow(Fraction(code, 2**fraction), format, rounding, noise=Fraction(noise, noises))[1]
+        for code in range(low, high + 1)
+        for noise in range(noises)
+    ]
+    assert fits(low, high, fraction, format, rounding) == (not any(saturated))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "rounding", "expected"),
+    [
+        (-32, 31, "floor", True),
+        (-33, 31, "floor", False),
+        (-32, 32, "floor", False),
+        (-34, 29, "half_up", True),
+        (-35, 29, "half_up", False),
+        (-34, 30, "half_up", False),
+        (-34, 29, "half_even", True),
+        (-32, 30, "half_even", False),
+        (-32, 28, "stochastic", True),
+        (-33, 28, "stochastic", False),
+        (-32, 29, "stochastic", False),
+    ],
+)
+def test_fits_to_the_last_code(low: int, high: int, rounding: str, expected: bool) -> None:
+    """SQ(4, 0) spans -8 to 7, in codes of two fraction bits -32 to 28."""
+    assert fits(low, high, 2, SQ(4, 0), rounding) is expected
+
+
+@pytest.mark.parametrize("rounding", list(Rounding))
+@pytest.mark.parametrize("dropped", [-2, 0, 1, 2, 5])
+def test_rounding_constant_is_what_narrow_adds(rounding: Rounding, dropped: int) -> None:
+    format, codes = SQ(12, 4), np.arange(-200, 200)
+    fraction = format.f + dropped
+    noises = np.arange(2 ** max(0, dropped)) if rounding is Rounding.STOCHASTIC else [0]
+    rounded = [narrow(codes, fraction, format, rounding, noise=noise).result for noise in noises]
+
+    def adds(constant: int) -> bool:
+        cut = narrow(codes + constant, fraction, format, "floor").result
+        return all((cut == result).all() for result in rounded)
+
+    constant = rounding_constant(rounding, dropped)
+    assert constant == rounding_constant(rounding.value, dropped)
+    if constant is None:
+        assert not any(adds(other) for other in range(2**dropped))
+    else:
+        assert adds(constant)
 
 
 @settings(max_examples=30, deadline=None)

@@ -121,12 +121,12 @@ class Reference:
             self.spec.layers, self.coefficients, located, gradients, strict=True
         ):
             rate = Fraction(layer.learning_rate_code, 2**formats.learning_rate.f)
-            bits = max(0, formats.step.f + formats.basis.f - formats.coefficient.f)
-            steps = [self.narrow("step", rate * gradient, self.spec.rounding) for gradient in layer_gradients]
-            for (o, step), (i, (cell, basis, _)) in product(enumerate(steps), enumerate(places)):
-                for j, b in enumerate(basis):
+            bits = max(0, formats.gradient.f + formats.step.f - formats.coefficient.f)
+            for i, (cell, basis, _) in enumerate(places):
+                steps = [self.narrow("step", rate * b, self.spec.rounding) for b in basis]
+                for (o, gradient), (j, step) in product(enumerate(layer_gradients), enumerate(steps)):
                     lane = first_lane + (o * layer.n_in + i) * layer.banks + (cell + j) % layer.banks
-                    exact = c[o, i, cell + j] - step * b
+                    exact = c[o, i, cell + j] - gradient * step
                     c[o, i, cell + j] = self.narrow(
                         "coefficient", exact, self.spec.update_rounding, self.noise(lane, bits)
                     )
@@ -266,30 +266,170 @@ def test_wide_formats_approach_float() -> None:
         ("activation", SQ(3, 8)),
         ("slope", SQ(2, 8)),
         ("gradient", SQ(3, 8)),
-        ("step", SQ(3, 12)),
+        ("step", UQ(0, 12)),
         ("coefficient", SQ(5, 8)),
     ],
 )
 def test_saturations_are_counted_by_kind(kind: str, narrow: Format) -> None:
-    """A prediction of 5, an error of 35 and a slope of 2: one format at a time cannot hold it."""
+    """A prediction of 5, an error of 35, a slope of 2 and a step of 4/3: one format at a time cannot hold it."""
     wide = {
         "activation": SQ(8, 8),
         "coefficient": SQ(8, 8),
         "slope": SQ(8, 8),
         "gradient": SQ(8, 8),
-        "step": SQ(8, 12),
+        "step": UQ(8, 12),
     }
     formats = {f"{name}_format": format for name, format in (wide | {kind: narrow}).items()}
-    spec = LearnerSpec(layer_sizes=[1, 1, 1], grid_range=(-2, 2), learning_rate=1.0, **formats)
+    spec = LearnerSpec(layer_sizes=[1, 1, 1], grid_range=(-2, 2), learning_rate=2.0, **formats)
     model = Model(spec)
     model.coefficients = [np.zeros((1, 1, 11), dtype=np.int64), np.arange(11).reshape(1, 1, 11) * 256]
     none = dict.fromkeys(SATURATIONS, 0)
     y = model.learn([0], spec.formats.activation.quantise([-30]))
-    assert y.tolist() == [min(5 * 256 + 1, spec.formats.activation.maximum)]  # sampled half a table step on
+    assert y.tolist() == [min(5 * 256 + 2, spec.formats.activation.maximum)]  # sampled half a table step on
     assert model.saturations == none | {kind: 1}
     model.coefficients[1][:] = 5 * 256
     model.predict([0])
     assert model.saturations == none | {kind: 2 if kind == "activation" else 1}
+
+
+def listed_kinds(spec: LearnerSpec) -> list[frozenset[str]]:
+    """What may saturate, by layer."""
+    last = spec.n_layers - 1
+    return [
+        layer.saturating(spec.rounding, hidden=index > 0, loss=spec.loss if index == last else None)
+        for index, layer in enumerate(spec.layers)
+    ]
+
+
+def counted_kinds(model: Model) -> set[str]:
+    return {kind for kind, count in model.saturations.items() if count}
+
+
+def corners(format: Format, random: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
+    """The lowest and the highest code, mixed, or all of them one of the two."""
+    both = [format.minimum, format.maximum]
+    return random.choice([both, both[:1], both[1:]][random.integers(3)], shape)
+
+
+# Formats about as wide as what is narrowed to them: many a kind just fits, or just does not.
+tight_specs = st.builds(
+    lambda sizes, order, rounding, update_rounding, loss, fractions, integers, rate: LearnerSpec(
+        layer_sizes=sizes,
+        grid_range=(-2, 2),
+        grid_size=2,
+        spline_order=order,
+        learning_rate=rate,
+        table_size=8,
+        rounding=rounding,
+        update_rounding=update_rounding,
+        loss=loss,
+        coefficient_format=SQ(2, fractions[0]),
+        activation_format=SQ(integers[0], fractions[1]),
+        gradient_format=SQ(integers[1], fractions[2]),
+        slope_format=SQ(integers[2], fractions[3]),
+        step_format=UQ(integers[3], fractions[4]),
+        basis_format=UQ(1, 6),
+        initial_coefficients="zeros",
+    ),
+    sizes=st.lists(st.integers(1, 2), min_size=2, max_size=3),
+    order=st.integers(1, 3),
+    rounding=st.sampled_from(["floor", "half_up", "half_even"]),
+    update_rounding=st.sampled_from(["floor", "half_up", "half_even", "stochastic"]),
+    loss=st.sampled_from(["squared", "logistic", "external"]),
+    fractions=st.tuples(*[st.integers(least, 10) for least in (2, 3, 3, 3, 5)]),
+    integers=st.tuples(st.integers(3, 4), st.integers(3, 6), st.integers(2, 5), st.integers(0, 2)),
+    rate=st.sampled_from([0.5, 0.9, 1.0, 1.9]),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(spec=st.one_of(tight_specs, specs()), data_seed=st.integers(0, 2**32 - 1))
+def test_only_the_kinds_that_are_listed_saturate(spec: LearnerSpec, data_seed: int) -> None:
+    """At corners of coefficients, inputs, targets and learning rates, and at random ones."""
+    random = np.random.default_rng(data_seed)
+    model, rate = Model(spec), spec.formats.learning_rate
+    listed = frozenset[str]().union(*listed_kinds(spec))
+    for _ in range(25):
+        draw = corners if random.random() < 0.8 else codes_in
+        model.coefficients = [draw(spec.formats.coefficient, random, layer.shape) for layer in model.coefficients]
+        model.learning_rates = [random.choice([1, rate.maximum]) for _ in spec.layers]
+        x = codes_in(spec.formats.activation, random, (spec.n_in,))
+        model.learn(x, draw(spec.target_format, random, (spec.n_out,)))
+    assert counted_kinds(model) <= listed
+
+
+def places(layer: LayerArithmetic) -> tuple[npt.NDArray[np.int64], Any]:
+    """Every input code in the grid of a layer, and the table rows that these reach: all of them."""
+    format = layer.formats.activation
+    x = np.arange(format.minimum, format.maximum + 1)
+    _, rows, inside = layer.locator.locate(x)
+    assert set(rows[inside]) == set(range(layer.table_size))
+    return x[inside], rows[inside]
+
+
+@settings(max_examples=150, deadline=None)
+@given(spec=tight_specs)
+def test_every_kind_listed_for_one_layer_saturates_somewhere(spec: LearnerSpec) -> None:
+    spec = spec.replace(layer_sizes=spec.layer_sizes[:2], loss="squared")
+    formats, layer = spec.formats, spec.layers[0]
+    x, rows = places(layer)
+    highest = np.full(spec.n_in, x[layer.basis_table[rows].max(axis=1).argmax()])
+    model = Model(spec)
+    model.learning_rates = [formats.learning_rate.maximum]
+    ends = [(format.minimum, format.maximum) for format in (formats.coefficient, formats.activation)]
+    for coefficient, target in product(*ends):
+        model.coefficients[0][:] = coefficient
+        model.learn(highest, np.full(spec.n_out, target))
+    (listed,) = listed_kinds(spec)
+    assert counted_kinds(model) | {"coefficient"} == listed
+
+
+@settings(max_examples=60, deadline=None)
+@given(spec=tight_specs)
+def test_a_coefficient_saturates_in_any_spec(spec: LearnerSpec) -> None:
+    spec = spec.replace(layer_sizes=spec.layer_sizes[:2], loss="external")
+    x, _ = places(spec.layers[0])
+    for coefficient, gradient in [
+        (spec.formats.coefficient.minimum, spec.formats.gradient.maximum),
+        (spec.formats.coefficient.maximum, spec.formats.gradient.minimum),
+    ]:
+        model = Model(spec)
+        model.learning_rates = [spec.formats.learning_rate.maximum]
+        model.coefficients[0][:] = coefficient
+        model.learn(np.full(spec.n_in, x[0]), np.full(spec.n_out, gradient))
+        assert model.saturations["coefficient"] == 1
+        assert "coefficient" in listed_kinds(spec)[0]
+
+
+@settings(max_examples=150, deadline=None)
+@given(spec=tight_specs)
+def test_a_slope_saturates_where_that_is_listed(spec: LearnerSpec) -> None:
+    """The coefficients of the steepest row at the corner that its signs choose; none but hidden layers have slopes."""
+    spec = spec.replace(layer_sizes=[1, *spec.layer_sizes[-2:]])
+    formats, layer = spec.formats, spec.layers[1]
+    x, rows = places(layer)
+    row = int(np.abs(layer.derivative_table).sum(axis=1).argmax())
+    derivative = layer.derivative_table[row]
+    hidden = x[rows == row][0]  # where that row begins in the first cell: a coefficient can be that
+    saturates = False
+    for rising in (False, True):
+        model = Model(spec)
+        model.coefficients[0][:] = formats.coefficient.quantise(formats.activation.to_float(hidden))
+        corner = np.where((derivative > 0) == rising, formats.coefficient.maximum, formats.coefficient.minimum)
+        model.coefficients[1][..., : layer.window] = corner
+        model.learn([0], np.zeros(spec.n_out, dtype=np.int64))
+        exact = Fraction(int((corner * derivative).sum()), 2**layer.slope_sum.f)
+        expected = reference_narrow(exact, formats.slope, spec.rounding)[1]
+        assert model.saturations["slope"] == expected
+        saturates |= expected
+    first, second = listed_kinds(spec)
+    assert "slope" not in first
+    if saturates:
+        assert "slope" in second
+    elif "slope" in second:  # listed as if the highest coefficient were one code higher
+        span = int(np.abs(derivative).sum())
+        bound = Fraction((formats.coefficient.maximum + 1) * span, 2**layer.slope_sum.f)
+        assert any(reference_narrow(exact, formats.slope, spec.rounding)[1] for exact in (-bound, bound))
 
 
 def test_saturation_counters_stop_at_their_highest_value() -> None:

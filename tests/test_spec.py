@@ -2,6 +2,7 @@
 
 import json
 import re
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from test_fixed import reference_narrow
 
 from kanrtl import LearnerSpec, SpecError
-from kanrtl.fixed import SQ, UQ
+from kanrtl.fixed import SQ, UQ, Format
 
 PLAIN = {"layer_sizes": [1, 1], "grid_range": [-2, 2]}
 TWO_LAYERS = PLAIN | {"layer_sizes": [1, 2, 1]}
@@ -83,7 +85,7 @@ ARRAYS = 'must be "zeros", "uniform", or a list of one array (n_out, n_in, bases
         ),
         (
             {"learning_rate": 1e-30},
-            "learning_rate_format = UQ(1, 104): is 105 bits wide, the limit is 62; "
+            "learning_rate_format = UQ(0, 104): is 104 bits wide, the limit is 62; "
             "it follows from learning_rate: change that, or give learning_rate_format",
         ),
         ({"table_size": 48}, "table_size = 48: must be a power of two, such as 64"),
@@ -129,7 +131,7 @@ ARRAYS = 'must be "zeros", "uniform", or a list of one array (n_out, n_in, bases
             "narrow it or basis_format",
         ),
         (
-            {"gradient_format": "SQ(6, 45)"},
+            {"gradient_format": "SQ(6, 45)", "step_format": "UQ(1, 8)"},
             "gradient_format = SQ(6, 45): downstream_sum of layer 0 would need 68 bits, the limit is 62; "
             "narrow it or slope_format",
         ),
@@ -145,13 +147,41 @@ ARRAYS = 'must be "zeros", "uniform", or a list of one array (n_out, n_in, bases
                 "coefficient_format": "SQ(6, 10)",
                 "gradient_format": "SQ(6, 10)",
             },
-            "activation_format = SQ(30, 25): position of layer 0 would need 67 bits, the limit is 62; "
+            "activation_format = SQ(30, 25): position of layer 0 would need 66 bits, the limit is 62; "
             "narrow it or table_size",
         ),
         (
-            {"step_format": "SQ(6, 40)", "update_rounding": "stochastic"},
-            "update_rounding = 'stochastic': would need 38 random bits, the limit is 32; "
-            "narrow step_format or basis_format",
+            {"basis_format": "UQ(1, 30)", "learning_rate_format": "UQ(1, 40)"},
+            "basis_format = UQ(1, 30): step_product of layer 0 would need 72 bits, the limit is 62; "
+            "narrow it or learning_rate_format",
+        ),
+        (
+            {"gradient_format": "SQ(6, 45)"},
+            "gradient_format = SQ(6, 45): update_product of layer 0 would need 63 bits, the limit is 62; "
+            "narrow it or step_format",
+        ),
+        (
+            {"step_format": "UQ(2, 44)"},
+            "gradient_format = SQ(6, 10): update_sum of layer 0 would need 63 bits, the limit is 62; "
+            "narrow it or step_format",
+        ),
+        ({"step_format": "SQ(3, 12)"}, "step_format = SQ(3, 12): must be unsigned, UQ(i, f)"),
+        (
+            {"step_format": "UQ(1, 3)", "learning_rate": 2**-6},
+            "step_format = UQ(1, 3): every step of learning_rate 0.015625 rounds to zero; add fraction bits",
+        ),
+        (
+            {"step_format": "UQ(1, 4)", "learning_rate": [0.5, 2**-4], "rounding": "floor"},
+            "step_format = UQ(1, 4): every step of learning_rate 0.0625 rounds to zero; add fraction bits",
+        ),
+        (
+            {"learning_rate": 1e-6},
+            "step_format = UQ(0, 16): every step of learning_rate 1e-06 rounds to zero; add fraction bits",
+        ),
+        (
+            {"step_format": "UQ(2, 40)", "update_rounding": "stochastic"},
+            "update_rounding = 'stochastic': would need 40 random bits, the limit is 32; "
+            "narrow gradient_format or step_format",
         ),
         ({"rounding": "stochastic"}, "rounding = 'stochastic': must be 'floor', 'half_up' or 'half_even'"),
         ({"loss": "cubic"}, "loss = 'cubic': must be 'squared', 'logistic' or 'external'"),
@@ -268,14 +298,37 @@ def test_whatever_is_given_is_taken_or_refused_in_one_line(fields: dict[str, Any
 @settings(max_examples=100, deadline=None)
 @given(rate=st.floats(1e-9, 256))
 def test_the_default_register_holds_any_learning_rate(rate: float) -> None:
-    spec = LearnerSpec(**PLAIN, learning_rate=rate, table_size=8)
+    spec = LearnerSpec(**PLAIN, learning_rate=rate, table_size=8, step_format=UQ(0, 40))
     assert spec.formats.learning_rate.to_float(spec.layers[0].learning_rate_code) == pytest.approx(rate, rel=2**-5)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    rate=st.floats(1e-5, 0.3),
+    order=st.integers(1, 3),
+    step=st.builds(UQ, st.integers(0, 1), st.integers(2, 14)),
+    rounding=st.sampled_from(["floor", "half_up", "half_even"]),
+)
+def test_a_spec_is_refused_where_no_step_is_anything(rate: float, order: int, step: Format, rounding: str) -> None:
+    fields = PLAIN | {"learning_rate": rate, "spline_order": order, "table_size": 8, "rounding": rounding}
+    layer = LearnerSpec(**fields, step_format=UQ(0, 40)).layers[0]
+    lsb = Fraction(1, 2 ** (layer.formats.learning_rate.f + layer.formats.basis.f))
+    products = [layer.learning_rate_code * int(basis) * lsb for basis in layer.basis_table.flat]
+    refusal = None
+    try:
+        LearnerSpec(**fields, step_format=step)
+    except SpecError as error:
+        refusal = str(error)
+    if any(reference_narrow(exact, step, rounding)[0] for exact in products):
+        assert refusal is None
+    else:
+        assert refusal == f"step_format = {step}: every step of learning_rate {rate} rounds to zero; add fraction bits"
 
 
 def test_two_fields_are_enough() -> None:
     spec = LearnerSpec(layer_sizes=(3, 1), grid_range=(-2, 2))
     assert (spec.n_layers, spec.n_in, spec.n_out) == (1, 3, 1)
-    assert (spec.grid_size, spec.spline_order, spec.learning_rate, spec.table_size) == (8, 3, 0.125, 128)
+    assert (spec.grid_size, spec.spline_order, spec.learning_rate, spec.table_size) == (8, 3, 0.125, 64)
     assert (spec.rounding, spec.update_rounding, spec.loss) == ("half_up", "half_up", "squared")
     assert (spec.teaching, spec.memory, spec.pipeline, spec.seed) == ("with_sample", "auto", "auto", 0)
     assert spec.target_format == spec.formats.activation == SQ(6, 10)
@@ -294,7 +347,7 @@ FULL = {
     "basis_format": "UQ(1, 9)",
     "slope_format": "SQ(6, 10)",
     "gradient_format": "SQ(6, 11)",
-    "step_format": "SQ(4, 14)",
+    "step_format": "UQ(4, 14)",
     "learning_rate_format": "UQ(2, 10)",
     "rounding": "half_even",
     "update_rounding": "stochastic",
