@@ -267,7 +267,11 @@ def _error_table(simulation: Simulation) -> None:
     table.add_row("whole run", f"{data['mse_all']:.5f}", f"{data['mse_all_float64']:.5f}")
     results.print(table)
     if data["cycles"] is not None:
-        results.print(f"{data['latency']} clock cycles a learning step, the same for every sample")
+        results.print(f"A learning step takes {_cycles(data['latency'])}, the same for every sample.")
+
+
+def _cycles(count: int) -> str:
+    return f"{count} clock cycle{'' if count == 1 else 's'}"
 
 
 def _report_table(report: Report) -> None:

@@ -53,7 +53,7 @@ def plot_simulation(simulation: Simulation, path: Path) -> None:
     data = simulation.to_json()
     over_time.set_title(
         f"{task.name}: layers {list(simulation.spec.layer_sizes)} on {data['backend']}, "
-        f"{data['latency']} clock cycles a learning step",
+        f"clock cycles a learning step: {data['latency']}",
         loc="left",
         fontsize=11,
     )

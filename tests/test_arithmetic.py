@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_fixed import reference_narrow
+from test_fixed import extremes, reference_narrow
 
 from kanrtl.arithmetic import LayerArithmetic, Sigmoid, bits_for, clog2, default_formats
 from kanrtl.fixed import SQ, UQ, Format
@@ -38,10 +38,6 @@ layers = st.builds(
     slope=st.none() | st.builds(SQ, st.integers(1, 18), st.integers(0, 10)),
     step=st.none() | st.builds(UQ, st.integers(0, 2), st.integers(5, 20)),
 )
-
-
-def extremes(format: Format) -> tuple[int, int]:
-    return format.minimum, format.maximum
 
 
 def extreme_dot(rows: np.ndarray[tuple[int, int], np.dtype[np.int64]], format: Format) -> tuple[int, int]:

@@ -165,7 +165,9 @@ def test_core_on_ecp5(no_tools):
     assert (report.clock_mhz, report.timing_met) == (200, report.fmax_mhz >= 200)
     assert set(report.tools) == {"yosys", "nextpnr-ecp5"}
     assert report.bitstream is None
-    assert said[-2:] == ["synthesising for LFE5U-25F-6", "placing and routing with nextpnr-ecp5, seed 1"]
+    # On a new machine the tools are compiled in between, which is said too.
+    stages = [message for message in said if "compiling its WebAssembly build" not in message]
+    assert stages[-2:] == ["synthesising for LFE5U-25F-6", "placing and routing with nextpnr-ecp5, seed 1"]
 
     no_tools()
     again = build_core(MultiplyAccumulate(), device="LFE5U-25F-6", facts=facts, progress=said.append)

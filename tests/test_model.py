@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.interpolate import BSpline
 from strategies import codes_in, specs
-from test_fixed import reference_narrow
+from test_fixed import extremes, reference_narrow
 
 from kanrtl.address_map import COUNTER_WIDTH, SATURATIONS
 from kanrtl.arithmetic import LayerArithmetic, Sigmoid
@@ -307,7 +307,7 @@ def counted_kinds(model: Model) -> set[str]:
 
 def corners(format: Format, random: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
     """The lowest and the highest code, mixed, or all of them one of the two."""
-    both = [format.minimum, format.maximum]
+    both = extremes(format)
     return random.choice([both, both[:1], both[1:]][random.integers(3)], shape)
 
 
@@ -376,8 +376,7 @@ def test_every_kind_listed_for_one_layer_saturates_somewhere(spec: LearnerSpec) 
     highest = np.full(spec.n_in, x[layer.basis_table[rows].max(axis=1).argmax()])
     model = Model(spec)
     model.learning_rates = [formats.learning_rate.maximum]
-    ends = [(format.minimum, format.maximum) for format in (formats.coefficient, formats.activation)]
-    for coefficient, target in product(*ends):
+    for coefficient, target in product(extremes(formats.coefficient), extremes(formats.activation)):
         model.coefficients[0][:] = coefficient
         model.learn(highest, np.full(spec.n_out, target))
     (listed,) = listed_kinds(spec)
