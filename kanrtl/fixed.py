@@ -191,6 +191,8 @@ class FixedValue(ValueCastable):  # type: ignore[misc]
 
     def eq(self, other: FixedValue | float) -> Any:
         """Assignment from the same format, or from a real constant that the format represents."""
+        if isinstance(other, (Value, ValueCastable)) and not isinstance(other, FixedValue):
+            raise TypeError(f"not a fixed-point value: {other!r}; assign a code of {self._format} to .raw")
         if not isinstance(other, FixedValue):
             other = self._format.const(other)
         if other.format != self._format:

@@ -1,0 +1,55 @@
+"""What README.md shows works as it stands there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from amaranth.hdl import Module, Signal
+from amaranth.sim import Simulator
+
+import kanrtl
+from bench.render import README, render
+
+PYTHON = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+TOML = re.findall(r"```toml\n(.*?)```", README.read_text(), re.DOTALL)
+
+
+def test_tables_are_those_of_the_results() -> None:
+    assert render(README.read_text()) == README.read_text()
+
+
+def test_session_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    exec(PYTHON[0], names)
+    assert Path("learned.npz").exists()
+    assert isinstance(names["spec"], kanrtl.LearnerSpec)
+
+
+def test_spec_example(tmp_path: Path) -> None:
+    path = tmp_path / "spec.toml"
+    path.write_text(TOML[0])
+    assert kanrtl.LearnerSpec.from_toml(path).layer_sizes == (2, 4, 1)
+
+
+def test_amaranth_example() -> None:
+    spec = kanrtl.LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), learning_rate=0.5)
+    m = Module()
+    activation = spec.formats.activation
+    names = {"kanrtl": kanrtl, "m": m, "spec": spec, "sensor": Signal(activation, init=0.5)}
+    names |= {"truth": Signal(activation, init=1), "new_sample": Signal(init=1), "output": Signal(activation)}
+    exec(PYTHON[1], names)
+    outputs = []
+
+    async def watch(ctx) -> None:  # type: ignore[no-untyped-def]
+        for _ in range(40):
+            await ctx.tick()
+            outputs.append(ctx.get(names["output"]))
+
+    simulator = Simulator(m)
+    simulator.add_clock(1e-8)
+    simulator.add_testbench(watch)
+    simulator.run()
+    assert outputs[-1] == pytest.approx(1, abs=2 * activation.lsb)
