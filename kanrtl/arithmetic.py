@@ -62,7 +62,9 @@ class Formats:
     gradient: Format
     """dL/dy of a node."""
     step: Format
-    """Learning rate times basis: what a coefficient moves by for a gradient of one; unsigned."""
+    """Learning rate times basis: what a coefficient moves by for a gradient of one; unsigned.
+
+    Not learning rate times gradient: that would wait for the gradient, and then make the coefficients wait."""
     learning_rate: Format
     """The learning rate registers; unsigned."""
 
