@@ -23,7 +23,6 @@ BUILDS = (
     "t8-single-8",
     "t-low-latency",
     "t-high-clock",
-    "two-layers",
     "t-up5k",
     "board-ulx3s-85f",
     "board-icebreaker",
