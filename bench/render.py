@@ -85,7 +85,7 @@ def builds() -> str:
                 data["device"],
                 str(data["latency_cycles"]),
                 speed(data),
-                f"**{data['step_ns']:.0f} ns**",
+                f"**{data['step_ns']:.1f} ns**",
                 str(data["lut"]),
                 str(data["ff"]),
                 str(data["dsp"]),

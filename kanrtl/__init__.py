@@ -11,14 +11,10 @@
 
 The way of a sample through the learner (``rtl/learner.py``)::
 
-    samples --> locate --> basis -------+                 +--> predictions
-                  |                     v                 |
-                  +--> coefficients --> multiply, sum --> narrow --> (next layer)
-                        ^                 |                 |
-                        |                 v                 v
-                        +-- update <-- step <-- loss <-- target
-                                          |
-                                          +--> downstream gradient (layer before)
+    forward   samples --> locate --> basis, coefficients --> multiply --> sum --> narrow --> predictions, next layer
+    loss      sum - target ------------------------------------------> gradient
+    backward  gradient * slope --> downstream -----------------------> gradient of the layer before
+    update    learning rate * basis --> step;  coefficients - gradient * step --> coefficients
 """
 
 from .fixed import SQ, UQ, Format

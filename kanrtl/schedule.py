@@ -10,8 +10,9 @@ A sample flows through these stages; ``pipeline`` names those that end in a regi
                                                   |  downstream      product
                                                   +-> g*d ----> dL/dy of the layer below ...
 
-A sample is located as it is taken: its register holds cell and row. So the first layer's ``locate`` always ends in a
-register, which costs no cycle, and that of the others where it is named. The prediction's register and the coefficient
+A sample is located as it is taken, so the first layer's ``locate`` always ends in a register, which costs no cycle: it
+holds the addresses of the coefficients and, unless ``locate`` is named or the table is a block memory, the basis too.
+In the other layers ``locate`` ends in a register where it is named. The prediction's register and the coefficient
 memories are always there too. With no stage named a whole step takes one clock cycle; every register on the longest way
 adds one. Block memories have a register at ``read`` that cannot be left out.
 """
