@@ -112,8 +112,8 @@ class Report:
             ("device", f"{self.device}, seed {self.seed}"),
             ("fmax", fmax + ("" if self.fmax_kind == "measured" else f" ({self.fmax_kind})")),
             ("clock asked for", f"{self.clock_mhz:g} MHz, {'met' if self.timing_met else 'not met'}"),
-            ("latency", "" if self.latency_cycles is None else f"{self.latency_cycles} cycles"),
-            ("interval", "" if self.interval_cycles is None else f"{self.interval_cycles} cycles"),
+            ("latency", "" if self.latency_cycles is None else _cycles(self.latency_cycles)),
+            ("interval", "" if self.interval_cycles is None else _cycles(self.interval_cycles)),
             ("one step", "" if self.step_ns is None else f"{self.step_ns:g} ns"),
             (
                 "logic cells" if ice40 else "LUT4",
@@ -147,3 +147,7 @@ class TimingError(ToolError):
     def __init__(self, message: str, report: Report):
         super().__init__(message)
         self.report = report
+
+
+def _cycles(count: int) -> str:
+    return f"{count} cycle{'' if count == 1 else 's'}"
