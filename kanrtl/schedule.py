@@ -40,7 +40,7 @@ PRESETS: dict[str, tuple[str, ...]] = {
 AUTO = "single"
 """What ``auto`` stands for where no clock is asked for: registers only add to the time of a step."""
 
-# Up to this depth a bank is smaller in LUTs than what a block memory costs in latency.
+# A deeper bank takes more LUTs than are worth the cycle that a block memory adds.
 DISTRIBUTED_DEPTH = 16
 
 

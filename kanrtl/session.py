@@ -306,17 +306,8 @@ class _Saved:
     @classmethod
     def read(cls, path: Path) -> Self:
         try:
-            with zipfile.ZipFile(path) as members:
-                damaged = members.testzip()
-            if damaged is not None:
-                raise InputError(f"{damaged!r} is damaged; give a file that save wrote")
-            with np.load(path, allow_pickle=False) as content:
-                return cls._from_arrays(dict(content))
-        except InputError:
-            raise
-        except OSError as error:
-            raise InputError(f"{error.strerror or 'not a saved learner'}; give a file that save wrote") from None
-        except Exception:  # zipfile, zlib and numpy have a dozen ways to stumble over a damaged file
+            return cls._from_arrays(_read_arrays(path))
+        except (KeyError, TypeError, json.JSONDecodeError):  # something is missing, or of another kind
             raise InputError("not a saved learner; give a file that save wrote") from None
 
     @classmethod
@@ -337,3 +328,18 @@ def _in_range(field: str, codes: npt.NDArray[Any], highest: int) -> npt.NDArray[
     if codes.dtype.kind not in "iu" or codes.size == 0 or codes.min() < 0 or codes.max() > highest:
         raise InputError(f"{field}: must be integers from 0 to {highest}; give a file that save wrote")
     return codes
+
+
+def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of an ``.npz`` file, each as it was written."""
+    try:
+        with zipfile.ZipFile(path) as members:
+            damaged = members.testzip()
+        if damaged is None:
+            with np.load(path, allow_pickle=False) as content:
+                return dict(content)
+    except OSError as error:
+        raise InputError(f"{error.strerror or 'not a saved learner'}; give a file that save wrote") from None
+    except Exception:  # only zipfile, zlib and numpy run here: they have a dozen ways to stumble over a damaged file
+        raise InputError("not a saved learner; give a file that save wrote") from None
+    raise InputError(f"{damaged!r} is damaged; give a file that save wrote")

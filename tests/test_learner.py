@@ -65,6 +65,12 @@ class Bench:
         while random.random() < self.stimulus.gaps.get(stream, 0):
             await ctx.tick()
 
+    async def offer(self, ctx: Any, port: Any) -> None:
+        """Holds what the port carries until it is taken."""
+        ctx.set(port.valid, 1)
+        await ctx.tick().until(port.ready)
+        ctx.set(port.valid, 0)
+
     async def samples(self, ctx: Any) -> None:
         random = np.random.default_rng(self.stimulus.seed)
         port, formats = self.dut.samples, self.spec.formats
@@ -77,9 +83,7 @@ class Bench:
             if self.spec.teaching == "with_sample":
                 ctx.set(port.payload.target.as_value(), pack(word, self.spec.target_format))
             ctx.set(self.dut.freeze, int(freeze))
-            ctx.set(port.valid, 1)
-            await ctx.tick().until(port.ready)
-            ctx.set(port.valid, 0)
+            await self.offer(ctx, port)
         # The last update is written by then.
         await ctx.tick().repeat(self.spec.latency + 2)
 
@@ -89,9 +93,7 @@ class Bench:
         for word in self.stimulus.teaching[self.stimulus.learn]:
             await self.pause(ctx, random, "teaching")
             ctx.set(port.payload.as_value(), pack(word, self.spec.target_format))
-            ctx.set(port.valid, 1)
-            await ctx.tick().until(port.ready)
-            ctx.set(port.valid, 0)
+            await self.offer(ctx, port)
         await ctx.tick().repeat(self.spec.latency + 2)
 
     async def predictions(self, ctx: Any) -> None:
@@ -112,9 +114,7 @@ class Bench:
             ctx.set(request.payload.address, address)
             ctx.set(request.payload.write, value is not None)
             ctx.set(request.payload.data, value or 0)
-            ctx.set(request.valid, 1)
-            await ctx.tick().until(request.ready)
-            ctx.set(request.valid, 0)
+            await self.offer(ctx, request)
             await self.pause(ctx, random, "accesses")
             ctx.set(response.ready, 1)
             answer = await ctx.tick().sample(response.payload).until(response.valid)

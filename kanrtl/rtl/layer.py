@@ -77,8 +77,8 @@ class Layer(wiring.Component):  # type: ignore[misc]
     write : In(1)
     saturated : Out, one bit per kind: whether any value is saturating now
     access : In, see :class:`CoefficientAccess`
-    access_write : In(1), what ``access`` writes is ``access_data`` rather than the update; high since as many cycles as
-        an update takes
+    access_write : In(1), what ``access`` writes is ``access_data`` rather than the update; to be high from two cycles
+        before the write on, for the registers of an update
     """
 
     def __init__(
@@ -160,13 +160,12 @@ class Layer(wiring.Component):  # type: ignore[misc]
             table = Basis(layer, derivative=not self._first, registered=self._block)
             m.submodules[f"basis{source}"] = table
             place = self._locate(m, source)
-            if self._first:
-                m.d.comb += memory.cell[source].eq(place["cell"])
-                if not self._looks_up_early:
-                    place = {name: self._hold(m, value, f"{name}{source}") for name, value in place.items()}
-            else:
+            if not self._first:
                 place = {name: stages.end("locate", value, f"{name}{source}") for name, value in place.items()}
-                m.d.comb += memory.cell[source].eq(place["cell"])
+            m.d.comb += memory.cell[source].eq(place["cell"])  # in the first layer the memories hold their addresses
+            if self._first and not self._looks_up_early:
+                place = {name: self._hold(m, value, f"{name}{source}") for name, value in place.items()}
+            if not self._first:
                 read.derivative.append(self._end_read(stages, table.derivative, f"derivative{source}"))
             m.d.comb += [getattr(table, name).eq(value) for name, value in place.items()]
             read.basis.append(self._basis(m, stages, table, source))
