@@ -10,10 +10,14 @@ For layer l with inputs i, nodes o and the window j of non-zero bases (Hoang, Gu
 - error:      g_o = dL/dy_o
 - downstream: g_i = sum_o g_o sum_j c[o,i,k_i+j] db_j/dx(u_i), with the coefficients of the forward pass
 - update:     c[o,i,k_i+j] -= g_o s_j, with steps s_j = eta b_j(u_i)
+
+In the streaming schedule an update lands when it has come through the pipeline, on the coefficients as they are then.
 """
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -42,6 +46,26 @@ class _Pass:
     derivative: Array  # (n_in, window)
     lanes: Array  # (n_in, window): memory bank of each coefficient
     total: Array  # (n_out,) exact node sums
+
+
+@dataclass
+class _Update:
+    """What one sample changes in one layer, before it has landed."""
+
+    edge: int  # at which its sample was taken
+    place: tuple[Array, Array, Array]
+    product: Array  # (n_out, n_in, window)
+    lanes: Array  # (n_out, n_in, window)
+    noise_state: int
+    step: _Step
+
+
+@dataclass
+class _Step:
+    """What is counted once for all layers."""
+
+    landing: int  # layers whose update has not landed
+    saturated: bool = False  # whether any coefficient was
 
 
 class _Integer:
@@ -76,12 +100,12 @@ class _Integer:
         exact = (probability << (common - fraction)) - (target << (common - formats.activation.f))
         return self.narrow("gradient", exact, common, formats.gradient)
 
-    def update(self, layer: LayerArithmetic, coefficients: Array, product: Array, lanes: Array) -> Array:
+    def changed(self, layer: LayerArithmetic, coefficients: Array, update: _Update) -> Array:
         coefficient, fraction = self.spec.formats.coefficient, layer.update_sum.f
-        exact = (coefficients << (fraction - coefficient.f)) - (product << (fraction - layer.update_product.f))
-        drawn = noise.lane_noise(self.noise_state, lanes, layer.noise_bits)
+        exact = (coefficients << (fraction - coefficient.f)) - (update.product << (fraction - layer.update_product.f))
+        drawn = noise.lane_noise(update.noise_state, update.lanes, layer.noise_bits)
         result, saturated = narrow(exact, fraction, coefficient, self.spec.update_rounding, noise=drawn)
-        self.saturated["coefficient"] |= bool(np.any(saturated))
+        update.step.saturated |= bool(np.any(saturated))
         return result  # type: ignore[no-any-return]
 
     def step_done(self) -> None:
@@ -119,8 +143,8 @@ class _Float:
             y = (1 + np.tanh(y / 2)) / 2  # sigmoid(y), without the overflow of exp(-y)
         return y - target
 
-    def update(self, layer: LayerArithmetic, coefficients: Array, product: Array, lanes: Array) -> Array:
-        return coefficients - product
+    def changed(self, layer: LayerArithmetic, coefficients: Array, update: _Update) -> Array:
+        return coefficients - update.product
 
     def step_done(self) -> None:
         pass
@@ -132,7 +156,7 @@ class Model:
     Attributes
     ----------
     coefficients
-        One array ``(n_out, n_in, bases)`` per layer; may be assigned to.
+        One array ``(n_out, n_in, bases)`` per layer, with all updates that have landed; may be assigned to.
     learning_rates
         One value per layer: the content of the learning rate registers.
     saturations
@@ -158,6 +182,8 @@ class Model:
             raise ValueError(f'numeric = {numeric!r}: must be "integer" or "float64"')
         self.saturations = dict.fromkeys(SATURATIONS, 0)
         self.frozen = False
+        self._in_flight: list[deque[_Update]] = [deque() for _ in spec.layers]
+        self._last_edge = -1
         # Lanes are numbered layer by layer, then by node, input and bank.
         self._first_lane = np.cumsum([0] + [layer.n_out * layer.n_in * layer.banks for layer in spec.layers])
 
@@ -170,27 +196,59 @@ class Model:
     def noise_state(self, state: int) -> None:
         self._numbers.noise_state = state
 
-    def predict(self, x: npt.ArrayLike) -> Array:
-        """Outputs ``(n_out,)`` for inputs ``(n_in,)``."""
-        self._numbers.saturated = dict.fromkeys(SATURATIONS, 0)
+    def predict(self, x: npt.ArrayLike, edge: int | None = None) -> Array:
+        """Outputs ``(n_out,)`` for inputs ``(n_in,)``; ``edge`` as in :meth:`learn`."""
+        self._begin(edge)
         y = self._forward(np.asarray(x, dtype=self._numbers.dtype))[1]
-        self._count()
+        self._count(self._numbers.saturated)
         return y
 
-    def learn(self, x: npt.ArrayLike, target: npt.ArrayLike) -> Array:
+    def learn(self, x: npt.ArrayLike, target: npt.ArrayLike, edge: int | None = None) -> Array:
         """Predicts, then takes one step; returns the prediction ``(n_out,)`` made before it.
 
-        ``target`` has shape ``(n_out,)``; with ``loss="external"`` it is dL/dy.
+        ``target`` has shape ``(n_out,)``; with ``loss="external"`` it is dL/dy. ``edge`` is the clock edge at which the
+        learner takes the sample, later than the last one's; edges at which a streaming learner stands still do not
+        count. Updates are then seen :attr:`kanrtl.LearnerSpec.delays` edges later, the last after :meth:`settle`.
+        Without ``edge`` all that is in flight lands before the sample is taken, and its own update before this returns.
         """
         numbers = self._numbers
-        numbers.saturated = dict.fromkeys(SATURATIONS, 0)
+        self._begin(edge)
         passes, y = self._forward(np.asarray(x, dtype=numbers.dtype))
         if not self.frozen:
             gradients = self._backward(passes, y, np.asarray(target, dtype=numbers.dtype))
             self._update(passes, gradients)
             numbers.step_done()
-        self._count()
+        self._count(numbers.saturated)
+        if edge is None:
+            self.settle()
         return y
+
+    def settle(self) -> None:
+        """Waits until all updates have landed."""
+        for index in range(self.spec.n_layers):
+            self._land(index, self._last_edge)
+        self._last_edge = -1
+
+    def _begin(self, edge: int | None) -> None:
+        """A new sample."""
+        self._numbers.saturated = dict.fromkeys(SATURATIONS, 0)
+        if edge is None:
+            self.settle()
+            edge = 0
+        if edge <= self._last_edge:
+            raise ValueError(f"edge = {edge}: must be above that of the sample before, {self._last_edge}")
+        self._last_edge = edge
+
+    def _land(self, index: int, edge: int) -> None:
+        """Changes the coefficients of layer ``index`` by all updates of samples up to ``edge``."""
+        waiting, coefficients = self._in_flight[index], self.coefficients[index]
+        while waiting and waiting[0].edge <= edge:
+            update = waiting.popleft()
+            old = coefficients[update.place]
+            coefficients[update.place] = self._numbers.changed(self.spec.layers[index], old, update)
+            update.step.landing -= 1
+            if not update.step.landing:
+                self._count({"coefficient": update.step.saturated})
 
     def gradients(self, x: npt.ArrayLike, target: npt.ArrayLike) -> list[Array]:
         """dL/dc for one sample, one array ``(n_out, n_in, bases)`` per layer; changes nothing.
@@ -199,6 +257,7 @@ class Model:
         """
         if self.numeric != "float64":
             raise ValueError('gradients need numeric="float64"')
+        self._begin(None)
         passes, y = self._forward(np.asarray(x, dtype=np.float64))
         result = [np.zeros_like(coefficients) for coefficients in self.coefficients]
         gradients = self._backward(passes, y, np.asarray(target, dtype=np.float64))
@@ -206,13 +265,14 @@ class Model:
             total[passed.place] = gradient[:, None, None] * passed.basis
         return result
 
-    def _count(self) -> None:
-        for kind, saturated in self._numbers.saturated.items():
+    def _count(self, kinds: Mapping[str, int]) -> None:
+        for kind, saturated in kinds.items():
             self.saturations[kind] = min(self.saturations[kind] + saturated, (1 << COUNTER_WIDTH) - 1)
 
     def _forward(self, x: Array) -> tuple[list[_Pass], Array]:
         passes = []
         for index, layer in enumerate(self.spec.layers):
+            self._land(index, self._last_edge - self.spec.delays[index])
             cell, basis, derivative = self._numbers.locate(layer, x)
             window = cell[:, None] + np.arange(layer.window)  # (n_in, window)
             place = (np.arange(layer.n_out)[:, None, None], np.arange(layer.n_in)[:, None], window)
@@ -236,12 +296,13 @@ class Model:
         return gradients
 
     def _update(self, passes: list[_Pass], gradients: list[Array]) -> None:
+        taken = _Step(self.spec.n_layers)
         for index, (layer, passed, gradient) in enumerate(zip(self.spec.layers, passes, gradients, strict=True)):
             step = self._numbers.narrow(
                 "step", self.learning_rates[index] * passed.basis, layer.step_product.f, layer.formats.step
             )
             edges = np.arange(layer.n_out)[:, None, None] * layer.n_in + np.arange(layer.n_in)[:, None]
             lanes = self._first_lane[index] + edges * layer.banks + passed.lanes
-            self.coefficients[index][passed.place] = self._numbers.update(
-                layer, passed.coefficients, gradient[:, None, None] * step, lanes
-            )
+            product = gradient[:, None, None] * step
+            update = _Update(self._last_edge, passed.place, product, lanes, self._numbers.noise_state, taken)
+            self._in_flight[index].append(update)

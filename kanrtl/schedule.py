@@ -2,19 +2,28 @@
 
 A sample flows through these stages; ``pipeline`` names those that end in a register::
 
-             locate      read         multiply    sum
-    x -----> cell k ---> c, b, b' --> c*b ------> node sum --> y -------------------> prediction
-             row u       |                        |  error                            (always a register)
-                         |  step      target ---> dL/dy --------+
-                         +> eta*b ------------------------------+--> g*s --> c - g*s --> written
-                                                  |  downstream      product
-                                                  +-> g*d ----> dL/dy of the layer below ...
+      position   locate      read         multiply    add      sum
+    x ---------> cell k ---> c, b, b' --> c*b ------> edges -> nodes --> y ---------------> prediction
+                 row u       |                                 |  error                     (always a register)
+                             | scale  step           target -> dL/dy ------+
+                             +------> eta*b -------------------------------+--> g*s ---> rounded --> c - g*s --> written
+                                                               |  downstream    product  change
+                                                               +-> g*d ----> dL/dy of the layer below ...
 
-A sample is located as it is taken, so the first layer's ``locate`` always ends in a register, which costs no cycle: it
-holds the addresses of the coefficients and, unless ``locate`` is named or the table is a block memory, the basis too.
-In the other layers ``locate`` ends in a register where it is named. The prediction's register and the coefficient
-memories are always there too. With no stage named a whole step takes one clock cycle; every register on the longest way
-adds one. Block memories have a register at ``read`` that cannot be left out.
+A sample is located as it is taken, so the first layer's place on the grid always ends in a register, which costs no
+cycle: it holds the addresses of the coefficients and, unless ``locate`` is named or the table is a block memory, the
+basis too. With ``position`` named there is one more before it, for the position. In the other layers ``position`` and
+``locate`` end in a register where they are named. The prediction's register and the coefficient memories are always
+there too. With no stage named a whole step takes one clock cycle; every register on the longest way adds one. Block
+memories have a register at ``read`` that cannot be left out.
+
+Two schedules let samples flow:
+
+- ``sequential``: a sample is held until its update is written, and the next is taken at that same edge: exact SGD.
+- ``streaming``: one sample, one prediction and one update every clock. A value that overtakes another is delayed until
+  they meet. A prediction sees the updates of all samples but the last :attr:`Schedule.delays` - 1: delayed SGD
+  (Langford, Smola, Zinkevich, "Slow Learners are Fast", arXiv 0911.0491, algorithm 1). No update is lost: the gradient
+  is of the coefficients that were read, but what it changes are the coefficients as they stand when it arrives.
 """
 
 from __future__ import annotations
@@ -26,27 +35,72 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .spec import LearnerSpec
 
-__all__ = ["PRESETS", "STAGES", "Schedule"]
+__all__ = ["PRESETS", "STAGES", "LayerTimes", "Schedule"]
 
-STAGES = ("locate", "read", "multiply", "sum", "error", "step", "product", "downstream")
+STAGES = (
+    "position",
+    "locate",
+    "read",
+    "multiply",
+    "add",
+    "sum",
+    "error",
+    "scale",
+    "step",
+    "product",
+    "change",
+    "downstream",
+)
 
 PRESETS: dict[str, tuple[str, ...]] = {
     "single": (),
     "low_latency": ("sum", "step"),
-    "high_clock": STAGES,
+    "high_clock": tuple(stage for stage in STAGES if stage not in ("position", "add", "change")),
+    "full": STAGES,
 }
 """From the fewest nanoseconds for a step to the highest clock."""
 
-AUTO = "single"
-"""What ``auto`` stands for where no clock is asked for: registers only add to the time of a step."""
+AUTO = {"sequential": "single", "streaming": "full"}
+"""What ``auto`` stands for where no clock is asked for, by schedule: registers add to the time of a step, and to the
+samples that a streaming learner takes in a second."""
 
 # A deeper bank takes more LUTs than are worth the cycle that a block memory adds.
 DISTRIBUTED_DEPTH = 16
 
 
 @dataclass(frozen=True)
+class LayerTimes:
+    """When the values of a layer are there: the clock edges from the one that takes the sample, which is number 0.
+
+    A value of time ``t`` is there before edge ``t``; what is written at edge ``t`` has time ``t``.
+    """
+
+    fetch: int
+    """The coefficients are addressed."""
+    read: int
+    """Basis and coefficients."""
+    added: int
+    """The sums of edges."""
+    summed: int
+    """The exact node sums, and y."""
+    step: int
+    """Learning rate times basis."""
+    gradient: int
+    """dL/dy."""
+    rounded: int
+    """What the coefficients are changed by; its rounding draws noise."""
+    changed: int
+    """The coefficients, changed; they are written at this edge."""
+
+    @property
+    def delay(self) -> int:
+        """How many samples later, at one a clock, a prediction sees the update of a sample."""
+        return self.changed - self.fetch + 1
+
+
+@dataclass(frozen=True)
 class Schedule:
-    """The sequential schedule: one sample at a time, the next is taken as the update of the last is written.
+    """Registers and cycles of a learner.
 
     All figures are clock cycles between edges: from the edge that takes a sample (or a teaching word) to the edge that
     loads the prediction, or writes the coefficients.
@@ -56,70 +110,72 @@ class Schedule:
     block_memory: tuple[bool, ...]
     """For every layer, whether its coefficients and tables lie in block memory."""
     after_prediction: bool
+    streaming: bool
 
     @classmethod
     def of(cls, spec: LearnerSpec) -> Schedule:
-        named = AUTO if spec.pipeline == "auto" else spec.pipeline
+        named = AUTO[spec.schedule] if spec.pipeline == "auto" else spec.pipeline
         stages = PRESETS[named] if isinstance(named, str) else named
         block = tuple(
             memory == "block" or (memory == "auto" and layer.depth > DISTRIBUTED_DEPTH)
             for memory, layer in zip(spec.per_layer("memory"), spec.layers, strict=True)
         )
-        return cls(frozenset(stages), block, spec.teaching == "after_prediction")
+        return cls(frozenset(stages), block, spec.teaching == "after_prediction", spec.schedule == "streaming")
 
     def _registers(self, *stages: str) -> int:
         return sum(stage in self.pipeline for stage in stages)
 
-    def reads_through_register(self, layer: int) -> bool:
-        return self.block_memory[layer] or "read" in self.pipeline
-
     @cached_property
-    def _settled(self) -> tuple[list[int], list[int]]:
-        """For every layer, the registers between its sample and what it reads, and its sums."""
-        read, summed, now = [], [], 0
-        for layer in range(len(self.block_memory)):
-            now += self.reads_through_register(layer) + (self._registers("locate") if layer else 0)
-            read.append(now)
-            now += self._registers("multiply", "sum")
-            summed.append(now)
-        return read, summed
+    def layers(self) -> tuple[LayerTimes, ...]:
+        """The times of every layer, first layer first. With ``after_prediction`` a teaching word is taken at the first
+        edge that it can be taken at."""
+        forward = []
+        now = 1  # the register that takes a sample
+        for layer, block in enumerate(self.block_memory):
+            now += self._registers("position", "locate") if layer else self._registers("position")
+            fetch = now
+            now += block or self._registers("read")
+            read = now
+            now += self._registers("multiply", "add")
+            added = now
+            now += self._registers("sum")
+            forward.append((fetch, read, added, now))
+        gradient = now + self._registers("error") + (2 if self.after_prediction else 0)
+        times = []
+        for fetch, read, added, summed in reversed(forward):
+            step = read + self._registers("scale", "step")
+            rounded = max(gradient, step) + self._registers("product")
+            changed = rounded + self._registers("change")
+            times.append(LayerTimes(fetch, read, added, summed, step, gradient, rounded, changed))
+            gradient += self._registers("downstream", "error")
+        return tuple(reversed(times))
 
     @property
     def prediction_latency(self) -> int:
         """From taking a sample to its prediction."""
-        return 1 + self._settled[1][-1]
+        return self.layers[-1].summed
 
-    def _backward(self, gradient: int) -> int:
-        """Registers up to the last of the coefficient memories, where the last layer's dL/dy has passed
-        ``gradient``."""
-        read, _ = self._settled
-        written = 0
-        for layer in reversed(range(len(read))):
-            step = read[layer] + self._registers("step")
-            written = max(written, max(gradient, step) + self._registers("product"))
-            gradient += self._registers("downstream", "error")
-        return written
+    @property
+    def latency(self) -> int:
+        """From taking a sample to the last of its written updates; a teaching word is assumed to wait already."""
+        return max(layer.changed for layer in self.layers)
 
     @property
     def teaching_latency(self) -> int:
         """With ``after_prediction``, from taking a teaching word to the written update."""
-        # Everything forward has settled by then, but a step that nothing waits for may need its register still.
-        begin = self.prediction_latency + 1
-        return 1 + self._backward(begin + self._registers("error")) - begin
-
-    @property
-    def latency(self) -> int:
-        """From taking a sample to its written update; a teaching word is assumed to wait already."""
-        if self.after_prediction:
-            return self.prediction_latency + 1 + self.teaching_latency
-        return 1 + self._backward(self._settled[1][-1] + self._registers("error"))
+        return self.latency - self.prediction_latency - 1
 
     @property
     def interval(self) -> int:
         """From taking a taught sample to taking the next."""
-        return self.latency
+        return 1 if self.streaming else self.latency
 
     @property
     def prediction_interval(self) -> int:
         """From taking a sample that is not taught to taking the next."""
-        return self.prediction_latency
+        return 1 if self.streaming else self.prediction_latency
+
+    @property
+    def delays(self) -> tuple[int, ...]:
+        """For every layer, how many samples later a prediction sees a sample's update; 1 is exact SGD."""
+        return tuple(layer.delay if self.streaming else 1 for layer in self.layers)

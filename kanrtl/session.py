@@ -212,7 +212,7 @@ class Session:
         """``samples`` sent, clock ``cycles`` (None without a clock), ``frozen``, ``saturations`` in the learner by
         kind, ``inputs_saturated`` on the way in, and the ``latency``, ``prediction_latency`` and ``interval`` in
         cycles."""
-        schedule = self.spec.schedule
+        schedule = self.spec.timing
         return {
             "backend": self._backend.name,
             "samples": self._samples,

@@ -136,6 +136,12 @@ def _drive_float64(spec: LearnerSpec, task: Task, grid: Reals) -> tuple[Reals, l
     model = Model(spec.replace(loss="squared") if spec.loss == "external" else spec, numeric="float64")
     predictions, curves = [], []
     for start, stop in task.regimes:
-        predictions += [model.learn(task.x[index], task.target[index]) for index in range(start, stop)]
+        for index in range(start, stop):
+            # As _drive does: samples follow each other but for a pause after every chunk.
+            place = (index - start) % CHUNK
+            if place == 0:
+                model.settle()
+            predictions.append(model.learn(task.x[index], task.target[index], place if spec.timing.streaming else None))
+        model.settle()
         curves.append(np.array([model.predict(x) for x in grid]))
     return np.array(predictions), curves

@@ -150,9 +150,14 @@ class LearnerSpec(BaseModel):
         Of uniform initial coefficients and of stochastic rounding.
     memory
         Where coefficients lie: ``distributed`` (LUTs), ``block``, or ``auto``: by depth. *Each.*
+    schedule
+        ``sequential``: exact SGD, the next sample is taken as the update of the last is written. ``streaming``: a
+        sample is taken every clock, and its update seen some samples later (:attr:`delays`); the target comes with
+        the sample.
     pipeline
         Where registers stand in a step: a preset, or a list of stages; see :mod:`kanrtl.schedule`. ``auto`` is
-        ``single``, but ``high_clock`` on iCE40, and on a board the first preset that meets its clock.
+        ``single``, but ``high_clock`` on iCE40, and on a board the first preset that meets its clock; with
+        streaming it is ``full``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -182,6 +187,7 @@ class LearnerSpec(BaseModel):
     initial_coefficients: Annotated[Any, BeforeValidator(_parse_coefficients)] = Field(default=None)
     seed: Annotated[Integer, Field(ge=0, lt=1 << 32)] = 0
     memory: _one_or_each(Memory) = "auto"  # type: ignore[valid-type]
+    schedule: Literal["sequential", "streaming"] = "sequential"
     pipeline: Annotated[str | tuple[str, ...], BeforeValidator(_parse_pipeline)] = "auto"
 
     def __init__(self, **fields: Any) -> None:
@@ -222,7 +228,8 @@ class LearnerSpec(BaseModel):
         if "distributed" in self.per_layer("memory"):
             raise SpecError.of("memory", self.memory, 'iCE40 has no distributed memory; use "auto" or "block"')
         memory = tuple("block" if choice == "auto" else choice for choice in self.per_layer("memory"))
-        return self.replace(memory=memory, pipeline="high_clock" if self.pipeline == "auto" else self.pipeline)
+        automatic = "full" if self.schedule == "streaming" else "high_clock"
+        return self.replace(memory=memory, pipeline=automatic if self.pipeline == "auto" else self.pipeline)
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain values (those that were given), such that ``from_dict`` gives an equal spec."""
@@ -267,19 +274,25 @@ class LearnerSpec(BaseModel):
         return layers_of(self)
 
     @cached_property
-    def schedule(self) -> Schedule:
+    def timing(self) -> Schedule:
         """When everything happens, in clock cycles."""
         return Schedule.of(self)
 
     @property
     def latency(self) -> int:
         """Clock cycles from the edge that takes a sample to the edge that writes its update."""
-        return self.schedule.latency
+        return self.timing.latency
 
     @property
     def interval(self) -> int:
         """Clock cycles from one taught sample to the next; in the sequential schedule the same as the latency."""
-        return self.schedule.interval
+        return self.timing.interval
+
+    @property
+    def delays(self) -> tuple[int, ...]:
+        """For every layer, how many samples later a prediction sees a sample's update, where samples come at every
+        clock; 1, exact SGD, in the sequential schedule."""
+        return self.timing.delays
 
     def initial_codes(self) -> list[Codes]:
         """Initial coefficient codes, one array ``(n_out, n_in, bases)`` per layer."""
@@ -349,6 +362,10 @@ def _check(spec: LearnerSpec) -> None:
             raise SpecError.of("grid_range", (low, high), "upside down or empty; the first bound must be the lower")
     if spec.table_size & (spec.table_size - 1):
         raise SpecError.of("table_size", spec.table_size, "must be a power of two, such as 64")
+    if spec.schedule == "streaming" and spec.teaching == "after_prediction":
+        raise SpecError.of(
+            "teaching", spec.teaching, 'schedule = "streaming" needs the target with its sample; use "with_sample"'
+        )
     _check_formats(spec)
     for index, layer in enumerate(spec.layers):
         _check_layer(spec, index, layer)

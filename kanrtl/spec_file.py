@@ -25,7 +25,7 @@ _COMMENTS = {
     "basis_format": "values of the basis table",
     "slope_format": "d phi / dx, hidden layers",
     "gradient_format": "dL/dy",
-    "step_format": "learning rate times gradient",
+    "step_format": "learning rate times basis",
     "learning_rate_format": "the learning rate register",
     "rounding": "floor, half_up, half_even",
     "update_rounding": "floor, half_up, half_even, stochastic",
@@ -34,7 +34,8 @@ _COMMENTS = {
     "initial_coefficients": "zeros, uniform, or arrays",
     "seed": "of uniform initial coefficients and of stochastic rounding",
     "memory": "auto, distributed, block; one value, or one per layer",
-    "pipeline": "auto, single, low_latency, high_clock, or a list of stages",
+    "schedule": "sequential: exact SGD; streaming: a sample every clock, updates seen later",
+    "pipeline": "auto, single, low_latency, high_clock, full, or a list of stages",
 }
 
 
@@ -55,7 +56,7 @@ def derived(spec: LearnerSpec) -> dict[str, Any]:
                 "banks": layer.n_in * layer.banks,
                 "bank_rows": layer.depth,
                 "bank_width": layer.n_out * layer.formats.coefficient.width,
-                "memory": "block" if spec.schedule.block_memory[index] else "distributed",
+                "memory": "block" if spec.timing.block_memory[index] else "distributed",
                 "cell_width": float(layer.cell_width),
                 "locate": {
                     "scale": layer.locator.scale,
@@ -68,11 +69,12 @@ def derived(spec: LearnerSpec) -> dict[str, Any]:
     return {
         "formats": {name: str(format) for name, format in vars(spec.formats).items()},
         "layers": layers,
-        "stages": sorted(spec.schedule.pipeline),
+        "stages": sorted(spec.timing.pipeline),
         "latency": spec.latency,
         "interval": spec.interval,
-        "prediction_latency": spec.schedule.prediction_latency,
-        "prediction_interval": spec.schedule.prediction_interval,
+        "prediction_latency": spec.timing.prediction_latency,
+        "prediction_interval": spec.timing.prediction_interval,
+        "delays": list(spec.delays),
     }
 
 
@@ -107,7 +109,7 @@ def _toml_value(value: Any) -> str:
 
 
 def _derived_comments(spec: LearnerSpec) -> list[str]:
-    schedule = spec.schedule
+    schedule = spec.timing
     lines = [
         "# cycles, for every input:",
         f"#   sample to written update   {schedule.latency}",
@@ -115,6 +117,8 @@ def _derived_comments(spec: LearnerSpec) -> list[str]:
         f"#   sample to prediction       {schedule.prediction_latency}",
         f"#   registers after            {', '.join(_stages(spec)) or 'none'}",
     ]
+    if spec.timing.streaming:
+        lines.append(f"# samples until an update is seen, by layer: {', '.join(map(str, spec.delays))}")
     for index, values in enumerate(derived(spec)["layers"]):
         locate = values["locate"]
         lines += [
@@ -129,4 +133,4 @@ def _derived_comments(spec: LearnerSpec) -> list[str]:
 
 
 def _stages(spec: LearnerSpec) -> list[str]:
-    return [stage for stage in STAGES if stage in spec.schedule.pipeline]
+    return [stage for stage in STAGES if stage in spec.timing.pipeline]

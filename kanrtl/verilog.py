@@ -17,7 +17,7 @@ __all__ = ["header"]
 def header(learner: Learner) -> str:
     """The comment at the top of a learner's Verilog file: its spec, timing, ports and the bits of their payloads."""
     spec = learner.spec
-    schedule, addresses = spec.schedule, AddressMap.of(spec)
+    schedule, addresses = spec.timing, AddressMap.of(spec)
     lines = [
         f"kanrtl {__version__} learner, layers {list(spec.layer_sizes)}, teaching {spec.teaching}, loss {spec.loss}.",
         "",

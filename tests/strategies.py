@@ -29,6 +29,7 @@ def specs(draw: st.DrawFn, max_edges: int = 27) -> LearnerSpec:
         )
     )
     count = len(sizes) - 1
+    schedule = draw(st.sampled_from(["sequential", "streaming"]))
     return LearnerSpec(
         layer_sizes=sizes,
         grid_range=draw(each(st.sampled_from([(-2, 2), (0, 1), (-1.3, 1.7), (0.1, 3.6)]), count)),
@@ -46,7 +47,10 @@ def specs(draw: st.DrawFn, max_edges: int = 27) -> LearnerSpec:
         update_rounding=draw(st.sampled_from(["floor", "half_up", "half_even", "stochastic"])),
         loss=draw(st.sampled_from(["squared", "logistic", "external"])),
         seed=draw(st.integers(0, 2**32 - 1)),
-        teaching=draw(st.sampled_from(["with_sample", "after_prediction"])),
+        schedule=schedule,
+        teaching=draw(
+            st.sampled_from(["with_sample", "after_prediction"] if schedule == "sequential" else ["with_sample"])
+        ),
         memory=draw(each(st.sampled_from(["auto", "distributed", "block"]), count)),
         pipeline=draw(st.sampled_from(list(PRESETS)) | st.lists(st.sampled_from(STAGES), unique=True)),
         initial_coefficients=draw(st.sampled_from(["zeros", "uniform"])),

@@ -36,6 +36,7 @@ class Record:
 
     order: list[tuple[str, int]] = field(default_factory=list)
     samples: list[int] = field(default_factory=list)
+    moved: list[int] = field(default_factory=list)  # the same, not counting edges at which a prediction was left
     predictions: list[int] = field(default_factory=list)
     updates: list[int] = field(default_factory=list)
     taught: list[int] = field(default_factory=list)
@@ -127,7 +128,7 @@ class Bench:
         if hasattr(dut, "teaching"):
             streams["teaching"] = dut.teaching
         handshakes = [port.valid & port.ready for port in streams.values()]
-        valid_before = 0
+        valid_before = moved = 0
         while True:
             _, _, updated, valid, *transfers = await ctx.tick().sample(dut.updated, dut.predictions.valid, *handshakes)
             done = dict(zip(streams, transfers, strict=True))
@@ -144,6 +145,8 @@ class Bench:
             if done["samples"]:
                 record.order.append(("sample", len(record.samples)))
                 record.samples.append(self.edge)
+                record.moved.append(moved)
+            moved += not valid or done["predictions"]
             self.edge += 1
 
 
@@ -161,9 +164,11 @@ def replay(spec: LearnerSpec, stimulus: Stimulus, record: Record) -> Model:
         if kind == "sample":
             model.frozen = bool(stimulus.freeze[index])
             x, word = stimulus.x[index], stimulus.teaching[index]
-            y = model.learn(x, word) if stimulus.learn[index] else model.predict(x)
+            edge = record.moved[index] if spec.schedule == "streaming" else None
+            y = model.learn(x, word, edge) if stimulus.learn[index] else model.predict(x, edge)
             assert record.outputs[index] == y.tolist()
             continue
+        model.settle()
         address, value = stimulus.accesses[index]
         if value is not None:
             assert record.answers[index] == value
@@ -174,6 +179,7 @@ def replay(spec: LearnerSpec, stimulus: Stimulus, record: Record) -> Model:
             number, *place = places.get(address, (0, None))
             expected = 0 if place == [None] else model.coefficients[number][tuple(place)]
             assert record.answers[index] == expected
+    model.settle()
     return model
 
 
@@ -242,7 +248,7 @@ def test_every_step_takes_the_same_cycles_and_leaves_the_same_state(spec: Learne
     answers, record.answers = record.answers, []
     record.order = [event for event in record.order if event[0] == "sample"]
     assert answers == held(replay(spec, stimulus, record))
-    schedule = spec.schedule
+    schedule = spec.timing
     assert [p - s for s, p in zip(record.samples, record.predictions, strict=True)] == (
         [schedule.prediction_latency] * samples
     )
@@ -272,7 +278,7 @@ def test_a_learner_waits_for_its_teacher() -> None:
     assert waits.min() >= 1
     assert waits.max() > 10
     # Nothing else varies: an update is written a constant time after its word, and the next sample taken with it.
-    assert {u - t for t, u in zip(record.taught, record.updates, strict=True)} == {spec.schedule.teaching_latency}
+    assert {u - t for t, u in zip(record.taught, record.updates, strict=True)} == {spec.timing.teaching_latency}
     assert record.samples[1:] == record.updates[:-1]
 
 

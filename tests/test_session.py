@@ -30,6 +30,7 @@ SPECS = {
     "after_prediction": SMALL.replace(teaching="after_prediction", memory="block"),
     "external, with_sample": SMALL.replace(loss="external"),
     "external, after_prediction": SMALL.replace(loss="external", teaching="after_prediction"),
+    "streaming": SMALL.replace(schedule="streaming"),
 }
 
 
@@ -185,7 +186,7 @@ def test_status_counts(pair: Pair) -> None:
 def test_cycles_are_the_schedules(pair: Pair, random: np.random.Generator) -> None:
     teach(pair, random)
     model, pysim = (session.status for session in pair.sessions)
-    schedule = pair.spec.schedule
+    schedule = pair.spec.timing
     for status in (model, pysim):
         assert (status["latency"], status["interval"]) == (schedule.latency, schedule.interval)
         assert status["prediction_latency"] == schedule.prediction_latency

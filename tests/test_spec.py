@@ -189,12 +189,19 @@ ARRAYS = 'must be "zeros", "uniform", or a list of one array (n_out, n_in, bases
         ({"memory": ["auto", "dram"]}, "memory[1] = 'dram': must be 'auto', 'distributed' or 'block'"),
         (
             {"pipeline": "fast"},
-            "pipeline = 'fast': must be one of 'auto', 'single', 'low_latency', 'high_clock', or a list of stages",
+            "pipeline = 'fast': must be one of 'auto', 'single', 'low_latency', 'high_clock', 'full', "
+            "or a list of stages",
         ),
         (
-            {"pipeline": ["sum", "add"]},
-            "pipeline = ['sum', 'add']: 'add' is no stage; "
-            "stages are locate, read, multiply, sum, error, step, product, downstream",
+            {"pipeline": ["sum", "subtract"]},
+            "pipeline = ['sum', 'subtract']: 'subtract' is no stage; "
+            "stages are position, locate, read, multiply, add, sum, error, scale, step, product, change, downstream",
+        ),
+        ({"schedule": "parallel"}, "schedule = 'parallel': must be 'sequential' or 'streaming'"),
+        (
+            {"schedule": "streaming", "teaching": "after_prediction"},
+            "teaching = 'after_prediction': schedule = \"streaming\" needs the target with its sample; "
+            'use "with_sample"',
         ),
         ({"pipeline": 7}, "pipeline = 7: must be a preset's name or a list of stages"),
         ({"seed": -1}, "seed = -1: must be 0 or more"),

@@ -52,7 +52,7 @@ def test_toml_shows_what_was_not_given_as_comments(tracker: LearnerSpec, tmp_pat
     path.write_text("\n".join(fields))
     full = LearnerSpec.from_toml(path)
     assert full.formats == tracker.formats
-    assert full.schedule == tracker.schedule
+    assert full.timing == tracker.timing
     assert np.array_equal(full.initial_codes(), tracker.initial_codes())
 
 
@@ -71,9 +71,9 @@ def test_derived_is_what_the_spec_says(spec: LearnerSpec) -> None:
     values = derived(spec)
     assert values["latency"] == spec.latency
     assert values["interval"] == spec.interval
-    assert values["prediction_latency"] == spec.schedule.prediction_latency
-    assert values["prediction_interval"] == spec.schedule.prediction_interval
-    assert set(values["stages"]) == spec.schedule.pipeline
+    assert values["prediction_latency"] == spec.timing.prediction_latency
+    assert values["prediction_interval"] == spec.timing.prediction_interval
+    assert set(values["stages"]) == spec.timing.pipeline
     assert values["formats"]["gradient"] == str(spec.formats.gradient)
     assert len(values["layers"]) == spec.n_layers
     for index, (layer, arithmetic) in enumerate(zip(values["layers"], spec.layers, strict=True)):
@@ -81,6 +81,6 @@ def test_derived_is_what_the_spec_says(spec: LearnerSpec) -> None:
         assert layer["bank_rows"] * arithmetic.banks >= arithmetic.bases
         assert layer["bank_width"] == spec.layer_sizes[index + 1] * spec.formats.coefficient.width
         assert layer["cell_width"] == pytest.approx(float(arithmetic.cell_width))
-        assert (layer["memory"] == "block") == spec.schedule.block_memory[index]
+        assert (layer["memory"] == "block") == spec.timing.block_memory[index]
         assert layer["formats"]["node_sum"] == str(arithmetic.node_sum)
         assert ("slope_sum" in layer["formats"]) == ("derivative" in layer["formats"]) == (index > 0)

@@ -28,6 +28,18 @@ SPECS = {
         update_rounding="stochastic",
         memory="block",
     ),
+    "two layers, streaming": LearnerSpec(
+        layer_sizes=[1, 2, 1],
+        grid_range=(-2, 2),
+        grid_size=4,
+        spline_order=2,
+        learning_rate=0.05,
+        table_size=16,
+        activation_format="SQ(4, 8)",
+        schedule="streaming",
+        update_rounding="stochastic",
+        memory=["distributed", "block"],
+    ),
 }
 TOP = "my_learner"
 
@@ -128,7 +140,7 @@ def test_comment_tells_timing_and_registers(which: str) -> None:
     spec = SPECS[which]
     with silenced(Learner(spec)) as learner:
         comment = header(learner)
-    assert f"sample to prediction {spec.schedule.prediction_latency} cycles" in comment
+    assert f"sample to prediction {spec.timing.prediction_latency} cycles" in comment
     assert f"sample to written update {spec.latency}," in comment
     assert f"to the next {spec.interval}." in comment
     addresses = AddressMap.of(spec)

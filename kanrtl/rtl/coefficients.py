@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Array, Module, Signal
+from amaranth.hdl import Array, Module, Mux, Signal, Value
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..arithmetic import LayerArithmetic
 from ..fixed import Codes, Format
+from .stages import delay
 
 __all__ = ["CoefficientAccess", "Coefficients", "cell_bits", "window_layout"]
 
@@ -54,23 +55,31 @@ class Coefficients(wiring.Component):  # type: ignore[misc]
     Coefficient ``j`` of an edge lies in bank ``j % banks`` at row ``j // banks``, so any ``spline_order + 1``
     neighbours lie in different banks and are read, and written back, in one cycle. All nodes share the cell of an
     input,
-    hence the wide word. A bank has one read and one write port; reading and writing at the same edge does not occur,
-    since a synchronous read is disabled by a write.
+    hence the wide word.
+
+    Where a sample is held (``turnaround`` None) a bank has one read and one write port, and reading and writing at the
+    same edge does not occur, since a synchronous read is disabled by a write. Where samples stream, a window is written
+    ``turnaround`` cycles after it was addressed, while others are read; what is changed is read then, by a port of its
+    own. Whatever the memory, ``read`` is what was stored while it was addressed, and ``old`` what is stored now.
 
     Members
     -------
     cell : In, grid cell for each input
     take : In(1), address the window at ``cell`` from the clock edge on; without ``held``, the window follows ``cell``
     read : Out, the window, in bank order; a cycle later with ``block``
-    write : In, new window; write_enable : In(1), store it where it was read
+    old : Out, the window that is to be written, as it is
+    write : In, new window; write_enable : In(1), store it in place of ``old``
     access : In, see :class:`CoefficientAccess`
     """
 
-    def __init__(self, layer: LayerArithmetic, initial: Codes, *, block: bool, held: bool) -> None:
+    def __init__(
+        self, layer: LayerArithmetic, initial: Codes, *, block: bool, held: bool, turnaround: int | None = None
+    ) -> None:
         self._layer = layer
         self._initial = initial
         self._block = block
         self._held = held
+        self._turnaround = turnaround
         cell = cell_bits(layer)
         window = window_layout(layer, layer.formats.coefficient)
         super().__init__(
@@ -78,6 +87,7 @@ class Coefficients(wiring.Component):  # type: ignore[misc]
                 "cell": In(data.ArrayLayout(cell, layer.n_in)),
                 "take": In(1),
                 "read": Out(window),
+                "old": Out(window),
                 "write": In(window),
                 "write_enable": In(1),
                 "access": In(CoefficientAccess(layer)),
@@ -109,7 +119,8 @@ class Coefficients(wiring.Component):  # type: ignore[misc]
             attrs={"ram_style": "block" if self._block else "distributed"},
         )
         m.submodules[f"input{source}_bank{bank}"] = rows
-        read = rows.read_port(domain="sync" if self._block else "comb")
+        domain = "sync" if self._block else "comb"
+        read = rows.read_port(domain=domain)
         write = rows.write_port(granularity=1)
 
         cell = self.cell[source]
@@ -123,15 +134,41 @@ class Coefficients(wiring.Component):  # type: ignore[misc]
             m.d.comb += address.eq(reached)
         selected = Signal(name=f"input{source}_bank{bank}_selected")
         m.d.comb += selected.eq((access.input == source) & (access.index[:bank_bits] == bank) & access.write)
-        m.d.comb += [read.addr.eq(address), write.addr.eq(address)]
-        if self._block:
-            m.d.comb += read.en.eq(~(self.write_enable | access.write))
+        m.d.comb += read.addr.eq(address)
+        old = read.data
+        if self._turnaround is None:
+            m.d.comb += write.addr.eq(address)
+            if self._block:
+                m.d.comb += read.en.eq(~(self.write_enable | access.write))
+        else:
+            before = delay(m, address, max(0, self._turnaround - 1), f"input{source}_bank{bank}_address")
+            written = delay(m, before, min(1, self._turnaround), f"input{source}_bank{bank}_written")
+            m.d.comb += write.addr.eq(written)
+            if self._turnaround:
+                old = self._read_before_write(m, rows, write, before, f"input{source}_bank{bank}")
         for node in range(layer.n_out):
             m.d.comb += [
                 self.read[node][source][bank].eq(read.data[node]),
+                self.old[node][source][bank].eq(old[node]),
                 write.data[node].eq(self.write[node][source][bank]),
                 write.en[node].eq(self.write_enable | (selected & (access.output == node))),
             ]
+
+    def _read_before_write(self, m: Module, rows: memory.Memory, write: Any, address: Value, name: str) -> Any:
+        """What is stored at ``address`` a cycle later: what is written now, if it is written there."""
+        if self._block:
+            port = rows.read_port(transparent_for=(write,))
+            m.d.comb += port.addr.eq(address)
+            return port.data
+        port = rows.read_port(domain="comb")
+        m.d.comb += port.addr.eq(address)
+        register = Signal.like(port.data, name=f"{name}_old", reset_less=True)
+        again = Signal(name=f"{name}_again")
+        m.d.comb += again.eq(address == write.addr)
+        for node in range(self._layer.n_out):
+            stored = Mux(again & write.en[node], write.data[node].raw, port.data[node].raw)
+            m.d.sync += register[node].raw.eq(stored)
+        return register
 
     def _rows(self, source: int, bank: int) -> list[list[float]]:
         layer = self._layer

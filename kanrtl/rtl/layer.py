@@ -38,9 +38,10 @@ class _Read:
 class Layer(wiring.Component):  # type: ignore[misc]
     """A layer of ``n_in`` by ``n_out`` edges, all of them side by side.
 
-    While ``x`` (in the first layer: what it was when ``take`` was high), ``target``, ``gradient`` and ``noise`` hold
-    still, every output settles after the registers on its way; ``write`` then stores the updated coefficients.
-    Implements the equations of :mod:`kanrtl.model`.
+    In the sequential schedule ``x`` (in the first layer: what it was when ``take`` was high), ``target``, ``gradient``
+    and ``noise`` hold still, every output settles after the registers on its way, and ``write`` then stores the updated
+    coefficients. In the streaming schedule they change with every clock, and each belongs to the sample that has come
+    as far: see :class:`kanrtl.schedule.LayerTimes`. Implements the equations of :mod:`kanrtl.model`.
 
     Parameters
     ----------
@@ -66,16 +67,18 @@ class Layer(wiring.Component):  # type: ignore[misc]
     Members
     -------
     x : In, ``n_in`` activations
-    take : In(1), the first layer takes ``x`` at the clock edge
+    take : In(1), the first layer takes ``x`` at the clock edge; only where it is held
     total : Out, ``n_out`` exact node sums; not with ``forms_error``
     y : Out, ``n_out`` activations
-    target : In, ``n_out`` activations, and error : Out, ``n_out`` gradients; only with ``forms_error``
+    target : In, ``n_out`` activations, from time 1; only with ``forms_error``
+    error : Out, ``n_out`` gradients, as y; only with ``forms_error``
     gradient : In, dL/dy for ``n_out`` nodes
     downstream : Out, dL/dx for ``n_in`` inputs; not in the first layer
     learning_rate : In
-    noise : In(32), state of the noise register; only with stochastic rounding
+    noise : In(32), state of the noise register, for the sample whose coefficients change; only with stochastic rounding
     write : In(1)
-    saturated : Out, one bit per kind: whether any value is saturating now
+    saturated : Out, one bit per kind: whether any value is saturating; with the prediction (``activation``), the last
+        of the updates (others) of the sample
     access : In, see :class:`CoefficientAccess`
     access_write : In(1), what ``access`` writes is ``access_data`` rather than the update; to be high from two cycles
         before the write on, for the registers of an update
@@ -97,7 +100,9 @@ class Layer(wiring.Component):  # type: ignore[misc]
         self._layer = layer
         self._initial = initial
         self._schedule = schedule
+        self._times = schedule.layers[index]
         self._first = index == 0
+        self._held = self._first and not schedule.streaming
         self._block = schedule.block_memory[index]
         self._rounding = rounding
         self._update_rounding = update_rounding
@@ -116,9 +121,9 @@ class Layer(wiring.Component):  # type: ignore[misc]
             "access_write": In(1),
             "access_data": In(formats.coefficient),
         }
-        if self._first:
+        if self._held:
             members["take"] = In(1)
-        else:
+        if not self._first:
             members["downstream"] = Out(data.ArrayLayout(formats.gradient, layer.n_in))
         if forms_error:
             members["target"] = In(data.ArrayLayout(formats.activation, layer.n_out))
@@ -131,21 +136,34 @@ class Layer(wiring.Component):  # type: ignore[misc]
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        stages = Stages(m, self._schedule.pipeline)
+        stages = Stages(m, self._schedule)
+        times = self._times
         m.submodules.coefficients = memory = Coefficients(
-            self._layer, self._initial, block=self._block, held=self._first
+            self._layer,
+            self._initial,
+            block=self._block,
+            held=self._first,
+            turnaround=times.changed - times.fetch if self._schedule.streaming else None,
         )
         connect(m, flipped(self.access), memory.access)
-        self._flags: defaultdict[str, list[Value]] = defaultdict(list)
+        self._flags: defaultdict[tuple[str, int], list[Value]] = defaultdict(list)
         read = self._locate_and_read(m, stages, memory)
         for node in range(self._layer.n_out):
             self._node(m, stages, read, node)
         if not self._first:
             self._downstream(m, stages, read)
         self._update(m, stages, read, memory)
-        for kind, bits in self._flags.items():
-            m.d.comb += self.saturated[kind].eq(Cat(bits).any())
+        self._gather_flags(m, stages)
         return m
+
+    def _gather_flags(self, m: Module, stages: Stages) -> None:
+        """Whether anything of a kind saturates, from the times at which it is seen."""
+        kinds: defaultdict[str, list[Value]] = defaultdict(list)
+        for (kind, since), bits in self._flags.items():
+            now = self._schedule.prediction_latency if kind == "activation" else self._schedule.latency
+            kinds[kind].append(stages.meet(Cat(bits).any(), since, now, f"{kind}_saturates_{since}"))
+        for kind, any_of_kind in kinds.items():
+            m.d.comb += self.saturated[kind].eq(Cat(any_of_kind).any())
 
     # Forward.
 
@@ -153,13 +171,15 @@ class Layer(wiring.Component):  # type: ignore[misc]
         """Addresses tables and memories with the sample's place on the grid."""
         layer = self._layer
         read = _Read([], [], [])
-        if self._first:
-            self._take = Signal(name="take_place")
-            m.d.comb += [self._take.eq(self.take | self.access.enable), memory.take.eq(self._take)]
+        self._take = Signal(name="take_place")
+        m.d.comb += self._take.eq(self.take | self.access.enable if self._held else 1)
+        # What follows a held position is held with it.
+        self._load = Const(1) if stages.ends("position") else self._take
+        m.d.comb += memory.take.eq(self._load)
         for source in range(layer.n_in):
             table = Basis(layer, derivative=not self._first, registered=self._block)
             m.submodules[f"basis{source}"] = table
-            place = self._locate(m, source)
+            place = self._locate(m, stages, source)
             if not self._first:
                 place = {name: stages.end("locate", value, f"{name}{source}") for name, value in place.items()}
             m.d.comb += memory.cell[source].eq(place["cell"])  # in the first layer the memories hold their addresses
@@ -167,7 +187,13 @@ class Layer(wiring.Component):  # type: ignore[misc]
                 place = {name: self._hold(m, value, f"{name}{source}") for name, value in place.items()}
             if not self._first:
                 read.derivative.append(self._end_read(stages, table.derivative, f"derivative{source}"))
-            m.d.comb += [getattr(table, name).eq(value) for name, value in place.items()]
+            # The table answers later than it is asked where it is a block memory; the rest waits for it.
+            since, now = self._times.fetch, self._times.fetch + self._block
+            m.d.comb += [
+                table.row.eq(place["row"]),
+                table.cell.eq(stages.meet(place["cell"], since, now, f"cell{source}")),
+                table.inside.eq(stages.meet(place["inside"], since, now, f"inside{source}")),
+            ]
             read.basis.append(self._basis(m, stages, table, source))
         read.window = [
             [
@@ -184,16 +210,21 @@ class Layer(wiring.Component):  # type: ignore[misc]
         return self._first and not self._block and "locate" not in self._schedule.pipeline
 
     def _hold(self, m: Module, value: Any, name: str) -> Any:
-        """``value`` as it was when the sample was taken."""
+        """``value`` of the sample that was taken."""
         register = Signal(value.shape(), name=name, reset_less=True)
-        with m.If(self._take):
+        with m.If(self._load):
             m.d.sync += register.eq(value)
         return register
 
-    def _locate(self, m: Module, source: int) -> dict[str, Value]:
+    def _locate(self, m: Module, stages: Stages, source: int) -> dict[str, Value]:
         """Cell, table row, and whether inside the grid."""
-        m.submodules[f"locate{source}"] = locate = Locate(self._layer.locator, self._layer.formats.activation)
+        registered = stages.ends("position")
+        m.submodules[f"locate{source}"] = locate = Locate(
+            self._layer.locator, self._layer.formats.activation, registered=registered
+        )
         m.d.comb += locate.x.eq(self.x[source])
+        if registered:
+            m.d.comb += locate.take.eq(self._take)
         cell = Signal(cell_bits(self._layer), name=f"reached{source}")
         m.d.comb += cell.eq(Mux(self.access.enable, self.access.index, locate.cell))
         return {"cell": cell, "row": locate.row, "inside": locate.inside}
@@ -202,7 +233,9 @@ class Layer(wiring.Component):  # type: ignore[misc]
         if not self._looks_up_early:
             return self._end_read(stages, table.basis, f"basis{source}")
         # Nothing but the window is read then, so a register after ``read`` is there for it alone.
-        return [self._hold(m, table.basis[bank], f"basis{source}_bank{bank}") for bank in range(self._layer.banks)]
+        held = [self._hold(m, table.basis[bank], f"basis{source}_bank{bank}") for bank in range(self._layer.banks)]
+        since, now = self._times.fetch, self._times.read
+        return [stages.meet(value, since, now, f"basis{source}_bank{bank}") for bank, value in enumerate(held)]
 
     def _end_read(self, stages: Stages, banks: Any, name: str) -> Banks:
         """The banks' values as they leave ``read``; a block memory's own register ends that stage already."""
@@ -214,22 +247,27 @@ class Layer(wiring.Component):  # type: ignore[misc]
     def _node(self, m: Module, stages: Stages, read: _Read, node: int) -> None:
         """y of a node, and its exact sum, or its error."""
         layer = self._layer
-        products = [
-            stages.end("multiply", coefficient * basis, f"product{node}_{source}_{bank}").raw
-            for source in range(layer.n_in)
-            for bank, (coefficient, basis) in enumerate(zip(read.window[node][source], read.basis[source], strict=True))
-        ]
+        terms = []
+        for source in range(layer.n_in):
+            products = [
+                stages.end("multiply", coefficient * basis, f"product{node}_{source}_{bank}").raw
+                for bank, (coefficient, basis) in enumerate(
+                    zip(read.window[node][source], read.basis[source], strict=True)
+                )
+            ]
+            # The bases sum to one: a sum fits its format, whatever its single products could reach together.
+            if stages.ends("add"):
+                edge = _fitting(tree_sum(products), layer.edge_sum)
+                products = [stages.end("add", edge, f"edge{node}_{source}").raw]
+            terms += products
         if self._forms_error:
-            self._error(m, stages, products, node)
+            self._error(m, stages, terms, node)
             return
-        # The bases sum to one: the sum fits node_sum, whatever its single products could reach together.
-        total = stages.end("sum", _fitting(tree_sum(products), layer.node_sum), f"sum{node}")
-        m.d.comb += [
-            self.total[node].eq(total),
-            self.y[node].eq(self._narrow("activation", total, layer.formats.activation)),
-        ]
+        total = stages.end("sum", _fitting(tree_sum(terms), layer.node_sum), f"sum{node}")
+        y = self._narrow("activation", total, layer.formats.activation, self._times.summed)
+        m.d.comb += [self.total[node].eq(total), self.y[node].eq(y)]
 
-    def _error(self, m: Module, stages: Stages, products: list[Value], node: int) -> None:
+    def _error(self, m: Module, stages: Stages, terms: list[Value], node: int) -> None:
         """The node's error, in its adder tree with what rounds it; and y, which is the error and the target."""
         layer, formats = self._layer, self._layer.formats
         shift = layer.error_sum.f - formats.activation.f
@@ -243,21 +281,23 @@ class Layer(wiring.Component):  # type: ignore[misc]
             rounding = Rounding.FLOOR
         width = max(bits_for(layer.error_bounds[1] + rounds), layer.error_sum.width - 1) + 1
         # Apart from the tree: known early, and needed again for y.
-        offset = Signal((rounds - target).shape(), name=f"offset{node}")
-        m.d.comb += offset.eq(rounds - target)
-        rounded = tree_sum([*products, offset])
+        times = self._times
+        offset = stages.meet(stages.wire(rounds - target, f"offset{node}"), 1, times.added, f"offset{node}")
+        rounded = tree_sum([*terms, offset])
         error = _fitting(rounded, Format(True, width - layer.error_sum.f, layer.error_sum.f))
         error = stages.end("sum", error, f"error{node}")
-        gradient = self._narrow("gradient", error, formats.gradient, rounding)
+        gradient = self._narrow("gradient", error, formats.gradient, times.summed, rounding)
+        offset = stages.meet(offset, times.added, times.summed, f"offset{node}_of_sum")
         # One bit more than node_sum: y may be rounded up beyond it.
         total = _fitting(error.raw - offset + rounds_y, Format(True, layer.node_sum.i + 1, layer.node_sum.f))
-        y = self._narrow("activation", stages.wire(total, f"sum{node}"), formats.activation, rounding)
+        y = self._narrow("activation", stages.wire(total, f"sum{node}"), formats.activation, times.summed, rounding)
         m.d.comb += [self.error[node].eq(gradient), self.y[node].eq(y)]
 
     # Backward.
 
     def _downstream(self, m: Module, stages: Stages, read: _Read) -> None:
-        layer = self._layer
+        layer, times = self._layer, self._times
+        after = times.gradient + stages.ends("downstream")
         terms: list[list[Value]] = [[] for _ in range(layer.n_in)]
         for node in range(layer.n_out):
             for source in range(layer.n_in):
@@ -268,58 +308,92 @@ class Layer(wiring.Component):  # type: ignore[misc]
                         zip(read.window[node][source], read.derivative[source], strict=True)
                     )
                 ]
-                total = stages.end("sum", _fitting(tree_sum(products), layer.slope_sum), f"slope_sum{edge}")
-                slope = stages.wire(self._narrow("slope", total, layer.formats.slope), f"slope{edge}")
+                added = stages.end("add", _fitting(tree_sum(products), layer.slope_sum), f"slope_sum{edge}")
+                total = stages.end("sum", added, f"slope_total{edge}")
+                slope = stages.wire(self._narrow("slope", total, layer.formats.slope, times.summed), f"slope{edge}")
+                slope = stages.meet(slope, times.summed, times.gradient, f"slope{edge}")
                 product = stages.end("downstream", self.gradient[node] * slope, f"downstream{edge}")
                 terms[source].append(product.raw)
         for source in range(layer.n_in):
             total = stages.wire(_fitting(tree_sum(terms[source]), layer.downstream_sum), f"downstream_sum{source}")
-            gradient = self._narrow("gradient", total, layer.formats.gradient)
+            gradient = self._narrow("gradient", total, layer.formats.gradient, after)
             m.d.comb += self.downstream[source].eq(stages.end("error", gradient, f"gradient{source}"))
 
     def _update(self, m: Module, stages: Stages, read: _Read, memory: Coefficients) -> None:
-        layer = self._layer
+        layer, times = self._layer, self._times
+        multiplied = times.rounded - stages.ends("product")
         steps = [
-            [
-                stages.end("step", self._step(m, stages, basis, f"{source}_{bank}"), f"step{source}_{bank}")
-                for bank, basis in enumerate(banks)
-            ]
+            [self._step(m, stages, basis, f"{source}_{bank}", multiplied) for bank, basis in enumerate(banks)]
             for source, banks in enumerate(read.basis)
+        ]
+        gradients = [
+            stages.meet(self.gradient[node], times.gradient, multiplied, f"gradient{node}")
+            for node in range(layer.n_out)
         ]
         for node in range(layer.n_out):
             for source in range(layer.n_in):
                 for bank, step in enumerate(steps[source]):
                     place = f"{node}_{source}_{bank}"
-                    product = stages.end("product", self.gradient[node] * step, f"change{place}")
+                    product = stages.end("product", gradients[node] * step, f"change{place}")
                     lane = (node * layer.n_in + source) * layer.banks + bank
-                    coefficient = self._changed(stages, read.window[node][source][bank], product, lane, place)
+                    window = memory.old if self._schedule.streaming else read.window
+                    coefficient = self._changed(stages, window[node][source][bank], product, lane, place)
                     m.d.comb += memory.write[node][source][bank].eq(coefficient)
         m.d.comb += memory.write_enable.eq(self.write)
 
-    def _step(self, m: Module, stages: Stages, basis: FixedValue, place: str) -> FixedValue:
+    def _step(self, m: Module, stages: Stages, basis: FixedValue, place: str, now: int) -> FixedValue:
         """Learning rate times basis: computed beside the forward pass, so that nothing waits for it."""
-        exact = stages.wire(product_in_logic(m, basis, self.learning_rate), f"scaled{place}")
-        step = self._narrow("step", exact, self._layer.formats.step)
-        # What is written from outside takes the way of an update that moves by nothing: a choice at its end would be
-        # on the longest path.
-        return FixedValue(step.format, Mux(self.access_write, 0, step.raw)[: step.format.width])
+        product = product_in_logic(
+            m, basis, self.learning_rate, lambda part, half: stages.end("scale", part, f"scaled{place}_{half}")
+        )
+        exact = stages.wire(product, f"scaled{place}")
+        scaled = self._times.read + stages.ends("scale")
+        step = self._narrow("step", exact, self._layer.formats.step, scaled)
+        if not stages.ends("change"):
+            # What is written from outside takes the way of an update that moves by nothing.
+            step = FixedValue(step.format, Mux(self.access_write, 0, step.raw)[: step.format.width])
+        step = stages.end("step", step, f"step{place}")
+        met: FixedValue = stages.meet(step, self._times.step, now, f"step{place}")
+        return met
 
     def _changed(
         self, stages: Stages, coefficient: FixedValue, product: FixedValue, lane: int, place: str
     ) -> FixedValue:
-        """``coefficient - product``, rounded once, saturated."""
+        """``coefficient - product``, rounded once, saturated; or what is written from outside."""
+        if not stages.ends("change"):
+            # A choice at the end would be on the longest path.
+            chosen = Mux(self.access_write, self.access_data.raw, coefficient.raw)
+            coefficient = FixedValue(coefficient.format, chosen[: coefficient.format.width])
+            return self._rounded_difference(stages, coefficient, product, lane, place)
+        low = self._low_bits(product.format.f - coefficient.format.f, lane)
+        if low is None:
+            product = stages.end("change", product, f"change_product{place}")
+            changed = self._rounded_difference(stages, coefficient, product, lane, place)
+            chosen = Mux(self.access_write, self.access_data.raw, changed.raw)
+            return FixedValue(coefficient.format, chosen[: coefficient.format.width])
+        # A coefficient has no bits below its own, so the product alone decides how the difference is rounded.
+        move = low.as_unsigned() - product.raw >> len(low)
+        # What is written from outside is what is missing to it.
+        move = Mux(self.access_write, self.access_data.raw - coefficient.raw, move)
+        move = FixedValue(Format(True, len(move) - coefficient.format.f, coefficient.format.f), move)
+        changed = stages.wire(coefficient + stages.end("change", move, f"move{place}"), f"changed{place}")
+        return self._narrow("coefficient", changed, coefficient.format, self._times.changed, Rounding.FLOOR)
+
+    def _rounded_difference(
+        self, stages: Stages, coefficient: FixedValue, product: FixedValue, lane: int, place: str
+    ) -> FixedValue:
         layer = self._layer
-        chosen = Mux(self.access_write, self.access_data.raw, coefficient.raw)
-        coefficient = FixedValue(coefficient.format, chosen[: coefficient.format.width])
         dropped = product.format.f - coefficient.format.f
         low = self._low_bits(dropped, lane)
         if low is None:
             changed = stages.wire(coefficient - product, f"changed{place}")
-            return self._narrow("coefficient", changed, layer.formats.coefficient, self._update_rounding)
+            return self._narrow(
+                "coefficient", changed, layer.formats.coefficient, self._times.changed, self._update_rounding
+            )
         # What rounding adds is narrower than what it drops: it stands in the bits below the coefficient, for nothing.
         extended = FixedValue(Format(True, coefficient.format.i, product.format.f), Cat(low, coefficient.raw))
         changed = stages.wire(extended - product, f"changed{place}")
-        return self._narrow("coefficient", changed, layer.formats.coefficient, Rounding.FLOOR)
+        return self._narrow("coefficient", changed, layer.formats.coefficient, self._times.changed, Rounding.FLOOR)
 
     def _low_bits(self, dropped: int, lane: int) -> Value | None:
         """What an update's rounding adds in the ``dropped`` bits; None where it is not that simple."""
@@ -330,12 +404,14 @@ class Layer(wiring.Component):  # type: ignore[misc]
         constant = rounding_constant(self._update_rounding, dropped)
         return None if constant is None else Const(constant, dropped)
 
-    def _narrow(self, kind: str, value: FixedValue, format: Format, rounding: str | None = None) -> FixedValue:
-        """Narrows, and notes where it saturates; where it cannot, there is nothing to detect."""
+    def _narrow(
+        self, kind: str, value: FixedValue, format: Format, now: int, rounding: str | None = None
+    ) -> FixedValue:
+        """Narrows, and notes where it saturates and when; where it cannot, there is nothing to detect."""
         overflow = "saturate" if kind in self._saturating else "wrap"
         result, outside = narrow(value, value.format.f, format, rounding or self._rounding, overflow)
         if kind in self._saturating:
-            self._flags[kind].append(outside)
+            self._flags[kind, now].append(outside)
         return result  # type: ignore[no-any-return]
 
 

@@ -7,7 +7,7 @@ import itertools
 from collections import defaultdict
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Const, EnableInserter, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -17,7 +17,7 @@ from .layer import Layer
 from .loss import Loss
 from .monitor import Monitor
 from .noise import Noise
-from .stages import Stages
+from .stages import Stages, delay
 
 __all__ = ["Access", "Learner"]
 
@@ -57,9 +57,10 @@ class _Phase(enum.Enum):
 class Learner(wiring.Component):  # type: ignore[misc]
     """A Kolmogorov-Arnold network that predicts, and trains itself with every sample that is to be learned.
 
-    The schedule is sequential, exact SGD: a sample is held in a register until its update is written, and the next
-    one is taken in that same cycle. :attr:`latency`, :attr:`interval` and the rest of :class:`kanrtl.schedule.Schedule`
-    hold for every input, as long as the prediction is taken when it is offered; otherwise the step waits for it.
+    In the sequential schedule, exact SGD, a sample is held in a register until its update is written, and the next one
+    is taken in that same cycle. In the streaming schedule a sample is taken every clock. :attr:`latency`,
+    :attr:`interval` and the rest of :class:`kanrtl.schedule.Schedule` hold for every input, as long as predictions are
+    taken when they are offered; otherwise the step, or with streaming everything, waits.
 
     Parameters
     ----------
@@ -107,33 +108,43 @@ class Learner(wiring.Component):  # type: ignore[misc]
     @property
     def latency(self) -> int:
         """Clock cycles from the edge that takes a sample to the edge that writes its update."""
-        return self.spec.schedule.latency
+        return self.spec.timing.latency
 
     @property
     def interval(self) -> int:
         """Clock cycles from taking a taught sample to taking the next."""
-        return self.spec.schedule.interval
+        return self.spec.timing.interval
 
     @property
     def prediction_latency(self) -> int:
         """Clock cycles from the edge that takes a sample to the edge from which its prediction is valid."""
-        return self.spec.schedule.prediction_latency
+        return self.spec.timing.prediction_latency
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        layers = self._layers(m)
-        learn, target = self._hold_sample(m, layers)
-        gradient = self._chain(m, layers, target)
-        write, load = self._sequence(m, learn, layers[-1].y)
-        m.d.comb += [layer.write.eq(write) for layer in layers]
-        monitor = self._count_saturations(m, layers, write, load)
-        m.d.comb += self.gradient.eq(gradient)
-        self._make_noise(m, layers, write)
+        self._phase = Signal(_Phase)
+        self._control_freeze = Signal()
+        if self.spec.timing.streaming:
+            # Where values move on with every clock, they all stop together.
+            flow, advance = Module(), Signal()
+            m.submodules.flow = EnableInserter(advance)(flow)
+            layers = self._flow(flow)
+            load = self._stream(m, flow, layers, advance)
+        else:
+            layers = self._flow(m)
+            load = self._sequence(m, layers)
+        monitor = self._count_saturations(m, layers, load)
         self._learning_rates(m, layers)
         self._serve_access(m, layers, monitor)
         return m
 
     # How values flow.
+
+    def _flow(self, m: Module) -> list[Layer]:
+        """The way of a sample, without what tells it when to go."""
+        layers = self._layers(m)
+        self._chain(m, layers, self._take_sample(m, layers))
+        return layers
 
     def _layers(self, m: Module) -> list[Layer]:
         spec, layers, first_lane = self.spec, [], 0
@@ -142,7 +153,7 @@ class Learner(wiring.Component):  # type: ignore[misc]
             component = Layer(
                 layer,
                 initial,
-                schedule=spec.schedule,
+                schedule=spec.timing,
                 index=index,
                 rounding=spec.rounding,
                 update_rounding=spec.update_rounding,
@@ -163,47 +174,92 @@ class Learner(wiring.Component):  # type: ignore[misc]
         in_time = self.spec.teaching == "with_sample" and self.spec.loss == "squared"
         return in_time and layer.node_sum.f >= layer.formats.activation.f
 
-    def _hold_sample(self, m: Module, layers: list[Layer]) -> tuple[Any, Any]:
-        """Takes the sample into the first layer, and into registers whether and what it is taught."""
-        payload = self.samples.payload
+    def _take_sample(self, m: Module, layers: list[Layer]) -> Any:
+        """Takes the sample into the first layer, and what it is taught into a register."""
+        timing = self.spec.timing
+        payload, first = self.samples.payload, layers[0]
         taken = self.samples.valid & self.samples.ready
-        learn = Signal(reset_less=True)
-        m.d.comb += [layers[0].x.eq(payload.x), layers[0].take.eq(taken)]
-        stream_of_targets, word = (self.teaching, None) if hasattr(self, "teaching") else (self.samples, payload.target)
+        m.d.comb += first.x.eq(payload.x)
+        if not timing.streaming:
+            m.d.comb += first.take.eq(taken)
         target = Signal(data.ArrayLayout(self.spec.target_format, self.spec.n_out), name="target", reset_less=True)
-        with m.If(taken):
-            m.d.sync += learn.eq(payload.learn)
-        with m.If(stream_of_targets.valid & stream_of_targets.ready):
-            m.d.sync += target.eq(stream_of_targets.payload if word is None else word)
-        return learn, target
+        if timing.after_prediction:
+            taken, word = self.teaching.valid & self.teaching.ready, self.teaching.payload
+        else:
+            word = payload.target
+        with m.If(Const(1) if timing.streaming else taken):
+            m.d.sync += target.eq(word)
+        return target
 
-    def _chain(self, m: Module, layers: list[Layer], target: Any) -> Any:
-        """Connects the layers, forwards and backwards; gives dL/dy of the last."""
-        stages = Stages(m, self.spec.schedule.pipeline)
+    def _chain(self, m: Module, layers: list[Layer], target: Any) -> None:
+        """Connects the layers, forwards and backwards."""
+        timing = self.spec.timing
+        stages = Stages(m, timing)
         for before, after in itertools.pairwise(layers):
             m.d.comb += [after.x.eq(before.y), before.gradient.eq(after.downstream)]
-        last = layers[-1]
+        last, times = layers[-1], timing.layers[-1]
         if self._forms_error:
             m.d.comb += last.target.eq(target)
             errors = last.error
         else:
             m.submodules.loss = loss = Loss(self.spec.layers[-1], self.spec.loss, self.spec.rounding)
+            target = stages.meet(target, 1, times.summed, "target")
             m.d.comb += [loss.total.eq(last.total), loss.y.eq(last.y), loss.target.eq(target)]
             errors = loss.gradient
+            self._loss_saturated = stages.meet(loss.saturated, times.summed, timing.latency, "loss_saturates")
         for node in range(self.spec.n_out):
             m.d.comb += last.gradient[node].eq(stages.end("error", errors[node], f"gradient{node}"))
-        return last.gradient
+        m.d.comb += self.gradient.eq(stages.meet(last.gradient, times.gradient, timing.latency, "gradient"))
 
     # When they flow.
 
-    def _sequence(self, m: Module, learn: Value, y: Any) -> tuple[Value, Value]:
-        """Counts the cycles of a step; gives the strobes that write the update and load the prediction."""
-        schedule = self.spec.schedule
+    def _stream(self, m: Module, flow: Module, layers: list[Layer], advance: Signal) -> Value:
+        """Takes a sample at every clock, and none while anything is accessed; gives the strobe of the prediction."""
+        timing, phase = self.spec.timing, self._phase
+        self._access_cycles = timing.latency + 2  # until all is as if a sample with that place had passed
+        self._count = count = Signal(range(self._access_cycles))
+        request, response = self.access.request, self.access.response
+        # Bit t stands for the sample of time t + 1.
+        present, taught = Signal(timing.latency), Signal(timing.latency)
+        moving = Signal()
+        learn = self.samples.payload.learn & ~(self.freeze | self._control_freeze)
+        m.d.comb += [
+            moving.eq(~self.predictions.valid | self.predictions.ready),
+            advance.eq(moving | (phase == _Phase.ACCESS)),
+            request.ready.eq((phase == _Phase.IDLE) & ~response.valid & ~present.any()),
+            self.samples.ready.eq(moving & (phase == _Phase.IDLE) & ~(request.valid & ~response.valid)),
+            self.updated.eq(moving & taught[-1]),
+        ]
+        taken = self.samples.valid & self.samples.ready
+        load = present[timing.prediction_latency - 1]
+        with m.If(moving):
+            m.d.sync += [
+                present.eq(Cat(taken, present)),
+                taught.eq(Cat(taken & learn, taught)),
+                self.predictions.payload.eq(layers[-1].y),
+                self.predictions.valid.eq(load),
+            ]
+        with m.If(phase == _Phase.ACCESS):
+            m.d.sync += count.eq(count + 1)
+        m.d.comb += [
+            layer.write.eq(taught[times.changed - 1]) for layer, times in zip(layers, timing.layers, strict=True)
+        ]
+        if self.spec.update_rounding == "stochastic":
+            # The sample's word, kept for the layers whose turn comes later.
+            first = min(times.rounded for times in timing.layers)
+            m.submodules.noise = self._noise = noise = Noise(self.spec.seed)
+            m.d.comb += noise.leap.eq(moving & taught[first - 1])
+            for index, (layer, times) in enumerate(zip(layers, timing.layers, strict=True)):
+                m.d.comb += layer.noise.eq(delay(flow, noise.state, times.rounded - first, f"noise{index}"))
+        return moving & load
+
+    def _sequence(self, m: Module, layers: list[Layer]) -> Value:
+        """Counts the cycles of a step, and has its updates written; gives the strobe of the prediction."""
+        schedule, phase = self.spec.timing, self._phase
         after = schedule.after_prediction
-        self._phase = phase = Signal(_Phase)
-        self._count = count = Signal(range(max(schedule.latency, schedule.teaching_latency, 3)))
-        self._control_freeze = Signal()
-        frozen = Signal()
+        self._access_cycles = 3  # one to reach the place, two to read it: a register after locate, a block memory's
+        self._count = count = Signal(range(max(schedule.latency, schedule.teaching_latency, self._access_cycles)))
+        learn, frozen = Signal(reset_less=True), Signal()
         prediction_due = Signal()
         load, write, finish = Signal(), Signal(), Signal()
 
@@ -213,7 +269,7 @@ class Learner(wiring.Component):  # type: ignore[misc]
             load.eq(prediction_due & ~blocked),
         ]
         with m.If(load):
-            m.d.sync += [self.predictions.payload.eq(y), self.predictions.valid.eq(1)]
+            m.d.sync += [self.predictions.payload.eq(layers[-1].y), self.predictions.valid.eq(1)]
         with m.Elif(self.predictions.ready):
             m.d.sync += self.predictions.valid.eq(0)
 
@@ -248,29 +304,28 @@ class Learner(wiring.Component):  # type: ignore[misc]
             m.d.sync += [
                 phase.eq(_Phase.SAMPLE),
                 count.eq(0),
+                learn.eq(self.samples.payload.learn),
                 frozen.eq(self.freeze | self._control_freeze),
             ]
-        return write, load
+        m.d.comb += [layer.write.eq(write) for layer in layers]
+        if self.spec.update_rounding == "stochastic":
+            m.submodules.noise = self._noise = noise = Noise(self.spec.seed)
+            m.d.comb += [noise.leap.eq(write), *(layer.noise.eq(noise.state) for layer in layers)]
+        return load
 
-    def _count_saturations(self, m: Module, layers: list[Layer], write: Value, load: Value) -> Monitor:
+    def _count_saturations(self, m: Module, layers: list[Layer], load: Value) -> Monitor:
         """Counts a kind once for every sample or step in which any layer saturates."""
         bits: defaultdict[str, list[Value]] = defaultdict(list)
         for layer in layers:
             for kind in layer.saturated.shape().members:
                 bits[kind].append(layer.saturated[kind])
         if not self._forms_error and self.spec.loss != "external":
-            bits["gradient"].append(m.submodules.loss.saturated)
+            bits["gradient"].append(self._loss_saturated)
         m.submodules.monitor = monitor = Monitor(bits)
         for kind, flags in bits.items():
-            strobe = load if kind == "activation" else write
+            strobe = load if kind == "activation" else self.updated
             m.d.comb += monitor.event[kind].eq(strobe & Cat(flags).any())
         return monitor
-
-    def _make_noise(self, m: Module, layers: list[Layer], write: Value) -> None:
-        if self.spec.update_rounding == "stochastic":
-            m.submodules.noise = noise = Noise(self.spec.seed)
-            m.d.comb += noise.leap.eq(write)
-            m.d.comb += [layer.noise.eq(noise.state) for layer in layers]
 
     # What can be reached from outside.
 
@@ -283,7 +338,7 @@ class Learner(wiring.Component):  # type: ignore[misc]
             self._rates.append(register)
 
     def _serve_access(self, m: Module, layers: list[Layer], monitor: Monitor) -> None:
-        """Takes a request while idle, and answers it three cycles later."""
+        """Takes a request while idle, and answers it a constant time later."""
         addresses = AddressMap.of(self.spec)
         request, response = self.access.request, self.access.response
         held = Signal(request.payload.shape(), name="request", reset_less=True)
@@ -291,8 +346,7 @@ class Learner(wiring.Component):  # type: ignore[misc]
             m.d.sync += [held.eq(request.payload), self._phase.eq(_Phase.ACCESS), self._count.eq(0)]
 
         read = Signal(signed(addresses.data_width))
-        # A cycle to reach the place, two to read it: through the register after locate, and that of a block memory.
-        done = (self._phase == _Phase.ACCESS) & (self._count == 2)
+        done = (self._phase == _Phase.ACCESS) & (self._count == self._access_cycles - 1)
         with m.If(held.address[-1]):
             self._serve_registers(m, held, read, done, addresses, monitor)
         with m.Else():
@@ -325,7 +379,7 @@ class Learner(wiring.Component):  # type: ignore[misc]
                 with m.Case(address_of(addresses.saturations(kind))):
                     m.d.comb += [read.eq(monitor.count[kind]), monitor.clear[kind].eq(done & held.write)]
             if self.spec.update_rounding == "stochastic":
-                noise = m.submodules.noise
+                noise = self._noise
                 with m.Case(address_of(addresses.noise)):
                     m.d.comb += [
                         read.eq(noise.state),

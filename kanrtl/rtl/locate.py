@@ -16,33 +16,45 @@ __all__ = ["Locate"]
 
 
 class Locate(wiring.Component):  # type: ignore[misc]
-    """Cell and table row of an input; combinational. See :class:`kanrtl.spline.Locator` for the equation.
+    """Cell and table row of an input. See :class:`kanrtl.spline.Locator` for the equation.
+
+    Parameters
+    ----------
+    locator, format
+        Of the grid, and of its inputs.
+    registered
+        Whether the position is held in a register; otherwise all is combinational.
 
     Members
     -------
     x : In, input in ``format``
+    take : In(1), load the register at the clock edge; only with ``registered``
     cell : Out, ``[0, grid_size)``
     row : Out, table row, the high bits of the fraction within the cell
     inside : Out(1), low where the input was beyond the grid and has been clamped
     """
 
-    def __init__(self, locator: Locator, format: Format) -> None:
+    def __init__(self, locator: Locator, format: Format, *, registered: bool = False) -> None:
         self._locator = locator
-        super().__init__(
-            {
-                "x": In(format),
-                "cell": Out((locator.grid_size - 1).bit_length()),
-                "row": Out(locator.row_bits),
-                "inside": Out(1),
-            }
-        )
+        self._registered = registered
+        members = {
+            "x": In(format),
+            "cell": Out((locator.grid_size - 1).bit_length()),
+            "row": Out(locator.row_bits),
+            "inside": Out(1),
+        }
+        super().__init__(members | ({"take": In(1)} if registered else {}))
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         locator = self._locator
         exact = times_constant(self.x.raw, locator.scale) + locator.offset >> locator.shift
-        position = Signal(exact.shape())
-        m.d.comb += position.eq(exact)
+        position = Signal(exact.shape(), reset_less=self._registered)
+        if self._registered:
+            with m.If(self.take):
+                m.d.sync += position.eq(exact)
+        else:
+            m.d.comb += position.eq(exact)
         below = position < 0
         above = position >= locator.end
         last = Const(locator.end - 1, range(locator.end))

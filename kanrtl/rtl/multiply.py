@@ -6,7 +6,7 @@ shifted terms where no block shall be spent: a multiplication by a constant, or 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
@@ -43,11 +43,20 @@ def times_constant(value: Value, constant: int) -> Value:
     return tree_sum(terms)
 
 
-def product_in_logic(m: Module, a: FixedValue, b: FixedValue) -> FixedValue:
-    """``a * b`` for unsigned values, exact, as a sum of one shifted term for each bit of ``b``."""
+def product_in_logic(
+    m: Module, a: FixedValue, b: FixedValue, halfway: Callable[[Value, str], Value] = lambda value, _: value
+) -> FixedValue:
+    """``a * b`` for unsigned values, exact, as a sum of one shifted term for each bit of ``b``.
+
+    ``halfway`` is given the two partial sums, each with a name, and may register them.
+    """
     format = UQ(a.format.i + b.format.i, a.format.f + b.format.f)
     terms = [Mux(b.raw[bit], a.raw, Const(0, a.format.width)) for bit in range(b.format.width)]
-    return FixedValue(format, _shifted_sum(m, terms)[: format.width])
+    half = (len(terms) + 1) // 2
+    low = halfway(_shifted_sum(m, terms[:half]), "low")
+    if half == len(terms):
+        return FixedValue(format, low[: format.width])
+    return FixedValue(format, _joined(m, low, halfway(_shifted_sum(m, terms[half:]), "high"), half)[: format.width])
 
 
 def _shifted_sum(m: Module, terms: Sequence[Value]) -> Value:
@@ -59,7 +68,11 @@ def _shifted_sum(m: Module, terms: Sequence[Value]) -> Value:
     if len(terms) == 1:
         return terms[0]
     half = (len(terms) + 1) // 2
-    low, high = _shifted_sum(m, terms[:half]), _shifted_sum(m, terms[half:])
+    return _joined(m, _shifted_sum(m, terms[:half]), _shifted_sum(m, terms[half:]), half)
+
+
+def _joined(m: Module, low: Value, high: Value, half: int) -> Value:
+    """``low + (high << half)``."""
     joined = Cat(low[:half], low[half:] + high)
     total = Signal(len(joined), name="partial_product")
     m.d.comb += total.eq(joined)

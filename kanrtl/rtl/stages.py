@@ -2,32 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from amaranth.hdl import Module, Signal
 
-__all__ = ["Stages"]
+from ..schedule import Schedule
+
+__all__ = ["Stages", "delay"]
+
+
+def delay(m: Module, value: Any, cycles: int, name: str) -> Any:
+    """``value`` as it was ``cycles`` clock edges ago."""
+    for cycle in range(cycles):
+        later = Signal(value.shape(), name=f"{name}_after{cycle + 1}", reset_less=True)
+        m.d.sync += later.eq(value)
+        value = later
+    return value
 
 
 class Stages:
     """The registers of one module's stages.
 
     In the sequential schedule the sample is held for the whole step, so a register here has its value from its cycle on
-    until the next sample, and no value needs to be delayed to meet another.
+    until the next sample, and no value needs to be delayed to meet another. In the streaming schedule every value moves
+    on at every clock.
     """
 
-    def __init__(self, m: Module, pipeline: Iterable[str]) -> None:
+    def __init__(self, m: Module, schedule: Schedule) -> None:
         self._m = m
-        self._pipeline = frozenset(pipeline)
+        self._schedule = schedule
+
+    def ends(self, stage: str) -> bool:
+        """Whether ``stage`` ends in a register."""
+        return stage in self._schedule.pipeline
 
     def end(self, stage: str, value: Any, name: str) -> Any:
         """``value`` as it leaves ``stage``: a new signal of the same shape, registered or not."""
-        return self._signal(value, name, stage in self._pipeline)
+        return self._signal(value, name, self.ends(stage))
 
     def wire(self, value: Any, name: str) -> Any:
         """``value`` under a name: for the reader of a waveform, and so that what is used often is computed once."""
         return self._signal(value, name, registered=False)
+
+    def meet(self, value: Any, since: int, now: int, name: str) -> Any:
+        """``value``, there at time ``since``, for use with others of the same sample at time ``now``."""
+        assert since <= now, f"{name} is there at {since}, after {now}"
+        return delay(self._m, value, now - since, name) if self._schedule.streaming else value
 
     def _signal(self, value: Any, name: str, registered: bool) -> Any:
         # Without a reset, DSP blocks can take the register in; nothing reads it before it was loaded.
