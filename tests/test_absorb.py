@@ -10,7 +10,7 @@ from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from kanrtl.build import build_core
+from kanrtl.build import Device, build_core
 from kanrtl.build.absorb import absorb_registers
 from kanrtl.build.netlist import parse_netlist
 from kanrtl.build.timing import honest_fmax
@@ -161,6 +161,26 @@ def test_memory_of_the_other_kind():
     module = {"ports": {}, "cells": {"memory": block, "ff": flip_flop(10, 20)}}
     assert absorb_registers(module) == 1
     assert block["parameters"]["REGMODE"] == "OUTREG"
+
+
+def test_memory_blocks_bound_the_clock():
+    """Without the way out of the block, paths can become shorter than the block's own pulse."""
+    module = word([flip_flop(11, 21)])
+    absorb_registers(module)
+    netlist = parse_netlist({"modules": {"top": module}}, "top")
+    limits = {name: Device.parse(name).bram_mhz for name in ("LFE5U-85F-6", "LFE5U-85F-8", "iCE40UP5K")}
+    assert limits == {
+        "LFE5U-85F-6": pytest.approx(212, abs=1),
+        "LFE5U-85F-8": pytest.approx(270, abs=1),
+        "iCE40UP5K": None,
+    }
+    limit = limits["LFE5U-85F-6"]
+    assert honest_fmax(netlist, 200.0, limit) == (200.0, "measured", [])
+    fmax, kind, notes = honest_fmax(netlist, 230.0, limit)
+    assert (fmax, kind) == (limit, "measured")
+    assert "230.0 MHz" in notes[0]
+    without = parse_netlist({"modules": {"top": product(copy.deepcopy(PLAIN))}}, "top")
+    assert honest_fmax(without, 230.0, limit) == (230.0, "measured", [])
 
 
 @pytest.mark.parametrize(

@@ -215,7 +215,7 @@ def _pack(job: Job, cwd: Path, progress: Progress) -> None:
 
 def _read_report(job: Job, netlist: Netlist, nextpnr: dict[str, Any], notes: list[str]) -> Report:
     clock, reached = _slowest_clock(nextpnr)
-    fmax, kind, timing_notes = honest_fmax(netlist, reached)
+    fmax, kind, timing_notes = honest_fmax(netlist, reached, job.device.bram_mhz)
     used = {name: entry["used"] for name, entry in nextpnr["utilization"].items()}
     part = job.device
     ecp5 = part.family == "ecp5"
