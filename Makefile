@@ -1,6 +1,7 @@
 # make demo    see a chip learn: simulation, picture, Verilog and a bitstream, in demo/
 # make test    lint and tests
 # make bench   measure everything again (long)
+# make tables  make the tables and pictures of README.md anew from what was measured
 # Each makes its own environment in .venv.
 
 PYTHON ?= python3
@@ -31,6 +32,7 @@ bench: $(STAMP)
 	$(BIN)/python -m bench
 
 tables: $(STAMP)
+	$(BIN)/python -m bench.draw
 	$(BIN)/python -m bench.render
 
 $(STAMP): pyproject.toml

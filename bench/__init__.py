@@ -1,1 +1,4 @@
-"""What is measured, and against what: ``python -m bench`` measures, ``python -m bench.render`` writes the tables."""
+"""What is measured, and against what.
+
+``python -m bench`` measures, ``python -m bench.draw`` draws the pictures, ``python -m bench.render`` writes the tables.
+"""

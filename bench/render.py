@@ -1,4 +1,7 @@
-"""Writes the tables of README.md from ``bench/results``: ``python -m bench.render`` (``--check``: only compare)."""
+"""Writes the tables of README.md from ``bench/results``: ``python -m bench.render`` (``--check``: only compare).
+
+Pictures are shown there as far as ``bench.draw`` has drawn them.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,12 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
+RESULTS = HERE / "results"
 README = HERE.parent / "README.md"
 
 # The peer's figures, measured by us or by its authors; sources in bench/peers.json.
@@ -29,8 +34,13 @@ BUILDS = (
 )
 
 
+def load(folder: Path, name: str) -> dict[str, Any]:
+    """The result of a row."""
+    return json.loads((folder / f"{name}.json").read_text())  # type: ignore[no-any-return]
+
+
 def result(name: str) -> dict[str, Any]:
-    return json.loads((HERE / "results" / f"{name}.json").read_text())  # type: ignore[no-any-return]
+    return load(RESULTS, name)
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:
@@ -98,13 +108,37 @@ def builds() -> str:
 TABLES: dict[str, Callable[[], str]] = {"errors": errors, "builds": builds}
 
 
+@dataclass(frozen=True)
+class Picture:
+    """A picture in ``docs/``, and what it shows, for who cannot see it."""
+
+    name: str
+    text: str
+
+    @property
+    def path(self) -> Path:
+        return README.parent / "docs" / self.name
+
+    def link(self) -> str:
+        """What shows it; nothing if it has not been drawn."""
+        return f"![{self.text}](docs/{self.name})\n" if self.path.exists() else ""
+
+
+PICTURES = {
+    "grid": Picture("bench-grid.png", "Time of a learning step and LUTs against the number of grid cells"),
+    "pipeline": Picture("bench-pipeline.png", "Time of a learning step, clock and LUTs by pipeline"),
+}
+
+
 def render(text: str) -> str:
-    """``text`` with every marked table made anew."""
+    """``text`` with every marked table and picture made anew."""
 
     def fill(match: re.Match[str]) -> str:
-        return f"<!-- table: {match[1]} -->\n{TABLES[match[1]]()}\n<!-- end -->"
+        kind, name = match[1], match[2]
+        body = f"{TABLES[name]()}\n" if kind == "table" else PICTURES[name].link()
+        return f"<!-- {kind}: {name} -->\n{body}<!-- end -->"
 
-    return re.sub(r"<!-- table: ([\w-]+) -->\n.*?<!-- end -->", fill, text, flags=re.DOTALL)
+    return re.sub(r"<!-- (table|picture): ([\w-]+) -->\n.*?<!-- end -->", fill, text, flags=re.DOTALL)
 
 
 def main() -> None:

@@ -1,17 +1,22 @@
-"""Every row that is measured."""
+"""Every row that is measured, by family: rows that are looked at together, most of them a sweep of one parameter."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from statistics import median
 from typing import Any
 
-from kanrtl import LearnerSpec
+from kanrtl import LearnerSpec, __version__
 from kanrtl.boards import BOARDS
-from kanrtl.build import build_exercise, build_learner
+from kanrtl.build import Device, build_exercise, build_learner
+from kanrtl.schedule import PRESETS
 from kanrtl.sim import TASKS
 from kanrtl.simulate import simulate
+
+__all__ = ["FAMILIES", "ROWS", "Family", "Progress", "Result", "Row"]
 
 Progress = Callable[[str], None]
 Result = dict[str, Any]
@@ -19,59 +24,94 @@ Result = dict[str, Any]
 SEEDS = (1, 2, 3, 4, 5)
 """Of nextpnr: placement is luck, so every figure about speed is a median of these."""
 
-# The reference paper's function tracking, and this project's standard of comparison.
-T: dict[str, Any] = {
-    "layer_sizes": [1, 1],
-    "grid_range": [-2, 2],
-    "grid_size": 5,
-    "spline_order": 3,
-    "learning_rate": 0.3,
-}
-
 
 @dataclass(frozen=True)
-class Row:
-    """One measurement: ``measure`` gives what goes into ``results/<name>.json``."""
+class Row(ABC):
+    """One measurement, which goes into ``results/<name>.json``."""
 
     name: str
     title: str
-    measure: Callable[[Progress], Result]
+    fields: dict[str, Any]
+    """Of the spec."""
+
+    @property
+    def spec(self) -> LearnerSpec:
+        """The spec as it is measured; raises where it cannot be."""
+        return LearnerSpec(**self.fields)
+
+    def run(self, progress: Progress) -> Result:
+        """Everything there is to know about the measurement."""
+        result = self.measure(progress)
+        tools = {"amaranth": version("amaranth"), **result.pop("tools", {})}
+        return {
+            "row": self.name,
+            "title": self.title,
+            "kanrtl": __version__,
+            "spec": LearnerSpec(**self.fields).to_dict(),
+            **result,
+            "tools": tools,
+        }
+
+    @abstractmethod
+    def measure(self, progress: Progress) -> Result:
+        """The figures."""
 
 
-def core(name: str, title: str, device: str, fields: dict[str, Any], seeds: tuple[int, ...] = SEEDS) -> Row:
+@dataclass(frozen=True)
+class Core(Row):
     """A learner alone on a device, a register on every port: so the way of a sample into its register is timed too."""
 
-    def measure(progress: Progress) -> Result:
-        spec = LearnerSpec(**fields)
+    device: str
+    seeds: tuple[int, ...] = SEEDS
+
+    @property
+    def spec(self) -> LearnerSpec:
+        return super().spec.for_device(Device.parse(self.device).family)
+
+    def measure(self, progress: Progress) -> Result:
+        spec = LearnerSpec(**self.fields)
         reports = [
-            build_learner(spec, device, seed=seed, register_ports=True, progress=progress).to_json() for seed in seeds
+            build_learner(spec, self.device, seed=seed, register_ports=True, progress=progress).to_json()
+            for seed in self.seeds
         ]
-        return {"spec": spec.to_dict(), "device": device, "seeds": list(seeds), **_summary(reports)}
-
-    return Row(name, title, measure)
+        return {"device": self.device, "seeds": list(self.seeds), **_summary(reports)}
 
 
-def on_board(name: str, title: str, fields: dict[str, Any]) -> Row:
-    """A board that teaches itself, at its own clock; row ``board-NAME``."""
+@dataclass(frozen=True)
+class OnBoard(Row):
+    """A board that teaches itself, at its own clock."""
 
-    def measure(progress: Progress) -> Result:
-        board = BOARDS[name.removeprefix("board-")]
-        spec = LearnerSpec(**fields)
-        report = build_exercise(spec, board, progress=progress).to_json()
-        return {"spec": spec.to_dict(), "device": board.device, "seeds": [1], **_summary([report])}
+    board: str
 
-    return Row(name, title, measure)
+    @property
+    def spec(self) -> LearnerSpec:
+        return super().spec.for_device(Device.parse(BOARDS[self.board].device).family)
+
+    def measure(self, progress: Progress) -> Result:
+        board = BOARDS[self.board]
+        report = build_exercise(LearnerSpec(**self.fields), board, progress=progress).to_json()
+        return {"device": board.device, "seeds": [1], **_summary([report])}
 
 
-def track(name: str, title: str, fields: dict[str, Any], backend: str) -> Row:
+@dataclass(frozen=True)
+class Track(Row):
     """The task ``track``, 1500 samples, seed 0."""
 
-    def measure(progress: Progress) -> Result:
-        progress("simulating")
-        simulation = simulate(LearnerSpec(**fields), TASKS["track"](1500, 0), backend)
-        return {"spec": fields, **simulation.to_json()}
+    backend: str
 
-    return Row(name, title, measure)
+    def measure(self, progress: Progress) -> Result:
+        progress("simulating")
+        simulation = simulate(self.spec, TASKS["track"](1500, 0), self.backend)
+        return {"seeds": [0], "tools": {"numpy": version("numpy")}, **simulation.to_json()}
+
+
+@dataclass(frozen=True)
+class Family:
+    """Rows that belong together."""
+
+    name: str
+    title: str
+    rows: tuple[Row, ...]
 
 
 def _summary(reports: list[dict[str, Any]]) -> Result:
@@ -96,21 +136,68 @@ def _summary(reports: list[dict[str, Any]]) -> Result:
     }
 
 
+# The reference paper's function tracking, and this project's standard of comparison.
+T: dict[str, Any] = {
+    "layer_sizes": [1, 1],
+    "grid_range": [-2, 2],
+    "grid_size": 5,
+    "spline_order": 3,
+    "learning_rate": 0.3,
+}
 # As T, with the gradient as wide as an error can be, so that it needs no saturation; 17 bits suit an ECP5's multiplier.
 T_ECP5 = T | {"gradient_format": "SQ(7, 10)"}
+T_SINGLE = T_ECP5 | {"pipeline": "single"}
+T8_SINGLE = T_SINGLE | {"grid_size": 8}
 TWO_LAYERS = T_ECP5 | {"layer_sizes": [2, 4, 1], "pipeline": "low_latency"}
-T8_ECP5 = T_ECP5 | {"grid_size": 8}
+# As T, with more fraction bits: in the smallest of these cells there are still 32 inputs to tell apart.
+GRID = T_SINGLE | {"activation_format": "SQ(3, 13)", "gradient_format": "SQ(4, 13)"}
+GRID_SIZES = (8, 16, 32, 64, 128, 256, 512, 1024)
 
-ROWS: list[Row] = [
-    track("track", "function tracking on the RTL", T, "pysim"),
-    core("t-single", "T, one clock", "LFE5U-85F-6", T_ECP5 | {"pipeline": "single"}),
-    core("t-single-8", "T, one clock", "LFE5U-85F-8", T_ECP5 | {"pipeline": "single"}),
-    core("t8-single", "T with 8 cells, one clock", "LFE5U-85F-6", T8_ECP5 | {"pipeline": "single"}),
-    core("t8-single-8", "T with 8 cells, one clock", "LFE5U-85F-8", T8_ECP5 | {"pipeline": "single"}),
-    core("t-low-latency", "T, low_latency", "LFE5U-85F-6", T_ECP5 | {"pipeline": "low_latency"}),
-    core("t-high-clock", "T, high_clock", "LFE5U-85F-6", T_ECP5 | {"pipeline": "high_clock"}),
-    core("t-up5k", "T, high_clock", "iCE40UP5K", T),
-    core("two-layers", "layers [2, 4, 1], low_latency", "LFE5U-85F-6", TWO_LAYERS, seeds=(1, 2, 3)),
-    on_board("board-ulx3s-85f", "T on a ULX3S", T),
-    on_board("board-icebreaker", "T on an iCEBreaker", T),
-]
+SLOW, FAST = "LFE5U-85F-6", "LFE5U-85F-8"
+
+FAMILIES = (
+    Family(
+        "task",
+        "what is learned",
+        (Track("track", "function tracking on the RTL", T, "pysim"),),
+    ),
+    Family(
+        "pipeline",
+        f"T by pipeline, on {SLOW}",
+        tuple(
+            Core(
+                f"t-{preset.replace('_', '-')}",
+                "T, one clock" if preset == "single" else f"T, {preset}",
+                T_ECP5 | {"pipeline": preset},
+                SLOW,
+            )
+            for preset in PRESETS
+        ),
+    ),
+    Family(
+        "grid",
+        f"layers [1, 1] by grid_size, on {SLOW}",
+        tuple(Core(f"grid-{size}", f"{size} cells", GRID | {"grid_size": size}, SLOW) for size in GRID_SIZES),
+    ),
+    Family(
+        "core",
+        "other learners alone",
+        (
+            Core("t-single-8", "T, one clock", T_SINGLE, FAST),
+            Core("t8-single", "T with 8 cells, one clock", T8_SINGLE, SLOW),
+            Core("t8-single-8", "T with 8 cells, one clock", T8_SINGLE, FAST),
+            Core("t-up5k", "T, high_clock", T, "iCE40UP5K"),
+            Core("two-layers", "layers [2, 4, 1], low_latency", TWO_LAYERS, SLOW, seeds=(1, 2, 3)),
+        ),
+    ),
+    Family(
+        "board",
+        "boards that teach themselves",
+        (
+            OnBoard("board-ulx3s-85f", "T on a ULX3S", T, "ulx3s-85f"),
+            OnBoard("board-icebreaker", "T on an iCEBreaker", T, "icebreaker"),
+        ),
+    ),
+)
+
+ROWS: dict[str, Row] = {row.name: row for family in FAMILIES for row in family.rows}

@@ -23,6 +23,8 @@ _ECP5_PACKAGES = {
     "BG554": "CABGA554",
     "BG756": "CABGA756",
 }
+# The least width of a pulse of a DP16KD's clock, in ns, by speed grade: Project Trellis, timing/speed_*/cells.json.
+_ECP5_BRAM_PULSE_NS = {"6": 2.36, "7": 1.97, "8": 1.85}
 _ECP5_NAME = re.compile(r"LFE5(U|UM|UM5G)-(12|25|45|85)F(?:-([678]))?(?:-?([A-Z]+\d+))?[CI]?")
 
 # Logic cells, multipliers, memory blocks of 4 kbit; then the packages, the default first. The 4K parts are 8K
@@ -60,6 +62,8 @@ class Device:
         The yosys command that synthesises for it.
     nextpnr_options : tuple of str
         Die, package and speed grade.
+    bram_mhz : float or None
+        The fastest clock of a memory block, where nextpnr does not check it.
     """
 
     name: str
@@ -71,6 +75,7 @@ class Device:
     bram_kbit: int
     synthesis: tuple[str, ...]
     nextpnr_options: tuple[str, ...]
+    bram_mhz: float | None = None
 
     @classmethod
     def parse(cls, name: str) -> "Device":
@@ -104,14 +109,16 @@ class Device:
             raise BuildError(f"device: {name!r} does not exist; LFE5UM5G comes in speed grade 8 only")
         lut, dsp, bram = _ECP5_DIES[size]
         prefix = {"U": "", "UM": "um-", "UM5G": "um5g-"}[line]
+        speed = speed or ("8" if line == "UM5G" else "6")
         options = (
             f"--{prefix}{size}k",
             "--package",
             _ECP5_PACKAGES.get(package or "BG381", package or ""),
             "--speed",
-            speed or ("8" if line == "UM5G" else "6"),
+            speed,
         )
-        return cls(name, "ecp5", lut, lut, dsp, bram, 18, ("synth_ecp5",), options)
+        bram_mhz = 1000 / (2 * _ECP5_BRAM_PULSE_NS[speed])
+        return cls(name, "ecp5", lut, lut, dsp, bram, 18, ("synth_ecp5",), options, bram_mhz)
 
     @classmethod
     def _ice40(cls, name: str, die: str, package: str | None) -> "Device":

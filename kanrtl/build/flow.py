@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..toolchain import ECPPACK, ICEPACK, YOSYS, Progress, Tool, ToolError
+from .absorb import absorb_registers_in
 from .device import BuildError, Device
 from .netlist import Netlist, read_netlist, remove_ports
 from .report import Report
@@ -146,6 +147,8 @@ def run_flow(job: Job, cwd: Path, progress: Progress) -> Report:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
     notes = [*job.notes, *_synthesise(job, cwd, progress)]
+    if job.device.family == "ecp5" and (absorbed := absorb_registers_in(cwd / "netlist.json", job.top)):
+        notes.append(f"ff leaves out {absorbed} registers within multipliers and memory blocks")
     netlist = read_netlist(cwd / "netlist.json", job.top)
     _check_capacity(netlist, job.device)
     if not job.bitstream:
@@ -212,7 +215,7 @@ def _pack(job: Job, cwd: Path, progress: Progress) -> None:
 
 def _read_report(job: Job, netlist: Netlist, nextpnr: dict[str, Any], notes: list[str]) -> Report:
     clock, reached = _slowest_clock(nextpnr)
-    fmax, kind, timing_notes = honest_fmax(netlist, reached)
+    fmax, kind, timing_notes = honest_fmax(netlist, reached, job.device.bram_mhz)
     used = {name: entry["used"] for name, entry in nextpnr["utilization"].items()}
     part = job.device
     ecp5 = part.family == "ecp5"

@@ -38,7 +38,8 @@ class Report:
         ``latency_cycles`` at ``fmax_mhz``, in ns.
     lut, ff, dsp, bram : int
         What the design takes. ``lut`` counts LUT4 on ECP5, those of distributed memories included, and logic
-        cells on iCE40, those with nothing but a flip-flop included.
+        cells on iCE40, those with nothing but a flip-flop included. ``ff`` leaves out registers within multipliers
+        and memory blocks.
     lutram : int
         Those of ``lut`` that are distributed memory. Each group of four also blocks two that nextpnr does not
         count.

@@ -22,11 +22,19 @@ MAC16_MULTIPLY_NS = 9.1
 MAC16_MULTIPLY_ADD_NS = 11.3
 
 
-def honest_fmax(netlist: Netlist, reached: float | None) -> tuple[float | None, str, list[str]]:
-    """nextpnr's figure, in MHz, corrected for what it has not timed; its kind; and notes."""
+def honest_fmax(
+    netlist: Netlist, reached: float | None, bram_mhz: float | None = None
+) -> tuple[float | None, str, list[str]]:
+    """nextpnr's figure, in MHz, corrected for what it has not timed; its kind; and notes.
+
+    Memory blocks take a clock of up to ``bram_mhz``, which it does not check.
+    """
     unseen = _unverified_multipliers(netlist)
     if unseen:
         return None, "unverified", [unseen]
+    if bram_mhz and reached and reached > bram_mhz and netlist.count(lambda kind: kind in ("DP16KD", "PDPW16KD")):
+        note = f"fmax is that of the memory blocks' clock; the paths between registers reach {reached:.1f} MHz"
+        return bram_mhz, "measured", [note]
     if not netlist.count(lambda kind: kind == "SB_MAC16"):
         return (
             (None, "none", ["no path leads from register to register"])

@@ -1,0 +1,140 @@
+"""Draws the pictures of README.md from ``bench/results``: ``python -m bench.draw``. Needs the extra ``plot``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
+
+from kanrtl.schedule import PRESETS
+
+from .render import PICTURES, RESULTS, load
+from .rows import FAMILIES, Result
+
+# Of the palette of kanrtl.plot.
+TIME, CLOCK, AREA, GREY = "#0072B2", "#D55E00", "#E69F00", "#444444"
+
+
+def spread(results: Sequence[Result], of: Callable[[Result, float], float]) -> list[list[float]]:
+    """How far the seeds reach below and above the figure ``of`` the median speed, as matplotlib wants its bars."""
+    below, above = [], []
+    for result in results:
+        middle = of(result, result["fmax_mhz"])
+        values = [of(result, speed) for speed in result["fmax_mhz_by_seed"] if speed is not None]
+        below.append(middle - min(values))
+        above.append(max(values) - middle)
+    return [below, above]
+
+
+def step_ns(result: Result, mhz: float) -> float:
+    """Time of a learning step at a clock."""
+    return float(result["latency_cycles"] * 1000 / mhz)
+
+
+def draw_grid(results: Sequence[Result], figure: Figure) -> None:
+    """Time of a step, and LUTs, against the size of the grid."""
+    results = sorted(results, key=lambda result: result["spec"]["grid_size"])
+    figure.set_size_inches(10, 3.9)
+    time, area = figure.subplots(1, 2)
+    sizes = [result["spec"]["grid_size"] for result in results]
+    steps = [step_ns(result, result["fmax_mhz"]) for result in results]
+    time.errorbar(
+        sizes, steps, spread(results, step_ns), color=TIME, linewidth=1.5, capsize=4, zorder=1, label="worst, best seed"
+    )
+    luts = [result["lut"] for result in results]
+    area.plot(sizes, luts, color=AREA, linewidth=1.5, zorder=1)
+    for axes, values, color in ((time, steps, TIME), (area, luts, AREA)):
+        _mark_memories(axes, results, values, color)
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(sizes)
+        axes.xaxis.set_major_formatter(ScalarFormatter())
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set(xlabel="grid cells", ylim=(0, 1.25 * max(values)))
+        axes.grid(axis="y", color="#dddddd", linewidth=0.8)
+        axes.set_axisbelow(True)
+        axes.legend(frameon=False, loc="lower right", fontsize=10)
+    _title(time, "one learning step, ns")
+    _title(area, "LUT4")
+    figure.suptitle(f"Layers {results[0]['spec']['layer_sizes']} on {results[0]['device']}", fontsize=12)
+
+
+def _mark_memories(axes: Axes, results: Sequence[Result], values: Sequence[float], color: str) -> None:
+    """A point for each result, filled or not by where its coefficients lie."""
+    for block, face, label in ((False, color, "coefficients in LUTs"), (True, "white", "in block memory")):
+        points = [
+            (result["spec"]["grid_size"], value)
+            for result, value in zip(results, values, strict=True)
+            if bool(result["bram"]) == block
+        ]
+        if points:
+            x, y = zip(*points, strict=True)
+            axes.plot(x, y, "o", markersize=7, color=color, markerfacecolor=face, label=label, zorder=2)
+
+
+def draw_pipeline(results: Sequence[Result], figure: Figure) -> None:
+    """Time of a step, clock and LUTs by pipeline, the fewest registers on top."""
+    order = list(PRESETS)
+    results = sorted(results, key=lambda result: order.index(result["spec"]["pipeline"]), reverse=True)
+    figure.set_size_inches(10, 0.9 + 0.62 * len(results))
+    panels = figure.subplots(1, 3, sharey=True)
+    cycles = [result["latency_cycles"] for result in results]
+    names = [
+        f"{result['spec']['pipeline']}\n{count} cycle{'' if count == 1 else 's'}"
+        for result, count in zip(results, cycles, strict=True)
+    ]
+    speeds: list[tuple[str, str, Callable[[Result, float], float]]] = [
+        ("one learning step, ns", TIME, step_ns),
+        ("clock, MHz", CLOCK, lambda _, mhz: mhz),
+    ]
+    shown = [
+        (title, color, [of(result, result["fmax_mhz"]) for result in results], spread(results, of))
+        for title, color, of in speeds
+    ]
+    shown.append(("LUT4", AREA, [float(result["lut"]) for result in results], None))
+    for axes, (title, color, values, bars) in zip(panels, shown, strict=True):
+        axes.barh(names, values, 0.62, xerr=bars, color=color, error_kw={"ecolor": GREY, "capsize": 4})
+        ink = "black" if color == AREA else "white"
+        for row, value in enumerate(values):
+            axes.text(0.02 * max(values), row, f"{value:.0f}", color=ink, va="center", fontsize=11, weight="bold")
+        axes.set_xlim(0, 1.12 * max(map(sum, zip(values, bars[1], strict=True))) if bars else 1.05 * max(values))
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.tick_params(axis="y", length=0, labelsize=10)
+        axes.spines[["top", "right"]].set_visible(False)
+        _title(axes, title)
+    figure.suptitle(f"Function tracking on {results[0]['device']}; lines from the worst seed to the best", fontsize=12)
+
+
+def _title(axes: Any, text: str) -> None:
+    axes.set_title(text, loc="left", fontsize=11)
+
+
+DRAWINGS: dict[str, Callable[[Sequence[Result], Figure], None]] = {"grid": draw_grid, "pipeline": draw_pipeline}
+"""By family."""
+
+
+def draw(family: str, results: Path, picture: Path) -> bool:
+    """Draws a family from what there is of it in the folder ``results``; False if there is nothing that has a speed."""
+    rows = next(one for one in FAMILIES if one.name == family).rows
+    found = [load(results, row.name) for row in rows if (results / f"{row.name}.json").exists()]
+    timed = [result for result in found if result["fmax_mhz"]]
+    if not timed:
+        return False
+    figure = Figure(layout="constrained")
+    DRAWINGS[family](timed, figure)
+    picture.parent.mkdir(exist_ok=True)
+    figure.savefig(picture, dpi=120, metadata={"Software": None})
+    return True
+
+
+def main() -> None:
+    for family in DRAWINGS:
+        if not draw(family, RESULTS, PICTURES[family].path):
+            print(f"no results of {family!r}: run `python -m bench {family}`")
+
+
+if __name__ == "__main__":
+    main()
