@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from .fixed import SQ, UQ, Codes, Format, fits
+from .fixed import SQ, UQ, Codes, Format, fits, narrow
 from .spline import Locator, basis_table, derivative_table
 
 if TYPE_CHECKING:
@@ -268,6 +268,15 @@ class LayerArithmetic:
         """coefficient - dL/dy * step_j, exact."""
         product, coefficient = self.update_product, self.formats.coefficient
         return SQ(max(product.i, coefficient.i) + 1, max(product.f, coefficient.f))
+
+    def move(self, rounding: str) -> Format:
+        """What a coefficient changes by, in its own fraction bits, where rounding depends on nothing but that."""
+        coefficient, gradient, step = self.formats.coefficient, self.formats.gradient, self.formats.step
+        exact = self.formats.learning_rate.maximum * int(self.basis_table.max())
+        largest_step = int(narrow(np.array(exact), self.step_product.f, step, rounding).result)
+        # Rounding adds less than one to its size, whatever its kind.
+        largest = (-gradient.minimum * largest_step >> self.noise_bits) + 1
+        return SQ(bits_for(largest) + 1 - coefficient.f, coefficient.f)
 
     @property
     def noise_bits(self) -> int:

@@ -207,8 +207,8 @@ class Model:
         """Predicts, then takes one step; returns the prediction ``(n_out,)`` made before it.
 
         ``target`` has shape ``(n_out,)``; with ``loss="external"`` it is dL/dy. ``edge`` is the clock edge at which the
-        learner takes the sample, later than the last one's; edges at which a streaming learner stands still do not
-        count. Updates are then seen :attr:`kanrtl.LearnerSpec.delays` edges later, the last after :meth:`settle`.
+        learner takes the sample, later than the last one's. Updates are then seen
+        :attr:`kanrtl.LearnerSpec.delays` edges later, the last after :meth:`settle`.
         Without ``edge`` all that is in flight lands before the sample is taken, and its own update before this returns.
         """
         numbers = self._numbers

@@ -3,7 +3,7 @@
 A sample flows through these stages; ``pipeline`` names those that end in a register::
 
       position   locate      read         multiply    add      sum
-    x ---------> cell k ---> c, b, b' --> c*b ------> edges -> nodes --> y ---------------> prediction
+    x ---------> cell k ---> c, b, b' --> c*b ------> pairs -> nodes --> y ---------------> prediction
                  row u       |                                 |  error                     (always a register)
                              | scale  step           target -> dL/dy ------+
                              +------> eta*b -------------------------------+--> g*s ---> rounded --> c - g*s --> written
@@ -80,7 +80,7 @@ class LayerTimes:
     read: int
     """Basis and coefficients."""
     added: int
-    """The sums of edges."""
+    """The products, or their sums in pairs."""
     summed: int
     """The exact node sums, and y."""
     step: int
@@ -174,6 +174,12 @@ class Schedule:
     def prediction_interval(self) -> int:
         """From taking a sample that is not taught to taking the next."""
         return 1 if self.streaming else self.prediction_latency
+
+    @property
+    def counted(self) -> tuple[int, int]:
+        """When saturations are counted: those of a prediction, and those of a step. Where values move on there is a
+        register before, so that nothing waits for a counter."""
+        return self.prediction_latency + self.streaming, self.latency + self.streaming
 
     @property
     def delays(self) -> tuple[int, ...]:

@@ -23,7 +23,8 @@ from pathlib import Path
 
 import platformdirs
 from amaranth.back import rtlil
-from amaranth.hdl import Elaboratable
+from amaranth.hdl import Const, Elaboratable, Value
+from amaranth.lib import wiring
 
 from .files import write_whole
 
@@ -37,6 +38,7 @@ __all__ = [
     "Progress",
     "Tool",
     "ToolError",
+    "component_rtlil",
     "portable_sources",
     "warm",
     "write_verilog",
@@ -316,6 +318,20 @@ write_verilog -norename {name}.v
 """
 
 
+def component_rtlil(component: Elaboratable, name: str) -> str:
+    """RTLIL of ``component`` with its ports, as the top module ``name``.
+
+    Amaranth 0.5 stumbles over a port that is a constant, the ``ready`` of a stream that cannot be refused; what is
+    constant needs no port.
+    """
+    ports: dict[str, tuple[Value, None]] | None = None
+    if isinstance(component, wiring.Component):
+        members = component.signature.flatten(component)
+        values = {"__".join(map(str, path)): Value.cast(value) for path, _, value in members}
+        ports = {port: (value, None) for port, value in values.items() if not isinstance(value, Const)}
+    return portable_sources(rtlil.convert(component, name=name, ports=ports))
+
+
 def write_verilog(
     component: Elaboratable,
     name: str,
@@ -335,7 +351,7 @@ def write_verilog(
         If yosys is missing or fails.
     """
     path = Path(path)
-    text = portable_sources(rtlil.convert(component, name=name))
+    text = component_rtlil(component, name)
     with tempfile.TemporaryDirectory(prefix="kanrtl-") as folder:
         cwd = Path(folder)
         (cwd / f"{name}.il").write_text(text)

@@ -24,6 +24,7 @@ def header(learner: Learner) -> str:
         "A transfer on a stream takes place at a rising edge of clk at which valid and ready are both high.",
         f"sample to prediction {schedule.prediction_latency} cycles, sample to written update {schedule.latency}, "
         f"one taught sample to the next {schedule.interval}.",
+        *_streaming_lines(learner),
         "rst is synchronous and active high; it does not restore coefficients.",
         "",
         *_port_lines(learner),
@@ -41,6 +42,16 @@ def header(learner: Learner) -> str:
         lines.append(f"  {addresses.noise:#x}  noise state")
     lines.append(f"  {addresses.control:#x}  control: bit 0 freezes")
     return "\n".join(lines)
+
+
+def _streaming_lines(learner: Learner) -> list[str]:
+    if not learner.spec.timing.streaming:
+        return []
+    delays = ", ".join(map(str, learner.spec.delays))
+    return [
+        f"An update is seen by samples taken so many cycles later, by layer: {delays}.",
+        "A prediction cannot be refused: it is valid for one cycle.",
+    ]
 
 
 def _upper_fields(addresses: AddressMap) -> list[tuple[str, int]]:

@@ -36,7 +36,6 @@ class Record:
 
     order: list[tuple[str, int]] = field(default_factory=list)
     samples: list[int] = field(default_factory=list)
-    moved: list[int] = field(default_factory=list)  # the same, not counting edges at which a prediction was left
     predictions: list[int] = field(default_factory=list)
     updates: list[int] = field(default_factory=list)
     taught: list[int] = field(default_factory=list)
@@ -100,11 +99,14 @@ class Bench:
     async def predictions(self, ctx: Any) -> None:
         random = np.random.default_rng(self.stimulus.seed + 2)
         port = self.dut.predictions
+        refusable = not port.signature.always_ready
         for _ in self.stimulus.x:
-            await self.pause(ctx, random, "predictions")
-            ctx.set(port.ready, 1)
+            if refusable:
+                await self.pause(ctx, random, "predictions")
+                ctx.set(port.ready, 1)
             bits = await ctx.tick().sample(port.payload.as_value()).until(port.valid)
-            ctx.set(port.ready, 0)
+            if refusable:
+                ctx.set(port.ready, 0)
             self.record.outputs.append(unpack(bits[0], self.spec.formats.activation, self.spec.n_out))
 
     async def accesses(self, ctx: Any) -> None:
@@ -128,7 +130,7 @@ class Bench:
         if hasattr(dut, "teaching"):
             streams["teaching"] = dut.teaching
         handshakes = [port.valid & port.ready for port in streams.values()]
-        valid_before = moved = 0
+        valid_before = 0
         while True:
             _, _, updated, valid, *transfers = await ctx.tick().sample(dut.updated, dut.predictions.valid, *handshakes)
             done = dict(zip(streams, transfers, strict=True))
@@ -145,8 +147,6 @@ class Bench:
             if done["samples"]:
                 record.order.append(("sample", len(record.samples)))
                 record.samples.append(self.edge)
-                record.moved.append(moved)
-            moved += not valid or done["predictions"]
             self.edge += 1
 
 
@@ -164,7 +164,7 @@ def replay(spec: LearnerSpec, stimulus: Stimulus, record: Record) -> Model:
         if kind == "sample":
             model.frozen = bool(stimulus.freeze[index])
             x, word = stimulus.x[index], stimulus.teaching[index]
-            edge = record.moved[index] if spec.schedule == "streaming" else None
+            edge = record.samples[index] if spec.schedule == "streaming" else None
             y = model.learn(x, word, edge) if stimulus.learn[index] else model.predict(x, edge)
             assert record.outputs[index] == y.tolist()
             continue

@@ -52,7 +52,9 @@ static void run(size_t count, size_t settle) {
         if (learn) words.push_back(word);
     }
     size_t sent = 0, predicted = 0, taught = TEACHING ? 0 : words.size();
+#if REFUSABLE
     dut.predictions__ready = 1;
+#endif
     while (predicted < count || taught < words.size()) {
         dut.samples__valid = sent < count;
         if (sent < count) dut.samples__payload = samples[sent];
@@ -72,7 +74,10 @@ static void run(size_t count, size_t settle) {
         sent += taken;
         tick();
     }
-    dut.samples__valid = dut.predictions__ready = 0;
+    dut.samples__valid = 0;
+#if REFUSABLE
+    dut.predictions__ready = 0;
+#endif
 #if TEACHING
     dut.teaching__valid = 0;
 #endif
@@ -135,8 +140,10 @@ def compile_learner(verilog: Path, runtime: Path, folder: Path) -> Path:
     sources = sorted(path.name for path in folder.glob("Vlearner*.cpp"))
     main = folder / "main.cpp"
     main.write_text("".join(f'#include "{name}"\n' for name in sources) + _MAIN.replace("__", UNDERSCORES))
-    teaching = int(f"teaching{UNDERSCORES}payload" in (folder / "Vlearner.h").read_text())
-    return _compile(main, f"-DTEACHING={teaching}", str(runtime), "-o", "learner", output=folder / "learner")
+    ports = (folder / "Vlearner.h").read_text()
+    macros = {"TEACHING": f"teaching{UNDERSCORES}payload", "REFUSABLE": f"predictions{UNDERSCORES}ready"}
+    defines = [f"-D{macro}={int(port in ports)}" for macro, port in macros.items()]
+    return _compile(main, *defines, str(runtime), "-o", "learner", output=folder / "learner")
 
 
 def verilate(arguments: list[str]) -> None:

@@ -101,7 +101,9 @@ class PysimBackend(AddressedBackend):
         learn_bit = len(payload) - 1
         done = not samples
         self._observer.idle()
-        ctx.set(dut.predictions.ready, 1)
+        refusable = not dut.predictions.signature.always_ready
+        if refusable:
+            ctx.set(dut.predictions.ready, 1)
         while not done:
             offered, teaching = sent < len(samples), taught < len(words)
             ctx.set(dut.samples.valid, offered)
@@ -122,7 +124,8 @@ class PysimBackend(AddressedBackend):
             done = ready and not offered and not teaching and len(predictions) == len(samples)
             done &= self._cycle >= taken_last + settling
         ctx.set(dut.samples.valid, 0)
-        ctx.set(dut.predictions.ready, 0)
+        if refusable:
+            ctx.set(dut.predictions.ready, 0)
         if words:
             ctx.set(dut.teaching.valid, 0)
         return predictions

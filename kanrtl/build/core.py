@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from amaranth.back import rtlil
-from amaranth.hdl import Elaboratable, Module, Shape, Signal
+from amaranth.hdl import Const, Elaboratable, Module, Shape, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ..toolchain import Progress, portable_sources
+from ..toolchain import Progress, component_rtlil
 from .cache import cached_build
 from .device import Device
 from .flow import Job, checked_seed
@@ -79,7 +78,7 @@ def build_core(
         options += ["--out-of-context", "--lpf-allow-unconstrained"]
     else:
         options += ["--pcf-allow-unconstrained"]
-    files = {f"{name}.il": portable_sources(rtlil.convert(component, name=name))}
+    files = {f"{name}.il": component_rtlil(component, name)}
     job = Job(name, files, part, seed, clock_mhz, tuple(options), bitstream=False, notes=notes)
     return cached_build(job, progress, keep).with_facts(facts)
 
@@ -90,7 +89,9 @@ class _RegisteredPorts(wiring.Component):  # type: ignore[misc]
     def __init__(self, core: Any):
         self._core = core
         self._ports = [
-            ("__".join(map(str, path)), member, value) for path, member, value in core.signature.flatten(core)
+            ("__".join(map(str, path)), member, value)
+            for path, member, value in core.signature.flatten(core)
+            if not isinstance(value, Const)  # such as the ready of a stream that cannot be refused
         ]
         super().__init__({name: member.flow(member.shape) for name, member, _ in self._ports})
 

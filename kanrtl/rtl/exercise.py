@@ -65,11 +65,9 @@ class Exercise(wiring.Component):  # type: ignore[misc]
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.learner = learner = Learner(self._spec)
-        m.d.comb += [
-            learner.freeze.eq(self.freeze),
-            learner.samples.valid.eq(1),
-            learner.predictions.ready.eq(1),
-        ]
+        m.d.comb += [learner.freeze.eq(self.freeze), learner.samples.valid.eq(1)]
+        if not learner.predictions.signature.always_ready:
+            m.d.comb += learner.predictions.ready.eq(1)
         taken = Signal()
         m.d.comb += taken.eq(learner.samples.valid & learner.samples.ready)
         place = self._inputs(m, learner, taken)

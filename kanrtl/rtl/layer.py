@@ -77,8 +77,7 @@ class Layer(wiring.Component):  # type: ignore[misc]
     learning_rate : In
     noise : In(32), state of the noise register, for the sample whose coefficients change; only with stochastic rounding
     write : In(1)
-    saturated : Out, one bit per kind: whether any value is saturating; with the prediction (``activation``), the last
-        of the updates (others) of the sample
+    saturated : Out, one bit per kind: whether any value is saturating, at the times :attr:`Schedule.counted`
     access : In, see :class:`CoefficientAccess`
     access_write : In(1), what ``access`` writes is ``access_data`` rather than the update; to be high from two cycles
         before the write on, for the registers of an update
@@ -160,7 +159,7 @@ class Layer(wiring.Component):  # type: ignore[misc]
         """Whether anything of a kind saturates, from the times at which it is seen."""
         kinds: defaultdict[str, list[Value]] = defaultdict(list)
         for (kind, since), bits in self._flags.items():
-            now = self._schedule.prediction_latency if kind == "activation" else self._schedule.latency
+            now = self._schedule.counted[kind != "activation"]
             kinds[kind].append(stages.meet(Cat(bits).any(), since, now, f"{kind}_saturates_{since}"))
         for kind, any_of_kind in kinds.items():
             m.d.comb += self.saturated[kind].eq(Cat(any_of_kind).any())
@@ -255,20 +254,28 @@ class Layer(wiring.Component):  # type: ignore[misc]
                     zip(read.window[node][source], read.basis[source], strict=True)
                 )
             ]
-            # The bases sum to one: a sum fits its format, whatever its single products could reach together.
-            if stages.ends("add"):
-                edge = _fitting(tree_sum(products), layer.edge_sum)
-                products = [stages.end("add", edge, f"edge{node}_{source}").raw]
-            terms += products
+            terms += self._added(stages, products, f"pair{node}_{source}")
         if self._forms_error:
             self._error(m, stages, terms, node)
             return
+        # The bases sum to one: the sum fits node_sum, whatever its single products could reach together.
         total = stages.end("sum", _fitting(tree_sum(terms), layer.node_sum), f"sum{node}")
         y = self._narrow("activation", total, layer.formats.activation, self._times.summed)
         m.d.comb += [self.total[node].eq(total), self.y[node].eq(y)]
 
+    @staticmethod
+    def _added(stages: Stages, products: list[Value], name: str) -> list[Value]:
+        """The products of an edge, added in pairs where a register is to hold them."""
+        if not stages.ends("add"):
+            return products
+        return [
+            stages.end("add", tree_sum(products[first : first + 2]), f"{name}_{first}")
+            for first in range(0, len(products), 2)
+        ]
+
     def _error(self, m: Module, stages: Stages, terms: list[Value], node: int) -> None:
-        """The node's error, in its adder tree with what rounds it; and y, which is the error and the target."""
+        """The node's error, in its adder tree with what rounds it; and y, which is the error and the target. Where the
+        tree ends in a register, and another follows the error, they are formed one after the other."""
         layer, formats = self._layer, self._layer.formats
         shift = layer.error_sum.f - formats.activation.f
         target = Cat(Const(0, shift), self.target[node].raw).as_signed()
@@ -283,6 +290,15 @@ class Layer(wiring.Component):  # type: ignore[misc]
         # Apart from the tree: known early, and needed again for y.
         times = self._times
         offset = stages.meet(stages.wire(rounds - target, f"offset{node}"), 1, times.added, f"offset{node}")
+        if stages.ends("sum") and stages.ends("error"):
+            total = stages.end("sum", _fitting(tree_sum(terms), layer.node_sum), f"sum{node}")
+            offset = stages.meet(offset, times.added, times.summed, f"offset{node}_of_sum")
+            rounded = stages.wire(total.raw + offset, f"error{node}")
+            error = _fitting(rounded, Format(True, width - layer.error_sum.f, layer.error_sum.f))
+            gradient = self._narrow("gradient", error, formats.gradient, times.summed, rounding)
+            y = self._narrow("activation", total, formats.activation, times.summed)
+            m.d.comb += [self.error[node].eq(gradient), self.y[node].eq(y)]
+            return
         rounded = tree_sum([*terms, offset])
         error = _fitting(rounded, Format(True, width - layer.error_sum.f, layer.error_sum.f))
         error = stages.end("sum", error, f"error{node}")
@@ -308,8 +324,8 @@ class Layer(wiring.Component):  # type: ignore[misc]
                         zip(read.window[node][source], read.derivative[source], strict=True)
                     )
                 ]
-                added = stages.end("add", _fitting(tree_sum(products), layer.slope_sum), f"slope_sum{edge}")
-                total = stages.end("sum", added, f"slope_total{edge}")
+                added = tree_sum(self._added(stages, products, f"rise{edge}_pair"))
+                total = stages.end("sum", _fitting(added, layer.slope_sum), f"slope_sum{edge}")
                 slope = stages.wire(self._narrow("slope", total, layer.formats.slope, times.summed), f"slope{edge}")
                 slope = stages.meet(slope, times.summed, times.gradient, f"slope{edge}")
                 product = stages.end("downstream", self.gradient[node] * slope, f"downstream{edge}")
@@ -372,7 +388,7 @@ class Layer(wiring.Component):  # type: ignore[misc]
             chosen = Mux(self.access_write, self.access_data.raw, changed.raw)
             return FixedValue(coefficient.format, chosen[: coefficient.format.width])
         # A coefficient has no bits below its own, so the product alone decides how the difference is rounded.
-        move = low.as_unsigned() - product.raw >> len(low)
+        move = (low.as_unsigned() - product.raw >> len(low))[: self._layer.move(self._rounding).width].as_signed()
         # What is written from outside is what is missing to it.
         move = Mux(self.access_write, self.access_data.raw - coefficient.raw, move)
         move = FixedValue(Format(True, len(move) - coefficient.format.f, coefficient.format.f), move)

@@ -7,7 +7,7 @@ import itertools
 from collections import defaultdict
 from typing import Any
 
-from amaranth.hdl import Cat, Const, EnableInserter, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -58,9 +58,9 @@ class Learner(wiring.Component):  # type: ignore[misc]
     """A Kolmogorov-Arnold network that predicts, and trains itself with every sample that is to be learned.
 
     In the sequential schedule, exact SGD, a sample is held in a register until its update is written, and the next one
-    is taken in that same cycle. In the streaming schedule a sample is taken every clock. :attr:`latency`,
-    :attr:`interval` and the rest of :class:`kanrtl.schedule.Schedule` hold for every input, as long as predictions are
-    taken when they are offered; otherwise the step, or with streaming everything, waits.
+    is taken in that same cycle; a step waits until its prediction is taken. In the streaming schedule a sample is taken
+    every clock, and nothing ever waits: predictions cannot be refused. :attr:`latency`, :attr:`interval` and the rest
+    of :class:`kanrtl.schedule.Schedule` hold for every input.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ class Learner(wiring.Component):  # type: ignore[misc]
         ``x``: ``n_in`` activations; ``learn``: whether to learn from it; with ``teaching="with_sample"`` also
         ``target``: ``n_out`` targets (or gradients with ``loss="external"``), which matter only where ``learn`` is set.
     predictions : Out, stream
-        ``n_out`` activations for every sample, in order.
+        ``n_out`` activations for every sample, in order; with the streaming schedule ``always_ready``.
     teaching : In, stream; only with ``teaching="after_prediction"``
         ``n_out`` targets or gradients: one word for every sample with ``learn`` set, taken after its prediction was
         made.
@@ -95,7 +95,7 @@ class Learner(wiring.Component):  # type: ignore[misc]
         sample = {"x": x, "learn": 1} if after else {"x": x, "target": target, "learn": 1}
         members: dict[str, Any] = {
             "samples": In(stream.Signature(data.StructLayout(sample))),
-            "predictions": Out(stream.Signature(y)),
+            "predictions": Out(stream.Signature(y, always_ready=spec.timing.streaming)),
             "access": In(Access(spec)),
             "freeze": In(1),
             "updated": Out(1),
@@ -124,15 +124,8 @@ class Learner(wiring.Component):  # type: ignore[misc]
         m = Module()
         self._phase = Signal(_Phase)
         self._control_freeze = Signal()
-        if self.spec.timing.streaming:
-            # Where values move on with every clock, they all stop together.
-            flow, advance = Module(), Signal()
-            m.submodules.flow = EnableInserter(advance)(flow)
-            layers = self._flow(flow)
-            load = self._stream(m, flow, layers, advance)
-        else:
-            layers = self._flow(m)
-            load = self._sequence(m, layers)
+        layers = self._flow(m)
+        load = self._stream(m, layers) if self.spec.timing.streaming else self._sequence(m, layers)
         monitor = self._count_saturations(m, layers, load)
         self._learning_rates(m, layers)
         self._serve_access(m, layers, monitor)
@@ -206,14 +199,14 @@ class Learner(wiring.Component):  # type: ignore[misc]
             target = stages.meet(target, 1, times.summed, "target")
             m.d.comb += [loss.total.eq(last.total), loss.y.eq(last.y), loss.target.eq(target)]
             errors = loss.gradient
-            self._loss_saturated = stages.meet(loss.saturated, times.summed, timing.latency, "loss_saturates")
+            self._loss_saturated = stages.meet(loss.saturated, times.summed, timing.counted[1], "loss_saturates")
         for node in range(self.spec.n_out):
             m.d.comb += last.gradient[node].eq(stages.end("error", errors[node], f"gradient{node}"))
         m.d.comb += self.gradient.eq(stages.meet(last.gradient, times.gradient, timing.latency, "gradient"))
 
     # When they flow.
 
-    def _stream(self, m: Module, flow: Module, layers: list[Layer], advance: Signal) -> Value:
+    def _stream(self, m: Module, layers: list[Layer]) -> Value:
         """Takes a sample at every clock, and none while anything is accessed; gives the strobe of the prediction."""
         timing, phase = self.spec.timing, self._phase
         self._access_cycles = timing.latency + 2  # until all is as if a sample with that place had passed
@@ -221,24 +214,22 @@ class Learner(wiring.Component):  # type: ignore[misc]
         request, response = self.access.request, self.access.response
         # Bit t stands for the sample of time t + 1.
         present, taught = Signal(timing.latency), Signal(timing.latency)
-        moving = Signal()
+        quiet = Signal(init=1)
         learn = self.samples.payload.learn & ~(self.freeze | self._control_freeze)
         m.d.comb += [
-            moving.eq(~self.predictions.valid | self.predictions.ready),
-            advance.eq(moving | (phase == _Phase.ACCESS)),
-            request.ready.eq((phase == _Phase.IDLE) & ~response.valid & ~present.any()),
-            self.samples.ready.eq(moving & (phase == _Phase.IDLE) & ~(request.valid & ~response.valid)),
-            self.updated.eq(moving & taught[-1]),
+            request.ready.eq((phase == _Phase.IDLE) & ~response.valid & quiet),
+            self.samples.ready.eq((phase == _Phase.IDLE) & ~(request.valid & ~response.valid)),
+            self.updated.eq(taught[-1]),
         ]
         taken = self.samples.valid & self.samples.ready
         load = present[timing.prediction_latency - 1]
-        with m.If(moving):
-            m.d.sync += [
-                present.eq(Cat(taken, present)),
-                taught.eq(Cat(taken & learn, taught)),
-                self.predictions.payload.eq(layers[-1].y),
-                self.predictions.valid.eq(load),
-            ]
+        m.d.sync += [
+            present.eq(Cat(taken, present)),
+            quiet.eq(~(taken | present.any())),
+            taught.eq(Cat(taken & learn, taught)),
+            self.predictions.payload.eq(layers[-1].y),
+            self.predictions.valid.eq(load),
+        ]
         with m.If(phase == _Phase.ACCESS):
             m.d.sync += count.eq(count + 1)
         m.d.comb += [
@@ -248,10 +239,10 @@ class Learner(wiring.Component):  # type: ignore[misc]
             # The sample's word, kept for the layers whose turn comes later.
             first = min(times.rounded for times in timing.layers)
             m.submodules.noise = self._noise = noise = Noise(self.spec.seed)
-            m.d.comb += noise.leap.eq(moving & taught[first - 1])
+            m.d.comb += noise.leap.eq(taught[first - 1])
             for index, (layer, times) in enumerate(zip(layers, timing.layers, strict=True)):
-                m.d.comb += layer.noise.eq(delay(flow, noise.state, times.rounded - first, f"noise{index}"))
-        return moving & load
+                m.d.comb += layer.noise.eq(delay(m, noise.state, times.rounded - first, f"noise{index}"))
+        return load
 
     def _sequence(self, m: Module, layers: list[Layer]) -> Value:
         """Counts the cycles of a step, and has its updates written; gives the strobe of the prediction."""
@@ -322,8 +313,12 @@ class Learner(wiring.Component):  # type: ignore[misc]
         if not self._forms_error and self.spec.loss != "external":
             bits["gradient"].append(self._loss_saturated)
         m.submodules.monitor = monitor = Monitor(bits)
+        if self.spec.timing.streaming:
+            load, updated = (delay(m, strobe, 1, "counted") for strobe in (load, self.updated))
+        else:
+            updated = self.updated
         for kind, flags in bits.items():
-            strobe = load if kind == "activation" else self.updated
+            strobe = load if kind == "activation" else updated
             m.d.comb += monitor.event[kind].eq(strobe & Cat(flags).any())
         return monitor
 
