@@ -11,7 +11,8 @@ A sample flows through these stages; ``pipeline`` names those that end in a regi
                                                   +-> g*d ----> dL/dy of the layer below ...
 
 A sample is located as it is taken, so the first layer's ``locate`` always ends in a register, which costs no cycle: it
-holds the addresses of the coefficients and, unless ``locate`` is named or the table is a block memory, the basis too.
+holds the addresses of the coefficients and, unless ``locate`` is named and the table is logic, the basis too: a table in
+block memory brings that register along.
 In the other layers ``locate`` ends in a register where it is named. The prediction's register and the coefficient
 memories are always there too. With no stage named a whole step takes one clock cycle; every register on the longest way
 adds one. Block memories have a register at ``read`` that cannot be left out.
@@ -54,7 +55,9 @@ class Schedule:
 
     pipeline: frozenset[str]
     block_memory: tuple[bool, ...]
-    """For every layer, whether its coefficients and tables lie in block memory."""
+    """For every layer, whether its coefficients lie in block memory."""
+    block_tables: tuple[bool, ...]
+    """For every layer, whether its tables lie in block memory."""
     after_prediction: bool
 
     @classmethod
@@ -65,13 +68,19 @@ class Schedule:
             memory == "block" or (memory == "auto" and layer.depth > DISTRIBUTED_DEPTH)
             for memory, layer in zip(spec.per_layer("memory"), spec.layers, strict=True)
         )
-        return cls(frozenset(stages), block, spec.teaching == "after_prediction")
+        # Below the first layer there has to be a register already: one more would add a cycle.
+        tables = tuple(
+            choice == "block" or (choice == "auto" and (layer == 0 or block[layer] or "read" in stages))
+            for layer, choice in enumerate(spec.per_layer("table_memory"))
+        )
+        return cls(frozenset(stages), block, tables, spec.teaching == "after_prediction")
 
     def _registers(self, *stages: str) -> int:
         return sum(stage in self.pipeline for stage in stages)
 
     def reads_through_register(self, layer: int) -> bool:
-        return self.block_memory[layer] or "read" in self.pipeline
+        late = layer > 0 and self.block_tables[layer]  # the first layer's are read as the sample is taken
+        return self.block_memory[layer] or late or "read" in self.pipeline
 
     @cached_property
     def _settled(self) -> tuple[list[int], list[int]]:

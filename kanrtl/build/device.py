@@ -111,7 +111,7 @@ class Device:
             "--speed",
             speed or ("8" if line == "UM5G" else "6"),
         )
-        return cls(name, "ecp5", lut, lut, dsp, bram, 18, ("synth_ecp5",), options)
+        return cls(name, "ecp5", lut, lut, dsp, bram, 18, ("synth_ecp5", "-nowidelut"), options)
 
     @classmethod
     def _ice40(cls, name: str, die: str, package: str | None) -> "Device":

@@ -20,6 +20,7 @@ from .locate import Locate
 from .multiply import product_in_logic, tree_sum
 from .noise import lane_noise
 from .stages import Stages
+from .steps import Steps
 
 __all__ = ["Layer"]
 
@@ -73,12 +74,13 @@ class Layer(wiring.Component):  # type: ignore[misc]
     gradient : In, dL/dy for ``n_out`` nodes
     downstream : Out, dL/dx for ``n_in`` inputs; not in the first layer
     learning_rate : In
+    rate_written : In(1), the learning rate changes at the clock edge
+    busy : Out(1), tables are being made for it, and nothing else can be done
     noise : In(32), state of the noise register; only with stochastic rounding
     write : In(1)
     saturated : Out, one bit per kind: whether any value is saturating now
     access : In, see :class:`CoefficientAccess`
-    access_write : In(1), what ``access`` writes is ``access_data`` rather than the update; to be high from two cycles
-        before the write on, for the registers of an update
+    access_write : In(1), what ``access`` writes is ``access_data``; low where an update is written
     """
 
     def __init__(
@@ -99,6 +101,7 @@ class Layer(wiring.Component):  # type: ignore[misc]
         self._schedule = schedule
         self._first = index == 0
         self._block = schedule.block_memory[index]
+        self._block_tables = schedule.block_tables[index]
         self._rounding = rounding
         self._update_rounding = update_rounding
         self._saturating = saturating
@@ -110,6 +113,8 @@ class Layer(wiring.Component):  # type: ignore[misc]
             "y": Out(data.ArrayLayout(formats.activation, layer.n_out)),
             "gradient": In(data.ArrayLayout(formats.gradient, layer.n_out)),
             "learning_rate": In(formats.learning_rate),
+            "rate_written": In(1),
+            "busy": Out(1),
             "write": In(1),
             "saturated": Out(data.StructLayout(dict.fromkeys(sorted(saturating), 1))),
             "access": In(CoefficientAccess(layer)),
@@ -156,8 +161,19 @@ class Layer(wiring.Component):  # type: ignore[misc]
         if self._first:
             self._take = Signal(name="take_place")
             m.d.comb += [self._take.eq(self.take | self.access.enable), memory.take.eq(self._take)]
+        if self._block_tables:
+            saturating = "step" in self._saturating
+            m.submodules.steps = self._steps = Steps(layer, self._rounding, saturating=saturating)
+            m.d.comb += [
+                self._steps.learning_rate.eq(self.learning_rate),
+                self._steps.remake.eq(self.rate_written),
+                self._steps.enable.eq(self._take if self._first else 1),
+                self.busy.eq(self._steps.busy),
+            ]
+            if saturating:
+                self._flags["step"].append(self._steps.saturated)
         for source in range(layer.n_in):
-            table = Basis(layer, derivative=not self._first, registered=self._block)
+            table = Basis(layer, derivative=not self._first, block=self._block_tables)
             m.submodules[f"basis{source}"] = table
             place = self._locate(m, source)
             if not self._first:
@@ -166,12 +182,16 @@ class Layer(wiring.Component):  # type: ignore[misc]
             if self._first and not self._looks_up_early:
                 place = {name: self._hold(m, value, f"{name}{source}") for name, value in place.items()}
             if not self._first:
-                read.derivative.append(self._end_read(stages, table.derivative, f"derivative{source}"))
+                read.derivative.append(
+                    self._end_read(stages, table.derivative, f"derivative{source}", self._block_tables)
+                )
             m.d.comb += [getattr(table, name).eq(value) for name, value in place.items()]
+            if self._block_tables:
+                self._connect_steps(m, table, place, source)
             read.basis.append(self._basis(m, stages, table, source))
         read.window = [
             [
-                self._end_read(stages, memory.read[node][source], f"coefficient{node}_{source}")
+                self._end_read(stages, memory.read[node][source], f"coefficient{node}_{source}", self._block)
                 for source in range(layer.n_in)
             ]
             for node in range(layer.n_out)
@@ -181,7 +201,8 @@ class Layer(wiring.Component):  # type: ignore[misc]
     @property
     def _looks_up_early(self) -> bool:
         """Whether the sample's register stands behind the basis table: its way on is then the shorter."""
-        return self._first and not self._block and "locate" not in self._schedule.pipeline
+        in_logic = not self._block and "locate" not in self._schedule.pipeline
+        return self._first and (self._block_tables or in_logic)
 
     def _hold(self, m: Module, value: Any, name: str) -> Any:
         """``value`` as it was when the sample was taken."""
@@ -199,15 +220,29 @@ class Layer(wiring.Component):  # type: ignore[misc]
         return {"cell": cell, "row": locate.row, "inside": locate.inside}
 
     def _basis(self, m: Module, stages: Stages, table: Basis, source: int) -> Banks:
-        if not self._looks_up_early:
-            return self._end_read(stages, table.basis, f"basis{source}")
+        if self._block_tables or not self._looks_up_early:
+            # The first layer's block memory has been read when ``read`` begins, and may have a register at its end.
+            return self._end_read(stages, table.basis, f"basis{source}", self._block_tables and not self._first)
         # Nothing but the window is read then, so a register after ``read`` is there for it alone.
         return [self._hold(m, table.basis[bank], f"basis{source}_bank{bank}") for bank in range(self._layer.banks)]
 
-    def _end_read(self, stages: Stages, banks: Any, name: str) -> Banks:
+    def _connect_steps(self, m: Module, table: Basis, place: dict[str, Value], source: int) -> None:
+        """Lets the steps be read with the bases, and be made from those of the first input."""
+        steps = self._steps
+        m.d.comb += [
+            table.enable.eq(self._take | steps.busy if self._first else 1),
+            steps.row[source].eq(place["row"]),
+            steps.rotation[source].eq(place["cell"]),
+        ]
+        if source == 0:
+            m.d.comb += steps.basis.eq(table.basis[0])
+            with m.If(steps.busy):
+                m.d.comb += [table.row.eq(steps.making_row), table.cell.eq(steps.making_rotation)]
+
+    def _end_read(self, stages: Stages, banks: Any, name: str, registered: bool) -> Banks:
         """The banks' values as they leave ``read``; a block memory's own register ends that stage already."""
         values = [banks[bank] for bank in range(self._layer.banks)]
-        if self._block:
+        if registered:
             return values
         return [stages.end("read", value, f"{name}_bank{bank}") for bank, value in enumerate(values)]
 
@@ -250,7 +285,7 @@ class Layer(wiring.Component):  # type: ignore[misc]
         error = stages.end("sum", error, f"error{node}")
         gradient = self._narrow("gradient", error, formats.gradient, rounding)
         # One bit more than node_sum: y may be rounded up beyond it.
-        total = _fitting(error.raw - offset + rounds_y, Format(True, layer.node_sum.i + 1, layer.node_sum.f))
+        total = _fitting(error.raw + target + (rounds_y - rounds), Format(True, layer.node_sum.i + 1, layer.node_sum.f))
         y = self._narrow("activation", stages.wire(total, f"sum{node}"), formats.activation, rounding)
         m.d.comb += [self.error[node].eq(gradient), self.y[node].eq(y)]
 
@@ -281,7 +316,7 @@ class Layer(wiring.Component):  # type: ignore[misc]
         layer = self._layer
         steps = [
             [
-                stages.end("step", self._step(m, stages, basis, f"{source}_{bank}"), f"step{source}_{bank}")
+                stages.end("step", self._step(m, stages, basis, source, bank), f"step{source}_{bank}")
                 for bank, basis in enumerate(banks)
             ]
             for source, banks in enumerate(read.basis)
@@ -292,34 +327,43 @@ class Layer(wiring.Component):  # type: ignore[misc]
                     place = f"{node}_{source}_{bank}"
                     product = stages.end("product", self.gradient[node] * step, f"change{place}")
                     lane = (node * layer.n_in + source) * layer.banks + bank
-                    coefficient = self._changed(stages, read.window[node][source][bank], product, lane, place)
+                    coefficient = self._changed(m, stages, read.window[node][source][bank], product, lane, place)
                     m.d.comb += memory.write[node][source][bank].eq(coefficient)
         m.d.comb += memory.write_enable.eq(self.write)
 
-    def _step(self, m: Module, stages: Stages, basis: FixedValue, place: str) -> FixedValue:
-        """Learning rate times basis: computed beside the forward pass, so that nothing waits for it."""
-        exact = stages.wire(product_in_logic(m, basis, self.learning_rate), f"scaled{place}")
-        step = self._narrow("step", exact, self._layer.formats.step)
-        # What is written from outside takes the way of an update that moves by nothing: a choice at its end would be
-        # on the longest path.
-        return FixedValue(step.format, Mux(self.access_write, 0, step.raw)[: step.format.width])
+    def _step(self, m: Module, stages: Stages, basis: FixedValue, source: int, bank: int) -> FixedValue:
+        """Learning rate times basis: read or computed beside the forward pass, so that nothing waits for it."""
+        if self._block_tables:
+            step: FixedValue = self._steps.steps[source][bank]
+            return step
+        exact = stages.wire(product_in_logic(m, basis, self.learning_rate), f"scaled{source}_{bank}")
+        return self._narrow("step", exact, self._layer.formats.step)
 
     def _changed(
-        self, stages: Stages, coefficient: FixedValue, product: FixedValue, lane: int, place: str
+        self, m: Module, stages: Stages, coefficient: FixedValue, product: FixedValue, lane: int, place: str
     ) -> FixedValue:
-        """``coefficient - product``, rounded once, saturated."""
-        layer = self._layer
-        chosen = Mux(self.access_write, self.access_data.raw, coefficient.raw)
-        coefficient = FixedValue(coefficient.format, chosen[: coefficient.format.width])
-        dropped = product.format.f - coefficient.format.f
-        low = self._low_bits(dropped, lane)
-        if low is None:
-            changed = stages.wire(coefficient - product, f"changed{place}")
-            return self._narrow("coefficient", changed, layer.formats.coefficient, self._update_rounding)
-        # What rounding adds is narrower than what it drops: it stands in the bits below the coefficient, for nothing.
-        extended = FixedValue(Format(True, coefficient.format.i, product.format.f), Cat(low, coefficient.raw))
-        changed = stages.wire(extended - product, f"changed{place}")
-        return self._narrow("coefficient", changed, layer.formats.coefficient, Rounding.FLOOR)
+        """``coefficient - product``, rounded once, saturated; or what is written from outside."""
+        format = coefficient.format
+        low = self._low_bits(product.format.f - format.f, lane)
+        rounding: str = self._update_rounding
+        if low is not None:
+            # What rounding adds is narrower than what it drops: it stands in the bits below the coefficient, for
+            # nothing.
+            coefficient = FixedValue(Format(True, format.i, product.format.f), Cat(low, coefficient.raw))
+            rounding = Rounding.FLOOR
+        changed = stages.wire(coefficient - product, f"changed{place}")
+        result, outside = narrow(changed, changed.format.f, format, rounding, "wrap")
+        self._flags["coefficient"].append(outside)
+        # Two signals choose one of four things, so that a bit takes one LUT4: that from outside, the result, or with
+        # ``among`` low the limits, whose bits are all equal but for the sign.
+        among, which = Signal(name=f"among{place}"), Signal(name=f"which{place}")
+        m.d.comb += [
+            among.eq(self.access_write | ~outside),
+            which.eq(self.access_write | (outside & ~changed.raw[-1])),
+        ]
+        limit = Cat(which.replicate(format.width - 1), ~which)
+        inside = Mux(which, self.access_data.raw, result.raw)
+        return FixedValue(format, Mux(among, inside, limit)[: format.width])
 
     def _low_bits(self, dropped: int, lane: int) -> Value | None:
         """What an update's rounding adds in the ``dropped`` bits; None where it is not that simple."""

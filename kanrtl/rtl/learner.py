@@ -122,6 +122,8 @@ class Learner(wiring.Component):  # type: ignore[misc]
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         layers = self._layers(m)
+        self._busy = Signal()
+        m.d.comb += self._busy.eq(Cat(layer.busy for layer in layers).any())
         learn, target = self._hold_sample(m, layers)
         gradient = self._chain(m, layers, target)
         write, load = self._sequence(m, learn, layers[-1].y)
@@ -205,6 +207,8 @@ class Learner(wiring.Component):  # type: ignore[misc]
         self._control_freeze = Signal()
         frozen = Signal()
         prediction_due = Signal()
+        # A reset does not end the making of tables.
+        idle = (phase == _Phase.IDLE) & ~self._busy
         load, write, finish = Signal(), Signal(), Signal()
 
         blocked = self.predictions.valid & ~self.predictions.ready
@@ -228,7 +232,7 @@ class Learner(wiring.Component):  # type: ignore[misc]
             finish.eq(taught_done | (load & ~learn)),
         ]
 
-        with m.If((phase != _Phase.IDLE) & ~(prediction_due & blocked)):
+        with m.If((phase != _Phase.IDLE) & ~(prediction_due & blocked) & ~self._busy):
             m.d.sync += count.eq(count + 1)
         with m.If(finish):
             m.d.sync += phase.eq(_Phase.IDLE)
@@ -241,8 +245,8 @@ class Learner(wiring.Component):  # type: ignore[misc]
 
         request, response = self.access.request, self.access.response
         m.d.comb += [
-            request.ready.eq((phase == _Phase.IDLE) & ~response.valid),
-            self.samples.ready.eq(((phase == _Phase.IDLE) | finish) & ~(request.valid & ~response.valid)),
+            request.ready.eq(idle & ~response.valid),
+            self.samples.ready.eq((idle | finish) & ~(request.valid & ~response.valid)),
         ]
         with m.If(self.samples.ready & self.samples.valid):
             m.d.sync += [
@@ -278,12 +282,14 @@ class Learner(wiring.Component):  # type: ignore[misc]
         rate = self.spec.formats.learning_rate
         self._rates = []
         for index, layer in enumerate(self.spec.layers):
-            register = Signal(rate, name=f"learning_rate{index}", init=float(rate.to_float(layer.learning_rate_code)))
+            first = float(rate.to_float(layer.learning_rate_code))
+            # It outlasts a reset, as the tables do that are made from it.
+            register = Signal(rate, name=f"learning_rate{index}", init=first, reset_less=True)
             m.d.comb += layers[index].learning_rate.eq(register)
             self._rates.append(register)
 
     def _serve_access(self, m: Module, layers: list[Layer], monitor: Monitor) -> None:
-        """Takes a request while idle, and answers it three cycles later."""
+        """Takes a request while idle, and answers it three cycles later, or once tables are made anew."""
         addresses = AddressMap.of(self.spec)
         request, response = self.access.request, self.access.response
         held = Signal(request.payload.shape(), name="request", reset_less=True)
@@ -292,9 +298,9 @@ class Learner(wiring.Component):  # type: ignore[misc]
 
         read = Signal(signed(addresses.data_width))
         # A cycle to reach the place, two to read it: through the register after locate, and that of a block memory.
-        done = (self._phase == _Phase.ACCESS) & (self._count == 2)
+        done = (self._phase == _Phase.ACCESS) & (self._count == 2) & ~self._busy
         with m.If(held.address[-1]):
-            self._serve_registers(m, held, read, done, addresses, monitor)
+            self._serve_registers(m, held, read, done, addresses, layers, monitor)
         with m.Else():
             self._serve_coefficients(m, held, read, done, addresses, layers)
 
@@ -308,7 +314,14 @@ class Learner(wiring.Component):  # type: ignore[misc]
             m.d.sync += response.valid.eq(0)
 
     def _serve_registers(
-        self, m: Module, held: Any, read: Signal, done: Value, addresses: AddressMap, monitor: Monitor
+        self,
+        m: Module,
+        held: Any,
+        read: Signal,
+        done: Value,
+        addresses: AddressMap,
+        layers: list[Layer],
+        monitor: Monitor,
     ) -> None:
         number = held.address[:-1]
 
@@ -319,7 +332,9 @@ class Learner(wiring.Component):  # type: ignore[misc]
             for index, register in enumerate(self._rates):
                 with m.Case(address_of(addresses.learning_rate(index))):
                     m.d.comb += read.eq(register.raw)
-                    with m.If(done & held.write):
+                    # Early enough for the layer to be busy when the request would be done.
+                    with m.If((self._phase == _Phase.ACCESS) & (self._count == 1) & held.write):
+                        m.d.comb += layers[index].rate_written.eq(1)
                         m.d.sync += register.raw.eq(held.data)
             for kind in monitor.count.shape().members:
                 with m.Case(address_of(addresses.saturations(kind))):
