@@ -11,11 +11,11 @@ A sample flows through these stages; ``pipeline`` names those that end in a regi
                                                   +-> g*d ----> dL/dy of the layer below ...
 
 A sample is located as it is taken, so the first layer's ``locate`` always ends in a register, which costs no cycle: it
-holds the addresses of the coefficients and, unless ``locate`` is named and the table is logic, the basis too: a table in
-block memory brings that register along.
-In the other layers ``locate`` ends in a register where it is named. The prediction's register and the coefficient
-memories are always there too. With no stage named a whole step takes one clock cycle; every register on the longest way
-adds one. Block memories have a register at ``read`` that cannot be left out.
+holds the addresses of the coefficients and, unless ``locate`` is named and the table logic, the basis too. A table in
+block memory brings that register along. In the other layers ``locate`` ends in a register where it is named. The
+prediction's register and the coefficient memories are always there too. With no stage named a whole step takes one
+clock cycle; every register on the longest way adds one. Block memories have a register at ``read`` that cannot be left
+out.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ def header(learner: Learner) -> str:
         "A transfer on a stream takes place at a rising edge of clk at which valid and ready are both high.",
         f"sample to prediction {schedule.prediction_latency} cycles, sample to written update {schedule.latency}, "
         f"one taught sample to the next {schedule.interval}.",
-        "rst is synchronous and active high; it does not restore coefficients.",
+        "rst is synchronous and active high; it does not restore coefficients and learning rates.",
         "",
         *_port_lines(learner),
         "",

@@ -84,7 +84,9 @@ class Job:
     @property
     def synthesis_script(self) -> str:
         """What yosys does."""
-        return self._script([self._synthesis])
+        # Of ABC9's scripts the one that gives the fewest LUTs, and paths no longer.
+        area = ["scratchpad -copy abc9.script.flow3 abc9.script"] if self.device.family == "ecp5" else []
+        return self._script([*area, self._synthesis])
 
     @property
     def fallback_script(self) -> str | None:

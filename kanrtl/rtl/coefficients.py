@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
 from typing import Any
 
-from amaranth.hdl import Array, Module, Signal
+from amaranth.hdl import Array, Module, Mux, Signal
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -55,7 +57,8 @@ class Coefficients(wiring.Component):  # type: ignore[misc]
     neighbours lie in different banks and are read, and written back, in one cycle. All nodes share the cell of an
     input,
     hence the wide word. A bank has one read and one write port; reading and writing at the same edge does not occur,
-    since a synchronous read is disabled by a write.
+    since a synchronous read is disabled by a write. Above the coefficients, every bank has a row of zeros: what is read
+    from outside is then the disjunction of all banks, and no choice among them.
 
     Members
     -------
@@ -89,13 +92,13 @@ class Coefficients(wiring.Component):  # type: ignore[misc]
         for source in range(self._layer.n_in):
             for bank in range(self._layer.banks):
                 self._bank(m, source, bank)
-        bank_bits = (self._layer.banks - 1).bit_length()
-        flat = Array(
-            Array(Array(self.read[o][i][b].raw for b in range(self._layer.banks)) for i in range(self._layer.n_in))
-            for o in range(self._layer.n_out)
+        # Every bank but one reads its row of zeros then.
+        layer = self._layer
+        found = Array(
+            reduce(or_, (banks[bank].raw for banks in self.read[node] for bank in range(layer.banks)))
+            for node in range(layer.n_out)
         )
-        access = self.access
-        m.d.comb += access.read_data.raw.eq(flat[access.output][access.input][access.index[:bank_bits]])
+        m.d.comb += self.access.read_data.raw.eq(found[self.access.output])
         return m
 
     def _bank(self, m: Module, source: int, bank: int) -> None:
@@ -104,7 +107,7 @@ class Coefficients(wiring.Component):  # type: ignore[misc]
         bank_bits = (layer.banks - 1).bit_length()
         rows = memory.Memory(
             shape=data.ArrayLayout(layer.formats.coefficient, layer.n_out),
-            depth=layer.depth,
+            depth=layer.depth + 1,
             init=self._rows(source, bank),
             attrs={"ram_style": "block" if self._block else "distributed"},
         )
@@ -114,15 +117,16 @@ class Coefficients(wiring.Component):  # type: ignore[misc]
 
         cell = self.cell[source]
         # The window starts at bank cell % banks; banks before it hold its end, one row further on.
-        address = Signal(range(layer.depth), name=f"input{source}_bank{bank}_address", reset_less=self._held)
-        reached = (cell >> bank_bits) + (cell[:bank_bits] > bank)
+        address = Signal(range(layer.depth + 1), name=f"input{source}_bank{bank}_address", reset_less=self._held)
+        named = Signal(name=f"input{source}_bank{bank}_named")
+        m.d.comb += named.eq((access.input == source) & (access.index[:bank_bits] == bank))
+        in_window = (cell >> bank_bits) + (cell[:bank_bits] > bank)
+        reached = Mux(access.enable & ~named, layer.depth, in_window)
         if self._held:
             with m.If(self.take):
                 m.d.sync += address.eq(reached)
         else:
             m.d.comb += address.eq(reached)
-        selected = Signal(name=f"input{source}_bank{bank}_selected")
-        m.d.comb += selected.eq((access.input == source) & (access.index[:bank_bits] == bank) & access.write)
         m.d.comb += [read.addr.eq(address), write.addr.eq(address)]
         if self._block:
             m.d.comb += read.en.eq(~(self.write_enable | access.write))
@@ -130,11 +134,11 @@ class Coefficients(wiring.Component):  # type: ignore[misc]
             m.d.comb += [
                 self.read[node][source][bank].eq(read.data[node]),
                 write.data[node].eq(self.write[node][source][bank]),
-                write.en[node].eq(self.write_enable | (selected & (access.output == node))),
+                write.en[node].eq(self.write_enable | (named & access.write & (access.output == node))),
             ]
 
     def _rows(self, source: int, bank: int) -> list[list[float]]:
         layer = self._layer
         real = layer.formats.coefficient.to_float(self._initial[:, source, bank :: layer.banks])
         rows = [[float(value) for value in row] for row in real.T]
-        return rows + [[0.0] * layer.n_out] * (layer.depth - len(rows))
+        return rows + [[0.0] * layer.n_out] * (layer.depth + 1 - len(rows))

@@ -80,7 +80,7 @@ class Layer(wiring.Component):  # type: ignore[misc]
     write : In(1)
     saturated : Out, one bit per kind: whether any value is saturating now
     access : In, see :class:`CoefficientAccess`
-    access_write : In(1), what ``access`` writes is ``access_data``; low where an update is written
+    access_write : In(1), what ``access`` writes is ``access_data``; low, and that zero, where an update is written
     """
 
     def __init__(
@@ -185,9 +185,9 @@ class Layer(wiring.Component):  # type: ignore[misc]
                 read.derivative.append(
                     self._end_read(stages, table.derivative, f"derivative{source}", self._block_tables)
                 )
-            m.d.comb += [getattr(table, name).eq(value) for name, value in place.items()]
             if self._block_tables:
-                self._connect_steps(m, table, place, source)
+                place = self._connect_steps(m, table, place, source)
+            m.d.comb += [getattr(table, name).eq(value) for name, value in place.items()]
             read.basis.append(self._basis(m, stages, table, source))
         read.window = [
             [
@@ -226,18 +226,21 @@ class Layer(wiring.Component):  # type: ignore[misc]
         # Nothing but the window is read then, so a register after ``read`` is there for it alone.
         return [self._hold(m, table.basis[bank], f"basis{source}_bank{bank}") for bank in range(self._layer.banks)]
 
-    def _connect_steps(self, m: Module, table: Basis, place: dict[str, Value], source: int) -> None:
-        """Lets the steps be read with the bases, and be made from those of the first input."""
+    def _connect_steps(self, m: Module, table: Basis, place: dict[str, Value], source: int) -> dict[str, Value]:
+        """Lets the steps be read with the bases, and be made from those of the first input; gives where the bases are
+        to be read."""
         steps = self._steps
+        if source == 0:
+            m.d.comb += steps.basis.eq(table.basis[0])
+            # Zero while nothing is made.
+            making = {"row": steps.making_row, "cell": steps.making_rotation}
+            place = place | {name: Mux(steps.busy, 0, place[name]) | value for name, value in making.items()}
         m.d.comb += [
             table.enable.eq(self._take | steps.busy if self._first else 1),
             steps.row[source].eq(place["row"]),
             steps.rotation[source].eq(place["cell"]),
         ]
-        if source == 0:
-            m.d.comb += steps.basis.eq(table.basis[0])
-            with m.If(steps.busy):
-                m.d.comb += [table.row.eq(steps.making_row), table.cell.eq(steps.making_rotation)]
+        return place
 
     def _end_read(self, stages: Stages, banks: Any, name: str, registered: bool) -> Banks:
         """The banks' values as they leave ``read``; a block memory's own register ends that stage already."""
@@ -354,16 +357,13 @@ class Layer(wiring.Component):  # type: ignore[misc]
         changed = stages.wire(coefficient - product, f"changed{place}")
         result, outside = narrow(changed, changed.format.f, format, rounding, "wrap")
         self._flags["coefficient"].append(outside)
-        # Two signals choose one of four things, so that a bit takes one LUT4: that from outside, the result, or with
-        # ``among`` low the limits, whose bits are all equal but for the sign.
-        among, which = Signal(name=f"among{place}"), Signal(name=f"which{place}")
-        m.d.comb += [
-            among.eq(self.access_write | ~outside),
-            which.eq(self.access_write | (outside & ~changed.raw[-1])),
-        ]
-        limit = Cat(which.replicate(format.width - 1), ~which)
-        inside = Mux(which, self.access_data.raw, result.raw)
-        return FixedValue(format, Mux(among, inside, limit)[: format.width])
+        # All zeros, all ones or the result, and what comes from outside on top of zeros: a LUT4 for each bit.
+        zeros, ones = Signal(name=f"zeros{place}"), Signal(name=f"ones{place}")
+        negative = changed.raw[-1]
+        m.d.comb += [zeros.eq(self.access_write | (outside & negative)), ones.eq(outside & ~negative)]
+        magnitude = (result.raw[:-1] & ~zeros.replicate(format.width - 1)) | ones.replicate(format.width - 1)
+        sign = Mux(outside, negative, result.raw[-1]) & ~self.access_write
+        return FixedValue(format, Cat(magnitude, sign) | self.access_data.raw.as_unsigned())
 
     def _low_bits(self, dropped: int, lane: int) -> Value | None:
         """What an update's rounding adds in the ``dropped`` bits; None where it is not that simple."""

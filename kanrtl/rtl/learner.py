@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 import itertools
 from collections import defaultdict
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
@@ -292,21 +294,32 @@ class Learner(wiring.Component):  # type: ignore[misc]
         """Takes a request while idle, and answers it three cycles later, or once tables are made anew."""
         addresses = AddressMap.of(self.spec)
         request, response = self.access.request, self.access.response
-        held = Signal(request.payload.shape(), name="request", reset_less=True)
-        with m.If(request.ready & request.valid):
-            m.d.sync += [held.eq(request.payload), self._phase.eq(_Phase.ACCESS), self._count.eq(0)]
+        taken = request.ready & request.valid
+        held = Signal(data.StructLayout({"address": addresses.width, "write": 1}), name="request", reset_less=True)
+        # Zero but while something is written, so that no choice is needed where it meets other data.
+        written = Signal(signed(addresses.data_width))
+        with m.If(taken):
+            m.d.sync += [
+                held.address.eq(request.payload.address),
+                held.write.eq(request.payload.write),
+                self._phase.eq(_Phase.ACCESS),
+                self._count.eq(0),
+            ]
 
-        read = Signal(signed(addresses.data_width))
         # A cycle to reach the place, two to read it: through the register after locate, and that of a block memory.
         done = (self._phase == _Phase.ACCESS) & (self._count == 2) & ~self._busy
+        with m.If(done | (taken & ~request.payload.write)):
+            m.d.sync += written.eq(0)
+        with m.Elif(taken):
+            m.d.sync += written.eq(request.payload.data)
+        register = Signal(signed(addresses.data_width))
         with m.If(held.address[-1]):
-            self._serve_registers(m, held, read, done, addresses, layers, monitor)
-        with m.Else():
-            self._serve_coefficients(m, held, read, done, addresses, layers)
+            self._serve_registers(m, held, written, register, done, addresses, layers, monitor)
+        coefficient = self._serve_coefficients(m, held, written, done, addresses, layers)
 
         with m.If(done):
             m.d.sync += [
-                response.payload.eq(Mux(held.write, held.data, read)),
+                response.payload.eq(written | Mux(held.write, 0, register) | coefficient),
                 response.valid.eq(1),
                 self._phase.eq(_Phase.IDLE),
             ]
@@ -317,6 +330,7 @@ class Learner(wiring.Component):  # type: ignore[misc]
         self,
         m: Module,
         held: Any,
+        written: Signal,
         read: Signal,
         done: Value,
         addresses: AddressMap,
@@ -335,7 +349,7 @@ class Learner(wiring.Component):  # type: ignore[misc]
                     # Early enough for the layer to be busy when the request would be done.
                     with m.If((self._phase == _Phase.ACCESS) & (self._count == 1) & held.write):
                         m.d.comb += layers[index].rate_written.eq(1)
-                        m.d.sync += register.raw.eq(held.data)
+                        m.d.sync += register.raw.eq(written)
             for kind in monitor.count.shape().members:
                 with m.Case(address_of(addresses.saturations(kind))):
                     m.d.comb += [read.eq(monitor.count[kind]), monitor.clear[kind].eq(done & held.write)]
@@ -344,27 +358,30 @@ class Learner(wiring.Component):  # type: ignore[misc]
                 with m.Case(address_of(addresses.noise)):
                     m.d.comb += [
                         read.eq(noise.state),
-                        noise.load_state.eq(held.data),
+                        noise.load_state.eq(written),
                         noise.load.eq(done & held.write),
                     ]
             with m.Case(address_of(addresses.control)):
                 m.d.comb += read.eq(self._control_freeze)
                 with m.If(done & held.write):
-                    m.d.sync += self._control_freeze.eq((held.data & CONTROL_FREEZE) != 0)
+                    m.d.sync += self._control_freeze.eq((written & CONTROL_FREEZE) != 0)
 
     def _serve_coefficients(
-        self, m: Module, held: Any, read: Signal, done: Value, addresses: AddressMap, layers: list[Layer]
-    ) -> None:
+        self, m: Module, held: Any, written: Signal, done: Value, addresses: AddressMap, layers: list[Layer]
+    ) -> Value:
+        """Gives what is read, zero where that is nothing."""
         widths = (addresses.index_bits, addresses.input_bits, addresses.node_bits, addresses.layer_bits)
         fields, position = [], 0
         for width in widths:
             fields.append(held.address[position : position + width])
             position += width
         index, source, node, number = fields
+        found: list[Value] = []
         for layer_number, (layer, arithmetic) in enumerate(zip(layers, self.spec.layers, strict=True)):
             access = layer.access
             exists = (
-                (number == layer_number)
+                ~held.address[-1]
+                & (number == layer_number)
                 & (index < arithmetic.bases)
                 & (source < arithmetic.n_in)
                 & (node < arithmetic.n_out)
@@ -373,12 +390,13 @@ class Learner(wiring.Component):  # type: ignore[misc]
                 access.index.eq(index),
                 access.input.eq(source),
                 access.output.eq(node),
-                layer.access_data.raw.eq(held.data),
+                layer.access_data.raw.eq(written),
             ]
             with m.If(exists & (self._phase == _Phase.ACCESS)):
                 m.d.comb += [
                     access.enable.eq(1),
                     access.write.eq(done & held.write),
                     layer.access_write.eq(held.write),
-                    read.eq(access.read_data.raw),
                 ]
+            found.append(Mux(exists & ~held.write, access.read_data.raw, 0))
+        return reduce(or_, found)

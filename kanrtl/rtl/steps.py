@@ -10,7 +10,7 @@ from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..arithmetic import LayerArithmetic
-from ..fixed import FixedValue, narrow
+from ..fixed import FixedValue, Rounding, narrow, rounding_constant
 from .basis import rotated_words, rotation_bits
 
 __all__ = ["Steps"]
@@ -37,7 +37,7 @@ class Steps(wiring.Component):  # type: ignore[misc]
     learning_rate : In
     remake : In(1), the learning rate changes at the clock edge
     busy : Out(1), the tables are being made
-    making_row, making_rotation : Out, where the basis table is to be read at every edge while ``busy``
+    making_row, making_rotation : Out, where the basis table is to be read at every edge while ``busy``; else zero
     basis : In, what it reads for bank 0
     row, rotation : In, for every input, where its steps are read
     enable : In(1), read at the clock edge; not while ``busy``
@@ -151,13 +151,18 @@ class Steps(wiring.Component):  # type: ignore[misc]
         """The step of the basis that was read, by a bit of the learning rate in every beat that counts one."""
         layer, rate = self._layer, self._layer.formats.learning_rate
         product = Signal(layer.step_product.width, reset_less=True)
+        rounds = rounding_constant(self._rounding, layer.step_product.f - layer.formats.step.f)
+        rounding: str = Rounding.FLOOR
+        if rounds is None or rounds > self.basis.shape().maximum:
+            rounds, rounding = 0, self._rounding
         factor = Signal(self.basis.shape(), name="factor")
         m.d.comb += factor.raw.eq(Mux(self.learning_rate.raw.bit_select(beat, 1), self.basis.raw, 0))
         with m.If(beat == rate.width + 1):
-            m.d.sync += product.eq(0)
+            # What rounds it, where that is a constant, goes in beforehand and moves down with the rest.
+            m.d.sync += product.eq(rounds << rate.width)
         with m.Else():
             m.d.sync += product.eq(Cat(product[1 : rate.width], product[rate.width :] + factor.raw))
         exact = FixedValue(layer.step_product, product)
         overflow = "saturate" if self._saturating else "wrap"
-        step, saturated = narrow(exact, layer.step_product.f, layer.formats.step, self._rounding, overflow)
+        step, saturated = narrow(exact, layer.step_product.f, layer.formats.step, rounding, overflow)
         return Cat(step.raw[: self._value_bits], saturated)[: self._lane_bits]
