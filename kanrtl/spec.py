@@ -152,10 +152,10 @@ class LearnerSpec(BaseModel):
     memory
         Where coefficients lie: ``distributed`` (LUTs), ``block``, or ``auto``: by depth. *Each.*
     table_memory
-        Where the tables lie: ``block``, a memory of bases and one of steps (learning rate times basis; made anew when
-        the learning rate is written, a write that takes some thousand cycles); ``logic``, bases in LUTs, multiplied by
-        the learning rate in LUTs: several times as large, and about a tenth less time for a step where the pipeline is
-        ``single``; or ``auto``: ``block``, unless that adds a cycle to a step. *Each.*
+        Where the tables lie. ``block``: one memory of bases, one of steps (learning rate times basis), which are made
+        anew when the learning rate is written: that takes some thousand cycles. ``logic``: bases in LUTs, and the
+        multiplication too; more than twice the LUTs, and about a sixth less time where a step is one cycle. ``auto``:
+        ``block``, unless that adds a cycle to a step. *Each.*
     pipeline
         Where registers stand in a step: a preset, or a list of stages; see :mod:`kanrtl.schedule`. ``auto`` is
         ``single``, but ``high_clock`` on iCE40, and on a board the first preset that meets its clock.

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..toolchain import ECPPACK, ICEPACK, YOSYS, Progress, Tool, ToolError
 from .device import BuildError, Device
-from .netlist import Netlist, read_netlist, remove_ports
+from .netlist import Netlist, cut_unused_carries, read_netlist, remove_ports
 from .report import Report
 from .timing import critical_path, honest_fmax, untimed_ports
 
@@ -94,7 +94,7 @@ class Job:
         if self.device.family != "ecp5":
             return None
         # Not -noabc9, which yosys 0.70 accepts and ignores.
-        mapping = ["abc -lut 4:7 -dress", "clean"]
+        mapping = ["abc -lut 4 -dress", "clean"]
         return self._script([f"{self._synthesis} -run begin:map_luts", *mapping, f"{self._synthesis} -run map_cells:"])
 
     @property
@@ -148,6 +148,8 @@ def run_flow(job: Job, cwd: Path, progress: Progress) -> Report:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
     notes = [*job.notes, *_synthesise(job, cwd, progress)]
+    if job.device.family == "ecp5":
+        cut_unused_carries(cwd / "netlist.json", job.top)
     netlist = read_netlist(cwd / "netlist.json", job.top)
     _check_capacity(netlist, job.device)
     if not job.bitstream:
