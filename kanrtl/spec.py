@@ -154,8 +154,8 @@ class LearnerSpec(BaseModel):
     table_memory
         Where the tables lie. ``block``: one memory of bases, one of steps (learning rate times basis), which are made
         anew when the learning rate is written: that takes some thousand cycles. ``logic``: bases in LUTs, and the
-        multiplication too; more than twice the LUTs, and about a sixth less time where a step is one cycle. ``auto``:
-        ``block``, unless that adds a cycle to a step. *Each.*
+        multiplication too; twice the LUTs, and about a tenth less time where a step is one cycle. ``auto``: ``block``,
+        unless that adds a cycle to a step. *Each.*
     pipeline
         Where registers stand in a step: a preset, or a list of stages; see :mod:`kanrtl.schedule`. ``auto`` is
         ``single``, but ``high_clock`` on iCE40, and on a board the first preset that meets its clock.
