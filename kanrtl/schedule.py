@@ -11,11 +11,11 @@ A sample flows through these stages; ``pipeline`` names those that end in a regi
                                                                +-> g*d ----> dL/dy of the layer below ...
 
 A sample is located as it is taken, so the first layer's place on the grid always ends in a register, which costs no
-cycle: it holds the addresses of the coefficients and, unless ``locate`` is named or the table is a block memory, the
-basis too. With ``position`` named there is one more before it, for the position. In the other layers ``position`` and
-``locate`` end in a register where they are named. The prediction's register and the coefficient memories are always
-there too. With no stage named a whole step takes one clock cycle; every register on the longest way adds one. Block
-memories have a register at ``read`` that cannot be left out.
+cycle: it holds the addresses of the coefficients and, unless ``locate`` is named and the table logic, the basis too. A
+table in block memory brings that register along. With ``position`` named there is one more before it, for the position.
+In the other layers ``position`` and ``locate`` end in a register where they are named. The prediction's register and
+the coefficient memories are always there too. With no stage named a whole step takes one clock cycle; every register on
+the longest way adds one. Block memories have a register at ``read`` that cannot be left out.
 
 Two schedules let samples flow:
 
@@ -64,7 +64,7 @@ AUTO = {"sequential": "single", "streaming": "full"}
 """What ``auto`` stands for where no clock is asked for, by schedule: registers add to the time of a step, and to the
 samples that a streaming learner takes in a second."""
 
-# A deeper bank takes more LUTs than are worth the cycle that a block memory adds.
+# A deeper bank (with its row of zeros) takes more LUTs than are worth the cycle that a block memory adds.
 DISTRIBUTED_DEPTH = 16
 
 
@@ -77,6 +77,8 @@ class LayerTimes:
 
     fetch: int
     """The coefficients are addressed."""
+    table: int
+    """The tables answer: bases, and steps where they are tabulated."""
     read: int
     """Basis and coefficients."""
     added: int
@@ -108,7 +110,9 @@ class Schedule:
 
     pipeline: frozenset[str]
     block_memory: tuple[bool, ...]
-    """For every layer, whether its coefficients and tables lie in block memory."""
+    """For every layer, whether its coefficients lie in block memory."""
+    block_tables: tuple[bool, ...]
+    """For every layer, whether its tables lie in block memory."""
     after_prediction: bool
     streaming: bool
 
@@ -117,10 +121,16 @@ class Schedule:
         named = AUTO[spec.schedule] if spec.pipeline == "auto" else spec.pipeline
         stages = PRESETS[named] if isinstance(named, str) else named
         block = tuple(
-            memory == "block" or (memory == "auto" and layer.depth > DISTRIBUTED_DEPTH)
+            memory == "block" or (memory == "auto" and layer.depth + 1 > DISTRIBUTED_DEPTH)
             for memory, layer in zip(spec.per_layer("memory"), spec.layers, strict=True)
         )
-        return cls(frozenset(stages), block, spec.teaching == "after_prediction", spec.schedule == "streaming")
+        # Below the first layer there has to be a register already: one more would add a cycle.
+        tables = tuple(
+            choice == "block" or (choice == "auto" and (layer == 0 or block[layer] or "read" in stages))
+            for layer, choice in enumerate(spec.per_layer("table_memory"))
+        )
+        after, streaming = spec.teaching == "after_prediction", spec.schedule == "streaming"
+        return cls(frozenset(stages), block, tables, after, streaming)
 
     def _registers(self, *stages: str) -> int:
         return sum(stage in self.pipeline for stage in stages)
@@ -134,19 +144,21 @@ class Schedule:
         for layer, block in enumerate(self.block_memory):
             now += self._registers("position", "locate") if layer else self._registers("position")
             fetch = now
-            now += block or self._registers("read")
+            # The first layer's tables are read as the sample is taken.
+            table = fetch + (layer > 0 and self.block_tables[layer])
+            now = max(fetch + block, table, fetch + self._registers("read"))
             read = now
             now += self._registers("multiply", "add")
             added = now
             now += self._registers("sum")
-            forward.append((fetch, read, added, now))
+            forward.append((fetch, table, read, added, now))
         gradient = now + self._registers("error") + (2 if self.after_prediction else 0)
-        times = []
-        for fetch, read, added, summed in reversed(forward):
-            step = read + self._registers("scale", "step")
+        times: list[LayerTimes] = []
+        for tabulated, (fetch, table, read, added, summed) in zip(self.block_tables[::-1], forward[::-1], strict=True):
+            step = (table if tabulated else read + self._registers("scale")) + self._registers("step")
             rounded = max(gradient, step) + self._registers("product")
             changed = rounded + self._registers("change")
-            times.append(LayerTimes(fetch, read, added, summed, step, gradient, rounded, changed))
+            times.append(LayerTimes(fetch, table, read, added, summed, step, gradient, rounded, changed))
             gradient += self._registers("downstream", "error")
         return tuple(reversed(times))
 

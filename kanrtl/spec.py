@@ -97,6 +97,7 @@ Real = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 Integer = Annotated[int, Strict()]
 Range = tuple[Real, Real]
 Memory = Literal["auto", "distributed", "block"]
+TableMemory = Literal["auto", "logic", "block"]
 
 _FORMAT_FIELDS = (
     "activation_format",
@@ -150,6 +151,11 @@ class LearnerSpec(BaseModel):
         Of uniform initial coefficients and of stochastic rounding.
     memory
         Where coefficients lie: ``distributed`` (LUTs), ``block``, or ``auto``: by depth. *Each.*
+    table_memory
+        Where the tables lie. ``block``: one memory of bases, one of steps (learning rate times basis), which are made
+        anew when the learning rate is written: that takes some thousand cycles. ``logic``: bases in LUTs, and the
+        multiplication too; twice the LUTs, and about a tenth less time where a step is one cycle. ``auto``: ``block``,
+        unless that adds a cycle to a step. *Each.*
     schedule
         ``sequential``: exact SGD, the next sample is taken as the update of the last is written. ``streaming``: a
         sample is taken every clock, and its update seen some samples later (:attr:`delays`); the target comes with
@@ -187,6 +193,7 @@ class LearnerSpec(BaseModel):
     initial_coefficients: Annotated[Any, BeforeValidator(_parse_coefficients)] = Field(default=None)
     seed: Annotated[Integer, Field(ge=0, lt=1 << 32)] = 0
     memory: _one_or_each(Memory) = "auto"  # type: ignore[valid-type]
+    table_memory: _one_or_each(TableMemory) = "auto"  # type: ignore[valid-type]
     schedule: Literal["sequential", "streaming"] = "sequential"
     pipeline: Annotated[str | tuple[str, ...], BeforeValidator(_parse_pipeline)] = "auto"
 
@@ -374,7 +381,7 @@ def _check(spec: LearnerSpec) -> None:
 
 
 def _check_lengths(spec: LearnerSpec) -> None:
-    for field in ("grid_range", "grid_size", "spline_order", "learning_rate", "memory"):
+    for field in ("grid_range", "grid_size", "spline_order", "learning_rate", "memory", "table_memory"):
         if len(spec.per_layer(field)) != spec.n_layers:
             raise SpecError.of(
                 field, getattr(spec, field), f"must be one value or a list of {spec.n_layers}, one per layer"

@@ -34,6 +34,7 @@ _COMMENTS = {
     "initial_coefficients": "zeros, uniform, or arrays",
     "seed": "of uniform initial coefficients and of stochastic rounding",
     "memory": "auto, distributed, block; one value, or one per layer",
+    "table_memory": "auto, logic, block; one value, or one per layer",
     "schedule": "sequential: exact SGD; streaming: a sample every clock, updates seen later",
     "pipeline": "auto, single, low_latency, high_clock, full, or a list of stages",
 }
@@ -57,6 +58,7 @@ def derived(spec: LearnerSpec) -> dict[str, Any]:
                 "bank_rows": layer.depth,
                 "bank_width": layer.n_out * layer.formats.coefficient.width,
                 "memory": "block" if spec.timing.block_memory[index] else "distributed",
+                "table_memory": "block" if spec.timing.block_tables[index] else "logic",
                 "cell_width": float(layer.cell_width),
                 "locate": {
                     "scale": layer.locator.scale,

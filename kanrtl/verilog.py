@@ -25,7 +25,7 @@ def header(learner: Learner) -> str:
         f"sample to prediction {schedule.prediction_latency} cycles, sample to written update {schedule.latency}, "
         f"one taught sample to the next {schedule.interval}.",
         *_streaming_lines(learner),
-        "rst is synchronous and active high; it does not restore coefficients.",
+        "rst is synchronous and active high; it does not restore coefficients and learning rates.",
         "",
         *_port_lines(learner),
         "",

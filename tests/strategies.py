@@ -52,6 +52,7 @@ def specs(draw: st.DrawFn, max_edges: int = 27) -> LearnerSpec:
             st.sampled_from(["with_sample", "after_prediction"] if schedule == "sequential" else ["with_sample"])
         ),
         memory=draw(each(st.sampled_from(["auto", "distributed", "block"]), count)),
+        table_memory=draw(each(st.sampled_from(["auto", "logic", "block"]), count)),
         pipeline=draw(st.sampled_from(list(PRESETS)) | st.lists(st.sampled_from(STAGES), unique=True)),
         initial_coefficients=draw(st.sampled_from(["zeros", "uniform"])),
     )

@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 
 from kanrtl import boards, toolchain
 from kanrtl.build import BuildError, Device, Report, TimingError, build_board, build_core
-from kanrtl.build.netlist import parse_netlist
+from kanrtl.build.netlist import cut_unused_carries, parse_netlist
 from kanrtl.build.timing import MAC16_MULTIPLY_ADD_NS, MAC16_MULTIPLY_NS, honest_fmax
 from kanrtl.toolchain import Tool, ToolError
 
@@ -319,6 +319,24 @@ def test_failed_build_is_not_published_and_its_log_stays(empty_cache, monkeypatc
 
 
 @pytest.mark.usefixtures("sham_tools")
+def test_only_unused_carries_are_cut(tmp_path):
+    directions = {"CIN": "input", "COUT": "output"}
+    cells = {
+        name: {"type": "CCU2C", "port_directions": directions, "connections": {"CIN": [carry], "COUT": [carry + 1]}}
+        for name, carry in (("first", 2), ("second", 3), ("other", 8))
+    }
+    netlist = {"modules": {"top": {"ports": {"o": {"direction": "output", "bits": [9]}}, "cells": cells}}}
+    path = tmp_path / "netlist.json"
+    path.write_text(json.dumps(netlist))
+    cut_unused_carries(path, "top")
+    after = json.loads(path.read_text())["modules"]["top"]["cells"]
+    assert {name: cell["connections"]["COUT"] for name, cell in after.items()} == {
+        "first": [3],
+        "second": ["x"],
+        "other": [9],
+    }
+
+
 def test_abc9_failure_is_tried_again_without(monkeypatch):
     pretend = Tool.run
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from amaranth.hdl import ResetInserter, Signal
 from amaranth.sim import Simulator
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -50,7 +51,7 @@ class Bench:
         self.spec, self.stimulus, self.record = spec, stimulus, Record()
         self.dut = Learner(spec)
         self.edge = 0
-        simulator = Simulator(self.dut)
+        simulator = Simulator(self.top())
         simulator.add_clock(1e-8)
         simulator.add_testbench(self.watch, background=True)
         simulator.add_testbench(self.samples)
@@ -60,6 +61,9 @@ class Bench:
         if stimulus.accesses:
             simulator.add_testbench(self.accesses)
         simulator.run()
+
+    def top(self) -> Any:
+        return self.dut
 
     async def pause(self, ctx: Any, random: np.random.Generator, stream: str) -> None:
         while random.random() < self.stimulus.gaps.get(stream, 0):
@@ -160,6 +164,7 @@ def replay(spec: LearnerSpec, stimulus: Stimulus, record: Record) -> Model:
         for source in range(layer.n_in)
         for index in range(layer.bases)
     }
+    rates = {addresses.learning_rate(number): number for number in range(spec.n_layers)}
     for kind, index in record.order:
         if kind == "sample":
             model.frozen = bool(stimulus.freeze[index])
@@ -175,6 +180,8 @@ def replay(spec: LearnerSpec, stimulus: Stimulus, record: Record) -> Model:
             if address in places:
                 number, *place = places[address]
                 model.coefficients[number][tuple(place)] = value
+            if address in rates:
+                model.learning_rates[rates[address]] = value
         else:
             number, *place = places.get(address, (0, None))
             expected = 0 if place == [None] else model.coefficients[number][tuple(place)]
@@ -228,10 +235,13 @@ def test_rtl_equals_model_whatever_the_streams_do(spec: LearnerSpec, data_seed: 
     stimulus = stimulus_for(spec, random, samples, freeze=random.random(samples) < 0.15, gaps=gaps, seed=data_seed)
     # Random reads and writes of coefficients between the samples, also of places that do not exist.
     addresses = AddressMap.of(spec)
-    for _ in range(6):
+    for _ in range(5):
         address = int(random.integers(1 << (addresses.width - 1)))
         value = int(codes_in(spec.formats.coefficient, random, ()))
         stimulus.accesses.append((address, value if random.random() < 0.5 else None))
+    # And another learning rate, of which every step is made anew.
+    layer, rate = random.integers(spec.n_layers), random.integers(spec.formats.learning_rate.maximum + 1)
+    stimulus.accesses.insert(random.integers(6), (addresses.learning_rate(int(layer)), int(rate)))
     gaps["accesses"] = 0.85
     bench = Bench(spec, stimulus)
     assert sorted(bench.record.order) == [("access", n) for n in range(6)] + [("sample", n) for n in range(samples)]
@@ -288,6 +298,37 @@ def test_an_untaken_prediction_holds_the_learner() -> None:
     record = Bench(spec, stimulus).record
     replay(spec, stimulus, record)
     assert np.diff(record.samples).max() > 5
+
+
+@pytest.mark.parametrize("table_memory", ["block", "logic"])
+def test_a_reset_leaves_learning_rate_and_steps_in_step(table_memory: str) -> None:
+    spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), table_size=4, table_memory=table_memory)
+    random = np.random.default_rng(6)
+    stimulus = stimulus_for(spec, random, 8, learn=np.ones(8, dtype=bool))
+    rate = spec.formats.learning_rate.maximum
+    model = Model(spec)
+    model.learning_rates = [rate]
+    expected = [model.learn(x, word).tolist() for x, word in zip(stimulus.x, stimulus.teaching, strict=True)]
+
+    class Reset(Bench):
+        reset = Signal()
+
+        def top(self) -> Any:
+            return ResetInserter(self.reset)(self.dut)
+
+        async def samples(self, ctx: Any) -> None:
+            port = self.dut.access.request
+            ctx.set(port.payload.address, AddressMap.of(spec).learning_rate(0))
+            ctx.set(port.payload.write, 1)
+            ctx.set(port.payload.data, rate)
+            await self.offer(ctx, port)
+            await ctx.tick().repeat(20)  # some of the steps are new by then
+            ctx.set(self.reset, 1)
+            await ctx.tick()
+            ctx.set(self.reset, 0)
+            await super().samples(ctx)
+
+    assert Reset(spec, stimulus).record.outputs == expected
 
 
 @pytest.mark.parametrize("pipeline", ["single", "auto", "high_clock"])

@@ -187,6 +187,8 @@ ARRAYS = 'must be "zeros", "uniform", or a list of one array (n_out, n_in, bases
         ({"loss": "cubic"}, "loss = 'cubic': must be 'squared', 'logistic' or 'external'"),
         ({"teaching": "later"}, "teaching = 'later': must be 'with_sample' or 'after_prediction'"),
         ({"memory": ["auto", "dram"]}, "memory[1] = 'dram': must be 'auto', 'distributed' or 'block'"),
+        ({"table_memory": "distributed"}, "table_memory = 'distributed': must be 'auto', 'logic' or 'block'"),
+        ({"table_memory": ["auto"] * 3}, f"table_memory = ('auto', 'auto', 'auto'): {EACH}"),
         (
             {"pipeline": "fast"},
             "pipeline = 'fast': must be one of 'auto', 'single', 'low_latency', 'high_clock', 'full', "
@@ -363,6 +365,7 @@ FULL = {
     "initial_coefficients": [np.zeros((3, 2, 8)).tolist(), np.full((1, 3, 9), -0.5).tolist()],
     "seed": 7,
     "memory": ["block", "distributed"],
+    "table_memory": ["logic", "block"],
     "pipeline": ["read", "sum"],
 }
 
@@ -399,7 +402,27 @@ def test_lists_are_per_layer() -> None:
     assert [layer.learning_rate for layer in (first, second)] == [0.25, 0.1]
     assert [layer.learning_rate_code for layer in (first, second)] == [256, 102]
     assert LearnerSpec.from_dict(FULL).per_layer("memory") == ("block", "distributed")
+    assert LearnerSpec.from_dict(FULL).per_layer("table_memory") == ("logic", "block")
     assert LearnerSpec.from_dict(TWO_LAYERS).per_layer("grid_range") == ((-2, 2), (-2, 2))
+
+
+@pytest.mark.parametrize(
+    ("fields", "tables", "latency"),
+    [
+        ({}, (True, False), 1),
+        ({"table_memory": "logic"}, (False, False), 1),
+        ({"table_memory": "block"}, (True, True), 2),
+        ({"pipeline": ["read"]}, (True, True), 3),
+        ({"pipeline": ["read"], "table_memory": "logic"}, (False, False), 3),
+        ({"memory": "block"}, (True, True), 3),
+        ({"memory": ["block", "distributed"]}, (True, False), 2),
+    ],
+)
+def test_tables_lie_in_block_memory_where_that_takes_no_cycle(
+    fields: dict[str, Any], tables: tuple[bool, bool], latency: int
+) -> None:
+    spec = LearnerSpec.from_dict(TWO_LAYERS | fields)
+    assert (spec.timing.block_tables, spec.latency) == (tables, latency)
 
 
 def test_replace_changes_and_checks() -> None:

@@ -118,7 +118,7 @@ class Device:
             speed,
         )
         bram_mhz = 1000 / (2 * _ECP5_BRAM_PULSE_NS[speed])
-        return cls(name, "ecp5", lut, lut, dsp, bram, 18, ("synth_ecp5",), options, bram_mhz)
+        return cls(name, "ecp5", lut, lut, dsp, bram, 18, ("synth_ecp5", "-nowidelut"), options, bram_mhz)
 
     @classmethod
     def _ice40(cls, name: str, die: str, package: str | None) -> "Device":

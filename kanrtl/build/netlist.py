@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Cell", "Netlist", "parse_netlist", "python_place", "read_netlist", "remove_ports"]
+__all__ = ["Cell", "Netlist", "cut_unused_carries", "parse_netlist", "python_place", "read_netlist", "remove_ports"]
 
 _SEQUENTIAL = re.compile(
     r"TRELLIS_FF|DP16KD|PDPW16KD|SB_DFF\w*|SB_RAM\w*|SB_SPRAM\w*|EHXPLLL|SB_PLL\w*|DCCA|SB_GB|"
@@ -111,6 +111,24 @@ def parse_netlist(design: dict[str, Any], top: str) -> Netlist:
 def python_place(places: Iterable[str]) -> str | None:
     """The first of ``places`` that is Python; the others are in the tools' own libraries."""
     return next((place for place in places if place.partition(":")[0].endswith(".py")), None)
+
+
+def cut_unused_carries(path: Path, top: str) -> None:
+    """Disconnect every carry output of a CCU2C in the file at ``path`` that nothing takes.
+
+    nextpnr would spend two LUTs at the end of each carry chain to bring the carry out of it.
+    """
+    design = json.loads(path.read_text())
+    module = design["modules"][top]
+    taken = {bit for port in module["ports"].values() for bit in port["bits"]}
+    for cell in module["cells"].values():
+        for port, bits in cell["connections"].items():
+            if cell["port_directions"][port] != "output":
+                taken.update(bits)
+    for cell in module["cells"].values():
+        if cell["type"] == "CCU2C" and taken.isdisjoint(cell["connections"]["COUT"]):
+            cell["connections"]["COUT"] = ["x"]
+    path.write_text(json.dumps(design))
 
 
 def remove_ports(path: Path, top: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from amaranth.hdl import Array, Module, Mux, Signal, Value
@@ -55,7 +57,8 @@ class Coefficients(wiring.Component):  # type: ignore[misc]
     Coefficient ``j`` of an edge lies in bank ``j % banks`` at row ``j // banks``, so any ``spline_order + 1``
     neighbours lie in different banks and are read, and written back, in one cycle. All nodes share the cell of an
     input,
-    hence the wide word.
+    hence the wide word. Above the coefficients, every bank has a row of zeros: what is read from outside is then the
+    disjunction of all banks, and no choice among them.
 
     Where a sample is held (``turnaround`` None) a bank has one read and one write port, and reading and writing at the
     same edge does not occur, since a synchronous read is disabled by a write. Where samples stream, a window is written
@@ -99,13 +102,13 @@ class Coefficients(wiring.Component):  # type: ignore[misc]
         for source in range(self._layer.n_in):
             for bank in range(self._layer.banks):
                 self._bank(m, source, bank)
-        bank_bits = (self._layer.banks - 1).bit_length()
-        flat = Array(
-            Array(Array(self.read[o][i][b].raw for b in range(self._layer.banks)) for i in range(self._layer.n_in))
-            for o in range(self._layer.n_out)
+        # Every bank but one reads its row of zeros then.
+        layer = self._layer
+        found = Array(
+            reduce(or_, (banks[bank].raw for banks in self.read[node] for bank in range(layer.banks)))
+            for node in range(layer.n_out)
         )
-        access = self.access
-        m.d.comb += access.read_data.raw.eq(flat[access.output][access.input][access.index[:bank_bits]])
+        m.d.comb += self.access.read_data.raw.eq(found[self.access.output])
         return m
 
     def _bank(self, m: Module, source: int, bank: int) -> None:
@@ -114,7 +117,7 @@ class Coefficients(wiring.Component):  # type: ignore[misc]
         bank_bits = (layer.banks - 1).bit_length()
         rows = memory.Memory(
             shape=data.ArrayLayout(layer.formats.coefficient, layer.n_out),
-            depth=layer.depth,
+            depth=layer.depth + 1,
             init=self._rows(source, bank),
             attrs={"ram_style": "block" if self._block else "distributed"},
         )
@@ -125,15 +128,16 @@ class Coefficients(wiring.Component):  # type: ignore[misc]
 
         cell = self.cell[source]
         # The window starts at bank cell % banks; banks before it hold its end, one row further on.
-        address = Signal(range(layer.depth), name=f"input{source}_bank{bank}_address", reset_less=self._held)
-        reached = (cell >> bank_bits) + (cell[:bank_bits] > bank)
+        address = Signal(range(layer.depth + 1), name=f"input{source}_bank{bank}_address", reset_less=self._held)
+        named = Signal(name=f"input{source}_bank{bank}_named")
+        m.d.comb += named.eq((access.input == source) & (access.index[:bank_bits] == bank))
+        in_window = (cell >> bank_bits) + (cell[:bank_bits] > bank)
+        reached = Mux(access.enable & ~named, layer.depth, in_window)
         if self._held:
             with m.If(self.take):
                 m.d.sync += address.eq(reached)
         else:
             m.d.comb += address.eq(reached)
-        selected = Signal(name=f"input{source}_bank{bank}_selected")
-        m.d.comb += selected.eq((access.input == source) & (access.index[:bank_bits] == bank) & access.write)
         m.d.comb += read.addr.eq(address)
         old = read.data
         if self._turnaround is None:
@@ -151,7 +155,7 @@ class Coefficients(wiring.Component):  # type: ignore[misc]
                 self.read[node][source][bank].eq(read.data[node]),
                 self.old[node][source][bank].eq(old[node]),
                 write.data[node].eq(self.write[node][source][bank]),
-                write.en[node].eq(self.write_enable | (selected & (access.output == node))),
+                write.en[node].eq(self.write_enable | (named & access.write & (access.output == node))),
             ]
 
     def _read_before_write(self, m: Module, rows: memory.Memory, write: Any, address: Value, name: str) -> Any:
@@ -174,4 +178,4 @@ class Coefficients(wiring.Component):  # type: ignore[misc]
         layer = self._layer
         real = layer.formats.coefficient.to_float(self._initial[:, source, bank :: layer.banks])
         rows = [[float(value) for value in row] for row in real.T]
-        return rows + [[0.0] * layer.n_out] * (layer.depth - len(rows))
+        return rows + [[0.0] * layer.n_out] * (layer.depth + 1 - len(rows))

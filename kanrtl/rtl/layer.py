@@ -20,6 +20,7 @@ from .locate import Locate
 from .multiply import product_in_logic, tree_sum
 from .noise import lane_noise
 from .stages import Stages
+from .steps import Steps
 
 __all__ = ["Layer"]
 
@@ -75,12 +76,13 @@ class Layer(wiring.Component):  # type: ignore[misc]
     gradient : In, dL/dy for ``n_out`` nodes
     downstream : Out, dL/dx for ``n_in`` inputs; not in the first layer
     learning_rate : In
+    rate_written : In(1), the learning rate changes at the clock edge
+    busy : Out(1), tables are being made for it, and nothing else can be done
     noise : In(32), state of the noise register, for the sample whose coefficients change; only with stochastic rounding
     write : In(1)
     saturated : Out, one bit per kind: whether any value is saturating, at the times :attr:`Schedule.counted`
     access : In, see :class:`CoefficientAccess`
-    access_write : In(1), what ``access`` writes is ``access_data`` rather than the update; to be high from two cycles
-        before the write on, for the registers of an update
+    access_write : In(1), what ``access`` writes is ``access_data``; low, and that zero, where an update is written
     """
 
     def __init__(
@@ -103,6 +105,7 @@ class Layer(wiring.Component):  # type: ignore[misc]
         self._first = index == 0
         self._held = self._first and not schedule.streaming
         self._block = schedule.block_memory[index]
+        self._block_tables = schedule.block_tables[index]
         self._rounding = rounding
         self._update_rounding = update_rounding
         self._saturating = saturating
@@ -114,6 +117,8 @@ class Layer(wiring.Component):  # type: ignore[misc]
             "y": Out(data.ArrayLayout(formats.activation, layer.n_out)),
             "gradient": In(data.ArrayLayout(formats.gradient, layer.n_out)),
             "learning_rate": In(formats.learning_rate),
+            "rate_written": In(1),
+            "busy": Out(1),
             "write": In(1),
             "saturated": Out(data.StructLayout(dict.fromkeys(sorted(saturating), 1))),
             "access": In(CoefficientAccess(layer)),
@@ -175,8 +180,19 @@ class Layer(wiring.Component):  # type: ignore[misc]
         # What follows a held position is held with it.
         self._load = Const(1) if stages.ends("position") else self._take
         m.d.comb += memory.take.eq(self._load)
+        if self._block_tables:
+            saturating = "step" in self._saturating
+            m.submodules.steps = self._steps = Steps(layer, self._rounding, saturating=saturating)
+            m.d.comb += [
+                self._steps.learning_rate.eq(self.learning_rate),
+                self._steps.remake.eq(self.rate_written),
+                self._steps.enable.eq(self._load),
+                self.busy.eq(self._steps.busy),
+            ]
+            if saturating:
+                self._flags["step", self._times.table].append(self._steps.saturated)
         for source in range(layer.n_in):
-            table = Basis(layer, derivative=not self._first, registered=self._block)
+            table = Basis(layer, derivative=not self._first, block=self._block_tables)
             m.submodules[f"basis{source}"] = table
             place = self._locate(m, stages, source)
             if not self._first:
@@ -185,18 +201,19 @@ class Layer(wiring.Component):  # type: ignore[misc]
             if self._first and not self._looks_up_early:
                 place = {name: self._hold(m, value, f"{name}{source}") for name, value in place.items()}
             if not self._first:
-                read.derivative.append(self._end_read(stages, table.derivative, f"derivative{source}"))
-            # The table answers later than it is asked where it is a block memory; the rest waits for it.
-            since, now = self._times.fetch, self._times.fetch + self._block
-            m.d.comb += [
-                table.row.eq(place["row"]),
-                table.cell.eq(stages.meet(place["cell"], since, now, f"cell{source}")),
-                table.inside.eq(stages.meet(place["inside"], since, now, f"inside{source}")),
-            ]
+                inside = stages.meet(place["inside"], self._times.fetch, self._times.table, f"inside{source}")
+                m.d.comb += table.inside.eq(inside)
+                read.derivative.append(
+                    self._end_read(stages, table.derivative, f"derivative{source}", self._times.table)
+                )
+            if self._block_tables:
+                place = self._connect_steps(m, table, place, source)
+            m.d.comb += [table.row.eq(place["row"]), table.cell.eq(place["cell"])]
             read.basis.append(self._basis(m, stages, table, source))
+        since = self._times.fetch + self._block
         read.window = [
             [
-                self._end_read(stages, memory.read[node][source], f"coefficient{node}_{source}")
+                self._end_read(stages, memory.read[node][source], f"coefficient{node}_{source}", since)
                 for source in range(layer.n_in)
             ]
             for node in range(layer.n_out)
@@ -206,7 +223,8 @@ class Layer(wiring.Component):  # type: ignore[misc]
     @property
     def _looks_up_early(self) -> bool:
         """Whether the sample's register stands behind the basis table: its way on is then the shorter."""
-        return self._first and not self._block and "locate" not in self._schedule.pipeline
+        in_logic = not self._block and "locate" not in self._schedule.pipeline
+        return self._first and (self._block_tables or in_logic)
 
     def _hold(self, m: Module, value: Any, name: str) -> Any:
         """``value`` of the sample that was taken."""
@@ -229,19 +247,34 @@ class Layer(wiring.Component):  # type: ignore[misc]
         return {"cell": cell, "row": locate.row, "inside": locate.inside}
 
     def _basis(self, m: Module, stages: Stages, table: Basis, source: int) -> Banks:
-        if not self._looks_up_early:
-            return self._end_read(stages, table.basis, f"basis{source}")
-        # Nothing but the window is read then, so a register after ``read`` is there for it alone.
-        held = [self._hold(m, table.basis[bank], f"basis{source}_bank{bank}") for bank in range(self._layer.banks)]
-        since, now = self._times.fetch, self._times.read
-        return [stages.meet(value, since, now, f"basis{source}_bank{bank}") for bank, value in enumerate(held)]
+        values = table.basis
+        if self._looks_up_early and not self._block_tables:
+            values = [self._hold(m, values[bank], f"basis{source}_bank{bank}") for bank in range(self._layer.banks)]
+        return self._end_read(stages, values, f"basis{source}", self._times.table)
 
-    def _end_read(self, stages: Stages, banks: Any, name: str) -> Banks:
-        """The banks' values as they leave ``read``; a block memory's own register ends that stage already."""
-        values = [banks[bank] for bank in range(self._layer.banks)]
-        if self._block:
-            return values
-        return [stages.end("read", value, f"{name}_bank{bank}") for bank, value in enumerate(values)]
+    def _connect_steps(self, m: Module, table: Basis, place: dict[str, Value], source: int) -> dict[str, Value]:
+        """Lets the steps be read with the bases, and be made from those of the first input; gives where the bases are
+        to be read."""
+        steps = self._steps
+        if source == 0:
+            m.d.comb += steps.basis.eq(table.basis[0])
+            # Zero while nothing is made.
+            making = {"row": steps.making_row, "cell": steps.making_rotation}
+            place = place | {name: Mux(steps.busy, 0, place[name]) | value for name, value in making.items()}
+        m.d.comb += [
+            table.enable.eq(self._load | steps.busy),
+            steps.row[source].eq(place["row"]),
+            steps.rotation[source].eq(place["cell"]),
+        ]
+        return place
+
+    def _end_read(self, stages: Stages, banks: Any, name: str, since: int) -> Banks:
+        """The banks' values, there at time ``since``, as they leave ``read``."""
+        values, now = [banks[bank] for bank in range(self._layer.banks)], self._times.read
+        if since < now and stages.ends("read"):
+            values = [stages.end("read", value, f"{name}_bank{bank}") for bank, value in enumerate(values)]
+            since += 1
+        return [stages.meet(value, since, now, f"{name}_bank{bank}") for bank, value in enumerate(values)]
 
     def _node(self, m: Module, stages: Stages, read: _Read, node: int) -> None:
         """y of a node, and its exact sum, or its error."""
@@ -305,7 +338,9 @@ class Layer(wiring.Component):  # type: ignore[misc]
         gradient = self._narrow("gradient", error, formats.gradient, times.summed, rounding)
         offset = stages.meet(offset, times.added, times.summed, f"offset{node}_of_sum")
         # One bit more than node_sum: y may be rounded up beyond it.
-        total = _fitting(error.raw - offset + rounds_y, Format(True, layer.node_sum.i + 1, layer.node_sum.f))
+        target = stages.meet(self.target[node], 1, times.summed, f"target{node}")
+        target = Cat(Const(0, shift), target.raw).as_signed()
+        total = _fitting(error.raw + target + (rounds_y - rounds), Format(True, layer.node_sum.i + 1, layer.node_sum.f))
         y = self._narrow("activation", stages.wire(total, f"sum{node}"), formats.activation, times.summed, rounding)
         m.d.comb += [self.error[node].eq(gradient), self.y[node].eq(y)]
 
@@ -339,7 +374,7 @@ class Layer(wiring.Component):  # type: ignore[misc]
         layer, times = self._layer, self._times
         multiplied = times.rounded - stages.ends("product")
         steps = [
-            [self._step(m, stages, basis, f"{source}_{bank}", multiplied) for bank, basis in enumerate(banks)]
+            [self._step(m, stages, basis, source, bank, multiplied) for bank, basis in enumerate(banks)]
             for source, banks in enumerate(read.basis)
         ]
         gradients = [
@@ -353,63 +388,56 @@ class Layer(wiring.Component):  # type: ignore[misc]
                     product = stages.end("product", gradients[node] * step, f"change{place}")
                     lane = (node * layer.n_in + source) * layer.banks + bank
                     window = memory.old if self._schedule.streaming else read.window
-                    coefficient = self._changed(stages, window[node][source][bank], product, lane, place)
+                    coefficient = self._changed(m, stages, window[node][source][bank], product, lane, place)
                     m.d.comb += memory.write[node][source][bank].eq(coefficient)
         m.d.comb += memory.write_enable.eq(self.write)
 
-    def _step(self, m: Module, stages: Stages, basis: FixedValue, place: str, now: int) -> FixedValue:
-        """Learning rate times basis: computed beside the forward pass, so that nothing waits for it."""
-        product = product_in_logic(
-            m, basis, self.learning_rate, lambda part, half: stages.end("scale", part, f"scaled{place}_{half}")
-        )
-        exact = stages.wire(product, f"scaled{place}")
-        scaled = self._times.read + stages.ends("scale")
-        step = self._narrow("step", exact, self._layer.formats.step, scaled)
-        if not stages.ends("change"):
-            # What is written from outside takes the way of an update that moves by nothing.
-            step = FixedValue(step.format, Mux(self.access_write, 0, step.raw)[: step.format.width])
+    def _step(self, m: Module, stages: Stages, basis: FixedValue, source: int, bank: int, now: int) -> FixedValue:
+        """Learning rate times basis: read or computed beside the forward pass, so that nothing waits for it."""
+        place = f"{source}_{bank}"
+        if self._block_tables:
+            step: FixedValue = self._steps.steps[source][bank]
+        else:
+            product = product_in_logic(
+                m, basis, self.learning_rate, lambda part, half: stages.end("scale", part, f"scaled{place}_{half}")
+            )
+            exact = stages.wire(product, f"scaled{place}")
+            scaled = self._times.read + stages.ends("scale")
+            step = self._narrow("step", exact, self._layer.formats.step, scaled)
         step = stages.end("step", step, f"step{place}")
         met: FixedValue = stages.meet(step, self._times.step, now, f"step{place}")
         return met
 
     def _changed(
-        self, stages: Stages, coefficient: FixedValue, product: FixedValue, lane: int, place: str
+        self, m: Module, stages: Stages, coefficient: FixedValue, product: FixedValue, lane: int, place: str
     ) -> FixedValue:
         """``coefficient - product``, rounded once, saturated; or what is written from outside."""
-        if not stages.ends("change"):
-            # A choice at the end would be on the longest path.
-            chosen = Mux(self.access_write, self.access_data.raw, coefficient.raw)
-            coefficient = FixedValue(coefficient.format, chosen[: coefficient.format.width])
-            return self._rounded_difference(stages, coefficient, product, lane, place)
-        low = self._low_bits(product.format.f - coefficient.format.f, lane)
-        if low is None:
+        format = coefficient.format
+        low = self._low_bits(product.format.f - format.f, lane)
+        rounding: str = self._update_rounding
+        if low is not None:
+            rounding = Rounding.FLOOR
+        if low is not None and stages.ends("change"):
+            # A coefficient has no bits below its own, so the product alone decides how the difference is rounded.
+            moved = (low.as_unsigned() - product.raw >> len(low))[: self._layer.move(self._rounding).width].as_signed()
+            move = FixedValue(Format(True, len(moved) - format.f, format.f), moved)
+            changed = stages.wire(coefficient + stages.end("change", move, f"move{place}"), f"changed{place}")
+        else:
+            if low is not None:
+                # What rounding adds is narrower than what it drops: it stands in the bits below the coefficient, for
+                # nothing.
+                coefficient = FixedValue(Format(True, format.i, product.format.f), Cat(low, coefficient.raw))
             product = stages.end("change", product, f"change_product{place}")
-            changed = self._rounded_difference(stages, coefficient, product, lane, place)
-            chosen = Mux(self.access_write, self.access_data.raw, changed.raw)
-            return FixedValue(coefficient.format, chosen[: coefficient.format.width])
-        # A coefficient has no bits below its own, so the product alone decides how the difference is rounded.
-        move = (low.as_unsigned() - product.raw >> len(low))[: self._layer.move(self._rounding).width].as_signed()
-        # What is written from outside is what is missing to it.
-        move = Mux(self.access_write, self.access_data.raw - coefficient.raw, move)
-        move = FixedValue(Format(True, len(move) - coefficient.format.f, coefficient.format.f), move)
-        changed = stages.wire(coefficient + stages.end("change", move, f"move{place}"), f"changed{place}")
-        return self._narrow("coefficient", changed, coefficient.format, self._times.changed, Rounding.FLOOR)
-
-    def _rounded_difference(
-        self, stages: Stages, coefficient: FixedValue, product: FixedValue, lane: int, place: str
-    ) -> FixedValue:
-        layer = self._layer
-        dropped = product.format.f - coefficient.format.f
-        low = self._low_bits(dropped, lane)
-        if low is None:
             changed = stages.wire(coefficient - product, f"changed{place}")
-            return self._narrow(
-                "coefficient", changed, layer.formats.coefficient, self._times.changed, self._update_rounding
-            )
-        # What rounding adds is narrower than what it drops: it stands in the bits below the coefficient, for nothing.
-        extended = FixedValue(Format(True, coefficient.format.i, product.format.f), Cat(low, coefficient.raw))
-        changed = stages.wire(extended - product, f"changed{place}")
-        return self._narrow("coefficient", changed, layer.formats.coefficient, self._times.changed, Rounding.FLOOR)
+        result, outside = narrow(changed, changed.format.f, format, rounding, "wrap")
+        self._flags["coefficient", self._times.changed].append(outside)
+        # All zeros, all ones or the result, and what comes from outside on top of zeros: a LUT4 for each bit.
+        zeros, ones = Signal(name=f"zeros{place}"), Signal(name=f"ones{place}")
+        negative = changed.raw[-1]
+        m.d.comb += [zeros.eq(self.access_write | (outside & negative)), ones.eq(outside & ~negative)]
+        magnitude = (result.raw[:-1] & ~zeros.replicate(format.width - 1)) | ones.replicate(format.width - 1)
+        sign = Mux(outside, negative, result.raw[-1]) & ~self.access_write
+        return FixedValue(format, Cat(magnitude, sign) | self.access_data.raw.as_unsigned())
 
     def _low_bits(self, dropped: int, lane: int) -> Value | None:
         """What an update's rounding adds in the ``dropped`` bits; None where it is not that simple."""

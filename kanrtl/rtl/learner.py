@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 import itertools
 from collections import defaultdict
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
@@ -124,7 +126,9 @@ class Learner(wiring.Component):  # type: ignore[misc]
         m = Module()
         self._phase = Signal(_Phase)
         self._control_freeze = Signal()
+        self._busy = Signal()
         layers = self._flow(m)
+        m.d.comb += self._busy.eq(Cat(layer.busy for layer in layers).any())
         load = self._stream(m, layers) if self.spec.timing.streaming else self._sequence(m, layers)
         monitor = self._count_saturations(m, layers, load)
         self._learning_rates(m, layers)
@@ -215,10 +219,12 @@ class Learner(wiring.Component):  # type: ignore[misc]
         # Bit t stands for the sample of time t + 1.
         present, taught = Signal(timing.latency), Signal(timing.latency)
         quiet = Signal(init=1)
+        # A reset does not end the making of tables.
+        idle = (phase == _Phase.IDLE) & ~self._busy
         learn = self.samples.payload.learn & ~(self.freeze | self._control_freeze)
         m.d.comb += [
-            request.ready.eq((phase == _Phase.IDLE) & ~response.valid & quiet),
-            self.samples.ready.eq((phase == _Phase.IDLE) & ~(request.valid & ~response.valid)),
+            request.ready.eq(idle & ~response.valid & quiet),
+            self.samples.ready.eq(idle & ~(request.valid & ~response.valid)),
             self.updated.eq(taught[-1]),
         ]
         taken = self.samples.valid & self.samples.ready
@@ -230,7 +236,7 @@ class Learner(wiring.Component):  # type: ignore[misc]
             self.predictions.payload.eq(layers[-1].y),
             self.predictions.valid.eq(load),
         ]
-        with m.If(phase == _Phase.ACCESS):
+        with m.If((phase == _Phase.ACCESS) & ~self._busy):
             m.d.sync += count.eq(count + 1)
         m.d.comb += [
             layer.write.eq(taught[times.changed - 1]) for layer, times in zip(layers, timing.layers, strict=True)
@@ -252,6 +258,8 @@ class Learner(wiring.Component):  # type: ignore[misc]
         self._count = count = Signal(range(max(schedule.latency, schedule.teaching_latency, self._access_cycles)))
         learn, frozen = Signal(reset_less=True), Signal()
         prediction_due = Signal()
+        # A reset does not end the making of tables.
+        idle = (phase == _Phase.IDLE) & ~self._busy
         load, write, finish = Signal(), Signal(), Signal()
 
         blocked = self.predictions.valid & ~self.predictions.ready
@@ -275,7 +283,7 @@ class Learner(wiring.Component):  # type: ignore[misc]
             finish.eq(taught_done | (load & ~learn)),
         ]
 
-        with m.If((phase != _Phase.IDLE) & ~(prediction_due & blocked)):
+        with m.If((phase != _Phase.IDLE) & ~(prediction_due & blocked) & ~self._busy):
             m.d.sync += count.eq(count + 1)
         with m.If(finish):
             m.d.sync += phase.eq(_Phase.IDLE)
@@ -288,8 +296,8 @@ class Learner(wiring.Component):  # type: ignore[misc]
 
         request, response = self.access.request, self.access.response
         m.d.comb += [
-            request.ready.eq((phase == _Phase.IDLE) & ~response.valid),
-            self.samples.ready.eq(((phase == _Phase.IDLE) | finish) & ~(request.valid & ~response.valid)),
+            request.ready.eq(idle & ~response.valid),
+            self.samples.ready.eq((idle | finish) & ~(request.valid & ~response.valid)),
         ]
         with m.If(self.samples.ready & self.samples.valid):
             m.d.sync += [
@@ -328,28 +336,41 @@ class Learner(wiring.Component):  # type: ignore[misc]
         rate = self.spec.formats.learning_rate
         self._rates = []
         for index, layer in enumerate(self.spec.layers):
-            register = Signal(rate, name=f"learning_rate{index}", init=float(rate.to_float(layer.learning_rate_code)))
+            first = float(rate.to_float(layer.learning_rate_code))
+            # It outlasts a reset, as the tables do that are made from it.
+            register = Signal(rate, name=f"learning_rate{index}", init=first, reset_less=True)
             m.d.comb += layers[index].learning_rate.eq(register)
             self._rates.append(register)
 
     def _serve_access(self, m: Module, layers: list[Layer], monitor: Monitor) -> None:
-        """Takes a request while idle, and answers it a constant time later."""
+        """Takes a request while idle, and answers it a constant time later, or once tables are made anew."""
         addresses = AddressMap.of(self.spec)
         request, response = self.access.request, self.access.response
-        held = Signal(request.payload.shape(), name="request", reset_less=True)
-        with m.If(request.ready & request.valid):
-            m.d.sync += [held.eq(request.payload), self._phase.eq(_Phase.ACCESS), self._count.eq(0)]
+        taken = request.ready & request.valid
+        held = Signal(data.StructLayout({"address": addresses.width, "write": 1}), name="request", reset_less=True)
+        # Zero but while something is written, so that no choice is needed where it meets other data.
+        written = Signal(signed(addresses.data_width))
+        with m.If(taken):
+            m.d.sync += [
+                held.address.eq(request.payload.address),
+                held.write.eq(request.payload.write),
+                self._phase.eq(_Phase.ACCESS),
+                self._count.eq(0),
+            ]
 
-        read = Signal(signed(addresses.data_width))
-        done = (self._phase == _Phase.ACCESS) & (self._count == self._access_cycles - 1)
+        done = (self._phase == _Phase.ACCESS) & (self._count == self._access_cycles - 1) & ~self._busy
+        with m.If(done | (taken & ~request.payload.write)):
+            m.d.sync += written.eq(0)
+        with m.Elif(taken):
+            m.d.sync += written.eq(request.payload.data)
+        register = Signal(signed(addresses.data_width))
         with m.If(held.address[-1]):
-            self._serve_registers(m, held, read, done, addresses, monitor)
-        with m.Else():
-            self._serve_coefficients(m, held, read, done, addresses, layers)
+            self._serve_registers(m, held, written, register, done, addresses, layers, monitor)
+        coefficient = self._serve_coefficients(m, held, written, done, addresses, layers)
 
         with m.If(done):
             m.d.sync += [
-                response.payload.eq(Mux(held.write, held.data, read)),
+                response.payload.eq(written | Mux(held.write, 0, register) | coefficient),
                 response.valid.eq(1),
                 self._phase.eq(_Phase.IDLE),
             ]
@@ -357,7 +378,15 @@ class Learner(wiring.Component):  # type: ignore[misc]
             m.d.sync += response.valid.eq(0)
 
     def _serve_registers(
-        self, m: Module, held: Any, read: Signal, done: Value, addresses: AddressMap, monitor: Monitor
+        self,
+        m: Module,
+        held: Any,
+        written: Signal,
+        read: Signal,
+        done: Value,
+        addresses: AddressMap,
+        layers: list[Layer],
+        monitor: Monitor,
     ) -> None:
         number = held.address[:-1]
 
@@ -368,8 +397,10 @@ class Learner(wiring.Component):  # type: ignore[misc]
             for index, register in enumerate(self._rates):
                 with m.Case(address_of(addresses.learning_rate(index))):
                     m.d.comb += read.eq(register.raw)
-                    with m.If(done & held.write):
-                        m.d.sync += register.raw.eq(held.data)
+                    # Early enough for the layer to be busy when the request would be done.
+                    with m.If((self._phase == _Phase.ACCESS) & (self._count == 1) & held.write):
+                        m.d.comb += layers[index].rate_written.eq(1)
+                        m.d.sync += register.raw.eq(written)
             for kind in monitor.count.shape().members:
                 with m.Case(address_of(addresses.saturations(kind))):
                     m.d.comb += [read.eq(monitor.count[kind]), monitor.clear[kind].eq(done & held.write)]
@@ -378,27 +409,30 @@ class Learner(wiring.Component):  # type: ignore[misc]
                 with m.Case(address_of(addresses.noise)):
                     m.d.comb += [
                         read.eq(noise.state),
-                        noise.load_state.eq(held.data),
+                        noise.load_state.eq(written),
                         noise.load.eq(done & held.write),
                     ]
             with m.Case(address_of(addresses.control)):
                 m.d.comb += read.eq(self._control_freeze)
                 with m.If(done & held.write):
-                    m.d.sync += self._control_freeze.eq((held.data & CONTROL_FREEZE) != 0)
+                    m.d.sync += self._control_freeze.eq((written & CONTROL_FREEZE) != 0)
 
     def _serve_coefficients(
-        self, m: Module, held: Any, read: Signal, done: Value, addresses: AddressMap, layers: list[Layer]
-    ) -> None:
+        self, m: Module, held: Any, written: Signal, done: Value, addresses: AddressMap, layers: list[Layer]
+    ) -> Value:
+        """Gives what is read, zero where that is nothing."""
         widths = (addresses.index_bits, addresses.input_bits, addresses.node_bits, addresses.layer_bits)
         fields, position = [], 0
         for width in widths:
             fields.append(held.address[position : position + width])
             position += width
         index, source, node, number = fields
+        found: list[Value] = []
         for layer_number, (layer, arithmetic) in enumerate(zip(layers, self.spec.layers, strict=True)):
             access = layer.access
             exists = (
-                (number == layer_number)
+                ~held.address[-1]
+                & (number == layer_number)
                 & (index < arithmetic.bases)
                 & (source < arithmetic.n_in)
                 & (node < arithmetic.n_out)
@@ -407,12 +441,13 @@ class Learner(wiring.Component):  # type: ignore[misc]
                 access.index.eq(index),
                 access.input.eq(source),
                 access.output.eq(node),
-                layer.access_data.raw.eq(held.data),
+                layer.access_data.raw.eq(written),
             ]
             with m.If(exists & (self._phase == _Phase.ACCESS)):
                 m.d.comb += [
                     access.enable.eq(1),
                     access.write.eq(done & held.write),
                     layer.access_write.eq(held.write),
-                    read.eq(access.read_data.raw),
                 ]
+            found.append(Mux(exists & ~held.write, access.read_data.raw, 0))
+        return reduce(or_, found)

@@ -48,7 +48,15 @@ class Locate(wiring.Component):  # type: ignore[misc]
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         locator = self._locator
-        exact = times_constant(self.x.raw, locator.scale) + locator.offset >> locator.shift
+        if locator.offset % locator.scale:
+            scaled = times_constant(self.x.raw, locator.scale) + locator.offset
+        else:
+            # The same number, and one short adder less: a bound of the grid has few bits.
+            from_lowest = self.x.raw + locator.offset // locator.scale
+            distance = Signal(from_lowest.shape())
+            m.d.comb += distance.eq(from_lowest)
+            scaled = times_constant(distance, locator.scale)
+        exact = scaled >> locator.shift
         position = Signal(exact.shape(), reset_less=self._registered)
         if self._registered:
             with m.If(self.take):
