@@ -16,7 +16,7 @@ SMALL = {
     "layer_sizes": [1, 1],
     "grid_range": [-2, 2],
     "grid_size": 3,
-    "spline_order": 1,
+    "spline_order": 3,
     "table_size": 16,
     "learning_rate": 0.3,
     "activation_format": "SQ(4, 6)",
@@ -31,8 +31,8 @@ def test_netlist_gives_the_models_bits(device: str, pipeline: str, kind: str, ru
     spec = LearnerSpec.from_dict(SMALL | {"pipeline": pipeline}).for_device(Device.parse(device).family)
     module = write_netlist(spec, device, tmp_path)
     multipliers = [cell for cell in module["cells"].values() if cell["type"] == kind]
-    # Two banks, each of which multiplies on the way forward and for its update.
-    assert len(multipliers) == 4
+    # Four banks, each of which multiplies on the way forward and for its update.
+    assert len(multipliers) == 8
     if kind == "MULT18X18D":
         assert all(cell["parameters"]["REG_OUTPUT_CLK"] == "CLK0" for cell in multipliers)
     program = compile_learner(tmp_path / "learner.v", runtime, tmp_path)
