@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from verilator_backend import compile_runtime
 
 from kanrtl import LearnerSpec
 
@@ -34,3 +35,9 @@ def spec_file(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Verilator's runtime, compiled once."""
+    return compile_runtime(tmp_path_factory.mktemp("runtime"))

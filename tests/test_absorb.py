@@ -9,6 +9,7 @@ from amaranth.back import rtlil
 from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
+from gate_level import multiplier_twin, twin
 
 from kanrtl.build import Device, build_core
 from kanrtl.build.absorb import absorb_registers
@@ -238,13 +239,7 @@ class Products(wiring.Component):
         return m
 
 
-# What the blocks do, as far as it is used: of the memory not what it holds, but when it is read, at side A.
-MULTIPLIER = """
-    reg [35:0] held = 0;
-    wire [35:0] now = $signed({SIGNEDA & A17, A}) * $signed({SIGNEDB & B17, B});
-    always @(posedge CLK0) if (CE0) held <= RST0 ? 0 : now;
-    assign P = REG_OUTPUT_CLK == "CLK0" ? held : now;
-"""
+# Of the memory not what it holds, but when it is read, at side A.
 MEMORY = """
     reg [17:0] latch = 0, held = 0;
     always @(posedge CLKA) begin
@@ -253,27 +248,6 @@ MEMORY = """
     end
     assign DOA = REGMODE_A == "OUTREG" ? held : latch;
 """
-
-
-def twin(block, parameters, behaviour):
-    """A Verilog module with the pins of ``block``; in ``behaviour`` numbered pins are vectors."""
-    pins = sorted(
-        block["port_directions"], key=lambda pin: (re.sub(r"\d+", "", pin), int("0" + re.sub(r"\D+", "", pin)))
-    )
-    buses: dict[str, list[str]] = {}
-    for pin in pins:
-        if pin[:-1] not in ("CLK", "CE", "RST") and (match := re.fullmatch(r"([A-Z]+)\d+", pin)):
-            buses.setdefault(match[1], []).append(pin)
-    used = {bus: members for bus, members in buses.items() if re.search(rf"\b{bus}\b", behaviour)}
-    wires = []
-    for bus, members in used.items():
-        joined = f"{{{', '.join(reversed(members))}}}"
-        driven = block["port_directions"][members[0]] == "output"
-        wires.append(f"wire [{len(members) - 1}:0] {bus};")
-        wires.append(f"assign {joined} = {bus};" if driven else f"assign {bus} = {joined};")
-    ports = ", ".join(f"{block['port_directions'][pin]} {pin}" for pin in pins)
-    names = "".join(f"parameter {name} = {value};\n" for name, value in parameters.items())
-    return f"module {block['type']}({ports});\n{names}" + "\n".join(wires) + behaviour + "endmodule\n"
 
 
 def test_the_netlist_does_the_same_as_before(tmp_path):
@@ -294,10 +268,9 @@ def test_the_netlist_does_the_same_as_before(tmp_path):
             pins["P5"], pins["P6"] = pins["P6"], pins["P5"]
     for name, module in {"before": before, "after": after, "wrong": wrong}.items():
         (tmp_path / f"{name}.json").write_text(json.dumps({"modules": {name: module}}))
-    inner = dict.fromkeys(("REG_OUTPUT_CLK", "REG_OUTPUT_CE", "REG_OUTPUT_RST", "RESETMODE", "GSR"), '"NONE"')
     memory_parameters = dict.fromkeys(blocks["DP16KD"]["parameters"], 0)
     (tmp_path / "twins.v").write_text(
-        twin(blocks["MULT18X18D"], inner, MULTIPLIER) + twin(blocks["DP16KD"], memory_parameters, MEMORY)
+        multiplier_twin(blocks["MULT18X18D"]) + twin(blocks["DP16KD"], memory_parameters, MEMORY)
     )
     # Registers of one bit, so that those of both sides that hold the same are found to be the same.
     prepare = "hierarchy -top miter\nproc\nflatten\nopt -full\nsimplemap t:$dff t:$dffe t:$sdff\nopt\n"

@@ -5,15 +5,17 @@ import warnings
 from pathlib import Path
 
 import pytest
+from amaranth.back import rtlil
 from amaranth.hdl import Elaboratable, Module, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from kanrtl import boards, toolchain
 from kanrtl.build import BuildError, Device, Report, TimingError, build_board, build_core
+from kanrtl.build.flow import Job
 from kanrtl.build.netlist import cut_unused_carries, parse_netlist
-from kanrtl.build.timing import MAC16_MULTIPLY_ADD_NS, MAC16_MULTIPLY_NS, honest_fmax
-from kanrtl.toolchain import Tool, ToolError
+from kanrtl.build.timing import MAC16_MULTIPLY_ADD_NS, MAC16_MULTIPLY_NS, honest_fmax, reads_undefined
+from kanrtl.toolchain import YOSYS, Tool, ToolError
 
 
 class MultiplyAccumulate(wiring.Component):
@@ -206,6 +208,64 @@ def test_core_on_ice40_is_derated():
     assert (report.dsp, report.capacity["dsp"]) == (1, 8)
     assert report.critical_path["summary"].startswith("longest path that is timed: ")
     assert any("SB_MAC16" in note for note in report.notes)
+
+
+class SumOfProducts(wiring.Component):
+    """The sum of two registered products: of those, yosys' own inference for iCE40 loses one."""
+
+    a: In(signed(9))
+    b: In(signed(9))
+    c: In(signed(9))
+    d: In(signed(9))
+    o: Out(signed(20))
+
+    def elaborate(self, platform):
+        m = Module()
+        first, second = Signal(signed(18), reset_less=True), Signal(signed(18), reset_less=True)
+        m.d.sync += [first.eq(self.a * self.b), second.eq(self.c * self.d), self.o.eq(first + second)]
+        return m
+
+
+def test_no_product_is_lost_on_ice40(tmp_path):
+    """yosys proves the netlist equal to what it was made from, with two factors fixed, else that takes minutes."""
+    source = {"top.il": rtlil.convert(SumOfProducts(), name="top")}
+    job = Job("top", source, Device.parse("iCE40UP5K"), 1, 50.0, (), bitstream=False)
+    (tmp_path / "top.il").write_text(source["top.il"])
+    proof = (
+        "read_verilog -defer -D NO_ICE40_DEFAULT_ASSIGNMENTS +/ice40/cells_sim.v\n"
+        "read_json gate.json\nread_rtlil top.il\nrename top gold\nmiter -equiv gold gate miter\n"
+        "hierarchy -top miter\nproc\nflatten\nopt -full\nasync2sync\n"
+        # From any state: what goes in at the first step comes out at the third.
+        "sat -verify -seq 3 -prove-skip 2 -set in_rst 0 -set in_b 13 -set in_d 21 -prove trigger 0 miter\n"
+        "write_json proved.json\n"
+    )
+    (tmp_path / "synthesis.ys").write_text(job.synthesis_script)
+    YOSYS.run(["-q", "-s", "synthesis.ys"], tmp_path, "yosys.log", lambda _: None, produces=["netlist.json"])
+    module = json.loads((tmp_path / "netlist.json").read_text())["modules"]["top"]
+    assert sum(cell["type"] == "SB_MAC16" for cell in module["cells"].values()) == 2
+    (tmp_path / "gate.json").write_text(json.dumps({"modules": {"gate": module}}))
+    (tmp_path / "proof.ys").write_text(proof)
+    YOSYS.run(["-q", "-s", "proof.ys"], tmp_path, "proof.log", lambda _: None, produces=["proved.json"])
+
+
+@pytest.mark.parametrize(
+    ("multiplier", "lost"),
+    [
+        ({"a": 10, "b": "x"}, True),
+        ({"a": "x", "b": 10}, True),
+        ({"a": 10, "b": "0"}, False),
+        ({"a": 10, "b": 10, "c": "x", "adder": True}, True),
+        ({"a": 10, "b": 10, "c": "x"}, False),
+    ],
+)
+def test_multiplier_that_reads_what_nothing_drives(multiplier, lost):
+    """Where C and D are not taken, it does not matter what they are."""
+    one = mac(**{name: value for name, value in multiplier.items() if name != "c"}, o=11)
+    if "c" in multiplier:
+        one["connections"]["C"] = [multiplier["c"]]
+        one["parameters"]["TOPADDSUB_UPPERINPUT"] = "1"
+    netlist = parse_netlist({"modules": {"top": {"ports": {}, "cells": {"mac": one}}}}, "top")
+    assert reads_undefined(netlist.named["mac"]) == lost
 
 
 @pytest.mark.usefixtures("cache")

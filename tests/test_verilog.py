@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from amaranth.hdl import Shape
 from amaranth.lib import data
-from verilator_backend import VerilatorBackend, compile_learner, compile_runtime, port_fields
+from verilator_backend import VerilatorBackend, compile_learner, port_fields
 
 from kanrtl import Learner, LearnerSpec, Session, connect
 from kanrtl.address_map import SATURATIONS, AddressMap
@@ -49,12 +49,6 @@ def silenced(learner: Learner) -> Iterator[Learner]:
     """Amaranth warns of a component that nobody elaborates; here only its ports are looked at."""
     learner._MustUse__silence = True
     yield learner
-
-
-@pytest.fixture(scope="session")
-def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Verilator's runtime, compiled once."""
-    return compile_runtime(tmp_path_factory.mktemp("runtime"))
 
 
 @pytest.fixture(scope="module")

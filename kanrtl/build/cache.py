@@ -18,7 +18,7 @@ from .report import Report
 
 __all__ = ["cached_build"]
 
-_FLOW_VERSION = 3
+_FLOW_VERSION = 4
 """Goes into the hash of a build, as what the tools are told does by itself. To be raised when what the tools
 give is read into another report, or the netlist is changed in another way between them."""
 

@@ -10,9 +10,46 @@ from .absorb import absorb_registers_in
 from .device import BuildError, Device
 from .netlist import Netlist, cut_unused_carries, read_netlist, remove_ports
 from .report import Report
-from .timing import critical_path, honest_fmax, untimed_ports
+from .timing import critical_path, honest_fmax, reads_undefined, untimed_ports
 
 __all__ = ["Job", "checked_seed", "run_flow"]
+
+# What `synth_ice40 -dsp` does at its label `coarse`, but that adders are kept from `ice40_dsp`. yosys 0.70 takes the
+# register of one product into the SB_MAC16 that adds another to it, and into the first one's own as well: with that it
+# is read nowhere, and the sum has lost a product.
+_ICE40_COARSE = """\
+opt_expr
+check
+opt_clean
+opt -nodffe -nosdff
+fsm
+opt
+wreduce
+peepopt
+opt_clean
+share
+techmap -map +/cmp2lut.v -D LUT_WIDTH=4
+opt_expr
+opt_clean
+memory_dff
+alumacc -macc-only
+maccmap -unmap
+opt_clean
+wreduce t:$mul
+techmap -map +/mul2dsp.v -map +/ice40/dsp_map.v -D DSP_A_MAXWIDTH=16 -D DSP_B_MAXWIDTH=16 -D DSP_A_MINWIDTH=2 \
+-D DSP_B_MINWIDTH=2 -D DSP_Y_MINWIDTH=11 -D DSP_NAME=$__MUL16X16
+select a:mul2dsp
+setattr -unset mul2dsp
+opt_expr -fine
+wreduce
+select t:* t:$add t:$sub %u %d
+ice40_dsp
+select -clear
+chtype -set $mul t:$__soft_mul
+alumacc
+opt
+memory -nomap
+opt_clean""".splitlines()
 
 
 @dataclass(frozen=True)
@@ -85,6 +122,10 @@ class Job:
     @property
     def synthesis_script(self) -> str:
         """What yosys does."""
+        if "-dsp" in self.device.synthesis:
+            return self._script(
+                [f"{self._synthesis} -run begin:coarse", *_ICE40_COARSE, f"{self._synthesis} -run map_ram:"]
+            )
         # Of ABC9's scripts the one that gives the fewest LUTs, and paths no longer.
         area = ["scratchpad -copy abc9.script.flow3 abc9.script"] if self.device.family == "ecp5" else []
         return self._script([*area, self._synthesis])
@@ -154,6 +195,7 @@ def run_flow(job: Job, cwd: Path, progress: Progress) -> Report:
         if absorbed := absorb_registers_in(cwd / "netlist.json", job.top):
             notes.append(f"ff leaves out {absorbed} registers within multipliers and memory blocks")
     netlist = read_netlist(cwd / "netlist.json", job.top)
+    _check_operands(netlist)
     _check_capacity(netlist, job.device)
     if not job.bitstream:
         notes += untimed_ports(netlist)
@@ -184,6 +226,15 @@ def _synthesise(job: Job, cwd: Path, progress: Progress) -> list[str]:
 def _run_yosys(script: str, cwd: Path, progress: Progress) -> None:
     (cwd / "synthesis.ys").write_text(script)
     YOSYS.run(["-q", "-s", "synthesis.ys"], cwd, "yosys.log", progress, produces=["netlist.json"])
+
+
+def _check_operands(netlist: Netlist) -> None:
+    """Refuse a netlist in which a multiplier has lost what it works on; nextpnr would take zeros for it."""
+    lost = [name for name, cell in netlist.named.items() if reads_undefined(cell)]
+    if lost:
+        raise ToolError(
+            f"yosys has lost an operand of the multiplier {lost[0]!r}: a fault of yosys; try another pipeline"
+        )
 
 
 def _check_capacity(netlist: Netlist, device: Device) -> None:

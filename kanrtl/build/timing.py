@@ -12,7 +12,14 @@ from typing import Any
 
 from .netlist import Cell, Netlist, python_place
 
-__all__ = ["MAC16_MULTIPLY_ADD_NS", "MAC16_MULTIPLY_NS", "critical_path", "honest_fmax", "untimed_ports"]
+__all__ = [
+    "MAC16_MULTIPLY_ADD_NS",
+    "MAC16_MULTIPLY_NS",
+    "critical_path",
+    "honest_fmax",
+    "reads_undefined",
+    "untimed_ports",
+]
 
 # Delays of an unregistered SB_MAC16 on UP5K, slow corner, as iCEcube2 gives them: icestorm, in
 # icefuzz/timings_up5k.txt of commit 722790a. The 16x16 multiplier alone (MUL_*_16X16_BYPASS), B[1] to O[31]:
@@ -98,11 +105,8 @@ class _Mac16:
 
     @classmethod
     def of(cls, cell: Cell) -> "_Mac16":
-        # 00 is the adder, 01 the register behind it, 10 the 8x8 products, 11 the 16x16 product.
-        selects = {
-            str(cell.parameters.get(name, "00"))[-2:].rjust(2, "0") for name in ("TOPOUTPUT_SELECT", "BOTOUTPUT_SELECT")
-        }
-        adds = not selects <= {"10", "11"}
+        selects = _mac16_selects(cell)
+        adds = _mac16_adds(cell)
         connected = _mac16_data(cell, adds)
         opened = tuple(port for port in connected if not cell.flag(_MAC16_REGISTERS[port]))
         product = cell.flag("PIPELINE_16x16_MULT_REG2")
@@ -119,12 +123,33 @@ class _Mac16:
         )
 
 
+def _mac16_selects(cell: Cell) -> set[str]:
+    """What the outputs show: 00 is the adder, 01 the register behind it, 10 the 8x8 products, 11 the 16x16 product."""
+    names = ("TOPOUTPUT_SELECT", "BOTOUTPUT_SELECT")
+    return {str(cell.parameters.get(name, "00"))[-2:].rjust(2, "0") for name in names}
+
+
+def _mac16_adds(cell: Cell) -> bool:
+    return not _mac16_selects(cell) <= {"10", "11"}
+
+
 def _mac16_data(cell: Cell, adds: bool) -> list[str]:
     """The data inputs of an SB_MAC16 that a net arrives at and that it takes."""
+    return [port for port in _mac16_taken(cell, adds) if any(True for _ in cell.bits([port]))]
+
+
+def _mac16_taken(cell: Cell, adds: bool) -> list[str]:
+    """The data inputs that an SB_MAC16 takes."""
     # The adder takes its own output for C and D where these bits are clear, whatever is connected there.
     taken = {"C": "TOPADDSUB_UPPERINPUT", "D": "BOTADDSUB_UPPERINPUT"}
-    data = [port for port in _MAC16_REGISTERS if port in "AB" or (adds and cell.flag(taken[port]))]
-    return [port for port in data if any(True for _ in cell.bits([port]))]
+    return [port for port in _MAC16_REGISTERS if port in "AB" or (adds and cell.flag(taken[port]))]
+
+
+def reads_undefined(cell: Cell) -> bool:
+    """Whether ``cell`` is an SB_MAC16 that takes bits which nothing drives."""
+    if cell.kind != "SB_MAC16":
+        return False
+    return any("x" in cell.inputs.get(port, ()) for port in _mac16_taken(cell, _mac16_adds(cell)))
 
 
 def _path_inputs(cell: Cell) -> set[str]:

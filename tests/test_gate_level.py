@@ -1,0 +1,46 @@
+"""What goes onto a chip, the netlist after synthesis, gives the model's bits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gate_level import write_netlist
+from verilator_backend import VerilatorBackend, compile_learner
+
+from kanrtl import LearnerSpec, Session, connect
+from kanrtl.build.device import Device
+
+SMALL = {
+    "layer_sizes": [1, 1],
+    "grid_range": [-2, 2],
+    "grid_size": 3,
+    "spline_order": 3,
+    "table_size": 16,
+    "learning_rate": 0.3,
+    "activation_format": "SQ(4, 6)",
+}
+
+
+@pytest.mark.parametrize(
+    ("device", "pipeline", "kind"),
+    [("LFE5U-25F-6", "high_clock", "MULT18X18D"), ("iCE40UP5K", "high_clock", "SB_MAC16")],
+)
+def test_netlist_gives_the_models_bits(device: str, pipeline: str, kind: str, runtime: Path, tmp_path: Path) -> None:
+    spec = LearnerSpec.from_dict(SMALL | {"pipeline": pipeline}).for_device(Device.parse(device).family)
+    module = write_netlist(spec, device, tmp_path)
+    multipliers = [cell for cell in module["cells"].values() if cell["type"] == kind]
+    # Four banks, each of which multiplies on the way forward and for its update.
+    assert len(multipliers) == 8
+    if kind == "MULT18X18D":
+        assert all(cell["parameters"]["REG_OUTPUT_CLK"] == "CLK0" for cell in multipliers)
+    program = compile_learner(tmp_path / "learner.v", runtime, tmp_path)
+    random = np.random.default_rng(7)
+    x = random.uniform(-2.2, 2.2, (300, 1))
+    target = random.uniform(-1, 1, (300, 1))
+    backend = VerilatorBackend(spec, program, tmp_path / "learner.v")
+    with Session(spec, backend) as learner, connect(spec) as model:
+        assert np.array_equal(learner.learn_many(x, target), model.learn_many(x, target))
+        assert np.array_equal(learner.coefficients[0], model.coefficients[0])
+        assert not np.array_equal(learner.coefficients[0], spec.initial_codes()[0])
