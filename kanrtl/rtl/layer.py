@@ -182,7 +182,9 @@ class Layer(wiring.Component):  # type: ignore[misc]
         m.d.comb += memory.take.eq(self._load)
         if self._block_tables:
             saturating = "step" in self._saturating
-            m.submodules.steps = self._steps = Steps(layer, self._rounding, saturating=saturating)
+            m.submodules.steps = self._steps = Steps(
+                layer, self._rounding, saturating=saturating, basis_delay=1 + self._registers_table(stages)
+            )
             m.d.comb += [
                 self._steps.learning_rate.eq(self.learning_rate),
                 self._steps.remake.eq(self.rate_written),
@@ -210,6 +212,10 @@ class Layer(wiring.Component):  # type: ignore[misc]
                 place = self._connect_steps(m, table, place, source)
             m.d.comb += [table.row.eq(place["row"]), table.cell.eq(place["cell"])]
             read.basis.append(self._basis(m, stages, table, source))
+            if self._block_tables and source == 0:
+                # Where the table has a register at its end, so that it can be the memory's own.
+                basis = read.basis[0] if self._registers_table(stages) else table.basis
+                m.d.comb += self._steps.basis.eq(basis[0])
         since = self._times.fetch + self._block
         read.window = [
             [
@@ -252,12 +258,15 @@ class Layer(wiring.Component):  # type: ignore[misc]
             values = [self._hold(m, values[bank], f"basis{source}_bank{bank}") for bank in range(self._layer.banks)]
         return self._end_read(stages, values, f"basis{source}", self._times.table)
 
+    def _registers_table(self, stages: Stages) -> bool:
+        """Whether the tables' answers are held at the end of ``read``."""
+        return stages.ends("read") and self._times.table < self._times.read
+
     def _connect_steps(self, m: Module, table: Basis, place: dict[str, Value], source: int) -> dict[str, Value]:
         """Lets the steps be read with the bases, and be made from those of the first input; gives where the bases are
         to be read."""
         steps = self._steps
         if source == 0:
-            m.d.comb += steps.basis.eq(table.basis[0])
             # Zero while nothing is made.
             making = {"row": steps.making_row, "cell": steps.making_rotation}
             place = place | {name: Mux(steps.busy, 0, place[name]) | value for name, value in making.items()}
@@ -324,7 +333,9 @@ class Layer(wiring.Component):  # type: ignore[misc]
         times = self._times
         offset = stages.meet(stages.wire(rounds - target, f"offset{node}"), 1, times.added, f"offset{node}")
         if stages.ends("sum") and stages.ends("error"):
-            total = stages.end("sum", _fitting(tree_sum(terms), layer.node_sum), f"sum{node}")
+            # Where a product's highest bit has no use, yosys does not take its register into an iCE40's multiplier.
+            wide = Format(True, layer.node_sum.i + 1, layer.node_sum.f)
+            total = stages.end("sum", _fitting(tree_sum(terms), wide), f"sum{node}")
             offset = stages.meet(offset, times.added, times.summed, f"offset{node}_of_sum")
             rounded = stages.wire(total.raw + offset, f"error{node}")
             error = _fitting(rounded, Format(True, width - layer.error_sum.f, layer.error_sum.f))

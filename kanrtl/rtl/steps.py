@@ -31,6 +31,8 @@ class Steps(wiring.Component):  # type: ignore[misc]
         Of a step.
     saturating
         Whether a step can saturate.
+    basis_delay
+        Clock edges from reading the basis table to ``basis``, 1 or 2.
 
     Members
     -------
@@ -45,8 +47,9 @@ class Steps(wiring.Component):  # type: ignore[misc]
     saturated : Out(1), any of them has saturated
     """
 
-    def __init__(self, layer: LayerArithmetic, rounding: str, *, saturating: bool) -> None:
+    def __init__(self, layer: LayerArithmetic, rounding: str, *, saturating: bool, basis_delay: int) -> None:
         self._layer = layer
+        self._basis_delay = basis_delay
         self._rounding = rounding
         self._saturating = saturating
         formats = layer.formats
@@ -120,9 +123,10 @@ class Steps(wiring.Component):  # type: ignore[misc]
         # In a row, first every basis is multiplied and joins the word, then the word is written in every rotation.
         place = Signal(layer.locator.row_bits + 1 + rotation_bits(layer), reset_less=True)
         rotation, storing = place[: rotation_bits(layer)], place[rotation_bits(layer)]
-        # One for each bit of the learning rate, one to take the product, and one to wait for the next basis.
+        # One for each bit of the learning rate, one to take the product, and those to wait for the next basis.
         bits = layer.formats.learning_rate.width
-        beat = Signal(range(bits + 2), init=bits + 1, reset_less=True)
+        first = bits + self._basis_delay
+        beat = Signal(range(first + 1), init=first, reset_less=True)
         word = Signal(self._lane_bits * layer.banks, reset_less=True)
         write, onward = Signal(), Signal()
         m.d.comb += [
@@ -141,10 +145,10 @@ class Steps(wiring.Component):  # type: ignore[misc]
             m.d.sync += [
                 Cat(place, busy).eq(Cat(place, busy) + 1),
                 word.eq(Cat(word[self._lane_bits :], Mux(storing, word[: self._lane_bits], lane))),
-                beat.eq(bits + 1),
+                beat.eq(first),
             ]
         with m.Elif(busy):
-            m.d.sync += beat.eq(Mux(beat == bits + 1, 0, beat + 1))
+            m.d.sync += beat.eq(Mux(beat == bits + 1, 0, Mux(beat > bits, beat - 1, beat + 1)))
         return word, write
 
     def _product(self, m: Module, beat: Signal) -> Any:
@@ -157,7 +161,7 @@ class Steps(wiring.Component):  # type: ignore[misc]
             rounds, rounding = 0, self._rounding
         factor = Signal(self.basis.shape(), name="factor")
         m.d.comb += factor.raw.eq(Mux(self.learning_rate.raw.bit_select(beat, 1), self.basis.raw, 0))
-        with m.If(beat == rate.width + 1):
+        with m.If(beat > rate.width):
             # What rounds it, where that is a constant, goes in beforehand and moves down with the rest.
             m.d.sync += product.eq(rounds << rate.width)
         with m.Else():
