@@ -62,8 +62,10 @@ class Schedule:
         named = AUTO if spec.pipeline == "auto" else spec.pipeline
         stages = PRESETS[named] if isinstance(named, str) else named
         block = tuple(
-            memory == "block" or (memory == "auto" and layer.depth > DISTRIBUTED_DEPTH)
-            for memory, layer in zip(spec.per_layer("memory"), spec.layers, strict=True)
+            memory == "block" or (memory == "auto" and folded * layer.depth > DISTRIBUTED_DEPTH)
+            for memory, layer, folded in zip(
+                spec.per_layer("memory"), spec.layers, spec.per_layer("reuse_factor"), strict=True
+            )
         )
         return cls(frozenset(stages), block, spec.teaching == "after_prediction")
 
@@ -118,6 +120,12 @@ class Schedule:
     def interval(self) -> int:
         """From taking a taught sample to taking the next."""
         return self.latency
+
+    @property
+    def access_cycles(self) -> int:
+        """From a request's first cycle to the end of that in which it is answered: one to reach the place, two to read
+        it, through the register after ``locate`` and that of a block memory."""
+        return 3
 
     @property
     def prediction_interval(self) -> int:

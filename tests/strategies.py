@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from kanrtl import SQ, UQ, Format, LearnerSpec
 from kanrtl.schedule import PRESETS, STAGES
+from kanrtl.sweep import folds
 
 
 def each(strategy: st.SearchStrategy[Any], count: int) -> st.SearchStrategy[Any]:
@@ -49,6 +50,9 @@ def specs(draw: st.DrawFn, max_edges: int = 27) -> LearnerSpec:
         teaching=draw(st.sampled_from(["with_sample", "after_prediction"])),
         memory=draw(each(st.sampled_from(["auto", "distributed", "block"]), count)),
         pipeline=draw(st.sampled_from(list(PRESETS)) | st.lists(st.sampled_from(STAGES), unique=True)),
+        reuse_factor=[draw(st.sampled_from([1, *folds(n_in, n_out)])) for n_in, n_out in pairwise(sizes)],
+        share_multipliers=draw(st.booleans()),
+        multiplier=draw(st.sampled_from(["auto", "auto", "lut", "serial"])),
         initial_coefficients=draw(st.sampled_from(["zeros", "uniform"])),
     )
 

@@ -17,7 +17,7 @@ from ..schedule import Schedule
 from .basis import Basis
 from .coefficients import CoefficientAccess, Coefficients, cell_bits
 from .locate import Locate
-from .multiply import product_in_logic, tree_sum
+from .multiply import product, product_in_logic, tree_sum
 from .noise import lane_noise
 from .stages import Stages
 
@@ -55,6 +55,8 @@ class Layer(wiring.Component):  # type: ignore[misc]
         gradient.
     rounding, update_rounding
         As in :class:`kanrtl.LearnerSpec`.
+    in_logic
+        Whether products are written out, rather than left to synthesis.
     saturating
         The kinds of value that can saturate; the others get no logic for it.
     forms_error
@@ -90,6 +92,7 @@ class Layer(wiring.Component):  # type: ignore[misc]
         index: int,
         rounding: str,
         update_rounding: str,
+        in_logic: bool,
         saturating: frozenset[str],
         forms_error: bool,
         first_lane: int,
@@ -101,6 +104,7 @@ class Layer(wiring.Component):  # type: ignore[misc]
         self._block = schedule.block_memory[index]
         self._rounding = rounding
         self._update_rounding = update_rounding
+        self._in_logic = in_logic
         self._saturating = saturating
         self._forms_error = forms_error
         self._first_lane = first_lane
@@ -215,7 +219,9 @@ class Layer(wiring.Component):  # type: ignore[misc]
         """y of a node, and its exact sum, or its error."""
         layer = self._layer
         products = [
-            stages.end("multiply", coefficient * basis, f"product{node}_{source}_{bank}").raw
+            stages.end(
+                "multiply", product(m, coefficient, basis, in_logic=self._in_logic), f"product{node}_{source}_{bank}"
+            ).raw
             for source in range(layer.n_in)
             for bank, (coefficient, basis) in enumerate(zip(read.window[node][source], read.basis[source], strict=True))
         ]
@@ -263,15 +269,19 @@ class Layer(wiring.Component):  # type: ignore[misc]
             for source in range(layer.n_in):
                 edge = f"{node}_{source}"
                 products = [
-                    stages.end("multiply", coefficient * derivative, f"rise{edge}_{bank}").raw
+                    stages.end(
+                        "multiply",
+                        product(m, coefficient, derivative, in_logic=self._in_logic),
+                        f"rise{edge}_{bank}",
+                    ).raw
                     for bank, (coefficient, derivative) in enumerate(
                         zip(read.window[node][source], read.derivative[source], strict=True)
                     )
                 ]
                 total = stages.end("sum", _fitting(tree_sum(products), layer.slope_sum), f"slope_sum{edge}")
                 slope = stages.wire(self._narrow("slope", total, layer.formats.slope), f"slope{edge}")
-                product = stages.end("downstream", self.gradient[node] * slope, f"downstream{edge}")
-                terms[source].append(product.raw)
+                term = product(m, self.gradient[node], slope, in_logic=self._in_logic)
+                terms[source].append(stages.end("downstream", term, f"downstream{edge}").raw)
         for source in range(layer.n_in):
             total = stages.wire(_fitting(tree_sum(terms[source]), layer.downstream_sum), f"downstream_sum{source}")
             gradient = self._narrow("gradient", total, layer.formats.gradient)
@@ -290,9 +300,10 @@ class Layer(wiring.Component):  # type: ignore[misc]
             for source in range(layer.n_in):
                 for bank, step in enumerate(steps[source]):
                     place = f"{node}_{source}_{bank}"
-                    product = stages.end("product", self.gradient[node] * step, f"change{place}")
+                    change = product(m, self.gradient[node], step, in_logic=self._in_logic)
+                    change = stages.end("product", change, f"change{place}")
                     lane = (node * layer.n_in + source) * layer.banks + bank
-                    coefficient = self._changed(stages, read.window[node][source][bank], product, lane, place)
+                    coefficient = self._changed(stages, read.window[node][source][bank], change, lane, place)
                     m.d.comb += memory.write[node][source][bank].eq(coefficient)
         m.d.comb += memory.write_enable.eq(self.write)
 

@@ -7,17 +7,19 @@ import itertools
 from collections import defaultdict
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..address_map import CONTROL_FREEZE, AddressMap
 from ..spec import LearnerSpec
+from ..sweep import SweptSchedule
 from .layer import Layer
 from .loss import Loss
 from .monitor import Monitor
 from .noise import Noise
 from .stages import Stages
+from .swept import SweptLayer
 
 __all__ = ["Access", "Learner"]
 
@@ -125,7 +127,10 @@ class Learner(wiring.Component):  # type: ignore[misc]
         learn, target = self._hold_sample(m, layers)
         gradient = self._chain(m, layers, target)
         write, load = self._sequence(m, learn, layers[-1].y)
-        m.d.comb += [layer.write.eq(write) for layer in layers]
+        if isinstance(self.spec.schedule, SweptSchedule):
+            self._begin_passes(m, learn, layers, self.spec.schedule)
+        else:
+            m.d.comb += [layer.write.eq(write) for layer in layers]
         monitor = self._count_saturations(m, layers, write, load)
         m.d.comb += self.gradient.eq(gradient)
         self._make_noise(m, layers, write)
@@ -135,21 +140,39 @@ class Learner(wiring.Component):  # type: ignore[misc]
 
     # How values flow.
 
-    def _layers(self, m: Module) -> list[Layer]:
+    def _layers(self, m: Module) -> list[Any]:
         spec, layers, first_lane = self.spec, [], 0
+        schedule = spec.schedule
         last = spec.n_layers - 1
         for index, (layer, initial) in enumerate(zip(spec.layers, spec.initial_codes(), strict=True)):
-            component = Layer(
-                layer,
-                initial,
-                schedule=spec.schedule,
-                index=index,
-                rounding=spec.rounding,
-                update_rounding=spec.update_rounding,
-                saturating=layer.saturating(spec.rounding, hidden=index > 0, loss=spec.loss if index == last else None),
-                forms_error=index == last and self._forms_error,
-                first_lane=first_lane,
-            )
+            saturating = layer.saturating(spec.rounding, hidden=index > 0, loss=spec.loss if index == last else None)
+            component: Any
+            if isinstance(schedule, SweptSchedule):
+                component = SweptLayer(
+                    layer,
+                    initial,
+                    sweep=schedule.sweeps[index],
+                    error_registered="error" in schedule.pipeline,
+                    block=schedule.block_memory[index],
+                    rounding=spec.rounding,
+                    update_rounding=spec.update_rounding,
+                    multiplier=spec.multiplier,
+                    saturating=saturating,
+                    first_lane=first_lane,
+                )
+            else:
+                component = Layer(
+                    layer,
+                    initial,
+                    schedule=schedule,
+                    index=index,
+                    rounding=spec.rounding,
+                    update_rounding=spec.update_rounding,
+                    in_logic=spec.multiplier == "lut",
+                    saturating=saturating,
+                    forms_error=index == last and self._forms_error,
+                    first_lane=first_lane,
+                )
             first_lane += layer.n_out * layer.n_in * layer.banks
             m.submodules[f"layer{index}"] = component
             layers.append(component)
@@ -160,15 +183,17 @@ class Learner(wiring.Component):  # type: ignore[misc]
         """Whether the last layer's adder trees give the errors: the target has to be there in time, and not be
         finer."""
         layer = self.spec.layers[-1]
-        in_time = self.spec.teaching == "with_sample" and self.spec.loss == "squared"
+        in_time = self.spec.teaching == "with_sample" and self.spec.loss == "squared" and not self.spec.swept
         return in_time and layer.node_sum.f >= layer.formats.activation.f
 
-    def _hold_sample(self, m: Module, layers: list[Layer]) -> tuple[Any, Any]:
+    def _hold_sample(self, m: Module, layers: list[Any]) -> tuple[Any, Any]:
         """Takes the sample into the first layer, and into registers whether and what it is taught."""
         payload = self.samples.payload
         taken = self.samples.valid & self.samples.ready
         learn = Signal(reset_less=True)
-        m.d.comb += [layers[0].x.eq(payload.x), layers[0].take.eq(taken)]
+        m.d.comb += layers[0].x.eq(payload.x)
+        if not self.spec.swept:
+            m.d.comb += layers[0].take.eq(taken)
         stream_of_targets, word = (self.teaching, None) if hasattr(self, "teaching") else (self.samples, payload.target)
         target = Signal(data.ArrayLayout(self.spec.target_format, self.spec.n_out), name="target", reset_less=True)
         with m.If(taken):
@@ -177,7 +202,7 @@ class Learner(wiring.Component):  # type: ignore[misc]
             m.d.sync += target.eq(stream_of_targets.payload if word is None else word)
         return learn, target
 
-    def _chain(self, m: Module, layers: list[Layer], target: Any) -> Any:
+    def _chain(self, m: Module, layers: list[Any], target: Any) -> Any:
         """Connects the layers, forwards and backwards; gives dL/dy of the last."""
         stages = Stages(m, self.spec.schedule.pipeline)
         for before, after in itertools.pairwise(layers):
@@ -201,13 +226,14 @@ class Learner(wiring.Component):  # type: ignore[misc]
         schedule = self.spec.schedule
         after = schedule.after_prediction
         self._phase = phase = Signal(_Phase)
-        self._count = count = Signal(range(max(schedule.latency, schedule.teaching_latency, 3)))
+        self._count = count = Signal(range(max(schedule.latency, schedule.teaching_latency, schedule.access_cycles)))
         self._control_freeze = Signal()
-        frozen = Signal()
+        self._frozen = frozen = Signal()
         prediction_due = Signal()
         load, write, finish = Signal(), Signal(), Signal()
 
         blocked = self.predictions.valid & ~self.predictions.ready
+        self._stalled = prediction_due & blocked
         m.d.comb += [
             prediction_due.eq((phase == _Phase.SAMPLE) & (count == schedule.prediction_latency - 1)),
             load.eq(prediction_due & ~blocked),
@@ -252,21 +278,45 @@ class Learner(wiring.Component):  # type: ignore[misc]
             ]
         return write, load
 
-    def _count_saturations(self, m: Module, layers: list[Layer], write: Value, load: Value) -> Monitor:
+    def _begin_passes(self, m: Module, learn: Value, layers: list[Any], schedule: SweptSchedule) -> None:
+        """Tells folded layers when to begin their passes, a cycle ahead."""
+        streams = {_Phase.SAMPLE: self.samples}
+        if schedule.after_prediction:
+            streams[_Phase.TEACH] = self.teaching
+        taught = _Phase.TEACH if schedule.after_prediction else _Phase.SAMPLE
+
+        def before(phase: _Phase, cycle: int) -> Value:
+            if cycle == 0:
+                return streams[phase].valid & streams[phase].ready
+            return (self._phase == phase) & (self._count == cycle - 1) & ~self._stalled
+
+        for layer, forward, backward in zip(layers, schedule.forward[:-1], schedule.backward, strict=True):
+            m.d.comb += [
+                layer.forward.eq(before(_Phase.SAMPLE, forward)),
+                layer.backward.eq(before(taught, backward) & learn & ~self._frozen),
+            ]
+
+    def _count_saturations(self, m: Module, layers: list[Any], write: Value, load: Value) -> Monitor:
         """Counts a kind once for every sample or step in which any layer saturates."""
         bits: defaultdict[str, list[Value]] = defaultdict(list)
         for layer in layers:
             for kind in layer.saturated.shape().members:
                 bits[kind].append(layer.saturated[kind])
-        if not self._forms_error and self.spec.loss != "external":
-            bits["gradient"].append(m.submodules.loss.saturated)
+        in_loss = self.spec.loss != "external" and not self._forms_error
+        loss_saturates = m.submodules.loss.saturated if in_loss else Const(0)
+        if self.spec.swept:  # folded layers tell a cycle later
+            loss_late, written = Signal(), Signal()
+            m.d.sync += [loss_late.eq(loss_saturates), written.eq(write)]
+            loss_saturates, write = loss_late, written
+        if in_loss:
+            bits["gradient"].append(loss_saturates)
         m.submodules.monitor = monitor = Monitor(bits)
         for kind, flags in bits.items():
             strobe = load if kind == "activation" else write
             m.d.comb += monitor.event[kind].eq(strobe & Cat(flags).any())
         return monitor
 
-    def _make_noise(self, m: Module, layers: list[Layer], write: Value) -> None:
+    def _make_noise(self, m: Module, layers: list[Any], write: Value) -> None:
         if self.spec.update_rounding == "stochastic":
             m.submodules.noise = noise = Noise(self.spec.seed)
             m.d.comb += noise.leap.eq(write)
@@ -274,7 +324,7 @@ class Learner(wiring.Component):  # type: ignore[misc]
 
     # What can be reached from outside.
 
-    def _learning_rates(self, m: Module, layers: list[Layer]) -> None:
+    def _learning_rates(self, m: Module, layers: list[Any]) -> None:
         rate = self.spec.formats.learning_rate
         self._rates = []
         for index, layer in enumerate(self.spec.layers):
@@ -282,8 +332,8 @@ class Learner(wiring.Component):  # type: ignore[misc]
             m.d.comb += layers[index].learning_rate.eq(register)
             self._rates.append(register)
 
-    def _serve_access(self, m: Module, layers: list[Layer], monitor: Monitor) -> None:
-        """Takes a request while idle, and answers it three cycles later."""
+    def _serve_access(self, m: Module, layers: list[Any], monitor: Monitor) -> None:
+        """Takes a request while idle, and answers it when its place has been reached."""
         addresses = AddressMap.of(self.spec)
         request, response = self.access.request, self.access.response
         held = Signal(request.payload.shape(), name="request", reset_less=True)
@@ -291,8 +341,7 @@ class Learner(wiring.Component):  # type: ignore[misc]
             m.d.sync += [held.eq(request.payload), self._phase.eq(_Phase.ACCESS), self._count.eq(0)]
 
         read = Signal(signed(addresses.data_width))
-        # A cycle to reach the place, two to read it: through the register after locate, and that of a block memory.
-        done = (self._phase == _Phase.ACCESS) & (self._count == 2)
+        done = (self._phase == _Phase.ACCESS) & (self._count == self.spec.schedule.access_cycles - 1)
         with m.If(held.address[-1]):
             self._serve_registers(m, held, read, done, addresses, monitor)
         with m.Else():
@@ -338,7 +387,7 @@ class Learner(wiring.Component):  # type: ignore[misc]
                     m.d.sync += self._control_freeze.eq((held.data & CONTROL_FREEZE) != 0)
 
     def _serve_coefficients(
-        self, m: Module, held: Any, read: Signal, done: Value, addresses: AddressMap, layers: list[Layer]
+        self, m: Module, held: Any, read: Signal, done: Value, addresses: AddressMap, layers: list[Any]
     ) -> None:
         widths = (addresses.index_bits, addresses.input_bits, addresses.node_bits, addresses.layer_bits)
         fields, position = [], 0
