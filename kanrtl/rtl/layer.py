@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +10,14 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ..arithmetic import LayerArithmetic, bits_for
-from ..fixed import Codes, FixedValue, Format, Rounding, narrow, rounding_constant
+from ..fixed import Codes, FixedValue, Format, Rounding, rounding_constant
 from ..noise import WIDTH as NOISE_WIDTH
 from ..schedule import Schedule
 from .basis import Basis
 from .coefficients import CoefficientAccess, Coefficients, cell_bits
 from .locate import Locate
 from .multiply import product, product_in_logic, tree_sum
+from .narrowing import Narrowing, fitting
 from .noise import lane_noise
 from .stages import Stages
 
@@ -140,14 +140,19 @@ class Layer(wiring.Component):  # type: ignore[misc]
             self._layer, self._initial, block=self._block, held=self._first
         )
         connect(m, flipped(self.access), memory.access)
-        self._flags: defaultdict[str, list[Value]] = defaultdict(list)
+        self._narrowing = Narrowing(
+            self._layer,
+            rounding=self._rounding,
+            update_rounding=self._update_rounding,
+            saturating=self._saturating,
+        )
         read = self._locate_and_read(m, stages, memory)
         for node in range(self._layer.n_out):
             self._node(m, stages, read, node)
         if not self._first:
             self._downstream(m, stages, read)
         self._update(m, stages, read, memory)
-        for kind, bits in self._flags.items():
+        for kind, bits in self._narrowing.flags.items():
             m.d.comb += self.saturated[kind].eq(Cat(bits).any())
         return m
 
@@ -229,10 +234,10 @@ class Layer(wiring.Component):  # type: ignore[misc]
             self._error(m, stages, products, node)
             return
         # The bases sum to one: the sum fits node_sum, whatever its single products could reach together.
-        total = stages.end("sum", _fitting(tree_sum(products), layer.node_sum), f"sum{node}")
+        total = stages.end("sum", fitting(tree_sum(products), layer.node_sum), f"sum{node}")
         m.d.comb += [
             self.total[node].eq(total),
-            self.y[node].eq(self._narrow("activation", total, layer.formats.activation)),
+            self.y[node].eq(self._narrowing.narrow("activation", total, layer.formats.activation)),
         ]
 
     def _error(self, m: Module, stages: Stages, products: list[Value], node: int) -> None:
@@ -252,12 +257,12 @@ class Layer(wiring.Component):  # type: ignore[misc]
         offset = Signal((rounds - target).shape(), name=f"offset{node}")
         m.d.comb += offset.eq(rounds - target)
         rounded = tree_sum([*products, offset])
-        error = _fitting(rounded, Format(True, width - layer.error_sum.f, layer.error_sum.f))
+        error = fitting(rounded, Format(True, width - layer.error_sum.f, layer.error_sum.f))
         error = stages.end("sum", error, f"error{node}")
-        gradient = self._narrow("gradient", error, formats.gradient, rounding)
+        gradient = self._narrowing.narrow("gradient", error, formats.gradient, rounding)
         # One bit more than node_sum: y may be rounded up beyond it.
-        total = _fitting(error.raw - offset + rounds_y, Format(True, layer.node_sum.i + 1, layer.node_sum.f))
-        y = self._narrow("activation", stages.wire(total, f"sum{node}"), formats.activation, rounding)
+        total = fitting(error.raw - offset + rounds_y, Format(True, layer.node_sum.i + 1, layer.node_sum.f))
+        y = self._narrowing.narrow("activation", stages.wire(total, f"sum{node}"), formats.activation, rounding)
         m.d.comb += [self.error[node].eq(gradient), self.y[node].eq(y)]
 
     # Backward.
@@ -278,13 +283,13 @@ class Layer(wiring.Component):  # type: ignore[misc]
                         zip(read.window[node][source], read.derivative[source], strict=True)
                     )
                 ]
-                total = stages.end("sum", _fitting(tree_sum(products), layer.slope_sum), f"slope_sum{edge}")
-                slope = stages.wire(self._narrow("slope", total, layer.formats.slope), f"slope{edge}")
+                total = stages.end("sum", fitting(tree_sum(products), layer.slope_sum), f"slope_sum{edge}")
+                slope = stages.wire(self._narrowing.narrow("slope", total, layer.formats.slope), f"slope{edge}")
                 term = product(m, self.gradient[node], slope, in_logic=self._in_logic)
                 terms[source].append(stages.end("downstream", term, f"downstream{edge}").raw)
         for source in range(layer.n_in):
-            total = stages.wire(_fitting(tree_sum(terms[source]), layer.downstream_sum), f"downstream_sum{source}")
-            gradient = self._narrow("gradient", total, layer.formats.gradient)
+            total = stages.wire(fitting(tree_sum(terms[source]), layer.downstream_sum), f"downstream_sum{source}")
+            gradient = self._narrowing.narrow("gradient", total, layer.formats.gradient)
             m.d.comb += self.downstream[source].eq(stages.end("error", gradient, f"gradient{source}"))
 
     def _update(self, m: Module, stages: Stages, read: _Read, memory: Coefficients) -> None:
@@ -303,55 +308,26 @@ class Layer(wiring.Component):  # type: ignore[misc]
                     change = product(m, self.gradient[node], step, in_logic=self._in_logic)
                     change = stages.end("product", change, f"change{place}")
                     lane = (node * layer.n_in + source) * layer.banks + bank
-                    coefficient = self._changed(stages, read.window[node][source][bank], change, lane, place)
+                    coefficient = self._changed(m, read.window[node][source][bank], change, lane, place)
                     m.d.comb += memory.write[node][source][bank].eq(coefficient)
         m.d.comb += memory.write_enable.eq(self.write)
 
     def _step(self, m: Module, stages: Stages, basis: FixedValue, place: str) -> FixedValue:
         """Learning rate times basis: computed beside the forward pass, so that nothing waits for it."""
         exact = stages.wire(product_in_logic(m, basis, self.learning_rate), f"scaled{place}")
-        step = self._narrow("step", exact, self._layer.formats.step)
+        step = self._narrowing.narrow("step", exact, self._layer.formats.step)
         # What is written from outside takes the way of an update that moves by nothing: a choice at its end would be
         # on the longest path.
         return FixedValue(step.format, Mux(self.access_write, 0, step.raw)[: step.format.width])
 
-    def _changed(
-        self, stages: Stages, coefficient: FixedValue, product: FixedValue, lane: int, place: str
-    ) -> FixedValue:
-        """``coefficient - product``, rounded once, saturated."""
-        layer = self._layer
+    def _changed(self, m: Module, coefficient: FixedValue, product: FixedValue, lane: int, place: str) -> FixedValue:
+        """``coefficient - product``, or what is written from outside."""
         chosen = Mux(self.access_write, self.access_data.raw, coefficient.raw)
         coefficient = FixedValue(coefficient.format, chosen[: coefficient.format.width])
-        dropped = product.format.f - coefficient.format.f
-        low = self._low_bits(dropped, lane)
-        if low is None:
-            changed = stages.wire(coefficient - product, f"changed{place}")
-            return self._narrow("coefficient", changed, layer.formats.coefficient, self._update_rounding)
-        # What rounding adds is narrower than what it drops: it stands in the bits below the coefficient, for nothing.
-        extended = FixedValue(Format(True, coefficient.format.i, product.format.f), Cat(low, coefficient.raw))
-        changed = stages.wire(extended - product, f"changed{place}")
-        return self._narrow("coefficient", changed, layer.formats.coefficient, Rounding.FLOOR)
-
-    def _low_bits(self, dropped: int, lane: int) -> Value | None:
-        """What an update's rounding adds in the ``dropped`` bits; None where it is not that simple."""
-        if dropped <= 0:
-            return None
-        if self._update_rounding == "stochastic":
-            return lane_noise(self.noise, self._first_lane + lane, dropped)
-        constant = rounding_constant(self._update_rounding, dropped)
-        return None if constant is None else Const(constant, dropped)
-
-    def _narrow(self, kind: str, value: FixedValue, format: Format, rounding: str | None = None) -> FixedValue:
-        """Narrows, and notes where it saturates; where it cannot, there is nothing to detect."""
-        overflow = "saturate" if kind in self._saturating else "wrap"
-        result, outside = narrow(value, value.format.f, format, rounding or self._rounding, overflow)
-        if kind in self._saturating:
-            self._flags[kind].append(outside)
-        return result  # type: ignore[no-any-return]
-
-
-def _fitting(total: Value, format: Format) -> FixedValue:
-    """A sum that is known to fit ``format``."""
-    if len(total) < format.width:
-        total = Cat(total, total[-1].replicate(format.width - len(total)))
-    return FixedValue(format, total[: format.width])
+        return self._narrowing.changed(
+            m,
+            coefficient,
+            product,
+            noise=lambda bits: lane_noise(self.noise, self._first_lane + lane, bits),
+            name=f"changed{place}",
+        )
