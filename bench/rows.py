@@ -66,7 +66,7 @@ class Core(Row):
 
     @property
     def spec(self) -> LearnerSpec:
-        return super().spec.for_device(Device.parse(self.device).family)
+        return super().spec.for_device(Device.parse(self.device))
 
     def measure(self, progress: Progress) -> Result:
         spec = LearnerSpec(**self.fields)
@@ -85,7 +85,7 @@ class OnBoard(Row):
 
     @property
     def spec(self) -> LearnerSpec:
-        return super().spec.for_device(Device.parse(BOARDS[self.board].device).family)
+        return super().spec.for_device(Device.parse(BOARDS[self.board].device))
 
     def measure(self, progress: Progress) -> Result:
         board = BOARDS[self.board]
@@ -149,6 +149,23 @@ T_ECP5 = T | {"gradient_format": "SQ(7, 10)"}
 T_SINGLE = T_ECP5 | {"pipeline": "single"}
 T8_SINGLE = T_SINGLE | {"grid_size": 8}
 TWO_LAYERS = T_ECP5 | {"layer_sizes": [2, 4, 1], "pipeline": "low_latency"}
+STREAMING = {"schedule": "streaming"}
+SMALLEST: dict[str, Any] = T | {
+    "grid_size": 8,
+    "spline_order": 1,
+    "activation_format": "SQ(4, 8)",
+    "multiplier": "serial",
+    "share_multipliers": True,
+}
+LARGE: dict[str, Any] = {
+    "layer_sizes": [26, 1],
+    "grid_range": [-2, 2],
+    "grid_size": 4096,
+    "spline_order": 1,
+    "reuse_factor": 26,
+    "memory": "block",
+    "pipeline": "high_clock",
+}
 # As T, with more fraction bits: in the smallest of these cells there are still 32 inputs to tell apart.
 GRID = T_SINGLE | {"activation_format": "SQ(3, 13)", "gradient_format": "SQ(4, 13)"}
 GRID_SIZES = (8, 16, 32, 64, 128, 256, 512, 1024)
@@ -186,8 +203,40 @@ FAMILIES = (
             Core("t-single-8", "T, one clock", T_SINGLE, FAST),
             Core("t8-single", "T with 8 cells, one clock", T8_SINGLE, SLOW),
             Core("t8-single-8", "T with 8 cells, one clock", T8_SINGLE, FAST),
+            Core("t-logic", "T, one clock, tables in logic", T_SINGLE | {"table_memory": "logic"}, SLOW),
             Core("t-up5k", "T, high_clock", T, "iCE40UP5K"),
             Core("two-layers", "layers [2, 4, 1], low_latency", TWO_LAYERS, SLOW, seeds=(1, 2, 3)),
+        ),
+    ),
+    Family(
+        "streaming",
+        "one sample a clock",
+        (
+            Core("t-streaming", "T, streaming", T_ECP5 | STREAMING, SLOW),
+            Core("t-streaming-8", "T, streaming", T_ECP5 | STREAMING, FAST),
+            Core("t-streaming-exact", "T, streaming, one clock", T_SINGLE | STREAMING, SLOW),
+            Core("t-streaming-up5k", "T, streaming", T | STREAMING, "iCE40UP5K"),
+        ),
+    ),
+    Family(
+        "folded",
+        "layers swept by fewer multipliers",
+        (
+            Core(
+                "t-shared",
+                "T, shared multipliers",
+                T_ECP5 | {"share_multipliers": True, "pipeline": ["step"]},
+                SLOW,
+            ),
+            Core(
+                "two-layers-folded",
+                "layers [2, 4, 1], reuse_factor 4 and 2, shared",
+                TWO_LAYERS | {"reuse_factor": [4, 2], "share_multipliers": True, "pipeline": "high_clock"},
+                SLOW,
+                seeds=(1, 2, 3),
+            ),
+            Core("smallest-hx1k", "[1, 1], 8 cells, order 1, 12 bits, serial", SMALLEST, "iCE40HX1K"),
+            Core("large", "[26, 1], 4096 cells, order 1: 106,522 coefficients", LARGE, SLOW, seeds=(1, 2, 3)),
         ),
     ),
     Family(

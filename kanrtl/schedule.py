@@ -121,8 +121,10 @@ class Schedule:
         named = AUTO[spec.schedule] if spec.pipeline == "auto" else spec.pipeline
         stages = PRESETS[named] if isinstance(named, str) else named
         block = tuple(
-            memory == "block" or (memory == "auto" and layer.depth + 1 > DISTRIBUTED_DEPTH)
-            for memory, layer in zip(spec.per_layer("memory"), spec.layers, strict=True)
+            memory == "block" or (memory == "auto" and folded * layer.depth + 1 > DISTRIBUTED_DEPTH)
+            for memory, layer, folded in zip(
+                spec.per_layer("memory"), spec.layers, spec.per_layer("reuse_factor"), strict=True
+            )
         )
         # Below the first layer there has to be a register already: one more would add a cycle.
         tables = tuple(
@@ -181,6 +183,13 @@ class Schedule:
     def interval(self) -> int:
         """From taking a taught sample to taking the next."""
         return 1 if self.streaming else self.latency
+
+    @property
+    def access_cycles(self) -> int:
+        """From a request's first cycle to the end of that in which it is answered: one to reach the place, two to read
+        it, through the register after ``locate`` and that of a block memory. With streaming, until all is as if a
+        sample in that place had passed."""
+        return self.latency + 2 if self.streaming else 3
 
     @property
     def prediction_interval(self) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import (
@@ -26,6 +26,10 @@ from pydantic import (
 from .arithmetic import Formats, LayerArithmetic, default_formats, layers_of
 from .fixed import Codes, Format, narrow
 from .schedule import PRESETS, STAGES, Schedule
+from .sweep import SweptSchedule, fold, folds
+
+if TYPE_CHECKING:
+    from .build.device import Device
 
 __all__ = ["LearnerSpec", "SpecError"]
 
@@ -164,6 +168,14 @@ class LearnerSpec(BaseModel):
         Where registers stand in a step: a preset, or a list of stages; see :mod:`kanrtl.schedule`. ``auto`` is
         ``single``, but ``high_clock`` on iCE40, and on a board the first preset that meets its clock; with
         streaming it is ``full``.
+    reuse_factor
+        How many edges share one set of multipliers: the layer is gone through in that many steps; see
+        :mod:`kanrtl.sweep`. Inputs are folded first, then nodes. *Each.*
+    share_multipliers
+        Whether forward and backward pass use the same multipliers.
+    multiplier
+        ``auto``: left to synthesis, which takes DSP blocks where the device has them; ``dsp``: the same, but refused
+        for a device without; ``lut``: sums of shifted terms, no DSP block; ``serial``: shift and add, one bit a clock.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -196,6 +208,9 @@ class LearnerSpec(BaseModel):
     table_memory: _one_or_each(TableMemory) = "auto"  # type: ignore[valid-type]
     schedule: Literal["sequential", "streaming"] = "sequential"
     pipeline: Annotated[str | tuple[str, ...], BeforeValidator(_parse_pipeline)] = "auto"
+    reuse_factor: _one_or_each(Annotated[Integer, Field(ge=1)]) = 1  # type: ignore[valid-type]
+    share_multipliers: Annotated[bool, Strict()] = False
+    multiplier: Literal["auto", "dsp", "lut", "serial"] = "auto"
 
     def __init__(self, **fields: Any) -> None:
         try:
@@ -224,13 +239,15 @@ class LearnerSpec(BaseModel):
         """A copy with some fields changed, checked again."""
         return type(self)(**{name: getattr(self, name) for name in self.model_fields_set} | changes)
 
-    def for_device(self, family: str) -> Self:
-        """The spec as it is built for a family of devices, ``"ecp5"`` or ``"ice40"``, with ``auto`` decided.
+    def for_device(self, device: Device) -> Self:
+        """The spec as it is built for a device, with ``auto`` decided.
 
         iCE40 has no distributed memory: what would go there goes to block memory. Its multipliers are timed only with
         registers around them, hence a register after every stage. Raises :exc:`SpecError` where a choice cannot be had.
         """
-        if family != "ice40":
+        if self.multiplier == "dsp" and not device.dsp:
+            raise SpecError.of("multiplier", "dsp", f'{device.name} has no multipliers; use "auto", "lut" or "serial"')
+        if device.family != "ice40":
             return self
         if "distributed" in self.per_layer("memory"):
             raise SpecError.of("memory", self.memory, 'iCE40 has no distributed memory; use "auto" or "block"')
@@ -280,10 +297,17 @@ class LearnerSpec(BaseModel):
         """The arithmetic of every layer, first layer first."""
         return layers_of(self)
 
+    @property
+    def swept(self) -> bool:
+        """Whether the layers are swept in passes, rather than computed all at once."""
+        folded = any(factor > 1 for factor in self.per_layer("reuse_factor"))
+        return folded or self.share_multipliers or self.multiplier == "serial"
+
     @cached_property
-    def timing(self) -> Schedule:
+    def timing(self) -> Schedule | SweptSchedule:
         """When everything happens, in clock cycles."""
-        return Schedule.of(self)
+        schedule = Schedule.of(self)
+        return SweptSchedule.of(self, schedule) if self.swept else schedule
 
     @property
     def latency(self) -> int:
@@ -358,6 +382,7 @@ _MENDS = {
     "less_than": "must be below {lt:.12g}",
     "less_than_equal": "must be {le:.12g} or less",
     "literal_error": "must be {expected}",
+    "bool_type": "must be true or false",
 }
 
 
@@ -369,6 +394,20 @@ def _check(spec: LearnerSpec) -> None:
             raise SpecError.of("grid_range", (low, high), "upside down or empty; the first bound must be the lower")
     if spec.table_size & (spec.table_size - 1):
         raise SpecError.of("table_size", spec.table_size, "must be a power of two, such as 64")
+    if spec.swept and set(spec.per_layer("table_memory")) != {"auto"}:
+        raise SpecError.of(
+            "table_memory",
+            spec.table_memory,
+            "with reuse_factor, share_multipliers or serial multipliers tables lie where the coefficients do; "
+            'use "auto"',
+        )
+    if spec.schedule == "streaming" and spec.swept:
+        raise SpecError.of(
+            "schedule",
+            spec.schedule,
+            "needs a multiplier of its own for every product; leave reuse_factor and share_multipliers at their "
+            'defaults, and multiplier at "auto", "dsp" or "lut"',
+        )
     if spec.schedule == "streaming" and spec.teaching == "after_prediction":
         raise SpecError.of(
             "teaching", spec.teaching, 'schedule = "streaming" needs the target with its sample; use "with_sample"'
@@ -377,11 +416,12 @@ def _check(spec: LearnerSpec) -> None:
     for index, layer in enumerate(spec.layers):
         _check_layer(spec, index, layer)
         _check_step(spec, layer)
+        _check_folding(spec, index, layer)
     _check_initial_coefficients(spec)
 
 
 def _check_lengths(spec: LearnerSpec) -> None:
-    for field in ("grid_range", "grid_size", "spline_order", "learning_rate", "memory", "table_memory"):
+    for field in ("grid_range", "grid_size", "spline_order", "learning_rate", "memory", "table_memory", "reuse_factor"):
         if len(spec.per_layer(field)) != spec.n_layers:
             raise SpecError.of(
                 field, getattr(spec, field), f"must be one value or a list of {spec.n_layers}, one per layer"
@@ -511,6 +551,21 @@ def _check_step(spec: LearnerSpec, layer: LayerArithmetic) -> None:
         raise SpecError.of(
             "step_format", step, f"every step of learning_rate {layer.learning_rate} rounds to zero; add fraction bits"
         )
+
+
+def _check_folding(spec: LearnerSpec, index: int, layer: LayerArithmetic) -> None:
+    factor = spec.per_layer("reuse_factor")[index]
+    if fold(factor, layer.n_in, layer.n_out):
+        return
+    known = folds(layer.n_in, layer.n_out)
+    nearest = [max(known_factor for known_factor in known if known_factor < factor)]
+    nearest += [known_factor for known_factor in known if known_factor > factor][:1]
+    raise SpecError.of(
+        "reuse_factor",
+        factor,
+        f"does not divide the {layer.n_in} x {layer.n_out} edges of layer {index} evenly; "
+        f"use {' or '.join(map(str, nearest))}",
+    )
 
 
 def _check_initial_coefficients(spec: LearnerSpec) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from .fixed import Format
 from .schedule import STAGES
 from .spec import LearnerSpec
+from .sweep import fold
 
 __all__ = ["derived", "to_toml"]
 
@@ -37,13 +38,17 @@ _COMMENTS = {
     "table_memory": "auto, logic, block; one value, or one per layer",
     "schedule": "sequential: exact SGD; streaming: a sample every clock, updates seen later",
     "pipeline": "auto, single, low_latency, high_clock, full, or a list of stages",
+    "reuse_factor": "edges that share one set of multipliers; one value, or one per layer",
+    "share_multipliers": "whether forward and backward pass use the same multipliers",
+    "multiplier": "auto, dsp, lut, serial",
 }
 
 
 def derived(spec: LearnerSpec) -> dict[str, Any]:
     """What follows from a spec, as plain values: formats, widths, memories, cycles."""
     layers = []
-    for index, layer in enumerate(spec.layers):
+    for index, (layer, steps) in enumerate(zip(spec.layers, spec.per_layer("reuse_factor"), strict=True)):
+        inputs, nodes = fold(steps, layer.n_in, layer.n_out) or (1, 1)
         formats = {name: str(format) for name, format in layer.exact_formats().items()}
         if index == 0:
             del formats["slope_sum"], formats["downstream_sum"]
@@ -54,9 +59,10 @@ def derived(spec: LearnerSpec) -> dict[str, Any]:
                 "n_in": layer.n_in,
                 "n_out": layer.n_out,
                 "coefficients": layer.n_out * layer.n_in * layer.bases,
-                "banks": layer.n_in * layer.banks,
-                "bank_rows": layer.depth,
-                "bank_width": layer.n_out * layer.formats.coefficient.width,
+                "banks": layer.n_in // inputs * layer.banks,
+                "bank_rows": steps * layer.depth,
+                "bank_width": layer.n_out // nodes * layer.formats.coefficient.width,
+                "steps": steps,
                 "memory": "block" if spec.timing.block_memory[index] else "distributed",
                 "table_memory": "block" if spec.timing.block_tables[index] else "logic",
                 "cell_width": float(layer.cell_width),
@@ -126,7 +132,8 @@ def _derived_comments(spec: LearnerSpec) -> list[str]:
         lines += [
             "#",
             f"# layer {index}: {values['n_in']} x {values['n_out']} edges, {values['coefficients']} coefficients in "
-            f"{values['banks']} {values['memory']} banks of {values['bank_rows']} x {values['bank_width']} bits",
+            f"{values['banks']} {values['memory']} banks of {values['bank_rows']} x {values['bank_width']} bits"
+            + (f", swept in {values['steps']} steps" if values["steps"] > 1 else ""),
             f"#   cell width {values['cell_width']:g}; position = (x * {locate['scale']} + {locate['offset']}) >> "
             f"{locate['shift']}, in codes",
         ]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from kanrtl import SQ, UQ, Format, LearnerSpec
 from kanrtl.schedule import PRESETS, STAGES
+from kanrtl.sweep import folds
 
 
 def each(strategy: st.SearchStrategy[Any], count: int) -> st.SearchStrategy[Any]:
@@ -29,7 +30,17 @@ def specs(draw: st.DrawFn, max_edges: int = 27) -> LearnerSpec:
         )
     )
     count = len(sizes) - 1
-    schedule = draw(st.sampled_from(["sequential", "streaming"]))
+    kind = draw(st.sampled_from(["sequential", "swept", "streaming"]))
+    teaching = ["with_sample"] if kind == "streaming" else ["with_sample", "after_prediction"]
+    folding: dict[str, Any] = {"multiplier": draw(st.sampled_from(["auto", "auto", "lut"]))}
+    if kind == "swept":
+        folding = {
+            "reuse_factor": [draw(st.sampled_from(folds(n_in, n_out))) for n_in, n_out in pairwise(sizes)],
+            "share_multipliers": draw(st.booleans()),
+            "multiplier": draw(st.sampled_from(["auto", "lut", "serial"])),
+        }
+    else:
+        folding["table_memory"] = draw(each(st.sampled_from(["auto", "logic", "block"]), count))
     return LearnerSpec(
         layer_sizes=sizes,
         grid_range=draw(each(st.sampled_from([(-2, 2), (0, 1), (-1.3, 1.7), (0.1, 3.6)]), count)),
@@ -47,13 +58,11 @@ def specs(draw: st.DrawFn, max_edges: int = 27) -> LearnerSpec:
         update_rounding=draw(st.sampled_from(["floor", "half_up", "half_even", "stochastic"])),
         loss=draw(st.sampled_from(["squared", "logistic", "external"])),
         seed=draw(st.integers(0, 2**32 - 1)),
-        schedule=schedule,
-        teaching=draw(
-            st.sampled_from(["with_sample", "after_prediction"] if schedule == "sequential" else ["with_sample"])
-        ),
+        schedule="streaming" if kind == "streaming" else "sequential",
+        teaching=draw(st.sampled_from(teaching)),
         memory=draw(each(st.sampled_from(["auto", "distributed", "block"]), count)),
-        table_memory=draw(each(st.sampled_from(["auto", "logic", "block"]), count)),
         pipeline=draw(st.sampled_from(list(PRESETS)) | st.lists(st.sampled_from(STAGES), unique=True)),
+        **folding,
         initial_coefficients=draw(st.sampled_from(["zeros", "uniform"])),
     )
 

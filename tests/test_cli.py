@@ -18,7 +18,7 @@ from kanrtl import LearnerSpec, cli, connect
 from kanrtl.backends import BACKENDS
 from kanrtl.backends.model import ModelBackend
 from kanrtl.boards import get
-from kanrtl.build import TimingError, build_exercise
+from kanrtl.build import Device, TimingError, build_exercise
 from kanrtl.build import learner as learner_builds
 from kanrtl.model import Model
 from kanrtl.sim import Track
@@ -370,7 +370,7 @@ def test_build_of_a_core(run: Callable[..., Outcome], builds: list[dict[str, Any
 
 def test_build_decides_what_is_left_to_the_device(run: Callable[..., Outcome], builds: list[dict[str, Any]]) -> None:
     assert run(*BUILD, "--device", "iCE40UP5K-SG48").status == 0
-    spec = LearnerSpec.from_toml("good.toml").for_device("ice40")
+    spec = LearnerSpec.from_toml("good.toml").for_device(Device.parse("iCE40UP5K"))
     assert builds[0]["component"].spec == spec
     assert builds[0]["facts"]["latency_cycles"] == spec.latency
 

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from test_fixed import reference_narrow
 
 from kanrtl import LearnerSpec, SpecError
+from kanrtl.build import Device
 from kanrtl.fixed import SQ, UQ, Format
 
 PLAIN = {"layer_sizes": [1, 1], "grid_range": [-2, 2]}
@@ -199,6 +200,16 @@ ARRAYS = 'must be "zeros", "uniform", or a list of one array (n_out, n_in, bases
             "pipeline = ['sum', 'subtract']: 'subtract' is no stage; "
             "stages are position, locate, read, multiply, add, sum, error, scale, step, product, change, downstream",
         ),
+        (
+            {"schedule": "streaming", "share_multipliers": True},
+            "schedule = 'streaming': needs a multiplier of its own for every product; leave reuse_factor and "
+            'share_multipliers at their defaults, and multiplier at "auto", "dsp" or "lut"',
+        ),
+        (
+            {"table_memory": "block", "multiplier": "serial"},
+            "table_memory = 'block': with reuse_factor, share_multipliers or serial multipliers tables lie where the "
+            'coefficients do; use "auto"',
+        ),
         ({"schedule": "parallel"}, "schedule = 'parallel': must be 'sequential' or 'streaming'"),
         (
             {"schedule": "streaming", "teaching": "after_prediction"},
@@ -206,6 +217,23 @@ ARRAYS = 'must be "zeros", "uniform", or a list of one array (n_out, n_in, bases
             'use "with_sample"',
         ),
         ({"pipeline": 7}, "pipeline = 7: must be a preset's name or a list of stages"),
+        ({"reuse_factor": 0}, "reuse_factor = 0: must be 1 or more"),
+        ({"reuse_factor": [2, "2"]}, "reuse_factor[1] = '2': must be an integer"),
+        ({"reuse_factor": [1]}, f"reuse_factor = (1,): {EACH}"),
+        (
+            {"reuse_factor": 3},
+            "reuse_factor = 3: does not divide the 1 x 2 edges of layer 0 evenly; use 2",
+        ),
+        (
+            {"layer_sizes": [6, 4], "reuse_factor": 5},
+            "reuse_factor = 5: does not divide the 6 x 4 edges of layer 0 evenly; use 4 or 6",
+        ),
+        (
+            {"layer_sizes": [6, 4], "reuse_factor": 10**30},
+            f"reuse_factor = {10**30}: does not divide the 6 x 4 edges of layer 0 evenly; use 24",
+        ),
+        ({"share_multipliers": 1}, "share_multipliers = 1: must be true or false"),
+        ({"multiplier": "booth"}, "multiplier = 'booth': must be 'auto', 'dsp', 'lut' or 'serial'"),
         ({"seed": -1}, "seed = -1: must be 0 or more"),
         ({"seed": 1 << 32}, "seed = 4294967296: must be below 4294967296"),
         ({"initial_coefficients": "ones"}, f"initial_coefficients = 'ones': {ARRAYS}"),
@@ -332,6 +360,24 @@ def test_a_spec_is_refused_where_no_step_is_anything(rate: float, order: int, st
         assert refusal is None
     else:
         assert refusal == f"step_format = {step}: every step of learning_rate {rate} rounds to zero; add fraction bits"
+
+
+def test_what_a_device_cannot_have_is_refused() -> None:
+    spec = LearnerSpec(**PLAIN, multiplier="dsp")
+    assert spec.for_device(Device.parse("LFE5U-25F")) == spec
+    assert spec.for_device(Device.parse("iCE40UP5K")).multiplier == "dsp"
+    with pytest.raises(SpecError, match=r"^multiplier = 'dsp': iCE40HX1K has no multipliers; use \"auto\", \"lut\" or"):
+        spec.for_device(Device.parse("iCE40HX1K"))
+    for multiplier in ("auto", "lut", "serial"):
+        assert spec.replace(multiplier=multiplier).for_device(Device.parse("iCE40HX1K")).multiplier == multiplier
+    with pytest.raises(SpecError, match=r"^memory = 'distributed': iCE40 has no distributed memory; "):
+        LearnerSpec(**PLAIN, memory="distributed").for_device(Device.parse("iCE40UP5K"))
+
+
+@pytest.mark.parametrize("field", [{"reuse_factor": 2}, {"share_multipliers": True}, {"multiplier": "serial"}])
+def test_what_is_swept(field: dict[str, Any]) -> None:
+    assert not LearnerSpec(**TWO_LAYERS, multiplier="lut").swept
+    assert LearnerSpec(**TWO_LAYERS, **field).swept
 
 
 def test_two_fields_are_enough() -> None:

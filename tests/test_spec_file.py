@@ -63,6 +63,8 @@ def test_toml_tells_cycles_and_formats(tracker: LearnerSpec) -> None:
     assert "#   registers after            sum, step" in lines
     assert "# layer 0: 1 x 1 edges, 8 coefficients in 4 distributed banks of 2 x 16 bits" in lines
     assert f"#   {'node_sum':<16} {tracker.layers[0].node_sum}" in lines
+    folded = to_toml(tracker.replace(layer_sizes=(4, 2), reuse_factor=8)).splitlines()
+    assert "# layer 0: 4 x 2 edges, 64 coefficients in 4 distributed banks of 16 x 16 bits, swept in 8 steps" in folded
 
 
 @settings(max_examples=30, deadline=None)
@@ -78,8 +80,10 @@ def test_derived_is_what_the_spec_says(spec: LearnerSpec) -> None:
     assert len(values["layers"]) == spec.n_layers
     for index, (layer, arithmetic) in enumerate(zip(values["layers"], spec.layers, strict=True)):
         assert layer["coefficients"] == spec.initial_codes()[index].size
-        assert layer["bank_rows"] * arithmetic.banks >= arithmetic.bases
-        assert layer["bank_width"] == spec.layer_sizes[index + 1] * spec.formats.coefficient.width
+        assert layer["bank_rows"] * arithmetic.banks >= layer["steps"] * arithmetic.bases
+        bits = layer["banks"] * layer["bank_rows"] * layer["bank_width"]
+        edges = arithmetic.n_in * arithmetic.n_out
+        assert bits == edges * arithmetic.banks * arithmetic.depth * spec.formats.coefficient.width
         assert layer["cell_width"] == pytest.approx(float(arithmetic.cell_width))
         assert (layer["memory"] == "block") == spec.timing.block_memory[index]
         assert layer["formats"]["node_sum"] == str(arithmetic.node_sum)

@@ -30,7 +30,7 @@ def build_learner(
     progress: Progress | None = None,
 ) -> Report:
     """Places and routes the learner alone; arguments and errors as those of :func:`build_core`."""
-    spec = spec.for_device(Device.parse(device).family)
+    spec = spec.for_device(Device.parse(device))
     return build_core(
         Learner(spec),
         device=device,
@@ -55,7 +55,7 @@ def build_exercise(
     With ``pipeline="auto"`` the presets are built from the fewest nanoseconds a step to the highest clock, up to the
     first that meets the board's clock. Other arguments and errors as those of :func:`build_board`.
     """
-    spec = spec.for_device(Device.parse(board.device).family)
+    spec = spec.for_device(Device.parse(board.device))
     candidates = [spec.replace(pipeline=preset) for preset in PRESETS] if spec.pipeline == "auto" else [spec]
     for candidate in candidates:
         try:

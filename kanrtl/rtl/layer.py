@@ -17,7 +17,8 @@ from ..schedule import Schedule
 from .basis import Basis
 from .coefficients import CoefficientAccess, Coefficients, cell_bits
 from .locate import Locate
-from .multiply import product_in_logic, tree_sum
+from .multiply import product, product_in_logic, tree_sum
+from .narrowing import fitting, rounding_bits
 from .noise import lane_noise
 from .stages import Stages
 from .steps import Steps
@@ -57,6 +58,8 @@ class Layer(wiring.Component):  # type: ignore[misc]
         gradient.
     rounding, update_rounding
         As in :class:`kanrtl.LearnerSpec`.
+    in_logic
+        Whether products are written out, rather than left to synthesis.
     saturating
         The kinds of value that can saturate; the others get no logic for it.
     forms_error
@@ -94,6 +97,7 @@ class Layer(wiring.Component):  # type: ignore[misc]
         index: int,
         rounding: str,
         update_rounding: str,
+        in_logic: bool,
         saturating: frozenset[str],
         forms_error: bool,
         first_lane: int,
@@ -108,6 +112,7 @@ class Layer(wiring.Component):  # type: ignore[misc]
         self._block_tables = schedule.block_tables[index]
         self._rounding = rounding
         self._update_rounding = update_rounding
+        self._in_logic = in_logic
         self._saturating = saturating
         self._forms_error = forms_error
         self._first_lane = first_lane
@@ -168,6 +173,9 @@ class Layer(wiring.Component):  # type: ignore[misc]
             kinds[kind].append(stages.meet(Cat(bits).any(), since, now, f"{kind}_saturates_{since}"))
         for kind, any_of_kind in kinds.items():
             m.d.comb += self.saturated[kind].eq(Cat(any_of_kind).any())
+
+    def _product(self, m: Module, a: FixedValue, b: FixedValue) -> FixedValue:
+        return product(m, a, b, in_logic=self._in_logic)
 
     # Forward.
 
@@ -291,7 +299,7 @@ class Layer(wiring.Component):  # type: ignore[misc]
         terms = []
         for source in range(layer.n_in):
             products = [
-                stages.end("multiply", coefficient * basis, f"product{node}_{source}_{bank}").raw
+                stages.end("multiply", self._product(m, coefficient, basis), f"product{node}_{source}_{bank}").raw
                 for bank, (coefficient, basis) in enumerate(
                     zip(read.window[node][source], read.basis[source], strict=True)
                 )
@@ -301,7 +309,7 @@ class Layer(wiring.Component):  # type: ignore[misc]
             self._error(m, stages, terms, node)
             return
         # The bases sum to one: the sum fits node_sum, whatever its single products could reach together.
-        total = stages.end("sum", _fitting(tree_sum(terms), layer.node_sum), f"sum{node}")
+        total = stages.end("sum", fitting(tree_sum(terms), layer.node_sum), f"sum{node}")
         y = self._narrow("activation", total, layer.formats.activation, self._times.summed)
         m.d.comb += [self.total[node].eq(total), self.y[node].eq(y)]
 
@@ -335,23 +343,23 @@ class Layer(wiring.Component):  # type: ignore[misc]
         if stages.ends("sum") and stages.ends("error"):
             # Where a product's highest bit has no use, yosys does not take its register into an iCE40's multiplier.
             wide = Format(True, layer.node_sum.i + 1, layer.node_sum.f)
-            total = stages.end("sum", _fitting(tree_sum(terms), wide), f"sum{node}")
+            total = stages.end("sum", fitting(tree_sum(terms), wide), f"sum{node}")
             offset = stages.meet(offset, times.added, times.summed, f"offset{node}_of_sum")
             rounded = stages.wire(total.raw + offset, f"error{node}")
-            error = _fitting(rounded, Format(True, width - layer.error_sum.f, layer.error_sum.f))
+            error = fitting(rounded, Format(True, width - layer.error_sum.f, layer.error_sum.f))
             gradient = self._narrow("gradient", error, formats.gradient, times.summed, rounding)
             y = self._narrow("activation", total, formats.activation, times.summed)
             m.d.comb += [self.error[node].eq(gradient), self.y[node].eq(y)]
             return
         rounded = tree_sum([*terms, offset])
-        error = _fitting(rounded, Format(True, width - layer.error_sum.f, layer.error_sum.f))
+        error = fitting(rounded, Format(True, width - layer.error_sum.f, layer.error_sum.f))
         error = stages.end("sum", error, f"error{node}")
         gradient = self._narrow("gradient", error, formats.gradient, times.summed, rounding)
         offset = stages.meet(offset, times.added, times.summed, f"offset{node}_of_sum")
         # One bit more than node_sum: y may be rounded up beyond it.
         target = stages.meet(self.target[node], 1, times.summed, f"target{node}")
         target = Cat(Const(0, shift), target.raw).as_signed()
-        total = _fitting(error.raw + target + (rounds_y - rounds), Format(True, layer.node_sum.i + 1, layer.node_sum.f))
+        total = fitting(error.raw + target + (rounds_y - rounds), Format(True, layer.node_sum.i + 1, layer.node_sum.f))
         y = self._narrow("activation", stages.wire(total, f"sum{node}"), formats.activation, times.summed, rounding)
         m.d.comb += [self.error[node].eq(gradient), self.y[node].eq(y)]
 
@@ -365,19 +373,19 @@ class Layer(wiring.Component):  # type: ignore[misc]
             for source in range(layer.n_in):
                 edge = f"{node}_{source}"
                 products = [
-                    stages.end("multiply", coefficient * derivative, f"rise{edge}_{bank}").raw
+                    stages.end("multiply", self._product(m, coefficient, derivative), f"rise{edge}_{bank}").raw
                     for bank, (coefficient, derivative) in enumerate(
                         zip(read.window[node][source], read.derivative[source], strict=True)
                     )
                 ]
                 added = tree_sum(self._added(stages, products, f"rise{edge}_pair"))
-                total = stages.end("sum", _fitting(added, layer.slope_sum), f"slope_sum{edge}")
+                total = stages.end("sum", fitting(added, layer.slope_sum), f"slope_sum{edge}")
                 slope = stages.wire(self._narrow("slope", total, layer.formats.slope, times.summed), f"slope{edge}")
                 slope = stages.meet(slope, times.summed, times.gradient, f"slope{edge}")
-                product = stages.end("downstream", self.gradient[node] * slope, f"downstream{edge}")
+                product = stages.end("downstream", self._product(m, self.gradient[node], slope), f"downstream{edge}")
                 terms[source].append(product.raw)
         for source in range(layer.n_in):
-            total = stages.wire(_fitting(tree_sum(terms[source]), layer.downstream_sum), f"downstream_sum{source}")
+            total = stages.wire(fitting(tree_sum(terms[source]), layer.downstream_sum), f"downstream_sum{source}")
             gradient = self._narrow("gradient", total, layer.formats.gradient, after)
             m.d.comb += self.downstream[source].eq(stages.end("error", gradient, f"gradient{source}"))
 
@@ -396,7 +404,7 @@ class Layer(wiring.Component):  # type: ignore[misc]
             for source in range(layer.n_in):
                 for bank, step in enumerate(steps[source]):
                     place = f"{node}_{source}_{bank}"
-                    product = stages.end("product", gradients[node] * step, f"change{place}")
+                    product = stages.end("product", self._product(m, gradients[node], step), f"change{place}")
                     lane = (node * layer.n_in + source) * layer.banks + bank
                     window = memory.old if self._schedule.streaming else read.window
                     coefficient = self._changed(m, stages, window[node][source][bank], product, lane, place)
@@ -424,7 +432,11 @@ class Layer(wiring.Component):  # type: ignore[misc]
     ) -> FixedValue:
         """``coefficient - product``, rounded once, saturated; or what is written from outside."""
         format = coefficient.format
-        low = self._low_bits(product.format.f - format.f, lane)
+        low = rounding_bits(
+            self._update_rounding,
+            product.format.f - format.f,
+            lambda bits: lane_noise(self.noise, self._first_lane + lane, bits),
+        )
         rounding: str = self._update_rounding
         if low is not None:
             rounding = Rounding.FLOOR
@@ -445,19 +457,13 @@ class Layer(wiring.Component):  # type: ignore[misc]
         # All zeros, all ones or the result, and what comes from outside on top of zeros: a LUT4 for each bit.
         zeros, ones = Signal(name=f"zeros{place}"), Signal(name=f"ones{place}")
         negative = changed.raw[-1]
-        m.d.comb += [zeros.eq(self.access_write | (outside & negative)), ones.eq(outside & ~negative)]
+        m.d.comb += [
+            zeros.eq(self.access_write | (outside & negative)),
+            ones.eq(~self.access_write & outside & ~negative),
+        ]
         magnitude = (result.raw[:-1] & ~zeros.replicate(format.width - 1)) | ones.replicate(format.width - 1)
         sign = Mux(outside, negative, result.raw[-1]) & ~self.access_write
         return FixedValue(format, Cat(magnitude, sign) | self.access_data.raw.as_unsigned())
-
-    def _low_bits(self, dropped: int, lane: int) -> Value | None:
-        """What an update's rounding adds in the ``dropped`` bits; None where it is not that simple."""
-        if dropped <= 0:
-            return None
-        if self._update_rounding == "stochastic":
-            return lane_noise(self.noise, self._first_lane + lane, dropped)
-        constant = rounding_constant(self._update_rounding, dropped)
-        return None if constant is None else Const(constant, dropped)
 
     def _narrow(
         self, kind: str, value: FixedValue, format: Format, now: int, rounding: str | None = None
@@ -468,10 +474,3 @@ class Layer(wiring.Component):  # type: ignore[misc]
         if kind in self._saturating:
             self._flags[kind, now].append(outside)
         return result  # type: ignore[no-any-return]
-
-
-def _fitting(total: Value, format: Format) -> FixedValue:
-    """A sum that is known to fit ``format``."""
-    if len(total) < format.width:
-        total = Cat(total, total[-1].replicate(format.width - len(total)))
-    return FixedValue(format, total[: format.width])

@@ -14,12 +14,15 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..address_map import CONTROL_FREEZE, AddressMap
+from ..schedule import Schedule
 from ..spec import LearnerSpec
+from ..sweep import SweptSchedule
 from .layer import Layer
 from .loss import Loss
 from .monitor import Monitor
 from .noise import Noise
 from .stages import Stages, delay
+from .swept import SweptLayer
 
 __all__ = ["Access", "Learner"]
 
@@ -128,7 +131,7 @@ class Learner(wiring.Component):  # type: ignore[misc]
         self._control_freeze = Signal()
         self._busy = Signal()
         layers = self._flow(m)
-        m.d.comb += self._busy.eq(Cat(layer.busy for layer in layers).any())
+        m.d.comb += self._busy.eq(Cat(layer.busy for layer in layers if hasattr(layer, "busy")).any())
         load = self._stream(m, layers) if self.spec.timing.streaming else self._sequence(m, layers)
         monitor = self._count_saturations(m, layers, load)
         self._learning_rates(m, layers)
@@ -137,27 +140,45 @@ class Learner(wiring.Component):  # type: ignore[misc]
 
     # How values flow.
 
-    def _flow(self, m: Module) -> list[Layer]:
+    def _flow(self, m: Module) -> list[Any]:
         """The way of a sample, without what tells it when to go."""
         layers = self._layers(m)
         self._chain(m, layers, self._take_sample(m, layers))
         return layers
 
-    def _layers(self, m: Module) -> list[Layer]:
+    def _layers(self, m: Module) -> list[Any]:
         spec, layers, first_lane = self.spec, [], 0
+        timing = spec.timing
         last = spec.n_layers - 1
         for index, (layer, initial) in enumerate(zip(spec.layers, spec.initial_codes(), strict=True)):
-            component = Layer(
-                layer,
-                initial,
-                schedule=spec.timing,
-                index=index,
-                rounding=spec.rounding,
-                update_rounding=spec.update_rounding,
-                saturating=layer.saturating(spec.rounding, hidden=index > 0, loss=spec.loss if index == last else None),
-                forms_error=index == last and self._forms_error,
-                first_lane=first_lane,
-            )
+            saturating = layer.saturating(spec.rounding, hidden=index > 0, loss=spec.loss if index == last else None)
+            component: Any
+            if isinstance(timing, SweptSchedule):
+                component = SweptLayer(
+                    layer,
+                    initial,
+                    sweep=timing.sweeps[index],
+                    error_registered="error" in timing.pipeline,
+                    block=timing.block_memory[index],
+                    rounding=spec.rounding,
+                    update_rounding=spec.update_rounding,
+                    multiplier=spec.multiplier,
+                    saturating=saturating,
+                    first_lane=first_lane,
+                )
+            else:
+                component = Layer(
+                    layer,
+                    initial,
+                    schedule=timing,
+                    index=index,
+                    rounding=spec.rounding,
+                    update_rounding=spec.update_rounding,
+                    in_logic=spec.multiplier == "lut",
+                    saturating=saturating,
+                    forms_error=index == last and self._forms_error,
+                    first_lane=first_lane,
+                )
             first_lane += layer.n_out * layer.n_in * layer.banks
             m.submodules[f"layer{index}"] = component
             layers.append(component)
@@ -168,16 +189,16 @@ class Learner(wiring.Component):  # type: ignore[misc]
         """Whether the last layer's adder trees give the errors: the target has to be there in time, and not be
         finer."""
         layer = self.spec.layers[-1]
-        in_time = self.spec.teaching == "with_sample" and self.spec.loss == "squared"
+        in_time = self.spec.teaching == "with_sample" and self.spec.loss == "squared" and not self.spec.swept
         return in_time and layer.node_sum.f >= layer.formats.activation.f
 
-    def _take_sample(self, m: Module, layers: list[Layer]) -> Any:
+    def _take_sample(self, m: Module, layers: list[Any]) -> Any:
         """Takes the sample into the first layer, and what it is taught into a register."""
         timing = self.spec.timing
         payload, first = self.samples.payload, layers[0]
         taken = self.samples.valid & self.samples.ready
         m.d.comb += first.x.eq(payload.x)
-        if not timing.streaming:
+        if not (timing.streaming or self.spec.swept):
             m.d.comb += first.take.eq(taken)
         target = Signal(data.ArrayLayout(self.spec.target_format, self.spec.n_out), name="target", reset_less=True)
         if timing.after_prediction:
@@ -188,33 +209,38 @@ class Learner(wiring.Component):  # type: ignore[misc]
             m.d.sync += target.eq(word)
         return target
 
-    def _chain(self, m: Module, layers: list[Layer], target: Any) -> None:
+    def _chain(self, m: Module, layers: list[Any], target: Any) -> None:
         """Connects the layers, forwards and backwards."""
         timing = self.spec.timing
         stages = Stages(m, timing)
         for before, after in itertools.pairwise(layers):
             m.d.comb += [after.x.eq(before.y), before.gradient.eq(after.downstream)]
-        last, times = layers[-1], timing.layers[-1]
+        last = layers[-1]
+        times = timing.layers[-1] if isinstance(timing, Schedule) and timing.streaming else None
         if self._forms_error:
             m.d.comb += last.target.eq(target)
             errors = last.error
         else:
             m.submodules.loss = loss = Loss(self.spec.layers[-1], self.spec.loss, self.spec.rounding)
-            target = stages.meet(target, 1, times.summed, "target")
+            self._loss_saturated = loss.saturated
+            if times:
+                target = delay(m, target, times.summed - 1, "target")
+                late = timing.latency - times.summed
+                self._loss_saturated = delay(m, self._loss_saturated, late, "loss_saturates")
             m.d.comb += [loss.total.eq(last.total), loss.y.eq(last.y), loss.target.eq(target)]
             errors = loss.gradient
-            self._loss_saturated = stages.meet(loss.saturated, times.summed, timing.counted[1], "loss_saturates")
         for node in range(self.spec.n_out):
             m.d.comb += last.gradient[node].eq(stages.end("error", errors[node], f"gradient{node}"))
-        m.d.comb += self.gradient.eq(stages.meet(last.gradient, times.gradient, timing.latency, "gradient"))
+        late = timing.latency - times.gradient if times else 0
+        m.d.comb += self.gradient.eq(delay(m, last.gradient, late, "gradient"))
 
     # When they flow.
 
-    def _stream(self, m: Module, layers: list[Layer]) -> Value:
+    def _stream(self, m: Module, layers: list[Any]) -> Value:
         """Takes a sample at every clock, and none while anything is accessed; gives the strobe of the prediction."""
         timing, phase = self.spec.timing, self._phase
-        self._access_cycles = timing.latency + 2  # until all is as if a sample with that place had passed
-        self._count = count = Signal(range(self._access_cycles))
+        assert isinstance(timing, Schedule)
+        self._count = count = Signal(range(timing.access_cycles))
         request, response = self.access.request, self.access.response
         # Bit t stands for the sample of time t + 1.
         present, taught = Signal(timing.latency), Signal(timing.latency)
@@ -250,12 +276,11 @@ class Learner(wiring.Component):  # type: ignore[misc]
                 m.d.comb += layer.noise.eq(delay(m, noise.state, times.rounded - first, f"noise{index}"))
         return load
 
-    def _sequence(self, m: Module, layers: list[Layer]) -> Value:
+    def _sequence(self, m: Module, layers: list[Any]) -> Value:
         """Counts the cycles of a step, and has its updates written; gives the strobe of the prediction."""
         schedule, phase = self.spec.timing, self._phase
         after = schedule.after_prediction
-        self._access_cycles = 3  # one to reach the place, two to read it: a register after locate, a block memory's
-        self._count = count = Signal(range(max(schedule.latency, schedule.teaching_latency, self._access_cycles)))
+        self._count = count = Signal(range(max(schedule.latency, schedule.teaching_latency, schedule.access_cycles)))
         learn, frozen = Signal(reset_less=True), Signal()
         prediction_due = Signal()
         # A reset does not end the making of tables.
@@ -306,25 +331,48 @@ class Learner(wiring.Component):  # type: ignore[misc]
                 learn.eq(self.samples.payload.learn),
                 frozen.eq(self.freeze | self._control_freeze),
             ]
-        m.d.comb += [layer.write.eq(write) for layer in layers]
+        if isinstance(schedule, SweptSchedule):
+            self._begin_passes(m, layers, schedule, learns=learn & ~frozen, stalled=prediction_due & blocked)
+        else:
+            m.d.comb += [layer.write.eq(write) for layer in layers]
         if self.spec.update_rounding == "stochastic":
             m.submodules.noise = self._noise = noise = Noise(self.spec.seed)
             m.d.comb += [noise.leap.eq(write), *(layer.noise.eq(noise.state) for layer in layers)]
         return load
 
-    def _count_saturations(self, m: Module, layers: list[Layer], load: Value) -> Monitor:
+    def _begin_passes(
+        self, m: Module, layers: list[Any], schedule: SweptSchedule, *, learns: Value, stalled: Value
+    ) -> None:
+        """Tells folded layers when to begin their passes, a cycle ahead."""
+        streams = {_Phase.SAMPLE: self.samples}
+        if schedule.after_prediction:
+            streams[_Phase.TEACH] = self.teaching
+        taught = _Phase.TEACH if schedule.after_prediction else _Phase.SAMPLE
+
+        def before(phase: _Phase, cycle: int) -> Value:
+            if cycle == 0:
+                return streams[phase].valid & streams[phase].ready
+            return (self._phase == phase) & (self._count == cycle - 1) & ~stalled
+
+        for layer, forward, backward in zip(layers, schedule.forward[:-1], schedule.backward, strict=True):
+            m.d.comb += [
+                layer.forward.eq(before(_Phase.SAMPLE, forward)),
+                layer.backward.eq(before(taught, backward) & learns),
+            ]
+
+    def _count_saturations(self, m: Module, layers: list[Any], load: Value) -> Monitor:
         """Counts a kind once for every sample or step in which any layer saturates."""
+        streaming = self.spec.timing.streaming
         bits: defaultdict[str, list[Value]] = defaultdict(list)
         for layer in layers:
             for kind in layer.saturated.shape().members:
                 bits[kind].append(layer.saturated[kind])
         if not self._forms_error and self.spec.loss != "external":
-            bits["gradient"].append(self._loss_saturated)
+            bits["gradient"].append(delay(m, self._loss_saturated, streaming or self.spec.swept, "loss_saturated"))
         m.submodules.monitor = monitor = Monitor(bits)
-        if self.spec.timing.streaming:
-            load, updated = (delay(m, strobe, 1, "counted") for strobe in (load, self.updated))
-        else:
-            updated = self.updated
+        # Layers tell of some a cycle late, so that nothing waits for it.
+        load = delay(m, load, streaming, "counted_prediction")
+        updated = delay(m, self.updated, streaming or self.spec.swept, "counted_update")
         for kind, flags in bits.items():
             strobe = load if kind == "activation" else updated
             m.d.comb += monitor.event[kind].eq(strobe & Cat(flags).any())
@@ -332,7 +380,7 @@ class Learner(wiring.Component):  # type: ignore[misc]
 
     # What can be reached from outside.
 
-    def _learning_rates(self, m: Module, layers: list[Layer]) -> None:
+    def _learning_rates(self, m: Module, layers: list[Any]) -> None:
         rate = self.spec.formats.learning_rate
         self._rates = []
         for index, layer in enumerate(self.spec.layers):
@@ -342,7 +390,7 @@ class Learner(wiring.Component):  # type: ignore[misc]
             m.d.comb += layers[index].learning_rate.eq(register)
             self._rates.append(register)
 
-    def _serve_access(self, m: Module, layers: list[Layer], monitor: Monitor) -> None:
+    def _serve_access(self, m: Module, layers: list[Any], monitor: Monitor) -> None:
         """Takes a request while idle, and answers it a constant time later, or once tables are made anew."""
         addresses = AddressMap.of(self.spec)
         request, response = self.access.request, self.access.response
@@ -358,7 +406,7 @@ class Learner(wiring.Component):  # type: ignore[misc]
                 self._count.eq(0),
             ]
 
-        done = (self._phase == _Phase.ACCESS) & (self._count == self._access_cycles - 1) & ~self._busy
+        done = (self._phase == _Phase.ACCESS) & (self._count == self.spec.timing.access_cycles - 1) & ~self._busy
         with m.If(done | (taken & ~request.payload.write)):
             m.d.sync += written.eq(0)
         with m.Elif(taken):
@@ -385,7 +433,7 @@ class Learner(wiring.Component):  # type: ignore[misc]
         read: Signal,
         done: Value,
         addresses: AddressMap,
-        layers: list[Layer],
+        layers: list[Any],
         monitor: Monitor,
     ) -> None:
         number = held.address[:-1]
@@ -399,7 +447,8 @@ class Learner(wiring.Component):  # type: ignore[misc]
                     m.d.comb += read.eq(register.raw)
                     # Early enough for the layer to be busy when the request would be done.
                     with m.If((self._phase == _Phase.ACCESS) & (self._count == 1) & held.write):
-                        m.d.comb += layers[index].rate_written.eq(1)
+                        if hasattr(layers[index], "rate_written"):
+                            m.d.comb += layers[index].rate_written.eq(1)
                         m.d.sync += register.raw.eq(written)
             for kind in monitor.count.shape().members:
                 with m.Case(address_of(addresses.saturations(kind))):
@@ -418,7 +467,7 @@ class Learner(wiring.Component):  # type: ignore[misc]
                     m.d.sync += self._control_freeze.eq((written & CONTROL_FREEZE) != 0)
 
     def _serve_coefficients(
-        self, m: Module, held: Any, written: Signal, done: Value, addresses: AddressMap, layers: list[Layer]
+        self, m: Module, held: Any, written: Signal, done: Value, addresses: AddressMap, layers: list[Any]
     ) -> Value:
         """Gives what is read, zero where that is nothing."""
         widths = (addresses.index_bits, addresses.input_bits, addresses.node_bits, addresses.layer_bits)

@@ -11,9 +11,9 @@ from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
-from ..fixed import UQ, FixedValue
+from ..fixed import FixedValue, Format
 
-__all__ = ["product_in_logic", "times_constant", "tree_sum"]
+__all__ = ["product", "product_in_logic", "times_constant", "tree_sum"]
 
 
 def tree_sum(terms: Sequence[Any]) -> Any:
@@ -43,24 +43,40 @@ def times_constant(value: Value, constant: int) -> Value:
     return tree_sum(terms)
 
 
+def product(m: Module, a: FixedValue, b: FixedValue, *, in_logic: bool) -> FixedValue:
+    """``a * b``, exact: left to synthesis, or written out."""
+    return product_in_logic(m, a, b) if in_logic else a * b
+
+
 def product_in_logic(
     m: Module, a: FixedValue, b: FixedValue, halfway: Callable[[Value, str], Value] = lambda value, _: value
 ) -> FixedValue:
-    """``a * b`` for unsigned values, exact, as a sum of one shifted term for each bit of ``b``.
+    """``a * b``, exact, as a sum of one shifted term for each bit of the second operand.
 
-    ``halfway`` is given the two partial sums, each with a name, and may register them.
+    Where one is unsigned that is taken for the second, as its bits need no sign; otherwise the narrower. ``halfway``
+    is given the two partial sums, each with a name, and may register them.
     """
-    format = UQ(a.format.i + b.format.i, a.format.f + b.format.f)
-    terms = [Mux(b.raw[bit], a.raw, Const(0, a.format.width)) for bit in range(b.format.width)]
+    format = Format(a.format.signed or b.format.signed, a.format.i + b.format.i, a.format.f + b.format.f)
+    if a.format.signed != b.format.signed:
+        if b.format.signed:
+            a, b = b, a
+    elif b.format.signed and a.format.width < b.format.width:
+        a, b = b, a
+    zero = Const(0, a.format.as_shape())
+    terms = [Mux(b.raw[bit], a.raw, zero) for bit in range(b.format.width)]
+    if b.format.signed:
+        terms[-1] = Mux(b.raw[-1], -a.raw, zero)
     half = (len(terms) + 1) // 2
-    low = halfway(_shifted_sum(m, terms[:half]), "low")
-    if half == len(terms):
-        return FixedValue(format, low[: format.width])
-    return FixedValue(format, _joined(m, low, halfway(_shifted_sum(m, terms[half:]), "high"), half)[: format.width])
+    exact = halfway(_shifted_sum(m, terms[:half]), "low")
+    if half < len(terms):
+        exact = _joined(m, exact, halfway(_shifted_sum(m, terms[half:]), "high"), half)
+    total = Signal(format.as_shape(), name="product_in_logic")
+    m.d.comb += total.eq(exact)
+    return FixedValue(format, total)
 
 
 def _shifted_sum(m: Module, terms: Sequence[Value]) -> Value:
-    """``sum(term[n] << n)`` for unsigned terms, added in pairs.
+    """``sum(term[n] << n)``, added in pairs.
 
     Low bits that meet nothing bypass the adder. This also keeps yosys from turning the tree into one carry-save
     compressor, which for a product this short is three times as large and no faster.
@@ -73,7 +89,8 @@ def _shifted_sum(m: Module, terms: Sequence[Value]) -> Value:
 
 def _joined(m: Module, low: Value, high: Value, half: int) -> Value:
     """``low + (high << half)``."""
-    joined = Cat(low[:half], low[half:] + high)
+    above = low.shift_right(half) + high
+    joined = Cat(low[:half], above)
     total = Signal(len(joined), name="partial_product")
     m.d.comb += total.eq(joined)
-    return total
+    return total.as_signed() if above.shape().signed else total

@@ -7,6 +7,7 @@ from typing import Any
 from amaranth.hdl import Module, Signal
 
 from ..schedule import Schedule
+from ..sweep import SweptSchedule
 
 __all__ = ["Stages", "delay"]
 
@@ -28,7 +29,7 @@ class Stages:
     on at every clock.
     """
 
-    def __init__(self, m: Module, schedule: Schedule) -> None:
+    def __init__(self, m: Module, schedule: Schedule | SweptSchedule) -> None:
         self._m = m
         self._schedule = schedule
 
