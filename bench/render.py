@@ -25,12 +25,24 @@ BUILDS = (
     "t-single",
     "t-single-8",
     "t8-single",
-    "t8-single-8",
+    "t-logic",
+    "t8-logic",
+    "t8-logic-8",
     "t-low-latency",
     "t-high-clock",
+    "t-full",
+    "two-layers",
     "t-up5k",
     "board-ulx3s-85f",
     "board-icebreaker",
+)
+SCHEDULES = (
+    "t-streaming",
+    "t-streaming-up5k",
+    "t-shared",
+    "two-layers-folded",
+    "smallest-hx1k",
+    "large",
 )
 
 
@@ -105,7 +117,29 @@ def builds() -> str:
     return table(["one learning step", "device", "cycles", "clock", "time", "LUT", "FF", "DSP", "memory"], rows)
 
 
-TABLES: dict[str, Callable[[], str]] = {"errors": errors, "builds": builds}
+def schedules() -> str:
+    rows = []
+    for name in SCHEDULES:
+        data = result(name)
+        rows.append(
+            [
+                f"**{data['title']}**",
+                data["device"],
+                speed(data),
+                f"{data['latency_cycles']}, {data['interval_cycles']}",
+                f"{data['step_ns']:.1f} ns",
+                f"**{data['steps_per_second'] / 1e6:.1f} M**",
+                str(data["lut"]),
+                str(data["ff"]),
+                str(data["dsp"]),
+                f"{data['bram']} block" if data["bram"] else "LUT RAM",
+            ]
+        )
+    header = ["", "device", "clock", "cycles: latency, interval", "latency", "steps a second"]
+    return table([*header, "LUT", "FF", "DSP", "memory"], rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {"errors": errors, "builds": builds, "schedules": schedules}
 
 
 @dataclass(frozen=True)

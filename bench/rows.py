@@ -149,6 +149,7 @@ T_ECP5 = T | {"gradient_format": "SQ(7, 10)"}
 T_SINGLE = T_ECP5 | {"pipeline": "single"}
 T8_SINGLE = T_SINGLE | {"grid_size": 8}
 TWO_LAYERS = T_ECP5 | {"layer_sizes": [2, 4, 1], "pipeline": "low_latency"}
+LOGIC = {"table_memory": "logic"}
 STREAMING = {"schedule": "streaming"}
 SMALLEST: dict[str, Any] = T | {
     "grid_size": 8,
@@ -202,8 +203,9 @@ FAMILIES = (
         (
             Core("t-single-8", "T, one clock", T_SINGLE, FAST),
             Core("t8-single", "T with 8 cells, one clock", T8_SINGLE, SLOW),
-            Core("t8-single-8", "T with 8 cells, one clock", T8_SINGLE, FAST),
-            Core("t-logic", "T, one clock, tables in logic", T_SINGLE | {"table_memory": "logic"}, SLOW),
+            Core("t-logic", "T, one clock, tables in logic", T_SINGLE | LOGIC, SLOW),
+            Core("t8-logic", "T with 8 cells, one clock, tables in logic", T8_SINGLE | LOGIC, SLOW),
+            Core("t8-logic-8", "T with 8 cells, one clock, tables in logic", T8_SINGLE | LOGIC, FAST),
             Core("t-up5k", "T, high_clock", T, "iCE40UP5K"),
             Core("two-layers", "layers [2, 4, 1], low_latency", TWO_LAYERS, SLOW, seeds=(1, 2, 3)),
         ),
@@ -213,8 +215,6 @@ FAMILIES = (
         "one sample a clock",
         (
             Core("t-streaming", "T, streaming", T_ECP5 | STREAMING, SLOW),
-            Core("t-streaming-8", "T, streaming", T_ECP5 | STREAMING, FAST),
-            Core("t-streaming-exact", "T, streaming, one clock", T_SINGLE | STREAMING, SLOW),
             Core("t-streaming-up5k", "T, streaming", T | STREAMING, "iCE40UP5K"),
         ),
     ),

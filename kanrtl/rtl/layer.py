@@ -355,7 +355,6 @@ class Layer(wiring.Component):  # type: ignore[misc]
         error = fitting(rounded, Format(True, width - layer.error_sum.f, layer.error_sum.f))
         error = stages.end("sum", error, f"error{node}")
         gradient = self._narrow("gradient", error, formats.gradient, times.summed, rounding)
-        offset = stages.meet(offset, times.added, times.summed, f"offset{node}_of_sum")
         # One bit more than node_sum: y may be rounded up beyond it.
         target = stages.meet(self.target[node], 1, times.summed, f"target{node}")
         target = Cat(Const(0, shift), target.raw).as_signed()
