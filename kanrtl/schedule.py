@@ -146,9 +146,12 @@ class Schedule:
         for layer, block in enumerate(self.block_memory):
             now += self._registers("position", "locate") if layer else self._registers("position")
             fetch = now
-            # The first layer's tables are read as the sample is taken.
-            table = fetch + (layer > 0 and self.block_tables[layer])
-            now = max(fetch + block, table, fetch + self._registers("read"))
+            # The first layer's tables are read as the sample is taken, or when it has been located.
+            deep = self._registers("position", "locate") == 2
+            table = fetch + (self.block_tables[layer] and (layer > 0 or deep))
+            # A block memory's own register ends the stage, but is slow: a deep pipeline has a second one there.
+            now = max(fetch + block, table)
+            now += self._registers("read") if now == fetch or deep else 0
             read = now
             now += self._registers("multiply", "add")
             added = now

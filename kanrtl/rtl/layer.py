@@ -237,8 +237,9 @@ class Layer(wiring.Component):  # type: ignore[misc]
     @property
     def _looks_up_early(self) -> bool:
         """Whether the sample's register stands behind the basis table: its way on is then the shorter."""
-        in_logic = not self._block and "locate" not in self._schedule.pipeline
-        return self._first and (self._block_tables or in_logic)
+        if self._block_tables:
+            return self._first and self._times.table == self._times.fetch
+        return self._first and not self._block and "locate" not in self._schedule.pipeline
 
     def _hold(self, m: Module, value: Any, name: str) -> Any:
         """``value`` of the sample that was taken."""

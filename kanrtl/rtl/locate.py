@@ -64,7 +64,10 @@ class Locate(wiring.Component):  # type: ignore[misc]
         else:
             m.d.comb += position.eq(exact)
         below = position < 0
-        above = position >= locator.end
+        # Whole cells decide, and few bits of them, so that the register's content needs no carry chain.
+        cell, bits = position >> locator.row_bits, (locator.grid_size - 1).bit_length()
+        beyond = cell[bits:].any() | (cell[:bits] >= locator.grid_size)
+        above = ~below & beyond if self._registered else position >= locator.end
         last = Const(locator.end - 1, range(locator.end))
         low_bits = position[: len(last)] if len(position) >= len(last) else position
         clamped = Mux(below, 0, Mux(above, last, low_bits))[: len(last)]
