@@ -31,7 +31,6 @@ BUILDS = (
     "t-low-latency",
     "t-high-clock",
     "t-full",
-    "two-layers",
     "t-up5k",
     "board-ulx3s-85f",
     "board-icebreaker",
@@ -42,7 +41,6 @@ SCHEDULES = (
     "t-shared",
     "two-layers-folded",
     "smallest-hx1k",
-    "large",
 )
 
 
