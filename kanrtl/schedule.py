@@ -64,7 +64,7 @@ AUTO = {"sequential": "single", "streaming": "full"}
 """What ``auto`` stands for where no clock is asked for, by schedule: registers add to the time of a step, and to the
 samples that a streaming learner takes in a second."""
 
-# A deeper bank (with its row of zeros) takes more LUTs than are worth the cycle that a block memory adds.
+# A deeper bank takes more LUTs than are worth the cycle that a block memory adds.
 DISTRIBUTED_DEPTH = 16
 
 
@@ -120,8 +120,9 @@ class Schedule:
     def of(cls, spec: LearnerSpec) -> Schedule:
         named = AUTO[spec.schedule] if spec.pipeline == "auto" else spec.pipeline
         stages = PRESETS[named] if isinstance(named, str) else named
+        zeros = 0 if spec.swept else 1  # a row in every bank, see rtl/coefficients.py
         block = tuple(
-            memory == "block" or (memory == "auto" and folded * layer.depth + 1 > DISTRIBUTED_DEPTH)
+            memory == "block" or (memory == "auto" and folded * layer.depth + zeros > DISTRIBUTED_DEPTH)
             for memory, layer, folded in zip(
                 spec.per_layer("memory"), spec.layers, spec.per_layer("reuse_factor"), strict=True
             )
