@@ -4,7 +4,7 @@
 
     LearnerSpec --+--> arithmetic (formats, tables, widths) --+--> model     the contract, in numpy integers
     (spec.py)     |                                           |
-                  +--> schedule (registers, cycles)           +--> rtl/      the same, as Amaranth components
+                  +--> schedule, sweep (registers, cycles)    +--> rtl/      the same, as Amaranth components
                                                                      |
        connect(spec, backend) --> Session: predict, learn, save      +--> toolchain, build: Verilog, bitstreams
        (session.py, backends/)

@@ -12,7 +12,9 @@ A sample flows through these stages; ``pipeline`` names those that end in a regi
 
 A sample is located as it is taken, so the first layer's place on the grid always ends in a register, which costs no
 cycle: it holds the addresses of the coefficients and, unless ``locate`` is named and the table logic, the basis too. A
-table in block memory brings that register along. With ``position`` named there is one more before it, for the position.
+table in block memory brings that register along. With ``position`` named there is one more before it, for the position,
+and with both ``position`` and ``locate`` a third, behind the table, as the way from the position to a block memory's
+address is long; ``read`` is then a register of its own even behind a block memory, which is slow.
 In the other layers ``position`` and ``locate`` end in a register where they are named. The prediction's register and
 the coefficient memories are always there too. With no stage named a whole step takes one clock cycle; every register on
 the longest way adds one. Block memories have a register at ``read`` that cannot be left out.
