@@ -15,7 +15,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from .render import RESULTS
-from .rows import FAMILIES, ROWS, Result, Row
+from .row import Result, Row
+from .rows import FAMILIES, ROWS
 
 
 @click.command(help=__doc__)

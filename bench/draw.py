@@ -13,7 +13,8 @@ from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
 from kanrtl.schedule import PRESETS
 
 from .render import PICTURES, RESULTS, load
-from .rows import FAMILIES, Result
+from .row import Result
+from .rows import FAMILIES
 
 # Of the palette of kanrtl.plot.
 TIME, CLOCK, AREA, GREY = "#0072B2", "#D55E00", "#E69F00", "#444444"

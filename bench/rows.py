@@ -2,63 +2,28 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from statistics import median
 from typing import Any
 
-from kanrtl import LearnerSpec, __version__
+from kanrtl import LearnerSpec
 from kanrtl.boards import BOARDS
 from kanrtl.build import Device, build_exercise, build_learner
 from kanrtl.schedule import PRESETS
 from kanrtl.sim import TASKS
 from kanrtl.simulate import simulate
 
-__all__ = ["FAMILIES", "ROWS", "Family", "Progress", "Result", "Row"]
+from .row import Family, LearnerRow, Progress, Result, Row
 
-Progress = Callable[[str], None]
-Result = dict[str, Any]
+__all__ = ["FAMILIES", "ROWS"]
 
 SEEDS = (1, 2, 3, 4, 5)
 """Of nextpnr: placement is luck, so every figure about speed is a median of these."""
 
 
 @dataclass(frozen=True)
-class Row(ABC):
-    """One measurement, which goes into ``results/<name>.json``."""
-
-    name: str
-    title: str
-    fields: dict[str, Any]
-    """Of the spec."""
-
-    @property
-    def spec(self) -> LearnerSpec:
-        """The spec as it is measured; raises where it cannot be."""
-        return LearnerSpec(**self.fields)
-
-    def run(self, progress: Progress) -> Result:
-        """Everything there is to know about the measurement."""
-        result = self.measure(progress)
-        tools = {"amaranth": version("amaranth"), **result.pop("tools", {})}
-        return {
-            "row": self.name,
-            "title": self.title,
-            "kanrtl": __version__,
-            "spec": LearnerSpec(**self.fields).to_dict(),
-            **result,
-            "tools": tools,
-        }
-
-    @abstractmethod
-    def measure(self, progress: Progress) -> Result:
-        """The figures."""
-
-
-@dataclass(frozen=True)
-class Core(Row):
+class Core(LearnerRow):
     """A learner alone on a device, a register on every port: so the way of a sample into its register is timed too."""
 
     device: str
@@ -78,7 +43,7 @@ class Core(Row):
 
 
 @dataclass(frozen=True)
-class OnBoard(Row):
+class OnBoard(LearnerRow):
     """A board that teaches itself, at its own clock."""
 
     board: str
@@ -94,7 +59,7 @@ class OnBoard(Row):
 
 
 @dataclass(frozen=True)
-class Track(Row):
+class Track(LearnerRow):
     """The task ``track``, 1500 samples, seed 0."""
 
     backend: str
@@ -103,15 +68,6 @@ class Track(Row):
         progress("simulating")
         simulation = simulate(self.spec, TASKS["track"](1500, 0), self.backend)
         return {"seeds": [0], "tools": {"numpy": version("numpy")}, **simulation.to_json()}
-
-
-@dataclass(frozen=True)
-class Family:
-    """Rows that belong together."""
-
-    name: str
-    title: str
-    rows: tuple[Row, ...]
 
 
 def _summary(reports: list[dict[str, Any]]) -> Result:
