@@ -42,6 +42,7 @@ SCHEDULES = (
     "two-layers-folded",
     "smallest-hx1k",
 )
+SCALE = ("large", "largest-85f", "largest-25f", "largest-up5k", "largest-hx8k", "largest-hx1k")
 
 
 def load(folder: Path, name: str) -> dict[str, Any]:
@@ -137,7 +138,35 @@ def schedules() -> str:
     return table([*header, "LUT", "FF", "DSP", "memory"], rows)
 
 
-TABLES: dict[str, Callable[[], str]] = {"errors": errors, "builds": builds, "schedules": schedules}
+def scale() -> str:
+    rows = []
+    for name in SCALE:
+        data = result(name)
+        spec = data["spec"]
+        inputs, outputs = spec["layer_sizes"]
+        coefficients = inputs * outputs * (spec["grid_size"] + spec["spline_order"])
+        rows.append(
+            [
+                f"**{coefficients:,}**",
+                f"[{inputs}, {outputs}], {spec['grid_size']} cells",
+                data["device"],
+                data["title"],
+                str(data["latency_cycles"]),
+                speed(data),
+                f"**{data['step_ns']:.0f} ns**",
+                *(f"{data[kind]} of {data['capacity'][kind]}" for kind in ("lut", "dsp", "bram")),
+            ]
+        )
+    header = ["coefficients", "layers", "device", "", "cycles", "clock", "time", "LUT", "DSP", "memory blocks"]
+    return table(header, rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "errors": errors,
+    "builds": builds,
+    "schedules": schedules,
+    "scale": scale,
+}
 
 
 @dataclass(frozen=True)

@@ -107,19 +107,18 @@ T8_SINGLE = T_SINGLE | {"grid_size": 8}
 TWO_LAYERS = T_ECP5 | {"layer_sizes": [2, 4, 1], "pipeline": "low_latency"}
 LOGIC = {"table_memory": "logic"}
 STREAMING = {"schedule": "streaming"}
+SERIAL = {"multiplier": "serial", "share_multipliers": True}
 SMALLEST: dict[str, Any] = T | {
     "grid_size": 8,
     "spline_order": 1,
     "activation_format": "SQ(4, 8)",
-    "multiplier": "serial",
-    "share_multipliers": True,
+    **SERIAL,
 }
+# Many coefficients: fine grids of straight pieces, their inputs one after the other.
 LARGE: dict[str, Any] = {
-    "layer_sizes": [26, 1],
     "grid_range": [-2, 2],
-    "grid_size": 4096,
     "spline_order": 1,
-    "reuse_factor": 26,
+    "activation_format": "SQ(3, 13)",
     "memory": "block",
     "pipeline": "high_clock",
 }
@@ -128,6 +127,13 @@ GRID = T_SINGLE | {"activation_format": "SQ(3, 13)", "gradient_format": "SQ(4, 1
 GRID_SIZES = (8, 16, 32, 64, 128, 256, 512, 1024)
 
 SLOW, FAST = "LFE5U-85F-6", "LFE5U-85F-8"
+
+
+def _largest(name: str, title: str, device: str, inputs: int, cells: int, **fields: Any) -> Core:
+    """A learner of ``inputs * (cells + 1)`` coefficients."""
+    sizes = {"layer_sizes": [inputs, 1], "grid_size": cells, "reuse_factor": inputs}
+    return Core(name, title, LARGE | sizes | fields, device, seeds=(1, 2, 3))
+
 
 FAMILIES = (
     Family(
@@ -192,7 +198,20 @@ FAMILIES = (
                 seeds=(1, 2, 3),
             ),
             Core("smallest-hx1k", "[1, 1], 8 cells, order 1, 12 bits, serial", SMALLEST, "iCE40HX1K"),
-            Core("large", "[26, 1], 4096 cells, order 1: 106,522 coefficients", LARGE, SLOW, seeds=(1, 2, 3)),
+        ),
+    ),
+    Family(
+        "scale",
+        "the largest learners",
+        (
+            _largest("large", "at least 100,000 below a microsecond", SLOW, 25, 4095),
+            _largest("largest-85f", "ULX3S 85F, OrangeCrab 85F, ECPIX-5 85F", SLOW, 50, 4095),
+            _largest(
+                "largest-25f", "ULX3S 12F and 25F, Colorlight 5A-75B, Icepi Zero, iCESugar-Pro", "LFE5U-25F-6", 13, 4095
+            ),
+            _largest("largest-up5k", "iCEBreaker, iCESugar, UPduino 3", "iCE40UP5K", 6, 1023),
+            _largest("largest-hx8k", "HX8K-B-EVN", "iCE40HX8K", 7, 1023, **SERIAL),
+            _largest("largest-hx1k", "iCEstick", "iCE40HX1K", 1, 2047, **SERIAL),
         ),
     ),
     Family(
