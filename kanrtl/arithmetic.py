@@ -87,6 +87,7 @@ def default_formats(
     """
 
     def filled(i: int, least_fraction: int = 0) -> Format:
+        i = max(1, i)  # an unsigned format that was given may have none; it is refused once all are known
         return SQ(i, max(least_fraction, MULTIPLIER_WIDTH - i))
 
     reach = max(abs(bound) for pair in grid_ranges for bound in pair)

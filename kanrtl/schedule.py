@@ -7,7 +7,7 @@ A sample flows through these stages; ``pipeline`` names those that end in a regi
                  row u       |                                 |  error                     (always a register)
                              | scale  step           target -> dL/dy ------+
                              +------> eta*b -------------------------------+--> g*s ---> rounded --> c - g*s --> written
-                                                               |  downstream    product  change
+                                                               |  downstream    product  change       update
                                                                +-> g*d ----> dL/dy of the layer below ...
 
 A sample is located as it is taken, so the first layer's place on the grid always ends in a register, which costs no
@@ -51,13 +51,14 @@ STAGES = (
     "step",
     "product",
     "change",
+    "update",
     "downstream",
 )
 
 PRESETS: dict[str, tuple[str, ...]] = {
     "single": (),
     "low_latency": ("sum", "step"),
-    "high_clock": tuple(stage for stage in STAGES if stage not in ("position", "add", "change")),
+    "high_clock": tuple(stage for stage in STAGES if stage not in ("position", "add", "change", "update")),
     "full": STAGES,
 }
 """From the fewest nanoseconds for a step to the highest clock."""
@@ -165,7 +166,7 @@ class Schedule:
         for tabulated, (fetch, table, read, added, summed) in zip(self.block_tables[::-1], forward[::-1], strict=True):
             step = (table if tabulated else read + self._registers("scale")) + self._registers("step")
             rounded = max(gradient, step) + self._registers("product")
-            changed = rounded + self._registers("change")
+            changed = rounded + self._registers("change", "update")
             times.append(LayerTimes(fetch, table, read, added, summed, step, gradient, rounded, changed))
             gradient += self._registers("downstream", "error")
         return tuple(reversed(times))

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kanrtl.fixed import Format
-from kanrtl.rtl.multiply import product_in_logic
+from kanrtl.rtl.multiply import product_in_logic, sum_of_three
 from kanrtl.rtl.serial import SerialMultiplier
 
 formats = st.builds(Format, st.booleans(), st.integers(1, 6), st.integers(0, 6))
@@ -82,5 +82,40 @@ def test_a_serial_product_is_exact_and_in_time(a: Format, b: Format, more: int, 
 
     simulator = Simulator(dut)
     simulator.add_clock(1e-8)
+    simulator.add_testbench(bench)
+    simulator.run()
+
+
+class Sum(Elaboratable):  # type: ignore[misc]
+    def __init__(self, widths: tuple[int, int, int], width: int, zeros: int) -> None:
+        self.terms = [Signal(Shape(bits, True)) for bits in widths]
+        self.width, self.zeros = width, zeros
+        self.result = Signal(width)
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        m.d.comb += self.result.eq(sum_of_three(m, *self.terms, width=self.width, zeros=self.zeros))
+        return m
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    widths=st.tuples(st.integers(4, 10), st.integers(4, 10), st.integers(4, 10)),
+    width=st.integers(4, 12),
+    zeros=st.integers(0, 3),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_a_sum_of_three_is_exact(widths: tuple[int, int, int], width: int, zeros: int, seed: int) -> None:
+    dut, random = Sum(widths, width, zeros), np.random.default_rng(seed)
+
+    async def bench(ctx: Any) -> None:
+        for _ in range(20):
+            a, b, c = (int(random.integers(-(1 << bits - 1), 1 << bits - 1)) for bits in widths)
+            c = c >> zeros << zeros
+            for term, value in zip(dut.terms, (a, b, c), strict=True):
+                ctx.set(term, value)
+            assert ctx.get(dut.result) == (a + b + c) % (1 << width)
+
+    simulator = Simulator(dut)
     simulator.add_testbench(bench)
     simulator.run()

@@ -108,6 +108,7 @@ ARRAYS = 'must be "zeros", "uniform", or a list of one array (n_out, n_in, bases
             "activation_format = SQ(2, 14): does not reach the grid_range (-4.0, 4.0); add integer bits",
         ),
         ({"coefficient_format": "UQ(6, 10)"}, "coefficient_format = UQ(6, 10): must be signed, SQ(i, f)"),
+        ({"activation_format": "UQ(0, 61)"}, "activation_format = UQ(0, 61): must be signed, SQ(i, f)"),
         ({"basis_format": "SQ(2, 8)"}, "basis_format = SQ(2, 8): must be unsigned, UQ(i, f)"),
         (
             {"basis_format": "UQ(1, 2)"},
@@ -198,7 +199,8 @@ ARRAYS = 'must be "zeros", "uniform", or a list of one array (n_out, n_in, bases
         (
             {"pipeline": ["sum", "subtract"]},
             "pipeline = ['sum', 'subtract']: 'subtract' is no stage; "
-            "stages are position, locate, read, multiply, add, sum, error, scale, step, product, change, downstream",
+            "stages are position, locate, read, multiply, add, sum, error, scale, step, product, change, update, "
+            "downstream",
         ),
         (
             {"schedule": "streaming", "share_multipliers": True},

@@ -61,28 +61,40 @@ class Coefficients(wiring.Component):  # type: ignore[misc]
     disjunction of all banks, and no choice among them.
 
     Where a sample is held (``turnaround`` None) a bank has one read and one write port, and reading and writing at the
-    same edge does not occur, since a synchronous read is disabled by a write. Where samples stream, a window is written
+    same edge does not occur, since a synchronous read is disabled by a write. Where samples stream, a window is changed
     ``turnaround`` cycles after it was addressed, while others are read; what is changed is read then, by a port of its
     own. Whatever the memory, ``read`` is what was stored while it was addressed, and ``old`` what is stored now.
+
+    With ``later``, what is changed is written a cycle later, and so may be changed again before it is stored: ``old``
+    is then zero, and ``again`` tells that ``write`` is to be used.
 
     Members
     -------
     cell : In, grid cell for each input
     take : In(1), address the window at ``cell`` from the clock edge on; without ``held``, the window follows ``cell``
     read : Out, the window, in bank order; a cycle later with ``block``
-    old : Out, the window that is to be written, as it is
-    write : In, new window; write_enable : In(1), store it in place of ``old``
+    old : Out, the window that is to be changed, as it is
+    again : Out, for each ``[input][bank]``, whether ``write`` is to be changed instead; only with ``later``
+    write : In, new window; write_enable : In(1), store it in place of ``old``; a cycle ahead with ``later``
     access : In, see :class:`CoefficientAccess`
     """
 
     def __init__(
-        self, layer: LayerArithmetic, initial: Codes, *, block: bool, held: bool, turnaround: int | None = None
+        self,
+        layer: LayerArithmetic,
+        initial: Codes,
+        *,
+        block: bool,
+        held: bool,
+        turnaround: int | None = None,
+        later: bool = False,
     ) -> None:
         self._layer = layer
         self._initial = initial
         self._block = block
         self._held = held
         self._turnaround = turnaround
+        self._later = later
         cell = cell_bits(layer)
         window = window_layout(layer, layer.formats.coefficient)
         super().__init__(
@@ -91,6 +103,7 @@ class Coefficients(wiring.Component):  # type: ignore[misc]
                 "take": In(1),
                 "read": Out(window),
                 "old": Out(window),
+                **({"again": Out(data.ArrayLayout(layer.banks, layer.n_in))} if later else {}),
                 "write": In(window),
                 "write_enable": In(1),
                 "access": In(CoefficientAccess(layer)),
@@ -113,7 +126,7 @@ class Coefficients(wiring.Component):  # type: ignore[misc]
 
     def _bank(self, m: Module, source: int, bank: int) -> None:
         """Memory ``bank`` of input ``source``, with its address and ports."""
-        layer, access = self._layer, self.access
+        layer, access, name = self._layer, self.access, f"input{source}_bank{bank}"
         bank_bits = (layer.banks - 1).bit_length()
         rows = memory.Memory(
             shape=data.ArrayLayout(layer.formats.coefficient, layer.n_out),
@@ -121,15 +134,15 @@ class Coefficients(wiring.Component):  # type: ignore[misc]
             init=self._rows(source, bank),
             attrs={"ram_style": "block" if self._block else "distributed"},
         )
-        m.submodules[f"input{source}_bank{bank}"] = rows
+        m.submodules[name] = rows
         domain = "sync" if self._block else "comb"
         read = rows.read_port(domain=domain)
         write = rows.write_port(granularity=1)
 
         cell = self.cell[source]
         # The window starts at bank cell % banks; banks before it hold its end, one row further on.
-        address = Signal(range(layer.depth + 1), name=f"input{source}_bank{bank}_address", reset_less=self._held)
-        named = Signal(name=f"input{source}_bank{bank}_named")
+        address = Signal(range(layer.depth + 1), name=f"{name}_address", reset_less=self._held)
+        named = Signal(name=f"{name}_named")
         m.d.comb += named.eq((access.input == source) & (access.index[:bank_bits] == bank))
         in_window = (cell >> bank_bits) + (cell[:bank_bits] > bank)
         reached = Mux(access.enable & ~named, layer.depth, in_window)
@@ -139,40 +152,64 @@ class Coefficients(wiring.Component):  # type: ignore[misc]
         else:
             m.d.comb += address.eq(reached)
         m.d.comb += read.addr.eq(address)
-        old = read.data
+        old, write_enable = [value.raw for value in read.data], self.write_enable
         if self._turnaround is None:
             m.d.comb += write.addr.eq(address)
             if self._block:
                 m.d.comb += read.en.eq(~(self.write_enable | access.write))
         else:
-            before = delay(m, address, max(0, self._turnaround - 1), f"input{source}_bank{bank}_address")
-            written = delay(m, before, min(1, self._turnaround), f"input{source}_bank{bank}_written")
-            m.d.comb += write.addr.eq(written)
-            if self._turnaround:
-                old = self._read_before_write(m, rows, write, before, f"input{source}_bank{bank}")
+            old, write_enable = self._read_before_write(m, rows, write, address, source, bank)
         for node in range(layer.n_out):
             m.d.comb += [
                 self.read[node][source][bank].eq(read.data[node]),
-                self.old[node][source][bank].eq(old[node]),
+                self.old[node][source][bank].raw.eq(old[node]),
                 write.data[node].eq(self.write[node][source][bank]),
-                write.en[node].eq(self.write_enable | (named & access.write & (access.output == node))),
+                write.en[node].eq(write_enable | (named & access.write & (access.output == node))),
             ]
 
-    def _read_before_write(self, m: Module, rows: memory.Memory, write: Any, address: Value, name: str) -> Any:
-        """What is stored at ``address`` a cycle later: what is written now, if it is written there."""
-        if self._block:
+    def _read_before_write(
+        self, m: Module, rows: memory.Memory, write: Any, address: Value, source: int, bank: int
+    ) -> tuple[list[Value], Value]:
+        """Lets a window be changed while others are read: gives what is stored there, by node, and when to write.
+
+        What is written while it is read counts as stored.
+        """
+        name, turns = f"input{source}_bank{bank}", min(1, self._turnaround)
+        before = delay(m, address, self._turnaround - turns, f"{name}_address")
+        changed = delay(m, before, turns, f"{name}_changed")
+        written, enable = changed, self.write_enable
+        follows, again = Signal(name=f"{name}_follows"), Signal(name=f"{name}_again")
+        if self._later:
+            written, enable = delay(m, changed, 1, f"{name}_written"), Signal(name=f"{name}_enable")
+            m.d.sync += enable.eq(self.write_enable)
+            # What is changed is that which was changed a cycle ago, and is not stored yet.
+            if turns:
+                m.d.comb += follows.eq((before == changed) & self.write_enable)
+                m.d.sync += again.eq(follows)
+            else:
+                m.d.comb += again.eq((changed == written) & enable)
+            m.d.comb += self.again[source][bank].eq(again)
+        m.d.comb += write.addr.eq(written)
+        if self._block and turns:
             port = rows.read_port(transparent_for=(write,))
-            m.d.comb += port.addr.eq(address)
-            return port.data
+            m.d.comb += port.addr.eq(before)
+            return [Mux(again, 0, value.raw) for value in port.data], enable
         port = rows.read_port(domain="comb")
-        m.d.comb += port.addr.eq(address)
-        register = Signal.like(port.data, name=f"{name}_old", reset_less=True)
-        again = Signal(name=f"{name}_again")
-        m.d.comb += again.eq(address == write.addr)
+        m.d.comb += port.addr.eq(before)
+        if not turns:
+            return [Mux(again, 0, value.raw) for value in port.data], enable
+        overtaken = Signal(name=f"{name}_overtaken")
+        m.d.comb += overtaken.eq(before == written)
+        old = []
         for node in range(self._layer.n_out):
-            stored = Mux(again & write.en[node], write.data[node].raw, port.data[node].raw)
-            m.d.sync += register[node].raw.eq(stored)
-        return register
+            register = Signal(len(port.data[node].raw), name=f"{name}_old{node}", reset_less=True)
+            with m.If(follows):
+                m.d.sync += register.eq(0)
+            with m.Else():
+                stored = Mux(overtaken & write.en[node], write.data[node].raw, port.data[node].raw)
+                m.d.sync += register.eq(stored)
+            old.append(register)
+        return old, enable
 
     def _rows(self, source: int, bank: int) -> list[list[float]]:
         layer = self._layer

@@ -17,7 +17,7 @@ from ..schedule import Schedule
 from .basis import Basis
 from .coefficients import CoefficientAccess, Coefficients, cell_bits
 from .locate import Locate
-from .multiply import product, product_in_logic, tree_sum
+from .multiply import product, product_in_logic, sum_of_three, tree_sum
 from .narrowing import fitting, rounding_bits
 from .noise import lane_noise
 from .stages import Stages
@@ -82,7 +82,7 @@ class Layer(wiring.Component):  # type: ignore[misc]
     rate_written : In(1), the learning rate changes at the clock edge
     busy : Out(1), tables are being made for it, and nothing else can be done
     noise : In(32), state of the noise register, for the sample whose coefficients change; only with stochastic rounding
-    write : In(1)
+    write : In(1); where samples stream and ``update`` is named, a cycle ahead
     saturated : Out, one bit per kind: whether any value is saturating, at the times :attr:`Schedule.counted`
     access : In, see :class:`CoefficientAccess`
     access_write : In(1), what ``access`` writes is ``access_data``; low, and that zero, where an update is written
@@ -152,7 +152,8 @@ class Layer(wiring.Component):  # type: ignore[misc]
             self._initial,
             block=self._block,
             held=self._first,
-            turnaround=times.changed - times.fetch if self._schedule.streaming else None,
+            turnaround=times.changed - stages.ends("update") - times.fetch if self._schedule.streaming else None,
+            later=self._schedule.streaming and stages.ends("update"),
         )
         connect(m, flipped(self.access), memory.access)
         self._flags: defaultdict[tuple[str, int], list[Value]] = defaultdict(list)
@@ -305,7 +306,8 @@ class Layer(wiring.Component):  # type: ignore[misc]
                     zip(read.window[node][source], read.basis[source], strict=True)
                 )
             ]
-            terms += self._added(stages, products, f"pair{node}_{source}")
+            # The bases sum to one: whatever of them is added, a sum is no wider than a product.
+            terms += self._added(stages, products, len(products[0]), f"pair{node}_{source}")
         if self._forms_error:
             self._error(m, stages, terms, node)
             return
@@ -315,12 +317,14 @@ class Layer(wiring.Component):  # type: ignore[misc]
         m.d.comb += [self.total[node].eq(total), self.y[node].eq(y)]
 
     @staticmethod
-    def _added(stages: Stages, products: list[Value], name: str) -> list[Value]:
-        """The products of an edge, added in pairs where a register is to hold them."""
-        if not stages.ends("add"):
-            return products
+    def _added(stages: Stages, products: list[Value], width: int, name: str) -> list[Value]:
+        """The products of an edge, added in pairs; ``width`` bits hold every sum.
+
+        A sum that is cut to its width is one carry chain, where synthesis would make a carry-save tree of twice the
+        size of all that it sees being added.
+        """
         return [
-            stages.end("add", tree_sum(products[first : first + 2]), f"{name}_{first}")
+            stages.end("add", tree_sum(products[first : first + 2])[:width].as_signed(), f"{name}_{first}")
             for first in range(0, len(products), 2)
         ]
 
@@ -352,7 +356,11 @@ class Layer(wiring.Component):  # type: ignore[misc]
             y = self._narrow("activation", total, formats.activation, times.summed)
             m.d.comb += [self.error[node].eq(gradient), self.y[node].eq(y)]
             return
-        rounded = tree_sum([*terms, offset])
+        if len(terms) == 2:
+            zeros = min(shift, (rounds & -rounds).bit_length() - 1) if rounds else shift
+            rounded = sum_of_three(m, *terms, offset, width=width, zeros=zeros)
+        else:
+            rounded = tree_sum([*terms, offset])
         error = fitting(rounded, Format(True, width - layer.error_sum.f, layer.error_sum.f))
         error = stages.end("sum", error, f"error{node}")
         gradient = self._narrow("gradient", error, formats.gradient, times.summed, rounding)
@@ -378,7 +386,8 @@ class Layer(wiring.Component):  # type: ignore[misc]
                         zip(read.window[node][source], read.derivative[source], strict=True)
                     )
                 ]
-                added = tree_sum(self._added(stages, products, f"rise{edge}_pair"))
+                width = max(len(products[0]), layer.slope_sum.width)
+                added = tree_sum(self._added(stages, products, width, f"rise{edge}_pair"))
                 total = stages.end("sum", fitting(added, layer.slope_sum), f"slope_sum{edge}")
                 slope = stages.wire(self._narrow("slope", total, layer.formats.slope, times.summed), f"slope{edge}")
                 slope = stages.meet(slope, times.summed, times.gradient, f"slope{edge}")
@@ -400,6 +409,7 @@ class Layer(wiring.Component):  # type: ignore[misc]
             stages.meet(self.gradient[node], times.gradient, multiplied, f"gradient{node}")
             for node in range(layer.n_out)
         ]
+        later = self._schedule.streaming and stages.ends("update")
         for node in range(layer.n_out):
             for source in range(layer.n_in):
                 for bank, step in enumerate(steps[source]):
@@ -407,7 +417,8 @@ class Layer(wiring.Component):  # type: ignore[misc]
                     product = stages.end("product", self._product(m, gradients[node], step), f"change{place}")
                     lane = (node * layer.n_in + source) * layer.banks + bank
                     window = memory.old if self._schedule.streaming else read.window
-                    coefficient = self._changed(m, stages, window[node][source][bank], product, lane, place)
+                    again = memory.again[source][bank] if later else None
+                    coefficient = self._changed(m, stages, window[node][source][bank], again, product, lane, place)
                     m.d.comb += memory.write[node][source][bank].eq(coefficient)
         m.d.comb += memory.write_enable.eq(self.write)
 
@@ -428,10 +439,25 @@ class Layer(wiring.Component):  # type: ignore[misc]
         return met
 
     def _changed(
-        self, m: Module, stages: Stages, coefficient: FixedValue, product: FixedValue, lane: int, place: str
+        self,
+        m: Module,
+        stages: Stages,
+        coefficient: FixedValue,
+        again: Value | None,
+        product: FixedValue,
+        lane: int,
+        place: str,
     ) -> FixedValue:
-        """``coefficient - product``, rounded once, saturated; or what is written from outside."""
+        """``coefficient - product``, rounded once, saturated; or what is written from outside.
+
+        Where ``again`` is high it is what this gave a cycle ago that is changed, and ``coefficient`` is zero.
+        """
         format = coefficient.format
+        result = Signal(format.width, name=f"result{place}")
+        outside, negative = Signal(name=f"outside{place}"), Signal(name=f"negative{place}")
+        if again is not None:
+            unwritten = self._saturated(m, result, outside, negative, ~again, f"again{place}")
+            coefficient = FixedValue(format, (coefficient.raw.as_unsigned() | unwritten).as_signed())
         low = rounding_bits(
             self._update_rounding,
             product.format.f - format.f,
@@ -444,26 +470,29 @@ class Layer(wiring.Component):  # type: ignore[misc]
             # A coefficient has no bits below its own, so the product alone decides how the difference is rounded.
             moved = (low.as_unsigned() - product.raw >> len(low))[: self._layer.move(self._rounding).width].as_signed()
             move = FixedValue(Format(True, len(moved) - format.f, format.f), moved)
-            changed = stages.wire(coefficient + stages.end("change", move, f"move{place}"), f"changed{place}")
+            exact = coefficient + stages.end("change", move, f"move{place}")
         else:
             if low is not None:
                 # What rounding adds is narrower than what it drops: it stands in the bits below the coefficient, for
                 # nothing.
                 coefficient = FixedValue(Format(True, format.i, product.format.f), Cat(low, coefficient.raw))
-            product = stages.end("change", product, f"change_product{place}")
-            changed = stages.wire(coefficient - product, f"changed{place}")
-        result, outside = narrow(changed, changed.format.f, format, rounding, "wrap")
+            exact = coefficient - stages.end("change", product, f"change_product{place}")
+        changed = stages.end("update", exact, f"changed{place}")
+        rounded, beyond = narrow(changed, changed.format.f, format, rounding, "wrap")
+        m.d.comb += [result.eq(rounded.raw), outside.eq(beyond), negative.eq(changed.raw[-1])]
         self._flags["coefficient", self._times.changed].append(outside)
-        # All zeros, all ones or the result, and what comes from outside on top of zeros: a LUT4 for each bit.
-        zeros, ones = Signal(name=f"zeros{place}"), Signal(name=f"ones{place}")
-        negative = changed.raw[-1]
-        m.d.comb += [
-            zeros.eq(self.access_write | (outside & negative)),
-            ones.eq(~self.access_write & outside & ~negative),
-        ]
-        magnitude = (result.raw[:-1] & ~zeros.replicate(format.width - 1)) | ones.replicate(format.width - 1)
-        sign = Mux(outside, negative, result.raw[-1]) & ~self.access_write
-        return FixedValue(format, Cat(magnitude, sign) | self.access_data.raw.as_unsigned())
+        # What comes from outside comes on top of zeros: a LUT4 for each bit.
+        written = self._saturated(m, result, outside, negative, self.access_write, f"written{place}")
+        return FixedValue(format, written | self.access_data.raw.as_unsigned())
+
+    @staticmethod
+    def _saturated(m: Module, result: Value, outside: Value, negative: Value, clear: Value, name: str) -> Value:
+        """``result``, or the bound that it is ``outside`` of; zero where ``clear`` is high."""
+        zeros, ones = Signal(name=f"{name}_zeros"), Signal(name=f"{name}_ones")
+        m.d.comb += [zeros.eq(clear | (outside & negative)), ones.eq(~clear & outside & ~negative)]
+        bits = len(result) - 1
+        magnitude = (result[:-1] & ~zeros.replicate(bits)) | ones.replicate(bits)
+        return Cat(magnitude, Mux(outside, negative, result[-1]) & ~clear)
 
     def _narrow(
         self, kind: str, value: FixedValue, format: Format, now: int, rounding: str | None = None

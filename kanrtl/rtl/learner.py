@@ -264,8 +264,10 @@ class Learner(wiring.Component):  # type: ignore[misc]
         ]
         with m.If((phase == _Phase.ACCESS) & ~self._busy):
             m.d.sync += count.eq(count + 1)
+        early = "update" in timing.pipeline
         m.d.comb += [
-            layer.write.eq(taught[times.changed - 1]) for layer, times in zip(layers, timing.layers, strict=True)
+            layer.write.eq(taught[times.changed - early - 1])
+            for layer, times in zip(layers, timing.layers, strict=True)
         ]
         if self.spec.update_rounding == "stochastic":
             # The sample's word, kept for the layers whose turn comes later.

@@ -40,9 +40,11 @@ class Monitor(wiring.Component):  # type: ignore[misc]
         for kind in self._kinds:
             count = self.count[kind]
             event = Signal(name=f"{kind}_event")
+            following = Signal(COUNTER_WIDTH + 1, name=f"{kind}_following")
+            m.d.comb += following.eq(count + 1)
             m.d.sync += event.eq(self.event[kind])
             with m.If(self.clear[kind]):
                 m.d.sync += count.eq(0)
-            with m.Elif(event & ~count.all()):
-                m.d.sync += count.eq(count + 1)
+            with m.Elif(event & ~following[-1]):
+                m.d.sync += count.eq(following)
         return m

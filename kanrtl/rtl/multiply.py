@@ -24,6 +24,22 @@ def tree_sum(terms: Sequence[Any]) -> Any:
     return tree_sum(terms[:half]) + tree_sum(terms[half:])
 
 
+def sum_of_three(m: Module, a: Value, b: Value, c: Value, *, width: int, zeros: int) -> Value:
+    """``a + b + c`` modulo ``2**width``, of signed values: a full adder for each bit, and one carry chain.
+
+    The lowest ``zeros`` bits of ``c`` are constant zeros, and take no full adder.
+    """
+
+    def high(value: Value) -> Value:
+        extended = Cat(value, value[-1].replicate(max(0, width - len(value))))
+        return extended[zeros:width]
+
+    sums, carries = Signal(width - zeros, name="sums"), Signal(width - zeros, name="carries")
+    x, y, z = high(a), high(b), high(c)
+    m.d.comb += [sums.eq(x ^ y ^ z), carries.eq(x & y | x & z | y & z)]
+    return (Cat(a[:zeros], sums) + Cat(b[:zeros], Const(0, 1), carries))[:width]
+
+
 def times_constant(value: Value, constant: int) -> Value:
     """``value * constant`` for a positive constant as the fewest shifted additions and subtractions.
 

@@ -123,9 +123,10 @@ class Steps(wiring.Component):  # type: ignore[misc]
         # In a row, first every basis is multiplied and joins the word, then the word is written in every rotation.
         place = Signal(layer.locator.row_bits + 1 + rotation_bits(layer), reset_less=True)
         rotation, storing = place[: rotation_bits(layer)], place[rotation_bits(layer)]
-        # One for each bit of the learning rate, one to take the product, and those to wait for the next basis.
-        bits = layer.formats.learning_rate.width
-        first = bits + self._basis_delay
+        # One to begin, one for each bit of the learning rate, the last to take the product, and above it those to wait
+        # for the next basis.
+        last = layer.formats.learning_rate.width + 1
+        first = last + self._basis_delay
         beat = Signal(range(first + 1), init=first, reset_less=True)
         word = Signal(self._lane_bits * layer.banks, reset_less=True)
         write, onward = Signal(), Signal()
@@ -136,7 +137,7 @@ class Steps(wiring.Component):  # type: ignore[misc]
             # bring to bank 0 in falling order; and it is written in the order in which that rotates it.
             self.making_rotation.eq(-rotation),
             write.eq(busy & storing),
-            onward.eq(busy & (storing | (beat == bits))),
+            onward.eq(busy & (storing | (beat == last))),
         ]
         lane = self._product(m, beat)
         with m.If(self.remake):
@@ -148,20 +149,21 @@ class Steps(wiring.Component):  # type: ignore[misc]
                 beat.eq(first),
             ]
         with m.Elif(busy):
-            m.d.sync += beat.eq(Mux(beat == bits + 1, 0, Mux(beat > bits, beat - 1, beat + 1)))
+            m.d.sync += beat.eq(Mux(beat == last + 1, 0, Mux(beat > last, beat - 1, beat + 1)))
         return word, write
 
     def _product(self, m: Module, beat: Signal) -> Any:
-        """The step of the basis that was read, by a bit of the learning rate in every beat that counts one."""
+        """The step of the basis that was read, by a bit of the learning rate in every beat after the first."""
         layer, rate = self._layer, self._layer.formats.learning_rate
         product = Signal(layer.step_product.width, reset_less=True)
         rounds = rounding_constant(self._rounding, layer.step_product.f - layer.formats.step.f)
         rounding: str = Rounding.FLOOR
         if rounds is None or rounds > self.basis.shape().maximum:
             rounds, rounding = 0, self._rounding
-        factor = Signal(self.basis.shape(), name="factor")
-        m.d.comb += factor.raw.eq(Mux(self.learning_rate.raw.bit_select(beat, 1), self.basis.raw, 0))
-        with m.If(beat > rate.width):
+        chosen, factor = Signal(name="chosen", reset_less=True), Signal(self.basis.shape(), name="factor")
+        m.d.sync += chosen.eq(self.learning_rate.raw.bit_select(beat, 1))
+        m.d.comb += factor.raw.eq(Mux(chosen, self.basis.raw, 0))
+        with m.If(beat == 0):
             # What rounds it, where that is a constant, goes in beforehand and moves down with the rest.
             m.d.sync += product.eq(rounds << rate.width)
         with m.Else():
