@@ -158,7 +158,8 @@ class Coefficients(wiring.Component):  # type: ignore[misc]
             if self._block:
                 m.d.comb += read.en.eq(~(self.write_enable | access.write))
         else:
-            old, write_enable = self._read_before_write(m, rows, write, address, source, bank)
+            again = self.again[source][bank] if self._later else Signal(name=f"{name}_again")
+            old, write_enable = self._read_before_write(m, rows, write, address, self._turnaround, again, name)
         for node in range(layer.n_out):
             m.d.comb += [
                 self.read[node][source][bank].eq(read.data[node]),
@@ -168,17 +169,17 @@ class Coefficients(wiring.Component):  # type: ignore[misc]
             ]
 
     def _read_before_write(
-        self, m: Module, rows: memory.Memory, write: Any, address: Value, source: int, bank: int
+        self, m: Module, rows: memory.Memory, write: Any, address: Value, turnaround: int, again: Value, name: str
     ) -> tuple[list[Value], Value]:
         """Lets a window be changed while others are read: gives what is stored there, by node, and when to write.
 
-        What is written while it is read counts as stored.
+        What is written while it is read counts as stored. Drives ``again``.
         """
-        name, turns = f"input{source}_bank{bank}", min(1, self._turnaround)
-        before = delay(m, address, self._turnaround - turns, f"{name}_address")
+        turns = min(1, turnaround)
+        before = delay(m, address, turnaround - turns, f"{name}_address")
         changed = delay(m, before, turns, f"{name}_changed")
         written, enable = changed, self.write_enable
-        follows, again = Signal(name=f"{name}_follows"), Signal(name=f"{name}_again")
+        follows = Signal(name=f"{name}_follows")
         if self._later:
             written, enable = delay(m, changed, 1, f"{name}_written"), Signal(name=f"{name}_enable")
             m.d.sync += enable.eq(self.write_enable)
@@ -188,7 +189,6 @@ class Coefficients(wiring.Component):  # type: ignore[misc]
                 m.d.sync += again.eq(follows)
             else:
                 m.d.comb += again.eq((changed == written) & enable)
-            m.d.comb += self.again[source][bank].eq(again)
         m.d.comb += write.addr.eq(written)
         if self._block and turns:
             port = rows.read_port(transparent_for=(write,))

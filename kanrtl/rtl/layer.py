@@ -358,7 +358,7 @@ class Layer(wiring.Component):  # type: ignore[misc]
             return
         if len(terms) == 2:
             zeros = min(shift, (rounds & -rounds).bit_length() - 1) if rounds else shift
-            rounded = sum_of_three(m, *terms, offset, width=width, zeros=zeros)
+            rounded = sum_of_three(m, terms[0], terms[1], offset, width=width, zeros=zeros)
         else:
             rounded = tree_sum([*terms, offset])
         error = fitting(rounded, Format(True, width - layer.error_sum.f, layer.error_sum.f))
