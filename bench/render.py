@@ -42,6 +42,7 @@ SCHEDULES = (
     "two-layers-folded",
     "smallest-hx1k",
 )
+ESTIMATORS = ("chick-weights", "trump-approval", "friedman-drift")
 
 
 def load(folder: Path, name: str) -> dict[str, Any]:
@@ -137,7 +138,23 @@ def schedules() -> str:
     return table([*header, "LUT", "FF", "DSP", "memory"], rows)
 
 
-TABLES: dict[str, Callable[[], str]] = {"errors": errors, "builds": builds, "schedules": schedules}
+def estimators() -> str:
+    data = [result(name) for name in ESTIMATORS]
+    columns = [column for one in data for column in (f"{one['title']}: MAE", "RMSE")]
+    rows = []
+    for index, model in enumerate(data[0]["models"]):
+        scores = [one["models"][index] for one in data]
+        name = f"**{model['name']}**" if "KANRegressor" in model["name"] else model["name"]
+        rows.append([name, *(f"{score[kind]:.3g}" for score in scores for kind in ("mae", "rmse"))])
+    return table(["error of each prediction before its update", *columns], rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "errors": errors,
+    "builds": builds,
+    "schedules": schedules,
+    "estimators": estimators,
+}
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -47,13 +47,13 @@ if importlib.util.find_spec("river") is None:
 else:
     from river.base import Classifier, Regressor
 
-    class _RiverRegressor(Regressor):  # type: ignore[no-redef,misc]
+    class _RiverRegressor(Regressor):  # type: ignore[no-redef]
         """What river knows a regressor by."""
 
         def _get_params(self) -> dict[str, Any]:
             return _without_empty(super()._get_params())
 
-    class _RiverClassifier(Classifier):  # type: ignore[no-redef,misc]
+    class _RiverClassifier(Classifier):  # type: ignore[no-redef]
         """What river knows a classifier by."""
 
         @property
@@ -132,7 +132,9 @@ class _KANEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
             raise InputError(f"spec = {given!r}: must be a dict of fields of LearnerSpec")
         for field in FROM_DATA:
             if field in given:
-                raise InputError(f"spec[{field!r}]: follows from the estimator's other parameters and the data; leave it out")
+                raise InputError(
+                    f"spec[{field!r}]: follows from the estimator's other parameters and the data; leave it out"
+                )
         hidden = () if self.hidden_layer_sizes is None else self.hidden_layer_sizes
         if not isinstance(hidden, (list, tuple)):
             raise InputError(f"hidden_layer_sizes = {hidden!r}: must be a tuple of sizes, such as (8,), or None")
@@ -148,8 +150,9 @@ class _KANEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
             "seed": self._seed,
         }
         if order in BASIS_ENERGY and "learning_rate" not in given:
-            full = [1 / (BASIS_ENERGY[order] * CURVATURE[self._loss] * size * (len(sizes) - 1)) for size in sizes[:-1]]
-            fields["learning_rate"] = [float(rate) * step for step in full]
+            fields["learning_rate"] = [
+                float(rate) / (BASIS_ENERGY[order] * CURVATURE[self._loss] * size) for size in sizes[:-1]
+            ]
         return LearnerSpec(**fields | dict(given))
 
     def _start(self, names: Iterable[Any], n_out: int) -> None:
@@ -321,8 +324,8 @@ class KANRegressor(RegressorMixin, _KANEstimator, _RiverRegressor):  # type: ign
         Of every layer's splines; the grid reaches two deviations to either side of the mean, and values beyond count as
         its ends.
     learning_rate
-        The share of a sample's error that its step removes, at least where there is no hidden layer: the spec's learning
-        rate for it is divided by the inputs of a layer, the number of layers and the energy of the basis.
+        The share of a sample's error that its step removes, where there is no hidden layer: for that the spec's
+        learning rate is this divided by a layer's inputs and by the mean sum of squares of its basis.
     epochs
         How often :meth:`fit` goes through the samples.
     horizon
@@ -423,9 +426,9 @@ class KANClassifier(ClassifierMixin, _KANEstimator, _RiverClassifier):  # type: 
     Two classes have one output, the logit of the second. More have one output each, one class against the rest; their
     probabilities are divided by their sum. Parameters are those of :class:`KANRegressor`.
 
-    Classes are those that :meth:`fit` finds or :meth:`partial_fit` is told, in sorted order. :meth:`learn_one` adds each
-    as it comes: the learner then gets a new output (a third class: two, since the one of two classes is both, with one
-    sign and the other) and keeps all its coefficients. On a board that means another bitstream.
+    Classes are those that :meth:`fit` finds or :meth:`partial_fit` is told, in sorted order. :meth:`learn_one` adds
+    each as it comes: the learner then gets a new output (a third class: two, since the one of two classes is both, with
+    one sign and the other) and keeps all its coefficients. On a board that means another bitstream.
 
     Attributes
     ----------
@@ -473,7 +476,7 @@ class KANClassifier(ClassifierMixin, _KANEstimator, _RiverClassifier):  # type: 
     def predict(self, X: Any) -> npt.NDArray[Any]:  # noqa: N803
         """The most probable class of each sample."""
         probabilities = self.predict_proba(X)
-        return self.classes_[probabilities.argmax(axis=1)]
+        return self.classes_[probabilities.argmax(axis=1)]  # type: ignore[no-any-return]
 
     def learn_one(self, x: Features, y: Any) -> None:
         """Learns from one sample; features as in :meth:`KANRegressor.learn_one`, and new classes as said above."""
@@ -533,10 +536,9 @@ class KANClassifier(ClassifierMixin, _KANEstimator, _RiverClassifier):  # type: 
         unknown = [label for label in labels if label not in places]
         if unknown:
             raise InputError(f"y: {unknown[0]!r} is none of the classes, {self._labels!r}")
-        numbers = np.array([places[label] for label in labels])
-        if len(places) <= 2:
-            return (numbers == 1)[:, None].astype(np.float64)
-        return (numbers[:, None] == np.arange(len(places))).astype(np.float64)
+        numbers = np.array([places[label] for label in labels])[:, None]
+        taught: Reals = (numbers == (1 if len(places) <= 2 else np.arange(len(places)))).astype(np.float64)
+        return taught
 
     def _probabilities(self, logits: Reals) -> Reals:
         probability = 1 / (1 + np.exp(-logits))

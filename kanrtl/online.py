@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .scaling import RunningScale
-from .session import Session, connect
+from .session import connect
 from .spec import LearnerSpec
 
 __all__ = ["Node", "OnlineLearner"]
@@ -36,8 +36,8 @@ class Node:
 class OnlineLearner:
     """A :class:`kanrtl.Session` behind running scales.
 
-    Every sample first moves the scales and is then learned; coefficients stay as they are when a scale moves, so what has
-    been learned moves along with the data. Hardware never has to be written to for it.
+    Every sample first moves the scales and is then learned. Coefficients stay as they are when a scale moves, so what
+    has been learned moves along with the data, and hardware never has to be written to for it.
 
     Parameters
     ----------
@@ -71,30 +71,16 @@ class OnlineLearner:
 
     def train(self, x: Reals, target: Reals, epochs: int, random: np.random.RandomState) -> Iterator[int]:
         """Goes through all samples ``epochs`` times, shuffled, with scales that are known before and stay; gives the
-        number of each epoch that is done.
-
-        The learning rate is halved after a half, three quarters and seven eighths of the epochs, so that the last samples
-        do not count for more than others; then it is what it was. So few steps, because in hardware a rate that is
-        written can mean a table that is made anew.
-        """
+        number of each epoch that is done."""
         self.inputs.learn_many(x)
         x = self.inputs.to_unit(x)
         if self.targets is not None:
             self.targets.learn_many(target)
             target = self.targets.to_unit(target)
-        rates = self.session.learning_rate
-        lowest = self.session.spec.formats.learning_rate.lsb
-        halvings = {epochs - epochs // share: share for share in (2, 4, 8) if epochs >= share}
-        try:
-            for epoch in range(epochs):
-                if epoch in halvings:
-                    self.session.learning_rate = tuple(max(lowest, rate / halvings[epoch]) for rate in rates)
-                order = random.permutation(len(x))
-                self.session.learn_many(x[order], target[order])
-                yield epoch + 1
-        finally:
-            if halvings:
-                self.session.learning_rate = rates
+        for epoch in range(epochs):
+            order = random.permutation(len(x))
+            self.session.learn_many(x[order], target[order])
+            yield epoch + 1
 
     def grow(self, design: Design, n_in: int, nodes: list[Node]) -> None:
         """Becomes a learner with more inputs or other outputs, which predicts as before where those play no part.

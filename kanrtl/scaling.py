@@ -6,7 +6,7 @@ So every column is standardised, ``(value - mean) / deviation``, with both runni
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -40,20 +40,28 @@ class RunningScale:
 
     def __init__(self, columns: int, horizon: int | None = None) -> None:
         self.horizon = horizon
-        self.count = np.zeros(columns, dtype=np.int64)
-        self.mean = np.zeros(columns)
-        self.variance = np.zeros(columns)
+        self._set(np.zeros(columns, dtype=np.int64), np.zeros(columns), np.zeros(columns))
+
+    def _set(self, count: npt.NDArray[np.int64], mean: Reals, variance: Reals) -> None:
+        self.count = count
+        self.mean = mean
+        self.variance = variance
+        self.deviation = np.sqrt(variance)
+        varies = self.deviation > 0
+        self._divisor = np.where(varies, self.deviation, np.inf)
+        self._limit = np.where(varies, OUTLIER * self.deviation, LARGEST)
 
     def learn(self, row: Reals) -> None:
         """Takes one more row, shape ``(columns,)``, into account."""
-        present = ~np.isnan(row)
-        self.count = self.count + present
-        known = np.maximum(1, self.count if self.horizon is None else np.minimum(self.count, self.horizon))
-        weight = np.where(present, 1 / known, 0)
-        limit = np.where(self.variance > 0, OUTLIER * np.sqrt(self.variance), LARGEST)
-        step = np.clip(np.where(present, row, self.mean) - self.mean, -limit, limit)
-        self.mean = self.mean + weight * step
-        self.variance = (1 - weight) * (self.variance + weight * step * step)
+        missing = np.isnan(row)
+        count = self.count + ~missing
+        known = count if self.horizon is None else np.minimum(count, self.horizon)
+        weight, step = 1 / np.maximum(known, 1), row - self.mean
+        if missing.any():
+            weight[missing] = step[missing] = 0
+        step = np.minimum(np.maximum(step, -self._limit), self._limit)
+        move = weight * step
+        self._set(count, self.mean + move, (1 - weight) * (self.variance + move * step))
 
     def learn_many(self, rows: Reals) -> Reals:
         """Takes rows ``(n, columns)`` into account one after another; gives each scaled as it was then."""
@@ -65,37 +73,38 @@ class RunningScale:
 
     def to_unit(self, rows: Reals) -> Reals:
         """Rows ``(..., columns)`` in deviations from the mean."""
-        deviation = np.sqrt(self.variance)
-        usable = (deviation > 0) & ~np.isnan(rows)
         with np.errstate(over="ignore"):
-            scaled = np.where(usable, rows - self.mean, 0) / np.where(deviation > 0, deviation, 1)
-        return np.clip(scaled, -BEYOND, BEYOND)
+            scaled = (rows - self.mean) / self._divisor
+        scaled[np.isnan(rows)] = 0
+        return np.minimum(np.maximum(scaled, -BEYOND), BEYOND)
 
     def from_unit(self, rows: Reals) -> Reals:
         """What :meth:`to_unit` made rows ``(..., columns)`` of."""
-        return self.mean + np.sqrt(self.variance) * rows
+        return self.mean + self.deviation * rows
 
     def grow(self, columns: int) -> None:
         """Adds columns of which nothing is known yet, up to that many."""
         new = columns - len(self.count)
-        self.count, self.mean, self.variance = (
-            np.concatenate([values, np.zeros(new, dtype=values.dtype)])
-            for values in (self.count, self.mean, self.variance)
+        self._set(
+            *(
+                np.concatenate([values, np.zeros(new, dtype=values.dtype)])
+                for values in (self.count, self.mean, self.variance)
+            )
         )
 
-    def arrays(self, name: str) -> dict[str, npt.NDArray[np.float64]]:
+    def arrays(self, name: str) -> dict[str, npt.NDArray[Any]]:
         """All that is known, for a file."""
         return {f"{name}_{what}": getattr(self, what) for what in ("count", "mean", "variance")}
 
     @classmethod
-    def from_arrays(cls, name: str, arrays: dict[str, npt.NDArray[np.float64]], horizon: int | None) -> Self:
+    def from_arrays(cls, name: str, arrays: dict[str, npt.NDArray[Any]], horizon: int | None) -> Self:
         """What :meth:`arrays` gave. Raises :exc:`KeyError` or :exc:`ValueError` where that is not all there."""
-        scale = cls(len(arrays[f"{name}_count"]), horizon)
-        for what in ("count", "mean", "variance"):
-            values, place = arrays[f"{name}_{what}"], getattr(scale, what)
-            if values.shape != place.shape or values.dtype != place.dtype or not (np.isfinite(values)).all():
-                raise ValueError(f"{name}_{what}")
-            setattr(scale, what, values)
-        if (scale.count < 0).any() or (scale.variance < 0).any():
+        count, mean, variance = (arrays[f"{name}_{what}"] for what in ("count", "mean", "variance"))
+        for values, kind in ((count, np.int64), (mean, np.float64), (variance, np.float64)):
+            if values.shape != (len(count),) or values.dtype != kind or not np.isfinite(values).all():
+                raise ValueError(name)
+        if (count < 0).any() or (variance < 0).any():
             raise ValueError(name)
+        scale = cls(len(count), horizon)
+        scale._set(count, mean, variance)
         return scale
