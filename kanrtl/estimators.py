@@ -132,9 +132,7 @@ class _KANEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
             raise InputError(f"spec = {given!r}: must be a dict of fields of LearnerSpec")
         for field in FROM_DATA:
             if field in given:
-                raise InputError(
-                    f"spec[{field!r}]: follows from the estimator's other parameters and the data; leave it out"
-                )
+                raise InputError(f"spec[{field!r}]: follows from the data and the other parameters; leave it out")
         hidden = () if self.hidden_layer_sizes is None else self.hidden_layer_sizes
         if not isinstance(hidden, (list, tuple)):
             raise InputError(f"hidden_layer_sizes = {hidden!r}: must be a tuple of sizes, such as (8,), or None")
@@ -200,7 +198,7 @@ class _KANEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
         # A seed of its own: that of the coefficients was drawn first.
         random = check_random_state(self._seed)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, disable=not self.verbose, transient=True) as bar:
+        with Progress(*columns, disable=not self.verbose) as bar:
             task = bar.add_task("epochs", total=epochs)
             for done in self._learner.train(x, target, epochs, random):
                 bar.update(task, completed=done)
@@ -217,13 +215,14 @@ class _KANEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
 
     def _first_one(self, x: Features, n_out: int) -> None:
         """Starts for samples like this one; in sorted order, so that the order of a dict does not matter."""
-        self._start(sorted(x, key=lambda name: (str(name), str(type(name)))), n_out)
+        self._start(_in_order(x), n_out)
         self._name_features()
 
     def _grow_features(self, x: Features, nodes: list[Node]) -> None:
         """Takes on features that have not been seen before."""
-        new = sorted((name for name in x if name not in self._names), key=lambda name: (str(name), str(type(name))))
+        new = _in_order(set(x).difference(self._names))
         if new:
+            _check_numbers(x)
             self._learner.grow(self._design, len(self._names) + len(new), nodes)
             self._names = [*self._names, *new]
             self._name_features()
@@ -243,8 +242,7 @@ class _KANEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
         A session of the same spec can load it too.
         """
         check_is_fitted(self)
-        learned = self._learner.__getstate__()["session"][1]
-        with np.load(io.BytesIO(learned), allow_pickle=False) as content:
+        with np.load(io.BytesIO(self._learner.learned()), allow_pickle=False) as content:
             arrays = dict(content)
         arrays |= self._learner.inputs.arrays("inputs")
         if self._learner.targets is not None:
@@ -303,7 +301,11 @@ class _KANEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
         estimator._restored()
         n_out = arrays[f"coefficients_{len(hidden)}"].shape[0]
         learner = OnlineLearner(estimator._design, inputs, targets, n_out, estimator.backend)
-        learner.session.load(path)
+        try:
+            learner.session.load(path)
+        except InputError:
+            learner.session.close()
+            raise
         estimator._learner = learner
         return estimator
 
@@ -487,9 +489,10 @@ class KANClassifier(ClassifierMixin, _KANEstimator, _RiverClassifier):  # type: 
             self._set_labels([y])
         else:
             self._grow_features(x, self._same())
-            if y not in self._labels:
-                self._add_class(y)
-        self._learner.learn(self._row(x), self._targets([y]))
+        row = self._row(x)
+        if y not in self._labels:
+            self._add_class(y)
+        self._learner.learn(row, self._targets([y]))
 
     def predict_proba_one(self, x: Features) -> dict[Any, float]:
         """The probability of each class so far."""
@@ -524,7 +527,7 @@ class KANClassifier(ClassifierMixin, _KANEstimator, _RiverClassifier):  # type: 
     def _add_class(self, label: Any) -> None:
         if len(self._labels) >= 2:
             # As probable as one sample among all so far.
-            new = Node(None, bias=max(LEAST_LOGIT, -math.log(self.n_samples_seen_)))
+            new = Node(None, bias=max(LEAST_LOGIT, -math.log(max(1, self.n_samples_seen_))))
             before = [Node(0, sign=-1), Node(0)] if len(self._labels) == 2 else self._same()
             self._learner.grow(self._design, len(self._names), [*before, new])
         self._set_labels([*self._labels, label])
@@ -577,6 +580,11 @@ def _check_numbers(x: Features) -> None:
         raise InputError("x: has no features; the first sample needs one or more")
     for name, value in x.items():
         _number(f"x[{name!r}]", value)
+
+
+def _in_order(names: Iterable[Any]) -> list[Any]:
+    """Names of features, which need not be strings, in an order of their own."""
+    return sorted(names, key=lambda name: (str(name), type(name).__name__))
 
 
 def _plain(value: Any) -> Any:

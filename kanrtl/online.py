@@ -103,13 +103,16 @@ class OnlineLearner:
         self.session = session
         self.inputs.grow(n_in)
 
-    def __getstate__(self) -> dict[str, Any]:
-        """What a copy or a pickle is made from; a backend itself can be in a place that neither can reach."""
+    def learned(self) -> bytes:
+        """What :meth:`kanrtl.Session.save` writes."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "learned.npz"
             self.session.save(path)
-            learned = path.read_bytes()
-        return self.__dict__ | {"session": (self.session.spec.to_dict(), learned)}
+            return path.read_bytes()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy or a pickle is made from; the backend itself may be a device."""
+        return self.__dict__ | {"session": (self.session.spec.to_dict(), self.learned())}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         fields, learned = state["session"]
