@@ -145,7 +145,7 @@ def estimators() -> str:
     for index, model in enumerate(data[0]["models"]):
         scores = [one["models"][index] for one in data]
         name = f"**{model['name']}**" if "KANRegressor" in model["name"] else model["name"]
-        rows.append([name, *(f"{score[kind]:.3g}" for score in scores for kind in ("mae", "rmse"))])
+        rows.append([name, *(f"{score[kind]:#.3g}" for score in scores for kind in ("mae", "rmse"))])
     return table(["error of each prediction before its update", *columns], rows)
 
 

@@ -316,7 +316,8 @@ class _KANEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
 class KANRegressor(RegressorMixin, _KANEstimator, _RiverRegressor):  # type: ignore[misc]
     """A regression that is learned online in fixed point, as the hardware does it.
 
-    Without hidden layers it is an additive model: a sum of one spline curve for each feature.
+    Without hidden layers it is an additive model: a sum of one spline curve for each feature. There are no sample
+    weights, as a step of the hardware has none.
 
     Parameters
     ----------
