@@ -176,6 +176,7 @@ class Picture:
 PICTURES = {
     "grid": Picture("bench-grid.png", "Time of a learning step and LUTs against the number of grid cells"),
     "pipeline": Picture("bench-pipeline.png", "Time of a learning step, clock and LUTs by pipeline"),
+    "river": Picture("bench-river.png", "Error of estimators along a stream that drifts three times"),
 }
 
 
