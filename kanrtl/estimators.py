@@ -45,27 +45,30 @@ if importlib.util.find_spec("river") is None:
         """Nothing, without river."""
 
 else:
-    from river.base import Classifier, Regressor
+    from river.base import Base, Classifier, Regressor
 
-    class _RiverRegressor(Regressor):  # type: ignore[no-redef]
-        """What river knows a regressor by."""
+    class _River(Base):
+        """Where river's base and scikit-learn's get in each other's way."""
 
         def _get_params(self) -> dict[str, Any]:
-            return _without_empty(super()._get_params())
+            """river's clone takes a tuple for one of its own and stumbles over an empty one; None means the same
+            here."""
+            return {name: None if value == () else value for name, value in super()._get_params().items()}
 
-    class _RiverClassifier(Classifier):  # type: ignore[no-redef]
+        @property
+        def _tags(self) -> set[str]:
+            """None; river collects them with a method whose name scikit-learn 1.6 has too."""
+            return set()
+
+    class _RiverRegressor(_River, Regressor):  # type: ignore[no-redef]
+        """What river knows a regressor by."""
+
+    class _RiverClassifier(_River, Classifier):  # type: ignore[no-redef]
         """What river knows a classifier by."""
 
         @property
         def _multiclass(self) -> bool:
             return True
-
-        def _get_params(self) -> dict[str, Any]:
-            return _without_empty(super()._get_params())
-
-    def _without_empty(parameters: dict[str, Any]) -> dict[str, Any]:
-        """river's clone takes a tuple for one of its own, and stumbles over an empty one; None means the same here."""
-        return {name: None if value == () else value for name, value in parameters.items()}
 
 
 __all__ = ["KANClassifier", "KANRegressor"]
