@@ -109,23 +109,46 @@ def draw_pipeline(results: Sequence[Result], figure: Figure) -> None:
     figure.suptitle(f"Function tracking on {results[0]['device']}; lines from the worst seed to the best", fontsize=12)
 
 
+def draw_river(results: Sequence[Result], figure: Figure) -> None:
+    """How the error of every estimator goes along the longest stream, which drifts."""
+    result = max(results, key=lambda result: result["samples"])
+    figure.set_size_inches(10, 3.9)
+    axes = figure.subplots()
+    styles = ((TIME, "-"), (CLOCK, "-"), (GREY, "-"), (GREY, "--"), (GREY, ":"))
+    for model, (color, style) in zip(result["models"], styles, strict=True):
+        blocks = model["mae_by_block"]
+        ends = [min((index + 1) * model["block"], result["samples"]) for index in range(len(blocks))]
+        name = model["name"].replace("\\", "")
+        axes.plot(ends, blocks, style, color=color, linewidth=1.6, label=f"{name}: {model['mae']:#.3g}")
+    axes.set(xlabel="sample", xlim=(0, result["samples"]), ylim=(0, None))
+    axes.grid(axis="y", color="#dddddd", linewidth=0.8)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, loc="lower center", ncols=2, fontsize=9, title="mean absolute error over all samples")
+    _title(axes, f"{result['title']}: mean absolute error of each {result['models'][0]['block']} predictions")
+
+
 def _title(axes: Any, text: str) -> None:
     axes.set_title(text, loc="left", fontsize=11)
 
 
-DRAWINGS: dict[str, Callable[[Sequence[Result], Figure], None]] = {"grid": draw_grid, "pipeline": draw_pipeline}
+DRAWINGS: dict[str, Callable[[Sequence[Result], Figure], None]] = {
+    "grid": draw_grid,
+    "pipeline": draw_pipeline,
+    "river": draw_river,
+}
 """By family."""
 
 
 def draw(family: str, results: Path, picture: Path) -> bool:
-    """Draws a family from what there is of it in the folder ``results``; False if there is nothing that has a speed."""
+    """Draws a family from what there is of it in the folder ``results``; False if there is nothing that has a speed
+    or models."""
     rows = next(one for one in FAMILIES if one.name == family).rows
     found = [load(results, row.name) for row in rows if (results / f"{row.name}.json").exists()]
-    timed = [result for result in found if result["fmax_mhz"]]
-    if not timed:
+    measured = [result for result in found if result.get("fmax_mhz") or result.get("models")]
+    if not measured:
         return False
     figure = Figure(layout="constrained")
-    DRAWINGS[family](timed, figure)
+    DRAWINGS[family](measured, figure)
     picture.parent.mkdir(exist_ok=True)
     figure.savefig(picture, dpi=120, metadata={"Software": None})
     return True

@@ -43,6 +43,7 @@ SCHEDULES = (
     "smallest-hx1k",
 )
 SCALE = ("large", "largest-85f", "largest-25f", "largest-up5k", "largest-hx8k", "largest-hx1k")
+ESTIMATORS = ("chick-weights", "trump-approval", "friedman-drift")
 
 
 def load(folder: Path, name: str) -> dict[str, Any]:
@@ -161,11 +162,23 @@ def scale() -> str:
     return table(header, rows)
 
 
+def estimators() -> str:
+    data = [result(name) for name in ESTIMATORS]
+    columns = [column for one in data for column in (f"{one['title']}: MAE", "RMSE")]
+    rows = []
+    for index, model in enumerate(data[0]["models"]):
+        scores = [one["models"][index] for one in data]
+        name = f"**{model['name']}**" if "KANRegressor" in model["name"] else model["name"]
+        rows.append([name, *(f"{score[kind]:#.3g}" for score in scores for kind in ("mae", "rmse"))])
+    return table(["error of each prediction before its update", *columns], rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "errors": errors,
     "builds": builds,
     "schedules": schedules,
     "scale": scale,
+    "estimators": estimators,
 }
 
 
@@ -188,6 +201,7 @@ class Picture:
 PICTURES = {
     "grid": Picture("bench-grid.png", "Time of a learning step and LUTs against the number of grid cells"),
     "pipeline": Picture("bench-pipeline.png", "Time of a learning step, clock and LUTs by pipeline"),
+    "river": Picture("bench-river.png", "Error of estimators along a stream that drifts three times"),
 }
 
 

@@ -14,6 +14,7 @@ from kanrtl.schedule import PRESETS
 from kanrtl.sim import TASKS
 from kanrtl.simulate import simulate
 
+from . import estimators
 from .row import Family, LearnerRow, Progress, Result, Row
 
 __all__ = ["FAMILIES", "ROWS"]
@@ -222,6 +223,7 @@ FAMILIES = (
             OnBoard("board-icebreaker", "T on an iCEBreaker", T, "icebreaker"),
         ),
     ),
+    estimators.FAMILY,
 )
 
 ROWS: dict[str, Row] = {row.name: row for family in FAMILIES for row in family.rows}

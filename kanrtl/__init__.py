@@ -17,12 +17,19 @@ The way of a sample through the learner (``rtl/learner.py``)::
     update    learning rate * basis --> step;  coefficients - gradient * step --> coefficients
 """
 
+import importlib.util
+from typing import TYPE_CHECKING, Any
+
 from .fixed import SQ, UQ, Format
 from .model import Model
 from .rtl.learner import Learner
 from .session import InputError, Session, connect
 from .spec import LearnerSpec, SpecError
 from .version import __version__
+
+if TYPE_CHECKING:
+    from .estimators import KANClassifier as KANClassifier
+    from .estimators import KANRegressor as KANRegressor
 
 __all__ = [
     "SQ",
@@ -37,3 +44,14 @@ __all__ = [
     "__version__",
     "connect",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The estimators, imported only when they are asked for: scikit-learn takes a second, and is an extra."""
+    if name not in ("KANClassifier", "KANRegressor"):
+        raise AttributeError(f"module 'kanrtl' has no attribute {name!r}")
+    if importlib.util.find_spec("sklearn") is None:
+        raise ImportError(f"{name}: scikit-learn is not installed; run `pip install 'kanrtl[sklearn]'`")
+    from . import estimators
+
+    return getattr(estimators, name)

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from matplotlib.image import imread
 
 from bench import __main__ as command
-from bench import draw, render, rows
+from bench import draw, estimators, render, rows
 from bench.row import LearnerRow, Result
 from bench.rows import FAMILIES, ROWS, Core, OnBoard
 from kanrtl import LearnerSpec, __version__
@@ -116,6 +116,41 @@ def test_result_without_a_speed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (result["fmax_mhz"], result["step_ns"]) == (None, None)
 
 
+class Mean:
+    """Predicts the mean of what it has learned."""
+
+    def __init__(self) -> None:
+        self.learned: list[float] = []
+
+    def predict_one(self, x: dict[str, float]) -> float:
+        return sum(self.learned) / len(self.learned) if self.learned else 0.0
+
+    def learn_one(self, x: dict[str, float], y: float) -> None:
+        self.learned.append(y)
+
+
+def test_estimators_are_scored_before_they_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert estimators.prequential(Mean(), [({}, 2.0), ({}, 4.0), ({}, 3.0)]) == [-2.0, -2.0, 0.0]
+    monkeypatch.setattr(estimators, "BLOCK", 2)
+    assert estimators.summary([-3.0, 1.0, 1.0, 1.0, 2.0]) == {
+        "mae": 1.6,
+        "rmse": pytest.approx((16 / 5) ** 0.5),
+        "block": 2,
+        "mae_by_block": [2.0, 1.0, 2.0],
+    }
+
+
+def test_estimators_of_a_short_stream() -> None:
+    row = estimators.Prequential("short", "Short", lambda: list(estimators.chick_weights())[:30], "the first thirty")
+    result = row.run(lambda _: None)
+    assert (result["samples"], result["seeds"]) == (30, [0])
+    assert [model["name"] for model in result["models"]] == list(estimators.models())
+    ours = [model for model in result["models"] if "spec" in model]
+    assert [LearnerSpec.from_dict(model["spec"]).layer_sizes for model in ours] == [(3, 1), (3, 8, 1)]
+    assert "learning_rate=0.3" in ours[0]["settings"]
+    assert json.loads(json.dumps(result)) == result
+
+
 # The command.
 
 
@@ -163,9 +198,15 @@ def test_a_failed_row_lets_the_others_go_on(
 
 def write_results(folder: Path, family: str, *, mhz: float | None = 50.0) -> None:
     for row in next(one for one in FAMILIES if one.name == family).rows:
+        result: Result
+        if isinstance(row, estimators.Prequential):
+            models = [{"name": name, **estimators.summary([1.0, 2.0])} for name in estimators.models()]
+            result = {"title": row.title, "samples": 2, "models": models if mhz else []}
+            (folder / f"{row.name}.json").write_text(json.dumps(result))
+            continue
         assert isinstance(row, Core)
         latency = row.spec.latency
-        result: Result = {"spec": row.fields, "device": row.device, "fmax_mhz": mhz, "latency_cycles": latency}
+        result = {"spec": row.fields, "device": row.device, "fmax_mhz": mhz, "latency_cycles": latency}
         result |= {"fmax_mhz_by_seed": [mhz, mhz and mhz - 2, None], "lut": 900, "bram": 4 * (latency > 1)}
         (folder / f"{row.name}.json").write_text(json.dumps(result))
 
