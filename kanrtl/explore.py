@@ -46,7 +46,9 @@ BITS = "bits"
 """An axis that is no field: all bits of activations and coefficients. Their integer bits stay, the fraction gives way,
 and formats that the spec leaves open follow."""
 
-UNIT = 64  # learners in a batch: more would gain little, and show progress more rarely
+UNIT = 256  # learners in a batch: more would gain little, and show progress more rarely
+# Samples of all learners in a batch that are worth another process: it takes as long to start as to learn so many.
+WORTH = 1_000_000
 CONNECT_SECONDS = 5
 
 
@@ -144,21 +146,24 @@ class Sweep:
         }
 
     def table(self) -> tuple[list[str], list[list[str]]]:
-        """Header and rows: errors are means over the seeds, in brackets their lowest and highest."""
+        """Header and rows: errors are means over the seeds; their spread is that of the regimes' mean, from the lowest
+        to the highest."""
         regimes = self.rows[0].mse.shape[1]
-        header = [axis.name for axis in self.axes]
-        header += [f"mse, regime {index + 1}" for index in range(regimes)] + ["whole run", "float64", "saturated"]
+        header = [axis.name for axis in self.axes] + [f"regime {index + 1}" for index in range(regimes)]
+        header += ["spread"] * (self.seeds > 1) + ["whole run", "float64", "saturated"]
         lines = []
         for row in self.rows:
-            errors = [*row.mse.T, row.mse_all]
-            cells = [str(label) for label in row.point.values()] + [_with_spread(error) for error in errors]
-            lines.append([*cells, f"{row.mse_all_float64.mean():.5f}", str(sum(row.saturations.values()))])
+            cells = [str(label) for label in row.point.values()] + [_short(error.mean()) for error in row.mse.T]
+            if self.seeds > 1:
+                low, high = row.settled.min() / row.settled.mean() - 1, row.settled.max() / row.settled.mean() - 1
+                cells.append(f"{low:+.0%} {high:+.0%}")
+            cells += [_short(row.mse_all.mean()), _short(row.mse_all_float64.mean())]
+            lines.append([*cells, str(sum(row.saturations.values()))])
         return header, lines
 
 
-def _with_spread(errors: Reals) -> str:
-    mean = f"{errors.mean():.5f}"
-    return mean if len(errors) == 1 else f"{mean} ({errors.min():.5f} to {errors.max():.5f})"
+def _short(error: float) -> str:
+    return f"{error:.5f}"
 
 
 def parse_over(text: str) -> tuple[str | tuple[str, ...], list[Any]]:
@@ -235,7 +240,8 @@ def sweep(
     backend
         As for :func:`kanrtl.connect`; ``"model"`` runs learners side by side.
     jobs
-        Processes. With more than one, a script must call this under ``if __name__ == "__main__":``.
+        Processes, at most: no more are started than are worth it. With more than one, a script must call this under
+        ``if __name__ == "__main__":``.
     scheduler
         Address of a Dask scheduler; its workers, which need the same kanrtl, then do the work.
     progress
@@ -450,7 +456,8 @@ def _works(runs: Sequence[_Run], task: str, samples: int, backend: str, jobs: in
     works = []
     for (kind, _), distinct in groups.items():
         places = [tuple(same) for same in distinct.values()]
-        size = max(1, min(UNIT, -(-len(places) // jobs)))
+        parts = min(jobs, max(1, len(places) * samples // WORTH))
+        size = max(1, min(UNIT, -(-len(places) // parts)))
         for start in range(0, len(places), size):
             part = tuple(places[start : start + size])
             works.append(_Work(_Unit(tuple(runs[same[0]] for same in part), task, samples, kind), part))
@@ -487,7 +494,11 @@ def _finished(units: Sequence[_Unit], jobs: int, scheduler: str | None) -> Finis
     """Numbers of units with their results, in the order in which they are done."""
     if scheduler is not None:
         return _on_cluster(units, scheduler)
-    return _in_processes(units, jobs) if jobs > 1 and len(units) > 1 else _here(units)
+    if any(unit.backend not in ("model", "float64") for unit in units):
+        processes = min(jobs, len(units))
+    else:
+        processes = min(jobs, sum(len(unit.runs) * unit.samples for unit in units) // WORTH)
+    return _in_processes(units, processes) if processes > 1 else _here(units)
 
 
 def _here(units: Sequence[_Unit]) -> Finished:
@@ -504,7 +515,7 @@ def _in_processes(units: Sequence[_Unit], jobs: int) -> Finished:
     others = set(multiprocessing.active_children())
     # Not forked: a process with threads, as one that shows progress, cannot be forked safely.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(jobs, len(units)), mp_context=context, initializer=_ignore_interrupts)
+    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_ignore_interrupts)
     try:
         futures = {pool.submit(unit.measure): index for index, unit in enumerate(units)}
         for future in as_completed(futures):
