@@ -137,7 +137,28 @@ def schedules() -> str:
     return table([*header, "LUT", "FF", "DSP", "memory"], rows)
 
 
-TABLES: dict[str, Callable[[], str]] = {"errors": errors, "builds": builds, "schedules": schedules}
+def precision() -> str:
+    peer = PEERS["precision"]
+    lines = []
+    for name, axis, unit in (("precision-bits", "bits", "bits"), ("precision-table", "table_size", "table rows")):
+        for row in result(name)["rows"]:
+            size = str(row["point"][axis])
+            ours = [*row["mse"], *row["mse_float64"]]
+            theirs = [f"{error:.4f}" for error in peer[axis].get(size, ())] or ["-"] * len(row["mse"])
+            lines.append([f"{size} {unit}", *(f"{error:.4f}" for error in ours), *theirs])
+    regimes = [", regime 1", "2", "3"]
+    names = ("kanrtl", "float64", peer["name"])
+    return table(
+        ["", *(f"{name}{regime}" if regime[0] == "," else regime for name in names for regime in regimes)], lines
+    )
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "errors": errors,
+    "builds": builds,
+    "schedules": schedules,
+    "precision": precision,
+}
 
 
 @dataclass(frozen=True)
@@ -159,6 +180,7 @@ class Picture:
 PICTURES = {
     "grid": Picture("bench-grid.png", "Time of a learning step and LUTs against the number of grid cells"),
     "pipeline": Picture("bench-pipeline.png", "Time of a learning step, clock and LUTs by pipeline"),
+    "precision": Picture("bench-precision.png", "Error of function tracking against bits and against table rows"),
 }
 
 

@@ -14,6 +14,7 @@ from kanrtl.schedule import PRESETS
 from kanrtl.sim import TASKS
 from kanrtl.simulate import simulate
 
+from .precision import PRECISION
 from .row import Family, LearnerRow, Progress, Result, Row
 
 __all__ = ["FAMILIES", "ROWS"]
@@ -135,6 +136,7 @@ FAMILIES = (
         "what is learned",
         (Track("track", "function tracking on the RTL", T, "pysim"),),
     ),
+    PRECISION,
     Family(
         "pipeline",
         f"T by pipeline, on {SLOW}",

@@ -348,8 +348,15 @@ def _sweep_table(found: Sweep) -> None:
     seeds = "one seed" if found.seeds == 1 else f"mean of {found.seeds} seeds"
     table = Table(title=f"mean squared error before each update, task {found.task}, {seeds}", box=box.SIMPLE)
     for index, name in enumerate(header):
-        label = index < len(found.axes)
-        table.add_column(escape(name), justify="left" if label else "right", no_wrap=not label, overflow="fold")
+        # On a narrow terminal the names of axes are folded, never a number.
+        label, longest = index < len(found.axes), max(len(row[index]) for row in rows)
+        table.add_column(
+            escape(name),
+            justify="left" if label else "right",
+            min_width=min(longest, 20) if label else longest,
+            no_wrap=not label,
+            overflow="fold" if label else "ellipsis",
+        )
     for row in rows:
         table.add_row(*map(escape, row))
     results.print(table)

@@ -12,6 +12,7 @@ Every value of an axis is tried with every value of the others. Learners of one 
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import itertools
 import multiprocessing
 import signal
@@ -23,6 +24,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +52,7 @@ UNIT = 256  # learners in a batch: more would gain little, and show progress mor
 # Samples of all learners in a batch that are worth another process: it takes as long to start as to learn so many.
 WORTH = 1_000_000
 CONNECT_SECONDS = 5
+SCHEMES = ("tcp", "tls", "ucx", "ws", "wss")
 
 
 @dataclass(frozen=True)
@@ -146,19 +149,19 @@ class Sweep:
         }
 
     def table(self) -> tuple[list[str], list[list[str]]]:
-        """Header and rows: errors are means over the seeds; their spread is that of the regimes' mean, from the lowest
-        to the highest."""
-        regimes = self.rows[0].mse.shape[1]
-        header = [axis.name for axis in self.axes] + [f"regime {index + 1}" for index in range(regimes)]
-        header += ["spread"] * (self.seeds > 1) + ["whole run", "float64", "saturated"]
+        """Header and rows: errors are means over the seeds; the spread is how far the mean over the regimes of any seed
+        is from theirs, at most. What saturated is told where anything did."""
+        saturated = any(any(row.saturations.values()) for row in self.rows)
+        header = [axis.name for axis in self.axes]
+        header += [f"regime {index + 1}" for index in range(self.rows[0].mse.shape[1])]
+        header += ["spread"] * (self.seeds > 1) + ["whole", "float64"] + ["saturated"] * saturated
         lines = []
         for row in self.rows:
             cells = [str(label) for label in row.point.values()] + [_short(error.mean()) for error in row.mse.T]
             if self.seeds > 1:
-                low, high = row.settled.min() / row.settled.mean() - 1, row.settled.max() / row.settled.mean() - 1
-                cells.append(f"{low:+.0%} {high:+.0%}")
+                cells.append(f"{np.abs(row.settled / row.settled.mean() - 1).max():.0%}")
             cells += [_short(row.mse_all.mean()), _short(row.mse_all_float64.mean())]
-            lines.append([*cells, str(sum(row.saturations.values()))])
+            lines.append([*cells, *([str(sum(row.saturations.values()))] * saturated)])
         return header, lines
 
 
@@ -252,6 +255,8 @@ def sweep(
     """
     axes = tuple(_axis(fields, values) for fields, values in over.items())
     _check_axes(axes)
+    if scheduler is not None:
+        _check_address(scheduler)
     if task not in TASKS:
         raise InputError(f"task = {task!r}: unknown; use one of {', '.join(map(repr, TASKS))}")
     for name, number, least in (("samples", samples, 3), ("seeds", seeds, 1), ("jobs", jobs, 1)):
@@ -296,12 +301,13 @@ def _axis(fields: str | tuple[str, ...], values: Sequence[Any]) -> Axis:
     where = f"over {', '.join(names)}"
     if not isinstance(values, (list, tuple, range, np.ndarray)) or not len(values):
         raise InputError(f"{where} = {values!r}: give a list of values")
-    values = values.tolist() if isinstance(values, np.ndarray) else values
-    tuples = [(value,) if isinstance(fields, str) else value for value in values]
-    for value in tuples:
-        if not isinstance(value, (list, tuple)) or len(value) != len(names):
+    points: list[tuple[Any, ...]] = []
+    for value in values.tolist() if isinstance(values, np.ndarray) else values:
+        point = (value,) if isinstance(fields, str) else value
+        if not isinstance(point, (list, tuple)) or len(point) != len(names):
             raise InputError(f"{where} = {value!r}: give {len(names)} values, one for each field")
-    return Axis(names, tuple(map(tuple, tuples)))
+        points.append(tuple(point))
+    return Axis(names, tuple(points))
 
 
 def _check_axes(axes: Sequence[Axis]) -> None:
@@ -530,17 +536,26 @@ def _in_processes(units: Sequence[_Unit], jobs: int) -> Finished:
         pool.shutdown(cancel_futures=True)
 
 
-def _on_cluster(units: Sequence[_Unit], address: str) -> Finished:
+def _check_address(address: str) -> None:
+    """That it is one: a client of distributed that stumbles over an address takes long to end."""
     try:
-        from distributed import CancelledError, Client, KilledWorker
-        from distributed import as_completed as completed
-    except ImportError:
-        raise InputError("scheduler: distributed is not installed; run `pip install 'kanrtl[dask]'`") from None
+        parts = urlsplit(address if "://" in address else f"tcp://{address}")
+        known = parts.scheme == "inproc" or (parts.scheme in SCHEMES and parts.hostname and parts.port)
+    except ValueError:  # the port is no number
+        known = False
+    if not known:
+        raise InputError(f"scheduler = {address!r}: not an address; give one such as tcp://127.0.0.1:8786")
+    if importlib.util.find_spec("distributed") is None:
+        raise InputError("scheduler: distributed is not installed; run `pip install 'kanrtl[dask]'`")
+
+
+def _on_cluster(units: Sequence[_Unit], address: str) -> Finished:
+    from distributed import CancelledError, Client, KilledWorker
+    from distributed import as_completed as completed
+
     where = f"scheduler = {address!r}"
     try:
         client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
-    except ValueError as error:
-        raise InputError(f"{where}: {error}; give its address, such as tcp://127.0.0.1:8786") from None
     except OSError:
         raise ToolError(
             f"{where}: no answer within {CONNECT_SECONDS} s; start one with `dask scheduler`, or mend the address"

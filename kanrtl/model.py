@@ -72,7 +72,7 @@ class _Rounded:
         self.kind = kind
         self._narrowing = narrowing  # None: real numbers, which are left as they are
         # Zero fits every format: what is never narrowed is not counted.
-        self._values = np.zeros((samples, *shape), dtype=np.int64) if narrowing else np.empty(0)
+        self._values = np.zeros((samples, *shape) if narrowing else 0, dtype=np.int64)
 
     def narrow(self, samples: int | slice, value: Array, drawn: Codes | None = None) -> Array:
         if self._narrowing is None:
@@ -84,7 +84,7 @@ class _Rounded:
         if self._narrowing is None:
             return None
         outside = self._narrowing.outside(self._values[samples])
-        return outside.any(axis=tuple(range(1, outside.ndim - 1))) if outside.any() else None
+        return np.any(outside, axis=tuple(range(1, outside.ndim - 1))) if outside.any() else None
 
 
 class _Layer:
@@ -164,7 +164,8 @@ class _IntegerLayer(_Layer):
                 ]
             )
 
-        self.activation = narrowing((layer.node_sum.f for layer in layers), "activation", roundings)
+        self._output = narrowing((layer.node_sum.f for layer in layers), "activation", roundings)
+        self.activation = self._output
         self.slope = narrowing((layer.slope_sum.f for layer in layers), "slope", roundings)
         self.step = narrowing((layer.step_product.f for layer in layers), "step", roundings)
         updates = [spec.update_rounding for spec in specs]
@@ -227,7 +228,7 @@ class _IntegerLayer(_Layer):
         if self.loss == "external":
             return target
         if self.loss == "logistic":
-            y = self.activation.saturate(self.activation.round(total))
+            y = self._output.saturate(self._output.round(total))
             total = self._sigmoid_table.take(Sigmoid.row(self._sigmoids, y) + self._sigmoid_first)
         return _shifted(total, self._value_up) - target
 
