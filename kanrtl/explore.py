@@ -16,11 +16,12 @@ import importlib.util
 import itertools
 import multiprocessing
 import signal
+import threading
 import tomllib
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -30,6 +31,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .address_map import SATURATIONS
+from .backends import BACKENDS
 from .fixed import Format
 from .model import ModelBatch, shape_of
 from .session import InputError, connect
@@ -257,8 +259,9 @@ def sweep(
     _check_axes(axes)
     if scheduler is not None:
         _check_address(scheduler)
-    if task not in TASKS:
-        raise InputError(f"task = {task!r}: unknown; use one of {', '.join(map(repr, TASKS))}")
+    for name, value, known in (("task", task, list(TASKS)), ("backend", backend, list(BACKENDS))):
+        if value not in known:
+            raise InputError(f"{name} = {value!r}: unknown; use one of {', '.join(map(repr, known))}")
     for name, number, least in (("samples", samples, 3), ("seeds", seeds, 1), ("jobs", jobs, 1)):
         if number < least:
             raise InputError(f"{name} = {number}: must be {least} or more")
@@ -437,7 +440,8 @@ def _side_by_side(
 
 
 def _run_of(learner: LearnerSpec, seed: int) -> _Run:
-    return _Run(learner.replace(seed=(learner.seed + seed) % (1 << 32)) if seed else learner, seed)
+    # Not checked again, and what was derived is kept: nothing depends on the seed.
+    return _Run(learner.model_copy(update={"seed": (learner.seed + seed) % (1 << 32)}), seed)
 
 
 @dataclass(frozen=True)
@@ -512,18 +516,28 @@ def _here(units: Sequence[_Unit]) -> Finished:
         yield index, unit.measure()
 
 
-def _ignore_interrupts() -> None:
-    """Control-C goes to all processes of a terminal; the one that started the others ends them."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Control-C goes to all processes of a terminal. Those that are started within this ignore it: the one that
+    started them ends them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # where signals are not handled anyway
+        return
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def _in_processes(units: Sequence[_Unit], jobs: int) -> Finished:
     others = set(multiprocessing.active_children())
     # Not forked: a process with threads, as one that shows progress, cannot be forked safely.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_ignore_interrupts)
+    pool = ProcessPoolExecutor(jobs, mp_context=context)
     try:
-        futures = {pool.submit(unit.measure): index for index, unit in enumerate(units)}
+        with _uninterrupted():
+            futures = {pool.submit(unit.measure): index for index, unit in enumerate(units)}
         for future in as_completed(futures):
             yield futures[future], future.result()
     except BrokenProcessPool:
@@ -565,7 +579,7 @@ def _on_cluster(units: Sequence[_Unit], address: str) -> Finished:
         futures = client.map(_Unit.measure, units, pure=False)
         places = {future.key: index for index, future in enumerate(futures)}
         try:
-            for future in completed(futures):
+            for future in completed(futures, loop=client.loop):
                 yield places[future.key], future.result()
         except (OSError, CancelledError, KilledWorker) as error:
             reason = " ".join(str(error).split())[:200] or type(error).__name__
@@ -585,10 +599,10 @@ def _version() -> str | None:
 
 def _check_workers(client: Any, where: str) -> None:
     """That there are workers, all with this version: others might give other bits."""
-    workers = client.scheduler_info(n_workers=-1)["workers"]
-    if not workers:
+    versions = client.run(_version)
+    if not versions:
         raise ToolError(f"{where}: it has no workers; start some with `dask worker` and this address")
-    for worker, version in client.run(_version).items():
+    for worker, version in versions.items():
         if version != __version__:
             raise ToolError(
                 f"{where}: worker {worker} has kanrtl {version or '(none)'}, here it is {__version__}; install the same"

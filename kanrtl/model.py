@@ -419,7 +419,9 @@ class ModelBatch:
 
     def _per_learner(self, values: npt.ArrayLike) -> Array:
         array = np.asarray(values, dtype=self._layers[0].dtype)
-        return array if array.ndim == 3 else np.broadcast_to(array, (len(self.specs), *array.shape))
+        if array.ndim == 3:
+            return array
+        return array[None] if len(self.specs) == 1 else np.broadcast_to(array, (len(self.specs), *array.shape))
 
     def run(
         self,
