@@ -267,7 +267,8 @@ def sweep(
             raise InputError(f"{name} = {number}: must be {least} or more")
     points = [(point, _checked(spec, axes, point, TASKS[task])) for point in _points(axes)]
     runs = [_run_of(learner, seed) for _, learner in points for seed in range(seeds)]
-    found = _measure(_works(runs, task, samples, backend, jobs), jobs, scheduler, progress)
+    parts = jobs if scheduler is None else len(runs)  # a cluster may have any number of workers
+    found = _measure(_works(runs, task, samples, backend, parts), jobs, scheduler, progress)
     rows = []
     for index, (point, learner) in enumerate(points):
         own = range(index * seeds, (index + 1) * seeds)
@@ -452,8 +453,8 @@ class _Work:
     places: tuple[tuple[int, ...], ...]
 
 
-def _works(runs: Sequence[_Run], task: str, samples: int, backend: str, jobs: int) -> list[_Work]:
-    """The runs, each once on the backend and once in float64, in batches of one shape.
+def _works(runs: Sequence[_Run], task: str, samples: int, backend: str, parts: int) -> list[_Work]:
+    """The runs, each once on the backend and once in float64, in batches of one shape, up to ``parts`` of it.
 
     In float64 runs that differ in nothing but precision are one.
     """
@@ -466,8 +467,8 @@ def _works(runs: Sequence[_Run], task: str, samples: int, backend: str, jobs: in
     works = []
     for (kind, _), distinct in groups.items():
         places = [tuple(same) for same in distinct.values()]
-        parts = min(jobs, max(1, len(places) * samples // WORTH))
-        size = max(1, min(UNIT, -(-len(places) // parts)))
+        worth = max(1, min(parts, len(places) * samples // WORTH))
+        size = min(UNIT, -(-len(places) // worth))
         for start in range(0, len(places), size):
             part = tuple(places[start : start + size])
             works.append(_Work(_Unit(tuple(runs[same[0]] for same in part), task, samples, kind), part))
@@ -582,28 +583,31 @@ def _on_cluster(units: Sequence[_Unit], address: str) -> Finished:
             for future in completed(futures, loop=client.loop):
                 yield places[future.key], future.result()
         except (OSError, CancelledError, KilledWorker) as error:
-            reason = " ".join(str(error).split())[:200] or type(error).__name__
-            raise ToolError(f"{where}: the cluster failed ({reason}); see its own log") from None
+            raise ToolError(f"{where}: the cluster failed ({_one_line(error)}); see its own log") from None
         finally:
             client.cancel(futures)
 
 
-def _version() -> str | None:
-    """That of kanrtl where this runs. Sent as it is, so it must not need kanrtl to be read."""
-    try:
-        from kanrtl.version import __version__ as version
-    except ImportError:
-        return None
-    return version
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def _version() -> str:
+    """That of kanrtl where this runs."""
+    return __version__
 
 
 def _check_workers(client: Any, where: str) -> None:
     """That there are workers, all with this version: others might give other bits."""
-    versions = client.run(_version)
+    try:
+        versions = client.run(_version)
+    except Exception as error:  # as which a worker's failure arrives depends on how it failed
+        reason = _one_line(error)
+        raise ToolError(f"{where}: its workers cannot run kanrtl ({reason}); install {__version__} there") from None
     if not versions:
         raise ToolError(f"{where}: it has no workers; start some with `dask worker` and this address")
     for worker, version in versions.items():
         if version != __version__:
             raise ToolError(
-                f"{where}: worker {worker} has kanrtl {version or '(none)'}, here it is {__version__}; install the same"
+                f"{where}: worker {worker} has kanrtl {version}, here it is {__version__}; install the same"
             )

@@ -259,10 +259,20 @@ def test_a_cluster_gives_the_same_bits(spec: LearnerSpec, expected: dict[str, An
 
 
 def test_workers_need_the_same_version(spec: LearnerSpec, cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    for version, told in (("0.0.1", "0.0.1"), (None, "(none)")):
-        monkeypatch.setattr(explore, "_version", lambda version=version: version)
-        with pytest.raises(ToolError, match=rf"^scheduler = '.*': worker .* has kanrtl {re.escape(told)}, here it is "):
-            sweep(spec, {"seed": [1]}, samples=3, scheduler=cluster.scheduler_address)
+    monkeypatch.setattr(explore, "_version", lambda: "0.0.1")
+    with pytest.raises(
+        ToolError, match=r"^scheduler = '.*': worker .* has kanrtl 0\.0\.1, here it is .*; install the "
+    ):
+        sweep(spec, {"seed": [1]}, samples=3, scheduler=cluster.scheduler_address)
+
+
+def test_workers_need_kanrtl(spec: LearnerSpec, cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent() -> str:
+        raise ModuleNotFoundError("No module named 'kanrtl'")
+
+    monkeypatch.setattr(explore, "_version", absent)
+    with pytest.raises(ToolError, match=r"^scheduler = '.*': its workers cannot run kanrtl \(No module .*\); install"):
+        sweep(spec, {"seed": [1]}, samples=3, scheduler=cluster.scheduler_address)
 
 
 def test_a_cluster_without_workers_is_not_waited_for(spec: LearnerSpec) -> None:
