@@ -601,6 +601,8 @@ def _check_workers(client: Any, where: str) -> None:
     """That there are workers, all with this version: others might give other bits."""
     try:
         versions = client.run(_version)
+    except OSError as error:
+        raise ToolError(f"{where}: the cluster failed ({_one_line(error)}); see its own log") from None
     except Exception as error:  # as which a worker's failure arrives depends on how it failed
         reason = _one_line(error)
         raise ToolError(f"{where}: its workers cannot run kanrtl ({reason}); install {__version__} there") from None
