@@ -10,9 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
 
+from kanrtl.plot_sweep import COLORS, draw_panel
 from kanrtl.schedule import PRESETS
 
-from .render import PICTURES, RESULTS, load
+from .render import PEERS, PICTURES, RESULTS, load
 from .row import Result
 from .rows import FAMILIES
 
@@ -127,6 +128,28 @@ def draw_river(results: Sequence[Result], figure: Figure) -> None:
     _title(axes, f"{result['title']}: mean absolute error of each {result['models'][0]['block']} predictions")
 
 
+def draw_precision(results: Sequence[Result], figure: Figure) -> None:
+    """Error against bits and against table rows, with the peer's."""
+    figure.set_size_inches(10, 4.6)
+    panels = figure.subplots(1, len(results), sharey=True, squeeze=False)[0]
+    peer = PEERS["precision"]
+    for axes, result in zip(panels, results, strict=True):
+        draw_panel(axes, result)
+        (axis, labels), *_ = result["axes"].items()
+        sizes = [label for label in labels if str(label) in peer[axis]]
+        for regime, color in enumerate(COLORS[: len(result["rows"][0]["mse"])]):
+            errors = [peer[axis][str(size)][regime] for size in sizes]
+            label = peer["name"] if regime == 0 else None
+            axes.plot(sizes, errors, "--", marker="x", color=color, linewidth=1, alpha=0.8, label=label)
+        axes.set_xlabel(result["title"])
+    panels[0].set_ylabel("mean squared error, last 100 samples")
+    panels[0].legend(frameon=False, fontsize=9)
+    seeds, samples = results[0]["seeds"], results[0]["samples"]
+    figure.suptitle(
+        f"Function tracking, {samples} samples; mean, lowest and highest of {seeds} seeds; dotted: float64", fontsize=12
+    )
+
+
 def _title(axes: Any, text: str) -> None:
     axes.set_title(text, loc="left", fontsize=11)
 
@@ -135,20 +158,21 @@ DRAWINGS: dict[str, Callable[[Sequence[Result], Figure], None]] = {
     "grid": draw_grid,
     "pipeline": draw_pipeline,
     "river": draw_river,
+    "precision": draw_precision,
 }
 """By family."""
 
 
 def draw(family: str, results: Path, picture: Path) -> bool:
-    """Draws a family from what there is of it in the folder ``results``; False if there is nothing that has a speed
-    or models."""
+    """Draws a family from what there is of it in the folder ``results``; False if there is nothing to show, as where no
+    build has a speed."""
     rows = next(one for one in FAMILIES if one.name == family).rows
     found = [load(results, row.name) for row in rows if (results / f"{row.name}.json").exists()]
-    measured = [result for result in found if result.get("fmax_mhz") or result.get("models")]
-    if not measured:
+    shown = [result for result in found if result.get("fmax_mhz", True)]
+    if not shown:
         return False
     figure = Figure(layout="constrained")
-    DRAWINGS[family](measured, figure)
+    DRAWINGS[family](shown, figure)
     picture.parent.mkdir(exist_ok=True)
     figure.savefig(picture, dpi=120, metadata={"Software": None})
     return True

@@ -173,12 +173,29 @@ def estimators() -> str:
     return table(["error of each prediction before its update", *columns], rows)
 
 
+def precision() -> str:
+    peer = PEERS["precision"]
+    lines = []
+    for name, axis, unit in (("precision-bits", "bits", "bits"), ("precision-table", "table_size", "table rows")):
+        for row in result(name)["rows"]:
+            size = str(row["point"][axis])
+            ours = [*row["mse"], *row["mse_float64"]]
+            theirs = [f"{error:.4f}" for error in peer[axis].get(size, ())] or ["-"] * len(row["mse"])
+            lines.append([f"{size} {unit}", *(f"{error:.4f}" for error in ours), *theirs])
+    regimes = [", regime 1", "2", "3"]
+    names = ("kanrtl", "float64", peer["name"])
+    return table(
+        ["", *(f"{name}{regime}" if regime[0] == "," else regime for name in names for regime in regimes)], lines
+    )
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "errors": errors,
     "builds": builds,
     "schedules": schedules,
     "scale": scale,
     "estimators": estimators,
+    "precision": precision,
 }
 
 
@@ -202,6 +219,7 @@ PICTURES = {
     "grid": Picture("bench-grid.png", "Time of a learning step and LUTs against the number of grid cells"),
     "pipeline": Picture("bench-pipeline.png", "Time of a learning step, clock and LUTs by pipeline"),
     "river": Picture("bench-river.png", "Error of estimators along a stream that drifts three times"),
+    "precision": Picture("bench-precision.png", "Error of function tracking against bits and against table rows"),
 }
 
 

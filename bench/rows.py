@@ -15,6 +15,7 @@ from kanrtl.sim import TASKS
 from kanrtl.simulate import simulate
 
 from . import estimators
+from .precision import PRECISION
 from .row import Family, LearnerRow, Progress, Result, Row
 
 __all__ = ["FAMILIES", "ROWS"]
@@ -142,6 +143,7 @@ FAMILIES = (
         "what is learned",
         (Track("track", "function tracking on the RTL", T, "pysim"),),
     ),
+    PRECISION,
     Family(
         "pipeline",
         f"T by pipeline, on {SLOW}",

@@ -19,6 +19,7 @@ from typing import Any
 
 import click
 from amaranth.hdl import UnusedElaboratable
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
@@ -31,9 +32,12 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from .backends import BACKENDS
 from .boards import BOARDS
 from .build import BuildError, Report, TimingError, build_exercise, build_learner
+from .explore import Sweep, parse_over, sweep
 from .plot import check_picture, plot_simulation
+from .plot_sweep import MAX_AXES, plot_sweep
 from .rtl.learner import Learner
 from .session import InputError
 from .sim import TASKS
@@ -157,6 +161,75 @@ def build(
     _show(report.to_json(), as_json, lambda: _report_table(report))
 
 
+@cli.command("sweep")
+@spec_argument
+@click.option(
+    "--over",
+    multiple=True,
+    required=True,
+    metavar="FIELD=VALUE,...",
+    help="What to change, and to what; once for each axis. Values are written as in a spec file, texts without quotes: "
+    "learning_rate=0.1,0.3 or grid_size=[4,8],8 or coefficient_format='SQ(6,10),SQ(6,8)'. "
+    "bits=8,12,16 sets activation_format and coefficient_format to so many bits, taken from the fraction. "
+    "Several fields together: 'FIELD,FIELD=VALUE,...' (the same for all of them) or 'FIELD,FIELD=VALUE:VALUE,...' "
+    "(one for each).",
+)
+@click.option("--task", type=click.Choice(list(TASKS)), default="track", show_default=True)
+@click.option("--samples", type=click.IntRange(3), default=1500, show_default=True)
+@click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, help="Runs of every learner.")
+@click.option("--backend", type=click.Choice(list(BACKENDS)), default="model", show_default=True)
+@click.option("--jobs", type=click.IntRange(1), metavar="N", help="Processes; as many as cores if not given.")
+@click.option("--scheduler", metavar="ADDRESS", help="Run on this Dask cluster, such as tcp://10.0.0.1:8786.")
+@click.option("--plot", metavar="FILE", callback=_output_file, help="Draw errors into this PNG, SVG or PDF file.")
+@as_json
+def sweep_command(
+    spec: LearnerSpec,
+    over: tuple[str, ...],
+    plot: Path | None,
+    jobs: int | None,
+    scheduler: str | None,
+    as_json: bool,
+    **runs: Any,
+) -> None:
+    """Compare learners on a task: error against precision, grid, learning rate, or any field of the spec.
+
+    Every combination of the values is run, all in the integer model side by side, and beside each the same learner in
+    float64. The first --over is the picture's axis, the second its lines, the third its panels.
+    """
+    axes = _axes(over)
+    if plot:
+        check_picture(plot)
+        if len(axes) > MAX_AXES:
+            raise InputError(f"--plot = {str(plot)!r}: draws up to {MAX_AXES} axes, here are {len(axes)}; leave it out")
+    if jobs is not None and scheduler is not None:
+        raise InputError(f"--jobs = {jobs}: with --scheduler the cluster has its own; leave it out")
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=messages, transient=True, disable=not messages.is_terminal) as progress:
+        bar = progress.add_task("learners", total=None)
+        found = sweep(
+            spec,
+            axes,
+            **runs,
+            jobs=jobs or os.cpu_count() or 1,
+            scheduler=scheduler,
+            progress=lambda done, total: progress.update(bar, completed=done, total=total),
+        )
+    if plot:
+        plot_sweep(found.to_json(), plot)
+        messages.print(f"drew {escape(str(plot))}")
+    _show(found.to_json(), as_json, lambda: _sweep_table(found))
+
+
+def _axes(over: tuple[str, ...]) -> dict[str | tuple[str, ...], list[Any]]:
+    axes: dict[str | tuple[str, ...], list[Any]] = {}
+    for text in over:
+        fields, values = parse_over(text)
+        if fields in axes:
+            raise InputError(f"--over = {text!r}: an axis of its own again; give all values in one --over")
+        axes[fields] = values
+    return axes
+
+
 @cli.command("spec")
 @click.argument("spec", metavar="[SPEC]", callback=_spec, required=False)
 @as_json
@@ -268,6 +341,25 @@ def _error_table(simulation: Simulation) -> None:
     results.print(table)
     if data["cycles"] is not None:
         results.print(f"A learning step takes {_cycles(data['latency'])}, the same for every sample.")
+
+
+def _sweep_table(found: Sweep) -> None:
+    header, rows = found.table()
+    seeds = "one seed" if found.seeds == 1 else f"mean of {found.seeds} seeds"
+    table = Table(title=f"mean squared error before each update, task {found.task}, {seeds}", box=box.SIMPLE)
+    for index, name in enumerate(header):
+        # On a narrow terminal the names of axes are folded, never a number.
+        label, longest = index < len(found.axes), max(len(row[index]) for row in rows)
+        table.add_column(
+            escape(name),
+            justify="left" if label else "right",
+            min_width=min(longest, 20) if label else longest,
+            no_wrap=not label,
+            overflow="fold" if label else "ellipsis",
+        )
+    for row in rows:
+        table.add_row(*map(escape, row))
+    results.print(table)
 
 
 def _cycles(count: int) -> str:

@@ -16,8 +16,10 @@ from __future__ import annotations
 
 import enum
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from fractions import Fraction
+from functools import cached_property
 from typing import Any, NamedTuple, overload
 
 import numpy as np
@@ -30,6 +32,7 @@ __all__ = [
     "FixedValue",
     "Format",
     "Narrowed",
+    "Narrowing",
     "Overflow",
     "Rounding",
     "fits",
@@ -321,16 +324,84 @@ def rounding_constant(rounding: str, dropped: int) -> int | None:
     return 1 << (dropped - 1) if rounding is Rounding.HALF_UP else None
 
 
+@dataclass(frozen=True)
+class Narrowing:
+    """What :func:`narrow` does to numpy codes, prepared: for one format, or for one per place of the last axis.
+
+    Rounding and saturating are apart, so that it can be looked at later, for many values at once, what was outside.
+    """
+
+    left: Codes
+    """Bits to shift to the left: the format has more fraction bits than the value."""
+    right: Codes
+    """Bits that are dropped."""
+    term: Codes
+    """What is always added before."""
+    even: Codes
+    """1 where the last kept bit is added too."""
+    minimum: Codes
+    maximum: Codes
+
+    @classmethod
+    def of(cls, dropped: int, format: Format, rounding: str) -> Narrowing:
+        """From ``format.f + dropped`` fraction bits to ``format``."""
+        rounding, cut = Rounding(rounding), dropped > 0
+        constants = (
+            max(0, -dropped),
+            max(0, dropped),
+            _rounding_term(rounding, dropped, 0, 0) if cut else 0,
+            cut and rounding is Rounding.HALF_EVEN,
+            format.minimum,
+            format.maximum,
+        )
+        return cls(*(np.array(constant, dtype=np.int64) for constant in constants))
+
+    @classmethod
+    def stack(cls, narrowings: Sequence[Narrowing]) -> Narrowing:
+        """Several, along the last axis of the values."""
+        return cls(*(np.array([getattr(one, field.name) for one in narrowings]) for field in fields(cls)))
+
+    @cached_property
+    def _needed(self) -> tuple[bool, bool, bool, bool]:
+        return bool(self.left.any()), bool(self.even.any()), bool(self.term.any()), bool(self.right.any())
+
+    def round(self, codes: Codes, noise: Codes | None = None, out: Codes | None = None) -> Codes:
+        """Codes with the format's fraction bits, not yet saturated; in ``out`` if that is given.
+
+        ``noise`` holds uniform integers of ``right`` bits where rounding is stochastic, and zeros elsewhere.
+        """
+        left, even, term, right = self._needed
+        if left:
+            codes = np.left_shift(codes, self.left)
+        rounded = codes
+        if even:
+            rounded = np.add(rounded, (codes >> self.right) & self.even)
+        if term:
+            rounded = np.add(rounded, self.term)
+        if noise is not None:
+            rounded = np.add(rounded, noise)
+        if right:
+            return np.right_shift(rounded, self.right, out=out)
+        if out is None:
+            return rounded
+        out[...] = rounded
+        return out
+
+    def saturate(self, rounded: Codes) -> Codes:
+        return np.minimum(np.maximum(rounded, self.minimum), self.maximum)
+
+    def outside(self, rounded: Codes) -> npt.NDArray[np.bool_]:
+        return (rounded < self.minimum) | (rounded > self.maximum)
+
+
 def _narrow_numpy(
     codes: Codes, dropped: int, format: Format, rounding: Rounding, overflow: Overflow, noise: Any
 ) -> Narrowed:
-    if dropped <= 0:
-        rounded = codes << -dropped
-    else:
-        rounded = codes + _rounding_term(rounding, dropped, (codes >> dropped) & 1, noise) >> dropped
-    outside = (rounded < format.minimum) | (rounded > format.maximum)
+    narrowing = Narrowing.of(dropped, format, rounding)
+    rounded = narrowing.round(codes, noise if rounding is Rounding.STOCHASTIC and dropped > 0 else None)
+    outside = narrowing.outside(rounded)
     if overflow is Overflow.SATURATE:
-        return Narrowed(np.clip(rounded, format.minimum, format.maximum), outside)
+        return Narrowed(narrowing.saturate(rounded), outside)
     low = rounded & ((1 << format.width) - 1)
     negative = (low >> (format.width - 1)) & 1 if format.signed else 0
     return Narrowed(low - (negative << format.width), outside)

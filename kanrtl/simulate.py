@@ -14,7 +14,7 @@ from .session import InputError, Session, connect
 from .sim import Task
 from .spec import LearnerSpec
 
-__all__ = ["Simulation", "simulate"]
+__all__ = ["Simulation", "check_task", "simulate", "teach"]
 
 Reals = npt.NDArray[np.float64]
 CHUNK = 50  # samples between two signs of progress
@@ -79,11 +79,7 @@ def simulate(
     ``progress`` is called with the number of samples done since the last call. Raises :exc:`InputError` where the
     task does not fit the spec.
     """
-    if (task.n_in, task.n_out) != (spec.n_in, spec.n_out):
-        raise InputError(
-            f"layer_sizes = {list(spec.layer_sizes)}: task {task.name!r} has {task.n_in} input(s) and {task.n_out} "
-            f"output(s); use [{task.n_in}, ..., {task.n_out}]"
-        )
+    check_task(spec, task)
     grid = _curve_grid(spec)
     with connect(spec, backend) as learner, connect(spec, "model") as reference:
         predictions, curves, mismatches = _drive(learner, reference, task, grid, progress)
@@ -92,6 +88,15 @@ def simulate(
         status = learner.status
     float_predictions, float_curves = _drive_float64(spec, task, grid)
     return Simulation(spec, task, predictions, float_predictions, grid, curves, float_curves, mismatches, status)
+
+
+def check_task(spec: LearnerSpec, task: Task | type[Task]) -> None:
+    """Raises :exc:`InputError` where a task does not fit the spec."""
+    if (task.n_in, task.n_out) != (spec.n_in, spec.n_out):
+        raise InputError(
+            f"layer_sizes = {list(spec.layer_sizes)}: task {task.name!r} has {task.n_in} input(s) and {task.n_out} "
+            f"output(s); use [{task.n_in}, ..., {task.n_out}]"
+        )
 
 
 def _curve_grid(spec: LearnerSpec) -> Reals:
@@ -110,7 +115,7 @@ def _drive(
     for start, stop in task.regimes:
         for first in range(start, stop, CHUNK):
             rows = slice(first, min(first + CHUNK, stop))
-            ours, theirs = (_learn(session, task.x[rows], task.target[rows]) for session in (learner, reference))
+            ours, theirs = (teach(session, task.x[rows], task.target[rows]) for session in (learner, reference))
             predictions.append(ours)
             mismatches += int((ours != theirs).sum())
             if progress:
@@ -121,8 +126,8 @@ def _drive(
     return np.concatenate(predictions), curves, mismatches
 
 
-def _learn(session: Session, x: Reals, target: Reals) -> Reals:
-    """Teaches a chunk; where the learner wants gradients, those of the squared loss."""
+def teach(session: Session, x: Reals, target: Reals) -> Reals:
+    """Teaches samples; where the learner wants gradients, those of the squared loss. Gives the predictions."""
     if session.spec.loss != "external":
         return session.learn_many(x, target)
     predictions = []

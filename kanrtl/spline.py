@@ -152,5 +152,5 @@ class Locator:
     def locate(self, x: Codes) -> tuple[Codes, Codes, npt.NDArray[np.bool_]]:
         """Cell, table row, and whether the input is inside the grid, for input codes of any shape."""
         position = x * self.scale + self.offset >> self.shift
-        clamped = np.clip(position, 0, self.end - 1)
+        clamped = np.minimum(np.maximum(position, 0), self.end - 1)
         return clamped >> self.row_bits, clamped & (self.table_size - 1), position == clamped

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from matplotlib.image import imread
 
 from bench import __main__ as command
 from bench import draw, estimators, render, rows
+from bench.precision import PRECISION, Swept
 from bench.row import LearnerRow, Result
 from bench.rows import FAMILIES, ROWS, Core, OnBoard
 from kanrtl import LearnerSpec, __version__
@@ -151,6 +154,33 @@ def test_estimators_of_a_short_stream() -> None:
     assert json.loads(json.dumps(result)) == result
 
 
+def test_a_sweep_is_measured_over_seeds() -> None:
+    row = replace(ROWS["precision-table"], values=(8, 64))
+    assert isinstance(row, Swept)
+    result = row.run(lambda _: None)
+    assert json.loads(json.dumps(result)) == result
+    assert (result["seeds"], result["samples"], result["axes"]) == (10, 1500, {"table_size": [8, 64]})
+    coarse, fine = (np.array(one["mse_by_seed"]) for one in result["rows"])
+    assert coarse.shape == (10, 3)
+    assert (coarse.mean(axis=0) > fine.mean(axis=0)).all()
+    assert LearnerSpec.from_dict(result["spec"]) == row.spec
+
+
+def test_precision_is_told_beside_the_peer_s() -> None:
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in render.precision().splitlines()]
+    assert {len(line) for line in lines} == {10}
+    sizes = {line[0]: line[1:] for line in lines[2:]}
+    for axis, unit, values in (("bits", "bits", PRECISION.rows[0]), ("table_size", "table rows", PRECISION.rows[1])):
+        assert isinstance(values, Swept)
+        for value in values.values:
+            peer = render.PEERS["precision"][axis].get(str(value))
+            cells = sizes.pop(f"{value} {unit}")
+            assert cells[6:] == ([f"{error:.4f}" for error in peer] if peer else ["-"] * 3)
+            if peer:  # as good as the peer in every regime
+                assert all(float(ours) <= float(theirs) for ours, theirs in zip(cells[:3], cells[6:], strict=True))
+    assert not sizes
+
+
 # The command.
 
 
@@ -196,6 +226,9 @@ def test_a_failed_row_lets_the_others_go_on(
 # Tables and pictures.
 
 
+BUILDS = [name for name in draw.DRAWINGS if name != "precision"]
+
+
 def write_results(folder: Path, family: str, *, mhz: float | None = 50.0) -> None:
     for row in next(one for one in FAMILIES if one.name == family).rows:
         result: Result
@@ -211,9 +244,19 @@ def write_results(folder: Path, family: str, *, mhz: float | None = 50.0) -> Non
         (folder / f"{row.name}.json").write_text(json.dumps(result))
 
 
+def write_sweeps(folder: Path) -> None:
+    for row in next(one for one in FAMILIES if one.name == "precision").rows:
+        assert isinstance(row, Swept)
+        short = replace(row, values=row.values[:2])
+        (folder / f"{row.name}.json").write_text(json.dumps(short.run(lambda _: None)))
+
+
 @pytest.mark.parametrize("family", list(draw.DRAWINGS))
 def test_pictures_of_small_results(family: str, tmp_path: Path) -> None:
-    write_results(tmp_path, family)
+    if family in BUILDS:
+        write_results(tmp_path, family)
+    else:
+        write_sweeps(tmp_path)
     picture = tmp_path / "docs" / "picture.png"
     assert draw.draw(family, tmp_path, picture)
     height, width, _ = imread(picture).shape
@@ -227,6 +270,11 @@ def test_pictures_of_small_results(family: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("family", list(draw.DRAWINGS))
 def test_no_picture_of_nothing(family: str, tmp_path: Path) -> None:
     assert not draw.draw(family, tmp_path, tmp_path / "picture.png")
+    assert not (tmp_path / "picture.png").exists()
+
+
+@pytest.mark.parametrize("family", BUILDS)
+def test_no_picture_of_builds_without_a_speed(family: str, tmp_path: Path) -> None:
     write_results(tmp_path, family, mhz=None)
     assert not draw.draw(family, tmp_path, tmp_path / "picture.png")
     assert not (tmp_path / "picture.png").exists()

@@ -18,8 +18,8 @@ from test_fixed import extremes, reference_narrow
 from kanrtl.address_map import COUNTER_WIDTH, SATURATIONS
 from kanrtl.arithmetic import LayerArithmetic, Sigmoid
 from kanrtl.fixed import SQ, UQ, Format
-from kanrtl.model import Model
-from kanrtl.spec import LearnerSpec
+from kanrtl.model import Model, ModelBatch
+from kanrtl.spec import LearnerSpec, SpecError
 
 Reals = npt.NDArray[np.float64]
 
@@ -516,6 +516,154 @@ def test_a_clamped_input_learns_at_the_border() -> None:
     assert model.predict([5 * 1024]).tolist() == model.predict([2 * 1024]).tolist()
     assert abs(int(model.predict([5 * 1024])[0]) - 1024) <= 1
     assert model.predict([0]).tolist() == [0]
+
+
+# Fields that learners side by side need not have in common; pipeline and memories decide the delays.
+OWN = (
+    "activation_format",
+    "coefficient_format",
+    "basis_format",
+    "slope_format",
+    "gradient_format",
+    "step_format",
+    "rounding",
+    "update_rounding",
+    "table_size",
+    "seed",
+    "initial_coefficients",
+)
+
+
+@st.composite
+def side_by_side(draw: st.DrawFn) -> list[LearnerSpec]:
+    first = draw(specs(max_edges=9))
+    others = draw(st.lists(specs(max_edges=2), max_size=4))
+    rates = draw(st.lists(st.sampled_from([1.0, 0.125, 0.3, 3.0]), min_size=len(others), max_size=len(others)))
+    ranges = draw(st.lists(st.sampled_from([(-2, 2), (0, 1), (-1.3, 1.7)]), min_size=len(others), max_size=len(others)))
+    return [first] + [
+        first.replace(learning_rate=rate, grid_range=grid_range, **{field: getattr(other, field) for field in OWN})
+        for other, rate, grid_range in zip(others, rates, ranges, strict=True)
+    ]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    learners=side_by_side(),
+    data_seed=st.integers(0, 2**32 - 1),
+    chunk=st.sampled_from([1, 100, 1 << 16]),
+    with_edges=st.booleans(),
+)
+def test_learners_side_by_side_are_as_if_alone(
+    learners: list[LearnerSpec], data_seed: int, chunk: int, with_edges: bool
+) -> None:
+    """Bit for bit, in however many calls and chunks samples come; alone, each comes by itself."""
+    random = np.random.default_rng(data_seed)
+    batch, alone = ModelBatch(learners), [Model(spec) for spec in learners]
+    batch.coefficients = [
+        np.array([codes_in(spec.formats.coefficient, random, layers.shape[1:]) for spec in learners])
+        for layers in batch.coefficients
+    ]
+    for index, model in enumerate(alone):
+        model.coefficients = [layers[index] for layers in batch.coefficients]
+    edge = 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kanrtl.model.CHUNK", chunk)
+        for _ in range(3):
+            count = random.integers(1, 12)
+            x = np.array([codes_in(spec.formats.activation, random, (count, spec.n_in)) for spec in learners])
+            word = np.array([codes_in(spec.target_format, random, (count, spec.n_out)) for spec in learners])
+            learn = random.random(count) < 0.8
+            edges = (edge + np.cumsum(random.integers(1, 4, count))).tolist() if with_edges else None
+            edge = edges[-1] if edges else edge
+            batch.frozen = bool(random.random() < 0.2)
+            together = batch.run(x, word, learn, edges)
+            for index, model in enumerate(alone):
+                model.frozen = batch.frozen
+                for sample in range(count):
+                    at = edges[sample] if edges else None
+                    row = x[index, sample]
+                    y = model.learn(row, word[index, sample], at) if learn[sample] else model.predict(row, at)
+                    assert together[index, sample].tolist() == y.tolist()
+    batch.settle()
+    for index, model in enumerate(alone):
+        model.settle()
+        assert [layer[index].tolist() for layer in batch.coefficients] == [c.tolist() for c in model.coefficients]
+        assert batch.saturations[index] == model.saturations
+        assert batch.noise_states[index] == model.noise_state
+
+
+@pytest.mark.parametrize("sizes", [[1, 1], [9, 2, 1]])
+@pytest.mark.parametrize("loss", ["squared", "logistic"])
+def test_float_learners_side_by_side_are_as_if_alone(sizes: list[int], loss: str) -> None:
+    """To the last bit, though sums in floating point depend on their order."""
+    spec = LearnerSpec(layer_sizes=sizes, grid_range=(-2, 2), loss=loss, initial_coefficients="uniform")
+    learners = [spec.replace(seed=seed, learning_rate=0.01 * (1 + seed)) for seed in range(7)]
+    random = np.random.default_rng(3)
+    x, target = random.uniform(-2, 2, (30, sizes[0])), random.uniform(0, 1, (30, sizes[-1]))
+    batch = ModelBatch(learners, numeric="float64")
+    together = batch.learn_many(x, target)
+    for index, one in enumerate(learners):
+        model = Model(one, numeric="float64")
+        assert together[index].tolist() == [model.learn(*sample).tolist() for sample in zip(x, target, strict=True)]
+        for ours, theirs in zip(batch.coefficients, model.coefficients, strict=True):
+            np.testing.assert_array_equal(ours[index], theirs)
+
+
+def test_samples_are_shared_or_each_learner_s_own() -> None:
+    spec = LearnerSpec(layer_sizes=[2, 1], grid_range=(-2, 2))
+    x, target = np.arange(10).reshape(5, 2) * 300 - 1400, np.arange(5)[:, None] * 100
+    shared, own = ModelBatch([spec] * 3), ModelBatch([spec] * 3)
+    outputs = shared.learn_many(x, target)
+    assert outputs.shape == (3, 5, 1)
+    assert outputs.tolist() == own.learn_many(np.array([x] * 3), np.array([target] * 3)).tolist()
+    assert outputs[1:].tolist() == [outputs[0].tolist()] * 2
+    assert shared.predict_many(x).tolist() == own.predict_many(np.array([x] * 3)).tolist()
+    assert shared.predict_many(x).tolist() != outputs.tolist()
+    assert shared.learn_many(x[:0], target[:0]).shape == (3, 0, 1)
+
+
+def test_the_widest_sums_of_learners_side_by_side_do_not_wrap() -> None:
+    """A learner of the widest formats beside one of narrow ones, at the corners of both: as in exact fractions."""
+    wide = LearnerSpec(
+        layer_sizes=[1, 1],
+        grid_range=(-2, 2),
+        activation_format=SQ(6, 26),
+        coefficient_format=SQ(6, 26),
+        basis_format=UQ(1, 24),
+        gradient_format=SQ(7, 20),
+        step_format=UQ(1, 29),
+        learning_rate=0.9,
+    )
+    narrow = wide.replace(activation_format=SQ(3, 4), coefficient_format=SQ(2, 3), basis_format=UQ(1, 6))
+    assert max(format.width for format in wide.layers[0].exact_formats().values()) > 58
+    learners = [wide, narrow, wide]
+    for signs in product((0, 1), repeat=2):
+        batch = ModelBatch(learners)
+        for index, spec in enumerate(learners):
+            batch.coefficients[0][index] = extremes(spec.formats.coefficient)[signs[0]]
+        references = [Reference(spec, [batch.coefficients[0][index]]) for index, spec in enumerate(learners)]
+        targets = [extremes(spec.formats.activation)[signs[1]] for spec in learners]
+        x = [int(spec.formats.activation.quantise(0.3)) for spec in learners]
+        for _ in range(3):
+            outputs = batch.learn_many(np.array(x)[:, None, None], np.array(targets)[:, None, None])
+            expected = [one.run([code], [target]) for one, code, target in zip(references, x, targets, strict=True)]
+            assert outputs[:, 0].tolist() == expected
+            for index, one in enumerate(references):
+                assert [batch.coefficients[0][index].ravel().tolist()] == one.codes()
+                assert batch.saturations[index] == one.saturations
+
+
+def test_only_learners_of_one_shape_go_side_by_side() -> None:
+    spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2))
+    for changes, message in [
+        ({"grid_size": 4}, "grid_size = (4,): learners side by side have it in common, and the first has (8,)"),
+        ({"loss": "logistic"}, "loss = 'logistic': learners side by side have it in common, and the first has 's"),
+        ({"layer_sizes": [1, 2]}, "layer_sizes = (1, 2): learners side by side have it in common"),
+    ]:
+        with pytest.raises(SpecError, match="^" + re.escape(message)):
+            ModelBatch([spec, spec.replace(**changes)])
+    with pytest.raises(ValueError, match=r"^specs: empty; give one or more$"):
+        ModelBatch([])
 
 
 def test_refusals() -> None:

@@ -43,6 +43,17 @@ def test_a_leap_is_32_shifts(state: int) -> None:
     assert noise.leap(state) == shifted == times(state, power(2, 32))
 
 
+@settings(max_examples=30)
+@given(first=st.lists(states, min_size=1, max_size=4), count=st.integers(1, 70))
+def test_many_states_follow_each_other_as_leaps_do(first: list[int], count: int) -> None:
+    found = noise.states_from(np.array(first), count)
+    assert found.shape == (count, len(first))
+    expected = first
+    for row in found:
+        assert row.tolist() == expected
+        expected = [noise.leap(state) for state in expected]
+
+
 def test_the_polynomial_is_primitive() -> None:
     """The order of x is 2^32 - 1: it divides that and none of its proper divisors."""
     period = 2**32 - 1

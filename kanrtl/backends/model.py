@@ -27,26 +27,21 @@ class ModelBackend(Backend):
         self._model = Model(spec)
 
     def run(self, x: Codes, teaching: Codes, learn: npt.NDArray[np.bool_]) -> Codes:
-        model = self._model
-        predictions = np.empty((len(x), self.spec.n_out), dtype=np.int64)
-        for index, taught in enumerate(learn):
-            edge = index if self.spec.timing.streaming else None
-            row = x[index]
-            predictions[index] = model.learn(row, teaching[index], edge) if taught else model.predict(row, edge)
-        model.settle()
+        predictions = self._model.run(x, teaching, learn, range(len(x)) if self.spec.timing.streaming else None)
+        self._model.settle()
         return predictions
 
     def read_coefficients(self) -> list[Codes]:
         return [layer.copy() for layer in self._model.coefficients]
 
     def write_coefficients(self, coefficients: list[Codes]) -> None:
-        self._model.coefficients = [layer.copy() for layer in coefficients]
+        self._model.coefficients = coefficients
 
     def read_learning_rates(self) -> list[int]:
-        return list(self._model.learning_rates)
+        return [int(rate) for rate in self._model.learning_rates]
 
     def write_learning_rates(self, rates: list[int]) -> None:
-        self._model.learning_rates = list(rates)
+        self._model.learning_rates = rates
 
     def read_noise(self) -> int:
         return self._model.noise_state if self.spec.update_rounding == "stochastic" else 0

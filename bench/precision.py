@@ -1,0 +1,56 @@
+"""What bits and table rows are worth: the error of function tracking against both."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from kanrtl.explore import BITS, sweep
+
+from .row import Family, LearnerRow, Progress, Result
+
+__all__ = ["PRECISION", "SEEDS", "Swept"]
+
+SEEDS = 10
+
+
+@dataclass(frozen=True)
+class Swept(LearnerRow):
+    """The task ``track``, 1500 samples, learned with several values of one field."""
+
+    axis: str
+    values: tuple[Any, ...]
+
+    def measure(self, progress: Progress) -> Result:
+        found = sweep(
+            self.spec,
+            {self.axis: self.values},
+            task="track",
+            samples=1500,
+            seeds=SEEDS,
+            jobs=os.cpu_count() or 1,
+            progress=lambda done, total: progress(f"{done} of {total} learners"),
+        )
+        return {"tools": {"numpy": version("numpy")}, **found.to_json()}
+
+
+# Function tracking as everywhere, its 16 bits with no more integer bits than its values (up to 2.4) need.
+TRACK: dict[str, Any] = {
+    "layer_sizes": [1, 1],
+    "grid_range": [-2, 2],
+    "grid_size": 5,
+    "spline_order": 3,
+    "learning_rate": 0.3,
+    "activation_format": "SQ(3, 13)",
+}
+
+PRECISION = Family(
+    "precision",
+    "function tracking by bits and by rows of the basis table",
+    (
+        Swept("precision-bits", "bits of activations and coefficients", TRACK, BITS, (8, 9, 10, 12, 16)),
+        Swept("precision-table", "rows of the basis table", TRACK, "table_size", (8, 16, 32, 64, 256)),
+    ),
+)
