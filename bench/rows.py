@@ -15,6 +15,7 @@ from kanrtl.sim import TASKS
 from kanrtl.simulate import simulate
 
 from .row import Family, LearnerRow, Progress, Result, Row
+from .simulation import EQUALITY, SPEEDS
 
 __all__ = ["FAMILIES", "ROWS"]
 
@@ -195,6 +196,7 @@ FAMILIES = (
             Core("large", "[26, 1], 4096 cells, order 1: 106,522 coefficients", LARGE, SLOW, seeds=(1, 2, 3)),
         ),
     ),
+    Family("simulation", "how fast learners are simulated", (*SPEEDS, EQUALITY)),
     Family(
         "board",
         "boards that teach themselves",
