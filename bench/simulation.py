@@ -213,9 +213,12 @@ class _Verilator:
         began = time.perf_counter()
         write_verilog(Learner(spec), "learner", folder / "learner.v")
         _run(
-            [str(root / "bin" / "verilator_bin"), "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert"]
-            + ["-Wno-fatal", "-Wno-lint", "-Wno-style", "--cc", "--no-timing", "--Mdir", ".", "--prefix", "Vlearner"]
-            + ["learner.v"],
+            [
+                str(root / "bin" / "verilator_bin"),
+                *("-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "--no-timing"),
+                *("-Wno-fatal", "-Wno-lint", "-Wno-style", "--cc", "--Mdir", ".", "--prefix", "Vlearner"),
+                "learner.v",
+            ],
             folder,
             {"VERILATOR_ROOT": str(root)},
         )
@@ -248,11 +251,12 @@ def _run(command: list[str], folder: Path, environment: dict[str, str] | None = 
 
 
 _T: dict[str, Any] = {"grid_range": [-2, 2], "grid_size": 5, "spline_order": 3, "learning_rate": 0.3}
+_T1 = _T | {"layer_sizes": [1, 1]}
 SPEEDS = (
-    Speed("simulate-1-1", "layers [1, 1]", _T | {"layer_sizes": [1, 1]}),
+    Speed("simulate-1-1", "layers [1, 1]", _T1),
     Speed(
         "simulate-1-1-pipelined", "layers [1, 1], low_latency", _T | {"layer_sizes": [1, 1], "pipeline": "low_latency"}
     ),
     Speed("simulate-2-4-1", "layers [2, 4, 1]", _T | {"layer_sizes": [2, 4, 1]}),
 )
-EQUALITY = Equality("simulate-million", "a million samples of track", _T | {"layer_sizes": [1, 1]}, 1_000_000)
+EQUALITY = Equality("simulate-million", "a million samples of track", _T1, 1_000_000)

@@ -1,4 +1,4 @@
-"""What took long to make is kept in folders, each under a hash of all that goes into it, and each whole or not there."""
+"""What took long to make is kept: in folders under a hash of all that goes into it, each whole or not there."""
 
 import os
 import shutil

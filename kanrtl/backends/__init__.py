@@ -18,7 +18,7 @@ Start = Callable[["LearnerSpec", "Trace | None", "Progress | None"], Backend]
 """Starts a learner, maybe traced; tells what takes a while."""
 
 
-def _model(spec: LearnerSpec, trace: Trace | None, progress: Progress | None) -> Backend:
+def _model(spec: LearnerSpec, trace: Trace | None, _: Progress | None) -> Backend:
     from .model import ModelBackend
     from .trace import TraceError
 
@@ -27,7 +27,7 @@ def _model(spec: LearnerSpec, trace: Trace | None, progress: Progress | None) ->
     return ModelBackend(spec)
 
 
-def _pysim(spec: LearnerSpec, trace: Trace | None, progress: Progress | None) -> Backend:
+def _pysim(spec: LearnerSpec, trace: Trace | None, _: Progress | None) -> Backend:
     from .pysim import PysimBackend
 
     return PysimBackend(spec, trace)
