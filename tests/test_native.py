@@ -282,8 +282,7 @@ def read(path: Path) -> tuple[dict[str, str], dict[str, list[tuple[int, Any]]]]:
         elif token.kind is TokenKind.UPSCOPE:
             scopes.pop()
         elif token.kind is TokenKind.VAR:
-            index = "" if token.var.bit_index is None else str(token.var.bit_index).replace("(", "[").replace(")", "]")
-            name = ".".join([*scopes, token.var.reference + (f"[{index}]" if index.isdigit() else "")])
+            name = ".".join([*scopes, token.var.reference])
             names[token.var.id_code] = name
             kinds[name] = token.var.type_.value
             changes[name] = []
@@ -320,12 +319,12 @@ def test_both_simulators_give_the_same_waveforms(tmp_path: Path) -> None:
 def test_waveforms_say_what_happened(tmp_path: Path) -> None:
     predictions, cycles = traced(TRACED, "pysim", tmp_path / "a.vcd")
     kinds, changes = read(tmp_path / "a.vcd")
-    assert kinds["learner.predictions.y[0]"] == "real"
+    assert kinds["learner.predictions.y_0"] == "real"
     assert kinds["learner.predictions.y_0_code"] == "wire"
-    assert kinds["learner.samples.x[1]"] == "real"
+    assert kinds["learner.samples.x_1"] == "real"
     for layer in (0, 1):
-        assert f"learner.layer{layer}.coefficients.write[0][0][1]" in kinds
-    seen = [value for _, value in changes["learner.predictions.y[0]"]]
+        assert f"learner.layer{layer}.coefficients.write_0_0_1" in kinds
+    seen = [value for _, value in changes["learner.predictions.y_0"]]
     changed = [
         value for value, before in zip(predictions[:, 0], [0, *predictions[:-1, 0]], strict=True) if value != before
     ]
@@ -340,7 +339,7 @@ def test_waveforms_say_what_happened(tmp_path: Path) -> None:
     view = (tmp_path / "a.gtkw").read_text()
     assert '[dumpfile] "a.vcd"' in view
     shown = [line for line in view.splitlines() if line.startswith("learner.")]
-    assert shown.index("learner.samples.x[0]") < shown.index("learner.predictions.y[0]")
+    assert shown.index("learner.samples.x_0") < shown.index("learner.predictions.y_0")
     assert {re.sub(r"\[\d+:0\]$", "", name) for name in shown} <= set(kinds)
 
 

@@ -97,7 +97,8 @@ def _ports(component: Any, scope: str, port: str) -> Iterator[Port]:
 def _leaves(shape: Any, name: str, low: int) -> Iterator[Leaf]:
     if isinstance(shape, data.Layout):
         for key, field in shape:
-            inner = f"{name}[{key}]" if isinstance(key, int) else f"{name}.{key}".lstrip(".")
+            # Viewers take brackets for bits.
+            inner = f"{name}_{key}" if isinstance(key, int) else f"{name}.{key}".lstrip(".")
             yield from _leaves(field.shape, inner, low + field.offset)
     else:
         plain = Shape.cast(shape)
@@ -158,7 +159,7 @@ class Trace:
                 *inner, name = leaf.name.split(".")
                 scope = ".".join([port.scope, *inner])
                 number = writer.register_var(scope, name, "real", 64, init=0.0) if leaf.format else None
-                name = f"{_plain(name)}_code" if leaf.format else name
+                name = f"{name}_code" if leaf.format else name
                 bits = writer.register_var(scope, name, "wire", leaf.width, init=0)
                 variables.append((leaf, number, bits))
             self._variables.append(variables)
@@ -200,6 +201,7 @@ class Trace:
         view = GTKWSave(text)
         view.dumpfile(self._path.name, abspath=False)
         view.treeopen("learner.")
+        view.size(1400, 800)
         view.signals_width(260)
         view.zoom_markers(-4.0)
         view.trace("learner.clk")
@@ -216,10 +218,6 @@ class Trace:
                     else:
                         view.trace(path if leaf.width == 1 else f"{path}[{leaf.width - 1}:0]", datafmt="dec")
         return text.getvalue()
-
-
-def _plain(name: str) -> str:
-    return name.replace("[", "_").replace("]", "")
 
 
 class _Open(io.RawIOBase):
