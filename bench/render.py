@@ -151,7 +151,7 @@ def simulations() -> str:
                 f"{data['verilator']['cycles_per_second']:,}",
                 f"{data['model']['steps_per_second']:,}",
                 f"**{data['native']['steps_per_second']:,}**",
-                f"{data['first_start']:.1f} s, {data['second_start']:.2f} s",
+                f"{data['first_start_processor']:.1f} s, {data['second_start']:.2f} s",
             ]
         )
     header = ["", "pysim, cycles a second", "native", "ratio", "Verilator, without Python"]

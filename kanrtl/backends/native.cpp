@@ -227,7 +227,7 @@ class Simulation {
 #endif
             done_ = ready && !offered && !teaching && predicted_ == count_ && now >= took_.back() + SETTLING;
         }
-        if (done_ && count_) {
+        if (done_) {
             dut_.p_samples____valid.data[0] = 0;
 #if REFUSABLE
             dut_.p_predictions____ready.data[0] = 0;
@@ -235,7 +235,6 @@ class Simulation {
 #if !WITH_SAMPLE
             dut_.p_teaching____valid.data[0] = 0;
 #endif
-            count_ = 0;
         }
         return done_;
     }
