@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from kanrtl import Learner, Session, connect
+from kanrtl import Learner, LearnerSpec, Session, connect
 from kanrtl.backends.cxxrtl import Compiler
 from kanrtl.sim import TASKS
 from kanrtl.toolchain import ToolError, write_verilog
@@ -39,10 +39,11 @@ class Speed(LearnerRow):
             progress("compiling Verilator's")
             verilator = _Verilator(self, Path(folder))
             progress("compiling")
-            times = _starts(self.fields, Path(folder) / "cache")
+            cache = Path(folder) / "cache"
+            times = _starts(self.fields, cache)
             with (
                 connect(self.spec) as model,
-                connect(self.spec, "native") as native,
+                _connect_from(cache, self.spec) as native,
                 connect(self.spec, "pysim") as pysim,
             ):
                 rounds = []
@@ -249,6 +250,19 @@ class _Verilator:
     def cycles_per_second(self) -> float:
         done = subprocess.run([self._program, str(self._cycles)], capture_output=True, text=True, check=True)
         return float(done.stdout.split()[0])
+
+
+def _connect_from(cache: Path, spec: LearnerSpec) -> Session:
+    """A native learner that is compiled already."""
+    before = os.environ.get("KANRTL_CACHE_DIR")
+    os.environ["KANRTL_CACHE_DIR"] = str(cache)
+    try:
+        return connect(spec, "native")
+    finally:
+        if before is None:
+            del os.environ["KANRTL_CACHE_DIR"]
+        else:
+            os.environ["KANRTL_CACHE_DIR"] = before
 
 
 def _run(command: list[str], folder: Path, environment: dict[str, str] | None = None) -> None:
