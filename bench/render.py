@@ -35,6 +35,7 @@ BUILDS = (
     "board-ulx3s-85f",
     "board-icebreaker",
 )
+SIMULATIONS = ("simulate-1-1", "simulate-1-1-low-latency", "simulate-2-4-1")
 SCHEDULES = (
     "t-streaming",
     "t-streaming-up5k",
@@ -189,6 +190,26 @@ def precision() -> str:
     )
 
 
+def simulations() -> str:
+    rows = []
+    for name in SIMULATIONS:
+        data = result(name)
+        rows.append(
+            [
+                f"**{data['title']}**",
+                f"{data['pysim']['cycles_per_second']:,}",
+                f"{data['native']['cycles_per_second']:,}",
+                f"**{data['native_to_pysim']:,.0f}**",
+                f"{data['verilator']['cycles_per_second']:,}",
+                f"{data['model']['steps_per_second']:,}",
+                f"**{data['native']['steps_per_second']:,}**",
+                f"{data['first_start_processor']:.1f} s, {data['second_start']:.2f} s",
+            ]
+        )
+    header = ["", "pysim, cycles a second", "native", "ratio", "Verilator, without Python"]
+    return table([*header, "model, steps a second", "native, steps a second", "start: first, later"], rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "errors": errors,
     "builds": builds,
@@ -196,6 +217,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "scale": scale,
     "estimators": estimators,
     "precision": precision,
+    "simulations": simulations,
 }
 
 

@@ -17,6 +17,7 @@ from kanrtl.simulate import simulate
 from . import estimators
 from .precision import PRECISION
 from .row import Family, LearnerRow, Progress, Result, Row
+from .simulation import EQUALITY, SPEEDS
 
 __all__ = ["FAMILIES", "ROWS"]
 
@@ -217,6 +218,7 @@ FAMILIES = (
             _largest("largest-hx1k", "iCEstick", "iCE40HX1K", 1, 2047, **SERIAL),
         ),
     ),
+    Family("simulation", "how fast learners are simulated", (*SPEEDS, EQUALITY)),
     Family(
         "board",
         "boards that teach themselves",

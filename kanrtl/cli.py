@@ -98,16 +98,32 @@ def cli() -> None:
 @click.option("--task", type=click.Choice(list(TASKS)), default="track", show_default=True)
 @click.option("--samples", type=click.IntRange(3), default=1500, show_default=True)
 @seed_option
-@click.option("--backend", type=click.Choice(["model", "pysim"]), default="pysim", show_default=True)
+@click.option("--backend", type=click.Choice(list(BACKENDS)), default="pysim", show_default=True)
 @click.option("--plot", metavar="FILE", callback=_output_file, help="Draw the run into this PNG, SVG or PDF file.")
+@click.option(
+    "--trace",
+    metavar="FILE",
+    callback=_output_file,
+    help="Write waveforms into this VCD file, and beside it a .gtkw view for GTKWave.",
+)
 @as_json
 def simulate_command(
-    spec: LearnerSpec, task: str, samples: int, seed: int, backend: str, plot: Path | None, as_json: bool
+    spec: LearnerSpec,
+    task: str,
+    samples: int,
+    seed: int,
+    backend: str,
+    plot: Path | None,
+    trace: Path | None,
+    as_json: bool,
 ) -> None:
     """Let a learner learn a task, beside its integer model and float64."""
     if plot:
         check_picture(plot)
-    simulation = _simulate(spec, task, samples, seed, backend)
+    simulation = _simulate(spec, task, samples, seed, backend, trace)
+    if trace:
+        view = trace.with_suffix(".gtkw")
+        messages.print(f"traced into {escape(str(trace))}; see it with `gtkwave {escape(str(view))}`")
     if plot:
         _plot(simulation, plot)
     _show(simulation.to_json(), as_json, lambda: _error_table(simulation))
@@ -282,11 +298,21 @@ def _warm_quietly() -> None:
         warm([YOSYS, NEXTPNR_ECP5, ECPPACK])
 
 
-def _simulate(spec: LearnerSpec, task: str, samples: int, seed: int, backend: str) -> Simulation:
+def _simulate(
+    spec: LearnerSpec, task: str, samples: int, seed: int, backend: str, trace: Path | None = None
+) -> Simulation:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=messages, transient=True, disable=not messages.is_terminal) as progress:
-        bar = progress.add_task(f"{task} on {backend}", total=samples)
-        return simulate(spec, TASKS[task](samples, seed), backend, lambda done: progress.advance(bar, done))
+        title = f"{task} on {backend}"
+        bar = progress.add_task(title, total=samples)
+
+        def advance(done: int) -> None:
+            progress.update(bar, advance=done, description=title)
+
+        def starting(message: str) -> None:
+            progress.update(bar, description=f"{title}: {escape(message)}")
+
+        return simulate(spec, TASKS[task](samples, seed), backend, progress=advance, trace=trace, starting=starting)
 
 
 def _build_board(spec: LearnerSpec, board: str, seed: int, output: Path | None) -> Report:

@@ -14,10 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from .backends import BACKENDS, Backend
+from .backends.trace import Trace, TraceError
 from .files import write_whole
 from .fixed import Codes, Format
 from .noise import WIDTH as NOISE_WIDTH
 from .spec import LearnerSpec, SpecError
+from .toolchain import Progress
 
 __all__ = ["InputError", "Session", "connect"]
 
@@ -28,7 +30,13 @@ class InputError(ValueError):
     """An argument or a file that cannot be used, in one line: the field, its value, and the mend."""
 
 
-def connect(spec: LearnerSpec | str | Path, backend: str = "model") -> Session:
+def connect(
+    spec: LearnerSpec | str | Path,
+    backend: str = "model",
+    *,
+    trace: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Session:
     """Starts a learner.
 
     Parameters
@@ -36,13 +44,22 @@ def connect(spec: LearnerSpec | str | Path, backend: str = "model") -> Session:
     spec
         What it is, or the path of a TOML file that says so.
     backend
-        ``"model"``: the integer model, in numpy. ``"pysim"``: the RTL in Amaranth's simulator.
+        ``"model"``: the integer model, in numpy. ``"pysim"``: the RTL in Amaranth's simulator. ``"native"``: the RTL
+        compiled to machine code, which takes a C++ compiler, and some seconds once for every spec.
+    trace
+        A file that ends in ``.vcd``, for the waveforms of a ``"pysim"`` or ``"native"`` run; complete when the session
+        is closed. A view for GTKWave is put beside it, as ``.gtkw``.
+    progress
+        Is told in one line what takes a while: compiling.
     """
     if not isinstance(spec, LearnerSpec):
         spec = LearnerSpec.from_toml(spec)
     if backend not in BACKENDS:
         raise InputError(f"backend = {backend!r}: unknown; use one of {', '.join(map(repr, BACKENDS))}")
-    return Session(spec, BACKENDS[backend](spec))
+    try:
+        return Session(spec, BACKENDS[backend](spec, Trace(trace) if trace is not None else None, progress))
+    except TraceError as error:
+        raise InputError(str(error)) from None
 
 
 class Session:
@@ -138,8 +155,10 @@ class Session:
         return array
 
     def _codes(self, reals: Reals, format: Format) -> Codes:
-        beyond = np.rint(reals / format.lsb)
-        self._inputs_saturated += int(((beyond < format.minimum) | (beyond > format.maximum)).sum())
+        lowest, highest = format.to_float([format.minimum, format.maximum])
+        if reals.size and (reals.min() < lowest or reals.max() > highest):
+            nearest = np.rint(reals / format.lsb)
+            self._inputs_saturated += int(((nearest < format.minimum) | (nearest > format.maximum)).sum())
         return format.quantise(reals)
 
     # What it has learned.
@@ -287,8 +306,8 @@ def _array(field: str, values: npt.ArrayLike, wanted: str) -> npt.NDArray[Any]:
 
 def _reals(field: str, values: npt.ArrayLike, wanted: str) -> Reals:
     array = _array(field, values, wanted).astype(np.float64)
-    bad = np.argwhere(np.isnan(array))
-    if len(bad):
+    if np.isnan(array).any():
+        bad = np.argwhere(np.isnan(array))
         place = f"[{', '.join(map(str, bad[0]))}]" if array.ndim else ""
         raise InputError(f"{field}{place} = nan: give a number")
     return array

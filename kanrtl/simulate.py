@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from .model import Model
 from .session import InputError, Session, connect
 from .sim import Task
 from .spec import LearnerSpec
+from .toolchain import Progress
 
 __all__ = ["Simulation", "check_task", "simulate", "teach"]
 
@@ -73,15 +75,18 @@ def simulate(
     task: Task,
     backend: str = "pysim",
     progress: Callable[[int], None] | None = None,
+    *,
+    trace: str | Path | None = None,
+    starting: Progress | None = None,
 ) -> Simulation:
     """Learns a task, sample by sample.
 
-    ``progress`` is called with the number of samples done since the last call. Raises :exc:`InputError` where the
-    task does not fit the spec.
+    ``progress`` is called with the number of samples done since the last call; ``trace`` and ``starting`` are the
+    ``trace`` and ``progress`` of :func:`kanrtl.connect`. Raises :exc:`InputError` where the task does not fit the spec.
     """
     check_task(spec, task)
     grid = _curve_grid(spec)
-    with connect(spec, backend) as learner, connect(spec, "model") as reference:
+    with connect(spec, backend, trace=trace, progress=starting) as learner, connect(spec, "model") as reference:
         predictions, curves, mismatches = _drive(learner, reference, task, grid, progress)
         final = zip(learner.coefficients, reference.coefficients, strict=True)
         mismatches += sum(int((ours != theirs).sum()) for ours, theirs in final)

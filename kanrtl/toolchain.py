@@ -16,14 +16,15 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import platformdirs
 from amaranth.back import rtlil
-from amaranth.hdl import Const, Elaboratable, Value
+from amaranth.hdl import Const, Elaboratable, Fragment, Value
+from amaranth.hdl._ir import PortDirection
 from amaranth.lib import wiring
 
 from .files import write_whole
@@ -318,18 +319,23 @@ write_verilog -norename {name}.v
 """
 
 
-def component_rtlil(component: Elaboratable, name: str) -> str:
+def component_rtlil(
+    component: Elaboratable, name: str, more: Callable[[Fragment], Mapping[str, Value]] | None = None
+) -> str:
     """RTLIL of ``component`` with its ports, as the top module ``name``.
 
     Amaranth 0.5 stumbles over a port that is a constant, the ``ready`` of a stream that cannot be refused; what is
-    constant needs no port.
+    constant needs no port. ``more`` names signals of the elaborated design that become outputs too.
     """
-    ports: dict[str, tuple[Value, None]] | None = None
+    ports: dict[str, tuple[Value, PortDirection | None]] | None = None
+    fragment = Fragment.get(component, None)
     if isinstance(component, wiring.Component):
         members = component.signature.flatten(component)
         values = {"__".join(map(str, path)): Value.cast(value) for path, _, value in members}
         ports = {port: (value, None) for port, value in values.items() if not isinstance(value, Const)}
-    return portable_sources(rtlil.convert(component, name=name, ports=ports))
+        if more is not None:
+            ports |= {port: (value, PortDirection.Output) for port, value in more(fragment).items()}
+    return portable_sources(rtlil.convert(fragment if ports is not None else component, name=name, ports=ports))
 
 
 def write_verilog(

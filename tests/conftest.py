@@ -41,3 +41,16 @@ def spec_file(tmp_path: Path) -> Callable[..., Path]:
 def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Verilator's runtime, compiled once."""
     return compile_runtime(tmp_path_factory.mktemp("runtime"))
+
+
+@pytest.fixture(scope="session")
+def simulations(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache of compiled simulations for all tests, so that each is compiled once."""
+    return tmp_path_factory.mktemp("simulations")
+
+
+@pytest.fixture
+def compiled(simulations: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Simulations are compiled quickly, and run slowly; ziglang's sanitiser, on without optimisation, is of no use."""
+    monkeypatch.setenv("KANRTL_CACHE_DIR", str(simulations))
+    monkeypatch.setenv("CXXFLAGS", "-O0 -fno-sanitize=all")

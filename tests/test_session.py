@@ -34,12 +34,17 @@ SPECS = {
 }
 
 
-class Pair:
-    """The same learner on both backends; every call goes to both, and must give the same."""
+# Each costs a compilation.
+NATIVE = ["external, after_prediction", "streaming"]
 
-    def __init__(self, spec: LearnerSpec) -> None:
+
+class Pair:
+    """The same learner on two backends; every call goes to both, and must give the same."""
+
+    def __init__(self, spec: LearnerSpec, backend: str) -> None:
         self.spec = spec
-        self.sessions = [connect(spec, "model"), connect(spec, "pysim")]
+        self.backend = backend
+        self.sessions = [connect(spec, "model"), connect(spec, backend)]
 
     def __call__(self, call: Callable[[Session], Any]) -> Any:
         ours, theirs = (call(session) for session in self.sessions)
@@ -70,15 +75,18 @@ def contents(session: Session) -> dict[str, Any]:
 
 
 @cache
-def pair_of(which: str) -> Pair:
+def pair_of(which: str, backend: str) -> Pair:
     """Made once, as simulations take their time to start."""
-    return Pair(SPECS[which])
+    return Pair(SPECS[which], backend)
 
 
-@pytest.fixture(params=list(SPECS))
-def pair(request: pytest.FixtureRequest) -> Pair:
-    """A pair for every spec."""
-    return pair_of(request.param).reset()
+@pytest.fixture(
+    params=[(which, "pysim") for which in SPECS] + [(which, "native") for which in NATIVE],
+    ids=lambda param: f"{param[1]}, {param[0]}",
+)
+def pair(request: pytest.FixtureRequest, compiled: None) -> Pair:  # noqa: ARG001  native compiles for tests
+    """The model and another backend, for every spec."""
+    return pair_of(*request.param).reset()
 
 
 @pytest.fixture
@@ -185,21 +193,21 @@ def test_status_counts(pair: Pair) -> None:
 
 def test_cycles_are_the_schedules(pair: Pair, random: np.random.Generator) -> None:
     teach(pair, random)
-    model, pysim = (session.status for session in pair.sessions)
+    model, clocked = (session.status for session in pair.sessions)
     schedule = pair.spec.timing
-    for status in (model, pysim):
+    for status in (model, clocked):
         assert (status["latency"], status["interval"]) == (schedule.latency, schedule.interval)
         assert status["prediction_latency"] == schedule.prediction_latency
     assert (model["backend"], model["cycles"], model["observed"]) == ("model", None, {})
-    assert pysim["backend"] == "pysim"
-    assert pysim["cycles"] > pysim["samples"] * schedule.prediction_interval
-    assert pysim["observed"]["latency"] == [schedule.latency]
-    assert pysim["observed"]["prediction_latency"] == [schedule.prediction_latency]
+    assert clocked["backend"] == pair.backend
+    assert clocked["cycles"] > clocked["samples"] * schedule.prediction_interval
+    assert clocked["observed"]["latency"] == [schedule.latency]
+    assert clocked["observed"]["prediction_latency"] == [schedule.prediction_latency]
 
 
 def test_saved_on_one_backend_goes_on_on_the_other(pair: Pair, random: np.random.Generator, tmp_path: Path) -> None:
-    model, pysim = pair.sessions
-    for writer, reader in ((model, pysim), (pysim, model)):
+    model, other = pair.sessions
+    for writer, reader in ((model, other), (other, model)):
         writer.save(tmp_path / "learned.npz")
         saved = pair.state()
         teach(pair, random)
@@ -222,7 +230,7 @@ class SameBits(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.pair = pair_of("after_prediction").reset()
+        self.pair = pair_of("after_prediction", "pysim").reset()
 
     @rule(x=st.tuples(reals, reals))
     def predict(self, x: tuple[float, float]) -> None:
@@ -273,7 +281,7 @@ def test_connect_reads_a_spec_file(spec_file: Callable[..., Path], tracker: Lear
 
 
 def test_unknown_backend() -> None:
-    with pytest.raises(InputError, match=r"^backend = 'fpga': unknown; use one of 'model', 'pysim'$"):
+    with pytest.raises(InputError, match=r"^backend = 'fpga': unknown; use one of 'model', 'pysim', 'native'$"):
         connect(SMALL, "fpga")
 
 

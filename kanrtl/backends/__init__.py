@@ -9,21 +9,35 @@ from .base import Backend
 
 if TYPE_CHECKING:
     from ..spec import LearnerSpec
+    from ..toolchain import Progress
+    from .trace import Trace
 
-__all__ = ["BACKENDS", "Backend"]
+__all__ = ["BACKENDS", "Backend", "Start"]
+
+Start = Callable[["LearnerSpec", "Trace | None", "Progress | None"], Backend]
+"""Starts a learner, maybe traced; tells what takes a while."""
 
 
-def _model(spec: LearnerSpec) -> Backend:
+def _model(spec: LearnerSpec, trace: Trace | None, _: Progress | None) -> Backend:
     from .model import ModelBackend
+    from .trace import TraceError
 
+    if trace is not None:
+        raise TraceError('trace: backend "model" has no signals; use "pysim" or "native"')
     return ModelBackend(spec)
 
 
-def _pysim(spec: LearnerSpec) -> Backend:
+def _pysim(spec: LearnerSpec, trace: Trace | None, _: Progress | None) -> Backend:
     from .pysim import PysimBackend
 
-    return PysimBackend(spec)
+    return PysimBackend(spec, trace)
 
 
-BACKENDS: dict[str, Callable[[LearnerSpec], Backend]] = {"model": _model, "pysim": _pysim}
+def _native(spec: LearnerSpec, trace: Trace | None, progress: Progress | None) -> Backend:
+    from .native import NativeBackend
+
+    return NativeBackend(spec, trace, progress)
+
+
+BACKENDS: dict[str, Start] = {"model": _model, "pysim": _pysim, "native": _native}
 """How to start a backend, by its name; each imports what it needs only then."""

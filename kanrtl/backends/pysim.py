@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from amaranth.hdl import Fragment
 from amaranth.sim import Simulator
 
 from ..fixed import Codes, Format
 from ..rtl.learner import Learner
 from .base import AddressedBackend
+from .trace import Trace, traced_ports
 
 if TYPE_CHECKING:
     from ..spec import LearnerSpec
@@ -38,16 +40,23 @@ class PysimBackend(AddressedBackend):
 
     name = "pysim"
 
-    def __init__(self, spec: LearnerSpec) -> None:
+    def __init__(self, spec: LearnerSpec, trace: Trace | None = None) -> None:
         super().__init__(spec)
         self._dut = Learner(spec)
         self._job: Callable[[Any], Awaitable[Any]] | None = None
         self._result: Any = None
         self._cycle = 0
         self._observer = Observer()
-        self._simulator = Simulator(self._dut)
+        fragment = Fragment.get(self._dut, None)
+        self._simulator = Simulator(fragment)
         self._simulator.add_clock(1e-8)
         self._simulator.add_testbench(self._work)
+        self._trace = trace
+        if trace:
+            ports = traced_ports(fragment)
+            trace.begin(ports)
+            self._traced = [port.value for port in ports]
+            self._simulator.add_testbench(self._watch, background=True)
 
     async def _work(self, ctx: Any) -> None:
         while True:
@@ -57,6 +66,16 @@ class PysimBackend(AddressedBackend):
                 continue
             self._result = await self._job(ctx)
             self._job = None
+
+    async def _watch(self, ctx: Any) -> None:
+        assert self._trace is not None
+        while True:
+            _, _, *values = await ctx.tick().sample(*self._traced)
+            self._trace.cycle([int(value) for value in values])
+
+    def close(self) -> None:
+        if self._trace:
+            self._trace.close()
 
     def _do(self, job: Callable[[Any], Awaitable[Any]]) -> Any:
         self._job = job

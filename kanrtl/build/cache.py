@@ -2,16 +2,13 @@
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
-import time
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
+from ..cache import WORK, cache_folder, publish, remove_leftovers
 from ..toolchain import Progress, ToolError
 from .flow import Job, run_flow
 from .report import Report
@@ -25,16 +22,16 @@ give is read into another report, or the netlist is changed in another way betwe
 
 def cached_build(job: Job, progress: Progress | None, keep: Path | None) -> Report:
     """Load the build of ``job`` if there is one; else build it, and publish it whole."""
-    folder = _cache_folder()
+    folder = cache_folder("builds")
     entry = folder / _digest(job)
     report = _load(entry, job)
     if report is None:
         folder.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(folder)
+        remove_leftovers(folder)
         # A failed build stays, because its error names the log in there.
-        work = Path(tempfile.mkdtemp(prefix="building-", dir=folder))
+        work = Path(tempfile.mkdtemp(prefix=WORK, dir=folder))
         _store(run_flow(job, work, progress or _silent), work, job)
-        _publish(work, entry)
+        publish(work, entry)
         report = _load(entry, job)
         if report is None:
             raise ToolError(f"the build cannot be read back from {entry}: is the disk full?")
@@ -43,11 +40,6 @@ def cached_build(job: Job, progress: Progress | None, keep: Path | None) -> Repo
     if keep is not None:
         shutil.copytree(entry, keep, dirs_exist_ok=True)
     return report
-
-
-def _cache_folder() -> Path:
-    chosen = os.environ.get("KANRTL_CACHE_DIR")
-    return (Path(chosen) if chosen else Path(platformdirs.user_cache_dir("kanrtl", appauthor=False))) / "builds"
 
 
 def _digest(job: Job) -> str:
@@ -88,29 +80,3 @@ def _load(entry: Path, job: Job) -> Report | None:
         return replace(report, bitstream=str(bitstream))
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
-
-
-def _publish(work: Path, entry: Path) -> None:
-    """Put ``work`` in the place of ``entry``, in one step."""
-    if entry.exists():
-        # It is corrupt; moved away first, because removing it takes more than one step.
-        old = work.with_name(f"{work.name}-old")
-        entry.rename(old)
-        shutil.rmtree(old, ignore_errors=True)
-    try:
-        work.rename(entry)
-    except OSError:
-        # Another process was quicker, and its work is as good as this.
-        if not entry.exists():
-            raise
-        shutil.rmtree(work, ignore_errors=True)
-
-
-def _remove_leftovers(folder: Path) -> None:
-    """Remove what failed builds left behind a day ago."""
-    for path in folder.glob("building-*"):
-        try:
-            if time.time() - path.stat().st_mtime > 86400:
-                shutil.rmtree(path)
-        except OSError:
-            continue
