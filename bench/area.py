@@ -21,14 +21,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from kanrtl import Learner, LearnerSpec, SpecError
 from kanrtl.build import BuildError, Device
-from kanrtl.build.core import AreaJob
+from kanrtl.build.core import Area, AreaJob
 from kanrtl.files import write_whole
 from kanrtl.schedule import PRESETS, STAGES
 from kanrtl.sweep import folds
 
 from .render import RESULTS
 
-__all__ = ["AREAS", "SAMPLES", "Sample", "measure"]
+__all__ = ["AREAS", "SAMPLES", "Area", "Sample", "load", "measure"]
 
 AREAS = RESULTS / "area.json"
 ECP5, UP5K, HX8K = "LFE5U-85F", "iCE40UP5K", "iCE40HX8K"
@@ -212,13 +212,18 @@ def measure(samples: Sequence[Sample], path: Path = AREAS) -> list[str]:
                 if areas.get(sample.name, {}).get("design") != job.digest:
                     area = asdict(job.run(lambda _: None))
                     areas[sample.name] = {"design": job.digest, "fields": sample.fields, **area}
-                    write_whole(path, (json.dumps(areas, indent=1) + "\n").encode())
+                    write_whole(path, _text(areas))
                     console.print(f"{area['lut']} LUT: {sample.name}", markup=False)
             except (SpecError, BuildError, Exception) as error:  # the others are worth having all the same
                 failed.append(sample.name)
                 console.print(f"failed: {sample.name}: {type(error).__name__}: {error}", style="red", markup=False)
             bar.advance(task)
+    write_whole(path, _text(areas))
     return failed
+
+
+def _text(areas: dict[str, Any]) -> bytes:
+    return (json.dumps(areas, indent=1) + "\n").encode()
 
 
 @click.command(help=__doc__)

@@ -137,7 +137,29 @@ def schedules() -> str:
     return table([*header, "LUT", "FF", "DSP", "memory"], rows)
 
 
-TABLES: dict[str, Callable[[], str]] = {"errors": errors, "builds": builds, "schedules": schedules}
+def estimates() -> str:
+    """What the estimate says of the learners that were built, beside what they take."""
+    from .fit import rows_built  # they need this module
+    from .rows import ROWS
+
+    rows = []
+    for build in rows_built():
+        found, built = build.spec.estimate(build.device), build.measured
+        exact = {name: f"{getattr(found, name)} / {built[name]}" for name in ("dsp", "bram", "lutram")}
+        cycles = f"{found.latency} / {result(build.name)['latency_cycles']}"
+        error = f"{100 * (found.lut / built['lut'] - 1):+.0f} %"
+        lut, ff = (f"{getattr(found, name)} / {built[name]}" for name in ("lut", "ff"))
+        rows.append([ROWS[build.name].title, build.device, lut, f"**{error}**", ff, *exact.values(), cycles])
+    header = ["estimate / build", "device", "LUT", "error", "FF", "DSP", "memory blocks", "LUTs as memory", "cycles"]
+    return table(header, rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "errors": errors,
+    "builds": builds,
+    "schedules": schedules,
+    "estimates": estimates,
+}
 
 
 @dataclass(frozen=True)
@@ -159,6 +181,7 @@ class Picture:
 PICTURES = {
     "grid": Picture("bench-grid.png", "Time of a learning step and LUTs against the number of grid cells"),
     "pipeline": Picture("bench-pipeline.png", "Time of a learning step, clock and LUTs by pipeline"),
+    "estimate": Picture("bench-estimate.png", "Estimated LUTs against built, for both families"),
 }
 
 

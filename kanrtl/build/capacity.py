@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from itertools import product
+from typing import Any
 
 from ..estimate import Estimate, estimate, estimate_exercise
+from ..spec import LearnerSpec, SpecError
 from ..sweep import folds
 from .device import BuildError, Device
-
-if TYPE_CHECKING:
-    from ..spec import LearnerSpec
 
 __all__ = ["check_exercise_fits", "check_fits"]
 
 DEVICES = ("iCE40HX1K", "iCE40UP5K", "iCE40HX8K", "LFE5U-25F", "LFE5U-45F", "LFE5U-85F")
 """From small to large: the devices that are proposed."""
 
-_Estimates = Callable[["LearnerSpec", Device], Estimate]
+_Estimates = Callable[[LearnerSpec, Device], Estimate]
 
 
 def check_fits(spec: LearnerSpec, device: Device) -> None:
@@ -53,54 +53,47 @@ _WORDS = {"dsp": "multipliers", "bram": "memory blocks", "lut": "LUTs"}
 
 
 def _fitting(spec: LearnerSpec, device: Device, of: _Estimates, changes: dict[str, Any]) -> Estimate | None:
-    """The estimate with some fields changed, if that can be had and may fit."""
+    """The estimate with some fields changed, if that can be had and fits."""
     try:
         found = of(spec.replace(**changes), device)
-    except ValueError:  # SpecError: what cannot be had together
+    except SpecError:  # what cannot be had together
         return None
-    return None if found.lacks else found
+    return found if found.fits else None
 
 
 def _setting(spec: LearnerSpec, device: Device, of: _Estimates, lack: str) -> str | None:
     """The best of the settings with which it fits, and what it then takes."""
-    best: tuple[tuple[int, int, int], dict[str, Any], Estimate] | None = None
-    for changes in _settings(spec):
-        if best and len(changes) > best[0][0]:
-            continue
-        found = _fitting(spec, device, of, changes)
-        if found:
-            rank = (len(changes), found.interval, found.lut)
-            if best is None or rank < best[0]:
-                best = rank, changes, found
-    if best is None:
+    fitting = []
+    for settings in _settings(spec):
+        # Each is smaller than the one before, and slower or coarser: the first that fits is sought by halves.
+        first = bisect_left(settings, True, key=lambda changes: _fitting(spec, device, of, changes) is not None)
+        if first < len(settings) and (found := _fitting(spec, device, of, settings[first])):
+            fitting.append((settings[first], found))
+    if not fitting:
         return None
-    _, changes, found = best
+    changes, found = min(fitting, key=lambda each: ("grid_size" in each[0], len(each[0]), each[1].interval))
     setting = " and ".join(f"{field} = {json.dumps(value)}" for field, value in changes.items())
     about = "about " if lack == "lut" else ""
     return f"{setting} ({about}{getattr(found, lack)} {_WORDS[lack]}, interval {found.interval})"
 
 
-def _settings(spec: LearnerSpec) -> Iterator[dict[str, Any]]:
-    """What can be set to make a learner smaller; at last also what it can learn."""
-    one_by_one = {"schedule": "sequential"} if spec.schedule == "streaming" else {}
-    if len(set(spec.per_layer("table_memory"))) > 1 or spec.table_memory != "auto":
-        one_by_one["table_memory"] = "auto"
+def _settings(spec: LearnerSpec) -> Iterator[list[dict[str, Any]]]:
+    """What can be set to make a learner smaller, by steps; at last also what it can learn."""
+    in_turn: dict[str, Any] = {"schedule": "sequential"} if spec.schedule == "streaming" else {}
+    if set(spec.per_layer("table_memory")) != {"auto"}:
+        in_turn["table_memory"] = "auto"
     folded = [{"reuse_factor": factor} for factor in _reuse_factors(spec)]
     shared: list[dict[str, Any]] = [{}] if spec.share_multipliers else [{}, {"share_multipliers": True}]
     multipliers = [{}, *({"multiplier": kind} for kind in ("auto", "lut", "serial") if kind != spec.multiplier)]
-    for multiplier in multipliers:
-        for share in shared:
-            for fold in [{}, *folded]:
-                swept = fold or share or multiplier.get("multiplier") == "serial"
-                yield {**fold, **share, **multiplier, **(one_by_one if swept else {})}
-    for memory in ("distributed", "block"):
-        yield {"memory": memory}
-    for memory in ("logic", "block"):
-        yield {"table_memory": memory}
+    for multiplier, share in product(multipliers, shared):
+        one_by_one = in_turn if share or multiplier.get("multiplier") == "serial" else {}
+        yield [multiplier | share | one_by_one]
+        yield [fold | multiplier | share | in_turn for fold in folded]
+    yield from ([{"memory": memory}] for memory in ("distributed", "block"))
+    yield from ([{"table_memory": memory}] for memory in ("logic", "block"))
     sizes = spec.per_layer("grid_size")
-    for shift in range(1, max(sizes).bit_length()):
-        smaller = [max(1, size >> shift) for size in sizes]
-        yield {"grid_size": smaller[0] if len(set(smaller)) == 1 else smaller}
+    smaller = ([max(1, size >> shift) for size in sizes] for shift in range(1, max(sizes).bit_length()))
+    yield [{"grid_size": size[0] if len(set(size)) == 1 else size} for size in smaller]
 
 
 def _reuse_factors(spec: LearnerSpec) -> list[int | list[int]]:
@@ -121,7 +114,5 @@ def _reuse_factors(spec: LearnerSpec) -> list[int | list[int]]:
 
 def _larger(spec: LearnerSpec, device: Device, of: _Estimates) -> str | None:
     """The smallest device that it fits as it is."""
-    for name in DEVICES:
-        if Device.parse(name).lut > device.lut and _fitting(spec, Device.parse(name), of, {}):
-            return name
-    return None
+    parts = (Device.parse(name) for name in DEVICES)
+    return next((part.name for part in parts if part.lut > device.lut and _fitting(spec, part, of, {})), None)

@@ -88,7 +88,9 @@ def build_core(
 
 def _without_pins(part: Device) -> tuple[str, ...]:
     """What tells nextpnr that ports have no pins."""
-    return ("--out-of-context", "--lpf-allow-unconstrained") if part.family == "ecp5" else ("--pcf-allow-unconstrained",)
+    return (
+        ("--out-of-context", "--lpf-allow-unconstrained") if part.family == "ecp5" else ("--pcf-allow-unconstrained",)
+    )
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,7 @@ __all__ = ["Estimate", "estimate", "estimate_exercise"]
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a learner alone takes of a device.
+    """What a learner, alone or with a teacher, takes of a device.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Estimate:
         Clock cycles, exactly; see :class:`kanrtl.Learner`.
     lut_margin : float
         The largest error of ``lut`` in any build that it was fitted to, each held out from the fit in its turn;
-        relative to the build.
+        relative to the build; twice that for an exercise.
     capacity : dict
         ``lut``, ``ff``, ``dsp``, ``bram`` of the device.
     """
@@ -65,6 +65,11 @@ class Estimate:
     def least_lut(self) -> int:
         """What a build takes at the least."""
         return int(self.lut / (1 + self.lut_margin))
+
+    @property
+    def fits(self) -> bool:
+        """Whether it fits, even if it takes as many LUTs as it may."""
+        return self.lacks is None and self.lut <= (1 - self.lut_margin) * self.capacity["lut"]
 
     @property
     def lacks(self) -> str | None:
@@ -109,7 +114,10 @@ def estimate(spec: LearnerSpec, device: str | Device) -> Estimate:
 def estimate_exercise(spec: LearnerSpec, device: Device, lamps: int) -> Estimate:
     """What ``spec`` takes with its teacher (:class:`kanrtl.rtl.exercise.Exercise`), which reaches for no coefficient."""
     spec = spec.for_device(device)
-    return _estimate(spec, device, count_exercise(spec, families[device.family], lamps, multiplies=bool(device.dsp)))
+    parts = count_exercise(spec, families[device.family], lamps, multiplies=bool(device.dsp))
+    found = _estimate(spec, device, parts)
+    # No such build is in the fit.
+    return replace(found, lut_margin=2 * found.lut_margin)
 
 
 def _estimate(spec: LearnerSpec, part: Device, parts: Parts) -> Estimate:

@@ -66,12 +66,12 @@ class Parts:
         self.memories: list[Memory] = []
         self.multipliers = 0
 
-    def memory(self, name: str, depth: int, width: int, *, block: bool, lanes: int = 0, reads: int = 1, count: int = 1):
+    def memory(
+        self, name: str, depth: int, width: int, *, block: bool, lanes: int = 0, reads: int = 1, count: int = 1
+    ) -> None:
         self.memories.append(Memory(name, depth, width, lanes, reads, block, count))
         if name == "coefficients" and block:
-            held = (width + (depth - 1).bit_length() + 1) * reads * count
-            self.counts["collision"] += held
-            self.register(held)
+            self.counts["collision"] += (width + (depth - 1).bit_length() + 1) * count
 
     def blocks(self, *, block: bool) -> int:
         """Memory blocks, or groups of LUTs with a memory in each."""
@@ -160,8 +160,8 @@ def count_parts(spec: LearnerSpec, family: Family, *, multiplies: bool) -> Parts
 
 
 def count_exercise(spec: LearnerSpec, family: Family, lamps: int, *, multiplies: bool) -> Parts:
-    """The parts of a learner and its teacher, :class:`kanrtl.rtl.exercise.Exercise`. Nothing there reaches for a
-    coefficient or a register: synthesis removes what would serve that."""
+    """The parts of a learner and its teacher, :class:`kanrtl.rtl.exercise.Exercise`. Nothing there looks at a
+    prediction, or reaches for a coefficient or a register: synthesis removes what would serve that."""
     parts = Parts(family, multiplies=multiplies)
     _Learner(spec, parts, reached=False).count()
     formats, clock = spec.formats, DRIFT_BITS + WAVE_BITS
@@ -173,7 +173,8 @@ def count_exercise(spec: LearnerSpec, family: Family, lamps: int, *, multiplies:
     average = formats.gradient.width + AVERAGE_SHIFT
     parts.sum(3, average)
     parts.register(average, moved=False)
-    parts.counts["detection"] += formats.gradient.width * lamps
+    # Their thresholds are powers of two.
+    parts.union(1, formats.gradient.width, lamps)
     return parts
 
 
@@ -195,11 +196,12 @@ class _Learner:
             loss = spec.loss if index == last else None
             saturating = layer.saturating(spec.rounding, hidden=index > 0, loss=loss)
             self._kinds |= saturating
+            predicts = self._reached or index < last or spec.loss == "logistic"
             if isinstance(spec.timing, SweptSchedule):
-                _SweptLayer(spec, index, parts, saturating).count()
+                _SweptLayer(spec, index, parts, saturating, predicts=predicts).count()
             else:
                 forms_error = index == last and self._forms_error
-                _Layer(spec, index, parts, saturating, forms_error=forms_error, reached=self._reached).count()
+                _Layer(spec, index, parts, saturating, predicts=predicts, forms_error=forms_error).count()
         if not self._forms_error:
             self._loss()
         self._sequence()
@@ -235,7 +237,7 @@ class _Learner:
         spec, parts, timing = self._spec, self._parts, self._spec.timing
         formats = spec.formats
         parts.register(spec.n_out * spec.target_format.width)
-        parts.register(spec.n_out * formats.activation.width + 1, moved=False)
+        parts.register(self._reached * spec.n_out * formats.activation.width + 1, moved=False)
         if "error" in timing.pipeline:
             parts.register(spec.n_out * formats.gradient.width, moved=False)
         if timing.streaming:
@@ -277,8 +279,12 @@ class _Learner:
 class _AnyLayer:
     """What layers of both kinds are made of."""
 
-    def __init__(self, spec: LearnerSpec, index: int, parts: Parts, saturating: frozenset[str]) -> None:
+    def __init__(
+        self, spec: LearnerSpec, index: int, parts: Parts, saturating: frozenset[str], *, predicts: bool
+    ) -> None:
+        """``predicts``: whether anything looks at y."""
         self._spec = spec
+        self._predicts = predicts
         self._index = index
         self._layer = spec.layers[index]
         self._parts = parts
@@ -343,7 +349,7 @@ class _AnyLayer:
         dropped = layer.noise_bits
         simple = rounding == Rounding.STOCHASTIC or rounding_constant(rounding, dropped) is not None
         if simple and dropped and self._ends("change") and not self._spec.swept:
-            move = layer.move(rounding)
+            move = layer.move(self._spec.rounding)
             # Noise, or a constant, less the product: what it borrows decides how the rest is rounded.
             parts.adder(move.width + dropped, times)
             parts.adder(coefficient.width + 1, times)
@@ -355,7 +361,11 @@ class _AnyLayer:
             if self._ends("change") and not self._spec.swept:
                 parts.register(layer.update_product.width * times)
         parts.narrowed(
-            Format(True, coefficient.i + over, exact.f), coefficient, rounding, saturates=True, times=times,
+            Format(True, coefficient.i + over, exact.f),
+            coefficient,
+            rounding,
+            saturates=True,
+            times=times,
             rounds=not simple,
         )
 
@@ -370,15 +380,14 @@ class _Layer(_AnyLayer):
         parts: Parts,
         saturating: frozenset[str],
         *,
+        predicts: bool,
         forms_error: bool,
-        reached: bool,
     ) -> None:
-        super().__init__(spec, index, parts, saturating)
+        super().__init__(spec, index, parts, saturating, predicts=predicts)
         assert isinstance(spec.timing, Schedule)
         self._times: LayerTimes = spec.timing.layers[index]
         self._streaming = spec.timing.streaming
         self._forms_error = forms_error
-        self._reached = reached
         self._held = not self._hidden and not self._streaming
 
     def _meet(self, bits: int, since: int, now: int) -> None:
@@ -437,8 +446,13 @@ class _Layer(_AnyLayer):
         width, memories = layer.formats.coefficient.width, layer.n_in * layer.banks
         turnaround = times.changed - times.fetch if self._streaming else 0
         parts.memory(
-            "coefficients", layer.depth + 1, layer.n_out * width, block=self._block, lanes=layer.n_out,
-            reads=2 if turnaround else 1, count=memories,
+            "coefficients",
+            layer.depth + 1,
+            layer.n_out * width,
+            block=self._block,
+            lanes=layer.n_out,
+            reads=2 if turnaround else 1,
+            count=memories,
         )
         address = layer.depth.bit_length()
         parts.adder(address, memories)
@@ -448,7 +462,7 @@ class _Layer(_AnyLayer):
             if turnaround:
                 parts.counts["detection"] += address * memories
                 parts.choice(width * layer.n_out, times=memories)
-                parts.register(width * layer.n_out * memories, moved=False)
+                parts.register(0 if self._block else width * layer.n_out * memories, moved=False)
         segments = ceil((layer.depth + 1) / 16)
         if not self._block:
             parts.choice(width * layer.n_out, segments, memories)
@@ -477,13 +491,6 @@ class _Layer(_AnyLayer):
         self._meet(word * layer.n_in, self._times.step, self._times.rounded - self._ends("product"))
         if self._ends("step"):
             parts.register_behind(word * layer.n_in, block=True)
-        if not self._reached:
-            # Of a learning rate that is never written the steps are never made anew.
-            exact = layer.learning_rate_code * layer.basis_table
-            values, saturated = narrow(exact, layer.step_product.f, formats.step, self._spec.rounding)
-            bits = _changing(self._dealt(values)) + saturates * _changing(self._dealt(saturated.astype(np.int64)))
-            parts.memory("steps", rows, bits * layer.banks, block=True, count=layer.n_in)
-            return
         parts.memory("steps", rows, word, block=True, lanes=1, count=layer.n_in)
         place = rows.bit_length()
         rate = formats.learning_rate.width
@@ -530,16 +537,21 @@ class _Layer(_AnyLayer):
         activation = formats.activation
         if not self._forms_error:
             self._tree(terms, layer.node_sum.width, product, layer.n_out)
-            self._narrowed("activation", layer.node_sum, activation, layer.n_out)
+            if self._predicts:
+                self._narrowed("activation", layer.node_sum, activation, layer.n_out)
             return
         rounds = rounding_constant(self._spec.rounding, layer.error_sum.f - formats.gradient.f)
         apart = self._ends("sum") and self._ends("error")
         parts.adder(activation.width + 1, layer.n_out)
         self._tree(terms, layer.error_sum.width, product, layer.n_out, extra=0 if apart else 1)
         self._narrowed("gradient", layer.error_sum, formats.gradient, layer.n_out, rounds=rounds is None)
-        parts.sum(2 if apart else 3, layer.node_sum.width, layer.n_out)
-        self._narrowed("activation", layer.node_sum, activation, layer.n_out, rounds=rounds is None or apart)
-        self._meet(2 * activation.width * layer.n_out, 1, self._times.summed)
+        if self._predicts:
+            parts.sum(2 if apart else 3, layer.node_sum.width, layer.n_out)
+            self._narrowed("activation", layer.node_sum, activation, layer.n_out, rounds=rounds is None or apart)
+        times = self._times
+        self._meet((activation.width + 2) * layer.n_out, 1, times.summed if apart else times.added)
+        if not apart and self._predicts:
+            self._meet(activation.width * layer.n_out, 1, times.summed)
 
     def _downstream(self) -> None:
         layer, parts, formats = self._layer, self._parts, self._layer.formats
@@ -584,7 +596,7 @@ class _SweptLayer(_AnyLayer):
         sweep, parts = self._sweep, self._parts
         bits = [(count - 1).bit_length() for count in (sweep.inputs, sweep.nodes, sweep.clocks)]
         parts.counts["counter"] += sum(bits)
-        parts.register(sum(bits) + 5 + 4 * (sweep.written + 1), moved=False)
+        parts.register(sum(bits) + 5 + sweep.multiplied + sweep.written * (1 + sweep.hidden), moved=False)
         self._delay(bits[0] + bits[1], 0, sweep.written)
 
     def _read(self) -> None:
@@ -603,9 +615,7 @@ class _SweptLayer(_AnyLayer):
         self._delay(values * self._inputs, sweep.settled, sweep.read)
         width, memories = formats.coefficient.width, self._inputs * layer.banks
         depth = self._steps * layer.depth
-        parts.memory(
-            "coefficients", depth, width * self._nodes, block=self._block, lanes=self._nodes, count=memories
-        )
+        parts.memory("coefficients", depth, width * self._nodes, block=self._block, lanes=self._nodes, count=memories)
         address = (depth - 1).bit_length()
         parts.sum(3 if self._steps > 1 else 2, address, memories)
         self._delay(width * self._nodes * memories, sweep.settled, sweep.read)
@@ -654,7 +664,8 @@ class _SweptLayer(_AnyLayer):
     def _accumulate(self) -> None:
         layer, parts, sweep, formats = self._layer, self._parts, self._sweep, self._layer.formats
         self._sums(self._inputs * layer.banks, layer.node_sum, sweep.inputs, sweep.nodes, layer.n_out, self._nodes)
-        self._narrowed("activation", layer.node_sum, formats.activation, layer.n_out)
+        if self._predicts:
+            self._narrowed("activation", layer.node_sum, formats.activation, layer.n_out)
         if not sweep.hidden:
             return
         edges = self._inputs * self._nodes
@@ -690,9 +701,11 @@ def _common(formats: list[Format]) -> Format:
 
 
 def _changing(table: Codes) -> int:
-    """Bits of a table's values that are not the same in all of them."""
+    """Bits of a table's values that are not the same in all of them; with a sign bit where some are negative."""
     flat = np.asarray(table).ravel()
-    return int(np.bitwise_or.reduce(flat ^ flat[0]) & ((1 << 62) - 1)).bit_count()
+    highest = max(int(value if value >= 0 else ~value).bit_length() for value in (flat.min(), flat.max()))
+    differing = int(np.bitwise_or.reduce(flat ^ flat[0]))
+    return (differing & ((1 << highest) - 1)).bit_count() + (differing < 0)
 
 
 def _trailing_zeros(number: int) -> int:
