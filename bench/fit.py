@@ -1,9 +1,9 @@
 """Fits the estimate to measured builds: ``python -m bench.fit`` (``--no-measure``: to what has been measured).
 
 What a unit of each kind of part (:data:`kanrtl.estimate.parts.KINDS`) costs on a family goes into
-``kanrtl/estimate/costs.json``, with the errors: of the fit, and of estimates of builds that were left out of it, each in
-its turn. A cost is not negative, and as few builds tell some kinds apart only poorly, it is drawn towards what the part
-costs by itself; how strongly is chosen such that builds that were left out are met best. Needs the extra ``test``.
+``kanrtl/estimate/costs.json``, with the errors: of the fit, and of estimates of builds that were left out of it, each
+in its turn. A cost is not negative, and as few builds tell some kinds apart only poorly, it is drawn towards what the
+part costs by itself; how strongly is chosen such that builds that were left out are met best. Needs the extra ``test``.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ EXPECTED: dict[str, dict[str, dict[str, float]]] = {
             "compressor": 2,
             "term": 0.5,
             "product": 2,
+            "serial": 1,
             "choice": 1,
             "limit": 1,
             "detection": 0.3,

@@ -7,20 +7,19 @@ import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from hypothesis import Phase, given, settings
+from strategies import specs
+
 from bench import area, fit
 from bench.render import RESULTS, load
 from bench.rows import ROWS, OnBoard
-from click.testing import CliRunner
-from hypothesis import Phase, given, settings
-
 from kanrtl import Learner, LearnerSpec, SpecError
 from kanrtl.boards import BOARDS
-from kanrtl.build import BuildError, Device, build_exercise, build_learner
-from kanrtl.build import capacity
+from kanrtl.build import BuildError, Device, build_exercise, build_learner, capacity
 from kanrtl.build.capacity import check_exercise_fits, check_fits
 from kanrtl.build.core import AreaJob
 from kanrtl.cli import _main
@@ -28,8 +27,6 @@ from kanrtl.estimate import estimate_exercise
 from kanrtl.estimate.blocks import Memory, families, multipliers
 from kanrtl.estimate.parts import KINDS, Parts, count_parts
 from kanrtl.toolchain import component_rtlil
-
-from strategies import specs
 
 T: dict[str, Any] = {"layer_sizes": [1, 1], "grid_range": (-2, 2), "grid_size": 5, "learning_rate": 0.3}
 ROWS_BUILT = fit.rows_built()
@@ -70,6 +67,8 @@ def test_boards_that_teach_themselves(name: str) -> None:
 
 def test_nothing_that_was_built_would_have_been_refused() -> None:
     for build in BUILDS:
+        if fit.lost_by_yosys(build):
+            continue
         found = build.spec.estimate(build.device)
         assert found.least_lut <= build.measured["lut"], build.name
 
@@ -78,7 +77,7 @@ UNSPLIT = replace(families["ecp5"], operand=1 << 20, least_product=0)
 
 
 @given(spec=specs(max_edges=3))
-@settings(max_examples=8, deadline=None, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=5, deadline=None, phases=[Phase.explicit, Phase.generate])
 def test_products_and_memories_are_those_of_the_hardware(spec: LearnerSpec) -> None:
     """Before synthesis: every ``*``, and every memory's rows and bits."""
     parts = count_parts(spec, UNSPLIT, multiplies=True)
@@ -169,7 +168,7 @@ def test_products_are_split(a: int, b: int, ecp5: int, ice40: int) -> None:
 
 def test_the_fit_finds_the_costs_of_builds_that_have_them() -> None:
     random = np.random.default_rng(0)
-    costs = {kind: float(cost) for kind, cost in zip(fit.EXPECTED["ecp5"]["lut"], random.uniform(0.5, 3, 20))}
+    costs = {kind: float(random.uniform(0.5, 3)) for kind in fit.EXPECTED["ecp5"]["lut"]}
     made = []
     for number in range(60):
         parts = Parts(families["ecp5"], multiplies=True)
@@ -199,19 +198,31 @@ def test_a_design_has_the_same_hash_wherever_its_source_stands() -> None:
     assert AreaJob.of(Learner(LearnerSpec(**T | {"grid_size": 6})), "LFE5U-25F").digest != job.digest
 
 
+class Pretended:
+    """An area that takes no time, of a design that is its fields."""
+
+    ran: ClassVar[list[str]] = []
+
+    def __init__(self, digest: str) -> None:
+        self.digest = digest
+
+    @classmethod
+    def of(cls, learner: Learner, _: str) -> Pretended:
+        learner._MustUse__silence = True
+        return cls(str(learner.spec.grid_size))
+
+    def run(self, _: object) -> area.Area:
+        self.ran.append(self.digest)
+        return area.Area("LFE5U-25F", 100, 10, 8, 3, 64, {"yosys": "1"})
+
+
 def test_measuring_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ran: list[str] = []
-
-    def run(job: AreaJob, _: object) -> area.Area:
-        ran.append(job.digest)
-        return area.Area(job.job.device.name, 100, 10, 8, 3, 64, {"yosys": "1"})
-
-    monkeypatch.setattr(AreaJob, "run", run)
+    monkeypatch.setattr(area, "AreaJob", Pretended)
     path = tmp_path / "area.json"
     both = [area.Sample("LFE5U-25F", T), area.Sample("LFE5U-25F", T | {"grid_size": 8})]
     assert area.measure(both[:1], path) == []
     assert area.measure(both, path) == []
-    assert len(ran) == len(set(ran)) == 2
+    assert Pretended.ran == ["5", "8"]
     assert list(area.load(path)) == [sample.name for sample in both]
     assert area.measure(both[1:], path) == []
     assert list(area.load(path)) == [both[1].name]
@@ -263,7 +274,7 @@ REFUSALS = [
     (
         {"multiplier": "lut"},
         "iCE40LP384",
-        "device = 'iCE40LP384': the learner needs 10 memory blocks, there are 0; take iCE40HX8K",
+        "device = 'iCE40LP384': the learner needs 10 memory blocks, there are 0; take iCE40UP5K",
     ),
 ]
 

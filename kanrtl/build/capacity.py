@@ -44,9 +44,8 @@ def _check(spec: LearnerSpec, device: Device, of: _Estimates) -> None:
     mends = [*([f"set {setting}"] if setting else []), *([f"take {larger}"] if larger else [])]
     mend = ", or ".join(mends) or "no setting was found with which it fits, and no device; make layer_sizes smaller"
     needed = f"{found.least_lut} or more" if lack == "lut" else f"{getattr(found, lack)}"
-    raise BuildError(
-        f"device = {device.name!r}: the learner needs {needed} {_WORDS[lack]}, there are {getattr(device, lack)}; {mend}"
-    )
+    there = getattr(device, lack)
+    raise BuildError(f"device = {device.name!r}: the learner needs {needed} {_WORDS[lack]}, there are {there}; {mend}")
 
 
 _WORDS = {"dsp": "multipliers", "bram": "memory blocks", "lut": "LUTs"}

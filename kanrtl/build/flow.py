@@ -279,7 +279,7 @@ def _pack(job: Job, cwd: Path, progress: Progress) -> None:
 def _read_report(job: Job, netlist: Netlist, nextpnr: dict[str, Any], notes: list[str]) -> Report:
     clock, reached = _slowest_clock(nextpnr)
     fmax, kind, timing_notes = honest_fmax(netlist, reached, job.device.bram_mhz)
-    part = job.device
+    part, used = job.device, used_resources(job.device, netlist, nextpnr)
     return Report(
         device=part.name,
         seed=job.seed,
@@ -288,7 +288,11 @@ def _read_report(job: Job, netlist: Netlist, nextpnr: dict[str, Any], notes: lis
         fmax_kind=kind,
         fmax_nextpnr_mhz=_rounded(reached),
         timing_met=kind == "none" or (fmax is not None and fmax >= job.clock_mhz),
-        **used_resources(part, netlist, nextpnr),
+        lut=used["lut"],
+        ff=used["ff"],
+        dsp=used["dsp"],
+        bram=used["bram"],
+        lutram=used["lutram"],
         capacity={"lut": part.lut, "ff": part.ff, "dsp": part.dsp, "bram": part.bram},
         critical_path=critical_path(nextpnr, clock, netlist, whole=kind == "measured"),
         tools={tool.name: tool.version() for tool in job.tools},

@@ -112,7 +112,7 @@ def estimate(spec: LearnerSpec, device: str | Device) -> Estimate:
 
 
 def estimate_exercise(spec: LearnerSpec, device: Device, lamps: int) -> Estimate:
-    """What ``spec`` takes with its teacher (:class:`kanrtl.rtl.exercise.Exercise`), which reaches for no coefficient."""
+    """What ``spec`` takes with its teacher (:class:`kanrtl.rtl.exercise.Exercise`)."""
     spec = spec.for_device(device)
     parts = count_exercise(spec, families[device.family], lamps, multiplies=bool(device.dsp))
     found = _estimate(spec, device, parts)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..address_map import COUNTER_WIDTH, AddressMap
-from ..arithmetic import LayerArithmetic, Sigmoid, bits_for
+from ..arithmetic import Sigmoid, bits_for
 from ..fixed import Codes, Format, Rounding, narrow, rounding_constant
 from ..noise import WIDTH as NOISE_WIDTH
 from ..noise import leap_taps
@@ -32,6 +32,7 @@ KINDS = {
     "compressor": "bits of a third and further operand of one sum, which is reduced to two without a carry",
     "term": "bits of the terms of a product that is written out",
     "product": "bits of the terms of a product that synthesis makes of LUTs",
+    "serial": "bits of what multiplies by one bit a clock",
     "choice": "bits chosen from two; from more, as many as a tree of LUTs has",
     "limit": "bits that are kept within a format's limits",
     "detection": "bits looked at to see what is beyond them",
@@ -78,7 +79,7 @@ class Parts:
         return sum(memory.blocks(self.family) for memory in self.memories if memory.block == block)
 
     def register(self, bits: int, *, moved: bool = True) -> None:
-        """Flip-flops; ``moved``: of what comes from a register, a multiplier or a memory, or is needed elsewhere too."""
+        """Flip-flops; ``moved``: of what comes from a register, a multiplier or a memory, or is needed elsewhere."""
         self.counts["register"] += bits
         self.counts["moved"] += bits if moved else 0
 
@@ -123,7 +124,7 @@ class Parts:
             return
         mixed = a.signed != b.signed
         widths = [format.width + (mixed and not format.signed) for format in (a, b)]
-        count = multipliers(*widths, self.family) if self._multiplies else 0
+        count = multipliers(widths[0], widths[1], self.family) if self._multiplies else 0
         if count:
             self.multipliers += count * times
             # What is cut into pieces is added up again.
@@ -169,7 +170,7 @@ def count_exercise(spec: LearnerSpec, family: Family, lamps: int, *, multiplies:
     parts.adder(formats.activation.width, spec.n_in)
     parts.counts["counter"] += clock + DRIFT_BITS
     parts.register(clock + DRIFT_BITS, moved=False)
-    parts.counts["truth table"] += formats.activation.width * (1 << WAVE_BITS) / 16
+    parts.counts["truth table"] += ceil(formats.activation.width * (1 << WAVE_BITS) / 16)
     average = formats.gradient.width + AVERAGE_SHIFT
     parts.sum(3, average)
     parts.register(average, moved=False)
@@ -225,7 +226,7 @@ class _Learner:
             return
         if spec.loss == "logistic":
             sigmoid = Sigmoid.of(formats.activation, formats.gradient)
-            parts.counts["truth table"] += n_out * (1 << sigmoid.row_bits) * (sigmoid.value.f) / 16
+            parts.counts["truth table"] += ceil(n_out * (1 << sigmoid.row_bits) * (sigmoid.value.f) / 16)
             parts.counts["limit"] += n_out * sigmoid.row_bits
             exact = Format(True, formats.activation.i + 1, max(sigmoid.value.f, formats.activation.f))
         else:
@@ -257,7 +258,7 @@ class _Learner:
 
     def _access(self) -> None:
         """Learning rates, and what is reached from outside."""
-        spec, parts = self._spec, self._parts
+        spec, parts, timing = self._spec, self._parts, self._spec.timing
         addresses, coefficient = AddressMap.of(spec), spec.formats.coefficient
         rate = spec.formats.learning_rate.width
         parts.register(addresses.width + 1)
@@ -266,11 +267,11 @@ class _Learner:
         parts.union(rate, spec.n_layers + 1)
         parts.union(COUNTER_WIDTH, len(self._kinds) + 1)
         parts.choice(addresses.data_width, times=2)
-        for layer in spec.layers:
+        for index, layer in enumerate(spec.layers):
             reads = layer.n_in * layer.banks
-            if spec.swept:
-                inputs, nodes = spec.timing.sweeps[0].inputs, spec.timing.sweeps[0].nodes
-                parts.choice(coefficient.width, max(1, reads // inputs) * max(1, layer.n_out // nodes))
+            if isinstance(timing, SweptSchedule):
+                sweep = timing.sweeps[index]
+                parts.choice(coefficient.width, reads // sweep.inputs * layer.n_out // sweep.nodes)
             else:
                 parts.union(coefficient.width, reads, layer.n_out)
                 parts.choice(coefficient.width, layer.n_out)
@@ -338,12 +339,12 @@ class _AnyLayer:
                 self._parts.memory(name, layer.table_size * layer.banks, bits, block=True, count=count)
             else:
                 columns = sum(_changing(column) for column in table.T)
-                self._parts.counts["truth table"] += count * columns * layer.table_size / 16
+                self._parts.counts["truth table"] += ceil(count * columns * layer.table_size / 16)
                 self._parts.choice(layer.banks * width, layer.banks, count)
 
     def _changed(self, times: int) -> None:
         """``coefficient - product``, rounded, saturated, or what is written from outside."""
-        layer, parts, rounding = self._layer, self._parts, self._spec.update_rounding
+        layer, parts, rounding = self._layer, self._parts, Rounding(self._spec.update_rounding)
         coefficient = layer.formats.coefficient
         exact = layer.update_sum
         dropped = layer.noise_bits
@@ -652,10 +653,8 @@ class _SweptLayer(_AnyLayer):
         parts, clocks = self._parts, self._sweep.clocks
         if serial:
             parts.register((a.width + clocks) * times, moved=False)
-            parts.adder(a.width + 1, times)
-            parts.choice(clocks + 2 * a.width, times=times)
-            if b.signed:
-                parts.counts["parity"] += a.width * times
+            # The waiting bits, the term that the next of them gives, the sum so far or none, and their adder.
+            parts.counts["serial"] += (clocks + (3 + b.signed) * a.width + 1) * times
             return
         parts.product(a, b, in_logic=in_logic, times=times)
         if self._ends("multiply") and in_logic:
