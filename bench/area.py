@@ -116,7 +116,7 @@ CHANGES: tuple[dict[str, Any], ...] = (
     {"layer_sizes": [3, 1], "pipeline": "high_clock", "spline_order": 1},
     {"layer_sizes": [1, 1, 1], "schedule": "streaming", "spline_order": 1},
     {"layer_sizes": [1, 4], "reuse_factor": 4, "pipeline": "low_latency"},
-    {"grid_size": 200},
+    {"layer_sizes": [4, 1], "reuse_factor": 4, "memory": "block", "spline_order": 1, "grid_size": 4096},
     {"layer_sizes": [2, 2, 1], "reuse_factor": [4, 2], "share_multipliers": True, "pipeline": "high_clock"},
     {"layer_sizes": [2, 2, 1], "pipeline": "low_latency"},
     {"table_memory": "logic", "table_size": 256},

@@ -182,8 +182,10 @@ def fit(found: Sequence[Build], what: str) -> Fit:
 
 
 def _solve(design: Vector, target: Vector, prior: Vector, pull: float) -> Vector:
-    """Least squares with no negative cost; a cost is drawn to its prior by what a typical build has of its kind."""
-    share = np.sqrt(pull * len(target)) * design.mean(axis=0)
+    """Least squares with no negative cost. A cost is drawn to its prior by as much as builds have of its kind that have
+    any; it is the prior where none has."""
+    some = (design > 0).sum(axis=0)
+    share = np.sqrt(pull * len(target)) * np.where(some, design.sum(axis=0) / np.maximum(some, 1), 1)
     costs, _ = nnls(np.vstack([design, np.diag(share)]), np.concatenate([target, share * prior]))
     return costs  # type: ignore[no-any-return]
 

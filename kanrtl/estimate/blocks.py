@@ -98,20 +98,25 @@ class Memory:
         The word is cut into the blocks' words, across the ends of segments as well (``handle_geom`` in
         yosys' ``memory_libmap.cc``): of all widths the cheapest, the choice between segments included.
         """
-        if not self.width:
-            return 0
+        return self._best(family)[1] * self.reads * self.count if self.width else 0
+
+    def segments(self, family: Family) -> int:
+        """Parts that its rows are cut into: from what they read, one is chosen."""
+        return self._best(family)[2] if self.width else 1
+
+    def _best(self, family: Family) -> tuple[float, int, int]:
         shapes = family.distributed if not self.block else family.written if self.lanes else family.read_only
         cost = family.cost if self.block else 4
-        return min(self._cut(shape, cost) for shape in shapes)[1] * self.reads * self.count
+        return min(self._cut(shape, cost) for shape in shapes)
 
-    def _cut(self, shape: _Ram, cost: int) -> tuple[float, int]:
-        """What it costs in blocks of that shape, and how many there are."""
+    def _cut(self, shape: _Ram, cost: int) -> tuple[float, int, int]:
+        """What it costs in blocks of that shape, how many there are, and in how many segments."""
         lanes = max(1, self.lanes)
         word = lanes * ceil(self.width // lanes / shape.byte) * shape.byte
         segments = ceil(self.depth / shape.rows)
         blocks = ceil(segments * word / shape.width)
         choices = (segments - 1) * self.width * self.reads + (segments > 1 and self.lanes > 0) * segments * lanes
-        return cost * blocks * self.reads + choices / 2, blocks
+        return cost * blocks * self.reads + choices / 2, blocks, segments
 
     @property
     def bits(self) -> int:

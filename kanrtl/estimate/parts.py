@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..address_map import COUNTER_WIDTH, AddressMap
-from ..arithmetic import Sigmoid, bits_for
+from ..arithmetic import Sigmoid, bits_for, clog2
 from ..fixed import Codes, Format, Rounding, narrow, rounding_constant
 from ..noise import WIDTH as NOISE_WIDTH
 from ..noise import leap_taps
@@ -70,7 +70,15 @@ class Parts:
     def memory(
         self, name: str, depth: int, width: int, *, block: bool, lanes: int = 0, reads: int = 1, count: int = 1
     ) -> None:
-        self.memories.append(Memory(name, depth, width, lanes, reads, block, count))
+        memory = Memory(name, depth, width, lanes, reads, block, count)
+        self.memories.append(memory)
+        segments = memory.segments(self.family)
+        self.choice(width, segments, reads * count)
+        if segments > 1 and lanes:
+            # Each segment is written when it is meant.
+            self.union(segments, 2 + clog2(segments), lanes * count)
+        if segments > 1 and block:
+            self.register(clog2(segments) * reads * count)
         if name == "coefficients" and block:
             self.counts["collision"] += (width + (depth - 1).bit_length() + 1) * count
 
@@ -464,9 +472,6 @@ class _Layer(_AnyLayer):
                 parts.counts["detection"] += address * memories
                 parts.choice(width * layer.n_out, times=memories)
                 parts.register(0 if self._block else width * layer.n_out * memories, moved=False)
-        segments = ceil((layer.depth + 1) / 16)
-        if not self._block:
-            parts.choice(width * layer.n_out, segments, memories)
         since = times.fetch + self._block
         if since < times.read and self._ends("read"):
             parts.register_behind(width * layer.n_out * memories, block=self._block)
@@ -623,8 +628,6 @@ class _SweptLayer(_AnyLayer):
         if self._steps > 1:
             self._delay(address * memories, sweep.located, sweep.written)
             self._delay(width * self._lanes, sweep.read, sweep.written)
-        if not self._block:
-            parts.choice(width * self._nodes, ceil(depth / 16), memories)
 
     def _multiply(self) -> None:
         layer, parts, sweep, formats = self._layer, self._parts, self._sweep, self._layer.formats
