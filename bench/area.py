@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from kanrtl import Learner, LearnerSpec, SpecError
-from kanrtl.build import BuildError, Device
+from kanrtl.build import Device
 from kanrtl.build.core import Area, AreaJob
 from kanrtl.files import write_whole
 from kanrtl.schedule import PRESETS, STAGES
@@ -122,7 +122,7 @@ CHANGES: tuple[dict[str, Any], ...] = (
     {"table_memory": "logic", "table_size": 256},
     {"multiplier": "lut"},
 )
-# Its multipliers are few: what needs many is left to ECP5.
+# Multipliers are few there: two layers only where they are folded or of a low order, and one node instead of two.
 ICE40_CHANGES = tuple(
     change | {"layer_sizes": [1, 1]} if change.get("layer_sizes") in ([1, 2], [2, 2]) else change
     for change in CHANGES
@@ -214,7 +214,7 @@ def measure(samples: Sequence[Sample], path: Path = AREAS) -> list[str]:
                     areas[sample.name] = {"design": job.digest, "fields": sample.fields, **area}
                     write_whole(path, _text(areas))
                     console.print(f"{area['lut']} LUT: {sample.name}", markup=False)
-            except (SpecError, BuildError, Exception) as error:  # the others are worth having all the same
+            except Exception as error:  # the others are worth having all the same
                 failed.append(sample.name)
                 console.print(f"failed: {sample.name}: {type(error).__name__}: {error}", style="red", markup=False)
             bar.advance(task)

@@ -397,7 +397,6 @@ class _Layer(_AnyLayer):
         self._times: LayerTimes = spec.timing.layers[index]
         self._streaming = spec.timing.streaming
         self._forms_error = forms_error
-        self._held = not self._hidden and not self._streaming
 
     def _meet(self, bits: int, since: int, now: int) -> None:
         """Delays a value until it meets another: where samples stream."""
