@@ -87,9 +87,10 @@ class Estimate:
             ("flip-flops", f"about {self.ff} of {self.capacity['ff']}"),
             ("multipliers", f"{self.dsp} of {self.capacity['dsp']}"),
             ("memory blocks", f"{self.bram} of {self.capacity['bram']}"),
-            ("latency", f"{self.latency} cycles"),
-            ("interval", f"{self.interval} cycles"),
-            ("prediction", f"{self.prediction_latency} cycles"),
+            (
+                "cycles",
+                f"latency {self.latency}, interval {self.interval}, prediction after {self.prediction_latency}",
+            ),
         ]
 
 
