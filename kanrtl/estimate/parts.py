@@ -617,13 +617,13 @@ class _SweptLayer(_AnyLayer):
             self._delay(place * self._inputs, 0, sweep.located)
         self._table(self._inputs)
         values = layer.banks * (formats.basis.width + sweep.hidden * layer.derivative.width)
-        self._delay(values * self._inputs, sweep.settled, sweep.read)
+        parts.register_behind(values * self._inputs * (sweep.read - sweep.settled), block=self._block)
         width, memories = formats.coefficient.width, self._inputs * layer.banks
         depth = self._steps * layer.depth
         parts.memory("coefficients", depth, width * self._nodes, block=self._block, lanes=self._nodes, count=memories)
         address = (depth - 1).bit_length()
         parts.sum(3 if self._steps > 1 else 2, address, memories)
-        self._delay(width * self._nodes * memories, sweep.settled, sweep.read)
+        parts.register_behind(width * self._nodes * memories * (sweep.read - sweep.settled), block=self._block)
         if self._steps > 1:
             self._delay(address * memories, sweep.located, sweep.written)
             self._delay(width * self._lanes, sweep.read, sweep.written)
