@@ -30,6 +30,7 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench.fit
 
 tables: $(STAMP)
 	$(BIN)/python -m bench.draw

@@ -8,11 +8,12 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
 from kanrtl.plot_sweep import COLORS, draw_panel
 from kanrtl.schedule import PRESETS
 
+from .fit import Build, builds, rows_built
 from .render import PEERS, PICTURES, RESULTS, load
 from .row import Result
 from .rows import FAMILIES
@@ -178,7 +179,38 @@ def draw(family: str, results: Path, picture: Path) -> bool:
     return True
 
 
+def draw_estimate(found: Sequence[Build], figure: Figure) -> None:
+    """LUTs by estimate against those by build, learners alone; the rows of the bench are marked."""
+    figure.set_size_inches(10, 4.6)
+    rows = {build.name for build in rows_built()}
+    panels = figure.subplots(1, 2)
+    for axes, family, color in zip(panels, ("ecp5", "ice40"), (TIME, CLOCK), strict=True):
+        own = [build for build in found if build.family == family and build.as_derived]
+        limits = [f(build.measured["lut"] for build in own) for f in (min, max)]
+        ends = [0.8 * limits[0], 1.25 * limits[1]]
+        axes.plot(ends, ends, color=GREY, linewidth=1)
+        axes.fill_between(ends, [0.85 * end for end in ends], [1.15 * end for end in ends], color="#dddddd", zorder=0)
+        for marked, face, label in ((False, "white", "built for the fit"), (True, color, "row of the bench")):
+            points = [
+                (build.measured["lut"], build.spec.estimate(build.device).lut)
+                for build in own
+                if (build.name in rows) == marked
+            ]
+            x, y = zip(*points, strict=True)
+            axes.plot(x, y, "o", markersize=6, color=color, markerfacecolor=face, label=label)
+        axes.set(xscale="log", yscale="log", xlim=ends, ylim=ends, xlabel="LUT4 built")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.set_major_formatter(ScalarFormatter())
+            axis.set_minor_formatter(NullFormatter())
+        axes.legend(frameon=False, loc="upper left", fontsize=10)
+        _title(axes, f"LUT4 estimated, {'ECP5' if family == 'ecp5' else 'iCE40'}; the band is 15 %")
+
+
 def main() -> None:
+    figure = Figure(layout="constrained")
+    draw_estimate(builds(), figure)
+    figure.savefig(PICTURES["estimate"].path, dpi=120, metadata={"Software": None})
     for family in DRAWINGS:
         if not draw(family, RESULTS, PICTURES[family].path):
             print(f"no results of {family!r}: run `python -m bench {family}`")

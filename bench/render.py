@@ -210,6 +210,23 @@ def simulations() -> str:
     return table([*header, "model, steps a second", "native, steps a second", "start: first, later"], rows)
 
 
+def estimates() -> str:
+    """What the estimate says of the learners that were built, beside what they take."""
+    from .fit import rows_built  # they need this module
+    from .rows import ROWS
+
+    rows = []
+    for build in rows_built():
+        found, built = build.spec.estimate(build.device), build.measured
+        exact = {name: f"{getattr(found, name)} / {built[name]}" for name in ("dsp", "bram", "lutram")}
+        cycles = f"{found.latency} / {result(build.name)['latency_cycles']}"
+        error = f"{100 * (found.lut / built['lut'] - 1):+.0f} %"
+        lut, ff = (f"{getattr(found, name)} / {built[name]}" for name in ("lut", "ff"))
+        rows.append([ROWS[build.name].title, build.device, lut, f"**{error}**", ff, *exact.values(), cycles])
+    header = ["estimate / build", "device", "LUT", "error", "FF", "DSP", "memory blocks", "LUTs as memory", "cycles"]
+    return table(header, rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "errors": errors,
     "builds": builds,
@@ -218,6 +235,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "estimators": estimators,
     "precision": precision,
     "simulations": simulations,
+    "estimates": estimates,
 }
 
 
@@ -242,6 +260,7 @@ PICTURES = {
     "pipeline": Picture("bench-pipeline.png", "Time of a learning step, clock and LUTs by pipeline"),
     "river": Picture("bench-river.png", "Error of estimators along a stream that drifts three times"),
     "precision": Picture("bench-precision.png", "Error of function tracking against bits and against table rows"),
+    "estimate": Picture("bench-estimate.png", "Estimated LUTs against built, for both families"),
 }
 
 

@@ -246,6 +246,16 @@ def _axes(over: tuple[str, ...]) -> dict[str | tuple[str, ...], list[Any]]:
     return axes
 
 
+@cli.command()
+@spec_argument
+@click.option("--device", required=True, help="Part, such as LFE5U-85F-6 or iCE40UP5K.")
+@as_json
+def estimate(spec: LearnerSpec, device: str, as_json: bool) -> None:
+    """What the learner will take of a device, without building it."""
+    found = spec.estimate(device)
+    _show(found.to_json(), as_json, lambda: _pairs_table("estimated", found.table()))
+
+
 @cli.command("spec")
 @click.argument("spec", metavar="[SPEC]", callback=_spec, required=False)
 @as_json
@@ -393,10 +403,14 @@ def _cycles(count: int) -> str:
 
 
 def _report_table(report: Report) -> None:
-    table = Table(show_header=False, title=f"{report.device}, placed and routed")
+    _pairs_table(f"{report.device}, placed and routed", report.table())
+
+
+def _pairs_table(title: str, pairs: list[tuple[str, str]]) -> None:
+    table = Table(show_header=False, title=title)
     table.add_column("what", no_wrap=True)
     table.add_column("value")
-    for name, value in report.table():
+    for name, value in pairs:
         table.add_row(name, escape(value))
     results.print(table)
 

@@ -30,6 +30,7 @@ from .sweep import SweptSchedule, fold, folds
 
 if TYPE_CHECKING:
     from .build.device import Device
+    from .estimate import Estimate
 
 __all__ = ["LearnerSpec", "SpecError"]
 
@@ -254,6 +255,12 @@ class LearnerSpec(BaseModel):
         memory = tuple("block" if choice == "auto" else choice for choice in self.per_layer("memory"))
         automatic = "full" if self.schedule == "streaming" else "high_clock"
         return self.replace(memory=memory, pipeline=automatic if self.pipeline == "auto" else self.pipeline)
+
+    def estimate(self, device: str | Device) -> Estimate:
+        """What the learner will take of a device, such as "LFE5U-25F": see :class:`kanrtl.estimate.Estimate`."""
+        from .estimate import estimate
+
+        return estimate(self, device)
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain values (those that were given), such that ``from_dict`` gives an equal spec."""

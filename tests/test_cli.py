@@ -376,7 +376,7 @@ def test_build_decides_what_is_left_to_the_device(run: Callable[..., Outcome], b
 
 
 def test_build_for_a_board(run: Callable[..., Outcome], builds: list[dict[str, Any]]) -> None:
-    outcome = run(*BUILD, "--board", "icestick", "-o", "a.bin")
+    outcome = run(*BUILD, "--board", "icebreaker", "-o", "a.bin")
     assert (outcome.status, outcome.stderr) == (0, "")
     assert "12.5 MHz [measured]" in outcome.stdout
     assert (builds[0]["seed"], builds[0]["output"]) == (1, Path("a.bin"))

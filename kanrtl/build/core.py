@@ -1,6 +1,13 @@
 """A component alone, without pins, to see how large and how fast it is."""
 
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +18,10 @@ from amaranth.lib.wiring import In, Out
 from ..toolchain import Progress, component_rtlil
 from .cache import cached_build
 from .device import Device
-from .flow import Job, checked_seed
+from .flow import Job, checked_seed, place_and_route, synthesise, used_resources
 from .report import Report, checked_facts
 
-__all__ = ["build_core"]
+__all__ = ["Area", "AreaJob", "build_core"]
 
 
 def build_core(
@@ -73,14 +80,82 @@ def build_core(
     if register_ports:
         component = _RegisteredPorts(component)
         notes = (f"ff includes a register on each of the {component.port_bits} bits of the ports",)
-    options = ["--timing-allow-fail", "--freq", f"{clock_mhz:g}"]
-    if part.family == "ecp5":
-        options += ["--out-of-context", "--lpf-allow-unconstrained"]
-    else:
-        options += ["--pcf-allow-unconstrained"]
+    options = ("--timing-allow-fail", "--freq", f"{clock_mhz:g}", *_without_pins(part))
     files = {f"{name}.il": component_rtlil(component, name)}
-    job = Job(name, files, part, seed, clock_mhz, tuple(options), bitstream=False, notes=notes)
+    job = Job(name, files, part, seed, clock_mhz, options, bitstream=False, notes=notes)
     return cached_build(job, progress, keep).with_facts(facts)
+
+
+def _without_pins(part: Device) -> tuple[str, ...]:
+    """What tells nextpnr that ports have no pins."""
+    return (
+        ("--out-of-context", "--lpf-allow-unconstrained") if part.family == "ecp5" else ("--pcf-allow-unconstrained",)
+    )
+
+
+@dataclass(frozen=True)
+class Area:
+    """What a component takes of a device.
+
+    Attributes
+    ----------
+    device : str
+        The part.
+    lut, ff, dsp, bram, lutram : int
+        As in :class:`kanrtl.build.Report`.
+    tools : dict
+        Versions of the tools, by name.
+    """
+
+    device: str
+    lut: int
+    ff: int
+    dsp: int
+    bram: int
+    lutram: int
+    tools: dict[str, str]
+
+
+@dataclass(frozen=True)
+class AreaJob:
+    """A component, to be synthesised and packed but not placed: its area is the same, in half the time.
+
+    What does not fit the device has an area, too.
+    """
+
+    job: Job
+
+    @classmethod
+    def of(cls, component: Elaboratable, device: str, name: str = "learner") -> AreaJob:
+        """The job of ``component``; raises :exc:`BuildError` if ``device`` is not known."""
+        part = Device.parse(device)
+        files = {f"{name}.il": component_rtlil(component, name)}
+        options = ("--pack-only", *_without_pins(part))
+        return cls(Job(name, files, part, 1, part.default_frequency, options, bitstream=False))
+
+    @property
+    def digest(self) -> str:
+        """A hash of all that decides the outcome: not of the places in the source that the design comes from."""
+        source = re.compile(r'^\s*attribute \\src "[^"]*"\n', re.MULTILINE)
+        content = {
+            "files": {name: source.sub("", text) for name, text in self.job.files.items()},
+            "commands": self.job.commands,
+            "tools": self.tools,
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def tools(self) -> dict[str, str]:
+        """Versions of the tools, by name."""
+        return {tool.name: tool.version() for tool in self.job.tools}
+
+    def run(self, progress: Progress) -> Area:
+        """Synthesise and pack. Raises :exc:`ToolError` if a tool is missing or fails."""
+        with tempfile.TemporaryDirectory(prefix="kanrtl-") as folder:
+            netlist, _ = synthesise(self.job, Path(folder), progress)
+            nextpnr = place_and_route(self.job, Path(folder), progress)
+        part = self.job.device
+        return Area(part.name, **used_resources(part, netlist, nextpnr), tools=self.tools)
 
 
 class _RegisteredPorts(wiring.Component):  # type: ignore[misc]

@@ -12,7 +12,7 @@ from .netlist import Netlist, cut_unused_carries, read_netlist, remove_ports
 from .report import Report
 from .timing import critical_path, honest_fmax, reads_undefined, untimed_ports
 
-__all__ = ["Job", "checked_seed", "run_flow"]
+__all__ = ["Job", "checked_seed", "place_and_route", "run_flow", "synthesise", "used_resources"]
 
 # What `synth_ice40 -dsp` does at its label `coarse`, but that adders are kept from `ice40_dsp`. yosys 0.70 takes the
 # register of one product into the SB_MAC16 that adds another to it, and into the first one's own as well: with that it
@@ -185,26 +185,32 @@ def checked_seed(seed: int) -> int:
 
 def run_flow(job: Job, cwd: Path, progress: Progress) -> Report:
     """Build ``job`` in the empty folder ``cwd``."""
+    netlist, notes = synthesise(job, cwd, progress)
+    _check_capacity(netlist, job.device)
+    if not job.bitstream:
+        notes += untimed_ports(netlist)
+    nextpnr = place_and_route(job, cwd, progress)
+    if job.bitstream:
+        _pack(job, cwd, progress)
+    return _read_report(job, netlist, nextpnr, [*job.notes, *notes])
+
+
+def synthesise(job: Job, cwd: Path, progress: Progress) -> tuple[Netlist, list[str]]:
+    """Make ``netlist.json``, as nextpnr is to have it, in the empty folder ``cwd``; return it, and notes."""
     for name, content in job.files.items():
         path = cwd / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
-    notes = [*job.notes, *_synthesise(job, cwd, progress)]
+    notes = _synthesise(job, cwd, progress)
     if job.device.family == "ecp5":
         cut_unused_carries(cwd / "netlist.json", job.top)
         if absorbed := absorb_registers_in(cwd / "netlist.json", job.top):
             notes.append(f"ff leaves out {absorbed} registers within multipliers and memory blocks")
     netlist = read_netlist(cwd / "netlist.json", job.top)
     _check_operands(netlist)
-    _check_capacity(netlist, job.device)
-    if not job.bitstream:
-        notes += untimed_ports(netlist)
-        if job.device.family == "ice40":
-            remove_ports(cwd / "netlist.json", job.top)
-    _place_and_route(job, cwd, progress)
-    if job.bitstream:
-        _pack(job, cwd, progress)
-    return _read_report(job, netlist, json.loads((cwd / "nextpnr.json").read_text()), notes)
+    if not job.bitstream and job.device.family == "ice40":
+        remove_ports(cwd / "netlist.json", job.top)
+    return netlist, notes
 
 
 def _synthesise(job: Job, cwd: Path, progress: Progress) -> list[str]:
@@ -254,12 +260,14 @@ def _check_capacity(netlist: Netlist, device: Device) -> None:
             )
 
 
-def _place_and_route(job: Job, cwd: Path, progress: Progress) -> None:
-    """Make ``nextpnr.json``, its report, and the textual bitstream if one is wanted."""
+def place_and_route(job: Job, cwd: Path, progress: Progress) -> dict[str, Any]:
+    """Make the textual bitstream, if one is wanted; return nextpnr's report."""
     tool = job.device.place_and_route
     progress(f"placing and routing with {tool.name}, seed {job.seed}")
     produces = ["nextpnr.json", *([job.routed_name] if job.bitstream else [])]
     tool.run(job.place_and_route_arguments, cwd, "nextpnr.log", progress, produces=produces)
+    report: dict[str, Any] = json.loads((cwd / "nextpnr.json").read_text())
+    return report
 
 
 def _pack(job: Job, cwd: Path, progress: Progress) -> None:
@@ -271,9 +279,7 @@ def _pack(job: Job, cwd: Path, progress: Progress) -> None:
 def _read_report(job: Job, netlist: Netlist, nextpnr: dict[str, Any], notes: list[str]) -> Report:
     clock, reached = _slowest_clock(nextpnr)
     fmax, kind, timing_notes = honest_fmax(netlist, reached, job.device.bram_mhz)
-    used = {name: entry["used"] for name, entry in nextpnr["utilization"].items()}
-    part = job.device
-    ecp5 = part.family == "ecp5"
+    part, used = job.device, used_resources(job.device, netlist, nextpnr)
     return Report(
         device=part.name,
         seed=job.seed,
@@ -282,16 +288,29 @@ def _read_report(job: Job, netlist: Netlist, nextpnr: dict[str, Any], notes: lis
         fmax_kind=kind,
         fmax_nextpnr_mhz=_rounded(reached),
         timing_met=kind == "none" or (fmax is not None and fmax >= job.clock_mhz),
-        lut=used["TRELLIS_COMB" if ecp5 else "ICESTORM_LC"],
-        ff=used["TRELLIS_FF"] if ecp5 else netlist.count(lambda kind: kind.startswith("SB_DFF")),
-        dsp=used.get("MULT18X18D" if ecp5 else "ICESTORM_DSP", 0),
-        bram=used.get("DP16KD" if ecp5 else "ICESTORM_RAM", 0),
-        lutram=4 * netlist.count(lambda kind: kind == "TRELLIS_DPR16X4"),
+        lut=used["lut"],
+        ff=used["ff"],
+        dsp=used["dsp"],
+        bram=used["bram"],
+        lutram=used["lutram"],
         capacity={"lut": part.lut, "ff": part.ff, "dsp": part.dsp, "bram": part.bram},
         critical_path=critical_path(nextpnr, clock, netlist, whole=kind == "measured"),
         tools={tool.name: tool.version() for tool in job.tools},
         notes=[*notes, *timing_notes],
     )
+
+
+def used_resources(part: Device, netlist: Netlist, nextpnr: dict[str, Any]) -> dict[str, int]:
+    """What a design takes of ``part``, by the names of :class:`Report`."""
+    used = {name: entry["used"] for name, entry in nextpnr["utilization"].items()}
+    ecp5 = part.family == "ecp5"
+    return {
+        "lut": used["TRELLIS_COMB" if ecp5 else "ICESTORM_LC"],
+        "ff": used["TRELLIS_FF"] if ecp5 else netlist.count(lambda kind: kind.startswith("SB_DFF")),
+        "dsp": used.get("MULT18X18D" if ecp5 else "ICESTORM_DSP", 0),
+        "bram": used.get("DP16KD" if ecp5 else "ICESTORM_RAM", 0),
+        "lutram": 4 * netlist.count(lambda kind: kind == "TRELLIS_DPR16X4"),
+    }
 
 
 def _rounded(value: float | None) -> float | None:

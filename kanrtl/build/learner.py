@@ -9,6 +9,7 @@ from ..schedule import PRESETS
 from ..spec import LearnerSpec
 from ..toolchain import Progress
 from .board import build_board
+from .capacity import check_exercise_fits, check_fits
 from .core import build_core
 from .device import Device
 from .report import Report, TimingError
@@ -29,8 +30,13 @@ def build_learner(
     register_ports: bool = False,
     progress: Progress | None = None,
 ) -> Report:
-    """Places and routes the learner alone; arguments and errors as those of :func:`build_core`."""
-    spec = spec.for_device(Device.parse(device))
+    """Places and routes the learner alone; arguments and errors as those of :func:`build_core`.
+
+    What certainly does not fit is refused at once, see :func:`kanrtl.build.capacity.check_fits`.
+    """
+    part = Device.parse(device)
+    check_fits(spec, part)
+    spec = spec.for_device(part)
     return build_core(
         Learner(spec),
         device=device,
@@ -53,9 +59,12 @@ def build_exercise(
     """Makes the bitstream with which a board teaches itself (:class:`kanrtl.rtl.exercise.BoardTop`).
 
     With ``pipeline="auto"`` the presets are built from the fewest nanoseconds a step to the highest clock, up to the
-    first that meets the board's clock. Other arguments and errors as those of :func:`build_board`.
+    first that meets the board's clock. Other arguments and errors as those of :func:`build_board`; what certainly does
+    not fit is refused at once.
     """
-    spec = spec.for_device(Device.parse(board.device))
+    part = Device.parse(board.device)
+    check_exercise_fits(spec, part, lamps=len(board.leds))
+    spec = spec.for_device(part)
     candidates = [spec.replace(pipeline=preset) for preset in PRESETS] if spec.pipeline == "auto" else [spec]
     for candidate in candidates:
         try:

@@ -1,0 +1,236 @@
+"""Fits the estimate to measured builds: ``python -m bench.fit`` (``--no-measure``: to what has been measured).
+
+What a unit of each kind of part (:data:`kanrtl.estimate.parts.KINDS`) costs on a family goes into
+``kanrtl/estimate/costs.json``, with the errors: of the fit, and of estimates of builds that were left out of it, each
+in its turn. A cost is not negative, and as few builds tell some kinds apart only poorly, it is drawn towards what the
+part costs by itself; how strongly is chosen such that builds that were left out are met best. Needs the extra ``test``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import nnls
+
+import kanrtl.estimate
+from kanrtl import LearnerSpec
+from kanrtl.build import Device
+from kanrtl.estimate.blocks import families
+from kanrtl.estimate.parts import Parts, count_parts
+from kanrtl.files import write_whole
+
+from .area import AREAS, SAMPLES, measure
+from .area import load as load_areas
+from .render import RESULTS, load
+from .rows import ROWS, Core
+
+__all__ = ["Build", "builds", "fit", "lost_by_yosys", "rows_built"]
+
+COSTS = Path(kanrtl.estimate.__file__).with_name("costs.json")
+
+# What a part costs by itself: a LUT for a bit of an adder, two for one of a compressor, and so on.
+EXPECTED: dict[str, dict[str, dict[str, float]]] = {
+    "ecp5": {
+        "lut": {
+            "adder": 1,
+            "chain": 2,
+            "compressor": 2,
+            "term": 0.5,
+            "product": 2,
+            "serial": 1,
+            "choice": 1,
+            "limit": 1,
+            "detection": 0.3,
+            "truth table": 1,
+            "counter": 1.5,
+            "parity": 1,
+            "collision": 0,
+            "lane": 5,
+            "layer": 20,
+            "learner": 100,
+        },
+        "ff": {"register": 1, "collision": 0, "lane": 0, "layer": 0, "learner": 10},
+    }
+}
+EXPECTED["ice40"] = {
+    # A logic cell has a LUT, a carry and a flip-flop.
+    "lut": EXPECTED["ecp5"]["lut"] | {"chain": 1, "moved": 1, "collision": 2},
+    "ff": EXPECTED["ecp5"]["ff"] | {"collision": 1},
+}
+PULLS = (0.0001, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
+
+
+@dataclass(frozen=True)
+class Build:
+    """A learner that was built, what of it was measured, and what was counted."""
+
+    name: str
+    device: str
+    spec: LearnerSpec
+    measured: dict[str, int]
+    """``lut``, ``ff``, ``dsp``, ``bram``, ``lutram`` of the learner alone."""
+    parts: Parts
+
+    @classmethod
+    def of(cls, name: str, device: str, fields: dict[str, Any], measured: dict[str, Any], ports: int = 0) -> Build:
+        """``ports``: bits of ports that were given registers; on iCE40 each takes a logic cell."""
+        part = Device.parse(device)
+        spec = LearnerSpec(**fields).for_device(part)
+        figures = {what: int(measured[what]) for what in ("lut", "ff", "dsp", "bram", "lutram")}
+        figures["ff"] -= ports
+        figures["lut"] -= ports if part.family == "ice40" else 0
+        return cls(name, device, spec, figures, count_parts(spec, families[part.family], multiplies=bool(part.dsp)))
+
+    @property
+    def family(self) -> str:
+        return Device.parse(self.device).family
+
+    @property
+    def design(self) -> str:
+        """The same for builds of the same design."""
+        multiplies = bool(Device.parse(self.device).dsp)
+        fields = self.spec.model_dump(mode="json") | {"pipeline": sorted(self.spec.timing.pipeline)}
+        return f"{self.family} {multiplies} {self.spec.formats} {json.dumps(fields, sort_keys=True)}"
+
+    @property
+    def as_derived(self) -> bool:
+        """Whether multipliers and memories are those that were derived."""
+        blocks, lutram = self.parts.blocks(block=True), 4 * self.parts.blocks(block=False)
+        derived = {"dsp": self.parts.multipliers, "bram": blocks, "lutram": lutram}
+        return derived == {what: self.measured[what] for what in derived}
+
+    def fitted(self, what: str) -> float:
+        """What the costs have to explain: memories in LUTs are known."""
+        return self.measured[what] - (4 * self.parts.blocks(block=False) if what == "lut" else 0)
+
+
+def lost_by_yosys(build: Build) -> bool:
+    """Whether yosys 0.70 drops the update of the coefficients: on iCE40 where a product passes two registers, and is
+    rounded by no constant in between, it takes both into the SB_MAC16 and then loses that."""
+    both = {"product", "change"} <= build.spec.timing.pipeline
+    return build.family == "ice40" and both and not build.spec.swept and build.spec.update_rounding == "half_even"
+
+
+def rows_built(folder: Path = RESULTS) -> list[Build]:
+    """The rows of :mod:`bench.rows` that are learners alone, as far as they have been measured."""
+    found = []
+    for name, row in ROWS.items():
+        if isinstance(row, Core) and (folder / f"{name}.json").exists():
+            result = load(folder, name)
+            ports = sum(int(bits) for note in result["notes"] for bits in re.findall(r"each of the (\d+) bits", note))
+            found.append(Build.of(name, result["device"], result["spec"], result, ports))
+    return found
+
+
+def builds(folder: Path = RESULTS) -> list[Build]:
+    """All builds that there are, every design once."""
+    areas = load_areas(folder / AREAS.name)
+    found = [Build.of(name, area["device"], area["fields"], area) for name, area in areas.items()]
+    return list({build.design: build for build in found + rows_built(folder)}.values())
+
+
+Vector = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The costs of a family, and how well they tell what was measured, relative to that."""
+
+    costs: dict[str, float]
+    errors: Vector
+    held_out: Vector
+
+    def to_json(self) -> dict[str, float]:
+        return {
+            "rms": _rms(self.errors),
+            "largest": _largest(self.errors),
+            "held_out_rms": _rms(self.held_out),
+            "held_out_largest": _largest(self.held_out),
+        }
+
+
+def fit(found: Sequence[Build], what: str) -> Fit:
+    """The costs that tell best what builds of one family take of ``what``, relative to it."""
+    expected = EXPECTED[found[0].family][what]
+    counts = np.array([[build.parts.counts[kind] for kind in expected] for build in found], dtype=np.float64)
+    wanted = np.array([build.fitted(what) for build in found])
+    weights = 1 / np.array([build.measured[what] for build in found])
+    design, target = counts * weights[:, None], wanted * weights
+    prior = np.array(list(expected.values()))
+
+    def held_out(pull: float) -> Vector:
+        every = np.arange(len(found))
+        return np.array(
+            [
+                design[one] @ _solve(design[every != one], target[every != one], prior, pull) - target[one]
+                for one in every
+            ]
+        )
+
+    pull = min(PULLS, key=lambda pull: _rms(held_out(pull)))
+    costs = _solve(design, target, prior, pull)
+    named = {kind: round(float(cost), 4) for kind, cost in zip(expected, costs, strict=True)}
+    return Fit(named, design @ costs - target, held_out(pull))
+
+
+def _solve(design: Vector, target: Vector, prior: Vector, pull: float) -> Vector:
+    """Least squares with no negative cost. A cost is drawn to its prior by as much as builds have of its kind that have
+    any; it is the prior where none has."""
+    some = (design > 0).sum(axis=0)
+    share = np.sqrt(pull * len(target)) * np.where(some, design.sum(axis=0) / np.maximum(some, 1), 1)
+    costs, _ = nnls(np.vstack([design, np.diag(share)]), np.concatenate([target, share * prior]))
+    return costs  # type: ignore[no-any-return]
+
+
+def _rms(errors: Vector) -> float:
+    return round(float(np.sqrt(np.mean(errors**2))), 4)
+
+
+def _largest(errors: Vector) -> float:
+    return round(float(np.abs(errors).max()), 4)
+
+
+@click.command(help=__doc__)
+@click.option("--no-measure", is_flag=True, help="Take what has been measured.")
+@click.option("--verbose", is_flag=True, help="Tell the error of every build.")
+def main(no_measure: bool, verbose: bool) -> None:
+    failed = [] if no_measure else measure(SAMPLES)
+    found = builds()
+    for build in found:
+        if not build.as_derived:
+            click.echo(f"not as derived, left out: {build.name}")
+    fitted = {family: _fit_family(family, found, verbose) for family in EXPECTED}
+    tools = sorted({json.dumps(area["tools"], sort_keys=True) for area in load_areas().values()})
+    content = {"tools": [json.loads(each) for each in tools], "families": fitted}
+    write_whole(COSTS, (json.dumps(content, indent=1) + "\n").encode())
+    if failed:
+        raise SystemExit(f"failed: {len(failed)} of {len(SAMPLES)}")
+
+
+def _fit_family(family: str, found: Sequence[Build], verbose: bool) -> dict[str, Any]:
+    own = [build for build in found if build.family == family and build.as_derived]
+    result: dict[str, Any] = {"builds": len(own), "errors": {}}
+    for what in EXPECTED[family]:
+        best = fit(own, what)
+        result[what] = best.costs
+        result["errors"][what] = best.to_json()
+        click.echo(f"{family}, {what} of {len(own)} builds: {best.to_json()}")
+        if verbose:
+            click.echo(f"    {best.costs}")
+            for error, left, build in sorted(
+                zip(best.errors, best.held_out, own, strict=True), key=lambda each: -abs(each[0])
+            ):
+                click.echo(f"    {100 * error:+6.1f} % {100 * left:+6.1f} %  {build.measured[what]:6d}  {build.name}")
+    return result
+
+
+if __name__ == "__main__":
+    main()
