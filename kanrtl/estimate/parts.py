@@ -363,12 +363,16 @@ class _AnyLayer:
             parts.adder(move.width + dropped, times)
             parts.adder(coefficient.width + 1, times)
             parts.register(move.width * times, moved=False)
+            if self._ends("update"):
+                parts.register((coefficient.width + 1) * times, moved=False)
             over = 1
         else:
             parts.adder(exact.width, times)
             over = exact.width - exact.f - coefficient.i
             if self._ends("change") and not self._spec.swept:
                 parts.register(layer.update_product.width * times)
+            if self._ends("update") and not self._spec.swept:
+                parts.register(exact.width * times, moved=False)
         parts.narrowed(
             Format(True, coefficient.i + over, exact.f),
             coefficient,
@@ -452,7 +456,8 @@ class _Layer(_AnyLayer):
         """See :class:`kanrtl.rtl.coefficients.Coefficients`."""
         layer, parts, times = self._layer, self._parts, self._times
         width, memories = layer.formats.coefficient.width, layer.n_in * layer.banks
-        turnaround = times.changed - times.fetch if self._streaming else 0
+        later = self._streaming and self._ends("update")
+        turnaround = times.changed - later - times.fetch if self._streaming else 0
         parts.memory(
             "coefficients",
             layer.depth + 1,
@@ -466,7 +471,12 @@ class _Layer(_AnyLayer):
         parts.adder(address, memories)
         parts.choice(address, times=memories)
         if self._streaming:
-            parts.register(memories * address * turnaround)
+            parts.register(memories * address * (turnaround + later))
+            if later:
+                # What has just been changed is changed again.
+                parts.counts["detection"] += address * memories
+                parts.choice(width * layer.n_out, times=memories)
+                parts.register(2 * memories, moved=False)
             if turnaround:
                 parts.counts["detection"] += address * memories
                 parts.choice(width * layer.n_out, times=memories)
@@ -499,9 +509,9 @@ class _Layer(_AnyLayer):
         parts.memory("steps", rows, word, block=True, lanes=1, count=layer.n_in)
         place = rows.bit_length()
         rate = formats.learning_rate.width
-        beat = (rate + 2).bit_length()
+        beat = (rate + 3).bit_length()
         parts.counts["counter"] += place + beat
-        parts.register(place + beat + word + layer.step_product.width + 1, moved=False)
+        parts.register(place + beat + word + layer.step_product.width + 2, moved=False)
         parts.choice(word // layer.banks)
         parts.adder(layer.formats.basis.width + 1)
         parts.choice(rate)
@@ -521,16 +531,19 @@ class _Layer(_AnyLayer):
         self._meet(formats.step.width * times, self._times.step, self._times.rounded - self._ends("product"))
 
     def _tree(self, terms: int, bits: int, product: int, times: int, extra: int = 0) -> None:
-        """A sum of products, which may be added in pairs first."""
+        """A sum of products, which are added in pairs first, and ``extra``, the high bits of a third summand then."""
         parts = self._parts
         if self._ends("multiply") and self._in_logic:
             parts.register(product * terms * times, moved=False)
+        pairs = terms // self._layer.banks * (self._layer.banks // 2)
+        parts.adder(product, pairs * times)
         if self._ends("add"):
-            pairs = terms // self._layer.banks * (self._layer.banks // 2)
-            parts.adder(product + 1, pairs * times)
-            parts.register((product + 1) * pairs * times, moved=False)
-            terms = pairs
-        parts.sum(terms + extra, bits, times)
+            parts.register(product * pairs * times, moved=False)
+        if extra and pairs == 2:
+            parts.adder(bits, times)
+            parts.counts["compressor"] += extra * times
+        else:
+            parts.sum(pairs + bool(extra), bits, times)
         if self._ends("sum"):
             parts.register(bits * times, moved=False)
 
@@ -548,7 +561,7 @@ class _Layer(_AnyLayer):
         rounds = rounding_constant(self._spec.rounding, layer.error_sum.f - formats.gradient.f)
         apart = self._ends("sum") and self._ends("error")
         parts.adder(activation.width + 1, layer.n_out)
-        self._tree(terms, layer.error_sum.width, product, layer.n_out, extra=0 if apart else 1)
+        self._tree(terms, layer.error_sum.width, product, layer.n_out, extra=0 if apart else activation.width + 2)
         self._narrowed("gradient", layer.error_sum, formats.gradient, layer.n_out, rounds=rounds is None)
         if self._predicts:
             parts.sum(2 if apart else 3, layer.node_sum.width, layer.n_out)
