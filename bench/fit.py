@@ -32,7 +32,7 @@ from .area import load as load_areas
 from .render import RESULTS, load
 from .rows import ROWS, Core
 
-__all__ = ["Build", "builds", "fit", "lost_by_yosys", "rows_built"]
+__all__ = ["Build", "builds", "fit", "rows_built"]
 
 COSTS = Path(kanrtl.estimate.__file__).with_name("costs.json")
 
@@ -110,13 +110,6 @@ class Build:
     def fitted(self, what: str) -> float:
         """What the costs have to explain: memories in LUTs are known."""
         return self.measured[what] - (4 * self.parts.blocks(block=False) if what == "lut" else 0)
-
-
-def lost_by_yosys(build: Build) -> bool:
-    """Whether yosys 0.70 drops the update of the coefficients: on iCE40 where a product passes two registers, and is
-    rounded by no constant in between, it takes both into the SB_MAC16 and then loses that."""
-    both = {"product", "change"} <= build.spec.timing.pipeline
-    return build.family == "ice40" and both and not build.spec.swept and build.spec.update_rounding == "half_even"
 
 
 def rows_built(folder: Path = RESULTS) -> list[Build]:

@@ -24,12 +24,19 @@ SMALL = {
 
 
 @pytest.mark.parametrize(
-    ("device", "tables", "kind"),
-    # yosys has no model of ECP5's block memory that could be simulated.
-    [("LFE5U-25F-6", "logic", "MULT18X18D"), ("iCE40UP5K", "block", "SB_MAC16")],
+    ("device", "kind", "fields"),
+    [
+        # yosys has no model of ECP5's block memory that could be simulated.
+        ("LFE5U-25F-6", "MULT18X18D", {"pipeline": "high_clock", "table_memory": "logic"}),
+        ("iCE40UP5K", "SB_MAC16", {"pipeline": "high_clock", "table_memory": "block"}),
+        # Two registers behind a product, with nothing between them.
+        ("iCE40UP5K", "SB_MAC16", {"pipeline": "full", "update_rounding": "half_even"}),
+    ],
 )
-def test_netlist_gives_the_models_bits(device: str, tables: str, kind: str, runtime: Path, tmp_path: Path) -> None:
-    fields = SMALL | {"pipeline": "high_clock", "table_memory": tables}
+def test_netlist_gives_the_models_bits(
+    device: str, kind: str, fields: dict[str, object], runtime: Path, tmp_path: Path
+) -> None:
+    fields = SMALL | fields
     spec = LearnerSpec.from_dict(fields).for_device(Device.parse(device))
     module = write_netlist(spec, device, tmp_path)
     multipliers = [cell for cell in module["cells"].values() if cell["type"] == kind]

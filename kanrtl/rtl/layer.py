@@ -476,7 +476,13 @@ class Layer(wiring.Component):  # type: ignore[misc]
                 # What rounding adds is narrower than what it drops: it stands in the bits below the coefficient, for
                 # nothing.
                 coefficient = FixedValue(Format(True, format.i, product.format.f), Cat(low, coefficient.raw))
-            exact = coefficient - stages.end("change", product, f"change_product{place}")
+            if stages.ends("change"):
+                # With a reset it stays out of an iCE40's SB_MAC16: of two registers behind a product that go in there
+                # yosys 0.70 loses the product.
+                register = Signal(product.shape(), name=f"change_product{place}")
+                m.d.sync += register.eq(product)
+                product = register
+            exact = coefficient - product
         changed = stages.end("update", exact, f"changed{place}")
         rounded, beyond = narrow(changed, changed.format.f, format, rounding, "wrap")
         m.d.comb += [result.eq(rounded.raw), outside.eq(beyond), negative.eq(changed.raw[-1])]
