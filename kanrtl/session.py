@@ -8,7 +8,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ from .fixed import Codes, Format
 from .noise import WIDTH as NOISE_WIDTH
 from .spec import LearnerSpec, SpecError
 
+if TYPE_CHECKING:
+    from .lookup import LookupNetwork, LookupSession
+
 __all__ = ["InputError", "Session", "connect"]
 
 Reals = npt.NDArray[np.float64]
@@ -28,16 +31,24 @@ class InputError(ValueError):
     """An argument or a file that cannot be used, in one line: the field, its value, and the mend."""
 
 
-def connect(spec: LearnerSpec | str | Path, backend: str = "model") -> Session:
-    """Starts a learner.
+@overload
+def connect(spec: LearnerSpec | str | Path, backend: str = "model") -> Session: ...
+@overload
+def connect(spec: LookupNetwork, backend: str = "model") -> LookupSession: ...
+def connect(spec: LearnerSpec | LookupNetwork | str | Path, backend: str = "model") -> Session | LookupSession:
+    """Starts a learner, or a lookup network.
 
     Parameters
     ----------
     spec
-        What it is, or the path of a TOML file that says so.
+        What it is, or the path of a TOML file that says so; or a :class:`kanrtl.LookupNetwork`.
     backend
         ``"model"``: the integer model, in numpy. ``"pysim"``: the RTL in Amaranth's simulator.
     """
+    from .lookup import LookupNetwork, connect_network
+
+    if isinstance(spec, LookupNetwork):
+        return connect_network(spec, backend)
     if not isinstance(spec, LearnerSpec):
         spec = LearnerSpec.from_toml(spec)
     if backend not in BACKENDS:

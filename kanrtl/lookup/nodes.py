@@ -1,0 +1,78 @@
+"""From table values to addresses and predictions: adder trees, saturation, comparisons; all without sign."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from amaranth.hdl import Cat, Const, Mux, Value
+
+from .plan import LayerPlan, NodePlan
+
+__all__ = ["Candidate", "Operand", "above", "added", "address_of", "better"]
+
+
+@dataclass(frozen=True)
+class Operand:
+    """A value, and the highest that it can have."""
+
+    value: Value
+    highest: int
+
+
+def added(operands: Sequence[Operand]) -> list[Operand]:
+    """One level of an adder tree: narrow ones with narrow ones; of an odd number the widest is left as it is."""
+    order = sorted(operands, key=lambda operand: operand.highest)
+    pairs = zip(order[0::2], order[1::2], strict=False)
+    sums = [_sum(one, other) for one, other in pairs]
+    return sums + order[len(order) - len(order) % 2 :]
+
+
+def _sum(one: Operand, other: Operand) -> Operand:
+    highest = one.highest + other.highest
+    return Operand((one.value + other.value)[: highest.bit_length()], highest)
+
+
+def address_of(plan: LayerPlan, node: NodePlan, total: Operand) -> Value:
+    """What the sum of a node addresses in the next layer: saturated, where it can be outside."""
+    bits = plan.bits_out
+    if node.address is not None:
+        return Const(node.address, bits)
+    rounded = total.value[plan.guard_bits :]
+    address, page = rounded[:bits], rounded[bits:]
+    if len(address) < bits:
+        address = Cat(address, Const(0, bits - len(address)))
+    last_page = total.highest >> (plan.guard_bits + bits)
+    if last_page > node.pages_below:
+        address = Mux(page > node.pages_below, Const((1 << bits) - 1, bits), address)
+    if node.pages_below:
+        address = Mux(page < node.pages_below, Const(0, bits), address)
+    return address
+
+
+def above(plan: LayerPlan, node: NodePlan, total: Operand, threshold: int) -> Value:
+    """Whether a node's code is above ``threshold``, a code; no saturation is needed for that."""
+    bits, half = plan.bits_out, 1 << (plan.bits_out - 1)
+    limit = threshold + half
+    if node.address is not None:
+        return Const(node.address > limit, 1)
+    if limit == (1 << bits) - 1:  # the highest code, where saturation ends
+        return Const(0, 1)
+    rounded = total.value[plan.guard_bits :]
+    return rounded > limit + (node.pages_below << bits)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """The highest of some outputs, and its index."""
+
+    value: Value
+    index: Value
+
+
+def better(first: Candidate, second: Candidate) -> Candidate:
+    """The higher of two; the first of equals."""
+    wins = second.value > first.value
+    width = max(len(first.index), len(second.index))
+    index = [Cat(one.index, Const(0, width - len(one.index))) for one in (first, second)]
+    return Candidate(Mux(wins, second.value, first.value), Mux(wins, index[1], index[0]))
