@@ -53,11 +53,14 @@ class Pipeline:
     registers : frozenset of str
     block : tuple of bool
         For each layer whether its tables lie in block memory.
+    least : int
+        How few registers there can be.
     """
 
     places: tuple[tuple[str, float], ...]
     registers: frozenset[str]
     block: tuple[bool, ...]
+    least: int
 
     @classmethod
     def of(
@@ -78,7 +81,7 @@ class Pipeline:
             raise InputError(
                 f"latency = {latency!r}: must be an integer from {least} to {len(places)}: {', '.join(names)}"
             )
-        return cls(tuple(places), _balanced(places, forced, latency), block)
+        return cls(tuple(places), _balanced(places, forced, latency), block, least)
 
     @cached_property
     def latency(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from types import TracebackType
 from typing import Any, Self
@@ -49,7 +49,7 @@ class ModelBackend(LookupBackend):
 
     name = "model"
 
-    def __init__(self, network: LookupNetwork, latency: int | None, memory: str) -> None:
+    def __init__(self, network: LookupNetwork, latency: int | None, memory: str | Sequence[str]) -> None:
         self._network = network
 
     def run(self, samples: Codes) -> Codes:
@@ -63,7 +63,7 @@ class PysimBackend(LookupBackend):
 
     name = "pysim"
 
-    def __init__(self, network: LookupNetwork, latency: int | None, memory: str) -> None:
+    def __init__(self, network: LookupNetwork, latency: int | None, memory: str | Sequence[str]) -> None:
         self._dut = LookupCore(network, latency, memory)
         self._waiting: Codes | None = None
         self._result: list[list[int]] = []
@@ -120,7 +120,7 @@ class PysimBackend(LookupBackend):
         return {name: sorted(values) for name, values in self._seen.items()}
 
 
-BACKENDS: dict[str, Callable[[LookupNetwork, int | None, str], LookupBackend]] = {
+BACKENDS: dict[str, Callable[[LookupNetwork, int | None, str | Sequence[str]], LookupBackend]] = {
     "model": ModelBackend,
     "pysim": PysimBackend,
 }
@@ -128,7 +128,7 @@ BACKENDS: dict[str, Callable[[LookupNetwork, int | None, str], LookupBackend]] =
 
 
 def connect_network(
-    network: LookupNetwork, backend: str = "model", latency: int | None = None, memory: str = "auto"
+    network: LookupNetwork, backend: str = "model", latency: int | None = None, memory: str | Sequence[str] = "auto"
 ) -> LookupSession:
     """Starts a lookup network; see :func:`kanrtl.connect`. ``latency`` and ``memory`` as for :class:`LookupCore`."""
     if backend not in BACKENDS:
