@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 from amaranth.hdl import Cat, Const, Module, Shape, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..fixed import SQ, narrow
+from ..session import InputError
+from .functions import INPUTS
 from .network import LookupNetwork
 from .nodes import Candidate, Operand, above, added, address_of, better
 from .pipeline import Pipeline, levels
 from .plan import LayerPlan, plan_layers
 from .quantiser import FixedQuantiser
-from .tables import block_tables, logic_tables
+from .tables import block_tables, ecp5_tables, logic_tables
 
 __all__ = ["LookupCore"]
+
+Family = Literal["any", "ecp5"]
 
 
 class LookupCore(wiring.Component):  # type: ignore[misc]
@@ -38,6 +42,9 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
     memory : ``"auto"``, ``"logic"`` or ``"block"``
         Where tables lie, for all layers or a list with one for each. ``auto``: block memory where an address has more
         than eight bits.
+    family : ``"any"`` or ``"ecp5"``
+        For ``ecp5``, tables of up to six address bits are made of that family's own cells, far fewer than synthesis
+        finds (:mod:`kanrtl.lookup.functions`). Amaranth's simulator does not know these cells.
 
     Members
     -------
@@ -53,9 +60,16 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
     """
 
     def __init__(
-        self, network: LookupNetwork, latency: int | None = None, memory: str | Sequence[str] = "auto"
+        self,
+        network: LookupNetwork,
+        latency: int | None = None,
+        memory: str | Sequence[str] = "auto",
+        family: str = "any",
     ) -> None:
+        if family not in get_args(Family):
+            raise InputError(f"family = {family!r}: must be one of {', '.join(map(repr, get_args(Family)))}")
         self.network = network
+        self._family = family
         self.plans = plan_layers(network)
         self.pipeline = Pipeline.of(network, self.plans, latency, memory)
         super().__init__(
@@ -119,7 +133,8 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
             return [_flipped(value) for value in values], "sample"
         codes = []
         for index, value in enumerate(values):
-            held = Value.cast(_shape(quantiser)(self._at(m, "sample", value, f"sample{index}")))
+            held = self._at(m, "sample", value, f"sample{index}")
+            held = held.as_signed() if quantiser.format.signed else held
             codes.append(_flipped(_quantised(m, quantiser, index, held)))
         return codes, "codes"
 
@@ -160,7 +175,9 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
             if self.pipeline.block[index]:
                 words = block_tables(m, values[source], terms, f"{name}_memory")
             else:
-                words = logic_tables(m, self._at(m, place, values[source], f"{name}_address"), terms, name)
+                address = self._at(m, place, values[source], f"{name}_address")
+                mapped = self._family == "ecp5" and len(address) <= INPUTS
+                words = (ecp5_tables if mapped else logic_tables)(m, address, terms, name)
             results += [Operand(word, term.highest) for word, term in zip(words, terms, strict=True)]
         return results
 
