@@ -22,7 +22,7 @@ def pipeline(network: LookupNetwork, latency: int | None = None, memory: str | l
     return Pipeline.of(network, plan_layers(network), latency, memory)
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(networks(), st.data())
 def test_component_equals_model(network: LookupNetwork, data: st.DataObject) -> None:
     memory = [data.draw(st.sampled_from(["auto", "logic", "block"])) for _ in network.layers]
@@ -34,7 +34,7 @@ def test_component_equals_model(network: LookupNetwork, data: st.DataObject) -> 
         assert session.status["observed"] == {"latency": [latency or free.latency], "interval": [1]}
 
 
-@settings(max_examples=12)
+@settings(max_examples=12, deadline=None)
 @given(networks(wide=False), st.integers(0, 2**32 - 1), st.sampled_from([SQ(3, 4), SQ(1, 7), kanrtl.UQ(4, 2)]))
 def test_quantiser_in_hardware(network: LookupNetwork, seed: int, format: kanrtl.Format) -> None:
     random = np.random.default_rng(seed)
@@ -48,7 +48,7 @@ def test_quantiser_in_hardware(network: LookupNetwork, seed: int, format: kanrtl
             session.predict_codes(np.zeros((1, network.n_in), np.int64))
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(networks(max_nodes=3), st.integers(0, 2**32 - 1))
 def test_plan_leaves_out_only_what_never_happens(network: LookupNetwork, seed: int) -> None:
     codes = codes_for(network, 200, seed)

@@ -56,7 +56,7 @@ def reference(network: LookupNetwork, codes: list[int]) -> list[int]:
     return codes
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(networks(), st.integers(0, 2**32 - 1))
 def test_model_equals_a_sum_by_hand(network: LookupNetwork, seed: int) -> None:
     codes = codes_for(network, 6, seed)
@@ -98,7 +98,7 @@ def test_quantiser_rounds_half_to_even_and_saturates() -> None:
     assert quantiser.codes(x).tolist() == [[0, 0], [2, -2], [3, -4], [-4, 3]]
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.tuples(st.floats(-40, 40), st.floats(-40, 40)), min_size=1, max_size=3),
     st.integers(1, 10),
@@ -129,7 +129,7 @@ def test_fixed_quantiser_of_powers_of_two_takes_no_multiplier() -> None:
 # Files.
 
 
-@settings(max_examples=15)
+@settings(max_examples=15, deadline=None)
 @given(networks())
 def test_what_is_saved_is_loaded(tmp_path_factory: pytest.TempPathFactory, network: LookupNetwork) -> None:
     path = tmp_path_factory.mktemp("saved") / "network.npz"

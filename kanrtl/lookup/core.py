@@ -13,7 +13,7 @@ from ..fixed import SQ, narrow
 from ..session import InputError
 from .functions import INPUTS
 from .network import LookupNetwork
-from .nodes import Candidate, Operand, above, added, address_of, better
+from .nodes import Candidate, CarryChains, Operand, above, added, address_of, better, plain_sum
 from .pipeline import Pipeline, levels
 from .plan import LayerPlan, plan_layers
 from .quantiser import FixedQuantiser
@@ -101,6 +101,7 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
         present = Signal(self.latency + 1)
         m.d.sync += present.eq(Cat(self.samples.valid, present))
         m.d.comb += self.predictions.valid.eq(present[-1])
+        self._add = CarryChains(m).add if self._family == "ecp5" else plain_sum
         values, place = self._inputs(m)
         for index, plan in enumerate(self.plans):
             values, place = self._layer(m, index, plan, values, place)
@@ -126,16 +127,16 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
         return signal
 
     def _inputs(self, m: Module) -> tuple[list[Value], str]:
-        """The addresses of the first layer."""
+        """The codes that the first layer takes."""
         network, quantiser = self.network, self.network.quantiser
         values = [Value.cast(self.samples.payload[index]) for index in range(network.n_in)]
         if not isinstance(quantiser, FixedQuantiser):
-            return [_flipped(value) for value in values], "sample"
+            return values, "sample"
         codes = []
         for index, value in enumerate(values):
             held = self._at(m, "sample", value, f"sample{index}")
             held = held.as_signed() if quantiser.format.signed else held
-            codes.append(_flipped(_quantised(m, quantiser, index, held)))
+            codes.append(_quantised(m, quantiser, index, held))
         return codes, "codes"
 
     def _layer(
@@ -149,7 +150,7 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
                 row.append(Operand(Const(node.constant), node.constant))
         place = f"table{index}"
         for level in range(levels(plan.fan_in)):
-            sums = [added(self._all_at(m, place, row, f"{place}_{node}")) for node, row in enumerate(sums)]
+            sums = [added(self._all_at(m, place, row, f"{place}_{node}"), self._add) for node, row in enumerate(sums)]
             place = f"sum{index}.{level + 1}"
         ends = [
             next(iter(self._all_at(m, place, row, f"{place}_{node}")), Operand(Const(0), 0))
@@ -170,7 +171,7 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
         """The values of all terms of a layer, in their order."""
         results = []
         for source in sorted({term.source for term in plan.terms}):
-            terms = [term for term in plan.terms if term.source == source]
+            terms = [term.by_code() if index == 0 else term for term in plan.terms if term.source == source]
             name = f"layer{index}_{source}"
             if self.pipeline.block[index]:
                 words = block_tables(m, values[source], terms, f"{name}_memory")

@@ -29,8 +29,10 @@ Words = npt.NDArray[np.uint64]
 INPUTS = 6
 _ALL = (1 << 64) - 1
 _INPUT = [sum(1 << row for row in range(64) if row >> bit & 1) for bit in range(INPUTS)]
-_POOL = 22
+_POOL, _PAIRED_POOL = 16, 9
 """Signals that are looked at for one function; the time goes with the fourth power."""
+_DEPTH = 2
+"""LUTs behind each other at most; more would be fewer, and slower."""
 
 
 @dataclass(frozen=True)
@@ -142,15 +144,29 @@ class _Network:
 
     @property
     def luts(self) -> int:
-        """How many LUTs the nodes take. A multiplexer has its LUTs beside it, so it shares them with no other."""
-        count = sum(node.init is not None for node in self.nodes.values())
-        taken: set[int] = set()
+        """How many LUTs the nodes take. What a multiplexer takes in stands beside it, and no other can have it."""
+        muxed: dict[int, int] = {}
+        free = set(self.functions)
         for node in self.nodes.values():
-            if node.init is None:
-                for signal in node.inputs[:2]:
-                    count += (2 if node.wide else 1) * (signal in taken)
-                    taken.add(signal)
-        return count
+            inner = node.inputs[:2] if node.init is None else ()
+            for signal in inner:
+                muxed[signal] = muxed.get(signal, 0) + 1
+            free.update(node.inputs[len(inner) :])
+        return sum(
+            self._size(truth) * (muxed[truth] - 1 + (truth in free)) for truth in muxed if truth in self.nodes
+        ) + sum(node.init is not None for node in self.nodes.values())
+
+    def _is_for(self, outer: _Node, signal: int) -> bool:
+        """Whether a multiplexer can take a node as it is: a LUT, or if it is a wide one, a multiplexer of LUTs."""
+        node = self.nodes.get(signal)
+        return node is not None and not node.wide and (node.init is None) == outer.wide
+
+    def _size(self, truth: int) -> int:
+        """LUTs of a node and of what is within it."""
+        node = self.nodes[truth]
+        if node.init is not None:
+            return 1
+        return sum(self._size(signal) if signal in self.nodes else 1 for signal in node.inputs[:2])
 
     def make(self, truth: int) -> None:
         if truth in self.nodes or truth in _INPUT:
@@ -196,16 +212,25 @@ class _Network:
                 del self.nodes[one]
 
     def _broken(self) -> bool:
-        """Whether nodes are in a loop, or lack an input."""
-        return self._order() is None
+        """Whether nodes are in a loop, lack an input, or stand too many behind each other."""
+        return len(self._order()) < len(self.nodes) or max(self._depths().values()) > _DEPTH
 
-    def _order(self) -> list[int] | None:
+    def _depths(self) -> dict[int, int]:
+        """LUTs behind each other up to every node."""
+        depths = dict.fromkeys(_INPUT, 0)
+        for one in self._order():
+            node = self.nodes[one]
+            depths[one] = max(depths[signal] for signal in node.inputs) + (node.init is not None)
+        return depths
+
+    def _order(self) -> list[int]:
+        """Nodes, each behind its inputs; without those that are in a loop, or behind something that is not there."""
         done, order = set(_INPUT), []
         waiting = list(self.nodes)
         while waiting:
             ready = [one for one in waiting if all(signal in done for signal in self.nodes[one].inputs)]
             if not ready:
-                return None
+                break
             done.update(ready)
             order += ready
             waiting = [one for one in waiting if one not in done]
@@ -213,8 +238,10 @@ class _Network:
 
     def _pool(self, truth: int, without: set[int] | None = None) -> Words:
         """Signals to make ``truth`` of: the inputs, and the nodes that tell most about it."""
-        # What feeds only the inside of a multiplexer is a LUT like any other; the multiplexer's output can be used too.
-        candidates = [one for one in self.nodes if not without or one not in without]
+        depths = self._depths()
+        candidates = [
+            one for one in self.nodes if depths.get(one, _DEPTH) < _DEPTH and not (without and one in without)
+        ]
 
         def told(one: int) -> int:
             agree = bin(one ^ truth).count("1")
@@ -236,28 +263,35 @@ class _Network:
 
     def logic(self) -> Logic:
         order = self._order()
-        assert order is not None
         numbers = {truth: number for number, truth in enumerate(_INPUT)}
         gates: list[Gate] = []
-        taken: set[int] = set()
+        # A cell is there for itself where anything but a multiplexer of its kind takes it; else beside its multiplexer.
+        beside, alone = set[int](), set(self.functions)
+        for node in self.nodes.values():
+            for place, signal in enumerate(node.inputs):
+                fits = node.init is None and place < 2 and self._is_for(node, signal)
+                (beside if fits else alone).add(signal)
 
-        def copied(truth: int) -> int:
-            """What a multiplexer takes: the node, or where another has it already, one like it."""
-            if numbers[truth] not in taken:
-                taken.add(numbers[truth])
-                return numbers[truth]
-            node = self.nodes[truth]
-            return add(node)
-
-        def add(node: _Node) -> int:
-            inputs = [numbers[signal] for signal in node.inputs]
-            if node.init is None:
-                inputs[:2] = [copied(signal) for signal in node.inputs[:2]]
-            gates.append(Gate(tuple(inputs), node.init, node.wide))
+        def append(inputs: Sequence[int], init: int | None, wide: bool = False) -> int:
+            gates.append(Gate(tuple(inputs), init, wide))
             return INPUTS + len(gates) - 1
 
+        def within(outer: _Node, signal: int) -> int:
+            """What a multiplexer takes: a cell of its own."""
+            if self._is_for(outer, signal):
+                return add(self.nodes[signal])
+            buffers = [append([numbers[signal]], 2) for _ in range(2 if outer.wide else 1)]
+            return append([*buffers, numbers[signal]], None) if outer.wide else buffers[0]
+
+        def add(node: _Node) -> int:
+            if node.init is not None:
+                return append([numbers[signal] for signal in node.inputs], node.init)
+            inner = [within(node, signal) for signal in node.inputs[:2]]
+            return append([*inner, numbers[node.inputs[2]]], None, node.wide)
+
         for truth in order:
-            numbers[truth] = add(self.nodes[truth])
+            if truth in alone or truth not in beside:
+                numbers[truth] = add(self.nodes[truth])
         constants = {0: -1, _ALL: -2}
         return Logic(tuple(gates), tuple(constants.get(one, numbers.get(one, 0)) for one in self.functions))
 
@@ -392,7 +426,7 @@ def _chained(truth: int, pool: Words) -> _Way | None:
 def _paired(truth: int, pool: Words) -> _Way | None:
     """Two LUTs of the same four inputs, and one of them and two signals."""
     off = truth ^ _ALL
-    for pair in itertools.combinations(map(int, pool), 2):
+    for pair in itertools.combinations(map(int, pool[:_PAIRED_POOL]), 2):
         groups = list(_cells(pair))
         for bound in _BOUND:
             classes: list[tuple[list[int], int, int]] = []  # rows of the class, where it is one, where zero

@@ -42,6 +42,10 @@ class Term:
     source: int
     values: Codes
 
+    def by_code(self) -> Term:
+        """The same for an address that is the code itself, without half its range added."""
+        return Term(self.source, np.roll(self.values, len(self.values) // 2))
+
     @property
     def highest(self) -> int:
         return int(self.values.max())
