@@ -18,8 +18,8 @@ from kanrtl.lookup.pipeline import Pipeline
 from kanrtl.lookup.plan import plan_layers
 
 
-def pipeline(network: LookupNetwork, latency: int | None = None, memory: str | list[str] = "auto") -> Pipeline:
-    return Pipeline.of(network, plan_layers(network), latency, memory)
+def pipeline(network: LookupNetwork, **options: Any) -> Pipeline:
+    return Pipeline.of(network, plan_layers(network), **options)
 
 
 @settings(max_examples=30, deadline=None)
@@ -74,6 +74,17 @@ def test_plan_leaves_out_only_what_never_happens(network: LookupNetwork, seed: i
             assert np.array_equal(
                 np.clip(found, 0, (1 << layer.bits_out) - 1), codes[:, number] + (1 << (layer.bits_out - 1))
             )
+
+
+@settings(max_examples=12, deadline=None)
+@given(networks(max_bits=3, wide=False), st.data())
+def test_layers_as_one_table(network: LookupNetwork, data: st.DataObject) -> None:
+    small = [number for number, layer in enumerate(network.layers) if layer.n_in * layer.bits_in <= 10]
+    start = data.draw(st.sampled_from(small or [None]))
+    codes = codes_for(network, 12, data.draw(st.integers(0, 2**32 - 1)))
+    with connect_network(network, "pysim", whole_from=start) as session:
+        assert session.predict_codes(codes).tolist() == network.predict_codes(codes).tolist()
+        assert session.status["observed"]["latency"] == [pipeline(network, whole_from=start).latency]
 
 
 def chain(table: list[int], bits: tuple[int, int, int] = (3, 3, 3)) -> LookupNetwork:
@@ -144,9 +155,13 @@ def test_wrong_settings_are_refused() -> None:
         ({"latency": 1, "memory": ["logic", "block"]}, "must be an integer from 2"),
         ({"memory": "flash"}, "memory = 'flash'"),
         ({"memory": ["logic"]}, "memory: 1 entries"),
+        ({"whole_from": 2}, "whole_from = 2: must be a layer from 0 to 1"),
     ]:
         with pytest.raises(InputError, match=message):
             pipeline(network, **arguments)
+    edges = {"source": [0], "node": [0], "table": [np.arange(16)]}
+    with pytest.raises(InputError, match="takes 5 codes of 4 bits"):
+        pipeline(LookupNetwork.of([5, 1], [4, 4], [1, 1], [edges]), whole_from=0)
     with pytest.raises(InputError, match="backend = 'nothing'"):
         kanrtl.connect(network, "nothing")
 

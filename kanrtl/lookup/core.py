@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
+import numpy as np
 from amaranth.hdl import Cat, Const, Module, Shape, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -15,7 +16,7 @@ from .functions import INPUTS
 from .network import LookupNetwork
 from .nodes import Candidate, CarryChains, Operand, above, added, address_of, better, plain_sum
 from .pipeline import Pipeline, levels
-from .plan import LayerPlan, plan_layers
+from .plan import LayerPlan, Term, plan_layers
 from .quantiser import FixedQuantiser
 from .tables import block_tables, ecp5_tables, logic_tables
 
@@ -42,6 +43,9 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
     memory : ``"auto"``, ``"logic"`` or ``"block"``
         Where tables lie, for all layers or a list with one for each. ``auto``: block memory where an address has more
         than eight bits.
+    whole_from : int, optional
+        The layer from which on the rest of the network, output stage and all, is a single table in block memory. It has
+        as many address bits as all codes that this layer takes, at most 16.
     family : ``"any"`` or ``"ecp5"``
         For ``ecp5``, tables of up to six address bits are made of that family's own cells, far fewer than synthesis
         finds (:mod:`kanrtl.lookup.functions`). Amaranth's simulator does not know these cells.
@@ -56,7 +60,7 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
     Raises
     ------
     InputError
-        If ``latency`` or ``memory`` cannot be.
+        If ``latency``, ``memory``, ``family`` or ``whole_from`` cannot be.
     """
 
     def __init__(
@@ -65,13 +69,15 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
         latency: int | None = None,
         memory: str | Sequence[str] = "auto",
         family: str = "any",
+        whole_from: int | None = None,
     ) -> None:
         if family not in get_args(Family):
             raise InputError(f"family = {family!r}: must be one of {', '.join(map(repr, get_args(Family)))}")
         self.network = network
         self._family = family
         self.plans = plan_layers(network)
-        self.pipeline = Pipeline.of(network, self.plans, latency, memory)
+        self.pipeline = Pipeline.of(network, self.plans, latency, memory, whole_from)
+        self._whole_from = whole_from
         super().__init__(
             {
                 "samples": In(
@@ -103,9 +109,11 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
         m.d.comb += self.predictions.valid.eq(present[-1])
         self._add = CarryChains(m).add if self._family == "ecp5" else plain_sum
         values, place = self._inputs(m)
-        for index, plan in enumerate(self.plans):
+        for index, plan in enumerate(self.plans[: self._whole_from]):
             values, place = self._layer(m, index, plan, values, place)
-        if self.network.output == "argmax":
+        if self._whole_from is not None:
+            values, place = self._whole(m, self._whole_from, values)
+        elif self.network.output == "argmax":
             values, place = self._highest(m, values, place)
         elif self.network.output == "raw":
             values = [_flipped(value) for value in values]
@@ -181,6 +189,21 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
                 words = (ecp5_tables if mapped else logic_tables)(m, address, terms, name)
             results += [Operand(word, term.highest) for word, term in zip(words, terms, strict=True)]
         return results
+
+    def _whole(self, m: Module, start: int, values: list[Value]) -> tuple[list[Value], str]:
+        """All that is left of the network as one table over all its codes at once."""
+        network, bits, count = self.network, self.network.bits[start], len(values)
+        address = np.arange(1 << bits * count)
+        codes = np.stack([address >> bits * index & (1 << bits) - 1 for index in range(count)], axis=1)
+        # The first layer takes codes, whose top half is negative; all others take addresses.
+        codes = np.where(codes >> bits - 1, codes - (1 << bits), codes) if start == 0 else codes - (1 << bits - 1)
+        for layer in network.layers[start:]:
+            codes = layer.evaluate(codes)
+        results = network.outputs_of(codes)
+        width = Shape.cast(_prediction_shape(network)).width
+        terms = [Term(0, column & (1 << width) - 1) for column in results.T]
+        words = block_tables(m, Cat(values), terms, "whole")
+        return [Cat(word, Const(0, width - len(word))) for word in words], "whole"
 
     def _highest(self, m: Module, values: list[Value], place: str) -> tuple[list[Value], str]:
         """The index of the highest of the outputs, the lowest of equals."""

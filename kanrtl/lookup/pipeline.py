@@ -5,6 +5,8 @@ then stands there for all values of the sample alike::
 
     sample [codes] (table0 sum0.1 .. sum0.N node0) for every layer [compare1 .. compareN]
 
+or, where the layers from one on are a single table, ``whole`` in the place of all theirs.
+
 ``sample`` and the last place always have one, and so has the place before tables in block memory: there it is the
 memory's own.
 """
@@ -18,7 +20,7 @@ from functools import cached_property
 from typing import Literal, Self, get_args
 
 from ..session import InputError
-from .network import LookupNetwork
+from .network import MAX_BITS, LookupNetwork
 from .plan import LayerPlan
 from .quantiser import FixedQuantiser
 
@@ -26,8 +28,9 @@ __all__ = ["Pipeline", "levels"]
 
 # Estimates of delays in ns, logic and routing, for ECP5 of speed grade 6; only their proportions matter.
 _LUT = 1.0
-_CARRY = 0.05
-_ADDER = 1.5
+_CARRY = 0.03
+_ADDER = 2.0
+_SATURATION = 1.3
 _BLOCK = 5.8
 _MULTIPLY = 7.0
 
@@ -69,10 +72,11 @@ class Pipeline:
         plans: Sequence[LayerPlan],
         latency: int | None = None,
         memory: str | Sequence[str] = "auto",
+        whole_from: int | None = None,
     ) -> Self:
         """The registers that make the longest stage shortest; see :class:`kanrtl.lookup.core.LookupCore`."""
         block = _block(plans, memory)
-        places, forced = _places(network, plans, block)
+        places, forced = _places(network, plans, block, _whole(network, whole_from))
         names = [name for name, _ in places]
         least = max(1, len(forced))
         if latency is None:
@@ -102,8 +106,24 @@ def _block(plans: Sequence[LayerPlan], memory: str | Sequence[str]) -> tuple[boo
     )
 
 
+def _whole(network: LookupNetwork, start: int | None) -> int:
+    """The first of the layers that are one table; their number where there is none."""
+    count = len(network.layers)
+    if start is None:
+        return count
+    if isinstance(start, bool) or not isinstance(start, int) or not 0 <= start < count:
+        raise InputError(f"whole_from = {start!r}: must be a layer from 0 to {count - 1}, or None")
+    layer = network.layers[start]
+    if layer.n_in * layer.bits_in > MAX_BITS:
+        raise InputError(
+            f"whole_from = {start}: layer {start} takes {layer.n_in} codes of {layer.bits_in} bits, and a table has "
+            f"{MAX_BITS} address bits at most; begin at a later layer, or leave it out"
+        )
+    return start
+
+
 def _places(
-    network: LookupNetwork, plans: Sequence[LayerPlan], block: Sequence[bool]
+    network: LookupNetwork, plans: Sequence[LayerPlan], block: Sequence[bool], whole: int
 ) -> tuple[list[tuple[str, float]], set[str]]:
     """All places behind ``sample``, with delays; and those that must have a register."""
     places: list[tuple[str, float]] = []
@@ -113,7 +133,7 @@ def _places(
             ("codes", _MULTIPLY if any(scale & (scale - 1) for scale in abs(network.quantiser.scale)) else 3.0)
         )
     last = len(plans) - 1
-    for index, plan in enumerate(plans):
+    for index, plan in enumerate(plans[:whole]):
         if block[index] and places:
             forced.add(places[-1][0])
         places.append((f"table{index}", _BLOCK if block[index] else _LUT * (1 + 0.8 * max(0, plan.bits_in - 4))))
@@ -121,9 +141,13 @@ def _places(
             (f"sum{index}.{level + 1}", _ADDER + _CARRY * plan.sum_width) for level in range(levels(plan.fan_in))
         ]
         if index < last or network.output != "threshold":
-            places.append((f"node{index}", 2 * _LUT if plan.saturates else 0.0))
+            places.append((f"node{index}", _SATURATION if plan.saturates else 0.0))
     width = network.bits[-1]
-    if network.output == "argmax":
+    if whole < len(plans):
+        if places:
+            forced.add(places[-1][0])
+        places.append(("whole", _BLOCK))
+    elif network.output == "argmax":
         places += [(f"compare{level + 1}", _ADDER + _CARRY * width + _LUT) for level in range(levels(network.n_out))]
     elif network.output == "threshold":
         places.append(("compare1", _LUT * (1 + width // 6)))

@@ -49,7 +49,9 @@ class ModelBackend(LookupBackend):
 
     name = "model"
 
-    def __init__(self, network: LookupNetwork, latency: int | None, memory: str | Sequence[str]) -> None:
+    def __init__(
+        self, network: LookupNetwork, latency: int | None, memory: str | Sequence[str], whole_from: int | None
+    ) -> None:
         self._network = network
 
     def run(self, samples: Codes) -> Codes:
@@ -63,8 +65,10 @@ class PysimBackend(LookupBackend):
 
     name = "pysim"
 
-    def __init__(self, network: LookupNetwork, latency: int | None, memory: str | Sequence[str]) -> None:
-        self._dut = LookupCore(network, latency, memory)
+    def __init__(
+        self, network: LookupNetwork, latency: int | None, memory: str | Sequence[str], whole_from: int | None
+    ) -> None:
+        self._dut = LookupCore(network, latency, memory, whole_from=whole_from)
         self._waiting: Codes | None = None
         self._result: list[list[int]] = []
         self._cycle = 0
@@ -120,7 +124,7 @@ class PysimBackend(LookupBackend):
         return {name: sorted(values) for name, values in self._seen.items()}
 
 
-BACKENDS: dict[str, Callable[[LookupNetwork, int | None, str | Sequence[str]], LookupBackend]] = {
+BACKENDS: dict[str, Callable[[LookupNetwork, int | None, str | Sequence[str], int | None], LookupBackend]] = {
     "model": ModelBackend,
     "pysim": PysimBackend,
 }
@@ -128,12 +132,16 @@ BACKENDS: dict[str, Callable[[LookupNetwork, int | None, str | Sequence[str]], L
 
 
 def connect_network(
-    network: LookupNetwork, backend: str = "model", latency: int | None = None, memory: str | Sequence[str] = "auto"
+    network: LookupNetwork,
+    backend: str = "model",
+    latency: int | None = None,
+    memory: str | Sequence[str] = "auto",
+    whole_from: int | None = None,
 ) -> LookupSession:
-    """Starts a lookup network; see :func:`kanrtl.connect`. ``latency`` and ``memory`` as for :class:`LookupCore`."""
+    """Starts a lookup network; see :func:`kanrtl.connect`. Other parameters as those of :class:`LookupCore`."""
     if backend not in BACKENDS:
         raise InputError(f"backend = {backend!r}: unknown; use one of {', '.join(map(repr, BACKENDS))}")
-    return LookupSession(network, BACKENDS[backend](network, latency, memory))
+    return LookupSession(network, BACKENDS[backend](network, latency, memory, whole_from))
 
 
 class LookupSession:
