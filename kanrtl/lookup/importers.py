@@ -184,13 +184,10 @@ def _check_against_config(layers: Sequence[FloatLayer], settings: Mapping[str, A
 def _kanele_config(state: Mapping[str, Array], config: Mapping[str, Any] | str | Path | None) -> Mapping[str, Any]:
     if isinstance(config, Mapping):
         return config
+    if config is None and "config_json" not in state:
+        raise InputError("config: the state dict has no config_json; give config.json")
     try:
-        if config is None:
-            if "config_json" not in state:
-                raise InputError("config: the state dict has no config_json; give config.json")
-            content = json.loads(str(state["config_json"]))
-        else:
-            content = json.loads(Path(config).read_text())
+        content = json.loads(str(state["config_json"]) if config is None else Path(config).read_text())
     except OSError as error:
         raise InputError(f"config: {str(config)!r}: {error.strerror}; give config.json") from None
     except ValueError:
