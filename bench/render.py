@@ -43,6 +43,14 @@ SCHEDULES = (
     "smallest-hx1k",
 )
 
+LOOKUPS = (
+    "lookup-moons",
+    "lookup-moons-whole",
+    "lookup-drybean",
+    "lookup-drybean-whole",
+    "lookup-drybean-class",
+)
+
 
 def load(folder: Path, name: str) -> dict[str, Any]:
     """The result of a row."""
@@ -135,6 +143,36 @@ def schedules() -> str:
         )
     header = ["", "device", "clock", "cycles: latency, interval", "latency", "steps a second"]
     return table([*header, "LUT", "FF", "DSP", "memory"], rows)
+
+
+def lookup() -> str:
+    """Frozen networks, each beside the published generator's RTL through the same tools (one seed)."""
+    rows = []
+    for name in ("Moons", "DryBean"):
+        for peer in PEERS["lookup"]:
+            if peer["name"].startswith(name):
+                time = f"{peer['cycles'] * 1000 / peer['fmax_mhz']:.1f} ns"
+                speed_there = f"{peer['fmax_mhz']:.1f} MHz"
+                rows.append(
+                    [peer["name"], "", str(peer["cycles"]), speed_there, time, str(peer["lut"]), str(peer["ff"]), "0"]
+                )
+        for row in LOOKUPS:
+            data = result(row)
+            if data["network"] == name:
+                held = data["held_out"]
+                rows.append(
+                    [
+                        f"**{data['title']}**",
+                        f"{held['right']} of {held['rows']}",
+                        str(data["latency_cycles"]),
+                        speed(data),
+                        f"**{data['step_ns']:.1f} ns**",
+                        f"**{data['lut']}**",
+                        str(data["ff"]),
+                        str(data["bram"]),
+                    ]
+                )
+    return table(["", "held-out rows right", "cycles", "clock", "latency", "LUT", "FF", "memory blocks"], rows)
 
 
 TABLES: dict[str, Callable[[], str]] = {"errors": errors, "builds": builds, "schedules": schedules}

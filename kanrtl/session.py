@@ -22,7 +22,7 @@ from .spec import LearnerSpec, SpecError
 if TYPE_CHECKING:
     from .lookup import LookupNetwork, LookupSession
 
-__all__ = ["InputError", "Session", "connect"]
+__all__ = ["InputError", "Session", "connect", "read_arrays", "write_arrays"]
 
 Reals = npt.NDArray[np.float64]
 
@@ -248,14 +248,7 @@ class Session:
         if self.spec.update_rounding == "stochastic":
             content["noise"] = np.array(self._backend.read_noise(), dtype=np.int64)
         content["spec"] = np.array(json.dumps(self.spec.to_dict()))
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, **content)
-        try:
-            write_whole(Path(path), buffer.getvalue())
-        except OSError as error:
-            raise InputError(
-                f"save: {str(path)!r}: {error.strerror or error}; name a file in a folder that can be written"
-            ) from None
+        write_arrays(Path(path), content)
 
     def load(self, path: str | Path) -> None:
         """Takes over what :meth:`save` wrote, if it is of the same sizes, grid and formats; else changes nothing."""
@@ -317,7 +310,7 @@ class _Saved:
     @classmethod
     def read(cls, path: Path) -> Self:
         try:
-            return cls._from_arrays(_read_arrays(path))
+            return cls._from_arrays(read_arrays(path))
         except (KeyError, TypeError, json.JSONDecodeError):  # something is missing, or of another kind
             raise InputError("not a saved learner; give a file that save wrote") from None
 
@@ -341,8 +334,22 @@ def _in_range(field: str, codes: npt.NDArray[Any], highest: int) -> npt.NDArray[
     return codes
 
 
-def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
-    """The arrays of an ``.npz`` file, each as it was written."""
+def write_arrays(path: Path, content: dict[str, Any]) -> None:
+    """Writes arrays by name to an ``.npz`` file, which is complete or not there."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **content)
+    try:
+        write_whole(path, buffer.getvalue())
+    except OSError as error:
+        raise InputError(
+            f"save: {str(path)!r}: {error.strerror or error}; name a file in a folder that can be written"
+        ) from None
+
+
+def read_arrays(
+    path: Path, kind: str = "a saved learner", mend: str = "give a file that save wrote"
+) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of an ``.npz`` file, each as it was written; a message says that it is not ``kind``, and ``mend``."""
     try:
         with zipfile.ZipFile(path) as members:
             damaged = members.testzip()
@@ -350,7 +357,7 @@ def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
             with np.load(path, allow_pickle=False) as content:
                 return dict(content)
     except OSError as error:
-        raise InputError(f"{error.strerror or 'not a saved learner'}; give a file that save wrote") from None
+        raise InputError(f"{error.strerror or f'not {kind}'}; {mend}") from None
     except Exception:  # only zipfile, zlib and numpy run here: they have a dozen ways to stumble over a damaged file
-        raise InputError("not a saved learner; give a file that save wrote") from None
-    raise InputError(f"{damaged!r} is damaged; give a file that save wrote")
+        raise InputError(f"not {kind}; {mend}") from None
+    raise InputError(f"{damaged!r} is damaged; {mend}")

@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..session import InputError
-from .archive import read_archive
+from ..session import InputError, read_arrays
 from .network import LookupNetwork
 from .splines import BASES, FloatKAN, FloatLayer
 
@@ -34,7 +33,7 @@ def read_state_dict(source: StateDict | str | Path) -> dict[str, Array]:
     path = Path(source)
     try:
         if path.suffix == ".npz":
-            return read_archive(path)
+            return read_arrays(path, "an .npz file", "give the state dict as numpy.savez writes it")
         return {name: _to_array(name, value) for name, value in _torch_load(path).items()}
     except InputError as error:
         raise InputError(f"{str(path)!r}: {error}") from None

@@ -22,8 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..fixed import SQ, Codes, narrow
-from ..session import InputError
-from .archive import read_archive, write_archive
+from ..session import InputError, read_arrays, write_arrays
 from .quantiser import FixedQuantiser, Quantiser, step_quantiser
 
 __all__ = ["MAX_BITS", "LookupLayer", "LookupNetwork", "Output", "bits_of", "positive"]
@@ -367,7 +366,7 @@ class LookupNetwork:
 
     def save(self, path: str | Path) -> None:
         """Writes the network to an ``.npz`` file; the file is complete or not there."""
-        write_archive(Path(path), dict(self._content()))
+        write_arrays(Path(path), dict(self._content()))
 
     def _content(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
         about = {
@@ -390,7 +389,7 @@ class LookupNetwork:
     def load(cls, path: str | Path) -> Self:
         """Reads what :meth:`save` wrote; raises :exc:`kanrtl.InputError` where the file is damaged or another."""
         try:
-            return cls._from_content(read_archive(Path(path)))
+            return cls._from_content(read_arrays(Path(path), "a saved network", _MEND))
         except InputError as error:
             raise InputError(f"load: {str(path)!r}: {error}") from None
 
@@ -417,10 +416,11 @@ class LookupNetwork:
                 thresholds=content["thresholds"].tolist() if about["output"] == "threshold" else None,
             )
         except (KeyError, TypeError, AttributeError, json.JSONDecodeError):  # something is missing, or of another kind
-            raise InputError("not a saved network; give a file that LookupNetwork.save wrote") from None
+            raise InputError(f"not a saved network; {_MEND}") from None
 
 
 _FORMAT = "kanrtl lookup network 1"
+_MEND = "give a file that LookupNetwork.save wrote"
 
 
 def _code_range(bits: int) -> tuple[int, int]:

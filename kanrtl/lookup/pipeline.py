@@ -32,6 +32,7 @@ _CARRY = 0.03
 _ADDER = 2.0
 _SATURATION = 1.3
 _BLOCK = 5.8
+_TO_BLOCK = 1.5  # memories stand in columns of their own, further away
 _MULTIPLY = 7.0
 
 Memory = Literal["auto", "logic", "block"]
@@ -134,8 +135,8 @@ def _places(
         )
     last = len(plans) - 1
     for index, plan in enumerate(plans[:whole]):
-        if block[index] and places:
-            forced.add(places[-1][0])
+        if block[index]:
+            _before_memory(places, forced)
         places.append((f"table{index}", _BLOCK if block[index] else _LUT * (1 + 0.8 * max(0, plan.bits_in - 4))))
         places += [
             (f"sum{index}.{level + 1}", _ADDER + _CARRY * plan.sum_width) for level in range(levels(plan.fan_in))
@@ -144,14 +145,21 @@ def _places(
             places.append((f"node{index}", _SATURATION if plan.saturates else 0.0))
     width = network.bits[-1]
     if whole < len(plans):
-        if places:
-            forced.add(places[-1][0])
+        _before_memory(places, forced)
         places.append(("whole", _BLOCK))
     elif network.output == "argmax":
         places += [(f"compare{level + 1}", _ADDER + _CARRY * width + _LUT) for level in range(levels(network.n_out))]
     elif network.output == "threshold":
         places.append(("compare1", _LUT * (1 + width // 6)))
     return places, forced | {places[-1][0]}
+
+
+def _before_memory(places: list[tuple[str, float]], forced: set[str]) -> None:
+    """The last place has the memory's address register; at ``sample`` there is one anyway."""
+    if places:
+        name, delay = places[-1]
+        places[-1] = (name, delay + _TO_BLOCK)
+        forced.add(name)
 
 
 def _balanced(places: Sequence[tuple[str, float]], forced: set[str], count: int) -> frozenset[str]:
