@@ -2,11 +2,17 @@
 
 ::
 
-    importers   KANELÉ, efficient-kan, pykan --+--> FloatKAN   real numbers (splines.py)
-                plain arrays ------------------+       |  quantise
-                KANELÉ's truth tables ------------> LookupNetwork   integers (network.py): predict, save, load
-                                                       |
-                plan (plan.py), registers (pipeline.py) +--> LookupCore   one sample a clock (core.py)
+    KANELÉ, efficient-kan, pykan --+--> FloatKAN   real numbers (splines.py)
+    plain arrays ------------------+       |  quantise
+    KANELÉ's truth tables ---------> LookupNetwork   integers (network.py, quantiser.py): predict, save, load
+    (importers.py)                         |
+                                           +--> LookupSession   on a backend (session.py)
+                                           +--> plan.py         which tables and sums are needed, exactly
+                                           +--> pipeline.py     where registers stand
+                                           +--> LookupCore      the hardware (core.py)
+
+The way of a sample through the hardware: quantiser, then for every layer tables (``tables.py``, made of LUTs by
+``functions.py``), sums and saturation (``nodes.py``), then the output stage.
 """
 
 from .core import LookupCore

@@ -227,12 +227,7 @@ class LookupNetwork:
         step = positive("steps[0]", steps[0])
         if quantiser is None:
             quantiser = step_quantiser(layers[0].n_in, layers[0].bits_in, step)
-        if quantiser.n_in != layers[0].n_in or quantiser.bits != layers[0].bits_in:
-            raise InputError(
-                f"quantiser: makes {quantiser.n_in} codes of {quantiser.bits} bits; the network takes "
-                f"{layers[0].n_in} of {layers[0].bits_in}"
-            )
-        return cls(tuple(layers), step, quantiser).with_output(output, thresholds)
+        return cls(tuple(layers), step, quantiser).with_quantiser(quantiser).with_output(output, thresholds)
 
     # What it is.
 
