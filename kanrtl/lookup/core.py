@@ -182,7 +182,7 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
             terms = [term.by_code() if index == 0 else term for term in plan.terms if term.source == source]
             name = f"layer{index}_{source}"
             if self.pipeline.block[index]:
-                words = block_tables(m, values[source], terms, f"{name}_memory")
+                words = block_tables(m, values[source], terms, f"{name}_memory", ecp5=self._family == "ecp5")
             else:
                 address = self._at(m, place, values[source], f"{name}_address")
                 mapped = self._family == "ecp5" and len(address) <= INPUTS
@@ -202,7 +202,7 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
         results = network.outputs_of(codes)
         width = Shape.cast(_prediction_shape(network)).width
         terms = [Term(0, column & (1 << width) - 1) for column in results.T]
-        words = block_tables(m, Cat(values), terms, "whole")
+        words = block_tables(m, Cat(values), terms, "whole", ecp5=self._family == "ecp5")
         return [Cat(word, Const(0, width - len(word))) for word in words], "whole"
 
     def _highest(self, m: Module, values: list[Value], place: str) -> tuple[list[Value], str]:

@@ -75,22 +75,39 @@ def _cell(m: Module, gate: Gate, signals: list[Value], name: str) -> Value:
 _LOW = {f"i_{pin}": Const(0, 1) for pin in "ABCD"}
 
 
-def block_tables(m: Module, address: Value, terms: list[Term], name: str) -> list[Value]:
-    """The values of all tables over one ``address``, from one word of a memory that holds the address itself: they are
-    those of the address one clock ago."""
-    width = sum(term.width for term in terms)
-    rows = [0] * (1 << len(address))
+_ECP5_BLOCK_WIDTHS = {10: 18, 11: 9, 12: 4, 13: 2, 14: 1}
+"""Bits of a word that one DP16KD has, by address bits; up to nine of these, 36."""
+
+
+def block_tables(m: Module, address: Value, terms: list[Term], name: str, *, ecp5: bool) -> list[Value]:
+    """The values of all tables over one ``address``, from memory that holds the address itself: they are those of the
+    address one clock ago.
+
+    For ``ecp5`` in memories of which each is one block: synthesis would save a block here and there by a multiplexer
+    behind others, in the slowest path there is.
+    """
+    width, depth = sum(term.width for term in terms), 1 << len(address)
+    rows = [0] * depth
     offset = 0
     for term in terms:
         for row, value in enumerate(term.values):
             rows[row] |= int(value) << offset
         offset += term.width
-    memory: Any = Memory(shape=unsigned(width), depth=len(rows), init=rows, attrs={"ram_style": "block"})
-    m.submodules[name] = memory
-    port = memory.read_port()
-    m.d.comb += port.addr.eq(address)
+    part = width
+    if ecp5:
+        part = min(width, 36 if len(address) < 10 else _ECP5_BLOCK_WIDTHS.get(len(address), width))
+    words = []
+    for low in range(0, width, max(1, part)):
+        bits = min(part, width - low)
+        init = [row >> low & (1 << bits) - 1 for row in rows]
+        memory: Any = Memory(shape=unsigned(bits), depth=depth, init=init, attrs={"ram_style": "block"})
+        m.submodules[f"{name}{low}"] = memory
+        port = memory.read_port()
+        m.d.comb += port.addr.eq(address)
+        words.append(port.data)
+    word = Cat(words)
     results, offset = [], 0
     for term in terms:
-        results.append(port.data[offset : offset + term.width])
+        results.append(word[offset : offset + term.width])
         offset += term.width
     return results
