@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -49,9 +50,10 @@ def test_rows_and_their_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(lookup, "build_core", build)
     monkeypatch.setattr(render, "RESULTS", tmp_path)
     for row in lookup.FAMILY.rows:
+        assert isinstance(row, lookup.Lookup)
         result = row.run(lambda _: None)
         assert result["held_out"] == {"right": 20, "rows": 40}
-        assert result["fmax_mhz"] == 103.0
+        assert result["fmax_mhz"] == 100 + median(row.seeds)
         assert not any("table" in name or "source" in name for name in result)
         (tmp_path / f"{row.name}.json").write_text(json.dumps(result))
     lines = render.lookup().splitlines()

@@ -301,7 +301,7 @@ _PYKAN_NODE = re.compile(r"(?:sub)?node_(?:bias|scale)_\d+")
 
 
 def from_pykan(model: Any, base: str | None = None) -> FloatKAN:
-    """A trained ``kan.KAN`` of pykan 0.2, or its state dict (see the module).
+    """A trained ``kan.KAN`` of pykan 0.2.8, or its state dict (see the module).
 
     Its affine maps of nodes are taken into coefficients and biases. Symbolic functions and multiplication nodes cannot
     be represented. ``base`` is its ``base_fun``, which a state dict does not have; then ``silu`` where left out.

@@ -128,7 +128,7 @@ def _places(
 ) -> tuple[list[tuple[str, float]], set[str]]:
     """All places behind ``sample``, with delays; and those that must have a register."""
     places: list[tuple[str, float]] = []
-    forced = set()
+    forced: set[str] = set()
     if isinstance(network.quantiser, FixedQuantiser):
         places.append(
             ("codes", _MULTIPLY if any(scale & (scale - 1) for scale in abs(network.quantiser.scale)) else 3.0)
