@@ -83,7 +83,7 @@ FAMILY = Family(
     (
         Lookup("lookup-moons", "Moons", "Moons", "threshold", 2),
         Lookup("lookup-moons-whole", "Moons, one table", "Moons", "threshold", 1, whole_from=0),
-        Lookup("lookup-drybean", "DryBean", "DryBean", "argmax", 4, seeds=(1, 2, 3)),
+        Lookup("lookup-drybean", "DryBean", "DryBean", "argmax", 5, seeds=(1, 2, 3)),
         Lookup("lookup-drybean-whole", "DryBean, last layer one table", "DryBean", "argmax", 5, whole_from=1),
         Lookup(
             "lookup-drybean-class",
