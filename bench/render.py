@@ -46,6 +46,14 @@ SCHEDULES = (
 SCALE = ("large", "largest-85f", "largest-25f", "largest-up5k", "largest-hx8k", "largest-hx1k")
 ESTIMATORS = ("chick-weights", "trump-approval", "friedman-drift")
 
+LOOKUPS = (
+    "lookup-moons",
+    "lookup-moons-whole",
+    "lookup-drybean",
+    "lookup-drybean-whole",
+    "lookup-drybean-class",
+)
+
 
 def load(folder: Path, name: str) -> dict[str, Any]:
     """The result of a row."""
@@ -227,6 +235,36 @@ def estimates() -> str:
     return table(header, rows)
 
 
+def lookup() -> str:
+    """Frozen networks, each beside the published generator's RTL through the same tools (one seed)."""
+    rows = []
+    for name in ("Moons", "DryBean"):
+        for peer in PEERS["lookup"]:
+            if peer["name"].startswith(name):
+                time = f"{peer['cycles'] * 1000 / peer['fmax_mhz']:.1f} ns"
+                speed_there = f"{peer['fmax_mhz']:.1f} MHz"
+                rows.append(
+                    [peer["name"], "", str(peer["cycles"]), speed_there, time, str(peer["lut"]), str(peer["ff"]), "0"]
+                )
+        for row in LOOKUPS:
+            data = result(row)
+            if data["network"] == name:
+                held = data["held_out"]
+                rows.append(
+                    [
+                        f"**{data['title']}**",
+                        f"{held['right']} of {held['rows']}",
+                        str(data["latency_cycles"]),
+                        speed(data),
+                        f"**{data['step_ns']:.1f} ns**",
+                        f"**{data['lut']}**",
+                        str(data["ff"]),
+                        str(data["bram"]),
+                    ]
+                )
+    return table(["", "held-out rows right", "cycles", "clock", "latency", "LUT", "FF", "memory blocks"], rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "errors": errors,
     "builds": builds,
@@ -236,6 +274,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "precision": precision,
     "simulations": simulations,
     "estimates": estimates,
+    "lookup": lookup,
 }
 
 

@@ -6,11 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
+from statistics import median
 from typing import Any
 
 from kanrtl import LearnerSpec, __version__
 
-__all__ = ["Family", "LearnerRow", "Progress", "Result", "Row"]
+__all__ = ["Family", "LearnerRow", "Progress", "Result", "Row", "build_summary"]
 
 Progress = Callable[[str], None]
 Result = dict[str, Any]
@@ -57,3 +58,25 @@ class Family:
     name: str
     title: str
     rows: tuple[Row, ...]
+
+
+def build_summary(reports: list[dict[str, Any]]) -> Result:
+    """Median and spread of what placement changes; the rest is the same for every seed."""
+    first = reports[0]
+    speeds = [report["fmax_mhz"] for report in reports]
+    known = [speed for speed in speeds if speed is not None]
+    middle = median(known) if known else None
+    typical = min(reports, key=lambda report: abs((report["fmax_mhz"] or 0) - (middle or 0)))
+    latency, interval = first["latency_cycles"], first["interval_cycles"]
+    return {
+        "fmax_mhz": middle,
+        "fmax_mhz_by_seed": speeds,
+        "fmax_kind": first["fmax_kind"],
+        "clock_mhz": first["clock_mhz"],
+        "latency_cycles": latency,
+        "interval_cycles": interval,
+        "step_ns": round(latency * 1000 / middle, 2) if middle else None,
+        "steps_per_second": round(middle * 1e6 / interval) if middle else None,
+        **{name: first[name] for name in ("lut", "lutram", "ff", "dsp", "bram", "capacity", "notes", "tools")},
+        "critical_path": typical["critical_path"]["summary"],
+    }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.metadata import version
-from statistics import median
 from typing import Any
 
 from kanrtl import LearnerSpec
@@ -14,9 +13,9 @@ from kanrtl.schedule import PRESETS
 from kanrtl.sim import TASKS
 from kanrtl.simulate import simulate
 
-from . import estimators
+from . import estimators, lookup
 from .precision import PRECISION
-from .row import Family, LearnerRow, Progress, Result, Row
+from .row import Family, LearnerRow, Progress, Result, Row, build_summary
 from .simulation import EQUALITY, SPEEDS
 
 __all__ = ["FAMILIES", "ROWS"]
@@ -42,7 +41,7 @@ class Core(LearnerRow):
             build_learner(spec, self.device, seed=seed, register_ports=True, progress=progress).to_json()
             for seed in self.seeds
         ]
-        return {"device": self.device, "seeds": list(self.seeds), **_summary(reports)}
+        return {"device": self.device, "seeds": list(self.seeds), **build_summary(reports)}
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class OnBoard(LearnerRow):
     def measure(self, progress: Progress) -> Result:
         board = BOARDS[self.board]
         report = build_exercise(LearnerSpec(**self.fields), board, progress=progress).to_json()
-        return {"device": board.device, "seeds": [1], **_summary([report])}
+        return {"device": board.device, "seeds": [1], **build_summary([report])}
 
 
 @dataclass(frozen=True)
@@ -71,28 +70,6 @@ class Track(LearnerRow):
         progress("simulating")
         simulation = simulate(self.spec, TASKS["track"](1500, 0), self.backend)
         return {"seeds": [0], "tools": {"numpy": version("numpy")}, **simulation.to_json()}
-
-
-def _summary(reports: list[dict[str, Any]]) -> Result:
-    """Median and spread of what placement changes; the rest is the same for every seed."""
-    first = reports[0]
-    speeds = [report["fmax_mhz"] for report in reports]
-    known = [speed for speed in speeds if speed is not None]
-    middle = median(known) if known else None
-    typical = min(reports, key=lambda report: abs((report["fmax_mhz"] or 0) - (middle or 0)))
-    latency, interval = first["latency_cycles"], first["interval_cycles"]
-    return {
-        "fmax_mhz": middle,
-        "fmax_mhz_by_seed": speeds,
-        "fmax_kind": first["fmax_kind"],
-        "clock_mhz": first["clock_mhz"],
-        "latency_cycles": latency,
-        "interval_cycles": interval,
-        "step_ns": round(latency * 1000 / middle, 2) if middle else None,
-        "steps_per_second": round(middle * 1e6 / interval) if middle else None,
-        **{name: first[name] for name in ("lut", "lutram", "ff", "dsp", "bram", "capacity", "notes", "tools")},
-        "critical_path": typical["critical_path"]["summary"],
-    }
 
 
 # The reference paper's function tracking, and this project's standard of comparison.
@@ -228,6 +205,7 @@ FAMILIES = (
         ),
     ),
     estimators.FAMILY,
+    lookup.FAMILY,
 )
 
 ROWS: dict[str, Row] = {row.name: row for family in FAMILIES for row in family.rows}

@@ -9,6 +9,8 @@
        connect(spec, backend) --> Session: predict, learn, save      +--> toolchain, build: Verilog, bitstreams
        (session.py, backends/)
 
+    LookupNetwork (lookup/): a frozen KAN of truth tables --> LookupCore, one inference a clock
+
 The way of a sample through the learner (``rtl/learner.py``)::
 
     forward   samples --> locate --> basis, coefficients --> multiply --> sum --> narrow --> predictions, next layer
@@ -21,6 +23,7 @@ import importlib.util
 from typing import TYPE_CHECKING, Any
 
 from .fixed import SQ, UQ, Format
+from .lookup import LookupCore, LookupNetwork
 from .model import Model
 from .rtl.learner import Learner
 from .session import InputError, Session, connect
@@ -38,6 +41,8 @@ __all__ = [
     "InputError",
     "Learner",
     "LearnerSpec",
+    "LookupCore",
+    "LookupNetwork",
     "Model",
     "Session",
     "SpecError",

@@ -29,11 +29,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .files import write_whole
 from .fixed import Format
 from .online import Node, OnlineLearner
 from .scaling import RunningScale
-from .session import InputError, Session, _read_arrays
+from .session import InputError, Session, read_arrays, write_arrays
 from .spec import LearnerSpec
 
 if importlib.util.find_spec("river") is None:
@@ -261,21 +260,14 @@ class _KANEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
             arrays["estimator"] = np.array(json.dumps(described, default=_plain))
         except TypeError as error:
             raise InputError(f"save: {error}; use numbers and strings") from None
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, **arrays)
-        try:
-            write_whole(Path(path), buffer.getvalue())
-        except OSError as error:
-            raise InputError(
-                f"save: {str(path)!r}: {error.strerror or error}; name a file in a folder that can be written"
-            ) from None
+        write_arrays(Path(path), arrays)
 
     @classmethod
     def load(cls, path: str | Path, backend: str | None = None) -> Self:
         """The estimator that :meth:`save` wrote, which goes on as that one would have; on another backend if named."""
         name = f"load: {str(path)!r}: "
         try:
-            return cls._from_arrays(_read_arrays(Path(path)), Path(path), backend)
+            return cls._from_arrays(read_arrays(Path(path)), Path(path), backend)
         except InputError as error:
             raise InputError(name + str(error).removeprefix(name)) from None
         except (KeyError, TypeError, AttributeError, ValueError):  # something is missing, or of another kind

@@ -8,7 +8,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,10 @@ from .noise import WIDTH as NOISE_WIDTH
 from .spec import LearnerSpec, SpecError
 from .toolchain import Progress
 
-__all__ = ["InputError", "Session", "connect"]
+if TYPE_CHECKING:
+    from .lookup import LookupNetwork, LookupSession
+
+__all__ = ["InputError", "Session", "connect", "read_arrays", "write_arrays"]
 
 Reals = npt.NDArray[np.float64]
 
@@ -30,28 +33,44 @@ class InputError(ValueError):
     """An argument or a file that cannot be used, in one line: the field, its value, and the mend."""
 
 
+@overload
 def connect(
     spec: LearnerSpec | str | Path,
     backend: str = "model",
     *,
     trace: str | Path | None = None,
     progress: Progress | None = None,
-) -> Session:
-    """Starts a learner.
+) -> Session: ...
+@overload
+def connect(spec: LookupNetwork, backend: str = "model") -> LookupSession: ...
+def connect(
+    spec: LearnerSpec | LookupNetwork | str | Path,
+    backend: str = "model",
+    *,
+    trace: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Session | LookupSession:
+    """Starts a learner, or a lookup network.
 
     Parameters
     ----------
     spec
-        What it is, or the path of a TOML file that says so.
+        What it is, or the path of a TOML file that says so; or a :class:`kanrtl.LookupNetwork`.
     backend
         ``"model"``: the integer model, in numpy. ``"pysim"``: the RTL in Amaranth's simulator. ``"native"``: the RTL
         compiled to machine code, which takes a C++ compiler, and some seconds once for every spec.
     trace
-        A file that ends in ``.vcd``, for the waveforms of a ``"pysim"`` or ``"native"`` run; complete when the session
-        is closed. A view for GTKWave is put beside it, as ``.gtkw``.
+        A file that ends in ``.vcd``, for the waveforms of a learner's ``"pysim"`` or ``"native"`` run; complete when
+        the session is closed. A view for GTKWave is put beside it, as ``.gtkw``.
     progress
         Is told in one line what takes a while: compiling.
     """
+    from .lookup import LookupNetwork, connect_network
+
+    if isinstance(spec, LookupNetwork):
+        if trace is not None:
+            raise InputError(f"trace = {str(trace)!r}: only learners are traced; leave it out")
+        return connect_network(spec, backend)
     if not isinstance(spec, LearnerSpec):
         spec = LearnerSpec.from_toml(spec)
     if backend not in BACKENDS:
@@ -256,14 +275,7 @@ class Session:
         if self.spec.update_rounding == "stochastic":
             content["noise"] = np.array(self._backend.read_noise(), dtype=np.int64)
         content["spec"] = np.array(json.dumps(self.spec.to_dict()))
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, **content)
-        try:
-            write_whole(Path(path), buffer.getvalue())
-        except OSError as error:
-            raise InputError(
-                f"save: {str(path)!r}: {error.strerror or error}; name a file in a folder that can be written"
-            ) from None
+        write_arrays(Path(path), content)
 
     def load(self, path: str | Path) -> None:
         """Takes over what :meth:`save` wrote, if it is of the same sizes, grid and formats; else changes nothing."""
@@ -325,7 +337,7 @@ class _Saved:
     @classmethod
     def read(cls, path: Path) -> Self:
         try:
-            return cls._from_arrays(_read_arrays(path))
+            return cls._from_arrays(read_arrays(path))
         except (KeyError, TypeError, json.JSONDecodeError):  # something is missing, or of another kind
             raise InputError("not a saved learner; give a file that save wrote") from None
 
@@ -349,8 +361,22 @@ def _in_range(field: str, codes: npt.NDArray[Any], highest: int) -> npt.NDArray[
     return codes
 
 
-def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
-    """The arrays of an ``.npz`` file, each as it was written."""
+def write_arrays(path: Path, content: dict[str, Any]) -> None:
+    """Writes arrays by name to an ``.npz`` file, which is complete or not there."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **content)
+    try:
+        write_whole(path, buffer.getvalue())
+    except OSError as error:
+        raise InputError(
+            f"save: {str(path)!r}: {error.strerror or error}; name a file in a folder that can be written"
+        ) from None
+
+
+def read_arrays(
+    path: Path, kind: str = "a saved learner", mend: str = "give a file that save wrote"
+) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of an ``.npz`` file, each as it was written; a message says that it is not ``kind``, and ``mend``."""
     try:
         with zipfile.ZipFile(path) as members:
             damaged = members.testzip()
@@ -358,7 +384,7 @@ def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
             with np.load(path, allow_pickle=False) as content:
                 return dict(content)
     except OSError as error:
-        raise InputError(f"{error.strerror or 'not a saved learner'}; give a file that save wrote") from None
+        raise InputError(f"{error.strerror or f'not {kind}'}; {mend}") from None
     except Exception:  # only zipfile, zlib and numpy run here: they have a dozen ways to stumble over a damaged file
-        raise InputError("not a saved learner; give a file that save wrote") from None
-    raise InputError(f"{damaged!r} is damaged; give a file that save wrote")
+        raise InputError(f"not {kind}; {mend}") from None
+    raise InputError(f"{damaged!r} is damaged; {mend}")

@@ -1,0 +1,98 @@
+"""Lookup networks: the two that KANELÉ has published, through the same tools as its own RTL.
+
+They are not part of the project: ``KANRTL_KANELE`` names the folder with ``Moons.state_dict.npz`` and so on; without it
+``../shared/data/kanele`` beside this project is looked at. Results hold no tables.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kanrtl import InputError, LookupCore, LookupNetwork
+from kanrtl.build import build_core
+from kanrtl.lookup import from_kanele
+
+from .row import Family, Progress, Result, Row, build_summary
+
+__all__ = ["FAMILY", "Lookup", "data_folder"]
+
+DEVICE = "LFE5U-85F-6"
+FREQUENCY = 250.0  # asked for, in MHz: more than there is
+
+
+def data_folder() -> Path:
+    """Where the published networks are. Raises :exc:`kanrtl.InputError` where they are not."""
+    beside = Path(__file__).parents[2] / "shared" / "data" / "kanele"
+    folder = Path(os.environ.get("KANRTL_KANELE", beside))
+    if not folder.is_dir():
+        raise InputError(f"KANRTL_KANELE = {str(folder)!r}: no such folder; name the one with Moons.state_dict.npz")
+    return folder
+
+
+@dataclass(frozen=True)
+class Lookup(Row):
+    """A network of :func:`data_folder` on a device: its size and speed, and how many held-out rows it gets right.
+
+    The component begins and ends with registers, so what leads to its ports is timed as it is.
+    """
+
+    network: str
+    output: str
+    """The stage that makes classes of codes, for the held-out rows; ``built`` says what is built."""
+    latency: int
+    built: str = "raw"
+    whole_from: int | None = None
+    seeds: tuple[int, ...] = (1, 2, 3, 4, 5)
+
+    def measure(self, progress: Progress) -> Result:
+        folder = data_folder()
+        network = from_kanele(folder / f"{self.network}.state_dict.npz", output=self.output)
+        rows = np.load(folder / f"{self.network}.test.npz", allow_pickle=False)
+        right = int((network.predict(rows["X"]) == rows["y"]).sum())
+        reports = [self._build(network.with_output(self.built), seed, progress) for seed in self.seeds]
+        return {
+            "network": self.network,
+            "layer_sizes": list(network.layer_sizes),
+            "bits": list(network.bits),
+            "edges": network.edges,
+            "output": self.built,
+            "whole_from": self.whole_from,
+            "held_out": {"right": right, "rows": len(rows["y"])},
+            "device": DEVICE,
+            "seeds": list(self.seeds),
+            **build_summary(reports),
+        }
+
+    def _build(self, network: LookupNetwork, seed: int, progress: Progress) -> Result:
+        progress("minimising the tables")
+        core = LookupCore(network, self.latency, family="ecp5", whole_from=self.whole_from)
+        facts = {"latency_cycles": core.latency, "interval_cycles": core.interval}
+        report = build_core(
+            core, device=DEVICE, seed=seed, name="lookup", frequency=FREQUENCY, facts=facts, progress=progress
+        )
+        return report.to_json()
+
+
+FAMILY = Family(
+    "lookup",
+    f"frozen networks of KANELÉ on {DEVICE}",
+    (
+        Lookup("lookup-moons", "Moons", "Moons", "threshold", 2),
+        Lookup("lookup-moons-whole", "Moons, one table", "Moons", "threshold", 1, whole_from=0),
+        Lookup("lookup-drybean", "DryBean", "DryBean", "argmax", 5, seeds=(1, 2, 3)),
+        Lookup("lookup-drybean-whole", "DryBean, last layer one table", "DryBean", "argmax", 5, whole_from=1),
+        Lookup(
+            "lookup-drybean-class",
+            "DryBean, last layer and class one table",
+            "DryBean",
+            "argmax",
+            5,
+            built="argmax",
+            whole_from=1,
+        ),
+    ),
+)

@@ -1,0 +1,256 @@
+"""The lookup network as hardware: one sample a clock, and its prediction a constant number of clocks later."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
+
+import numpy as np
+from amaranth.hdl import Cat, Const, Module, Shape, Signal, Value, signed, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..fixed import SQ, narrow
+from ..session import InputError
+from .functions import INPUTS
+from .network import LookupNetwork
+from .nodes import Candidate, CarryChains, Operand, above, added, address_of, better, plain_sum
+from .pipeline import Pipeline, levels
+from .plan import LayerPlan, Term, plan_layers
+from .quantiser import FixedQuantiser
+from .tables import block_tables, ecp5_tables, logic_tables
+
+__all__ = ["LookupCore"]
+
+Family = Literal["any", "ecp5"]
+
+
+class LookupCore(wiring.Component):  # type: ignore[misc]
+    """A lookup network that takes a sample at every clock, without a pause and without a stall.
+
+    Nothing here ever waits, so neither stream has a ``ready``: who cannot take a prediction at every clock puts a FIFO
+    behind it, or sends samples less often. What is on its way when ``rst`` rises is lost; there is no other state.
+
+    Parameters
+    ----------
+    network : LookupNetwork
+        With a :class:`~kanrtl.lookup.quantiser.FixedQuantiser`, samples are fixed-point numbers in its format; else
+        codes of the first layer.
+    latency : int, optional
+        Clock cycles from the edge that takes a sample to the edge from which its prediction is valid, at least one:
+        the number of registers behind that which holds the sample. They stand where they make the longest stage
+        shortest (:mod:`kanrtl.lookup.pipeline`). By default two for each layer, or as many as there have to be.
+    memory : ``"auto"``, ``"logic"`` or ``"block"``
+        Where tables lie, for all layers or a list with one for each. ``auto``: block memory where an address has more
+        than eight bits.
+    whole_from : int, optional
+        The layer from which on the rest of the network, output stage and all, is a single table in block memory. It has
+        as many address bits as all codes that this layer takes, at most 16.
+    family : ``"any"`` or ``"ecp5"``
+        For ``ecp5``, tables of up to six address bits are made of that family's own cells, far fewer than synthesis
+        finds (:mod:`kanrtl.lookup.functions`). Amaranth's simulator does not know these cells.
+
+    Members
+    -------
+    samples : In, stream
+        ``n_in`` numbers.
+    predictions : Out, stream
+        By the network's output stage: ``n_out`` codes of the last layer, a class, or ``n_out`` bits.
+
+    Raises
+    ------
+    InputError
+        If ``latency``, ``memory``, ``family`` or ``whole_from`` cannot be.
+    """
+
+    def __init__(
+        self,
+        network: LookupNetwork,
+        latency: int | None = None,
+        memory: str | Sequence[str] = "auto",
+        family: str = "any",
+        whole_from: int | None = None,
+    ) -> None:
+        if family not in get_args(Family):
+            raise InputError(f"family = {family!r}: must be one of {', '.join(map(repr, get_args(Family)))}")
+        self.network = network
+        self._family = family
+        self.plans = plan_layers(network)
+        self.pipeline = Pipeline.of(network, self.plans, latency, memory, whole_from)
+        self._whole_from = whole_from
+        super().__init__(
+            {
+                "samples": In(
+                    stream.Signature(data.ArrayLayout(_sample_shape(network), network.n_in), always_ready=True)
+                ),
+                "predictions": Out(
+                    stream.Signature(
+                        data.ArrayLayout(_prediction_shape(network), network.n_predictions), always_ready=True
+                    )
+                ),
+            }
+        )
+
+    @property
+    def latency(self) -> int:
+        """Clock cycles from the edge that takes a sample to the edge from which its prediction is valid."""
+        return self.pipeline.latency
+
+    @property
+    def interval(self) -> int:
+        """Clock cycles from one sample to the next."""
+        return 1
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        # A bit for every stage: whether a sample is in it.
+        present = Signal(self.latency + 1)
+        m.d.sync += present.eq(Cat(self.samples.valid, present))
+        m.d.comb += self.predictions.valid.eq(present[-1])
+        self._add = CarryChains(m).add if self._family == "ecp5" else plain_sum
+        values, place = self._inputs(m)
+        for index, plan in enumerate(self.plans[: self._whole_from]):
+            values, place = self._layer(m, index, plan, values, place)
+        if self._whole_from is not None:
+            values, place = self._whole(m, self._whole_from, values)
+        elif self.network.output == "argmax":
+            values, place = self._highest(m, values, place)
+        elif self.network.output == "raw":
+            values = [_flipped(value) for value in values]
+        for index, value in enumerate(values):
+            prediction = self._at(m, place, value, f"prediction{index}")
+            m.d.comb += Value.cast(self.predictions.payload[index]).eq(prediction)
+        return m
+
+    # Everything below passes values on before they leave their place, with the place's name: memories take them so.
+
+    def _at(self, m: Module, place: str, value: Value, name: str) -> Value:
+        """``value`` as it leaves ``place``: registered or not."""
+        if isinstance(value, Const):
+            return value
+        registered = place == "sample" or place in self.pipeline.registers
+        signal = Signal(len(value), name=name, reset_less=registered)
+        domain = m.d.sync if registered else m.d.comb
+        domain += signal.eq(value)
+        return signal
+
+    def _inputs(self, m: Module) -> tuple[list[Value], str]:
+        """The codes that the first layer takes."""
+        network, quantiser = self.network, self.network.quantiser
+        values = [Value.cast(self.samples.payload[index]) for index in range(network.n_in)]
+        if not isinstance(quantiser, FixedQuantiser):
+            return values, "sample"
+        codes = []
+        for index, value in enumerate(values):
+            held = self._at(m, "sample", value, f"sample{index}")
+            held = held.as_signed() if quantiser.format.signed else held
+            codes.append(_quantised(m, quantiser, index, held))
+        return codes, "codes"
+
+    def _layer(
+        self, m: Module, index: int, plan: LayerPlan, values: list[Value], place: str
+    ) -> tuple[list[Value], str]:
+        """The addresses that a layer gives; of the last what its output stage takes."""
+        operands = self._tables(m, index, plan, values, place)
+        sums = [[operands[term] for term in node.terms] for node in plan.nodes]
+        for row, node in zip(sums, plan.nodes, strict=True):
+            if node.constant:
+                row.append(Operand(Const(node.constant), node.constant))
+        place = f"table{index}"
+        for level in range(levels(plan.fan_in)):
+            sums = [added(self._all_at(m, place, row, f"{place}_{node}"), self._add) for node, row in enumerate(sums)]
+            place = f"sum{index}.{level + 1}"
+        ends = [
+            next(iter(self._all_at(m, place, row, f"{place}_{node}")), Operand(Const(0), 0))
+            for node, row in enumerate(sums)
+        ]
+        if index == len(self.plans) - 1 and self.network.output == "threshold":
+            return [
+                above(plan, *each) for each in zip(plan.nodes, ends, self.network.thresholds, strict=True)
+            ], "compare1"
+        return [address_of(plan, *each) for each in zip(plan.nodes, ends, strict=True)], f"node{index}"
+
+    def _all_at(self, m: Module, place: str, row: Sequence[Operand], name: str) -> list[Operand]:
+        return [
+            Operand(self._at(m, place, one.value, f"{name}_{number}"), one.highest) for number, one in enumerate(row)
+        ]
+
+    def _tables(self, m: Module, index: int, plan: LayerPlan, values: list[Value], place: str) -> list[Operand]:
+        """The values of all terms of a layer, in their order."""
+        results = []
+        for source in sorted({term.source for term in plan.terms}):
+            terms = [term.by_code() if index == 0 else term for term in plan.terms if term.source == source]
+            name = f"layer{index}_{source}"
+            if self.pipeline.block[index]:
+                words = block_tables(m, values[source], terms, f"{name}_memory", ecp5=self._family == "ecp5")
+            else:
+                address = self._at(m, place, values[source], f"{name}_address")
+                mapped = self._family == "ecp5" and len(address) <= INPUTS
+                words = (ecp5_tables if mapped else logic_tables)(m, address, terms, name)
+            results += [Operand(word, term.highest) for word, term in zip(words, terms, strict=True)]
+        return results
+
+    def _whole(self, m: Module, start: int, values: list[Value]) -> tuple[list[Value], str]:
+        """All that is left of the network as one table over all its codes at once."""
+        network, bits, count = self.network, self.network.bits[start], len(values)
+        address = np.arange(1 << bits * count)
+        codes = np.stack([address >> bits * index & (1 << bits) - 1 for index in range(count)], axis=1)
+        # The first layer takes codes, whose top half is negative; all others take addresses.
+        codes = np.where(codes >> bits - 1, codes - (1 << bits), codes) if start == 0 else codes - (1 << bits - 1)
+        for layer in network.layers[start:]:
+            codes = layer.evaluate(codes)
+        results = network.outputs_of(codes)
+        width = Shape.cast(_prediction_shape(network)).width
+        terms = [Term(0, column & (1 << width) - 1) for column in results.T]
+        words = block_tables(m, Cat(values), terms, "whole", ecp5=self._family == "ecp5")
+        return [Cat(word, Const(0, width - len(word))) for word in words], "whole"
+
+    def _highest(self, m: Module, values: list[Value], place: str) -> tuple[list[Value], str]:
+        """The index of the highest of the outputs, the lowest of equals."""
+        candidates = [Candidate(value, Const(index, max(1, index.bit_length()))) for index, value in enumerate(values)]
+        for level in range(levels(len(values))):
+            held = [
+                Candidate(
+                    *(self._at(m, place, value, f"{place}_{field}{number}") for field, value in vars(one).items())
+                )
+                for number, one in enumerate(candidates)
+            ]
+            candidates = [better(*pair) for pair in zip(held[0::2], held[1::2], strict=False)]
+            candidates += held[len(held) - len(held) % 2 :]
+            place = f"compare{level + 1}"
+        return [candidates[0].index], place
+
+
+def _flipped(value: Value) -> Value:
+    """The address of a code, and the code of an address: the sign bit upside down."""
+    return Cat(value[:-1], ~value[-1])
+
+
+def _shape(quantiser: FixedQuantiser) -> Shape:
+    return quantiser.format.as_shape()
+
+
+def _sample_shape(network: LookupNetwork) -> Shape:
+    quantiser = network.quantiser
+    return _shape(quantiser) if isinstance(quantiser, FixedQuantiser) else signed(network.bits[0])
+
+
+def _prediction_shape(network: LookupNetwork) -> Shape:
+    if network.output == "raw":
+        return signed(network.bits[-1])
+    return unsigned(max(1, (network.n_out - 1).bit_length()) if network.output == "argmax" else 1)
+
+
+def _quantised(m: Module, quantiser: FixedQuantiser, index: int, raw: Value) -> Value:
+    """The code of one input."""
+    scale, offset = int(quantiser.scale[index]), int(quantiser.offset[index])
+    magnitude = abs(scale)
+    if magnitude & (magnitude - 1):
+        product = raw * Const(scale)
+    else:
+        product = raw << (magnitude.bit_length() - 1) if magnitude else Const(0, 1)
+        product = -product if scale < 0 else product
+    exact = product + Const(offset)
+    total = Signal(exact.shape(), name=f"scaled{index}")
+    m.d.comb += total.eq(exact)
+    return narrow(total, quantiser.shift, SQ(quantiser.bits, 0), "half_even").result.raw

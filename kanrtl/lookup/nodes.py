@@ -1,0 +1,123 @@
+"""From table values to addresses and predictions: adder trees, saturation, comparisons; all without sign."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from amaranth.hdl import Cat, Const, Instance, Module, Mux, Signal, Value
+
+from .plan import LayerPlan, NodePlan
+
+__all__ = ["Candidate", "CarryChains", "Operand", "above", "added", "address_of", "better", "plain_sum"]
+
+
+@dataclass(frozen=True)
+class Operand:
+    """A value, and the highest that it can have."""
+
+    value: Value
+    highest: int
+
+
+def added(operands: Sequence[Operand], add: Callable[[Value, Value, int], Value]) -> list[Operand]:
+    """One level of an adder tree: narrow ones with narrow ones; of an odd number the widest is left as it is.
+
+    ``add`` gives the sum of two values in so many bits, which it fits.
+    """
+    order = sorted(operands, key=lambda operand: operand.highest)
+    sums = []
+    for one, other in zip(order[0::2], order[1::2], strict=False):
+        highest = one.highest + other.highest
+        sums.append(Operand(add(one.value, other.value, highest.bit_length()), highest))
+    return sums + order[len(order) - len(order) % 2 :]
+
+
+def plain_sum(one: Value, other: Value, width: int) -> Value:
+    """The sum, left to synthesis."""
+    return (one + other)[:width]
+
+
+class CarryChains:
+    """Sums in ECP5's carry chains, cell by cell: synthesis would merge the adders of a tree into compressors, which are
+    larger here and slower."""
+
+    def __init__(self, m: Module) -> None:
+        self._m = m
+        self._count = 0
+
+    def add(self, one: Value, other: Value, width: int) -> Value:
+        """The sum of two values in ``width`` bits, which it fits."""
+        number, self._count = self._count, self._count + 1
+        total = Signal(width, name=f"sum{number}")
+        carry: Value = Const(0, 1)
+        zero, high = Const(0, 1), Const(1, 1)
+        for low in range(0, width, 2):
+            pins: dict[str, Value] = {}
+            for half in range(2):
+                a, b = (value[low + half] if low + half < len(value) else zero for value in (one, other))
+                pins |= {f"i_A{half}": a, f"i_B{half}": b, f"i_C{half}": zero, f"i_D{half}": high}
+            above, spare = Signal(name=f"sum{number}_carry{low}"), Signal(name=f"sum{number}_spare{low}")
+            self._m.submodules[f"sum{number}_{low}"] = Instance(
+                "CCU2C",
+                **_FULL_ADDER,
+                **pins,
+                i_CIN=carry,
+                o_S0=total[low],
+                o_S1=total[low + 1] if low + 1 < width else spare,
+                o_COUT=above,
+            )
+            carry = above
+        return total
+
+
+# With C low and D high a full adder of A and B; the carry begins as A where A and B agree.
+_FULL_ADDER = {
+    **{f"p_INIT{half}": Const(0x96AA, 16) for half in range(2)},
+    **{f"p_INJECT1_{half}": "NO" for half in range(2)},
+}
+
+
+def address_of(plan: LayerPlan, node: NodePlan, total: Operand) -> Value:
+    """What the sum of a node addresses in the next layer: saturated, where it can be outside."""
+    bits = plan.bits_out
+    if node.address is not None:
+        return Const(node.address, bits)
+    rounded = total.value[plan.guard_bits :]
+    address, page = rounded[:bits], rounded[bits:]
+    if len(address) < bits:
+        address = Cat(address, Const(0, bits - len(address)))
+    last_page = total.highest >> (plan.guard_bits + bits)
+    if last_page > node.pages_below:
+        address = Mux(page > node.pages_below, Const((1 << bits) - 1, bits), address)
+    if node.pages_below:
+        address = Mux(page < node.pages_below, Const(0, bits), address)
+    return address
+
+
+def above(plan: LayerPlan, node: NodePlan, total: Operand, threshold: int) -> Value:
+    """Whether a node's code is above ``threshold``, a code; no saturation is needed for that."""
+    bits, half = plan.bits_out, 1 << (plan.bits_out - 1)
+    limit = threshold + half
+    if node.address is not None:
+        return Const(node.address > limit, 1)
+    if limit == (1 << bits) - 1:  # the highest code, where saturation ends
+        return Const(0, 1)
+    rounded = total.value[plan.guard_bits :]
+    return rounded > limit + (node.pages_below << bits)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """The highest of some outputs, and its index."""
+
+    value: Value
+    index: Value
+
+
+def better(first: Candidate, second: Candidate) -> Candidate:
+    """The higher of two; the first of equals."""
+    wins = second.value > first.value
+    width = max(len(first.index), len(second.index))
+    index = [Cat(one.index, Const(0, width - len(one.index))) for one in (first, second)]
+    return Candidate(Mux(wins, second.value, first.value), Mux(wins, index[1], index[0]))

@@ -1,0 +1,161 @@
+"""From real inputs to the codes of the first layer: ``clip(rint(x * scale + offset))``, half to even.
+
+A :class:`Quantiser` does it in real numbers, on the host. A :class:`FixedQuantiser` takes fixed-point inputs, such as
+the codes of a converter, and does it in integers; it is what the hardware does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from ..fixed import SQ, Codes, Format, narrow
+from ..session import InputError
+
+__all__ = ["FixedQuantiser", "Quantiser", "step_quantiser"]
+
+Reals = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Quantiser:
+    """Codes of ``bits`` bits of real numbers.
+
+    Attributes
+    ----------
+    scale, offset : arrays ``(n_in,)``
+        In codes: ``code = saturate(rint(x * scale + offset))``.
+    bits : int
+    """
+
+    scale: Reals
+    offset: Reals
+    bits: int
+
+    @classmethod
+    def of(cls, scale: npt.ArrayLike, offset: npt.ArrayLike, bits: int, n_in: int) -> Self:
+        """A checked quantiser; one scale or offset serves all inputs. Raises :exc:`kanrtl.InputError`."""
+        return cls(_per_input("scale", scale, n_in), _per_input("offset", offset, n_in), bits)
+
+    @property
+    def n_in(self) -> int:
+        return len(self.scale)
+
+    def codes(self, x: Reals) -> Codes:
+        """Codes ``(n, n_in)`` of real inputs ``(n, n_in)``; infinite ones saturate."""
+        with np.errstate(over="ignore"):
+            exact = x * self.scale + self.offset
+        limit = 1 << (self.bits - 1)
+        return np.clip(np.rint(exact), -limit, limit - 1).astype(np.int64)
+
+    def fixed(self, format: Format, fraction_bits: int = 8) -> FixedQuantiser:
+        """The same in integers, for inputs in ``format``: no code differs but where an input lies within
+        ``2**-fraction_bits`` codes of the border between two."""
+        return FixedQuantiser.of(self, format, fraction_bits)
+
+    # Files.
+
+    def about(self) -> dict[str, Any]:
+        return {"kind": "real", "bits": self.bits}
+
+    def arrays(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+        yield "input_scale", self.scale
+        yield "input_offset", self.offset
+
+    @classmethod
+    def from_archive(cls, about: Mapping[str, Any], content: Mapping[str, npt.NDArray[Any]]) -> Self:
+        return cls.of(content["input_scale"], content["input_offset"], about["bits"], len(content["input_scale"]))
+
+
+def _per_input(field: str, values: npt.ArrayLike, n_in: int) -> Reals:
+    array = np.asarray(values, dtype=np.float64)
+    if array.shape not in ((), (n_in,)):
+        raise InputError(f"quantiser.{field}: shape {array.shape}; give one number, or {n_in}")
+    if not np.isfinite(array).all():
+        raise InputError(f"quantiser.{field}: not all numbers are finite; give finite ones")
+    return np.broadcast_to(array, (n_in,))
+
+
+def step_quantiser(n_in: int, bits: int, step: float) -> Quantiser:
+    """Divides every input by its step."""
+    return Quantiser.of(1 / step, 0.0, bits, n_in)
+
+
+@dataclass(frozen=True, eq=False)
+class FixedQuantiser:
+    """Codes of fixed-point inputs, in integers: ``saturate(round_half_even((raw * scale + offset) / 2**shift))``.
+
+    Attributes
+    ----------
+    format : Format
+        Of the inputs.
+    scale, offset : arrays of integers ``(n_in,)``
+    shift : int
+    bits : int
+    """
+
+    format: Format
+    scale: Codes
+    offset: Codes
+    shift: int
+    bits: int
+
+    @classmethod
+    def of(cls, quantiser: Quantiser, format: Format, fraction_bits: int) -> Self:
+        """See :meth:`Quantiser.fixed`."""
+        # Over all inputs, |raw| < 2**width: the error of a scale, half an LSB, grows to 2**(width - 1 - shift).
+        shift = format.width + fraction_bits
+        scale = np.rint(quantiser.scale * format.lsb * 2.0**shift)
+        offset = np.rint(quantiser.offset * 2.0**shift)
+        if (np.abs(scale) >= 2.0 ** (60 - format.width)).any() or (np.abs(offset) >= 2.0**60).any():
+            raise InputError(f"quantiser: its scale or offset is too large for inputs in {format}; give fewer bits")
+        return cls._shortened(format, scale.astype(np.int64), offset.astype(np.int64), shift, quantiser.bits)
+
+    @classmethod
+    def _shortened(cls, format: Format, scale: Codes, offset: Codes, shift: int, bits: int) -> Self:
+        """Without the zeros that all constants end in: where the scales are powers of two, no multiplier is left."""
+        while shift and not ((scale | offset) & 1).any():
+            scale, offset, shift = scale >> 1, offset >> 1, shift - 1
+        return cls(format, scale, offset, shift, bits)
+
+    @property
+    def n_in(self) -> int:
+        return len(self.scale)
+
+    def raw_codes(self, x: Reals) -> Codes:
+        """The inputs as the component takes them: codes of ``format``."""
+        return self.format.quantise(x)
+
+    def codes_of_raw(self, raw: Codes) -> Codes:
+        """Codes of the first layer for inputs that are codes of ``format``."""
+        exact = raw * self.scale + self.offset
+        result: Codes = narrow(exact, self.shift, SQ(self.bits, 0), "half_even").result
+        return result
+
+    def codes(self, x: Reals) -> Codes:
+        """Codes ``(n, n_in)`` of real inputs ``(n, n_in)``."""
+        return self.codes_of_raw(self.raw_codes(x))
+
+    # Files.
+
+    def about(self) -> dict[str, Any]:
+        return {"kind": "fixed", "bits": self.bits, "format": str(self.format), "shift": self.shift}
+
+    def arrays(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+        yield "input_scale", self.scale
+        yield "input_offset", self.offset
+
+    @classmethod
+    def from_archive(cls, about: Mapping[str, Any], content: Mapping[str, npt.NDArray[Any]]) -> Self:
+        scale, offset, shift = content["input_scale"], content["input_offset"], about["shift"]
+        try:
+            format = Format.parse(about["format"])
+        except ValueError as error:
+            raise InputError(f"quantiser: {error}") from None
+        if scale.dtype.kind != "i" or offset.dtype.kind != "i" or scale.shape != offset.shape or not 0 <= shift < 63:
+            raise InputError("quantiser: its constants are damaged; give a file that LookupNetwork.save wrote")
+        return cls(format, scale, offset, shift, about["bits"])

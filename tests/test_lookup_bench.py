@@ -1,0 +1,72 @@
+"""How lookup networks are measured, and the table made of it. Nothing is built here."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import pytest
+from kan_checkpoints import kanele
+
+from bench import lookup, render
+from kanrtl import InputError
+from kanrtl.lookup import from_kanele
+
+
+class Reports:
+    def __init__(self, mhz: float, facts: dict[str, int]) -> None:
+        self._content = {"fmax_mhz": mhz, "critical_path": {"summary": "a path"}, **facts}
+
+    def to_json(self) -> dict[str, Any]:
+        names = ("fmax_kind", "clock_mhz", "lut", "lutram", "ff", "dsp", "bram", "capacity", "notes", "tools")
+        return dict.fromkeys(names, 7) | {"fmax_kind": "measured", "tools": {}} | self._content
+
+
+@pytest.fixture
+def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a network under each of the two names, and held-out rows half of whose classes are right."""
+    for row in lookup.FAMILY.rows:
+        assert isinstance(row, lookup.Lookup)
+        sizes = {"Moons": [2, 2, 1], "DryBean": [8, 2, 2]}[row.network]
+        state, config = kanele(sizes, [3, 3, 4])
+        # Deep enough for every row's latency: nothing is pruned, and no table is constant.
+        state |= {name: np.ones_like(value) for name, value in state.items() if name.endswith("spline_selector")}
+        state |= {name: np.full_like(value, 4.0) for name, value in state.items() if name.endswith("base_weight")}
+        np.savez(tmp_path / f"{row.network}.state_dict.npz", config_json=json.dumps(config), **state)
+        x = np.random.default_rng(0).normal(0, 1, (40, sizes[0]))
+        y = from_kanele(state, config, output=row.output).predict(x)
+        y[20:] += 1
+        np.savez(tmp_path / f"{row.network}.test.npz", X=x, y=y)
+    monkeypatch.setenv("KANRTL_KANELE", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.usefixtures("published")
+def test_rows_and_their_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(component: Any, *, seed: int, facts: dict[str, int], **_: Any) -> Reports:
+        component._MustUse__silence = True  # it is not elaborated here
+        assert component.latency == facts["latency_cycles"]
+        return Reports(100.0 + seed, facts)
+
+    monkeypatch.setattr(lookup, "build_core", build)
+    monkeypatch.setattr(render, "RESULTS", tmp_path)
+    for row in lookup.FAMILY.rows:
+        assert isinstance(row, lookup.Lookup)
+        result = row.run(lambda _: None)
+        assert result["held_out"] == {"right": 20, "rows": 40}
+        assert result["fmax_mhz"] == 100 + median(row.seeds)
+        assert not any("table" in name or "source" in name for name in result)
+        (tmp_path / f"{row.name}.json").write_text(json.dumps(result))
+    lines = render.lookup().splitlines()
+    assert len(lines) == 2 + len(lookup.FAMILY.rows) + len(render.PEERS["lookup"])
+    assert "| Moons: KANELÉ, its generated VHDL |  | 5 | 340.5 MHz | 14.7 ns | 151 | 67 | 0 |" in lines
+    assert {row.name for row in lookup.FAMILY.rows} == set(render.LOOKUPS)
+
+
+def test_without_the_networks_a_row_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("KANRTL_KANELE", str(tmp_path / "none"))
+    with pytest.raises(InputError, match=r"KANRTL_KANELE = .*no such folder"):
+        lookup.data_folder()
