@@ -266,7 +266,7 @@ def test_simulate_fails_where_the_rtl_differs(run: Callable[..., Outcome], monke
             coefficients[0][0, 0, 0] ^= 1
             return coefficients
 
-    monkeypatch.setitem(BACKENDS, "pysim", Faulty)
+    monkeypatch.setitem(BACKENDS, "pysim", lambda spec, *_: Faulty(spec))
     outcome = run("simulate", "good.toml", "--samples", "3", "--json")
     assert outcome.status == 1
     assert json.loads(outcome.stdout)["mismatches"] == 1

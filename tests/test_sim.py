@@ -130,7 +130,7 @@ class OneWrongCoefficient(ModelBackend):
 def test_one_wrong_bit_is_one_mismatch(
     faulty: type[ModelBackend], tracker: LearnerSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(BACKENDS, "faulty", faulty)
+    monkeypatch.setitem(BACKENDS, "faulty", lambda spec, *_: faulty(spec))
     assert simulate(tracker, Track(30), "faulty").mismatches == 1
     assert simulate(tracker, Track(30), "model").mismatches == 0
 
