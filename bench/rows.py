@@ -109,10 +109,12 @@ GRID_SIZES = (8, 16, 32, 64, 128, 256, 512, 1024)
 SLOW, FAST = "LFE5U-85F-6", "LFE5U-85F-8"
 
 
-def _largest(name: str, title: str, device: str, inputs: int, cells: int, **fields: Any) -> Core:
-    """A learner of ``inputs * (cells + 1)`` coefficients."""
+def _largest(
+    name: str, title: str, device: str, inputs: int, cells: int, *, seeds: tuple[int, ...] = (1,), **fields: Any
+) -> Core:
+    """A learner of ``inputs * (cells + 1)`` coefficients; one seed, as it takes long to place, and is to fit."""
     sizes = {"layer_sizes": [inputs, 1], "grid_size": cells, "reuse_factor": inputs}
-    return Core(name, title, LARGE | sizes | fields, device, seeds=(1, 2, 3))
+    return Core(name, title, LARGE | sizes | fields, device, seeds)
 
 
 FAMILIES = (
@@ -151,6 +153,13 @@ FAMILIES = (
             Core("t8-logic-8", "T with 8 cells, one clock, tables in logic", T8_SINGLE | LOGIC, FAST),
             Core("t-up5k", "T, high_clock", T, "iCE40UP5K"),
             Core("two-layers", "layers [2, 4, 1], one clock", TWO_LAYERS | {"pipeline": "single"}, SLOW, seeds=(1,)),
+            Core(
+                "two-layers-low-latency",
+                "layers [2, 4, 1], low_latency",
+                TWO_LAYERS | {"pipeline": "low_latency"},
+                SLOW,
+                seeds=(1, 2),
+            ),
         ),
     ),
     Family(
@@ -185,7 +194,7 @@ FAMILIES = (
         "scale",
         "the largest learners",
         (
-            _largest("large", "at least 100,000 below a microsecond", SLOW, 25, 4095),
+            _largest("large", "at least 100,000 below a microsecond", SLOW, 25, 4095, seeds=(1, 2, 3)),
             _largest("largest-85f", "ULX3S 85F, OrangeCrab 85F, ECPIX-5 85F", SLOW, 50, 4095),
             _largest(
                 "largest-25f", "ULX3S 12F and 25F, Colorlight 5A-75B, Icepi Zero, iCESugar-Pro", "LFE5U-25F-6", 13, 4095
