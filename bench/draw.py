@@ -71,7 +71,7 @@ def _mark_memories(axes: Axes, results: Sequence[Result], values: Sequence[float
         points = [
             (result["spec"]["grid_size"], value)
             for result, value in zip(results, values, strict=True)
-            if bool(result["bram"]) == block
+            if (result["lutram"] == 0) == block
         ]
         if points:
             x, y = zip(*points, strict=True)

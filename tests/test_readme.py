@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from amaranth.hdl import Module, Signal
 from amaranth.sim import Simulator
@@ -13,6 +14,14 @@ import kanrtl
 from bench.render import README, render
 
 PYTHON = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+
+
+def example(part: str) -> str:
+    """The Python example that contains ``part``."""
+    (found,) = (text for text in PYTHON if part in text)
+    return found
+
+
 TOML = re.findall(r"```toml\n(.*?)```", README.read_text(), re.DOTALL)
 
 
@@ -23,9 +32,24 @@ def test_tables_are_those_of_the_results() -> None:
 def test_session_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    exec(PYTHON[0], names)
+    exec(example("learned.npz"), names)
     assert Path("learned.npz").exists()
     assert isinstance(names["spec"], kanrtl.LearnerSpec)
+
+
+def test_native_example() -> None:
+    spec = kanrtl.LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), learning_rate=0.25)
+    x = np.linspace(-2, 2, 50)[:, None]
+    names: dict[str, object] = {"kanrtl": kanrtl, "spec": spec, "x": x, "target": x / 2}
+    exec(example('backend="native"'), names)
+    assert np.shape(names["predictions"]) == (50, 1)
+
+
+def test_estimator_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(example("KANRegressor"), {})
+    assert capsys.readouterr().out.startswith("MAE: ")
+    assert Path("model.npz").exists()
 
 
 def test_spec_example(tmp_path: Path) -> None:
@@ -40,7 +64,7 @@ def test_amaranth_example() -> None:
     activation = spec.formats.activation
     names = {"kanrtl": kanrtl, "m": m, "spec": spec, "sensor": Signal(activation, init=0.5)}
     names |= {"truth": Signal(activation, init=1), "new_sample": Signal(init=1), "output": Signal(activation)}
-    exec(PYTHON[1], names)
+    exec(example("m.submodules.learner"), names)
     outputs = []
 
     async def watch(ctx) -> None:  # type: ignore[no-untyped-def]
