@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
+from rich.console import Console
 
 from kanrtl import InputError, LearnerSpec, cli, connect, explore
 from kanrtl.explore import parse_over, sweep
@@ -377,7 +378,7 @@ def run(
 ) -> Callable[..., tuple[int, str, str]]:
     """A function that runs ``kanrtl sweep spec.toml`` in a folder of its own."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setattr(cli, "results", Console(width=100))
     spec_file(activation_format='"SQ(3, 13)"')
 
     def run(*arguments: str) -> tuple[int, str, str]:
