@@ -12,6 +12,7 @@ from amaranth.sim import Simulator
 
 import kanrtl
 from bench.render import README, render
+from kanrtl.build import BuildError, build_learner
 
 PYTHON = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
 
@@ -56,6 +57,14 @@ def test_spec_example(tmp_path: Path) -> None:
     path = tmp_path / "spec.toml"
     path.write_text(TOML[0])
     assert kanrtl.LearnerSpec.from_toml(path).layer_sizes == (2, 4, 1)
+
+
+def test_refusal_example() -> None:
+    (shown,) = re.findall(r"^kanrtl: (device = .*)$", README.read_text(), re.MULTILINE)
+    spec = kanrtl.LearnerSpec(layer_sizes=[2, 4, 1], grid_range=(-2, 2))
+    with pytest.raises(BuildError) as refused:
+        build_learner(spec, "LFE5U-25F")
+    assert str(refused.value) == shown
 
 
 def test_amaranth_example() -> None:
