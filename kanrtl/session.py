@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +25,7 @@ from .toolchain import Progress
 if TYPE_CHECKING:
     from .lookup import LookupNetwork, LookupSession
 
-__all__ = ["InputError", "Session", "connect", "read_arrays", "write_arrays"]
+__all__ = ["Closing", "InputError", "Session", "connect", "read_arrays", "write_arrays"]
 
 Reals = npt.NDArray[np.float64]
 
@@ -81,7 +82,23 @@ def connect(
         raise InputError(str(error)) from None
 
 
-class Session:
+class Closing(ABC):
+    """A context manager that closes itself at the end."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @abstractmethod
+    def close(self) -> None:
+        """Ends it."""
+
+
+class Session(Closing):
     """A running learner; made by :func:`connect`. A context manager.
 
     Values are real numbers; they are rounded to the formats of the spec on the way in (and saturated, which
@@ -94,14 +111,6 @@ class Session:
         self._last_x: Codes | None = None
         self._samples = 0
         self._inputs_saturated = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Ends the learner; what it has learned is lost unless it was saved."""

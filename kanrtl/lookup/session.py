@@ -5,15 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from amaranth.sim import Simulator
 
 from ..fixed import Codes
-from ..session import InputError
+from ..session import Closing, InputError
 from .core import LookupCore
 from .network import LookupNetwork
 from .quantiser import FixedQuantiser
@@ -144,21 +143,13 @@ def connect_network(
     return LookupSession(network, BACKENDS[backend](network, latency, memory, whole_from))
 
 
-class LookupSession:
+class LookupSession(Closing):
     """A running lookup network; made by :func:`kanrtl.connect`. A context manager."""
 
     def __init__(self, network: LookupNetwork, backend: LookupBackend) -> None:
         self.network = network
         self._backend = backend
         self._samples = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Ends it."""
