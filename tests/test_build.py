@@ -12,6 +12,7 @@ from amaranth.lib.wiring import In, Out
 
 from kanrtl import boards, toolchain
 from kanrtl.build import BuildError, Device, Report, TimingError, build_board, build_core
+from kanrtl.build import cache as build_cache
 from kanrtl.build.flow import Job
 from kanrtl.build.netlist import cut_unused_carries, parse_netlist
 from kanrtl.build.timing import MAC16_MULTIPLY_ADD_NS, MAC16_MULTIPLY_NS, honest_fmax, reads_undefined
@@ -330,6 +331,7 @@ def sham_tools(monkeypatch, empty_cache):  # noqa: ARG001  nothing pretended may
     def run(tool, arguments, cwd, log, progress, produces):  # noqa: ARG001  as Tool.run has it
         calls.append((tool.name, list(arguments)))
         content = netlist if tool is toolchain.YOSYS else report
+        (cwd / log).write_text("done\n")
         for name in produces:
             (cwd / name).write_text(json.dumps(content))
 
@@ -361,8 +363,46 @@ def test_corrupt_entry_is_rebuilt(sham_tools, empty_cache, content):
     [entry] = (empty_cache / "builds").iterdir()
     (entry / "report.json").write_text(content)
     assert build_core(MultiplyAccumulate(), device="LFE5U-25F-6") == first
-    assert len(sham_tools) == 4
+    assert [tool for tool, _ in sham_tools] == ["yosys", "nextpnr-ecp5", "nextpnr-ecp5"]
     assert [path.name for path in (empty_cache / "builds").iterdir()] == [entry.name]
+
+
+def test_a_netlist_serves_every_seed_and_speed_grade(sham_tools, tmp_path):
+    said: list[str] = []
+    for number, (device, seed) in enumerate((("LFE5U-25F-6", 1), ("LFE5U-25F-6", 2), ("LFE5U-25F-8", 1))):
+        build_core(MultiplyAccumulate(), device=device, seed=seed, progress=said.append, keep=tmp_path / str(number))
+        assert (tmp_path / str(number) / "yosys.log").read_text() == "done\n"
+    assert [tool for tool, _ in sham_tools] == ["yosys", "nextpnr-ecp5", "nextpnr-ecp5", "nextpnr-ecp5"]
+    assert sum(line.startswith("netlist found in the cache: ") for line in said) == 2
+
+
+@pytest.mark.parametrize("file", ["netlist.json.gz", "notes.json", "yosys.log"])
+def test_a_damaged_netlist_is_made_again(sham_tools, empty_cache, file):
+    build_core(MultiplyAccumulate(), device="LFE5U-25F-6")
+    [entry] = (empty_cache / "netlists").iterdir()
+    if file == "yosys.log":
+        (entry / file).unlink()
+    else:
+        (entry / file).write_bytes((entry / file).read_bytes()[:-9])
+    build_core(MultiplyAccumulate(), device="LFE5U-25F-6", seed=2)
+    assert [tool for tool, _ in sham_tools] == ["yosys", "nextpnr-ecp5"] * 2
+    build_core(MultiplyAccumulate(), device="LFE5U-25F-6", seed=3)
+    assert [tool for tool, _ in sham_tools[4:]] == ["nextpnr-ecp5"]
+
+
+def test_the_netlists_used_last_are_kept(sham_tools, monkeypatch):
+    def synthesises(seed: int, **options) -> bool:
+        before = len(sham_tools)
+        build_core(MultiplyAccumulate(), device="LFE5U-25F-6", seed=seed, **options)
+        return "yosys" in [tool for tool, _ in sham_tools[before:]]
+
+    monkeypatch.setattr(build_cache, "_NETLISTS", 2)
+    assert synthesises(1)
+    assert synthesises(1, register_ports=True)
+    assert not synthesises(2)
+    assert synthesises(1, name="top")  # now two are newer than that with registers
+    assert not synthesises(3)
+    assert synthesises(2, register_ports=True)
 
 
 def test_failed_build_is_not_published_and_its_log_stays(empty_cache, monkeypatch):

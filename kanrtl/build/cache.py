@@ -1,16 +1,20 @@
-"""The cache of builds, under a hash of all that goes into one."""
+"""The cache of builds, under a hash of all that goes into one; and of what synthesis made, for other seeds."""
 
+import gzip
 import hashlib
 import json
+import os
 import shutil
 import tempfile
+import zlib
+from contextlib import suppress
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 from ..cache import WORK, cache_folder, publish, remove_leftovers
-from ..toolchain import Progress, ToolError
-from .flow import Job, run_flow
+from ..toolchain import YOSYS, Progress, ToolError
+from .flow import Job, run_flow, synthesise, write_files
 from .report import Report
 
 __all__ = ["cached_build"]
@@ -18,6 +22,9 @@ __all__ = ["cached_build"]
 _FLOW_VERSION = 4
 """Goes into the hash of a build, as what the tools are told does by itself. To be raised when what the tools
 give is read into another report, or the netlist is changed in another way between them."""
+
+_NETLISTS = 16
+"""Kept at a time: enough for the rows that are measured side by side."""
 
 
 def cached_build(job: Job, progress: Progress | None, keep: Path | None) -> Report:
@@ -30,7 +37,9 @@ def cached_build(job: Job, progress: Progress | None, keep: Path | None) -> Repo
         remove_leftovers(folder)
         # A failed build stays, because its error names the log in there.
         work = Path(tempfile.mkdtemp(prefix=WORK, dir=folder))
-        _store(run_flow(job, work, progress or _silent), work, job)
+        told = progress or _silent
+        write_files(job, work)
+        _store(run_flow(job, work, told, _synthesised(job, work, told)), work, job)
         publish(work, entry)
         report = _load(entry, job)
         if report is None:
@@ -42,6 +51,37 @@ def cached_build(job: Job, progress: Progress | None, keep: Path | None) -> Repo
     return report
 
 
+def _synthesised(job: Job, work: Path, progress: Progress) -> list[str]:
+    """Makes ``netlist.json`` in ``work``, or takes what was made for another seed; gives the notes on it."""
+    folder = cache_folder("netlists")
+    content = {"files": job.files, "script": job.commands["synthesise"], "flow": _FLOW_VERSION}
+    entry = folder / _hash(content | {"yosys": YOSYS.version()})
+    with suppress(OSError, EOFError, ValueError, zlib.error):  # not there, or damaged
+        notes: list[str] = json.loads((entry / "notes.json").read_text())
+        (work / "netlist.json").write_bytes(gzip.decompress((entry / "netlist.json.gz").read_bytes()))
+        shutil.copyfile(entry / "yosys.log", work / "yosys.log")
+        os.utime(entry)
+        progress(f"netlist found in the cache: {entry}")
+        return notes
+    notes = synthesise(job, work, progress)
+    folder.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(folder)
+    kept = Path(tempfile.mkdtemp(prefix=WORK, dir=folder))
+    (kept / "netlist.json.gz").write_bytes(gzip.compress((work / "netlist.json").read_bytes(), compresslevel=3))
+    shutil.copyfile(work / "yosys.log", kept / "yosys.log")
+    (kept / "notes.json").write_text(json.dumps(notes))
+    publish(kept, entry)
+    _forget_oldest(folder)
+    return notes
+
+
+def _forget_oldest(folder: Path) -> None:
+    entries = [path for path in folder.iterdir() if not path.name.startswith(WORK)]
+    with suppress(OSError):  # another process is doing the same
+        for path in sorted(entries, key=lambda path: path.stat().st_mtime)[:-_NETLISTS]:
+            shutil.rmtree(path)
+
+
 def _digest(job: Job) -> str:
     content = {
         **asdict(job),
@@ -49,6 +89,10 @@ def _digest(job: Job) -> str:
         "flow": _FLOW_VERSION,
         "tools": {tool.name: tool.version() for tool in job.tools},
     }
+    return _hash(content)
+
+
+def _hash(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
 

@@ -18,7 +18,7 @@ from amaranth.lib.wiring import In, Out
 from ..toolchain import Progress, component_rtlil
 from .cache import cached_build
 from .device import Device
-from .flow import Job, checked_seed, place_and_route, synthesise, used_resources
+from .flow import Job, checked_seed, place_and_route, prepare, synthesise, used_resources, write_files
 from .report import Report, checked_facts
 
 __all__ = ["Area", "AreaJob", "build_core"]
@@ -152,7 +152,9 @@ class AreaJob:
     def run(self, progress: Progress) -> Area:
         """Synthesise and pack. Raises :exc:`ToolError` if a tool is missing or fails."""
         with tempfile.TemporaryDirectory(prefix="kanrtl-") as folder:
-            netlist, _ = synthesise(self.job, Path(folder), progress)
+            write_files(self.job, Path(folder))
+            synthesise(self.job, Path(folder), progress)
+            netlist = prepare(self.job, Path(folder))
             nextpnr = place_and_route(self.job, Path(folder), progress)
         part = self.job.device
         return Area(part.name, **used_resources(part, netlist, nextpnr), tools=self.tools)

@@ -1,6 +1,7 @@
 """The flow of one build: synthesise, place and route, pack, read the report."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,16 @@ from .netlist import Netlist, cut_unused_carries, read_netlist, remove_ports
 from .report import Report
 from .timing import critical_path, honest_fmax, reads_undefined, untimed_ports
 
-__all__ = ["Job", "checked_seed", "place_and_route", "run_flow", "synthesise", "used_resources"]
+__all__ = [
+    "Job",
+    "checked_seed",
+    "place_and_route",
+    "prepare",
+    "run_flow",
+    "synthesise",
+    "used_resources",
+    "write_files",
+]
 
 # What `synth_ice40 -dsp` does at its label `coarse`, but that adders are kept from `ice40_dsp`. yosys 0.70 takes the
 # register of one product into the SB_MAC16 that adds another to it, and into the first one's own as well: with that it
@@ -183,34 +193,44 @@ def checked_seed(seed: int) -> int:
     return seed
 
 
-def run_flow(job: Job, cwd: Path, progress: Progress) -> Report:
-    """Build ``job`` in the empty folder ``cwd``."""
-    netlist, notes = synthesise(job, cwd, progress)
+def run_flow(job: Job, cwd: Path, progress: Progress, notes: Sequence[str]) -> Report:
+    """Build ``job`` in the folder ``cwd``, from what :func:`synthesise` has left there, with its ``notes``."""
+    netlist = prepare(job, cwd)
     _check_capacity(netlist, job.device)
+    notes = [*job.notes, *notes]
     if not job.bitstream:
         notes += untimed_ports(netlist)
     nextpnr = place_and_route(job, cwd, progress)
     if job.bitstream:
         _pack(job, cwd, progress)
-    return _read_report(job, netlist, nextpnr, [*job.notes, *notes])
+    return _read_report(job, netlist, nextpnr, notes)
 
 
-def synthesise(job: Job, cwd: Path, progress: Progress) -> tuple[Netlist, list[str]]:
-    """Make ``netlist.json``, as nextpnr is to have it, in the empty folder ``cwd``; return it, and notes."""
+def write_files(job: Job, cwd: Path) -> None:
+    """Write sources and constraints into ``cwd``."""
     for name, content in job.files.items():
         path = cwd / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
+
+
+def synthesise(job: Job, cwd: Path, progress: Progress) -> list[str]:
+    """Make ``netlist.json`` in ``cwd``, where the sources are; return notes. The seed has no part in it."""
     notes = _synthesise(job, cwd, progress)
     if job.device.family == "ecp5":
         cut_unused_carries(cwd / "netlist.json", job.top)
         if absorbed := absorb_registers_in(cwd / "netlist.json", job.top):
             notes.append(f"ff leaves out {absorbed} registers within multipliers and memory blocks")
+    return notes
+
+
+def prepare(job: Job, cwd: Path) -> Netlist:
+    """Check what :func:`synthesise` has left in ``cwd`` and make it what nextpnr is to have; return the netlist."""
     netlist = read_netlist(cwd / "netlist.json", job.top)
     _check_operands(netlist)
     if not job.bitstream and job.device.family == "ice40":
         remove_ports(cwd / "netlist.json", job.top)
-    return netlist, notes
+    return netlist
 
 
 def _synthesise(job: Job, cwd: Path, progress: Progress) -> list[str]:
