@@ -97,7 +97,9 @@ class Build:
     def design(self) -> str:
         """The same for builds of the same design."""
         multiplies = bool(Device.parse(self.device).dsp)
-        fields = self.spec.model_dump(mode="json") | {"pipeline": sorted(self.spec.timing.pipeline)}
+        fields = self.spec.model_dump(mode="json") | {
+            "pipeline": [sorted(stages) for stages in self.spec.timing.stages]
+        }
         return f"{self.family} {multiplies} {self.spec.formats} {json.dumps(fields, sort_keys=True)}"
 
     @property

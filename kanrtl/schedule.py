@@ -15,11 +15,15 @@ cycle: it holds the addresses of the coefficients and, unless ``locate`` is name
 table in block memory brings that register along. With ``position`` named there is one more before it, for the position,
 and with both ``position`` and ``locate`` a third, behind the table, as the way from the position to a block memory's
 address is long; ``read`` is then a register of its own even behind a block memory, which is slow.
-In the other layers ``position`` and ``locate`` end in a register where they are named. The prediction's register and
+In the other layers ``position`` and ``locate`` end in a register where they are named, and a table in block memory
+brings one there too. The prediction's register and
 the coefficient memories are always there too. With no stage named a whole step takes one clock cycle; every register on
 the longest way adds one. Block memories have a register at ``read`` that cannot be left out.
 
 Two schedules let samples flow:
+
+Each layer may have a pipeline of its own. The register after ``error`` belongs to the layer that the gradient arrives
+at, and with it goes one behind the slopes that are multiplied by it.
 
 - ``sequential``: a sample is held until its update is written, and the next is taken at that same edge: exact SGD.
 - ``streaming``: one sample, one prediction and one update every clock. A value that overtakes another is delayed until
@@ -111,7 +115,8 @@ class Schedule:
     loads the prediction, or writes the coefficients.
     """
 
-    pipeline: frozenset[str]
+    stages: tuple[frozenset[str], ...]
+    """For every layer, those that end in a register."""
     block_memory: tuple[bool, ...]
     """For every layer, whether its coefficients lie in block memory."""
     block_tables: tuple[bool, ...]
@@ -121,8 +126,8 @@ class Schedule:
 
     @classmethod
     def of(cls, spec: LearnerSpec) -> Schedule:
-        named = AUTO[spec.schedule] if spec.pipeline == "auto" else spec.pipeline
-        stages = PRESETS[named] if isinstance(named, str) else named
+        named = [AUTO[spec.schedule] if name == "auto" else name for name in spec.per_layer("pipeline")]
+        stages = tuple(frozenset(PRESETS[name] if isinstance(name, str) else name) for name in named)
         zeros = 0 if spec.swept else 1  # a row in every bank, see rtl/coefficients.py
         block = tuple(
             memory == "block" or (memory == "auto" and folded * layer.depth + zeros > DISTRIBUTED_DEPTH)
@@ -132,14 +137,14 @@ class Schedule:
         )
         # Below the first layer there has to be a register already: one more would add a cycle.
         tables = tuple(
-            choice == "block" or (choice == "auto" and (layer == 0 or block[layer] or "read" in stages))
+            choice == "block" or (choice == "auto" and (layer == 0 or block[layer] or "read" in stages[layer]))
             for layer, choice in enumerate(spec.per_layer("table_memory"))
         )
         after, streaming = spec.teaching == "after_prediction", spec.schedule == "streaming"
-        return cls(frozenset(stages), block, tables, after, streaming)
+        return cls(stages, block, tables, after, streaming)
 
-    def _registers(self, *stages: str) -> int:
-        return sum(stage in self.pipeline for stage in stages)
+    def _registers(self, layer: int, *stages: str) -> int:
+        return sum(stage in self.stages[layer] for stage in stages)
 
     @cached_property
     def layers(self) -> tuple[LayerTimes, ...]:
@@ -148,27 +153,31 @@ class Schedule:
         forward = []
         now = 1  # the register that takes a sample
         for layer, block in enumerate(self.block_memory):
-            now += self._registers("position", "locate") if layer else self._registers("position")
-            fetch = now
+            now += self._registers(layer, "position", "locate") if layer else self._registers(0, "position")
             # The first layer's tables are read as the sample is taken, or when it has been located.
-            deep = self._registers("position", "locate") == 2
-            table = fetch + (self.block_tables[layer] and (layer > 0 or deep))
+            deep = self._registers(layer, "position", "locate") == 2
+            table = now + (self.block_tables[layer] and (layer > 0 or deep))
+            # In the others a memory that has no register, neither its own nor at `read`, is addressed through one
+            # beside the table's.
+            fetch = now if layer == 0 or block or self._registers(layer, "read") else table
             # A block memory's own register ends the stage, but is slow: a deep pipeline has a second one there.
             now = max(fetch + block, table)
-            now += self._registers("read") if now == fetch or deep else 0
+            now += self._registers(layer, "read") if now == fetch or deep else 0
             read = now
-            now += self._registers("multiply", "add")
+            now += self._registers(layer, "multiply", "add")
             added = now
-            now += self._registers("sum")
+            now += self._registers(layer, "sum")
             forward.append((fetch, table, read, added, now))
-        gradient = now + self._registers("error") + (2 if self.after_prediction else 0)
+        gradient = now + (2 if self.after_prediction else 0)
         times: list[LayerTimes] = []
-        for tabulated, (fetch, table, read, added, summed) in zip(self.block_tables[::-1], forward[::-1], strict=True):
-            step = (table if tabulated else read + self._registers("scale")) + self._registers("step")
-            rounded = max(gradient, step) + self._registers("product")
-            changed = rounded + self._registers("change", "update")
+        for layer, (fetch, table, read, added, summed) in reversed(list(enumerate(forward))):
+            gradient += self._registers(layer, "error")
+            scaled = table if self.block_tables[layer] else read + self._registers(layer, "scale")
+            step = scaled + self._registers(layer, "step")
+            rounded = max(gradient, step) + self._registers(layer, "product")
+            changed = rounded + self._registers(layer, "change", "update")
             times.append(LayerTimes(fetch, table, read, added, summed, step, gradient, rounded, changed))
-            gradient += self._registers("downstream", "error")
+            gradient += self._registers(layer, "downstream")
         return tuple(reversed(times))
 
     @property
@@ -205,9 +214,14 @@ class Schedule:
 
     @property
     def counted(self) -> tuple[int, int]:
-        """When saturations are counted: those of a prediction, and those of a step. Where values move on there is a
-        register before, so that nothing waits for a counter."""
-        return self.prediction_latency + self.streaming, self.latency + self.streaming
+        """When saturations are counted: those of a prediction, and those of a step."""
+        return self.prediction_latency + self.counts_late, self.latency + self.counts_late
+
+    @property
+    def counts_late(self) -> bool:
+        """Whether a register stands before what counts saturations, so that nothing waits for it: where values move on,
+        or come from many lanes."""
+        return self.streaming or len(self.stages) > 1
 
     @property
     def delays(self) -> tuple[int, ...]:

@@ -70,12 +70,21 @@ def _is_each_range(value: object) -> str:
     return "each" if nested else "one"
 
 
+def _is_each_pipeline(value: object) -> bool:
+    """Whether it is a list of lists of stages, or of presets: one for each layer."""
+    if not isinstance(value, (list, tuple)) or not value:
+        return False
+    return all(isinstance(item, (list, tuple)) or item in PRESETS for item in value)
+
+
 def _parse_pipeline(value: object) -> object:
     if isinstance(value, str):
         if value not in ("auto", *PRESETS):
             raise ValueError(f"must be one of {', '.join(map(repr, ('auto', *PRESETS)))}, or a list of stages")
         return value
     if isinstance(value, (list, tuple)):
+        if _is_each_pipeline(value):
+            return tuple(map(_parse_pipeline, value))
         unknown = [stage for stage in value if stage not in STAGES]
         if unknown:
             raise ValueError(f"{unknown[0]!r} is no stage; stages are {', '.join(STAGES)}")
@@ -168,7 +177,7 @@ class LearnerSpec(BaseModel):
     pipeline
         Where registers stand in a step: a preset, or a list of stages; see :mod:`kanrtl.schedule`. ``auto`` is
         ``single``, but ``high_clock`` on iCE40, and on a board the first preset that meets its clock; with
-        streaming it is ``full``.
+        streaming it is ``full``. *Each*: a list of such lists, or of presets.
     reuse_factor
         How many edges share one set of multipliers: the layer is gone through in that many steps; see
         :mod:`kanrtl.sweep`. Inputs are folded first, then nodes. *Each.*
@@ -208,7 +217,7 @@ class LearnerSpec(BaseModel):
     memory: _one_or_each(Memory) = "auto"  # type: ignore[valid-type]
     table_memory: _one_or_each(TableMemory) = "auto"  # type: ignore[valid-type]
     schedule: Literal["sequential", "streaming"] = "sequential"
-    pipeline: Annotated[str | tuple[str, ...], BeforeValidator(_parse_pipeline)] = "auto"
+    pipeline: Annotated[str | tuple[str | tuple[str, ...], ...], BeforeValidator(_parse_pipeline)] = "auto"
     reuse_factor: _one_or_each(Annotated[Integer, Field(ge=1)]) = 1  # type: ignore[valid-type]
     share_multipliers: Annotated[bool, Strict()] = False
     multiplier: Literal["auto", "dsp", "lut", "serial"] = "auto"
@@ -269,7 +278,12 @@ class LearnerSpec(BaseModel):
     def per_layer(self, field: str) -> tuple[Any, ...]:
         """The values of an *each* field, one per layer."""
         value = getattr(self, field)
-        nested = _is_each_range(value) == "each" if field == "grid_range" else isinstance(value, tuple)
+        if field == "grid_range":
+            nested = _is_each_range(value) == "each"
+        elif field == "pipeline":
+            nested = _is_each_pipeline(value)
+        else:
+            nested = isinstance(value, tuple)
         return tuple(value) if nested else (value,) * self.n_layers
 
     @property
@@ -428,7 +442,16 @@ def _check(spec: LearnerSpec) -> None:
 
 
 def _check_lengths(spec: LearnerSpec) -> None:
-    for field in ("grid_range", "grid_size", "spline_order", "learning_rate", "memory", "table_memory", "reuse_factor"):
+    for field in (
+        "grid_range",
+        "grid_size",
+        "spline_order",
+        "learning_rate",
+        "memory",
+        "table_memory",
+        "pipeline",
+        "reuse_factor",
+    ):
         if len(spec.per_layer(field)) != spec.n_layers:
             raise SpecError.of(
                 field, getattr(spec, field), f"must be one value or a list of {spec.n_layers}, one per layer"

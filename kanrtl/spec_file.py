@@ -37,7 +37,7 @@ _COMMENTS = {
     "memory": "auto, distributed, block; one value, or one per layer",
     "table_memory": "auto, logic, block; one value, or one per layer",
     "schedule": "sequential: exact SGD; streaming: a sample every clock, updates seen later",
-    "pipeline": "auto, single, low_latency, high_clock, full, or a list of stages",
+    "pipeline": "auto, single, low_latency, high_clock, full, or a list of stages; or a list of these, one per layer",
     "reuse_factor": "edges that share one set of multipliers; one value, or one per layer",
     "share_multipliers": "whether forward and backward pass use the same multipliers",
     "multiplier": "auto, dsp, lut, serial",
@@ -47,7 +47,9 @@ _COMMENTS = {
 def derived(spec: LearnerSpec) -> dict[str, Any]:
     """What follows from a spec, as plain values: formats, widths, memories, cycles."""
     layers = []
-    for index, (layer, steps) in enumerate(zip(spec.layers, spec.per_layer("reuse_factor"), strict=True)):
+    for index, (layer, steps, stages) in enumerate(
+        zip(spec.layers, spec.per_layer("reuse_factor"), _stages(spec), strict=True)
+    ):
         inputs, nodes = fold(steps, layer.n_in, layer.n_out) or (1, 1)
         formats = {name: str(format) for name, format in layer.exact_formats().items()}
         if index == 0:
@@ -64,6 +66,7 @@ def derived(spec: LearnerSpec) -> dict[str, Any]:
                 "bank_width": layer.n_out // nodes * layer.formats.coefficient.width,
                 "steps": steps,
                 "memory": "block" if spec.timing.block_memory[index] else "distributed",
+                "stages": stages,
                 "table_memory": "block" if spec.timing.block_tables[index] else "logic",
                 "cell_width": float(layer.cell_width),
                 "locate": {
@@ -77,7 +80,6 @@ def derived(spec: LearnerSpec) -> dict[str, Any]:
     return {
         "formats": {name: str(format) for name, format in vars(spec.formats).items()},
         "layers": layers,
-        "stages": sorted(spec.timing.pipeline),
         "latency": spec.latency,
         "interval": spec.interval,
         "prediction_latency": spec.timing.prediction_latency,
@@ -123,7 +125,6 @@ def _derived_comments(spec: LearnerSpec) -> list[str]:
         f"#   sample to written update   {schedule.latency}",
         f"#   one sample to the next     {schedule.interval}",
         f"#   sample to prediction       {schedule.prediction_latency}",
-        f"#   registers after            {', '.join(_stages(spec)) or 'none'}",
     ]
     if spec.timing.streaming:
         lines.append(f"# samples until an update is seen, by layer: {', '.join(map(str, spec.delays))}")
@@ -136,10 +137,12 @@ def _derived_comments(spec: LearnerSpec) -> list[str]:
             + (f", swept in {values['steps']} steps" if values["steps"] > 1 else ""),
             f"#   cell width {values['cell_width']:g}; position = (x * {locate['scale']} + {locate['offset']}) >> "
             f"{locate['shift']}, in codes",
+            f"#   registers after {', '.join(values['stages']) or 'no stage'}",
         ]
         lines += [f"#   {name:<16} {format}" for name, format in values["formats"].items()]
     return lines
 
 
-def _stages(spec: LearnerSpec) -> list[str]:
-    return [stage for stage in STAGES if stage in spec.timing.pipeline]
+def _stages(spec: LearnerSpec) -> list[list[str]]:
+    """For every layer, the stages that end in a register."""
+    return [[stage for stage in STAGES if stage in stages] for stages in spec.timing.stages]

@@ -99,20 +99,20 @@ class Sweep:
         folded = fold(spec.per_layer("reuse_factor")[index], layer.n_in, layer.n_out)
         assert folded, "a spec refuses the others"
         inputs, nodes = folded
-        pipeline, shared = schedule.pipeline, spec.share_multipliers
+        stages, shared = schedule.stages[index], spec.share_multipliers
         serial = spec.multiplier == "serial"
         clocks = serial_clocks(layer, hidden=hidden, shared=shared) if serial else 1
 
         def multiply(stage: str) -> int:
-            return clocks if serial else stage in pipeline
+            return clocks if serial else stage in stages
 
         held_place = not hidden and inputs == 1
-        located = 0 if held_place else int("locate" in pipeline)
+        located = 0 if held_place else int("locate" in stages)
         settled = located + schedule.block_memory[index]
-        read = settled + ("read" in pipeline)
+        read = settled + ("read" in stages)
         multiplied = read + multiply("multiply")
-        sloped = multiplied + ("sum" in pipeline)
-        scaled = read + ("step" in pipeline)
+        sloped = multiplied + ("sum" in stages)
+        scaled = read + ("step" in stages)
         stepped = 0 if held_place and nodes == 1 else scaled
         return cls(
             inputs=inputs,
@@ -161,7 +161,7 @@ class SweptSchedule:
     Cycles are counted from that in which a sample, or a teaching word, is first held.
     """
 
-    pipeline: frozenset[str]
+    stages: tuple[frozenset[str], ...]
     block_memory: tuple[bool, ...]
     after_prediction: bool
     sweeps: tuple[Sweep, ...]
@@ -170,7 +170,7 @@ class SweptSchedule:
     def of(cls, spec: LearnerSpec, schedule: Schedule) -> SweptSchedule:
         """``schedule`` with a sweep for every layer."""
         sweeps = tuple(Sweep.of(spec, index, schedule) for index in range(spec.n_layers))
-        return cls(schedule.pipeline, schedule.block_memory, schedule.after_prediction, sweeps)
+        return cls(schedule.stages, schedule.block_memory, schedule.after_prediction, sweeps)
 
     @cached_property
     def forward(self) -> list[int]:
@@ -183,16 +183,16 @@ class SweptSchedule:
     @cached_property
     def _backward(self) -> tuple[list[int], int]:
         """The cycle in which each layer's backward pass begins, and the last in which something is written."""
-        error = int("error" in self.pipeline)
-        gradient = (0 if self.after_prediction else self.forward[-1]) + error
+        gradient = 0 if self.after_prediction else self.forward[-1]
         begins, written = [0] * len(self.sweeps), 0
         for index, sweep in reversed(list(enumerate(self.sweeps))):
+            gradient += "error" in self.stages[index]
             # Forward and backward steps are told apart where they begin.
             free = 0 if self.after_prediction else self.forward[index] + sweep.duration
             begin = max(free, gradient - sweep.lead)
             begins[index] = begin
             written = max(written, begin + sweep.update + sweep.last + sweep.written)
-            gradient = begin + sweep.last + sweep.gathered + 1 + error
+            gradient = begin + sweep.last + sweep.gathered + 1
         return begins, written
 
     @property

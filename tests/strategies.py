@@ -61,7 +61,7 @@ def specs(draw: st.DrawFn, max_edges: int = 27) -> LearnerSpec:
         schedule="streaming" if kind == "streaming" else "sequential",
         teaching=draw(st.sampled_from(teaching)),
         memory=draw(each(st.sampled_from(["auto", "distributed", "block"]), count)),
-        pipeline=draw(st.sampled_from(list(PRESETS)) | st.lists(st.sampled_from(STAGES), unique=True)),
+        pipeline=draw(each(st.sampled_from(list(PRESETS)) | st.lists(st.sampled_from(STAGES), unique=True), count)),
         **folding,
         initial_coefficients=draw(st.sampled_from(["zeros", "uniform"])),
     )

@@ -14,6 +14,7 @@ from ..fixed import Codes, Format, Rounding, narrow, rounding_constant
 from ..noise import WIDTH as NOISE_WIDTH
 from ..noise import leap_taps
 from ..rtl.exercise import AVERAGE_SHIFT, WAVE_BITS
+from ..rtl.locate import Locate
 from ..schedule import LayerTimes, Schedule
 from ..sweep import Sweep, SweptSchedule
 from .blocks import Family, Memory, multipliers
@@ -247,7 +248,7 @@ class _Learner:
         formats = spec.formats
         parts.register(spec.n_out * spec.target_format.width)
         parts.register(self._reached * spec.n_out * formats.activation.width + 1, moved=False)
-        if "error" in timing.pipeline:
+        if "error" in timing.stages[-1]:
             parts.register(spec.n_out * formats.gradient.width, moved=False)
         if timing.streaming:
             assert isinstance(timing, Schedule)
@@ -300,11 +301,18 @@ class _AnyLayer:
         self._saturating = saturating
         self._in_logic = spec.multiplier == "lut"
         self._hidden = index > 0
+        self._of_sum = self._hidden and not spec.swept and self._locates_sum(index)
         self._block = spec.timing.block_memory[index]
         self._block_tables = spec.timing.block_tables[index]
 
-    def _ends(self, stage: str) -> bool:
-        return stage in self._spec.timing.pipeline
+    def _locates_sum(self, index: int) -> bool:
+        """Whether a layer takes its inputs from the adder trees of that before."""
+        spec, layer = self._spec, self._spec.layers[index]
+        total = spec.layers[index - 1].node_sum
+        return Locate.of_sum(layer.locator, layer.formats.activation, total, spec.rounding) is not None
+
+    def _ends(self, stage: str, below: int = 0) -> bool:
+        return stage in self._spec.timing.stages[self._index - below]
 
     def _narrowed(self, kind: str, value: Format, format: Format, times: int, rounds: bool = True) -> None:
         self._parts.narrowed(
@@ -316,16 +324,23 @@ class _AnyLayer:
         layer, parts = self._layer, self._parts
         locator, x = layer.locator, layer.formats.activation
         position, cell = layer.position.width - layer.position.f, (locator.end - 1).bit_length()
+        digits = bin(locator.scale ^ 3 * locator.scale).count("1")
         for _ in range(inputs):
-            if locator.offset % locator.scale:
-                digits = bin(locator.scale ^ 3 * locator.scale).count("1")
+            if self._of_sum:
+                width = locator.shift + position
+                if digits == 2:
+                    parts.counts["compressor"] += width
+                    parts.adder(width)
+                else:
+                    parts.sum(digits + 1, width)
+            elif locator.offset % locator.scale:
                 parts.sum(digits + 1, x.width + locator.scale.bit_length())
             else:
                 offset = locator.offset // locator.scale
                 parts.adder(x.width + 1 - _trailing_zeros(offset) if offset else 0)
                 parts.times_constant(x.width + 1, locator.scale)
             parts.counts["detection"] += max(0, position - cell)
-            if locator.grid_size & (locator.grid_size - 1):
+            if locator.grid_size & (locator.grid_size - 1) and not self._of_sum:
                 parts.adder(position)
             parts.choice(cell)
             parts.choice((layer.bases - 1).bit_length())
@@ -402,9 +417,9 @@ class _Layer(_AnyLayer):
         self._streaming = spec.timing.streaming
         self._forms_error = forms_error
 
-    def _meet(self, bits: int, since: int, now: int) -> None:
-        """Delays a value until it meets another: where samples stream."""
-        if self._streaming:
+    def _meet(self, bits: int, since: int, now: int, *, cut: bool = False) -> None:
+        """Delays a value until it meets another: where samples stream, or the way to it is ``cut``."""
+        if cut or self._streaming:
             self._parts.register(bits * max(0, now - since))
 
     def count(self) -> None:
@@ -444,6 +459,9 @@ class _Layer(_AnyLayer):
             parts.register(layer.n_in * (layer.position.width - layer.position.f), moved=False)
         if self._hidden and self._ends("locate"):
             parts.register(layer.n_in * place, moved=False)
+        if self._hidden and self._block_tables:
+            held = (layer.bases - 1).bit_length() if self._times.fetch == self._times.table else 0
+            parts.register(layer.n_in * (held + 1), moved=False)
         if not self._hidden:
             parts.register(layer.n_in * address, moved=False)
             early = self._times.table == self._times.fetch if self._block_tables else False
@@ -485,7 +503,7 @@ class _Layer(_AnyLayer):
         if since < times.read and self._ends("read"):
             parts.register_behind(width * layer.n_out * memories, block=self._block)
             since += 1
-        self._meet(width * layer.n_out * memories, since, times.read)
+        self._meet(width * layer.n_out * memories, since, times.read, cut=self._hidden)
         self._basis_registers()
 
     def _basis_registers(self) -> None:
@@ -495,7 +513,7 @@ class _Layer(_AnyLayer):
         if since < times.read and self._ends("read"):
             parts.register_behind(bits, block=self._block_tables)
             since += 1
-        self._meet(bits, since, times.read)
+        self._meet(bits, since, times.read, cut=self._hidden)
 
     def _steps(self) -> None:
         """See :class:`kanrtl.rtl.steps.Steps`."""
@@ -555,7 +573,11 @@ class _Layer(_AnyLayer):
         activation = formats.activation
         if not self._forms_error:
             self._tree(terms, layer.node_sum.width, product, layer.n_out)
-            if self._predicts:
+            if self._index + 1 < self._spec.n_layers and self._locates_sum(self._index + 1):
+                # Of y it is only looked at whether it saturates.
+                parts.adder(layer.node_sum.width, layer.n_out)
+                parts.counts["detection"] += max(0, layer.node_sum.i - activation.i) * layer.n_out
+            elif self._predicts:
                 self._narrowed("activation", layer.node_sum, activation, layer.n_out)
             return
         rounds = rounding_constant(self._spec.rounding, layer.error_sum.f - formats.gradient.f)
@@ -578,13 +600,15 @@ class _Layer(_AnyLayer):
         product = formats.coefficient.width + layer.derivative.width
         self._tree(layer.banks, layer.slope_sum.width, product, edges)
         self._narrowed("slope", layer.slope_sum, formats.slope, edges)
-        self._meet(formats.slope.width * edges, times.summed, times.gradient)
+        if self._ends("error"):
+            parts.register(formats.slope.width * edges, moved=False)
+        self._meet(formats.slope.width * edges, times.summed + self._ends("error"), times.gradient)
         parts.product(formats.gradient, formats.slope, in_logic=self._in_logic, times=edges)
         if self._ends("downstream") and self._in_logic:
             parts.register(layer.downstream_sum.width * edges, moved=False)
         parts.sum(layer.n_out, layer.downstream_sum.width, layer.n_in)
         self._narrowed("gradient", layer.downstream_sum, formats.gradient, layer.n_in)
-        if self._ends("error"):
+        if self._ends("error", below=1):
             parts.register(formats.gradient.width * layer.n_in, moved=False)
 
 
@@ -688,7 +712,7 @@ class _SweptLayer(_AnyLayer):
         self._narrowed("slope", layer.slope_sum, formats.slope, edges)
         self._sums(self._nodes, layer.downstream_sum, sweep.nodes, sweep.inputs, layer.n_in, self._inputs)
         self._narrowed("gradient", layer.downstream_sum, formats.gradient, layer.n_in)
-        if self._ends("error"):
+        if self._ends("error", below=1):
             parts.register(formats.gradient.width * layer.n_in, moved=False)
 
     def _sums(self, terms: int, format: Format, along: int, across: int, kept: int, lanes: int) -> None:

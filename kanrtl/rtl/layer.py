@@ -10,17 +10,17 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ..arithmetic import LayerArithmetic, bits_for
+from ..arithmetic import LayerArithmetic, bits_for, clog2
 from ..fixed import Codes, FixedValue, Format, Rounding, narrow, rounding_constant
 from ..noise import WIDTH as NOISE_WIDTH
 from ..schedule import Schedule
 from .basis import Basis
 from .coefficients import CoefficientAccess, Coefficients, cell_bits
 from .locate import Locate
-from .multiply import product, product_in_logic, sum_of_three, tree_sum
+from .multiply import apart, product, product_in_logic, sum_of_three, tree_sum
 from .narrowing import fitting, rounding_bits
 from .noise import lane_noise
-from .stages import Stages
+from .stages import Stages, delay
 from .steps import Steps
 
 __all__ = ["Layer"]
@@ -67,10 +67,12 @@ class Layer(wiring.Component):  # type: ignore[misc]
         coefficients then has one adder less. For the squared loss, where the target comes with the sample.
     first_lane
         Number of this layer's first noise lane.
+    below
+        The arithmetic of the layer before.
 
     Members
     -------
-    x : In, ``n_in`` activations
+    x : In, ``n_in`` activations; or, where :attr:`locates_sum`, exact node sums of the layer before
     take : In(1), the first layer takes ``x`` at the clock edge; only where it is held
     total : Out, ``n_out`` exact node sums; not with ``forms_error``
     y : Out, ``n_out`` activations
@@ -101,12 +103,17 @@ class Layer(wiring.Component):  # type: ignore[misc]
         saturating: frozenset[str],
         forms_error: bool,
         first_lane: int,
+        below: LayerArithmetic | None = None,
     ) -> None:
         self._layer = layer
         self._initial = initial
         self._schedule = schedule
         self._times = schedule.layers[index]
+        self._index = index
         self._first = index == 0
+        self._of_sum = (
+            Locate.of_sum(layer.locator, layer.formats.activation, below.node_sum, rounding) if below else None
+        )
         self._held = self._first and not schedule.streaming
         self._block = schedule.block_memory[index]
         self._block_tables = schedule.block_tables[index]
@@ -118,7 +125,7 @@ class Layer(wiring.Component):  # type: ignore[misc]
         self._first_lane = first_lane
         formats = layer.formats
         members: dict[str, Any] = {
-            "x": In(data.ArrayLayout(formats.activation, layer.n_in)),
+            "x": In(data.ArrayLayout(self._of_sum[0] if self._of_sum else formats.activation, layer.n_in)),
             "y": Out(data.ArrayLayout(formats.activation, layer.n_out)),
             "gradient": In(data.ArrayLayout(formats.gradient, layer.n_out)),
             "learning_rate": In(formats.learning_rate),
@@ -143,15 +150,20 @@ class Layer(wiring.Component):  # type: ignore[misc]
             members["noise"] = In(NOISE_WIDTH)
         super().__init__(members)
 
+    @property
+    def locates_sum(self) -> bool:
+        """Whether the inputs are located as they leave the adder trees of the layer before, rounded on the way."""
+        return self._of_sum is not None
+
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        stages = Stages(m, self._schedule)
+        stages = Stages(m, self._schedule, self._index)
         times = self._times
         m.submodules.coefficients = memory = Coefficients(
             self._layer,
             self._initial,
             block=self._block,
-            held=self._first,
+            held=self._holds_addresses,
             turnaround=times.changed - stages.ends("update") - times.fetch if self._schedule.streaming else None,
             later=self._schedule.streaming and stages.ends("update"),
         )
@@ -170,8 +182,12 @@ class Layer(wiring.Component):  # type: ignore[misc]
         """Whether anything of a kind saturates, from the times at which it is seen."""
         kinds: defaultdict[str, list[Value]] = defaultdict(list)
         for (kind, since), bits in self._flags.items():
-            now = self._schedule.counted[kind != "activation"]
-            kinds[kind].append(stages.meet(Cat(bits).any(), since, now, f"{kind}_saturates_{since}"))
+            flags, name = Cat(bits), f"{kind}_saturates_{since}"
+            if self._schedule.streaming:
+                seen = stages.meet(flags.any(), since, self._schedule.counted[kind != "activation"], name)
+            else:
+                seen = delay(m, flags, self._schedule.counts_late, name).any()
+            kinds[kind].append(seen)
         for kind, any_of_kind in kinds.items():
             m.d.comb += self.saturated[kind].eq(Cat(any_of_kind).any())
 
@@ -208,11 +224,11 @@ class Layer(wiring.Component):  # type: ignore[misc]
             place = self._locate(m, stages, source)
             if not self._first:
                 place = {name: stages.end("locate", value, f"{name}{source}") for name, value in place.items()}
-            m.d.comb += memory.cell[source].eq(place["cell"])  # in the first layer the memories hold their addresses
+            m.d.comb += memory.cell[source].eq(place["cell"])
             if self._first and not self._looks_up_early:
                 place = {name: self._hold(m, value, f"{name}{source}") for name, value in place.items()}
             if not self._first:
-                inside = stages.meet(place["inside"], self._times.fetch, self._times.table, f"inside{source}")
+                inside = delay(m, place["inside"], int(self._block_tables), f"inside{source}")
                 m.d.comb += table.inside.eq(inside)
                 read.derivative.append(
                     self._end_read(stages, table.derivative, f"derivative{source}", self._times.table)
@@ -236,11 +252,18 @@ class Layer(wiring.Component):  # type: ignore[misc]
         return read
 
     @property
+    def _holds_addresses(self) -> bool:
+        """Whether the coefficients' addresses are in registers: those of the sample that was taken, or beside the
+        register of the tables."""
+        beside = self._block_tables and not self._block and self._times.fetch == self._times.table
+        return self._first or beside
+
+    @property
     def _looks_up_early(self) -> bool:
         """Whether the sample's register stands behind the basis table: its way on is then the shorter."""
         if self._block_tables:
             return self._first and self._times.table == self._times.fetch
-        return self._first and not self._block and "locate" not in self._schedule.pipeline
+        return self._first and not self._block and "locate" not in self._schedule.stages[0]
 
     def _hold(self, m: Module, value: Any, name: str) -> Any:
         """``value`` of the sample that was taken."""
@@ -253,7 +276,7 @@ class Layer(wiring.Component):  # type: ignore[misc]
         """Cell, table row, and whether inside the grid."""
         registered = stages.ends("position")
         m.submodules[f"locate{source}"] = locate = Locate(
-            self._layer.locator, self._layer.formats.activation, registered=registered
+            self._layer.locator, self._layer.formats.activation, registered=registered, exact=self._of_sum
         )
         m.d.comb += locate.x.eq(self.x[source])
         if registered:
@@ -293,12 +316,16 @@ class Layer(wiring.Component):  # type: ignore[misc]
         if since < now and stages.ends("read"):
             values = [stages.end("read", value, f"{name}_bank{bank}") for bank, value in enumerate(values)]
             since += 1
-        return [stages.meet(value, since, now, f"{name}_bank{bank}") for bank, value in enumerate(values)]
+        # In a layer behind another one the place is found within the same clock.
+        return [
+            stages.meet(value, since, now, f"{name}_bank{bank}", cut=not self._first)
+            for bank, value in enumerate(values)
+        ]
 
     def _node(self, m: Module, stages: Stages, read: _Read, node: int) -> None:
         """y of a node, and its exact sum, or its error."""
         layer = self._layer
-        terms = []
+        terms: list[Value] = []
         for source in range(layer.n_in):
             products = [
                 stages.end("multiply", self._product(m, coefficient, basis), f"product{node}_{source}_{bank}").raw
@@ -307,7 +334,15 @@ class Layer(wiring.Component):  # type: ignore[misc]
                 )
             ]
             # The bases sum to one: whatever of them is added, a sum is no wider than a product.
-            terms += self._added(stages, products, len(products[0]), f"pair{node}_{source}")
+            width = len(products[0])
+            pairs = self._added(stages, products, width, f"pair{node}_{source}")
+            if layer.n_in == 1:
+                terms = pairs
+            else:
+                total = tree_sum([apart(pair) for pair in pairs])[:width].as_signed()
+                terms.append(apart(stages.wire(total, f"edge{node}_{source}")))
+        if layer.n_in > 1:
+            terms = [self._sum_of_edges(half) for half in (terms[: len(terms) // 2], terms[len(terms) // 2 :])]
         if self._forms_error:
             self._error(m, stages, terms, node)
             return
@@ -317,12 +352,17 @@ class Layer(wiring.Component):  # type: ignore[misc]
         m.d.comb += [self.total[node].eq(total), self.y[node].eq(y)]
 
     @staticmethod
-    def _added(stages: Stages, products: list[Value], width: int, name: str) -> list[Value]:
-        """The products of an edge, added in pairs; ``width`` bits hold every sum.
+    def _sum_of_edges(edges: list[Value]) -> Value:
+        """The sum of edges, which have a bit more than they need, as it has then."""
+        if len(edges) == 1:
+            return edges[0]
+        half = len(edges) // 2
+        total = Layer._sum_of_edges(edges[:half]) + Layer._sum_of_edges(edges[half:])
+        return apart(total[: len(edges[0]) + clog2(len(edges)) - 1].as_signed())
 
-        A sum that is cut to its width is one carry chain, where synthesis would make a carry-save tree of twice the
-        size of all that it sees being added.
-        """
+    @staticmethod
+    def _added(stages: Stages, products: list[Value], width: int, name: str) -> list[Value]:
+        """The products of an edge, added in pairs; ``width`` bits hold every sum."""
         return [
             stages.end("add", tree_sum(products[first : first + 2])[:width].as_signed(), f"{name}_{first}")
             for first in range(0, len(products), 2)
@@ -345,9 +385,10 @@ class Layer(wiring.Component):  # type: ignore[misc]
         # Apart from the tree: known early, and needed again for y.
         times = self._times
         offset = stages.meet(stages.wire(rounds - target, f"offset{node}"), 1, times.added, f"offset{node}")
+        # One bit more than node_sum: y may be rounded up beyond it.
+        wide = Format(True, layer.node_sum.i + 1, layer.node_sum.f)
         if stages.ends("sum") and stages.ends("error"):
             # Where a product's highest bit has no use, yosys does not take its register into an iCE40's multiplier.
-            wide = Format(True, layer.node_sum.i + 1, layer.node_sum.f)
             total = stages.end("sum", fitting(tree_sum(terms), wide), f"sum{node}")
             offset = stages.meet(offset, times.added, times.summed, f"offset{node}_of_sum")
             rounded = stages.wire(total.raw + offset, f"error{node}")
@@ -356,18 +397,21 @@ class Layer(wiring.Component):  # type: ignore[misc]
             y = self._narrow("activation", total, formats.activation, times.summed)
             m.d.comb += [self.error[node].eq(gradient), self.y[node].eq(y)]
             return
-        if len(terms) == 2:
+        if len(terms) == 1:
+            rounded = terms[0] + offset
+        else:
             zeros = min(shift, (rounds & -rounds).bit_length() - 1) if rounds else shift
             rounded = sum_of_three(m, terms[0], terms[1], offset, width=width, zeros=zeros)
-        else:
-            rounded = tree_sum([*terms, offset])
         error = fitting(rounded, Format(True, width - layer.error_sum.f, layer.error_sum.f))
         error = stages.end("sum", error, f"error{node}")
         gradient = self._narrow("gradient", error, formats.gradient, times.summed, rounding)
-        # One bit more than node_sum: y may be rounded up beyond it.
-        target = stages.meet(self.target[node], 1, times.summed, f"target{node}")
-        target = Cat(Const(0, shift), target.raw).as_signed()
-        total = fitting(error.raw + target + (rounds_y - rounds), Format(True, layer.node_sum.i + 1, layer.node_sum.f))
+        if layer.n_in > 1 and not stages.ends("sum"):
+            # In a tree of its own, as this one is long enough.
+            total = fitting(terms[0] + terms[1] + rounds_y, wide)
+        else:
+            target = stages.meet(self.target[node], 1, times.summed, f"target{node}")
+            target = Cat(Const(0, shift), target.raw).as_signed()
+            total = fitting(error.raw + target + (rounds_y - rounds), wide)
         y = self._narrow("activation", stages.wire(total, f"sum{node}"), formats.activation, times.summed, rounding)
         m.d.comb += [self.error[node].eq(gradient), self.y[node].eq(y)]
 
@@ -375,6 +419,7 @@ class Layer(wiring.Component):  # type: ignore[misc]
 
     def _downstream(self, m: Module, stages: Stages, read: _Read) -> None:
         layer, times = self._layer, self._times
+        below = Stages(m, self._schedule, self._index - 1)
         after = times.gradient + stages.ends("downstream")
         terms: list[list[Value]] = [[] for _ in range(layer.n_in)]
         for node in range(layer.n_out):
@@ -387,16 +432,19 @@ class Layer(wiring.Component):  # type: ignore[misc]
                     )
                 ]
                 width = max(len(products[0]), layer.slope_sum.width)
-                added = tree_sum(self._added(stages, products, width, f"rise{edge}_pair"))
+                added = tree_sum([apart(pair) for pair in self._added(stages, products, width, f"rise{edge}_pair")])
                 total = stages.end("sum", fitting(added, layer.slope_sum), f"slope_sum{edge}")
-                slope = stages.wire(self._narrow("slope", total, layer.formats.slope, times.summed), f"slope{edge}")
-                slope = stages.meet(slope, times.summed, times.gradient, f"slope{edge}")
+                slope = stages.end(
+                    "error", self._narrow("slope", total, layer.formats.slope, times.summed), f"slope{edge}"
+                )
+                since = times.summed + stages.ends("error")
+                slope = stages.meet(slope, since, times.gradient, f"slope{edge}")
                 product = stages.end("downstream", self._product(m, self.gradient[node], slope), f"downstream{edge}")
                 terms[source].append(product.raw)
         for source in range(layer.n_in):
             total = stages.wire(fitting(tree_sum(terms[source]), layer.downstream_sum), f"downstream_sum{source}")
             gradient = self._narrow("gradient", total, layer.formats.gradient, after)
-            m.d.comb += self.downstream[source].eq(stages.end("error", gradient, f"gradient{source}"))
+            m.d.comb += self.downstream[source].eq(below.end("error", gradient, f"gradient{source}"))
 
     def _update(self, m: Module, stages: Stages, read: _Read, memory: Coefficients) -> None:
         layer, times = self._layer, self._times

@@ -158,7 +158,7 @@ class Learner(wiring.Component):  # type: ignore[misc]
                     layer,
                     initial,
                     sweep=timing.sweeps[index],
-                    error_registered="error" in timing.pipeline,
+                    error_registered=index > 0 and "error" in timing.stages[index - 1],
                     block=timing.block_memory[index],
                     rounding=spec.rounding,
                     update_rounding=spec.update_rounding,
@@ -178,6 +178,7 @@ class Learner(wiring.Component):  # type: ignore[misc]
                     saturating=saturating,
                     forms_error=index == last and self._forms_error,
                     first_lane=first_lane,
+                    below=spec.layers[index - 1] if index else None,
                 )
             first_lane += layer.n_out * layer.n_in * layer.banks
             m.submodules[f"layer{index}"] = component
@@ -212,9 +213,10 @@ class Learner(wiring.Component):  # type: ignore[misc]
     def _chain(self, m: Module, layers: list[Any], target: Any) -> None:
         """Connects the layers, forwards and backwards."""
         timing = self.spec.timing
-        stages = Stages(m, timing)
+        stages = Stages(m, timing, self.spec.n_layers - 1)
         for before, after in itertools.pairwise(layers):
-            m.d.comb += [after.x.eq(before.y), before.gradient.eq(after.downstream)]
+            x = before.total if isinstance(after, Layer) and after.locates_sum else before.y
+            m.d.comb += [after.x.eq(x), before.gradient.eq(after.downstream)]
         last = layers[-1]
         times = timing.layers[-1] if isinstance(timing, Schedule) and timing.streaming else None
         if self._forms_error:
@@ -264,10 +266,9 @@ class Learner(wiring.Component):  # type: ignore[misc]
         ]
         with m.If((phase == _Phase.ACCESS) & ~self._busy):
             m.d.sync += count.eq(count + 1)
-        early = "update" in timing.pipeline
         m.d.comb += [
-            layer.write.eq(taught[times.changed - early - 1])
-            for layer, times in zip(layers, timing.layers, strict=True)
+            layer.write.eq(taught[times.changed - ("update" in stages) - 1])
+            for layer, times, stages in zip(layers, timing.layers, timing.stages, strict=True)
         ]
         if self.spec.update_rounding == "stochastic":
             # The sample's word, kept for the layers whose turn comes later.
@@ -364,17 +365,19 @@ class Learner(wiring.Component):  # type: ignore[misc]
 
     def _count_saturations(self, m: Module, layers: list[Any], load: Value) -> Monitor:
         """Counts a kind once for every sample or step in which any layer saturates."""
-        streaming = self.spec.timing.streaming
+        timing = self.spec.timing
+        predicted_late = isinstance(timing, Schedule) and timing.counts_late
+        updated_late = predicted_late or self.spec.swept
         bits: defaultdict[str, list[Value]] = defaultdict(list)
         for layer in layers:
             for kind in layer.saturated.shape().members:
                 bits[kind].append(layer.saturated[kind])
         if not self._forms_error and self.spec.loss != "external":
-            bits["gradient"].append(delay(m, self._loss_saturated, streaming or self.spec.swept, "loss_saturated"))
+            bits["gradient"].append(delay(m, self._loss_saturated, updated_late, "loss_saturated"))
         m.submodules.monitor = monitor = Monitor(bits)
         # Layers tell of some a cycle late, so that nothing waits for it.
-        load = delay(m, load, streaming, "counted_prediction")
-        updated = delay(m, self.updated, streaming or self.spec.swept, "counted_update")
+        load = delay(m, load, predicted_late, "counted_prediction")
+        updated = delay(m, self.updated, updated_late, "counted_update")
         for kind, flags in bits.items():
             strobe = load if kind == "activation" else updated
             m.d.comb += monitor.event[kind].eq(strobe & Cat(flags).any())

@@ -13,7 +13,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
 from ..fixed import FixedValue, Format
 
-__all__ = ["product", "product_in_logic", "times_constant", "tree_sum"]
+__all__ = ["apart", "product", "product_in_logic", "shifted_terms", "sum_of_three", "times_constant", "tree_sum"]
 
 
 def tree_sum(terms: Sequence[Any]) -> Any:
@@ -22,6 +22,16 @@ def tree_sum(terms: Sequence[Any]) -> Any:
         return terms[0]
     half = len(terms) // 2
     return tree_sum(terms[:half]) + tree_sum(terms[half:])
+
+
+def apart(total: Value) -> Value:
+    """``total``, a signed sum that is to be added to others, such that it stays one carry chain.
+
+    Of sums that follow each other yosys makes one carry-save tree, which is larger, and deeper than a few chains. It
+    does not where anything stands between them; this is removed only as LUTs are mapped.
+    """
+    sign = total[-1] & (total[-1] | total[0])
+    return Cat(total[:-1], sign).as_signed()
 
 
 def sum_of_three(m: Module, a: Value, b: Value, c: Value, *, width: int, zeros: int) -> Value:
@@ -43,10 +53,18 @@ def sum_of_three(m: Module, a: Value, b: Value, c: Value, *, width: int, zeros: 
 def times_constant(value: Value, constant: int) -> Value:
     """``value * constant`` for a positive constant as the fewest shifted additions and subtractions.
 
-    The digits are the canonical signed ones, of which no two neighbours are non-zero. Synthesis would spend a DSP
-    block on a ``*`` with three bits or more, constant or not.
+    Synthesis would spend a DSP block on a ``*`` with three bits or more, constant or not.
     """
-    terms, position = [], 0
+    return tree_sum(shifted_terms(value, constant))
+
+
+def shifted_terms(value: Value, constant: int) -> list[Value]:
+    """The fewest shifted ``value`` or ``-value`` that make ``value * constant``, for a positive constant.
+
+    One for each canonical signed digit, of which no two neighbours are non-zero.
+    """
+    terms: list[Value] = []
+    position = 0
     while constant:
         if constant & 1:
             digit = 2 - (constant & 3)
@@ -56,7 +74,7 @@ def times_constant(value: Value, constant: int) -> Value:
             constant -= digit
         constant >>= 1
         position += 1
-    return tree_sum(terms)
+    return terms
 
 
 def product(m: Module, a: FixedValue, b: FixedValue, *, in_logic: bool) -> FixedValue:
