@@ -16,6 +16,7 @@ The way of a sample through the hardware: quantiser, then for every layer tables
 """
 
 from .core import LookupCore
+from .freeze import Frozen, freeze
 from .importers import from_efficient_kan, from_kanele, from_kanele_tables, from_pykan, kanele_floats
 from .network import LookupLayer, LookupNetwork
 from .quantiser import FixedQuantiser, Quantiser
@@ -26,12 +27,14 @@ __all__ = [
     "FixedQuantiser",
     "FloatKAN",
     "FloatLayer",
+    "Frozen",
     "LookupCore",
     "LookupLayer",
     "LookupNetwork",
     "LookupSession",
     "Quantiser",
     "connect_network",
+    "freeze",
     "from_efficient_kan",
     "from_kanele",
     "from_kanele_tables",

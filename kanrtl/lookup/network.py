@@ -25,10 +25,22 @@ from ..fixed import SQ, Codes, narrow
 from ..session import InputError, read_arrays, write_arrays
 from .quantiser import FixedQuantiser, Quantiser, step_quantiser
 
-__all__ = ["MAX_BITS", "LookupLayer", "LookupNetwork", "Output", "bits_of", "positive"]
+__all__ = [
+    "MAX_BITS",
+    "MAX_GUARD_BITS",
+    "LookupLayer",
+    "LookupNetwork",
+    "Output",
+    "bits_of",
+    "guard_bits_of",
+    "positive",
+]
 
 MAX_BITS = 16
 """Of a code: a table has so many address bits at most."""
+
+MAX_GUARD_BITS = 30
+"""Of a table: its entries have 31 bits and a sign."""
 
 _ENTRY_LIMIT = 1 << 31  # so that a sum of 2**30 edges fits the model's integers
 _GATHERED = 1 << 22  # table entries in memory at a time
@@ -90,7 +102,7 @@ class LookupLayer:
             _whole(f"{name}.{field}", value, 1, 1 << 20) for field, value in (("n_in", n_in), ("n_out", n_out))
         )
         bits_in, bits_out = bits_of(f"{name}.bits_in", bits_in), bits_of(f"{name}.bits_out", bits_out)
-        guard_bits = _whole(f"{name}.guard_bits", guard_bits, 0, MAX_BITS)
+        guard_bits = guard_bits_of(f"{name}.guard_bits", guard_bits)
         source = _indices(f"{name}.source", source, n_in)
         node = _indices(f"{name}.node", node, n_out)
         table = _integers(f"{name}.table", table, (len(source), 1 << bits_in))
@@ -431,6 +443,11 @@ def _whole(field: str, value: Any, low: int, high: int) -> int:
 def bits_of(field: str, value: Any) -> int:
     """``value`` as the width of a code, refused by the name ``field`` if it is not one."""
     return _whole(field, value, 1, MAX_BITS)
+
+
+def guard_bits_of(field: str, value: Any) -> int:
+    """``value`` as a number of guard bits, refused by the name ``field`` if it is not one."""
+    return _whole(field, value, 0, MAX_GUARD_BITS)
 
 
 def positive(field: str, value: Any) -> float:

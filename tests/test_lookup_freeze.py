@@ -1,0 +1,205 @@
+"""A frozen learner, against the learner itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import codes_in, specs
+
+from kanrtl import InputError, LearnerSpec, Model, connect
+from kanrtl.fixed import Codes
+from kanrtl.lookup import FixedQuantiser, freeze
+from kanrtl.sim import TASKS
+
+MOST_SAMPLES = 400
+
+
+def learner_codes(spec: LearnerSpec, coefficients: list[Codes], x: Codes) -> Codes:
+    """The learner's own predictions."""
+    model = Model(spec)
+    model.coefficients = coefficients
+    return model.run(x, np.zeros((len(x), spec.n_out), np.int64), np.zeros(len(x), bool))
+
+
+def inputs_for(spec: LearnerSpec, random: np.random.Generator) -> Codes:
+    """All activations where they are few and there is one input; else random ones, with the ends."""
+    format = spec.formats.activation
+    if spec.n_in == 1 and format.width <= 9:
+        return np.arange(format.minimum, format.maximum + 1)[:, None]
+    low, high = spec.per_layer("grid_range")[0]
+    around = np.linspace(1.2 * low - 0.2 * high, 1.2 * high - 0.2 * low, 5)
+    ends = np.concatenate([[format.minimum, format.maximum, 0, -1], format.quantise(around)])
+    first, last = format.quantise([low, high])
+    inside = random.integers(first, last + 1, (MOST_SAMPLES, spec.n_in))
+    return np.concatenate([random.choice(ends, (40, spec.n_in)), inside])
+
+
+@st.composite
+def learners(draw: st.DrawFn) -> tuple[LearnerSpec, list[Codes], np.random.Generator]:
+    spec = draw(specs(max_edges=12))
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    coefficient = spec.formats.coefficient
+    smooth = draw(st.booleans())
+    coefficients = []
+    for layer in spec.layers:
+        codes = codes_in(coefficient, random, (layer.n_out, layer.n_in, layer.bases))
+        if smooth:
+            codes = np.cumsum(codes, axis=2) // layer.bases
+        coefficients.append(codes)
+    return spec, coefficients, random
+
+
+@settings(max_examples=40, deadline=None)
+@given(learners(), st.none() | st.integers(1, 12), st.none() | st.integers(0, 12))
+def test_no_prediction_leaves_the_bound(
+    learner: tuple[LearnerSpec, list[Codes], np.random.Generator], bits: int | None, guard_bits: int | None
+) -> None:
+    spec, coefficients, random = learner
+    x = inputs_for(spec, random)
+    frozen = freeze(spec, coefficients, bits, guard_bits=guard_bits, x=spec.formats.activation.to_float(x[::20]))
+    quantiser = frozen.network.quantiser
+    assert isinstance(quantiser, FixedQuantiser)
+    predictions = frozen.network.values_of(frozen.network.predict_codes(quantiser.codes_of_raw(x)))
+    expected = spec.formats.activation.to_float(learner_codes(spec, coefficients, x))
+    assert np.abs(predictions - expected).max() <= frozen.bound
+    assert frozen.max_error <= frozen.bound
+    assert bool(frozen.reasons) == (not frozen.exact)
+    if bits is not None:
+        assert max(frozen.network.bits[:-1]) <= bits
+    if bits is None and guard_bits is None:
+        named = {reason.split()[0] for reason in frozen.reasons}
+        assert named <= {"rounding:", "activation_format:"}
+        assert ("rounding:" in named) <= (spec.rounding == "half_even")
+        assert ("activation_format:" in named) <= (spec.formats.activation.width > 16)
+
+
+@pytest.mark.parametrize("rounding", ["floor", "half_up", "half_even"])
+@pytest.mark.parametrize("grid", [5, 8])
+def test_a_trained_tracker_is_frozen_to_the_bit_in_nine_address_bits(rounding: str, grid: int) -> None:
+    task = TASKS["track"](1500, 0)
+    spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), grid_size=grid, learning_rate=0.3, rounding=rounding)
+    with connect(spec) as learner:
+        learner.learn_many(task.x, task.target)
+        frozen = learner.freeze(x=task.x)
+        assert frozen.exact
+        assert frozen.bound == frozen.max_error == 0
+        assert frozen.network.bits == (9, 16)
+        assert frozen.samples == 1500
+        x = spec.formats.activation.to_float(np.arange(-2200, 2200, 3))[:, None]
+        assert np.array_equal(frozen.network.predict(x), learner.predict_many(x))
+
+
+@pytest.mark.parametrize("bits", [None, 6])
+def test_a_frozen_tracker_predicts_the_same_in_hardware(bits: int | None) -> None:
+    task = TASKS["track"](900, 1)
+    spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), grid_size=5, learning_rate=0.3)
+    with connect(spec) as learner:
+        learner.learn_many(task.x, task.target)
+        frozen = learner.freeze(bits)
+        expected = learner.predict_many(task.x[:200])
+    assert bits is None or frozen.bound < 0.05
+    with connect(frozen.network, "pysim") as network:
+        assert np.abs(network.predict(task.x[:200]) - expected).max() <= frozen.bound
+
+
+def two_layers(**fields: Any) -> LearnerSpec:
+    return LearnerSpec(layer_sizes=[2, 3, 2], grid_range=(-2, 2), seed=5, **fields)
+
+
+def test_hidden_positions_are_addresses_where_they_are_a_power_of_two_of_activations() -> None:
+    frozen = freeze(two_layers(grid_size=8), two_layers(grid_size=8).initial_codes())
+    assert frozen.exact
+    assert frozen.network.bits[0] == 9
+    assert frozen.network.bits[1] <= 9
+
+
+def test_hidden_activations_are_addresses_where_positions_are_not() -> None:
+    spec = two_layers(grid_size=5)
+    exact = freeze(spec, spec.initial_codes())
+    near = freeze(spec, spec.initial_codes(), 9)
+    assert exact.exact
+    assert 9 < exact.network.bits[1] <= 12
+    assert 0 < near.bound < 0.05
+    assert near.rms_error < 0.003
+    assert near.reasons == (f"bits: layer 1 takes {exact.network.bits[1]} address bits to be exact, and has 9",)
+
+
+def test_ties_to_the_even_are_named() -> None:
+    spec = LearnerSpec(layer_sizes=[2, 1], grid_range=(-2, 2), rounding="half_even", coefficient_format="SQ(6, 11)")
+    coefficients = [layer.copy() for layer in spec.initial_codes()]
+    coefficients[0][0, 0] = 1  # half an activation's LSB
+    frozen = freeze(spec, coefficients)
+    assert frozen.bound == frozen.max_error == spec.formats.activation.lsb
+    assert frozen.reasons == ("rounding: layer 0 sends ties to the even code, and a sum of tables up",)
+
+
+def test_fewer_bits_cost_accuracy() -> None:
+    spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), initial_coefficients="uniform", seed=1)
+    found = [freeze(spec, spec.initial_codes(), bits) for bits in (9, 7, 5, 3)]
+    errors = [one.rms_error for one in found]
+    assert errors[0] == 0
+    assert errors == sorted(errors)
+    assert errors[-1] > 0.02
+    assert "error at most" in str(found[-1])
+    assert "to the bit" in str(found[0])
+    assert [one.network.bits[0] for one in found] == [9, 7, 5, 3]
+
+
+def test_bits_for_each_layer() -> None:
+    spec = two_layers(grid_size=8)
+    assert freeze(spec, spec.initial_codes(), [6, 5]).network.bits[:2] == (6, 5)
+
+
+def test_outputs_of_more_bits_than_a_code() -> None:
+    spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), activation_format="SQ(6, 14)", grid_size=4)
+    small = [np.full((1, 1, 7), 9)]
+    large = [np.arange(7).reshape(1, 1, 7) * 80_000]
+    assert freeze(spec, small).exact
+    frozen = freeze(spec, large)
+    assert 0 < frozen.max_error <= frozen.bound < 16 * spec.formats.activation.lsb
+    assert frozen.reasons == ("activation_format: outputs need 20 bits, and a code has 16",)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"bits": 17}, "bits = 17: must be an integer from 1 to 16"),
+        ({"bits": [4]}, "bits = [4]: give one number, or 2, one for each layer"),
+        ({"bits": [4, 0]}, "bits[1] = 0: must be an integer from 1 to 16"),
+        ({"guard_bits": -1}, "guard_bits = -1: must be an integer from 0 to 30"),
+        ({"x": [[1.0]]}, "x: shape (1, 1); must be (n, 2)"),
+    ],
+)
+def test_bad_arguments(arguments: dict[str, Any], message: str) -> None:
+    with connect(two_layers()) as learner, pytest.raises(InputError) as caught:
+        learner.freeze(**arguments)
+    assert str(caught.value) == message
+
+
+def test_sums_that_no_entry_holds_are_refused() -> None:
+    spec = two_layers(coefficient_format="SQ(36, 2)", basis_format="UQ(1, 9)")
+    coefficients = [np.full_like(layer, 1 << 36) for layer in spec.initial_codes()]
+    with pytest.raises(InputError, match=r"^coefficient_format = SQ\(36, 2\): an edge reaches 1.71799e\+10, more"):
+        freeze(spec, coefficients)
+
+
+def test_a_model_of_real_numbers_is_refused() -> None:
+    with pytest.raises(InputError, match=r'^numeric = "float64": '):
+        Model(two_layers(), "float64").freeze()
+
+
+def test_a_model_is_frozen_with_all_updates_that_are_under_way() -> None:
+    spec = two_layers(schedule="streaming")
+    model = Model(spec)
+    x = spec.formats.activation.quantise(np.random.default_rng(0).uniform(-2, 2, (20, 2)))
+    model.run(x, x, np.ones(20, bool), range(20))
+    frozen = model.freeze()
+    assert frozen.exact
+    with connect(spec) as session:
+        session.coefficients = model.coefficients
+        real = spec.formats.activation.to_float(x)
+        assert np.array_equal(frozen.network.predict(real), session.predict_many(real))
