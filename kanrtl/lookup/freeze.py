@@ -35,7 +35,7 @@ from ..spline import Locator
 from .network import MAX_BITS, MAX_GUARD_BITS, LookupNetwork, bits_of, guard_bits_of
 from .quantiser import FixedQuantiser
 
-__all__ = ["Frozen", "edge_sums", "freeze"]
+__all__ = ["Frozen", "edge_sums", "freeze", "position"]
 
 SAMPLES = 1024
 """Over which a frozen network is compared with its learner, where none are given."""
@@ -192,6 +192,12 @@ class _Addresses:
         """What an address stands for, in LSBs of an activation."""
         return Fraction(1 << self.shift, self.scale)
 
+    @property
+    def zero(self) -> Fraction:
+        """The ``y`` in the middle of what code 0 stands for."""
+        half = 1 << (self.bits - 1)
+        return ((half << self.shift) - self.offset) / Fraction(self.scale) + self.step / 2
+
     def of(self, x: Codes) -> Codes:
         """Addresses as the codes of a network, from ``-2**(bits - 1)``."""
         half = 1 << (self.bits - 1)
@@ -258,7 +264,7 @@ class _Inputs:
             end = np.maximum(begin, end)  # there may be no activation that has this address
             inside = np.minimum(np.maximum(middle, begin), end)
             x = np.clip([begin, end, inside], low, high).astype(np.int64)
-            places.append(_position(locator, x))
+            places.append(position(locator, x))
         result: tuple[Codes, Codes, Codes] = tuple(np.stack(places, axis=1))
         return result
 
@@ -305,12 +311,14 @@ class _Draft:
     def network(self) -> LookupNetwork:
         spec, lsb = self.spec, self.spec.formats.activation.lsb
         first = self._places[0]
+        rounded = 0 if spec.rounding == "floor" else Fraction(1, 2)
         return LookupNetwork.of(
             spec.layer_sizes,
             [place.bits for place in self._places],
             [float(place.step) * lsb for place in self._places],
             self._edges,
             guard_bits=self._guard_bits,
+            offsets=[float(place.zero - rounded) * lsb for place in self._places[1:-1]] + [0.0],
             quantiser=first.quantiser(spec.formats.activation, spec.n_in),
         )
 
@@ -318,7 +326,7 @@ class _Draft:
         """How the tables of a layer are addressed: in ``limit`` bits at most."""
         locator = self.spec.layers[index].locator
         start, stop = _activations(locator, inputs.reach)
-        low, high = (int(_position(locator, np.array(x))) for x in (start, stop))
+        low, high = (int(position(locator, np.array(x))) for x in (start, stop))
         bits = max(1, clog2(high - low + 1))
         positions = _Addresses(locator.scale, locator.offset - (low << locator.shift), locator.shift, bits)
         zero = locator.offset >> locator.shift
@@ -421,7 +429,7 @@ class _Nodes:
         self.samples = np.empty((layer.n_out, layer.n_in, middle.shape[1]), dtype=np.int64)
         self.error = np.zeros(layer.n_out, dtype=np.int64)
         sums = np.zeros((2, layer.n_out), dtype=np.int64)
-        ends = [_position(layer.locator, reach) for reach in inputs.reach]
+        ends = [position(layer.locator, reach) for reach in inputs.reach]
         for source in range(layer.n_in):
             values = edge_sums(layer, coefficients, source) << more
             reachable = values[:, ends[0][source] : ends[1][source] + 1]
@@ -470,7 +478,7 @@ class _Nodes:
         return table, np.full(self.layer.n_out, bias), lost
 
 
-def _position(locator: Locator, x: Codes) -> Codes:
+def position(locator: Locator, x: Codes) -> Codes:
     """Positions in the grid, clamped to it."""
     cell, row, _ = locator.locate(x)
     position: Codes = (cell << locator.row_bits) + row
@@ -488,8 +496,8 @@ def _activations(locator: Locator, reach: tuple[Codes, Codes]) -> tuple[int, int
     last = -((locator.offset - (locator.end << locator.shift)) // locator.scale) - 1
     low, high = sorted((first, last))  # there may be none inside the grid
     # Those beyond may be at positions that none inside is at.
-    low -= int(_position(locator, np.array(low)) > 0)
-    high += int(_position(locator, np.array(high)) < locator.end - 1)
+    low -= int(position(locator, np.array(low)) > 0)
+    high += int(position(locator, np.array(high)) < locator.end - 1)
     lowest, highest = int(reach[0].min()), int(reach[1].max())
     return min(max(lowest, low), high), min(max(highest, low), high)
 
