@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.datasets import load_diabetes, load_wine
+from sklearn.exceptions import NotFittedError
 from strategies import codes_in, specs
 
-from kanrtl import InputError, LearnerSpec, Model, connect
+from kanrtl import InputError, KANClassifier, KANRegressor, LearnerSpec, Model, connect
 from kanrtl.fixed import Codes
-from kanrtl.lookup import FixedQuantiser, freeze
+from kanrtl.lookup import FixedQuantiser, Scaling, freeze
 from kanrtl.sim import TASKS
 
 MOST_SAMPLES = 400
@@ -162,6 +164,70 @@ def test_outputs_of_more_bits_than_a_code() -> None:
     frozen = freeze(spec, large)
     assert 0 < frozen.max_error <= frozen.bound < 16 * spec.formats.activation.lsb
     assert frozen.reasons == ("activation_format: outputs need 20 bits, and a code has 16",)
+
+
+@pytest.mark.parametrize("hidden", [None, (3,)])
+@pytest.mark.parametrize("grid", [5, 8])
+def test_a_frozen_regressor_predicts_unscaled(hidden: tuple[int, ...] | None, grid: int) -> None:
+    x, y = load_diabetes(return_X_y=True)
+    x = np.column_stack([100 * x[:, :4] + 7, np.full(len(x), 3.0)])  # the last tells nothing
+    estimator = KANRegressor(hidden, grid_size=grid, epochs=1, random_state=0).fit(x, y)
+    frozen = estimator.freeze(X=x)
+    assert np.allclose(frozen.network.predict(x)[:, 0], estimator.predict(x), rtol=0, atol=1e-9)
+    assert frozen.max_error < 1e-9
+    assert frozen.samples == len(x)
+    assert frozen.reasons == ("scaling: real inputs on the border between two codes may become either",)
+    coarse = estimator.freeze(5, X=x)
+    errors = np.abs(coarse.network.predict(x)[:, 0] - estimator.predict(x))
+    assert 0.1 < errors.max() == pytest.approx(coarse.max_error)
+    assert coarse.max_error <= coarse.bound
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_frozen_classifier_gives_its_classes(classes: int) -> None:
+    x, y = load_wine(return_X_y=True)
+    x, names = x[y < classes], np.array(["red", "white", "other"])[y[y < classes]]
+    estimator = KANClassifier(epochs=1, random_state=0).fit(x, names)
+    frozen = estimator.freeze(X=x)
+    assert np.array_equal(estimator.classes_[frozen.network.predict(x)], estimator.predict(x))
+    assert frozen.max_error == 0
+    few = estimator.freeze(4).network
+    assert np.mean(estimator.classes_[few.predict(x)] == estimator.predict(x)) > 0.95
+
+
+@settings(max_examples=15, deadline=None)
+@given(learners(), st.none() | st.integers(1, 10))
+def test_scaling_keeps_the_bound(
+    learner: tuple[LearnerSpec, list[Codes], np.random.Generator], bits: int | None
+) -> None:
+    spec, coefficients, random = learner
+    scale = 2.0 ** random.uniform(-6, 6, spec.n_in) * random.choice([-1, 1], spec.n_in)
+    scaling = Scaling(scale, random.uniform(-2, 2, spec.n_in), 7.5, -1000.0)
+    inputs = inputs_for(spec, random)[::10]
+    # On the borders between activations too.
+    real = spec.formats.activation.to_float(inputs) + spec.formats.activation.lsb * random.choice(
+        [0, 0.3, 0.5], inputs.shape
+    )
+    x = scaling.raw(real)
+    frozen = freeze(spec, coefficients, bits, x=x, scaling=scaling)
+    taken = spec.formats.activation.quantise(x * scaling.scale + scaling.offset)
+    expected = spec.formats.activation.to_float(learner_codes(spec, coefficients, taken)) * 7.5 - 1000
+    errors = np.abs(frozen.network.predict(x) - expected)
+    assert errors.max() <= frozen.bound * (1 + 1e-9) + 1e-9
+    assert frozen.max_error == errors.max()
+
+
+def test_what_an_estimator_cannot_freeze_is_named() -> None:
+    x = np.random.default_rng(0).normal(size=(20, 2))
+    several = KANRegressor(epochs=1).fit(x, x * [1, 5])
+    with pytest.raises(InputError, match=r"^freeze: 2 outputs, each with a scale of its own"):
+        several.freeze()
+    one = KANClassifier()
+    one.learn_one({"a": 1.0}, "only")
+    with pytest.raises(InputError, match=r"^freeze: there is one class so far, 'only'"):
+        one.freeze()
+    with pytest.raises(NotFittedError):
+        KANRegressor().freeze()
 
 
 @pytest.mark.parametrize(

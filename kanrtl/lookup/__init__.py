@@ -21,7 +21,7 @@ The way of a sample through the hardware: quantiser, then for every layer tables
 """
 
 from .core import LookupCore
-from .freeze import Frozen, freeze
+from .freeze import Frozen, Scaling, freeze
 from .importers import from_efficient_kan, from_kanele, from_kanele_tables, from_pykan, kanele_floats
 from .network import LookupLayer, LookupNetwork
 from .quantiser import FixedQuantiser, Quantiser
@@ -40,6 +40,7 @@ __all__ = [
     "LookupNetwork",
     "LookupSession",
     "Quantiser",
+    "Scaling",
     "Start",
     "connect_network",
     "freeze",

@@ -4,7 +4,7 @@ A layer of a learner takes from an input no more than its place in the grid, one
 positions. So a table with an entry for each position holds all that an edge is, and the network is the learner to the
 bit where nothing else is lost:
 
-- Real inputs become positions in the quantiser, rounded as the learner's inputs are.
+- Inputs become positions in the quantiser, in integers.
 - A hidden node's exact sum becomes the position that the next layer takes: rounding to an activation and then to a
   position is rounding once, where a position is a power of two of activations. Where it is not, tables are addressed by
   the activations within the grid instead.
@@ -33,15 +33,39 @@ from ..session import InputError, checked_coefficients, real_rows
 from ..spec import LearnerSpec
 from ..spline import Locator
 from .network import MAX_BITS, MAX_GUARD_BITS, LookupNetwork, bits_of, guard_bits_of
-from .quantiser import FixedQuantiser
+from .quantiser import FixedQuantiser, Quantiser
 
-__all__ = ["Frozen", "edge_sums", "freeze", "position"]
+__all__ = ["Frozen", "Scaling", "edge_sums", "freeze", "position"]
+
+Reals = npt.NDArray[np.float64]
 
 SAMPLES = 1024
 """Over which a frozen network is compared with its learner, where none are given."""
 
 _FINE = 256  # slack is counted in so many parts of an activation's LSB, rounded up
 _ENTRY = 1 << 31
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """What stands around a learner: it takes ``x * scale + offset``, and what it gives counts ``output_scale`` times,
+    plus ``output_offset``.
+
+    Attributes
+    ----------
+    scale, offset : arrays ``(n_in,)``
+    output_scale, output_offset : float
+    """
+
+    scale: Reals
+    offset: Reals
+    output_scale: float = 1.0
+    output_offset: float = 0.0
+
+    def raw(self, inputs: Reals) -> Reals:
+        """What real inputs the learner takes as ``inputs``; zero where it takes none."""
+        result: Reals = (inputs - self.offset) / np.where(self.scale == 0, np.inf, self.scale)
+        return result
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +120,7 @@ def freeze(
     *,
     guard_bits: int | None = None,
     x: npt.ArrayLike | None = None,
+    scaling: Scaling | None = None,
 ) -> Frozen:
     """The lookup network of a learner as it is now.
 
@@ -111,6 +136,9 @@ def freeze(
         rounding sees, but only as many as the sampled tables are worth where ``bits`` leaves addresses out.
     x
         Inputs ``(n, n_in)`` that the error is measured with; by default random ones from all of the grid.
+    scaling
+        Becomes a part of the network: of its quantiser, which then takes real inputs rather than those in the learner's
+        ``activation_format``, and of its last layer's ``step`` and ``offset``.
 
     Raises
     ------
@@ -121,11 +149,10 @@ def freeze(
     limits = _limits(spec, bits)
     if guard_bits is not None:
         guard_bits = guard_bits_of("guard_bits", guard_bits)
-    measured_on = _samples(spec, x)
-    draft = _Draft(spec, codes, limits, precise=bits is None, guard_bits=guard_bits)
+    draft = _Draft(spec, codes, limits, precise=bits is None, guard_bits=guard_bits, scaling=scaling)
     network = draft.network()
-    errors = _errors(spec, codes, network, measured_on)
-    lsb = spec.formats.activation.lsb
+    errors = _errors(spec, codes, network, scaling, _samples(spec, x, scaling))
+    lsb = network.steps[-1] / draft.output_codes
     return Frozen(
         network=network,
         spec=spec,
@@ -147,27 +174,29 @@ def _limits(spec: LearnerSpec, bits: int | Sequence[int] | None) -> list[int]:
     return [bits_of(f"bits[{index}]", value) for index, value in enumerate(bits)]
 
 
-def _samples(spec: LearnerSpec, x: npt.ArrayLike | None) -> Codes:
-    if x is None:
-        low, high = spec.per_layer("grid_range")[0]
-        real = np.random.default_rng(0).uniform(low, high, (SAMPLES, spec.n_in))
-    else:
-        real = real_rows("x", x, spec.n_in)
-    return spec.formats.activation.quantise(real)
+def _samples(spec: LearnerSpec, x: npt.ArrayLike | None, scaling: Scaling | None) -> Reals:
+    """Real inputs, as the network takes them."""
+    if x is not None:
+        return real_rows("x", x, spec.n_in)
+    low, high = spec.per_layer("grid_range")[0]
+    inputs = np.random.default_rng(0).uniform(low, high, (SAMPLES, spec.n_in))
+    return inputs if scaling is None else scaling.raw(inputs)
 
 
 def _errors(
-    spec: LearnerSpec, coefficients: list[Codes], network: LookupNetwork, samples: Codes
-) -> npt.NDArray[np.float64]:
-    """The network's predictions less the learner's, ``(n, n_out)``, for inputs as activations."""
+    spec: LearnerSpec, coefficients: list[Codes], network: LookupNetwork, scaling: Scaling | None, x: Reals
+) -> Reals:
+    """The network's predictions less the learner's, ``(n, n_out)``."""
     model = Model(spec)
     model.coefficients = coefficients
-    none = np.zeros(len(samples), dtype=bool)
-    expected = model.run(samples, np.zeros((len(samples), spec.n_out), np.int64), none)
-    quantiser = network.quantiser
-    assert isinstance(quantiser, FixedQuantiser)
-    given = network.predict_codes(quantiser.codes_of_raw(samples))
-    return network.values_of(given) - spec.formats.activation.to_float(expected)
+    taken = x if scaling is None else x * scaling.scale + scaling.offset
+    codes = spec.formats.activation.quantise(taken)
+    none = np.zeros(len(x), dtype=bool)
+    expected = spec.formats.activation.to_float(model.run(codes, np.zeros((len(x), spec.n_out), np.int64), none))
+    if scaling is not None:
+        expected = expected * scaling.output_scale + scaling.output_offset
+    errors: Reals = network.predict(x) - expected
+    return errors
 
 
 def edge_sums(layer: LayerArithmetic, coefficients: Codes, source: int) -> Codes:
@@ -212,6 +241,14 @@ class _Addresses:
         down = numerator // (self.scale * _FINE)
         up = -(-numerator // (self.scale * _FINE))
         return down, up
+
+    def real_quantiser(self, format: Format, scaling: Scaling) -> Quantiser:
+        """What gives the addresses of real inputs that are scaled and then rounded to ``format``: but for those on the
+        border between two."""
+        step = float(self.step)
+        code = scaling.scale / format.lsb / step
+        offset = (scaling.offset / format.lsb + 0.5) / step + self.offset / (1 << self.shift)
+        return Quantiser.of(code, offset - 0.5 - (1 << (self.bits - 1)), self.bits, len(code))
 
     def quantiser(self, format: Format, n_in: int) -> FixedQuantiser:
         """What gives the addresses of inputs in ``format``."""
@@ -269,8 +306,8 @@ class _Inputs:
         return result
 
     @classmethod
-    def of_samples(cls, format: Format, n_in: int) -> Self:
-        return cls((np.full(n_in, format.minimum), np.full(n_in, format.maximum)), [0] * n_in, None)
+    def of_samples(cls, format: Format, n_in: int, rounded: str | None) -> Self:
+        return cls((np.full(n_in, format.minimum), np.full(n_in, format.maximum)), [0] * n_in, rounded)
 
 
 class _Draft:
@@ -282,19 +319,33 @@ class _Draft:
         Of a prediction, in LSBs of an activation.
     reasons
         What made it more than zero.
+    output_codes
+        LSBs of an activation in one of a prediction.
     """
 
     def __init__(
-        self, spec: LearnerSpec, coefficients: list[Codes], limits: list[int], *, precise: bool, guard_bits: int | None
+        self,
+        spec: LearnerSpec,
+        coefficients: list[Codes],
+        limits: list[int],
+        *,
+        precise: bool,
+        guard_bits: int | None,
+        scaling: Scaling | None,
     ) -> None:
         self.spec = spec
+        self._scaling = scaling
         self.reasons: list[str] = []
         self._precise = precise
+        self._sampled = False  # whether addresses are too few for all that the learner tells apart
         self._most_guard_bits = MAX_GUARD_BITS if guard_bits is None else guard_bits
         self._guard_bits: list[int] = []
         self._edges: list[dict[str, Any]] = []
         format = spec.formats.activation
-        inputs = _Inputs.of_samples(format, spec.n_in)
+        # Real inputs are rounded to the nearest, and one on a border may then be on either side of it.
+        inputs = _Inputs.of_samples(format, spec.n_in, None if scaling is None else "half_even")
+        if scaling is not None:
+            self.reasons.append("scaling: real inputs on the border between two codes may become either")
         addresses = self._addresses(0, inputs, limits[0])
         self._places = [addresses]
         for index, (layer, codes) in enumerate(zip(spec.layers, coefficients, strict=True)):
@@ -306,20 +357,28 @@ class _Draft:
                 addresses = self._outputs(node)
             inputs = self._tables(index, node, addresses)
             self._places.append(addresses)
-        self.bound = self._bound(node, inputs, addresses)
+        self.bound = self._bound(inputs, addresses)
+        self.output_codes = 1 << addresses.shift
 
     def network(self) -> LookupNetwork:
         spec, lsb = self.spec, self.spec.formats.activation.lsb
-        first = self._places[0]
+        first, scaling = self._places[0], self._scaling
+        steps = [float(place.step) * lsb for place in self._places]
+        quantiser: FixedQuantiser | Quantiser = first.quantiser(spec.formats.activation, spec.n_in)
+        output_offset = 0.0
+        if scaling is not None:
+            quantiser = first.real_quantiser(spec.formats.activation, scaling)
+            steps[-1] *= scaling.output_scale
+            output_offset = scaling.output_offset
         rounded = 0 if spec.rounding == "floor" else Fraction(1, 2)
         return LookupNetwork.of(
             spec.layer_sizes,
             [place.bits for place in self._places],
-            [float(place.step) * lsb for place in self._places],
+            steps,
             self._edges,
             guard_bits=self._guard_bits,
-            offsets=[float(place.zero - rounded) * lsb for place in self._places[1:-1]] + [0.0],
-            quantiser=first.quantiser(spec.formats.activation, spec.n_in),
+            offsets=[float(place.zero - rounded) * lsb for place in self._places[1:-1]] + [output_offset],
+            quantiser=quantiser,
         )
 
     def _addresses(self, index: int, inputs: _Inputs, limit: int) -> _Addresses:
@@ -338,6 +397,7 @@ class _Draft:
         activations = max(1, clog2(stop - start + 1))
         if activations <= limit:
             return _Addresses(1, -start, 0, activations)
+        self._sampled = True
         needed = positions.bits if inputs.rounded is None or locator.scale == 1 else activations
         self.reasons.append(f"bits: layer {index} takes {needed} address bits to be exact, and has {limit}")
         if positions.bits <= limit:
@@ -382,7 +442,7 @@ class _Draft:
     def _guard(self, index: int, node: _Nodes, following: _Addresses) -> int:
         """Fraction bits of the tables of a layer."""
         wanted = following.shift + node.dropped
-        if not self._precise and (node.error.any() or following.scale != 1):
+        if self._sampled and not self._precise:
             # All entries of a node together are then off by no more than a 32nd of an address.
             wanted = min(wanted, clog2(node.layer.n_in + 1) + 4)
         guard = min(wanted, self._most_guard_bits)
@@ -397,7 +457,8 @@ class _Draft:
             self.reasons.append(f"guard_bits: layer {index} takes {wanted}, and has {guard}")
         return guard
 
-    def _bound(self, node: _Nodes, outputs: _Inputs, addresses: _Addresses) -> int:
+    @staticmethod
+    def _bound(outputs: _Inputs, addresses: _Addresses) -> int:
         """In LSBs of an activation."""
         slack = max(outputs.slack)
         bound = -(-slack // _FINE)
