@@ -108,8 +108,22 @@ def test_a_frozen_tracker_predicts_the_same_in_hardware(bits: int | None) -> Non
         assert np.abs(network.predict(task.x[:200]) - expected).max() <= frozen.bound
 
 
+@pytest.mark.parametrize("grid", [5, 8])
+def test_a_learner_in_hardware_is_frozen_into_the_same_in_hardware(grid: int) -> None:
+    spec = two_layers(grid_size=grid, grid_range=[(-2, 2), (-1, 1)], activation_format="SQ(4, 8)")
+    random = np.random.default_rng(grid)
+    x = random.uniform(-2.2, 2.2, (40, 2))
+    with connect(spec, "pysim") as learner:
+        learner.learn_many(x, np.sin(2 * x))
+        frozen = learner.freeze(x=x)
+        expected = learner.predict_many(x)
+    assert frozen.exact
+    with connect(frozen.network, "pysim") as network:
+        assert np.array_equal(network.predict(x), expected)
+
+
 def two_layers(**fields: Any) -> LearnerSpec:
-    return LearnerSpec(layer_sizes=[2, 3, 2], grid_range=(-2, 2), seed=5, **fields)
+    return LearnerSpec(**{"layer_sizes": [2, 3, 2], "grid_range": (-2, 2), "seed": 5} | fields)
 
 
 def test_hidden_positions_are_addresses_where_they_are_a_power_of_two_of_activations() -> None:
@@ -251,6 +265,17 @@ def test_sums_that_no_entry_holds_are_refused() -> None:
     coefficients = [np.full_like(layer, 1 << 36) for layer in spec.initial_codes()]
     with pytest.raises(InputError, match=r"^coefficient_format = SQ\(36, 2\): an edge reaches 1.71799e\+10, more"):
         freeze(spec, coefficients)
+
+
+def test_the_widest_activations() -> None:
+    """Their products with the constants of a grid that is no power of two are the largest numbers there are."""
+    fields = {"grid_range": [(-1.3, 1.7), (0.1, 3.6)], "grid_size": 3, "coefficient_format": "SQ(3, 8)"}
+    spec = two_layers(activation_format="SQ(4, 28)", table_size=16, **fields)
+    frozen = freeze(spec, spec.initial_codes(), x=np.random.default_rng(0).uniform(-2, 2, (300, 2)))
+    assert frozen.max_error <= frozen.bound < 0.1
+    wider = two_layers(activation_format="SQ(4, 29)", table_size=16, **fields)
+    with pytest.raises(InputError, match=r"^activation_format = SQ\(4, 29\): is 33 bits wide, the limit is 32$"):
+        freeze(wider, wider.initial_codes())
 
 
 def test_a_model_of_real_numbers_is_refused() -> None:

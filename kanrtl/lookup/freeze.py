@@ -42,6 +42,9 @@ Reals = npt.NDArray[np.float64]
 SAMPLES = 1024
 """Over which a frozen network is compared with its learner, where none are given."""
 
+_WIDEST = 32
+"""Bits of an activation: products with the constants of addresses then fit the model's integers."""
+
 _FINE = 256  # slack is counted in so many parts of an activation's LSB, rounded up
 _ENTRY = 1 << 31
 
@@ -145,6 +148,9 @@ def freeze(
     InputError
         If an argument cannot be, or the learner has numbers that no table can hold.
     """
+    activation = spec.formats.activation
+    if activation.width > _WIDEST:
+        raise InputError(f"activation_format = {activation}: is {activation.width} bits wide, the limit is {_WIDEST}")
     codes = checked_coefficients(spec, coefficients)
     limits = _limits(spec, bits)
     if guard_bits is not None:
@@ -257,8 +263,6 @@ class _Addresses:
         if shift:
             # Half even of twice as many parts: rounded down, and never a tie.
             scale, offset, shift = 2 * scale, 2 * offset - (1 << shift) + 1, shift + 1
-        if (scale << format.width) + abs(offset) >= 1 << 61:
-            raise InputError(f"activation_format = {format}: too wide for a quantiser; use fewer bits")
         return FixedQuantiser(format, np.full(n_in, scale), np.full(n_in, offset), shift, self.bits)
 
 
@@ -283,14 +287,14 @@ class _Inputs:
     def positions(self, addresses: _Addresses, locator: Locator) -> tuple[Codes, Codes, Codes]:
         """For every input and address, ``(n_in, 2**bits)``: the first and the last position that the learner can be
         at, and that in the middle of what the address stands for."""
-        first, last = [], []
-        for slack in self.slack:
+        begins, ends = {}, {}
+        for slack in set(self.slack):
             down, up = addresses.lowest(slack)
             _, beyond = addresses.lowest(-slack)
             low = down if self.rounded in ("floor", "half_up") else up
             # A tie that goes to the even number below.
-            first.append(low[:-1] - (self.rounded == "half_even"))
-            last.append(beyond[1:] - 1)
+            begins[slack], ends[slack] = low[:-1] - (self.rounded == "half_even"), beyond[1:] - 1
+        first, last = [begins[slack] for slack in self.slack], [ends[slack] for slack in self.slack]
         lowest, highest = self.reach
         first[:] = [np.concatenate([[int(reach)], one[1:]]) for one, reach in zip(first, lowest, strict=True)]
         last[:] = [np.concatenate([one[:-1], [int(reach)]]) for one, reach in zip(last, highest, strict=True)]
@@ -364,12 +368,12 @@ class _Draft:
         spec, lsb = self.spec, self.spec.formats.activation.lsb
         first, scaling = self._places[0], self._scaling
         steps = [float(place.step) * lsb for place in self._places]
-        quantiser: FixedQuantiser | Quantiser = first.quantiser(spec.formats.activation, spec.n_in)
-        output_offset = 0.0
-        if scaling is not None:
-            quantiser = first.real_quantiser(spec.formats.activation, scaling)
+        quantiser: FixedQuantiser | Quantiser
+        if scaling is None:
+            quantiser, output_offset = first.quantiser(spec.formats.activation, spec.n_in), 0.0
+        else:
+            quantiser, output_offset = first.real_quantiser(spec.formats.activation, scaling), scaling.output_offset
             steps[-1] *= scaling.output_scale
-            output_offset = scaling.output_offset
         rounded = 0 if spec.rounding == "floor" else Fraction(1, 2)
         return LookupNetwork.of(
             spec.layer_sizes,
@@ -398,7 +402,8 @@ class _Draft:
         if activations <= limit:
             return _Addresses(1, -start, 0, activations)
         self._sampled = True
-        needed = positions.bits if inputs.rounded is None or locator.scale == 1 else activations
+        aligned = inputs.rounded is None or locator.scale == 1
+        needed = min(positions.bits, activations) if aligned else activations
         self.reasons.append(f"bits: layer {index} takes {needed} address bits to be exact, and has {limit}")
         if positions.bits <= limit:
             return positions

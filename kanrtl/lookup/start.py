@@ -244,12 +244,12 @@ def _outside(network: _Network, spec: LearnerSpec, index: int, source: int, valu
     grid's ends."""
     low, high = spec.per_layer("grid_range")[index]
     lsb = spec.formats.activation.lsb
-    beyond = values[(values < low) | (values > high - lsb)]
+    beyond = values[(values < low) | (values >= high)]
     if not len(beyond):
         return 0.0
-    changes = network.edges(index, source, beyond) - network.edges(index, source, np.clip(beyond, low, high - lsb))
-    counted = (np.abs(changes) > spec.formats.coefficient.lsb).any(axis=0) & ((beyond < low) | (beyond >= high))
-    return float(counted.sum() / len(values))
+    ends = _middles(spec.layers[index])[[0, -1]] * lsb  # where a learner takes what is beyond to be
+    changes = network.edges(index, source, beyond) - network.edges(index, source, np.clip(beyond, *ends))
+    return float((np.abs(changes) > spec.formats.coefficient.lsb).any(axis=0).sum() / len(values))
 
 
 @dataclass(frozen=True)
@@ -378,24 +378,37 @@ def _weights(layer: LayerArithmetic, taken: Codes) -> Reals:
 def _least_squares(layer: LayerArithmetic, weights: Reals, target: Reals) -> Reals:
     """Coefficients ``(n_out, bases)`` whose edges are nearest to ``target``, ``(n_out, positions)``; where no sample
     comes they stay as they are at the last that one does (P-splines, Eilers and Marx 1996, of first differences)."""
+    from scipy.linalg import solveh_banded  # only here: it takes long to import
+
     basis = layer.formats.basis.to_float(layer.basis_table)
     cells = (layer.grid_size, layer.table_size)
     weights, target = weights.reshape(cells), target.reshape(-1, *cells)
     windows = np.arange(layer.grid_size)[:, None] + np.arange(layer.window)
-    normal = np.zeros((layer.bases, layer.bases))
-    np.add.at(normal, (windows[:, :, None], windows[:, None, :]), np.einsum("kr,rj,ri->kji", weights, basis, basis))
+    # Of the normal matrix the bands: that below the diagonal by so many rows as its number says.
+    normal = np.zeros((layer.window, layer.bases))
+    blocks = np.einsum("kr,rj,ri->kji", weights, basis, basis)
+    for first in range(layer.window):
+        for last in range(first, layer.window):
+            np.add.at(normal[last - first], windows[:, first], blocks[:, last, first])
     moments = np.zeros((layer.bases, len(target)))
     np.add.at(moments, windows, np.einsum("kr,rj,okr->kjo", weights, basis, target))
-    differences = np.diff(np.eye(layer.bases), axis=0)
-    rough = normal.diagonal().max() * (differences.T @ differences + 1e-6 * np.eye(layer.bases))
-    best = np.linalg.solve(normal + _STIFF * rough, moments).T
+    rough = np.zeros_like(normal)
+    rough[0], rough[1] = 2 + 1e-6, -1
+    rough[0, [0, -1]] -= 1
+    rough *= normal[0].max()
+
+    def solved(stiff: float) -> Reals:
+        result: Reals = solveh_banded(normal + stiff * rough, moments, lower=True).T
+        return result
+
+    best = solved(_STIFF)
     best_error = _residual(basis, windows, weights, target, best)
     lowest, highest = target[:, weights > 0].min(axis=1), target[:, weights > 0].max(axis=1)
     room = _REACH * (highest - lowest)
     # A basis that samples touch only at its very end can take any coefficient to fit a few of them.
     for stiff in _STIFF * 10.0 ** np.arange(1, 7):
         wild = ((best < (lowest - room)[:, None]) | (best > (highest + room)[:, None])).any(axis=1)
-        tamed = np.linalg.solve(normal + stiff * rough, moments).T
+        tamed = solved(float(stiff))
         error = _residual(basis, windows, weights, target, tamed)
         worse = np.where(_outside_format(layer, best).any(axis=1), _MUCH_WORSE, _WORSE)
         taken = wild & (error < np.maximum(worse * best_error, layer.formats.activation.lsb / 4))
