@@ -109,11 +109,11 @@ def test_a_frozen_tracker_predicts_the_same_in_hardware(bits: int | None) -> Non
 
 
 @pytest.mark.parametrize("grid", [5, 8])
-def test_a_learner_in_hardware_is_frozen_into_the_same_in_hardware(grid: int) -> None:
+def test_two_frozen_layers_predict_the_same_in_hardware(grid: int) -> None:
     spec = two_layers(grid_size=grid, grid_range=[(-2, 2), (-1, 1)], activation_format="SQ(4, 8)")
     random = np.random.default_rng(grid)
     x = random.uniform(-2.2, 2.2, (40, 2))
-    with connect(spec, "pysim") as learner:
+    with connect(spec) as learner:
         learner.learn_many(x, np.sin(2 * x))
         frozen = learner.freeze(x=x)
         expected = learner.predict_many(x)
