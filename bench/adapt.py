@@ -17,7 +17,7 @@ import numpy.typing as npt
 from kanrtl import connect
 from kanrtl.sim import TASKS, Task
 
-from .row import Family, LearnerRow, Progress, Result
+from .row import Family, LearnerRow, Progress, Result, T
 
 __all__ = ["FAMILY", "Adapt"]
 
@@ -92,15 +92,6 @@ def summary(squares: Reals) -> dict[str, Any]:
         "mse": float(squares.mean()),
     }
 
-
-# Function tracking as everywhere.
-T: dict[str, Any] = {
-    "layer_sizes": [1, 1],
-    "grid_range": [-2, 2],
-    "grid_size": 5,
-    "spline_order": 3,
-    "learning_rate": 0.3,
-}
 
 FAMILY = Family(
     "adapt",

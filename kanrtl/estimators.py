@@ -207,8 +207,13 @@ class _KANEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
         check_is_fitted(self)
         x = None if X is None else validate_data(self, X, dtype=np.float64, reset=False)
         session = self._learner.session
-        scaling = Scaling(*self._learner.inputs.affine(), *self._output_scale())
-        return freeze(session.spec, session.coefficients, bits, guard_bits=guard_bits, x=x, scaling=scaling)
+        scaling, output = Scaling(*self._learner.inputs.affine(), *self._output_scale()), self._output_stage()
+        frozen = freeze(session.spec, session.coefficients, bits, guard_bits=guard_bits, x=x, scaling=scaling)
+        return replace(frozen, network=frozen.network.with_output(output))
+
+    def _output_stage(self) -> str:
+        """That of a frozen network."""
+        return "raw"
 
     def _output_scale(self) -> tuple[float, float]:
         """What an output of the learner counts, and what is added."""
@@ -538,18 +543,10 @@ class KANClassifier(ClassifierMixin, _KANEstimator, _RiverClassifier):  # type: 
         probabilities = self.predict_proba_one(x)
         return max(probabilities, key=probabilities.__getitem__) if probabilities else None
 
-    def freeze(
-        self,
-        bits: int | Sequence[int] | None = None,
-        *,
-        X: Any = None,  # noqa: N803
-        guard_bits: int | None = None,
-    ) -> Frozen:
-        frozen = super().freeze(bits, X=X, guard_bits=guard_bits)
+    def _output_stage(self) -> str:
         if len(self._labels) < 2:
             raise InputError(f"freeze: there is one class so far, {self._labels[0]!r}; learn another")
-        output = "threshold" if len(self._labels) == 2 else "argmax"
-        return replace(frozen, network=frozen.network.with_output(output))
+        return "threshold" if len(self._labels) == 2 else "argmax"
 
     # Classes and outputs.
 
