@@ -215,6 +215,11 @@ def refused(network: FloatKAN | LookupNetwork, spec: LearnerSpec, **options: Any
     return str(caught.value)
 
 
+def test_something_else_is_refused() -> None:
+    with pytest.raises(InputError, match=r"^network: is of type dict; give a FloatKAN or a LookupNetwork$"):
+        spec_for([1, 1]).start_from({})  # type: ignore[arg-type]
+
+
 def test_inputs_beyond_the_grid_are_refused_with_how_many() -> None:
     trained = kan(np.random.default_rng(5), [1, 1])
     message = refused(trained, spec_for([1, 1], grid_range=(-0.5, 0.5)))

@@ -96,7 +96,7 @@ def to_learner(
     ----------
     source
         Real-valued, from an importer; or of tables, for example a frozen learner. Of these the codes before the output
-        stage are learned.
+        stage are taken; a learner goes on where they saturate.
     spec
         The learner: of the same ``layer_sizes``.
     x
@@ -110,6 +110,8 @@ def to_learner(
     InputError
         If ``layer_sizes`` differ, more lies outside, or a coefficient leaves ``coefficient_format``.
     """
+    if not isinstance(source, (FloatKAN, LookupNetwork)):
+        raise InputError(f"network: is of type {type(source).__name__}; give a FloatKAN or a LookupNetwork")
     network: _Network = _Tables(source) if isinstance(source, LookupNetwork) else _Floats(source)
     if network.layer_sizes != spec.layer_sizes:
         raise InputError(
