@@ -225,6 +225,8 @@ class _KANEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
                 f"freeze: {len(targets.mean)} outputs, each with a scale of its own, and a network has one; freeze "
                 f"session_, which has none, and scale what it gives"
             )
+        if not targets.deviation[0]:
+            raise InputError(f"freeze: every target so far is {targets.mean[0]:g}; learn others")
         return float(targets.deviation[0]), float(targets.mean[0])
 
     def __sklearn_is_fitted__(self) -> bool:

@@ -155,11 +155,14 @@ def test_ties_to_the_even_are_named() -> None:
 
 def test_fewer_bits_cost_accuracy() -> None:
     spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), initial_coefficients="uniform", seed=1)
-    found = [freeze(spec, spec.initial_codes(), bits) for bits in (9, 7, 5, 3)]
+    everywhere = np.arange(-2, 2, 1 / 128)[:, None]  # an input at each position
+    found = [freeze(spec, spec.initial_codes(), bits, x=everywhere) for bits in (9, 7, 5, 3)]
     errors = [one.rms_error for one in found]
     assert errors[0] == 0
     assert errors == sorted(errors)
     assert errors[-1] > 0.02
+    lsb = spec.formats.activation.lsb
+    assert all(one.max_error <= one.bound <= one.max_error + lsb for one in found)
     assert "error at most" in str(found[-1])
     assert "to the bit" in str(found[0])
     assert [one.network.bits[0] for one in found] == [9, 7, 5, 3]
@@ -236,6 +239,8 @@ def test_what_an_estimator_cannot_freeze_is_named() -> None:
     several = KANRegressor(epochs=1).fit(x, x * [1, 5])
     with pytest.raises(InputError, match=r"^freeze: 2 outputs, each with a scale of its own"):
         several.freeze()
+    with pytest.raises(InputError, match=r"^freeze: every target so far is 3; learn others$"):
+        KANRegressor(epochs=1).fit(x, np.full(20, 3.0)).freeze()
     one = KANClassifier()
     one.learn_one({"a": 1.0}, "only")
     with pytest.raises(InputError, match=r"^freeze: there is one class so far, 'only'"):
@@ -251,12 +256,20 @@ def test_what_an_estimator_cannot_freeze_is_named() -> None:
         ({"bits": [4]}, "bits = [4]: give one number, or 2, one for each layer"),
         ({"bits": [4, 0]}, "bits[1] = 0: must be an integer from 1 to 16"),
         ({"guard_bits": -1}, "guard_bits = -1: must be an integer from 0 to 30"),
+        (
+            {"scaling": Scaling(np.ones(2), np.zeros(2), output_scale=0.0)},
+            "scaling.output_scale = 0.0: must be a number above 0",
+        ),
+        (
+            {"scaling": Scaling(np.ones(3), np.zeros(2))},
+            "quantiser.scale: shape (3,); give one number, or 2",
+        ),
         ({"x": [[1.0]]}, "x: shape (1, 1); must be (n, 2)"),
     ],
 )
 def test_bad_arguments(arguments: dict[str, Any], message: str) -> None:
-    with connect(two_layers()) as learner, pytest.raises(InputError) as caught:
-        learner.freeze(**arguments)
+    with pytest.raises(InputError) as caught:
+        freeze(two_layers(), two_layers().initial_codes(), **arguments)
     assert str(caught.value) == message
 
 

@@ -32,7 +32,7 @@ from ..model import Model
 from ..session import InputError, checked_coefficients, real_rows
 from ..spec import LearnerSpec
 from ..spline import Locator
-from .network import MAX_BITS, MAX_GUARD_BITS, LookupNetwork, bits_of, guard_bits_of
+from .network import MAX_BITS, MAX_GUARD_BITS, LookupNetwork, bits_of, guard_bits_of, positive
 from .quantiser import FixedQuantiser, Quantiser
 
 __all__ = ["Frozen", "Scaling", "edge_sums", "freeze", "position"]
@@ -58,6 +58,7 @@ class Scaling:
     ----------
     scale, offset : arrays ``(n_in,)``
     output_scale, output_offset : float
+        The scale is above 0.
     """
 
     scale: Reals
@@ -78,7 +79,8 @@ class Frozen:
     Attributes
     ----------
     network : LookupNetwork
-        Takes the learner's inputs, in its ``activation_format``, and gives its predictions.
+        Takes the learner's inputs, in its ``activation_format``, and gives its predictions; with a :class:`Scaling`,
+        takes and gives real numbers on its outside.
     spec : LearnerSpec
     bound : float
         No prediction differs from the learner's by more, whatever the input; 0 where the network is the learner to the
@@ -155,6 +157,8 @@ def freeze(
     limits = _limits(spec, bits)
     if guard_bits is not None:
         guard_bits = guard_bits_of("guard_bits", guard_bits)
+    if scaling is not None:
+        positive("scaling.output_scale", scaling.output_scale)
     draft = _Draft(spec, codes, limits, precise=bits is None, guard_bits=guard_bits, scaling=scaling)
     network = draft.network()
     errors = _errors(spec, codes, network, scaling, _samples(spec, x, scaling))
@@ -248,13 +252,13 @@ class _Addresses:
         up = -(-numerator // (self.scale * _FINE))
         return down, up
 
-    def real_quantiser(self, format: Format, scaling: Scaling) -> Quantiser:
+    def real_quantiser(self, format: Format, n_in: int, scaling: Scaling) -> Quantiser:
         """What gives the addresses of real inputs that are scaled and then rounded to ``format``: but for those on the
         border between two."""
         step = float(self.step)
         code = scaling.scale / format.lsb / step
         offset = (scaling.offset / format.lsb + 0.5) / step + self.offset / (1 << self.shift)
-        return Quantiser.of(code, offset - 0.5 - (1 << (self.bits - 1)), self.bits, len(code))
+        return Quantiser.of(code, offset - 0.5 - (1 << (self.bits - 1)), self.bits, n_in)
 
     def quantiser(self, format: Format, n_in: int) -> FixedQuantiser:
         """What gives the addresses of inputs in ``format``."""
@@ -372,7 +376,8 @@ class _Draft:
         if scaling is None:
             quantiser, output_offset = first.quantiser(spec.formats.activation, spec.n_in), 0.0
         else:
-            quantiser, output_offset = first.real_quantiser(spec.formats.activation, scaling), scaling.output_offset
+            quantiser = first.real_quantiser(spec.formats.activation, spec.n_in, scaling)
+            output_offset = scaling.output_offset
             steps[-1] *= scaling.output_scale
         rounded = 0 if spec.rounding == "floor" else Fraction(1, 2)
         return LookupNetwork.of(
