@@ -17,9 +17,10 @@ import numpy.typing as npt
 from kanrtl import connect
 from kanrtl.sim import TASKS, Task
 
-from .row import Family, LearnerRow, Progress, Result, T
+from .lookup import DEVICE, build_network
+from .row import Family, LearnerRow, Progress, Result, T, build_summary
 
-__all__ = ["FAMILY", "Adapt"]
+__all__ = ["FAMILY", "FROZEN", "Adapt", "FrozenCore"]
 
 Reals = npt.NDArray[np.float64]
 
@@ -92,6 +93,41 @@ def summary(squares: Reals) -> dict[str, Any]:
         "mse": float(squares.mean()),
     }
 
+
+@dataclass(frozen=True)
+class FrozenCore(LearnerRow):
+    """A learner that was taught the first function of ``track``, frozen, on a device: its size and speed, and how far
+    it is from the learner."""
+
+    bits: int | None
+    seeds: tuple[int, ...] = (1, 2, 3, 4, 5)
+
+    def measure(self, progress: Progress) -> Result:
+        task = TASKS["track"](1500, 0)
+        with connect(self.spec) as learner:
+            learner.learn_many(task.x[:500], task.target[:500])
+            frozen = learner.freeze(self.bits, x=task.x)
+        reports = [build_network(frozen.network, None, seed, progress) for seed in self.seeds]
+        return {
+            "bits": list(frozen.network.bits),
+            "bound": frozen.bound,
+            "max_error": frozen.max_error,
+            "rms_error": frozen.rms_error,
+            "device": DEVICE,
+            "seeds": list(self.seeds),
+            **build_summary(reports),
+        }
+
+
+FROZEN = Family(
+    "frozen",
+    f"learners as frozen networks on {DEVICE}",
+    (
+        FrozenCore("frozen-t8", "T with 8 cells, to the bit", T | {"grid_size": 8}, None),
+        FrozenCore("frozen-t8-6", "the same, 6 address bits", T | {"grid_size": 8}, 6),
+        FrozenCore("frozen-t8-4", "the same, 4 address bits", T | {"grid_size": 8}, 4),
+    ),
+)
 
 FAMILY = Family(
     "adapt",

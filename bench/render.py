@@ -54,6 +54,7 @@ LOOKUPS = (
     "lookup-drybean-whole",
     "lookup-drybean-class",
 )
+FROZENS = ("frozen-t8", "frozen-t8-6", "frozen-t8-4")
 ADAPTS = ("adapt-switch", "adapt-slow")
 
 
@@ -278,6 +279,28 @@ def adapt() -> str:
     return table(["mean squared error before each update", *columns], rows)
 
 
+def frozen() -> str:
+    """Learners as frozen networks, beside a learner itself."""
+    rows = []
+    for name in (*FROZENS, "t8-single"):
+        data = result(name)
+        learner = name not in FROZENS
+        rows.append(
+            [
+                "the learner itself, learning" if learner else data["title"],
+                "" if learner else f"{data['bound']:.4f}",
+                "" if learner else f"{data['rms_error']:.4f}",
+                str(data["latency_cycles"]),
+                speed(data),
+                f"**{data['step_ns']:.1f} ns**",
+                f"**{data['lut']}**",
+                *(str(data[kind]) for kind in ("ff", "dsp", "bram")),
+            ]
+        )
+    header = ["", "error at most", "RMS", "cycles", "clock", "latency", "LUT", "FF", "DSP", "memory blocks"]
+    return table(header, rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "errors": errors,
     "builds": builds,
@@ -289,6 +312,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "estimates": estimates,
     "lookup": lookup,
     "adapt": adapt,
+    "frozen": frozen,
 }
 
 

@@ -208,6 +208,7 @@ FAMILIES = (
     estimators.FAMILY,
     lookup.FAMILY,
     adapt.FAMILY,
+    adapt.FROZEN,
 )
 
 ROWS: dict[str, Row] = {row.name: row for family in FAMILIES for row in family.rows}
