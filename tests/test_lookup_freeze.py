@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_diabetes, load_wine
 from sklearn.exceptions import NotFittedError
-from strategies import codes_in, specs
+from strategies import Learned, learners
 
 from kanrtl import InputError, KANClassifier, KANRegressor, LearnerSpec, Model, connect
 from kanrtl.fixed import Codes
@@ -40,26 +40,9 @@ def inputs_for(spec: LearnerSpec, random: np.random.Generator) -> Codes:
     return np.concatenate([random.choice(ends, (40, spec.n_in)), inside])
 
 
-@st.composite
-def learners(draw: st.DrawFn) -> tuple[LearnerSpec, list[Codes], np.random.Generator]:
-    spec = draw(specs(max_edges=12))
-    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    coefficient = spec.formats.coefficient
-    smooth = draw(st.booleans())
-    coefficients = []
-    for layer in spec.layers:
-        codes = codes_in(coefficient, random, (layer.n_out, layer.n_in, layer.bases))
-        if smooth:
-            codes = np.cumsum(codes, axis=2) // layer.bases
-        coefficients.append(codes)
-    return spec, coefficients, random
-
-
 @settings(max_examples=40, deadline=None)
 @given(learners(), st.none() | st.integers(1, 12), st.none() | st.integers(0, 12))
-def test_no_prediction_leaves_the_bound(
-    learner: tuple[LearnerSpec, list[Codes], np.random.Generator], bits: int | None, guard_bits: int | None
-) -> None:
+def test_no_prediction_leaves_the_bound(learner: Learned, bits: int | None, guard_bits: int | None) -> None:
     spec, coefficients, random = learner
     x = inputs_for(spec, random)
     frozen = freeze(spec, coefficients, bits, guard_bits=guard_bits, x=spec.formats.activation.to_float(x[::20]))
@@ -214,9 +197,7 @@ def test_a_frozen_classifier_gives_its_classes(classes: int) -> None:
 
 @settings(max_examples=15, deadline=None)
 @given(learners(), st.none() | st.integers(1, 10))
-def test_scaling_keeps_the_bound(
-    learner: tuple[LearnerSpec, list[Codes], np.random.Generator], bits: int | None
-) -> None:
+def test_scaling_keeps_the_bound(learner: Learned, bits: int | None) -> None:
     spec, coefficients, random = learner
     scale = 2.0 ** random.uniform(-6, 6, spec.n_in) * random.choice([-1, 1], spec.n_in)
     scaling = Scaling(scale, random.uniform(-2, 2, spec.n_in), 7.5, -1000.0)

@@ -36,7 +36,7 @@ SAMPLES = 4096
 _EVEN = 0.02  # of all weight: spread evenly over where samples are, so that no gap between them is left open
 _STIFF = 1e-7  # what coefficients that no sample reaches cost where they differ from their neighbours
 _REACH = 2  # beyond an edge's range, in parts of it, that coefficients lie for no good reason
-_WORSE, _MUCH_WORSE = 1.1, 3.0  # that an edge's error may become for coefficients nearer to it, or in their format
+_WORSE, _MUCH_WORSE = 1.1, 3.0  # that an edge's error may become for coefficients nearer to that, or in their format
 
 
 @dataclass(frozen=True)
@@ -341,7 +341,7 @@ def _fit_layer(
         values = (middle - before.offset[source]) / before.scale[source]
         target = network.edges(index, source, values) * after.scale[:, None] + constant[:, None]
         weights = _weights(layer, taken[:, source])
-        real[:, source] = _least_squares(layer, weights, target)
+        real[:, source] = _Fit(layer, weights, target).coefficients()
     outside = _outside_format(layer, real)
     if outside.any():
         node, source, _ = np.argwhere(outside)[0]
@@ -377,54 +377,67 @@ def _weights(layer: LayerArithmetic, taken: Codes) -> Reals:
     return result
 
 
-def _least_squares(layer: LayerArithmetic, weights: Reals, target: Reals) -> Reals:
-    """Coefficients ``(n_out, bases)`` whose edges are nearest to ``target``, ``(n_out, positions)``; where no sample
-    comes they stay as they are at the last that one does (P-splines, Eilers and Marx 1996, of first differences)."""
-    from scipy.linalg import solveh_banded  # only here: it takes long to import
+class _Fit:
+    """Coefficients whose edges are nearest to ``target``, ``(n_out, positions)``, with ``weights`` by position.
 
-    basis = layer.formats.basis.to_float(layer.basis_table)
-    cells = (layer.grid_size, layer.table_size)
-    weights, target = weights.reshape(cells), target.reshape(-1, *cells)
-    windows = np.arange(layer.grid_size)[:, None] + np.arange(layer.window)
-    # Of the normal matrix the bands: that below the diagonal by so many rows as its number says.
-    normal = np.zeros((layer.window, layer.bases))
-    blocks = np.einsum("kr,rj,ri->kji", weights, basis, basis)
-    for first in range(layer.window):
-        for last in range(first, layer.window):
-            np.add.at(normal[last - first], windows[:, first], blocks[:, last, first])
-    moments = np.zeros((layer.bases, len(target)))
-    np.add.at(moments, windows, np.einsum("kr,rj,okr->kjo", weights, basis, target))
-    rough = np.zeros_like(normal)
-    rough[0], rough[1] = 2 + 1e-6, -1
-    rough[0, [0, -1]] -= 1
-    rough *= normal[0].max()
+    Where no sample comes they stay as they are at the last where one does (P-splines, Eilers and Marx 1996, of first
+    differences). Matrices are kept as their bands: that below the diagonal by so many rows as its number says.
+    """
 
-    def solved(stiff: float) -> Reals:
-        result: Reals = solveh_banded(normal + stiff * rough, moments, lower=True).T
+    def __init__(self, layer: LayerArithmetic, weights: Reals, target: Reals) -> None:
+        self._layer = layer
+        cells = (layer.grid_size, layer.table_size)
+        self._weights, self._target = weights.reshape(cells), target.reshape(-1, *cells)
+        self._basis = layer.formats.basis.to_float(layer.basis_table)
+        self._windows = np.arange(layer.grid_size)[:, None] + np.arange(layer.window)
+        self._normal = np.zeros((layer.window, layer.bases))
+        blocks = np.einsum("kr,rj,ri->kji", self._weights, self._basis, self._basis)
+        for first in range(layer.window):
+            for last in range(first, layer.window):
+                np.add.at(self._normal[last - first], self._windows[:, first], blocks[:, last, first])
+        self._moments = np.zeros((layer.bases, layer.n_out))
+        moments = np.einsum("kr,rj,okr->kjo", self._weights, self._basis, self._target)
+        np.add.at(self._moments, self._windows, moments)
+        self._rough = np.zeros_like(self._normal)
+        self._rough[0], self._rough[1] = 2 + 1e-6, -1
+        self._rough[0, [0, -1]] -= 1
+        self._rough *= self._normal[0].max()
+
+    def coefficients(self) -> Reals:
+        """Shape ``(n_out, bases)``."""
+        best = self._solved(_STIFF)
+        error = self._error(best)
+        seen = self._target[:, self._weights > 0]
+        room = _REACH * np.ptp(seen, axis=1)
+        lowest, highest = (seen.min(axis=1) - room)[:, None], (seen.max(axis=1) + room)[:, None]
+        unfit = _outside_format(self._layer, best).any(axis=1)
+        allowed = np.maximum(np.where(unfit, _MUCH_WORSE, _WORSE) * error, self._layer.formats.activation.lsb / 4)
+        # A basis that samples touch only at its very end can take any coefficient to fit a few of them.
+        for stiff in _STIFF * 10.0 ** np.arange(1, 7):
+            wild = ((best < lowest) | (best > highest)).any(axis=1)
+            tamed = self._solved(float(stiff))
+            taken = wild & (self._error(tamed) < allowed)
+            if not taken.any():
+                break
+            best[taken] = tamed[taken]
+        # What the format cannot hold may not matter either.
+        format = self._layer.formats.coefficient
+        clipped = np.clip(best, *format.to_float([format.minimum, format.maximum]))
+        taken = self._error(clipped) < allowed
+        best[taken] = clipped[taken]
+        return best
+
+    def _solved(self, stiff: float) -> Reals:
+        from scipy.linalg import solveh_banded  # only here: it takes long to import
+
+        result: Reals = solveh_banded(self._normal + stiff * self._rough, self._moments, lower=True).T
         return result
 
-    best = solved(_STIFF)
-    best_error = _residual(basis, windows, weights, target, best)
-    lowest, highest = target[:, weights > 0].min(axis=1), target[:, weights > 0].max(axis=1)
-    room = _REACH * (highest - lowest)
-    # A basis that samples touch only at its very end can take any coefficient to fit a few of them.
-    for stiff in _STIFF * 10.0 ** np.arange(1, 7):
-        wild = ((best < (lowest - room)[:, None]) | (best > (highest + room)[:, None])).any(axis=1)
-        tamed = solved(float(stiff))
-        error = _residual(basis, windows, weights, target, tamed)
-        worse = np.where(_outside_format(layer, best).any(axis=1), _MUCH_WORSE, _WORSE)
-        taken = wild & (error < np.maximum(worse * best_error, layer.formats.activation.lsb / 4))
-        if not taken.any():
-            break
-        best[taken] = tamed[taken]
-    return best
-
-
-def _residual(basis: Reals, windows: Codes, weights: Reals, target: Reals, coefficients: Reals) -> Reals:
-    """The root of the weighted mean square error of every edge, ``(n_out,)``."""
-    errors = np.einsum("okj,rj->okr", coefficients[:, windows], basis) - target
-    result: Reals = np.sqrt(np.einsum("okr,kr->o", errors**2, weights))
-    return result
+    def _error(self, coefficients: Reals) -> Reals:
+        """The root of the weighted mean square error of every edge, ``(n_out,)``."""
+        errors = np.einsum("okj,rj->okr", coefficients[:, self._windows], self._basis) - self._target
+        result: Reals = np.sqrt(np.einsum("okr,kr->o", errors**2, self._weights))
+        return result
 
 
 def _outputs(layer: LayerArithmetic, coefficients: Codes, x: Codes, rounding: str) -> Codes:
