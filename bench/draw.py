@@ -151,6 +151,24 @@ def draw_precision(results: Sequence[Result], figure: Figure) -> None:
     )
 
 
+def draw_adapt(results: Sequence[Result], figure: Figure) -> None:
+    """How the error of a frozen network and of learners goes as the target moves."""
+    figure.set_size_inches(10, 4.2)
+    panels = figure.subplots(1, len(results), sharey=True, squeeze=False)[0]
+    for axes, result in zip(panels, results, strict=True):
+        ends = [(index + 1) * result["block"] for index in range(len(result["models"][0]["mse_by_block"]))]
+        for model, (color, style) in zip(result["models"], ((GREY, "--"), (TIME, "-"), (CLOCK, "-")), strict=True):
+            axes.plot(ends, model["mse_by_block"], style, color=color, linewidth=1.6, label=model["name"])
+        axes.set(xlabel="sample", xlim=(0, result["samples"]), yscale="log")
+        axes.grid(axis="y", color="#dddddd", linewidth=0.8)
+        axes.spines[["top", "right"]].set_visible(False)
+        _title(axes, result["title"])
+    panels[0].set_ylabel(f"mean squared error of {results[0]['block']} predictions")
+    panels[-1].legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(0.1, 1))
+    seeds, bits = len(results[0]["seeds"]), results[0]["bits"]
+    figure.suptitle(f"Function tracking; mean of {seeds} seeds; frozen into tables of {bits} address bits", fontsize=12)
+
+
 def _title(axes: Any, text: str) -> None:
     axes.set_title(text, loc="left", fontsize=11)
 
@@ -160,6 +178,7 @@ DRAWINGS: dict[str, Callable[[Sequence[Result], Figure], None]] = {
     "pipeline": draw_pipeline,
     "river": draw_river,
     "precision": draw_precision,
+    "adapt": draw_adapt,
 }
 """By family."""
 

@@ -18,7 +18,7 @@ from kanrtl.lookup import from_kanele
 
 from .row import Family, Progress, Result, Row, build_summary
 
-__all__ = ["FAMILY", "Lookup", "data_folder"]
+__all__ = ["DEVICE", "FAMILY", "Lookup", "build_network", "data_folder"]
 
 DEVICE = "LFE5U-85F-6"
 FREQUENCY = 250.0  # asked for, in MHz: more than there is
@@ -53,7 +53,8 @@ class Lookup(Row):
         network = from_kanele(folder / f"{self.network}.state_dict.npz", output=self.output)
         rows = np.load(folder / f"{self.network}.test.npz", allow_pickle=False)
         right = int((network.predict(rows["X"]) == rows["y"]).sum())
-        reports = [self._build(network.with_output(self.built), seed, progress) for seed in self.seeds]
+        built = network.with_output(self.built)
+        reports = [build_network(built, self.latency, seed, progress, self.whole_from) for seed in self.seeds]
         return {
             "network": self.network,
             "layer_sizes": list(network.layer_sizes),
@@ -67,14 +68,18 @@ class Lookup(Row):
             **build_summary(reports),
         }
 
-    def _build(self, network: LookupNetwork, seed: int, progress: Progress) -> Result:
-        progress("minimising the tables")
-        core = LookupCore(network, self.latency, family="ecp5", whole_from=self.whole_from)
-        facts = {"latency_cycles": core.latency, "interval_cycles": core.interval}
-        report = build_core(
-            core, device=DEVICE, seed=seed, name="lookup", frequency=FREQUENCY, facts=facts, progress=progress
-        )
-        return report.to_json()
+
+def build_network(
+    network: LookupNetwork, latency: int | None, seed: int, progress: Progress, whole_from: int | None = None
+) -> Result:
+    """The report of a network on :data:`DEVICE`."""
+    progress("minimising the tables")
+    core = LookupCore(network, latency, family="ecp5", whole_from=whole_from)
+    facts = {"latency_cycles": core.latency, "interval_cycles": core.interval}
+    report = build_core(
+        core, device=DEVICE, seed=seed, name="lookup", frequency=FREQUENCY, facts=facts, progress=progress
+    )
+    return report.to_json()
 
 
 FAMILY = Family(

@@ -54,6 +54,8 @@ LOOKUPS = (
     "lookup-drybean-whole",
     "lookup-drybean-class",
 )
+FROZENS = ("frozen-t8", "frozen-t8-6", "frozen-t8-4")
+ADAPTS = ("adapt-switch", "adapt-slow")
 
 
 def load(folder: Path, name: str) -> dict[str, Any]:
@@ -266,6 +268,39 @@ def lookup() -> str:
     return table(["", "held-out rows right", "cycles", "clock", "latency", "LUT", "FF", "memory blocks"], rows)
 
 
+def adapt() -> str:
+    """Mean squared errors as the target moves on, by what a learner starts from."""
+    data = [result(name) for name in ADAPTS]
+    columns = [column for one in data for column in (f"{one['title']}: first 100 samples", "last 100", "all")]
+    rows = []
+    for index, model in enumerate(data[0]["models"]):
+        errors = [one["models"][index][kind] for one in data for kind in ("mse_first", "mse_last", "mse")]
+        rows.append([model["name"], *(f"{error:.5f}" for error in errors)])
+    return table(["mean squared error before each update", *columns], rows)
+
+
+def frozen() -> str:
+    """Learners as frozen networks, beside a learner itself."""
+    rows = []
+    for name in (*FROZENS, "t8-single"):
+        data = result(name)
+        learner = name not in FROZENS
+        rows.append(
+            [
+                "the learner itself, learning" if learner else data["title"],
+                "" if learner else f"{data['bound']:.4f}",
+                "" if learner else f"{data['rms_error']:.4f}",
+                str(data["latency_cycles"]),
+                speed(data),
+                f"**{data['step_ns']:.1f} ns**",
+                f"**{data['lut']}**",
+                *(str(data[kind]) for kind in ("ff", "dsp", "bram")),
+            ]
+        )
+    header = ["", "error at most", "RMS", "cycles", "clock", "latency", "LUT", "FF", "DSP", "memory blocks"]
+    return table(header, rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "errors": errors,
     "builds": builds,
@@ -276,6 +311,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "simulations": simulations,
     "estimates": estimates,
     "lookup": lookup,
+    "adapt": adapt,
+    "frozen": frozen,
 }
 
 
@@ -300,6 +337,7 @@ PICTURES = {
     "pipeline": Picture("bench-pipeline.png", "Time of a learning step, clock and LUTs by pipeline"),
     "river": Picture("bench-river.png", "Error of estimators along a stream that drifts three times"),
     "precision": Picture("bench-precision.png", "Error of function tracking against bits and against table rows"),
+    "adapt": Picture("bench-adapt.png", "Error over time of a frozen network and of learners, as the target moves"),
     "estimate": Picture("bench-estimate.png", "Estimated LUTs against built, for both families"),
 }
 

@@ -11,10 +11,20 @@ from typing import Any
 
 from kanrtl import LearnerSpec, __version__
 
-__all__ = ["Family", "LearnerRow", "Progress", "Result", "Row", "build_summary"]
+__all__ = ["Family", "LearnerRow", "Progress", "Result", "Row", "T", "build_summary"]
 
 Progress = Callable[[str], None]
 Result = dict[str, Any]
+
+
+# The reference paper's function tracking, and this project's standard of comparison.
+T: dict[str, Any] = {
+    "layer_sizes": [1, 1],
+    "grid_range": [-2, 2],
+    "grid_size": 5,
+    "spline_order": 3,
+    "learning_rate": 0.3,
+}
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from kanrtl.schedule import PRESETS
 from kanrtl.sim import TASKS
 from kanrtl.simulate import simulate
 
-from . import estimators, lookup
+from . import adapt, estimators, lookup
 from .precision import PRECISION
-from .row import Family, LearnerRow, Progress, Result, Row, build_summary
+from .row import Family, LearnerRow, Progress, Result, Row, T, build_summary
 from .simulation import EQUALITY, SPEEDS
 
 __all__ = ["FAMILIES", "ROWS"]
@@ -72,14 +72,6 @@ class Track(LearnerRow):
         return {"seeds": [0], "tools": {"numpy": version("numpy")}, **simulation.to_json()}
 
 
-# The reference paper's function tracking, and this project's standard of comparison.
-T: dict[str, Any] = {
-    "layer_sizes": [1, 1],
-    "grid_range": [-2, 2],
-    "grid_size": 5,
-    "spline_order": 3,
-    "learning_rate": 0.3,
-}
 # As T, with the gradient as wide as an error can be, so that it needs no saturation; 17 bits suit an ECP5's multiplier.
 T_ECP5 = T | {"gradient_format": "SQ(7, 10)"}
 T_SINGLE = T_ECP5 | {"pipeline": "single"}
@@ -215,6 +207,8 @@ FAMILIES = (
     ),
     estimators.FAMILY,
     lookup.FAMILY,
+    adapt.FAMILY,
+    adapt.FROZEN,
 )
 
 ROWS: dict[str, Row] = {row.name: row for family in FAMILIES for row in family.rows}

@@ -10,6 +10,7 @@
        (session.py, backends/)
 
     LookupNetwork (lookup/): a frozen KAN of truth tables --> LookupCore, one inference a clock
+       Session.freeze makes one of what was learned; LearnerSpec.start_from lets a learner begin with one
 
 The way of a sample through the learner (``rtl/learner.py``)::
 

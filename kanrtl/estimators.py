@@ -16,10 +16,11 @@ import importlib.util
 import io
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +35,9 @@ from .online import Node, OnlineLearner
 from .scaling import RunningScale
 from .session import InputError, Session, read_arrays, write_arrays
 from .spec import LearnerSpec
+
+if TYPE_CHECKING:
+    from .lookup import Frozen
 
 if importlib.util.find_spec("river") is None:
 
@@ -185,6 +189,45 @@ class _KANEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
         if self.__sklearn_is_fitted__():
             self._learner.session.close()
             del self._learner
+
+    def freeze(
+        self,
+        bits: int | Sequence[int] | None = None,
+        *,
+        X: Any = None,  # noqa: N803
+        guard_bits: int | None = None,
+    ) -> Frozen:
+        """What has been learned as a :class:`kanrtl.LookupNetwork` of samples and predictions as they are, unscaled.
+
+        A classifier's network gives classes, as their places in ``classes_``. ``X`` is what the error is measured with,
+        of a classifier that of its decision function; the others as for :func:`kanrtl.lookup.freeze`.
+        """
+        from .lookup import Scaling, freeze
+
+        check_is_fitted(self)
+        x = None if X is None else validate_data(self, X, dtype=np.float64, reset=False)
+        session = self._learner.session
+        scaling, output = Scaling(*self._learner.inputs.affine(), *self._output_scale()), self._output_stage()
+        frozen = freeze(session.spec, session.coefficients, bits, guard_bits=guard_bits, x=x, scaling=scaling)
+        return replace(frozen, network=frozen.network.with_output(output))
+
+    def _output_stage(self) -> str:
+        """That of a frozen network."""
+        return "raw"
+
+    def _output_scale(self) -> tuple[float, float]:
+        """What an output of the learner counts, and what is added."""
+        targets = self._learner.targets
+        if targets is None:
+            return 1.0, 0.0
+        if len(targets.mean) != 1:
+            raise InputError(
+                f"freeze: {len(targets.mean)} outputs, each with a scale of its own, and a network has one; freeze "
+                f"session_, which has none, and scale what it gives"
+            )
+        if not targets.deviation[0]:
+            raise InputError(f"freeze: every target so far is {targets.mean[0]:g}; learn others")
+        return float(targets.deviation[0]), float(targets.mean[0])
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_learner")
@@ -501,6 +544,11 @@ class KANClassifier(ClassifierMixin, _KANEstimator, _RiverClassifier):  # type: 
         """The most probable class; None before anything has been learned."""
         probabilities = self.predict_proba_one(x)
         return max(probabilities, key=probabilities.__getitem__) if probabilities else None
+
+    def _output_stage(self) -> str:
+        if len(self._labels) < 2:
+            raise InputError(f"freeze: there is one class so far, {self._labels[0]!r}; learn another")
+        return "threshold" if len(self._labels) == 2 else "argmax"
 
     # Classes and outputs.
 

@@ -25,7 +25,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,9 @@ from .arithmetic import LayerArithmetic, Sigmoid
 from .fixed import Codes, Narrowing
 from .spec import LearnerSpec, SpecError
 from .spline import Locator, basis_values, derivative_values
+
+if TYPE_CHECKING:
+    from .lookup import Frozen
 
 __all__ = ["Model", "ModelBatch"]
 
@@ -712,6 +715,17 @@ class Model:
     def settle(self) -> None:
         """Waits until all updates have landed."""
         self._batch.settle()
+
+    def freeze(self, bits: int | Sequence[int] | None = None, **options: Any) -> Frozen:
+        """What has been learned, with all updates under way, as a :class:`kanrtl.LookupNetwork`; parameters as for
+        :func:`kanrtl.lookup.freeze`."""
+        from .lookup import freeze
+        from .session import InputError
+
+        if self.numeric != "integer":
+            raise InputError(f'numeric = "{self.numeric}": has no integers to freeze; use a model with "integer"')
+        self.settle()
+        return freeze(self.spec, self.coefficients, bits, **options)
 
     def gradients(self, x: npt.ArrayLike, target: npt.ArrayLike) -> list[Array]:
         """dL/dc for one sample, one array ``(n_out, n_in, bases)`` per layer; see :meth:`ModelBatch.gradients`."""

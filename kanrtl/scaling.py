@@ -82,6 +82,11 @@ class RunningScale:
         """What :meth:`to_unit` made rows ``(..., columns)`` of."""
         return self.mean + self.deviation * rows
 
+    def affine(self) -> tuple[Reals, Reals]:
+        """Scale and offset, ``(columns,)``: what :meth:`to_unit` multiplies by, and then adds."""
+        scale = 1 / self._divisor
+        return scale, -self.mean * scale
+
     def grow(self, columns: int) -> None:
         """Adds columns of which nothing is known yet, up to that many."""
         new = columns - len(self.count)

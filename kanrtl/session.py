@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -23,9 +24,18 @@ from .spec import LearnerSpec, SpecError
 from .toolchain import Progress
 
 if TYPE_CHECKING:
-    from .lookup import LookupNetwork, LookupSession
+    from .lookup import Frozen, LookupNetwork, LookupSession
 
-__all__ = ["Closing", "InputError", "Session", "connect", "read_arrays", "write_arrays"]
+__all__ = [
+    "Closing",
+    "InputError",
+    "Session",
+    "checked_coefficients",
+    "connect",
+    "read_arrays",
+    "real_rows",
+    "write_arrays",
+]
 
 Reals = npt.NDArray[np.float64]
 
@@ -131,7 +141,7 @@ class Session(Closing):
 
     def predict_many(self, x: npt.ArrayLike) -> Reals:
         """Predictions ``(n, n_out)`` for inputs ``(n, n_in)``, one sample after another."""
-        reals = self._rows("x", x, self.spec.n_in)
+        reals = real_rows("x", x, self.spec.n_in)
         codes = self._codes(reals, self.spec.formats.activation)
         predictions = self._run(codes, np.zeros((len(codes), self.spec.n_out), dtype=np.int64), learn=False)
         if len(codes):
@@ -143,7 +153,7 @@ class Session(Closing):
         each made before its step."""
         if self.spec.loss == "external":
             raise InputError('learn: the spec has loss = "external"; call predict, then feedback with dL/dy')
-        x, target = self._rows("x", x, self.spec.n_in), self._rows("target", target, self.spec.n_out)
+        x, target = real_rows("x", x, self.spec.n_in), real_rows("target", target, self.spec.n_out)
         if len(x) != len(target):
             raise InputError(f"target: {len(target)} rows for {len(x)} samples; give one for each")
         codes = self._codes(x, self.spec.formats.activation)
@@ -175,13 +185,6 @@ class Session(Closing):
             raise InputError(f"{field}: shape {array.shape}; must be ({count},)")
         return array[None]
 
-    @staticmethod
-    def _rows(field: str, values: npt.ArrayLike, count: int) -> Reals:
-        array = _reals(field, values, f"shape (n, {count})")
-        if array.ndim != 2 or array.shape[1] != count:
-            raise InputError(f"{field}: shape {array.shape}; must be (n, {count})")
-        return array
-
     def _codes(self, reals: Reals, format: Format) -> Codes:
         lowest, highest = format.to_float([format.minimum, format.maximum])
         if reals.size and (reals.min() < lowest or reals.max() > highest):
@@ -198,28 +201,21 @@ class Session(Closing):
 
     @coefficients.setter
     def coefficients(self, coefficients: list[npt.ArrayLike]) -> None:
-        self._backend.write_coefficients(self._checked_coefficients(coefficients))
+        self._backend.write_coefficients(checked_coefficients(self.spec, coefficients))
         self._last_x = None
 
-    def _checked_coefficients(self, coefficients: list[npt.ArrayLike]) -> list[Codes]:
-        shapes = [(layer.n_out, layer.n_in, layer.bases) for layer in self.spec.layers]
-        if not isinstance(coefficients, (list, tuple)) or len(coefficients) != len(shapes):
-            raise InputError(f"coefficients: give a list of arrays, one for each layer, here {len(shapes)}")
-        format = self.spec.formats.coefficient
-        checked = []
-        for index, (layer, shape) in enumerate(zip(coefficients, shapes, strict=True)):
-            codes = _array(f"coefficients[{index}]", layer, f"shape {shape}")
-            if codes.shape != shape:
-                raise InputError(f"coefficients[{index}]: shape {codes.shape}; must be {shape}")
-            if codes.dtype.kind not in "iu":
-                raise InputError(f"coefficients[{index}]: type {codes.dtype}; give integer codes (Format.quantise)")
-            if codes.min() < format.minimum or codes.max() > format.maximum:
-                raise InputError(
-                    f"coefficients[{index}]: codes from {codes.min()} to {codes.max()} do not fit {format} "
-                    f"({format.minimum} to {format.maximum})"
-                )
-            checked.append(codes.astype(np.int64))
-        return checked
+    def freeze(
+        self,
+        bits: int | Sequence[int] | None = None,
+        *,
+        guard_bits: int | None = None,
+        x: npt.ArrayLike | None = None,
+    ) -> Frozen:
+        """What has been learned so far as a :class:`kanrtl.LookupNetwork`, and how near it is: by default it is the
+        learner to the bit. Parameters as for :func:`kanrtl.lookup.freeze`."""
+        from .lookup import freeze
+
+        return freeze(self.spec, self.coefficients, bits, guard_bits=guard_bits, x=x)
 
     @property
     def learning_rate(self) -> tuple[float, ...]:
@@ -307,12 +303,35 @@ class Session(Closing):
                 raise InputError(
                     f"{field}_format = {theirs}, but this learner has {ours}; load it into one with the same"
                 )
-        coefficients = self._checked_coefficients(saved.coefficients)
+        coefficients = checked_coefficients(self.spec, saved.coefficients)
         self._backend.write_coefficients(coefficients)
         self._backend.write_learning_rates(saved.learning_rates)
         if self.spec.update_rounding == "stochastic" and saved.noise is not None:
             self._backend.write_noise(saved.noise)
         self._last_x = None
+
+
+def checked_coefficients(spec: LearnerSpec, coefficients: Sequence[npt.ArrayLike]) -> list[Codes]:
+    """``coefficients`` as the codes of a learner, one array ``(n_out, n_in, bases)`` per layer; raises
+    :exc:`InputError` if they are not."""
+    shapes = [(layer.n_out, layer.n_in, layer.bases) for layer in spec.layers]
+    if not isinstance(coefficients, (list, tuple)) or len(coefficients) != len(shapes):
+        raise InputError(f"coefficients: give a list of arrays, one for each layer, here {len(shapes)}")
+    format = spec.formats.coefficient
+    checked = []
+    for index, (layer, shape) in enumerate(zip(coefficients, shapes, strict=True)):
+        codes = _array(f"coefficients[{index}]", layer, f"shape {shape}")
+        if codes.shape != shape:
+            raise InputError(f"coefficients[{index}]: shape {codes.shape}; must be {shape}")
+        if codes.dtype.kind not in "iu":
+            raise InputError(f"coefficients[{index}]: type {codes.dtype}; give integer codes (Format.quantise)")
+        if codes.min() < format.minimum or codes.max() > format.maximum:
+            raise InputError(
+                f"coefficients[{index}]: codes from {codes.min()} to {codes.max()} do not fit {format} "
+                f"({format.minimum} to {format.maximum})"
+            )
+        checked.append(codes.astype(np.int64))
+    return checked
 
 
 def _array(field: str, values: npt.ArrayLike, wanted: str) -> npt.NDArray[Any]:
@@ -331,6 +350,14 @@ def _reals(field: str, values: npt.ArrayLike, wanted: str) -> Reals:
         bad = np.argwhere(np.isnan(array))
         place = f"[{', '.join(map(str, bad[0]))}]" if array.ndim else ""
         raise InputError(f"{field}{place} = nan: give a number")
+    return array
+
+
+def real_rows(field: str, values: npt.ArrayLike, count: int) -> Reals:
+    """Samples ``(n, count)``; raises :exc:`InputError` if that is not what ``values`` are."""
+    array = _reals(field, values, f"shape (n, {count})")
+    if array.ndim != 2 or array.shape[1] != count:
+        raise InputError(f"{field}: shape {array.shape}; must be (n, {count})")
     return array
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -31,6 +32,7 @@ from .sweep import SweptSchedule, fold, folds
 if TYPE_CHECKING:
     from .build.device import Device
     from .estimate import Estimate
+    from .lookup import FloatKAN, LookupNetwork, Start
 
 __all__ = ["LearnerSpec", "SpecError"]
 
@@ -270,6 +272,14 @@ class LearnerSpec(BaseModel):
         from .estimate import estimate
 
         return estimate(self, device)
+
+    def start_from(self, network: FloatKAN | LookupNetwork, x: npt.ArrayLike | None = None, **options: Any) -> Start:
+        """This spec with the coefficients that are nearest to a trained network, such as an importer or
+        :meth:`kanrtl.Session.freeze` gives, and how near they are. Arguments as for
+        :func:`kanrtl.lookup.to_learner`."""
+        from .lookup import to_learner
+
+        return to_learner(network, self, x, **options)
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain values (those that were given), such that ``from_dict`` gives an equal spec."""

@@ -71,3 +71,22 @@ def codes_in(format: Format, random: np.random.Generator, shape: tuple[int, ...]
     """Random codes; sometimes within a quarter of the format, where less saturates."""
     shrink = random.choice([1, 4])
     return random.integers(format.minimum // shrink, format.maximum // shrink + 1, shape)
+
+
+Learned = tuple[LearnerSpec, list[npt.NDArray[np.int64]], np.random.Generator]
+
+
+@st.composite
+def learners(draw: st.DrawFn) -> Learned:
+    """Specs with coefficients, random or smooth, and a source of stimuli."""
+    spec = draw(specs(max_edges=12))
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    coefficient = spec.formats.coefficient
+    smooth = draw(st.booleans())
+    coefficients = []
+    for layer in spec.layers:
+        codes = codes_in(coefficient, random, (layer.n_out, layer.n_in, layer.bases))
+        if smooth:
+            codes = np.cumsum(codes, axis=2) // layer.bases
+        coefficients.append(codes)
+    return spec, coefficients, random

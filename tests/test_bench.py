@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from matplotlib.image import imread
 
 from bench import __main__ as command
-from bench import draw, estimators, render, rows
+from bench import adapt, draw, estimators, render, rows
 from bench.precision import PRECISION, Swept
 from bench.row import LearnerRow, Result
 from bench.rows import FAMILIES, ROWS, Core, OnBoard
@@ -226,7 +226,7 @@ def test_a_failed_row_lets_the_others_go_on(
 # Tables and pictures.
 
 
-BUILDS = [name for name in draw.DRAWINGS if name not in ("precision", "river")]
+BUILDS = [name for name in draw.DRAWINGS if name not in ("precision", "river", "adapt")]
 
 
 def write_results(folder: Path, family: str, *, mhz: float | None = 50.0) -> None:
@@ -251,10 +251,37 @@ def write_sweeps(folder: Path) -> None:
         (folder / f"{row.name}.json").write_text(json.dumps(short.run(lambda _: None)))
 
 
+def write_adapted(folder: Path) -> None:
+    for row in adapt.FAMILY.rows:
+        assert isinstance(row, adapt.Adapt)
+        short = replace(row, samples=450, taught=150, seeds=2)
+        (folder / f"{row.name}.json").write_text(json.dumps(short.run(lambda _: None)))
+
+
+def test_learners_that_start_from_a_frozen_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_adapted(tmp_path)
+    monkeypatch.setattr(render, "RESULTS", tmp_path)
+    for row in adapt.FAMILY.rows:
+        result = render.result(row.name)
+        frozen, started, new = result["models"]
+        assert len(frozen["mse_by_block"]) == 450 // result["block"]
+        assert started["mse_first"] < min(frozen["mse_first"], new["mse_first"])
+        assert started["mse_last"] < frozen["mse_last"] / 2
+        assert result["started_rms"] < 0.05
+    assert {row.name for row in adapt.FAMILY.rows} == set(render.ADAPTS)
+    assert [line.split(" | ")[0] for line in render.adapt().splitlines()[2:]] == [
+        "| frozen network",
+        "| learner, started from it",
+        "| learner, started from zeros",
+    ]
+
+
 @pytest.mark.parametrize("family", list(draw.DRAWINGS))
 def test_pictures_of_small_results(family: str, tmp_path: Path) -> None:
     if family == "precision":
         write_sweeps(tmp_path)
+    elif family == "adapt":
+        write_adapted(tmp_path)
     else:
         write_results(tmp_path, family)
     picture = tmp_path / "docs" / "picture.png"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from kan_checkpoints import kanele
 
-from bench import lookup, render
+from bench import adapt, lookup, render
 from kanrtl import InputError
 from kanrtl.lookup import from_kanele
 
@@ -64,6 +64,27 @@ def test_rows_and_their_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert len(lines) == 2 + len(lookup.FAMILY.rows) + len(render.PEERS["lookup"])
     assert "| Moons: KANELÉ, its generated VHDL |  | 5 | 340.5 MHz | 14.7 ns | 151 | 67 | 0 |" in lines
     assert {row.name for row in lookup.FAMILY.rows} == set(render.LOOKUPS)
+
+
+def test_frozen_learners_and_their_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(component: Any, *, seed: int, facts: dict[str, int], **_: Any) -> Reports:
+        component._MustUse__silence = True  # it is not elaborated here
+        return Reports(100.0 + seed, facts)
+
+    monkeypatch.setattr(lookup, "build_core", build)
+    errors = []
+    for row in adapt.FROZEN.rows:
+        result = row.run(lambda _: None)
+        assert result["max_error"] <= result["bound"]
+        errors.append(result["rms_error"])
+        (tmp_path / f"{row.name}.json").write_text(json.dumps(result))
+    assert errors[0] == 0 < errors[1] < errors[2]
+    (tmp_path / "t8-single.json").write_text((render.RESULTS / "t8-single.json").read_text())
+    monkeypatch.setattr(render, "RESULTS", tmp_path)
+    lines = render.frozen().splitlines()
+    assert lines[2].startswith("| T with 8 cells, to the bit | 0.0000 | 0.0000 | 2 | 103.0 MHz (101.0 to 105.0) | ")
+    assert lines[-1].startswith("| the learner itself, learning |  |  | 1 | ")
+    assert {row.name for row in adapt.FROZEN.rows} == set(render.FROZENS)
 
 
 def test_without_the_networks_a_row_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -11,30 +11,43 @@
                                            +--> pipeline.py     where registers stand
                                            +--> LookupCore      the hardware (core.py)
 
+Between a network and a learner, in both directions::
+
+    Session, Model, estimator --> freeze.py --> Frozen: a LookupNetwork, and how far it is from the learner
+    FloatKAN, LookupNetwork ----> start.py ---> Start: a LearnerSpec with coefficients, and how far it is from them
+
 The way of a sample through the hardware: quantiser, then for every layer tables (``tables.py``, made of LUTs by
 ``functions.py``), sums and saturation (``nodes.py``), then the output stage.
 """
 
 from .core import LookupCore
+from .freeze import Frozen, Scaling, freeze
 from .importers import from_efficient_kan, from_kanele, from_kanele_tables, from_pykan, kanele_floats
 from .network import LookupLayer, LookupNetwork
 from .quantiser import FixedQuantiser, Quantiser
 from .session import LookupSession, connect_network
 from .splines import FloatKAN, FloatLayer
+from .start import FitError, Start, to_learner
 
 __all__ = [
+    "FitError",
     "FixedQuantiser",
     "FloatKAN",
     "FloatLayer",
+    "Frozen",
     "LookupCore",
     "LookupLayer",
     "LookupNetwork",
     "LookupSession",
     "Quantiser",
+    "Scaling",
+    "Start",
     "connect_network",
+    "freeze",
     "from_efficient_kan",
     "from_kanele",
     "from_kanele_tables",
     "from_pykan",
     "kanele_floats",
+    "to_learner",
 ]

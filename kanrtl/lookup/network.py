@@ -25,10 +25,22 @@ from ..fixed import SQ, Codes, narrow
 from ..session import InputError, read_arrays, write_arrays
 from .quantiser import FixedQuantiser, Quantiser, step_quantiser
 
-__all__ = ["MAX_BITS", "LookupLayer", "LookupNetwork", "Output", "bits_of", "positive"]
+__all__ = [
+    "MAX_BITS",
+    "MAX_GUARD_BITS",
+    "LookupLayer",
+    "LookupNetwork",
+    "Output",
+    "bits_of",
+    "guard_bits_of",
+    "positive",
+]
 
 MAX_BITS = 16
 """Of a code: a table has so many address bits at most."""
+
+MAX_GUARD_BITS = 30
+"""Of a table: its entries have 31 bits and a sign."""
 
 _ENTRY_LIMIT = 1 << 31  # so that a sum of 2**30 edges fits the model's integers
 _GATHERED = 1 << 22  # table entries in memory at a time
@@ -48,6 +60,8 @@ class LookupLayer:
         Of the codes of the inputs and of the nodes.
     step : float
         The real value of one LSB of a node.
+    offset : float
+        The real value of a node's code 0: a code ``q`` stands for ``q * step + offset``.
     source, node : arrays of integers, shape ``(edges,)``
         From which input to which node an edge leads. In order of node, then source.
     table : array of integers, shape ``(edges, 2**bits_in)``
@@ -68,6 +82,7 @@ class LookupLayer:
     table: Codes
     bias: Codes
     guard_bits: int = 0
+    offset: float = 0.0
 
     @classmethod
     def of(
@@ -84,13 +99,14 @@ class LookupLayer:
         table: npt.ArrayLike,
         bias: npt.ArrayLike | None = None,
         guard_bits: int = 0,
+        offset: float = 0.0,
     ) -> Self:
         """A checked layer; ``name`` is what messages call it. Raises :exc:`kanrtl.InputError`."""
         n_in, n_out = (
             _whole(f"{name}.{field}", value, 1, 1 << 20) for field, value in (("n_in", n_in), ("n_out", n_out))
         )
         bits_in, bits_out = bits_of(f"{name}.bits_in", bits_in), bits_of(f"{name}.bits_out", bits_out)
-        guard_bits = _whole(f"{name}.guard_bits", guard_bits, 0, MAX_BITS)
+        guard_bits = guard_bits_of(f"{name}.guard_bits", guard_bits)
         source = _indices(f"{name}.source", source, n_in)
         node = _indices(f"{name}.node", node, n_out)
         table = _integers(f"{name}.table", table, (len(source), 1 << bits_in))
@@ -108,7 +124,8 @@ class LookupLayer:
         for array in (source, node, table, bias):
             array.flags.writeable = False
         step = positive(f"{name}.step", step)
-        return cls(n_in, n_out, bits_in, bits_out, step, source, node, table, bias, guard_bits)
+        offset = _finite(f"{name}.offset", offset)
+        return cls(n_in, n_out, bits_in, bits_out, step, source, node, table, bias, guard_bits, offset)
 
     @property
     def edges(self) -> int:
@@ -168,6 +185,7 @@ class LookupNetwork:
         edges: Sequence[Mapping[str, npt.ArrayLike]],
         *,
         guard_bits: Sequence[int] | None = None,
+        offsets: Sequence[float] | None = None,
         quantiser: Quantiser | FixedQuantiser | None = None,
         output: str = "raw",
         thresholds: Sequence[int] | None = None,
@@ -182,6 +200,8 @@ class LookupNetwork:
             Of the inputs, then of every layer's nodes: bits of a code, real value of one LSB.
         edges
             For each layer ``source``, ``node``, ``table`` and, where there is one, ``bias``; see :class:`LookupLayer`.
+        guard_bits, offsets
+            For each layer; zeros where they are left out.
         quantiser
             Where it is left out, a real input is divided by its step.
         thresholds
@@ -198,7 +218,7 @@ class LookupNetwork:
         for name, given in (("bits", bits), ("steps", steps)):
             if len(given) != count + 1:
                 raise InputError(f"{name}: {len(given)} values; give {count + 1}, for the inputs and for every layer")
-        for name, layered in (("edges", edges), ("guard_bits", guard_bits)):
+        for name, layered in (("edges", edges), ("guard_bits", guard_bits), ("offsets", offsets)):
             if layered is not None and len(layered) != count:
                 raise InputError(f"{name}: {len(layered)} entries; give one for each of the {count} layers")
         layers = []
@@ -218,6 +238,7 @@ class LookupNetwork:
                     bits_out=bits[index + 1],
                     step=steps[index + 1],
                     guard_bits=guard_bits[index] if guard_bits is not None else 0,
+                    offset=offsets[index] if offsets is not None else 0.0,
                     source=content["source"],
                     node=content["node"],
                     table=content["table"],
@@ -327,7 +348,7 @@ class LookupNetwork:
     def values_of(self, predictions: Codes) -> npt.NDArray[Any]:
         """What :meth:`predict` gives, of predictions ``(n, n_predictions)``."""
         if self.output == "raw":
-            return predictions * self.steps[-1]
+            return predictions * self.steps[-1] + self.layers[-1].offset
         return predictions[:, 0] if predictions.shape[1] == 1 else predictions
 
     def checked_codes(self, codes: npt.ArrayLike) -> Codes:
@@ -374,6 +395,7 @@ class LookupNetwork:
         }
         yield "network", np.array(json.dumps(about))
         yield "steps", np.array(self.steps, dtype=np.float64)
+        yield "offsets", np.array([layer.offset for layer in self.layers], dtype=np.float64)
         yield "thresholds", np.array(self.thresholds, dtype=np.int64)
         yield from self.quantiser.arrays()
         for index, layer in enumerate(self.layers):
@@ -406,6 +428,7 @@ class LookupNetwork:
                     for index in layers
                 ],
                 guard_bits=about["guard_bits"],
+                offsets=content["offsets"].tolist() if "offsets" in content else None,  # older files have none
                 quantiser=from_about.from_archive(about["quantiser"], content),
                 output=about["output"],
                 thresholds=content["thresholds"].tolist() if about["output"] == "threshold" else None,
@@ -433,6 +456,11 @@ def bits_of(field: str, value: Any) -> int:
     return _whole(field, value, 1, MAX_BITS)
 
 
+def guard_bits_of(field: str, value: Any) -> int:
+    """``value`` as a number of guard bits, refused by the name ``field`` if it is not one."""
+    return _whole(field, value, 0, MAX_GUARD_BITS)
+
+
 def positive(field: str, value: Any) -> float:
     """``value`` as a number above zero, refused by the name ``field`` if it is not one."""
     try:
@@ -441,6 +469,16 @@ def positive(field: str, value: Any) -> float:
         real = 0.0
     if not (np.isfinite(real) and real > 0):
         raise InputError(f"{field} = {value!r}: must be a number above 0")
+    return real
+
+
+def _finite(field: str, value: Any) -> float:
+    try:
+        real = float(value)
+    except (TypeError, ValueError):
+        real = np.nan
+    if not np.isfinite(real):
+        raise InputError(f"{field} = {value!r}: must be a finite number")
     return real
 
 
