@@ -53,6 +53,16 @@ def test_estimator_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     assert Path("model.npz").exists()
 
 
+def test_freeze_and_start_example(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(example("start_from"), {})
+    frozen, start = capsys.readouterr().out.splitlines()
+    assert frozen == "lookup network 2 x 4 x 1, 6144 entries: the learner to the bit"
+    assert start.startswith("learner 2 x 4 x 1: differs by ")
+
+
 def test_spec_example(tmp_path: Path) -> None:
     path = tmp_path / "spec.toml"
     path.write_text(TOML[0])
