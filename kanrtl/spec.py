@@ -87,6 +87,8 @@ def _parse_pipeline(value: object) -> object:
     if isinstance(value, (list, tuple)):
         if _is_each_pipeline(value):
             return tuple(map(_parse_pipeline, value))
+        if any(isinstance(item, (list, tuple)) for item in value):
+            raise ValueError("one pipeline for each layer is a list of presets or of lists of stages")
         unknown = [stage for stage in value if stage not in STAGES]
         if unknown:
             raise ValueError(f"{unknown[0]!r} is no stage; stages are {', '.join(STAGES)}")

@@ -219,6 +219,11 @@ ARRAYS = 'must be "zeros", "uniform", or a list of one array (n_out, n_in, bases
             'use "with_sample"',
         ),
         ({"pipeline": 7}, "pipeline = 7: must be a preset's name or a list of stages"),
+        ({"pipeline": [["sum"]] * 3}, f"pipeline = (('sum',), ('sum',), ('sum',)): {EACH}"),
+        (
+            {"pipeline": [["sum"], "sum"]},
+            "pipeline = [['sum'], 'sum']: one pipeline for each layer is a list of presets or of lists of stages",
+        ),
         ({"reuse_factor": 0}, "reuse_factor = 0: must be 1 or more"),
         ({"reuse_factor": [2, "2"]}, "reuse_factor[1] = '2': must be an integer"),
         ({"reuse_factor": [1]}, f"reuse_factor = (1,): {EACH}"),
@@ -464,6 +469,8 @@ def test_lists_are_per_layer() -> None:
         ({"pipeline": ["read"], "table_memory": "logic"}, (False, False), 3),
         ({"memory": "block"}, (True, True), 3),
         ({"memory": ["block", "distributed"]}, (True, False), 2),
+        ({"pipeline": [["sum"], []]}, (True, False), 2),
+        ({"pipeline": [[], ["read"]]}, (True, True), 2),
     ],
 )
 def test_tables_lie_in_block_memory_where_that_takes_no_cycle(
@@ -491,6 +498,18 @@ def test_a_spec_does_not_change() -> None:
 def test_stages_are_taken_in_their_order_once() -> None:
     assert LearnerSpec(**PLAIN, pipeline=["sum", "read", "sum"]).pipeline == ("read", "sum")
     assert LearnerSpec(**PLAIN, pipeline=[]).pipeline == ()
+
+
+def test_a_layer_may_have_a_pipeline_of_its_own() -> None:
+    spec = LearnerSpec.from_dict(TWO_LAYERS | {"pipeline": [[], ["error"]], "table_memory": "block"})
+    assert spec.timing.stages == (frozenset(), frozenset({"error"}))
+    assert (spec.latency, spec.timing.prediction_latency) == (3, 2)
+    assert LearnerSpec.from_dict(spec.to_dict()) == spec
+    # The register at `error` is on the way of the gradient to the layer that has it.
+    assert spec.replace(pipeline=[["error"], []]).latency == 3
+    assert spec.replace(pipeline=["error"]).latency == 4
+    mixed = spec.replace(pipeline=["single", ["sum", "error"]])
+    assert mixed.timing.stages == (frozenset(), frozenset({"sum", "error"}))
 
 
 def test_one_layer_starts_at_zero() -> None:
