@@ -290,6 +290,11 @@ class LookupNetwork:
             )
         return replace(self, quantiser=quantiser)
 
+    def head(self, layers: int) -> Self:
+        """The first ``layers`` layers alone, whose predictions are the codes of the last of them."""
+        count = _whole("layers", layers, 1, len(self.layers))
+        return replace(self, layers=self.layers[:count], output="raw", thresholds=())
+
     # What it gives.
 
     def predict(self, x: npt.ArrayLike) -> npt.NDArray[Any]:
@@ -361,9 +366,10 @@ class LookupNetwork:
 
     def save(self, path: str | Path) -> None:
         """Writes the network to an ``.npz`` file; the file is complete or not there."""
-        write_arrays(Path(path), dict(self._content()))
+        write_arrays(Path(path), dict(self.arrays()))
 
-    def _content(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+    def arrays(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+        """All that the network is, by the names that it is saved under."""
         about = {
             "format": _FORMAT,
             "layer_sizes": self.layer_sizes,
