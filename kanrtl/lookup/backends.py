@@ -17,6 +17,7 @@ from ..backends.pysim import Pysim, pack, unpack
 from ..backends.trace import Port, Trace, TraceError, stream_ports
 from ..fixed import Codes
 from ..toolchain import Progress
+from .checked import checked_core
 from .core import LookupCore
 from .network import LookupNetwork
 from .quantiser import FixedQuantiser
@@ -77,7 +78,7 @@ class PysimBackend(_Simulated):
     name = "pysim"
 
     def __init__(self, network: LookupNetwork, options: Options, trace: Trace | None, _progress: object) -> None:
-        core = LookupCore(network, **options)
+        core = checked_core(network, **options)
         self._sample, self._prediction = _shapes(core)
         self._pysim = Pysim(core, trace, lambda fragment: _ports(network, fragment))
         super().__init__(network, self._pysim)
@@ -99,7 +100,7 @@ class NativeBackend(_Simulated):
     ) -> None:
         self._native = Native(
             ["lookup network", _digest(network), json.dumps(options)],
-            lambda: LookupCore(network, **options),
+            lambda: checked_core(network, **options),
             _macros,
             lambda fragment: _ports(network, fragment),
             trace,
