@@ -14,7 +14,7 @@ from test_native import read
 
 import kanrtl
 from kanrtl import SQ, UQ, InputError, LookupNetwork
-from kanrtl.lookup import Quantiser, connect_network
+from kanrtl.lookup import FixedQuantiser, Quantiser, connect_network
 from kanrtl.lookup import backends as made
 from kanrtl.lookup.pipeline import Pipeline
 from kanrtl.lookup.plan import plan_layers
@@ -34,31 +34,37 @@ def settings_for(draw: st.DrawFn, network: LookupNetwork) -> dict[str, Any]:
     return options
 
 
+@st.composite
+def any_networks(draw: st.DrawFn) -> LookupNetwork:
+    """Half of them with a quantiser in hardware."""
+    network = draw(networks())
+    format = draw(st.sampled_from([None, None, SQ(3, 4), UQ(4, 2)]))
+    if format is None:
+        return network
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    scale = random.choice([1.0, -2.0, 3.3, -0.7], network.n_in) * (1 << network.bits[0]) / 8
+    exact = Quantiser.of(scale, random.normal(0, 2, network.n_in), network.bits[0], network.n_in)
+    return network.with_quantiser(exact.fixed(format))
+
+
 @settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.data(), networks(), st.integers(0, 2**32 - 1), st.sampled_from([None, SQ(3, 4), UQ(4, 2)]))
-def test_every_backend_gives_the_models_bits(
-    data: st.DataObject, network: LookupNetwork, seed: int, format: kanrtl.Format | None
-) -> None:
-    check_every_backend(network, data.draw(settings_for(network)), seed, format)
+@given(st.data(), any_networks(), st.integers(0, 2**32 - 1))
+def test_every_backend_gives_the_models_bits(data: st.DataObject, network: LookupNetwork, seed: int) -> None:
+    check_every_backend(network, data.draw(settings_for(network)), seed)
 
 
-def check_every_backend(
-    network: LookupNetwork, options: dict[str, Any], seed: int, format: kanrtl.Format | None, count: int = 300
-) -> None:
+def check_every_backend(network: LookupNetwork, options: dict[str, Any], seed: int, count: int = 300) -> None:
     random = np.random.default_rng(seed)
-    if format is not None:
-        scale = random.choice([1.0, -2.0, 3.3, -0.7], network.n_in) * (1 << network.bits[0]) / 8
-        exact = Quantiser.of(scale, random.normal(0, 2, network.n_in), network.bits[0], network.n_in)
-        network = network.with_quantiser(exact.fixed(format))
-    samples = random.uniform(-9, 9, (count, network.n_in)) if format else codes_for(network, count, seed)
+    real = isinstance(network.quantiser, FixedQuantiser)
+    samples = random.uniform(-9, 9, (count, network.n_in)) if real else codes_for(network, count, seed)
     told = []
     for backend in ("model", "pysim", "native"):
         with connect_network(network, backend, **options) as session:
-            ask = session.predict if format else session.predict_codes
+            ask = session.predict if real else session.predict_codes
             # In pieces, between which the clock runs on.
             parts = [ask(part) for part in np.split(samples, [0, 1, 7])]
             told.append((np.concatenate(parts).tolist(), session.status["cycles"], session.status["observed"]))
-    expected = network.predict(samples) if format else network.predict_codes(samples)
+    expected = network.predict(samples) if real else network.predict_codes(samples)
     assert [predictions for predictions, _, _ in told] == [expected.tolist()] * 3
     assert told[1] == told[2]
     latency = Pipeline.of(network, plan_layers(network), **options).latency
