@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from amaranth.hdl import Shape
 
 from ..backends.base import Running
 from ..backends.native import Native
@@ -17,7 +16,7 @@ from ..backends.pysim import Pysim, pack, unpack
 from ..backends.trace import Port, Trace, TraceError, stream_ports
 from ..fixed import Codes
 from ..toolchain import Progress
-from .checked import checked_core
+from .checked import checked_core, port_shapes
 from .core import LookupCore
 from .network import LookupNetwork
 from .quantiser import FixedQuantiser
@@ -79,7 +78,7 @@ class PysimBackend(_Simulated):
 
     def __init__(self, network: LookupNetwork, options: Options, trace: Trace | None, _progress: object) -> None:
         core = checked_core(network, **options)
-        self._sample, self._prediction = _shapes(core)
+        self._sample, self._prediction = port_shapes(core)
         self._pysim = Pysim(core, trace, lambda fragment: _ports(network, fragment))
         super().__init__(network, self._pysim)
 
@@ -112,14 +111,8 @@ class NativeBackend(_Simulated):
         return self._native.run(samples, self._network.n_predictions)
 
 
-def _shapes(core: LookupCore) -> tuple[Shape, Shape]:
-    """Of one number in a sample, and of one in a prediction."""
-    sample, prediction = (stream.payload.shape().elem_shape for stream in (core.samples, core.predictions))
-    return Shape.cast(sample), Shape.cast(prediction)
-
-
 def _macros(core: LookupCore) -> dict[str, int]:
-    sample, prediction = _shapes(core)
+    sample, prediction = port_shapes(core)
     return {
         "LEARNS": 0,
         "N_IN": core.network.n_in,
