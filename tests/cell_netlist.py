@@ -15,9 +15,13 @@ from kanrtl.toolchain import YOSYS, component_rtlil
 
 def synthesised(component: Any, folder: Path, device: str = "LFE5U-25F-6") -> dict[str, Any]:
     """The netlist of ``component`` as a build for ``device`` makes it."""
-    source = component_rtlil(component, "top")
-    job = Job("top", {"top.il": source}, Device.parse(device), 1, 50.0, (), bitstream=False)
-    (folder / "top.il").write_text(source)
+    return netlist_of("top.il", component_rtlil(component, "top"), folder, device)
+
+
+def netlist_of(name: str, source: str, folder: Path, device: str = "LFE5U-25F-6") -> dict[str, Any]:
+    """The netlist of a file whose top module is ``top``."""
+    job = Job("top", {name: source}, Device.parse(device), 1, 50.0, (), bitstream=False)
+    (folder / name).write_text(source)
     (folder / "synthesis.ys").write_text(job.synthesis_script)
     YOSYS.run(["-q", "-s", "synthesis.ys"], folder, "yosys.log", lambda _: None, produces=["netlist.json"])
     module: dict[str, Any] = json.loads((folder / "netlist.json").read_text())["modules"]["top"]

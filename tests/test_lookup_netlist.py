@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cell_netlist import settled, synthesised
+from cell_netlist import netlist_of, settled, synthesised
 from lookup_networks import codes_for, table
+from verilator_backend import port_fields
 
-from kanrtl import LookupCore, LookupNetwork
+from kanrtl import SQ, UQ, LookupCore, LookupNetwork
+from kanrtl.toolchain import write_verilog
+from kanrtl.verilog import network_header
 
 
 def network() -> LookupNetwork:
@@ -72,12 +75,32 @@ def test_layers_as_one_table(tmp_path: Path) -> None:
     assert "DP16KD" in check(network().with_output("argmax"), "LFE5U-25F", "ecp5", {"whole_from": 1}, tmp_path)
 
 
+@pytest.mark.parametrize("family", ["any", "ecp5"])
+def test_verilog_file_gives_the_models_bits(family: str, tmp_path: Path) -> None:
+    """It stands alone: what is in it is all that synthesis is given."""
+    lookup = network().with_output("argmax")
+    core = LookupCore(lookup, latency=3, family=family)
+    write_verilog(core, "top", tmp_path / "network.v", header=network_header(core))
+    text = (tmp_path / "network.v").read_text()
+    assert "sample to prediction 3 cycles, one sample to the next 1." in text
+    fields = port_fields(text)
+    assert [fields["samples__payload"][f"x[{index}]"].low for index in range(3)] == [0, 6, 12]
+    assert {field.format for field in fields["samples__payload"].values()} == {SQ(6, 0)}
+    assert fields["predictions__payload"]["class[0]"].format == UQ(1, 0)
+    compare(netlist_of("top.v", text, tmp_path), lookup)
+
+
 def check(lookup: LookupNetwork, device: str, family: str, options: dict[str, Any], folder: Path) -> set[str]:
     """Compares a netlist with the model; gives the kinds of its cells."""
     core = LookupCore(lookup, family=family, **options)
     module = synthesised(core, folder, device)
     kinds = {cell["type"] for cell in module["cells"].values()}
     assert bool(kinds & {"DP16KD", "SB_RAM40_4K"}) == ("whole_from" in options or "block" in options.get("memory", []))
+    compare(module, lookup)
+    return kinds
+
+
+def compare(module: dict[str, Any], lookup: LookupNetwork) -> None:
     count = 400
     codes = codes_for(lookup, count, 1)
     bits = [[int(code) >> place & 1 for code in column] for column in codes.T for place in range(lookup.bits[0])]
@@ -97,4 +120,3 @@ def check(lookup: LookupNetwork, device: str, family: str, options: dict[str, An
             assert outputs["predictions__payload"][index * width + place] == wanted
     if lookup.output == "raw":
         assert len(np.unique(expected)) > 8
-    return kinds

@@ -390,12 +390,13 @@ class LookupNetwork:
     def load(cls, path: str | Path) -> Self:
         """Reads what :meth:`save` wrote; raises :exc:`kanrtl.InputError` where the file is damaged or another."""
         try:
-            return cls._from_content(read_arrays(Path(path), "a saved network", _MEND))
+            return cls.from_arrays(read_arrays(Path(path), "a saved network", _MEND))
         except InputError as error:
             raise InputError(f"load: {str(path)!r}: {error}") from None
 
     @classmethod
-    def _from_content(cls, content: Mapping[str, npt.NDArray[Any]]) -> Self:
+    def from_arrays(cls, content: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """The network whose :meth:`arrays` these are."""
         try:
             about = json.loads(str(content["network"]))
             kind = about["format"]
