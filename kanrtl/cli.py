@@ -530,6 +530,8 @@ def _build_board(
 
 def _write_verilog(component: Learner | LookupCore, comment: str, name: str, path: Path) -> None:
     with _working("writing Verilog") as progress:
+        if isinstance(component, LookupCore):
+            component.progress = progress
         write_verilog(component, name, path, progress, header=comment)
 
 

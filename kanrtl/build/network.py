@@ -45,7 +45,7 @@ def build_network(
     :func:`kanrtl.build.build_core`. Its ports are registers, so nothing of it is left untimed.
     """
     core = core_for(network, Device.parse(device), **options)
-    _minimising(progress)
+    core.progress = progress
     return build_core(
         core, device=device, seed=seed, frequency=frequency, name="network", facts=_facts(core), progress=progress
     )
@@ -72,10 +72,5 @@ def build_self_check(
     if progress is not None:
         progress("computing what the chip must find")
     top = SelfCheckTop(core, board)
-    _minimising(progress)
+    core.progress = progress
     return build_board(top, board, seed=seed, output=output, facts=_facts(core), progress=progress)
-
-
-def _minimising(progress: Progress | None) -> None:
-    if progress is not None:
-        progress("minimising the tables (seconds for each input)")
