@@ -55,6 +55,10 @@ LOOKUPS = (
     "lookup-drybean-class",
 )
 
+SELF_CHECKS = tuple(
+    f"self-check-{network}-{board}" for network in ("moons", "drybean") for board in ("ulx3s-85f", "icebreaker")
+)
+
 
 def load(folder: Path, name: str) -> dict[str, Any]:
     """The result of a row."""
@@ -264,6 +268,26 @@ def lookup() -> str:
                     ]
                 )
     return table(["", "held-out rows right", "cycles", "clock", "latency", "LUT", "FF", "memory blocks"], rows)
+
+
+def self_checks() -> str:
+    """Bitstreams of frozen networks that check themselves, generator and checksum counted."""
+    rows = []
+    for name in SELF_CHECKS:
+        data = result(name)
+        used, there = data["lut"], data["capacity"]["lut"]
+        rows.append(
+            [
+                f"**{data['network']}**, {data['output']}",
+                data["board"],
+                f"{used} of {there}",
+                str(data["bram"]),
+                str(data["latency_cycles"]),
+                f"{data['clock_mhz']:g} MHz",
+                speed(data),
+            ]
+        )
+    return table(["", "board", "LUT", "memory blocks", "cycles", "clock", "possible"], rows)
 
 
 TABLES: dict[str, Callable[[], str]] = {

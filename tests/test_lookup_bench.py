@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from kan_checkpoints import kanele
 
-from bench import lookup, render
+from bench import lookup, render, self_check
 from kanrtl import InputError
 from kanrtl.lookup import from_kanele
 
@@ -64,6 +64,27 @@ def test_rows_and_their_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert len(lines) == 2 + len(lookup.FAMILY.rows) + len(render.PEERS["lookup"])
     assert "| Moons: KANELÉ, its generated VHDL |  | 5 | 340.5 MHz | 14.7 ns | 151 | 67 | 0 |" in lines
     assert {row.name for row in lookup.FAMILY.rows} == set(render.LOOKUPS)
+
+
+@pytest.mark.usefixtures("published")
+def test_boards_and_their_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(network: Any, board: Any, **_: Any) -> Reports:
+        assert network.output == {"Moons": "threshold", "DryBean": "argmax"}[names[0]]
+        assert board.name == names[1]
+        reports = Reports(40.0, {"latency_cycles": 4, "interval_cycles": 1})
+        reports._content |= {"capacity": {"lut": 100}}
+        return reports
+
+    monkeypatch.setattr(self_check, "build_self_check", build)
+    monkeypatch.setattr(render, "RESULTS", tmp_path)
+    for row in self_check.FAMILY.rows:
+        assert isinstance(row, self_check.SelfChecking)
+        names = row.network, row.board
+        (tmp_path / f"{row.name}.json").write_text(json.dumps(row.run(lambda _: None)))
+    assert {row.name for row in self_check.FAMILY.rows} == set(render.SELF_CHECKS)
+    lines = render.self_checks().splitlines()
+    assert len(lines) == 2 + 4
+    assert "| **DryBean**, argmax | icebreaker | 7 of 100 | 7 | 4 | 7 MHz | 40.0 MHz |" in lines
 
 
 def test_without_the_networks_a_row_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
