@@ -57,6 +57,10 @@ LOOKUPS = (
 FROZENS = ("frozen-t8", "frozen-t8-6", "frozen-t8-4")
 ADAPTS = ("adapt-switch", "adapt-slow")
 
+SELF_CHECKS = tuple(
+    f"self-check-{network}-{board}" for network in ("moons", "drybean") for board in ("ulx3s-85f", "icebreaker")
+)
+
 
 def load(folder: Path, name: str) -> dict[str, Any]:
     """The result of a row."""
@@ -301,6 +305,26 @@ def frozen() -> str:
     return table(header, rows)
 
 
+def self_checks() -> str:
+    """Bitstreams of frozen networks that check themselves, generator and checksum counted."""
+    rows = []
+    for name in SELF_CHECKS:
+        data = result(name)
+        used, there = data["lut"], data["capacity"]["lut"]
+        rows.append(
+            [
+                f"**{data['network']}**, {data['output']}",
+                data["board"],
+                f"{used} of {there}",
+                str(data["bram"]),
+                str(data["latency_cycles"]),
+                f"{data['clock_mhz']:g} MHz",
+                speed(data),
+            ]
+        )
+    return table(["", "board", "LUT", "memory blocks", "cycles", "clock", "possible"], rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "errors": errors,
     "builds": builds,
@@ -313,6 +337,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "lookup": lookup,
     "adapt": adapt,
     "frozen": frozen,
+    "self_checks": self_checks,
 }
 
 

@@ -13,7 +13,7 @@ from kanrtl.schedule import PRESETS
 from kanrtl.sim import TASKS
 from kanrtl.simulate import simulate
 
-from . import adapt, estimators, lookup
+from . import adapt, estimators, lookup, self_check
 from .precision import PRECISION
 from .row import Family, LearnerRow, Progress, Result, Row, T, build_summary
 from .simulation import EQUALITY, SPEEDS
@@ -209,6 +209,7 @@ FAMILIES = (
     lookup.FAMILY,
     adapt.FAMILY,
     adapt.FROZEN,
+    self_check.FAMILY,
 )
 
 ROWS: dict[str, Row] = {row.name: row for family in FAMILIES for row in family.rows}

@@ -34,8 +34,23 @@ from rich.table import Table
 
 from .backends import BACKENDS
 from .boards import BOARDS
-from .build import BuildError, Report, TimingError, build_exercise, build_learner
+from .build import (
+    BuildError,
+    Device,
+    Report,
+    TimingError,
+    build_exercise,
+    build_learner,
+    build_network,
+    build_self_check,
+)
+from .build.network import core_for
 from .explore import Sweep, parse_over, sweep
+from .fixed import Format
+from .lookup import LookupCore, LookupNetwork
+from .lookup.checked import checked_core
+from .lookup.convert import KINDS, convert
+from .lookup.simulate import NetworkSimulation, read_samples, simulate_network
 from .plot import check_picture, plot_simulation
 from .plot_sweep import MAX_AXES, plot_sweep
 from .rtl.learner import Learner
@@ -45,7 +60,7 @@ from .simulate import Simulation, simulate
 from .spec import LearnerSpec, SpecError
 from .spec_file import derived, to_toml
 from .toolchain import ECPPACK, NEXTPNR_ECP5, YOSYS, ToolError, warm, write_verilog
-from .verilog import header
+from .verilog import header, network_header
 from .version import __version__
 
 __all__ = ["main"]
@@ -53,13 +68,44 @@ __all__ = ["main"]
 # What the demo learns with: the configuration of the reference paper's function tracking.
 DEMO_SPEC = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), grid_size=5, spline_order=3, learning_rate=0.3)
 DEMO_BOARD = "ulx3s-85f"
+SAMPLES = 1500  # of a simulation
 
 results = Console()
 messages = Console(stderr=True)
 
 
 def _spec(_ctx: click.Context, _param: click.Parameter, value: str | None) -> LearnerSpec | None:
+    if value is not None and _is_network(value):
+        raise InputError(f"SPEC = {value!r}: a file of arrays; this command takes the spec of a learner, a TOML file")
     return None if value is None else LearnerSpec.from_toml(value)
+
+
+def _spec_or_network(_ctx: click.Context, _param: click.Parameter, value: str) -> LearnerSpec | LookupNetwork:
+    return LookupNetwork.load(value) if _is_network(value) else LearnerSpec.from_toml(value)
+
+
+def _is_network(path: str) -> bool:
+    return Path(path).suffix == ".npz"
+
+
+def _numbers(kind: type) -> Callable[[click.Context, click.Parameter, str | None], list[Any] | None]:
+    """A callback for numbers with commas between them."""
+
+    def parse(_ctx: click.Context, param: click.Parameter, value: str | None) -> list[Any] | None:
+        try:
+            return None if value is None else [kind(word) for word in value.split(",")]
+        except ValueError:
+            what = "integers" if kind is int else "numbers"
+            raise InputError(f"{param.opts[-1]} = {value!r}: must be {what} with commas between them") from None
+
+    return parse
+
+
+def _format(_ctx: click.Context, param: click.Parameter, value: str | None) -> Format | None:
+    try:
+        return None if value is None else Format.parse(value)
+    except ValueError as error:
+        raise InputError(f"{param.opts[-1]}: {error}") from None
 
 
 def _output_file(_ctx: click.Context, param: click.Parameter, value: str | None) -> Path | None:
@@ -83,6 +129,38 @@ def _frequency(_ctx: click.Context, param: click.Parameter, value: float | None)
 
 
 spec_argument = click.argument("spec", metavar="SPEC", callback=_spec)
+either_argument = click.argument("spec", metavar="SPEC", callback=_spec_or_network)
+network_options = (
+    click.option("--latency", type=int, metavar="N", help="Of a network: clock cycles to a prediction."),
+    click.option(
+        "--memory", metavar="KIND,...", help="Of a network: auto, logic or block; one for all layers, or each."
+    ),
+    click.option("--whole-from", type=int, metavar="LAYER", help="Of a network: from this layer on a single table."),
+)
+
+
+def takes_network(command: Callable[..., None]) -> Callable[..., None]:
+    """A command for a spec or a network, with the options that say how a network becomes hardware."""
+    for option in reversed(network_options):
+        command = option(command)
+    return either_argument(command)
+
+
+def _only_for(what: str, given: dict[str, Any]) -> None:
+    """Refuses options that were given although they are for the other kind."""
+    for name, value in given.items():
+        if value is not None:
+            raise InputError(f"--{name.replace('_', '-')} = {value!r}: only for a {what}; leave it out")
+
+
+def _network_options(given: dict[str, Any]) -> dict[str, Any]:
+    """Those of :class:`LookupCore` that were given."""
+    options = {name: value for name, value in given.items() if value is not None}
+    if "memory" in options and "," in options["memory"]:
+        options["memory"] = options["memory"].split(",")
+    return options
+
+
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 seed_option = click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 
@@ -94,9 +172,10 @@ def cli() -> None:
 
 
 @cli.command()
-@spec_argument
-@click.option("--task", type=click.Choice(list(TASKS)), default="track", show_default=True)
-@click.option("--samples", type=click.IntRange(3), default=1500, show_default=True)
+@takes_network
+@click.option("--task", type=click.Choice(list(TASKS)), help="What a learner learns.  [default: track]")
+@click.option("--samples", type=click.IntRange(3), help="How many.  [default: 1500, or all of --data]")
+@click.option("--data", metavar="FILE", help="For a network: X, and y if known, of this .npz file, not random codes.")
 @seed_option
 @click.option("--backend", type=click.Choice(list(BACKENDS)), default="pysim", show_default=True)
 @click.option("--plot", metavar="FILE", callback=_output_file, help="Draw the run into this PNG, SVG or PDF file.")
@@ -108,72 +187,150 @@ def cli() -> None:
 )
 @as_json
 def simulate_command(
-    spec: LearnerSpec,
-    task: str,
-    samples: int,
+    spec: LearnerSpec | LookupNetwork,
+    task: str | None,
+    samples: int | None,
+    data: str | None,
     seed: int,
     backend: str,
     plot: Path | None,
     trace: Path | None,
     as_json: bool,
+    **hardware: Any,
 ) -> None:
-    """Let a learner learn a task, beside its integer model and float64."""
-    if plot:
-        check_picture(plot)
-    simulation = _simulate(spec, task, samples, seed, backend, trace)
+    """Let a learner learn a task, beside its integer model and float64; or a network predict, beside its model.
+
+    SPEC is the spec of a learner (TOML) or a network (.npz; see kanrtl convert).
+    """
+    simulation: Simulation | NetworkSimulation
+    if isinstance(spec, LookupNetwork):
+        _only_for("learner", {"task": task, "plot": None if plot is None else str(plot)})
+        simulation = _simulate_network(spec, samples, data, seed, backend, trace, _network_options(hardware))
+    else:
+        _only_for("network", {"data": data, **hardware})
+        if plot:
+            check_picture(plot)
+        simulation = _simulate(spec, task or "track", samples or SAMPLES, seed, backend, trace)
     if trace:
         view = trace.with_suffix(".gtkw")
         messages.print(f"traced into {escape(str(trace))}; see it with `gtkwave {escape(str(view))}`")
-    if plot:
-        _plot(simulation, plot)
-    _show(simulation.to_json(), as_json, lambda: _error_table(simulation))
+    if isinstance(simulation, NetworkSimulation):
+        _show(simulation.to_json(), as_json, lambda: _network_table(simulation))
+    else:
+        if plot:
+            _plot(simulation, plot)
+        _show(simulation.to_json(), as_json, lambda: _error_table(simulation))
     if simulation.mismatches:
         raise ToolError(f"{backend} differs from the integer model in {simulation.mismatches} values; please report it")
 
 
 @cli.command()
-@spec_argument
-@click.option("-o", "--output", metavar="FILE", callback=_output_file, default="learner.v", show_default=True)
-@click.option("--name", default="learner", show_default=True, help="Name of the top module.")
+@takes_network
+@click.option("-o", "--output", metavar="FILE", callback=_output_file, help="[default: learner.v or network.v]")
+@click.option("--name", help="Name of the top module.  [default: learner or network]")
+@click.option("--device", help="Of a network: make it of this part's own cells, not for any tool.")
 @as_json
-def verilog(spec: LearnerSpec, output: Path, name: str, as_json: bool) -> None:
-    """Write the learner as one self-contained Verilog file."""
+def verilog(
+    spec: LearnerSpec | LookupNetwork,
+    output: Path | None,
+    name: str | None,
+    device: str | None,
+    as_json: bool,
+    **hardware: Any,
+) -> None:
+    """Write a learner or a network as one self-contained Verilog file.
+
+    SPEC is the spec of a learner (TOML) or a network (.npz; see kanrtl convert).
+    """
+    default = "network" if isinstance(spec, LookupNetwork) else "learner"
+    name, path = name or default, output or Path(f"{default}.v")
     if not (name.isascii() and name.isidentifier()):
         raise InputError(f"--name = {name!r}: must be a Verilog identifier of letters, digits and underscores")
-    _write_verilog(spec, name, output)
-    _show({"verilog": str(output), "top": name}, as_json, lambda: results.print(f"wrote {escape(str(output))}"))
+    if isinstance(spec, LookupNetwork):
+        options = _network_options(hardware)
+        core = core_for(spec, Device.parse(device), **options) if device else checked_core(spec, **options)
+        _write_verilog(core, network_header(core), name, path)
+    else:
+        _only_for("network", {"device": device, **hardware})
+        learner = Learner(spec)
+        _write_verilog(learner, header(learner), name, path)
+    _show({"verilog": str(path), "top": name}, as_json, lambda: results.print(f"wrote {escape(str(path))}"))
+
+
+@cli.command("convert")
+@click.argument("model", metavar="MODEL")
+@click.option("-o", "--output", metavar="FILE", callback=_output_file, default="network.npz", show_default=True)
+@click.option("--kind", help=f"What MODEL is, where its names do not tell: {', '.join(KINDS)}.")
+@click.option("--config", metavar="FILE", help="KANELÉ's config.json, where MODEL does not have it.")
+@click.option("--base", help="For efficient-kan and pykan: the function beside the splines.  [default: silu]")
+@click.option("--bits", metavar="B,...", callback=_numbers(int), help="Of the inputs and every layer, or one for all.")
+@click.option("--steps", metavar="S,...", callback=_numbers(float), help="What one LSB stands for, of the same.")
+@click.option("--data", metavar="FILE", help="Samples X, and y if known, of this .npz file: steps follow from them.")
+@click.option("--guard-bits", metavar="B,...", callback=_numbers(int), help="Of every layer's tables, below an LSB.")
+@click.option("--stage", help="Output stage: raw, argmax or threshold.")
+@click.option("--thresholds", metavar="C,...", callback=_numbers(int), help="Codes, one for each output.")
+@click.option("--input-format", metavar="FORMAT", callback=_format, help='Quantise inputs in hardware: "SQ(4, 8)".')
+@as_json
+def convert_command(
+    model: str, output: Path, stage: str | None, data: str | None, as_json: bool, **options: Any
+) -> None:
+    """Make a lookup network of a trained KAN: KANELÉ, efficient-kan or pykan.
+
+    MODEL is a checkpoint or a state dict (.npz, or .pt and .pth with torch), KANELÉ's truth tables (.npz, .json or
+    .json.gz), or a network again, for another output stage.
+    """
+    if output.suffix != ".npz":
+        raise InputError(f"--output = {str(output)!r}: must end in .npz")
+    x, y = (None, None) if data is None else read_samples(Path(data))
+    with _working(f"converting {escape(model)}"):
+        converted = convert(model, x=x, output=stage, **options)
+        score = {} if y is None else simulate_network(converted.network, "model", x=x, y=y).score
+        converted.network.save(output)
+    found = {"network": str(output), **converted.to_json(), **score}
+    _show(found, as_json, lambda: _converted_table(found))
 
 
 @cli.command()
-@spec_argument
+@takes_network
 @click.option("--device", help="Build the core alone for this part, such as LFE5U-85F-6 or iCE40UP5K.")
-@click.option("--board", help=f"Build a bitstream that teaches itself: {', '.join(BOARDS)}.")
+@click.option("--board", help=f"Build a bitstream that teaches or checks itself: {', '.join(BOARDS)}.")
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Seed of placement.")
 @click.option("--frequency", type=float, callback=_frequency, help="MHz to ask for, with --device.")
 @click.option("-o", "--output", metavar="FILE", callback=_output_file, help="Where to put the bitstream, with --board.")
 @as_json
 def build(
-    spec: LearnerSpec,
+    spec: LearnerSpec | LookupNetwork,
     device: str | None,
     board: str | None,
     seed: int,
     frequency: float | None,
     output: Path | None,
     as_json: bool,
+    **hardware: Any,
 ) -> None:
-    """Synthesise, place and route; report what it takes and how fast it is."""
+    """Synthesise, place and route; report what it takes and how fast it is.
+
+    SPEC is the spec of a learner (TOML) or a network (.npz; see kanrtl convert).
+    """
+    if isinstance(spec, LearnerSpec):
+        _only_for("network", hardware)
+    options = _network_options(hardware)
     if (device is None) == (board is None):
         raise InputError("build: name either --device (the core alone) or --board (a bitstream)")
     if board is not None:
         if frequency is not None:
             raise InputError(f"--frequency = {frequency:g}: a board has its own clock; leave it out, or use --device")
-        report = _build_board(spec, board, seed, output)
+        report = _build_board(spec, board, seed, output, **options)
     else:
         if output is not None:
             raise InputError(f"--output = {str(output)!r}: only a --board build has a bitstream; leave it out")
         assert device is not None
         with _working(f"building for {device}") as progress:
-            report = build_learner(spec, device, seed=seed, frequency=frequency, progress=progress)
+            core: dict[str, Any] = {"seed": seed, "frequency": frequency, "progress": progress}
+            if isinstance(spec, LookupNetwork):
+                report = build_network(spec, device, **core, **options)
+            else:
+                report = build_learner(spec, device, **core)
     _show(report.to_json(), as_json, lambda: _report_table(report))
 
 
@@ -296,7 +453,8 @@ def demo(output: Path, samples: int, seed: int) -> None:
     (output / "track.json").write_text(json.dumps(simulation.to_json(), indent=2) + "\n")
     with _working("compiling the synthesis tools, once"):
         warming.join()
-    _write_verilog(DEMO_SPEC, "learner", output / "learner.v")
+    learner = Learner(DEMO_SPEC)
+    _write_verilog(learner, header(learner), "learner", output / "learner.v")
     report = _build_board(DEMO_SPEC, DEMO_BOARD, 1, output / f"{DEMO_BOARD}.bit")
     (output / f"{DEMO_BOARD}.json").write_text(json.dumps(report.to_json(), indent=2) + "\n")
     _report_table(report)
@@ -311,10 +469,44 @@ def _warm_quietly() -> None:
 def _simulate(
     spec: LearnerSpec, task: str, samples: int, seed: int, backend: str, trace: Path | None = None
 ) -> Simulation:
+    with _counting(f"{task} on {backend}", samples) as (advance, starting):
+        return simulate(spec, TASKS[task](samples, seed), backend, progress=advance, trace=trace, starting=starting)
+
+
+def _simulate_network(
+    network: LookupNetwork,
+    samples: int | None,
+    data: str | None,
+    seed: int,
+    backend: str,
+    trace: Path | None,
+    options: dict[str, Any],
+) -> NetworkSimulation:
+    x, y = (None, None) if data is None else read_samples(Path(data))
+    if x is not None:
+        x, y = x[:samples], y if y is None else y[:samples]
+    count = samples or SAMPLES if x is None else len(x)
+    with _counting(f"network on {backend}", count) as (advance, starting):
+        return simulate_network(
+            network,
+            backend,
+            x=x,
+            y=y,
+            samples=count,
+            seed=seed,
+            progress=advance,
+            trace=trace,
+            starting=starting,
+            **options,
+        )
+
+
+@contextmanager
+def _counting(title: str, total: int) -> Iterator[tuple[Callable[[int], None], Callable[[str], None]]]:
+    """A bar; gives what is called with the number of samples done since the last call, and what with a message."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=messages, transient=True, disable=not messages.is_terminal) as progress:
-        title = f"{task} on {backend}"
-        bar = progress.add_task(title, total=samples)
+        bar = progress.add_task(title, total=total)
 
         def advance(done: int) -> None:
             progress.update(bar, advance=done, description=title)
@@ -322,20 +514,25 @@ def _simulate(
         def starting(message: str) -> None:
             progress.update(bar, description=f"{title}: {escape(message)}")
 
-        return simulate(spec, TASKS[task](samples, seed), backend, progress=advance, trace=trace, starting=starting)
+        yield advance, starting
 
 
-def _build_board(spec: LearnerSpec, board: str, seed: int, output: Path | None) -> Report:
+def _build_board(
+    spec: LearnerSpec | LookupNetwork, board: str, seed: int, output: Path | None, **options: Any
+) -> Report:
     if board not in BOARDS:
         raise InputError(f"--board = {board!r}: unknown; use one of {', '.join(BOARDS)}")
     with _working(f"building for {board}") as progress:
+        if isinstance(spec, LookupNetwork):
+            return build_self_check(spec, BOARDS[board], seed=seed, output=output, progress=progress, **options)
         return build_exercise(spec, BOARDS[board], seed=seed, output=output, progress=progress)
 
 
-def _write_verilog(spec: LearnerSpec, name: str, path: Path) -> None:
-    learner = Learner(spec)
+def _write_verilog(component: Learner | LookupCore, comment: str, name: str, path: Path) -> None:
     with _working("writing Verilog") as progress:
-        write_verilog(learner, name, path, progress, header=header(learner))
+        if isinstance(component, LookupCore):
+            component.progress = progress
+        write_verilog(component, name, path, progress, header=comment)
 
 
 def _plot(simulation: Simulation, path: Path) -> None:
@@ -377,6 +574,35 @@ def _error_table(simulation: Simulation) -> None:
     results.print(table)
     if data["cycles"] is not None:
         results.print(f"A learning step takes {_cycles(data['latency'])}, the same for every sample.")
+
+
+def _network_table(simulation: NetworkSimulation) -> None:
+    data = simulation.to_json()
+    pairs = [
+        ("layers", f"{data['layer_sizes']}, bits {data['bits']}, output {data['output']}"),
+        ("samples", f"{data['samples']}, {data['mismatches']} mismatches with the integer model"),
+        ("latency", "" if data["latency"] is None else _cycles(data["latency"])),
+        ("interval", "" if data["interval"] is None else _cycles(data["interval"])),
+        ("rate", f"{data['samples_per_second']} samples a second in the simulation"),
+        *_score_pairs(data),
+    ]
+    _pairs_table(f"network on {data['backend']}", [pair for pair in pairs if pair[1]])
+
+
+def _converted_table(data: dict[str, Any]) -> None:
+    pairs = [
+        ("layers", f"{data['layer_sizes']}, bits {data['bits']}, output {data['output']}"),
+        ("tables", f"{data['edges']} edges, {data['table_bits']} bits"),
+    ]
+    if "rms_difference" in data:
+        what = f"{data['rms_difference']:.4g} RMS, of {data['rms_nodes']:.4g}, over {data['samples']} samples"
+        pairs.append(("quantising changes outputs by", what))
+    _pairs_table(f"{data['kind']} to {data['network']}", [*pairs, *_score_pairs(data)])
+
+
+def _score_pairs(data: dict[str, Any]) -> list[tuple[str, str]]:
+    words = {"accuracy": "accuracy", "rms_error": "error (RMS)"}
+    return [(words[name], f"{data[name]:.4f}") for name in words if name in data]
 
 
 def _sweep_table(found: Sweep) -> None:

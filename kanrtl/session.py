@@ -53,13 +53,21 @@ def connect(
     progress: Progress | None = None,
 ) -> Session: ...
 @overload
-def connect(spec: LookupNetwork, backend: str = "model") -> LookupSession: ...
+def connect(
+    spec: LookupNetwork,
+    backend: str = "model",
+    *,
+    trace: str | Path | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> LookupSession: ...
 def connect(
     spec: LearnerSpec | LookupNetwork | str | Path,
     backend: str = "model",
     *,
     trace: str | Path | None = None,
     progress: Progress | None = None,
+    **options: Any,
 ) -> Session | LookupSession:
     """Starts a learner, or a lookup network.
 
@@ -71,17 +79,19 @@ def connect(
         ``"model"``: the integer model, in numpy. ``"pysim"``: the RTL in Amaranth's simulator. ``"native"``: the RTL
         compiled to machine code, which takes a C++ compiler, and some seconds once for every spec.
     trace
-        A file that ends in ``.vcd``, for the waveforms of a learner's ``"pysim"`` or ``"native"`` run; complete when
-        the session is closed. A view for GTKWave is put beside it, as ``.gtkw``.
+        A file that ends in ``.vcd``, for the waveforms of a ``"pysim"`` or ``"native"`` run; complete when the session
+        is closed. A view for GTKWave is put beside it, as ``.gtkw``.
     progress
         Is told in one line what takes a while: compiling.
+    options
+        For a network, how it becomes hardware: parameters of :class:`kanrtl.LookupCore`, such as ``latency``.
     """
     from .lookup import LookupNetwork, connect_network
 
     if isinstance(spec, LookupNetwork):
-        if trace is not None:
-            raise InputError(f"trace = {str(trace)!r}: only learners are traced; leave it out")
-        return connect_network(spec, backend)
+        return connect_network(spec, backend, trace=trace, progress=progress, **options)
+    if options:
+        raise InputError(f"{min(options)}: not known for a learner; set it in the spec")
     if not isinstance(spec, LearnerSpec):
         spec = LearnerSpec.from_toml(spec)
     if backend not in BACKENDS:

@@ -1,4 +1,4 @@
-"""What a Verilog user has to know about a learner's ports."""
+"""What a Verilog user has to know about the ports of a learner or of a lookup network."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from amaranth.hdl import Shape, ShapeLike
 from amaranth.lib import data
 
 from .address_map import SATURATIONS, AddressMap
+from .lookup.checked import port_shapes
+from .lookup.core import LookupCore
+from .lookup.quantiser import FixedQuantiser
 from .rtl.learner import Learner
 from .version import __version__
 
-__all__ = ["header"]
+__all__ = ["header", "network_header"]
 
 
 def header(learner: Learner) -> str:
@@ -44,6 +47,62 @@ def header(learner: Learner) -> str:
     return "\n".join(lines)
 
 
+def network_header(core: LookupCore) -> str:
+    """The comment at the top of a lookup network's Verilog file: what it is, timing, ports and formats."""
+    network, quantiser = core.network, core.network.quantiser
+    if core.samples.signature.always_ready:
+        transfer = (
+            "A sample is taken at every rising edge of clk at which samples__valid is high; its prediction is valid "
+            "for one cycle."
+        )
+    else:
+        transfer = "A transfer on a stream takes place at a rising edge of clk at which valid and ready are both high."
+    fixed = isinstance(quantiser, FixedQuantiser)
+    sample = str(quantiser.format) if isinstance(quantiser, FixedQuantiser) else f"SQ({network.bits[0]}, 0)"
+    _, prediction = port_shapes(core)
+    root, format = {
+        "raw": ("y", f"SQ({prediction.width}, 0)"),
+        "argmax": ("class", f"UQ({prediction.width}, 0)"),
+        "threshold": ("above", ""),
+    }[network.output]
+    lines = [
+        f"kanrtl {__version__} lookup network, layers {list(network.layer_sizes)}, bits {list(network.bits)}, "
+        f"{network.edges} edges, output {network.output}.",
+        "",
+        transfer,
+        f"sample to prediction {core.latency} cycles, one sample to the next {core.interval}.",
+        "rst is synchronous and active high; what is on its way is lost.",
+        "",
+        *_table(
+            [
+                *_numbers("samples__payload", "x", core.samples.payload.shape(), sample),
+                *_numbers("predictions__payload", root, core.predictions.payload.shape(), format),
+            ]
+        ),
+        "",
+    ]
+    if not fixed:
+        lines += [
+            "Inputs are codes: saturate(round_half_even(input * scale + offset)), with scale and offset",
+            *(
+                f"  of x[{index}]: {scale:.9g}, {offset:.9g}"
+                for index, (scale, offset) in enumerate(zip(quantiser.scale, quantiser.offset, strict=True))
+            ),
+        ]
+    if network.output == "raw":
+        lines.append(f"One step of an output stands for {network.steps[-1]:.9g}.")
+    elif network.output == "argmax":
+        lines.append("The class is the index of the highest output, the lowest of equals.")
+    else:
+        lines.append(f"Outputs are compared with the codes {list(network.thresholds)}: 1 above.")
+    return "\n".join(lines)
+
+
+def _numbers(port: str, root: str, layout: data.ArrayLayout, format: str) -> list[tuple[str, str, str]]:
+    """The rows of an array of numbers, all in one format."""
+    return [(f"{port}{bits}", name, format) for bits, name, _ in _fields(layout, root)]
+
+
 def _streaming_lines(learner: Learner) -> list[str]:
     if not learner.spec.timing.streaming:
         return []
@@ -60,7 +119,7 @@ def _upper_fields(addresses: AddressMap) -> list[tuple[str, int]]:
 
 
 def _port_lines(learner: Learner) -> list[str]:
-    """One line for each number that a port carries: its bits, its name and its format."""
+    """One line for each number that a port carries."""
     ports = [
         ("samples__payload", "", learner.samples.payload),
         ("predictions__payload", "y", learner.predictions.payload),
@@ -73,11 +132,17 @@ def _port_lines(learner: Learner) -> list[str]:
         ("access__request__payload", "", learner.access.request.payload),
         ("access__response__payload", "data", learner.access.response.payload),
     ]
-    rows = [
-        (f"{port}{bits}", name, format)
-        for port, root, value in ports
-        for bits, name, format in _fields(value.shape(), root)
-    ]
+    return _table(
+        [
+            (f"{port}{bits}", name, format)
+            for port, root, value in ports
+            for bits, name, format in _fields(value.shape(), root)
+        ]
+    )
+
+
+def _table(rows: list[tuple[str, str, str]]) -> list[str]:
+    """Bits of a port, name and format of each number in it, one line for each."""
     bits_width, name_width = (max(len(row[column]) for row in rows) for column in (0, 1))
     return [f"  {bits:<{bits_width}}  {name:<{name_width}}  {format}".rstrip() for bits, name, format in rows]
 

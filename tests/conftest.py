@@ -1,9 +1,13 @@
 """What several test files share."""
 
+import gc
+import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from amaranth.hdl import UnusedElaboratable
 from verilator_backend import compile_runtime
 
 from kanrtl import LearnerSpec
@@ -54,3 +58,11 @@ def compiled(simulations: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Simulations are compiled quickly, and run slowly; ziglang's sanitiser, on without optimisation, is of no use."""
     monkeypatch.setenv("KANRTL_CACHE_DIR", str(simulations))
     monkeypatch.setenv("CXXFLAGS", "-O0 -fno-sanitize=all")
+
+
+@pytest.fixture
+def unelaborated() -> Any:
+    """What a refusal leaves is never elaborated; Amaranth would warn of it."""
+    warnings.simplefilter("ignore", UnusedElaboratable)
+    yield
+    gc.collect()

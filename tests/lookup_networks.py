@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 from hypothesis import strategies as st
 
 from kanrtl import LookupNetwork
+from kanrtl.lookup import from_kanele
 
 SHAPES = ("noise", "smooth", "narrow", "equal", "constant", "steep")
 
@@ -68,3 +73,13 @@ def codes_for(network: LookupNetwork, count: int, seed: int) -> npt.NDArray[np.i
     codes = np.random.default_rng(seed).integers(-half, half, (count, network.n_in))
     codes[:2] = [[-half], [half - 1]]
     return codes
+
+
+KANELE = Path(os.environ.get("KANRTL_KANELE", Path(__file__).parents[2] / "shared" / "data" / "kanele"))
+
+
+def published(name: str, **options: Any) -> tuple[LookupNetwork, Any]:
+    """A network of KANELÉ, and the vectors that belong to it; skips where they are not."""
+    if not KANELE.is_dir():
+        pytest.skip("KANELÉ's published networks are not part of the project")
+    return from_kanele(KANELE / f"{name}.state_dict.npz", **options), np.load(KANELE / f"{name}.tables.npz")

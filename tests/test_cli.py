@@ -6,6 +6,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -334,9 +335,9 @@ class Built:
         return [("Fmax", "12.5 MHz [measured]")]
 
 
-@pytest.fixture
-def builds(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
-    """What builds are asked for, in place of building; tests/test_build.py does that."""
+@contextmanager
+def noted_builds(monkeypatch: pytest.MonkeyPatch, module: Any) -> Iterator[list[dict[str, Any]]]:
+    """What a module asks builds for, in place of building; tests/test_build.py does that."""
     asked: list[dict[str, Any]] = []
 
     def note(component: Any, *_: Any, progress: Callable[[str], None], **options: Any) -> Built:
@@ -344,12 +345,18 @@ def builds(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
         asked.append({"component": component, **options})
         return Built()
 
-    monkeypatch.setattr(learner_builds, "build_core", note)
-    monkeypatch.setattr(learner_builds, "build_board", note)
+    monkeypatch.setattr(module, "build_core", note)
+    monkeypatch.setattr(module, "build_board", note)
     warnings.simplefilter("ignore", UnusedElaboratable)
     yield asked
     asked.clear()
     gc.collect()
+
+
+@pytest.fixture
+def builds(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
+    with noted_builds(monkeypatch, learner_builds) as asked:
+        yield asked
 
 
 def test_build_of_a_core(run: Callable[..., Outcome], builds: list[dict[str, Any]]) -> None:

@@ -1,14 +1,12 @@
 """The exercise: its inputs, targets and lamps beside a dummy of a learner; then with a learner that learns."""
 
-import gc
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from amaranth.hdl import Module, UnusedElaboratable
+from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.sim import Simulator
 from hypothesis import example, given, settings
@@ -285,14 +283,6 @@ def test_variants_learn(changes: dict[str, Any]) -> None:
 
 
 # Refusals and boards
-
-
-@pytest.fixture
-def unelaborated() -> Any:
-    """What a refusal leaves is never elaborated; Amaranth would warn of it."""
-    warnings.simplefilter("ignore", UnusedElaboratable)
-    yield
-    gc.collect()
 
 
 @pytest.mark.usefixtures("unelaborated")

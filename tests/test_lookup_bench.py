@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from kan_checkpoints import kanele
 
-from bench import adapt, lookup, render
+from bench import adapt, lookup, render, self_check
 from kanrtl import InputError
 from kanrtl.lookup import from_kanele
 
@@ -85,6 +85,27 @@ def test_frozen_learners_and_their_table(tmp_path: Path, monkeypatch: pytest.Mon
     assert lines[2].startswith("| T with 8 cells, to the bit | 0.0000 | 0.0000 | 2 | 103.0 MHz (101.0 to 105.0) | ")
     assert lines[-1].startswith("| the learner itself, learning |  |  | 1 | ")
     assert {row.name for row in adapt.FROZEN.rows} == set(render.FROZENS)
+
+
+@pytest.mark.usefixtures("published")
+def test_boards_and_their_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(network: Any, board: Any, **_: Any) -> Reports:
+        assert network.output == {"Moons": "threshold", "DryBean": "argmax"}[names[0]]
+        assert board.name == names[1]
+        reports = Reports(40.0, {"latency_cycles": 4, "interval_cycles": 1})
+        reports._content |= {"capacity": {"lut": 100}}
+        return reports
+
+    monkeypatch.setattr(self_check, "build_self_check", build)
+    monkeypatch.setattr(render, "RESULTS", tmp_path)
+    for row in self_check.FAMILY.rows:
+        assert isinstance(row, self_check.SelfChecking)
+        names = row.network, row.board
+        (tmp_path / f"{row.name}.json").write_text(json.dumps(row.run(lambda _: None)))
+    assert {row.name for row in self_check.FAMILY.rows} == set(render.SELF_CHECKS)
+    lines = render.self_checks().splitlines()
+    assert len(lines) == 2 + 4
+    assert "| **DryBean**, argmax | icebreaker | 7 of 100 | 7 | 4 | 7 MHz | 40.0 MHz |" in lines
 
 
 def test_without_the_networks_a_row_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

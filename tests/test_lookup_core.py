@@ -16,6 +16,7 @@ from kanrtl import SQ, InputError, LookupCore, LookupNetwork
 from kanrtl.lookup import Quantiser, connect_network
 from kanrtl.lookup.pipeline import Pipeline
 from kanrtl.lookup.plan import plan_layers
+from kanrtl.toolchain import component_rtlil
 
 
 def pipeline(network: LookupNetwork, **options: Any) -> Pipeline:
@@ -144,6 +145,13 @@ def test_only_samples_give_predictions() -> None:
     simulator.run()
     expected = [None if code is None else int(network.predict_codes([[code]])[0, 0]) for code in codes]
     assert seen == [None] * core.latency + expected
+
+
+def test_what_takes_long_is_told() -> None:
+    core, told = LookupCore(chain([0, 1, 2, 3, 3, 2, 1, 0])), []
+    core.progress = told.append
+    component_rtlil(core, "top")
+    assert told == [f"making tables: layer {layer}, input 1 of 1" for layer in (0, 1)]
 
 
 def test_wrong_settings_are_refused() -> None:

@@ -147,7 +147,7 @@ def test_an_interrupted_run_leaves_a_learner_at_rest(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("kanrtl.backends.native.STRETCH", 7)
     x, target = samples(20)
     with connect(WIDE, "native") as native, connect(WIDE) as model:
-        backend: Any = native._backend
+        backend: Any = native._backend._native
         write_trace = backend._write_trace
 
         def interrupt() -> None:
@@ -174,7 +174,7 @@ def test_what_was_compiled_is_found_again_without_elaborating(monkeypatch: pytes
         raise ToolError("was elaborated")
 
     connect(WIDE, "native").close()
-    monkeypatch.setattr(made, "Learner", elaborated)
+    monkeypatch.setattr("kanrtl.backends.native.Learner", elaborated)
     said: list[str] = []
     with connect(WIDE, "native", progress=said.append) as learner:
         assert not learner.predict([0, 0, 0]).any()
@@ -191,7 +191,7 @@ def test_a_damaged_entry_is_made_again(
     connect(WIDE, "native").close()
     shutil.copytree(simulations, tmp_path / "cache")
     monkeypatch.setenv("KANRTL_CACHE_DIR", str(tmp_path / "cache"))
-    for library in (tmp_path / "cache").glob("simulations/*/learner.so"):
+    for library in (tmp_path / "cache").glob("simulations/*/dut.so"):
         content = library.read_bytes()
         if damage == "no sum":
             library.with_name("sha256").unlink()
@@ -205,20 +205,20 @@ def test_a_damaged_entry_is_made_again(
 def test_a_long_function_is_cut_without_a_statement_lost() -> None:
     lines = ["\ta = b;", "\tauto tmp_0 = memory_index(c, 0, 3);", "\tif(tmp_0.valid) {", "\t\td = e;", "\t}"] * 300
     text = (
-        "struct p_learner {\n\tp_learner(interior) {}\n};\n"
-        "bool p_learner::eval(performer *performer) {\n\tbool converged = true;\n"
+        "struct p_dut {\n\tp_dut(interior) {}\n};\n"
+        "bool p_dut::eval(performer *performer) {\n\tbool converged = true;\n"
         "\tbool posedge_p_clk = this->posedge_p_clk();\n\t// why\n\tvalue<3> local;\n"
         + "\n".join(lines)
         + "\n\treturn converged;\n}\nend\n"
     )
     cut = made._in_parts(text)
     parts = re.findall(
-        r"^void p_learner::part\d+\(bool posedge_p_clk\) \{\n\t\(void\)posedge_p_clk;\n(.*?)^\}", cut, re.M | re.S
+        r"^void p_dut::part\d+\(bool posedge_p_clk\) \{\n\t\(void\)posedge_p_clk;\n(.*?)^\}", cut, re.M | re.S
     )
     assert len(parts) > 3
     assert [line for part in parts for line in part.splitlines()] == lines
     assert all(part.count("auto") == part.count("\n\t}") for part in parts)
-    assert cut.index("value<3> local;") < cut.index("p_learner(interior)")
+    assert cut.index("value<3> local;") < cut.index("p_dut(interior)")
     assert cut.endswith("\treturn true;\n}\nend\n")
     assert made._in_parts("something else") == "something else"
 

@@ -14,13 +14,31 @@ from ..fixed import Codes
 if TYPE_CHECKING:
     from ..spec import LearnerSpec
 
-__all__ = ["AddressedBackend", "Backend"]
+__all__ = ["AddressedBackend", "Backend", "Running"]
 
 
-class Backend(ABC):
-    """One learner, somewhere."""
+class Running(ABC):  # what can be asked of it is told by those below
+    """Something that runs, somewhere."""
 
     name: str
+
+    @property
+    def cycles(self) -> int | None:
+        """Clock cycles since the start; None where nothing has a clock."""
+        return None
+
+    @property
+    def observed(self) -> dict[str, list[int]]:
+        """Every latency and interval seen so far at the ports, by kind, in clock cycles, sorted; empty without a
+        clock."""
+        return {}
+
+    def close(self) -> None:  # noqa: B027  # most have nothing to end
+        """Ends it. Nothing may be called afterwards."""
+
+
+class Backend(Running):
+    """One learner, somewhere."""
 
     def __init__(self, spec: LearnerSpec) -> None:
         self.spec = spec
@@ -60,20 +78,6 @@ class Backend(ABC):
 
     @abstractmethod
     def read_saturations(self) -> dict[str, int]: ...
-
-    @property
-    def cycles(self) -> int | None:
-        """Clock cycles since the start; None where nothing has a clock."""
-        return None
-
-    @property
-    def observed(self) -> dict[str, list[int]]:
-        """Every latency, prediction latency and interval seen so far, in clock cycles, sorted; empty without a
-        clock."""
-        return {}
-
-    def close(self) -> None:  # noqa: B027  # most have nothing to end
-        """Ends it. Nothing may be called afterwards."""
 
 
 class AddressedBackend(Backend):

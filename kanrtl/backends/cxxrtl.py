@@ -1,4 +1,4 @@
-"""A learner's netlist as a shared library: CXXRTL's C++ with :file:`native.cpp`, compiled once and kept.
+"""A component's netlist as a shared library: CXXRTL's C++ with :file:`native.cpp`, compiled once and kept.
 
 yosys' ``write_cxxrtl`` turns the RTLIL that synthesis gets too into C++, which any compiler takes.
 """
@@ -21,38 +21,33 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from amaranth.hdl import Fragment, Value
 
-from ..address_map import AddressMap
 from ..cache import WORK, cache_folder, publish, remove_leftovers
 from ..files import write_whole
-from ..rtl.learner import Learner
 from ..toolchain import YOSYS, Progress, ToolError, component_rtlil
 
-if TYPE_CHECKING:
-    from ..spec import LearnerSpec
-
-__all__ = ["Compiler", "load", "port_name"]
+__all__ = ["Compiler", "Design", "load", "port_name"]
 
 More = Callable[[Fragment], Mapping[str, Value]]
 
-_TOP = "learner"
+_TOP = "dut"
 _DRIVER = Path(__file__).with_name("native.cpp")
 _FLAGS = ("-std=c++17", "-O2", "-DNDEBUG", "-shared", "-fPIC", "-fvisibility=hidden")
 # Cleaning up costs yosys a second, and saves the compiler many.
 _SCRIPT = """\
-read_rtlil learner.il
-hierarchy -top learner
+read_rtlil dut.il
+hierarchy -top dut
 proc
 flatten
 opt_expr
 opt_merge
 opt_clean -purge
 splitnets -driver
-write_cxxrtl -g0 learner.cc
+write_cxxrtl -g0 dut.cc
 """
 _PART = 4000
 """Characters of C++ in one function: gcc takes minutes for all in one, and the result is slower."""
@@ -129,32 +124,22 @@ def _says(command: tuple[str, ...]) -> str:
     return f"{shlex.join(command)}: {done.stdout.decode(errors='replace').strip()}"
 
 
-def load(spec: LearnerSpec, progress: Progress | None = None, more: More | None = None) -> ctypes.CDLL:
-    """The simulation of a learner; made if it is not in the cache.
-
-    Parameters
-    ----------
-    spec
-        What the learner is.
-    progress
-        Is told what takes a while.
-    more
-        Signals that are to be traced, by the names of their ports; see :func:`kanrtl.toolchain.component_rtlil`.
+def load(design: Design, progress: Progress | None = None) -> ctypes.CDLL:
+    """The simulation of a component; made if it is not in the cache. ``progress`` is told what takes a while.
 
     Raises
     ------
     ToolError
         If yosys or a C++ compiler is missing or fails.
     """
-    design = _Design(spec, more)
     folder = cache_folder("simulations")
     compiler = Compiler.find()
     flags = (*_FLAGS, *shlex.split(os.environ.get("CXXFLAGS", "")))
     tools = {"compiler": compiler.identity, "flags": flags, "yosys": YOSYS.version(), "script": _SCRIPT, "part": _PART}
-    netlist = _remembered(folder / f"{design.digest}.json") if more is None else None
-    known = netlist is not None
-    netlist = netlist or _hash(design.rtlil)
-    entry = folder / _hash(json.dumps([netlist, design.driver, tools]))
+    memo = folder / f"{design.digest}.json"
+    known = None if design.traced else _remembered(memo)
+    netlist, driver = known or (_hash(design.rtlil), design.driver)
+    entry = folder / _hash(json.dumps([netlist, driver, tools]))
     library = _kept(entry)
     if library is None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -166,8 +151,8 @@ def load(spec: LearnerSpec, progress: Progress | None = None, more: More | None 
         library = _kept(entry)
         if library is None:
             raise ToolError(f"the simulation cannot be read back from {entry}: is the disk full?")
-    if not known and more is None:
-        write_whole(folder / f"{design.digest}.json", json.dumps({"netlist": netlist}).encode())
+    if known is None and not design.traced:
+        write_whole(memo, json.dumps({"netlist": netlist, "driver": driver}).encode())
     return library
 
 
@@ -176,58 +161,70 @@ def port_name(name: str) -> str:
     return "p_" + name.replace("_", "__")
 
 
-class _Design:
-    """What is to be compiled; elaborated only where it must be, as that takes seconds."""
+class Design:
+    """What is to be compiled; elaborated only where it must be, as that takes seconds.
 
-    def __init__(self, spec: LearnerSpec, more: More | None) -> None:
-        self._spec = spec
-        self._traced: list[str] | None = None
-        self._more = more
+    Parameters
+    ----------
+    key
+        All that the netlist follows from beside the code that makes it; as JSON has it.
+    make
+        Makes the component.
+    macros
+        What ``native.cpp`` has to know of it.
+    more
+        Signals that are to be traced, by the names of their ports; see :func:`kanrtl.toolchain.component_rtlil`.
+    """
+
+    def __init__(
+        self,
+        key: Any,
+        make: Callable[[], Any],
+        macros: Callable[[Any], Mapping[str, int]],
+        more: More | None = None,
+    ) -> None:
+        self._key, self._make, self._macros, self._more = key, make, macros, more
+        self._ports: list[str] = []
         if more is not None:
             _ = self.rtlil  # which ports are traced shows only there
 
+    @property
+    def traced(self) -> bool:
+        return self._more is not None
+
     @cached_property
     def digest(self) -> str:
-        """Of everything that the netlist follows from: the spec, and the code that makes it."""
+        """Of everything that the netlist follows from."""
         versions = {name: importlib.metadata.version(name) for name in ("amaranth", "numpy")}
-        return _hash(json.dumps([self._spec.to_dict(), _sources(), versions, sys.version], sort_keys=True))
+        return _hash(json.dumps([self._key, _sources(), versions, sys.version], sort_keys=True))
+
+    @cached_property
+    def _component(self) -> Any:
+        return self._make()
 
     @cached_property
     def rtlil(self) -> str:
-        return component_rtlil(Learner(self._spec), _TOP, self._named if self._more else None)
+        return component_rtlil(self._component, _TOP, self._named if self._more else None)
 
     def _named(self, fragment: Fragment) -> Mapping[str, Value]:
         assert self._more is not None
         ports = self._more(fragment)
-        self._traced = list(ports)
+        self._ports = list(ports)
         own = [name for name, value in ports.items() if name in _own_ports(fragment)]
         return {name: value for name, value in ports.items() if name not in own}
 
     @cached_property
     def driver(self) -> str:
         """The part of the C++ that is not the netlist."""
-        spec, addresses = self._spec, AddressMap.of(self._spec)
-        streaming = spec.timing.streaming
-        macros = {
-            "N_IN": spec.n_in,
-            "N_OUT": spec.n_out,
-            "X_WIDTH": spec.formats.activation.width,
-            "TARGET_WIDTH": spec.target_format.width,
-            "WITH_SAMPLE": int(spec.teaching == "with_sample"),
-            "REFUSABLE": int(not streaming),
-            "SETTLING": spec.latency if streaming else 0,
-            "ADDRESS_WIDTH": addresses.width,
-            "DATA_WIDTH": addresses.data_width,
-        }
-        lines = [f"#define {name} {value}" for name, value in macros.items()]
-        if self._traced is not None:
-            lines.append(f"#define TRACED(EACH) {' '.join(f'EACH({port_name(name)})' for name in self._traced)}")
+        lines = [f"#define {name} {value}" for name, value in self._macros(self._component).items()]
+        if self.traced:
+            lines.append(f"#define TRACED(EACH) {' '.join(f'EACH({port_name(name)})' for name in self._ports)}")
         return "\n".join([*lines, _DRIVER.read_text()])
 
 
 def _own_ports(fragment: Any) -> set[str]:
-    learner = fragment.origins[0]
-    return {"__".join(map(str, path)) for path, _, _ in learner.signature.flatten(learner)}
+    component = fragment.origins[0]
+    return {"__".join(map(str, path)) for path, _, _ in component.signature.flatten(component)}
 
 
 def _hash(text: str) -> str:
@@ -238,24 +235,25 @@ def _hash(text: str) -> str:
 def _sources() -> str:
     """Hash of this package's code."""
     package = Path(__file__).parents[1]
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(_DRIVER.read_bytes())
     for path in sorted(package.rglob("*.py")):
         digest.update(f"{path.relative_to(package)}\0".encode() + path.read_bytes())
     return digest.hexdigest()
 
 
-def _remembered(path: Path) -> str | None:
-    """The netlist's hash, if it was written down."""
+def _remembered(path: Path) -> tuple[str, str] | None:
+    """The netlist's hash and its driver, if they were written down."""
     try:
-        netlist = json.loads(path.read_text())["netlist"]
+        content = json.loads(path.read_text())
+        netlist, driver = content["netlist"], content["driver"]
     except (OSError, ValueError, TypeError, KeyError):
         return None
-    return netlist if isinstance(netlist, str) else None
+    return (netlist, driver) if isinstance(netlist, str) and isinstance(driver, str) else None
 
 
 def _kept(entry: Path) -> ctypes.CDLL | None:
     """The library in ``entry``, or None if there is none or anything is wrong with it."""
-    library = entry / "learner.so"
+    library = entry / "dut.so"
     try:
         if hashlib.sha256(library.read_bytes()).hexdigest() != (entry / "sha256").read_text():
             return None
@@ -264,15 +262,15 @@ def _kept(entry: Path) -> ctypes.CDLL | None:
         return None
 
 
-def _make(design: _Design, work: Path, compiler: Compiler, flags: tuple[str, ...], progress: Progress | None) -> None:
+def _make(design: Design, work: Path, compiler: Compiler, flags: tuple[str, ...], progress: Progress | None) -> None:
     if progress is not None:
         progress("compiling the simulation, once (some seconds)")
-    (work / "learner.il").write_text(design.rtlil)
+    (work / "dut.il").write_text(design.rtlil)
     (work / "cxxrtl.ys").write_text(_SCRIPT)
-    YOSYS.run(["-q", "-s", "cxxrtl.ys"], work, "yosys.log", progress, produces=["learner.cc"])
+    YOSYS.run(["-q", "-s", "cxxrtl.ys"], work, "yosys.log", progress, produces=["dut.cc"])
     source = work / "simulation.cc"
-    source.write_text(f"{_in_parts((work / 'learner.cc').read_text())}\n{design.driver}")
-    library = work / "learner.so"
+    source.write_text(f"{_in_parts((work / 'dut.cc').read_text())}\n{design.driver}")
+    library = work / "dut.so"
     compiler.compile(source, library, (*flags, f"-I{_headers()}"))
     for path in work.iterdir():
         if path != library:
@@ -298,12 +296,12 @@ def _headers() -> Path:
 
 
 _EVAL = re.compile(
-    r"^bool p_learner::eval\(performer \*performer\) \{\n\tbool converged = (?P<converged>\w+);\n"
+    r"^bool p_dut::eval\(performer \*performer\) \{\n\tbool converged = (?P<converged>\w+);\n"
     r"\tbool posedge_p_clk = this->posedge_p_clk\(\);\n(?P<body>.*?)^\treturn converged;\n\}\n",
     re.MULTILINE | re.DOTALL,
 )
 _LOCAL = re.compile(r"\tvalue<\d+> \w+;")
-_CLASS = "\tp_learner(interior) {}\n"
+_CLASS = "\tp_dut(interior) {}\n"
 
 
 def _in_parts(text: str) -> str:
@@ -319,13 +317,12 @@ def _in_parts(text: str) -> str:
     parts = _parts([line for line in lines if not _LOCAL.fullmatch(line)])
     members = [*values, *(f"\tvoid part{number}(bool posedge_p_clk);" for number in range(len(parts)))]
     functions = [
-        f"void p_learner::part{number}(bool posedge_p_clk) {{\n\t(void)posedge_p_clk;\n{part}\n}}"
+        f"void p_dut::part{number}(bool posedge_p_clk) {{\n\t(void)posedge_p_clk;\n{part}\n}}"
         for number, part in enumerate(parts)
     ]
     calls = "".join(f"\tpart{number}(edge);\n" for number in range(len(parts)))
     whole = (
-        f"bool p_learner::eval(performer *) {{\n\tbool edge = posedge_p_clk();\n{calls}"
-        f"\treturn {match['converged']};\n}}\n"
+        f"bool p_dut::eval(performer *) {{\n\tbool edge = posedge_p_clk();\n{calls}\treturn {match['converged']};\n}}\n"
     )
     text = f"{text[: match.start()]}{chr(10).join(functions)}\n{whole}{text[match.end() :]}"
     return text.replace(_CLASS, "\n".join(members) + f"\n{_CLASS}", 1)
@@ -366,6 +363,8 @@ def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
         "observed": (size, [pointer, ctypes.c_int, unsigned, size]),
         "traced": (size, [pointer, ctypes.POINTER(ctypes.POINTER(ctypes.c_uint32))]),
     }
+    if not hasattr(library, "kanrtl_access"):  # only a learner has it
+        del types["access"]
     for name, (result, arguments) in types.items():
         function = getattr(library, f"kanrtl_{name}")
         function.restype, function.argtypes = result, arguments

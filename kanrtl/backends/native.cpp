@@ -1,13 +1,18 @@
-// Drives a learner whose netlist CXXRTL has turned into C++, which stands before this file. So do these macros:
+// Drives a component that takes samples and gives predictions, whose netlist CXXRTL has turned into C++, which stands
+// before this file. So do these macros:
 //
-//   N_IN, N_OUT             sizes
-//   X_WIDTH, TARGET_WIDTH   bits of an input or output, and of a target or gradient
-//   WITH_SAMPLE             targets travel with their samples
+//   N_IN, N_OUT             numbers in a sample and in a prediction
+//   X_WIDTH, Y_WIDTH        bits of one of them
+//   Y_SIGNED                whether the latter has a sign
+//   STALLING                samples have a ready
 //   REFUSABLE               predictions have a ready
-//   SETTLING                cycles from the last sample to its update, where the next may come before
-//   ADDRESS_WIDTH, DATA_WIDTH
+//   LEARNS                  it is a learner; then also
+//     TARGET_WIDTH          bits of a target or gradient
+//     WITH_SAMPLE           targets travel with their samples
+//     SETTLING              cycles from the last sample to its update, where the next may come before
+//     ADDRESS_WIDTH, DATA_WIDTH
 //
-// and, where the learner is traced, TRACED(EACH): EACH(port) for every port that is. What happens at which clock edge
+// and, where it is traced, TRACED(EACH): EACH(port) for every port that is. What happens at which clock edge
 // is the same as in the backend "pysim", so that both give the same trace.
 
 #include <cstddef>
@@ -21,9 +26,15 @@
 #define EXPORT extern "C" __attribute__((visibility("default")))
 #endif
 
+#if !LEARNS
+#define TARGET_WIDTH 1
+#define WITH_SAMPLE 1
+#define SETTLING 0
+#endif
+
 namespace {
 
-using Top = cxxrtl_design::p_learner;
+using Top = cxxrtl_design::p_dut;
 
 template <size_t BITS> uint32_t *chunks(cxxrtl::value<BITS> &port) { return port.data; }
 template <size_t BITS> uint32_t *chunks(cxxrtl::wire<BITS> &port) { return port.curr.data; }
@@ -40,15 +51,15 @@ inline void put(uint32_t *port, size_t first, size_t width, uint64_t bits) {
     }
 }
 
-// The signed number in `width` bits at the place `first` of a port.
-inline int64_t get(const uint32_t *port, size_t first, size_t width) {
+// The number in `width` bits at the place `first` of a port.
+template <bool SIGNED> int64_t get(const uint32_t *port, size_t first, size_t width) {
     uint64_t bits = 0;
     for (size_t done = 0; done < width;) {
         size_t at = (first + done) % 32, count = width - done < 32 - at ? width - done : 32 - at;
         bits |= uint64_t((port[(first + done) / 32] >> at) & (~uint32_t(0) >> (32 - count))) << done;
         done += count;
     }
-    return int64_t(bits << (64 - width)) >> (64 - width);
+    return SIGNED ? int64_t(bits << (64 - width)) >> (64 - width) : int64_t(bits);
 }
 
 // Every value that was seen of something that hardly changes.
@@ -127,10 +138,10 @@ class Simulation {
         uint32_t *payload = chunks(dut_.p_samples____payload);
         for (size_t place = 0; place < N_IN; place++)
             put(payload, place * X_WIDTH, X_WIDTH, x_[sent_ * N_IN + place]);
-        if (WITH_SAMPLE)
+        if (LEARNS && WITH_SAMPLE)
             for (size_t place = 0; place < N_OUT; place++)
                 put(payload, N_IN * X_WIDTH + place * TARGET_WIDTH, TARGET_WIDTH, teaching_[sent_ * N_OUT + place]);
-        put(payload, LEARN, 1, learn_[sent_]);
+        if (LEARNS) put(payload, LEARN, 1, learn_[sent_]);
     }
 
 #if !WITH_SAMPLE
@@ -198,14 +209,21 @@ class Simulation {
             if (words_) dut_.p_teaching____valid.data[0] = teaching;
 #endif
             settle();
-            bool ready = *chunks(dut_.p_samples____ready), valid = *chunks(dut_.p_predictions____valid);
+#if STALLING
+            bool ready = *chunks(dut_.p_samples____ready);
+#else
+            bool ready = true;
+#endif
+            bool valid = *chunks(dut_.p_predictions____valid);
             uint64_t now = cycle_ + 1;
+#if LEARNS
             if (*chunks(dut_.p_updated) && updated_ < took_taught_.size())
                 latency.add(now - took_taught_[updated_++]);
+#endif
             if (valid) {
                 for (size_t place = 0; place < N_OUT; place++)
                     predictions_[predicted_ * N_OUT + place] =
-                        get(chunks(dut_.p_predictions____payload), place * X_WIDTH, X_WIDTH);
+                        get<Y_SIGNED>(chunks(dut_.p_predictions____payload), place * Y_WIDTH, Y_WIDTH);
                 // It was loaded at the edge before the one that takes it.
                 prediction_latency.add(now - 1 - took_[predicted_++]);
             }
@@ -214,9 +232,9 @@ class Simulation {
 #endif
             edge();
             if (offered && ready) {
-                if (sent_ && learn_[sent_ - 1]) interval.add(now - took_.back());
+                if (sent_ && (!LEARNS || learn_[sent_ - 1])) interval.add(now - took_.back());
                 took_.push_back(now);
-                if (learn_[sent_]) took_taught_.push_back(now);
+                if (LEARNS && learn_[sent_]) took_taught_.push_back(now);
                 if (++sent_ < count_) offer_sample();
             }
 #if !WITH_SAMPLE
@@ -225,7 +243,9 @@ class Simulation {
                 if (++taught_ < words_) offer_word();
             }
 #endif
-            done_ = ready && !offered && !teaching && predicted_ == count_ && now >= took_.back() + SETTLING;
+            done_ = !offered && !teaching && predicted_ == count_;
+            // A learner that is ready for another sample has done all that the last one asked for.
+            done_ = done_ && (!LEARNS || (ready && now >= took_.back() + SETTLING));
         }
         if (done_) {
             dut_.p_samples____valid.data[0] = 0;
@@ -239,6 +259,7 @@ class Simulation {
         return done_;
     }
 
+#if LEARNS
     // Reads and writes in order. `data` is what is written, and then what each was answered.
     void access(size_t count, const uint64_t *addresses, const uint8_t *writes, int64_t *data) {
         pause();
@@ -257,11 +278,12 @@ class Simulation {
             for (bool met = false; !met; edge()) {
                 settle();
                 met = *chunks(dut_.p_access____response____valid);
-                data[index] = get(chunks(dut_.p_access____response____payload), 0, DATA_WIDTH);
+                data[index] = get<true>(chunks(dut_.p_access____response____payload), 0, DATA_WIDTH);
             }
         }
         dut_.p_access____response____ready.data[0] = 0;
     }
+#endif
 };
 
 } // namespace
@@ -276,10 +298,12 @@ EXPORT void kanrtl_send(Simulation *simulation, size_t count, const int64_t *x, 
 EXPORT int kanrtl_proceed(Simulation *simulation, uint64_t cycles) { return simulation->proceed(cycles); }
 EXPORT void kanrtl_cut(Simulation *simulation) { simulation->cut(); }
 
+#if LEARNS
 EXPORT void kanrtl_access(Simulation *simulation, size_t count, const uint64_t *addresses, const uint8_t *writes,
                           int64_t *data) {
     simulation->access(count, addresses, writes, data);
 }
+#endif
 
 EXPORT uint64_t kanrtl_cycles(Simulation *simulation) { return simulation->cycle(); }
 

@@ -1,72 +1,85 @@
-"""The learner's RTL compiled to machine code, cycle by cycle."""
+"""RTL compiled to machine code, cycle by cycle."""
 
 from __future__ import annotations
 
 import ctypes
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from amaranth.hdl import Fragment, Value
 
+from ..address_map import AddressMap
 from ..fixed import Codes
+from ..rtl.learner import Learner
 from ..toolchain import Progress
 from .base import AddressedBackend
-from .cxxrtl import load
+from .cxxrtl import Design, load
 from .trace import Port, Trace, traced_ports
 
 if TYPE_CHECKING:
     from ..spec import LearnerSpec
 
-__all__ = ["NativeBackend"]
+__all__ = ["Native", "NativeBackend"]
 
 STRETCH = 1 << 20
 """Clock cycles that are simulated without a look at anything else, so that a run can be interrupted."""
 TRACED_STRETCH = 1 << 12
 
 
-class NativeBackend(AddressedBackend):
+class Native:
     """Drives the netlist that synthesis gets too, as a library of :mod:`kanrtl.backends.cxxrtl`.
 
     A call of :meth:`run` crosses into it once for every :data:`STRETCH` of clock cycles. At every clock edge the same
-    happens as with :class:`kanrtl.backends.pysim.PysimBackend`.
+    happens as with :class:`kanrtl.backends.pysim.Pysim`. The first three parameters are those of
+    :class:`kanrtl.backends.cxxrtl.Design`; ``ports`` tells what of the elaborated component is worth tracing.
     """
 
-    name = "native"
-
-    def __init__(self, spec: LearnerSpec, trace: Trace | None = None, progress: Progress | None = None) -> None:
-        super().__init__(spec)
+    def __init__(
+        self,
+        key: Any,
+        make: Callable[[], Any],
+        macros: Callable[[Any], Mapping[str, int]],
+        ports: Callable[[Any], list[Port]],
+        trace: Trace | None = None,
+        progress: Progress | None = None,
+    ) -> None:
         self._trace = trace
         self._traced: list[Port] = []
-        self._library = load(spec, progress, self._choose if trace else None)
+
+        def choose(fragment: Fragment) -> Mapping[str, Value]:
+            self._traced = ports(fragment)
+            return {port.name: port.value for port in self._traced}
+
+        self._library = load(Design(key, make, macros, choose if trace else None), progress)
         if trace:
             trace.begin(self._traced)
         self._simulation = ctypes.c_void_p(self._library.kanrtl_begin())
         self._end = weakref.finalize(self, self._library.kanrtl_end, self._simulation)
 
-    def _choose(self, fragment: Fragment) -> Mapping[str, Value]:
-        self._traced = traced_ports(fragment)
-        return {port.name: port.value for port in self._traced}
-
     @property
     def _live(self) -> ctypes.c_void_p:
         if not self._end.alive:
-            raise RuntimeError("this learner is closed")
+            raise RuntimeError("this simulation is closed")
         return self._simulation
 
-    def run(self, x: Codes, teaching: Codes, learn: npt.NDArray[np.bool_]) -> Codes:
+    def run(self, x: Codes, n_out: int, teaching: Codes | None = None, learn: Codes | None = None) -> Codes:
+        """Sends samples ``(n, n_in)`` one after another, as fast as they are taken; gives predictions ``(n, n_out)``.
+
+        ``teaching`` and ``learn`` for a learner, as in :meth:`kanrtl.backends.Backend.run`.
+        """
         library, live = self._library, self._live
         # They must outlive the call of send.
-        arrays = [np.ascontiguousarray(array, dtype=np.int64) for array in (x, teaching)]
-        taught = np.ascontiguousarray(learn, dtype=np.uint8)
-        predictions = np.empty((len(x), self.spec.n_out), dtype=np.int64)
+        arrays = [np.ascontiguousarray([] if array is None else array, dtype=np.int64) for array in (x, teaching)]
+        taught = np.ascontiguousarray([] if learn is None else learn, dtype=np.uint8)
+        predictions = np.empty((len(x), n_out), dtype=np.int64)
         library.kanrtl_send(live, len(x), *arrays, taught, predictions)
         try:
             self._proceed()
         except BaseException:
-            # What was taken is done with, so that the next call begins with a learner at rest.
+            # What was taken is done with, so that the next call begins with all at rest.
             library.kanrtl_cut(live)
             self._proceed()
             raise
@@ -79,6 +92,7 @@ class NativeBackend(AddressedBackend):
             self._write_trace()
 
     def access(self, requests: list[tuple[int, int | None]]) -> list[int]:
+        """As :meth:`kanrtl.backends.base.AddressedBackend.access`."""
         addresses = np.array([address for address, _ in requests], dtype=np.uint64)
         writes = np.array([value is not None for _, value in requests], dtype=np.uint8)
         values = np.array([value or 0 for _, value in requests], dtype=np.int64)
@@ -109,14 +123,14 @@ class NativeBackend(AddressedBackend):
     def cycles(self) -> int:
         return int(self._library.kanrtl_cycles(self._live))
 
-    @property
-    def observed(self) -> dict[str, list[int]]:
+    def observed(self, kinds: Iterable[str]) -> dict[str, list[int]]:
+        """Every value seen so far, sorted, by its kind."""
         seen: dict[str, list[int]] = {}
-        for which, name in enumerate(("latency", "prediction_latency", "interval")):
-            count = self._observed(which, np.empty(0, dtype=np.uint64))
-            values = np.empty(count, dtype=np.uint64)
+        for kind in kinds:
+            which = ("latency", "prediction_latency", "interval").index(kind)
+            values = np.empty(self._observed(which, np.empty(0, dtype=np.uint64)), dtype=np.uint64)
             self._observed(which, values)
-            seen[name] = values.tolist()
+            seen[kind] = values.tolist()
         return seen
 
     def _observed(self, which: int, values: Any) -> int:
@@ -126,3 +140,51 @@ class NativeBackend(AddressedBackend):
         self._end()
         if self._trace:
             self._trace.close()
+
+
+class NativeBackend(AddressedBackend):
+    """Drives a :class:`kanrtl.Learner`."""
+
+    name = "native"
+
+    def __init__(self, spec: LearnerSpec, trace: Trace | None = None, progress: Progress | None = None) -> None:
+        super().__init__(spec)
+        self._native = Native(
+            spec.to_dict(), lambda: Learner(spec), lambda _: _macros(spec), traced_ports, trace, progress
+        )
+
+    def run(self, x: Codes, teaching: Codes, learn: npt.NDArray[np.bool_]) -> Codes:
+        return self._native.run(x, self.spec.n_out, teaching, learn.astype(np.int64))
+
+    def access(self, requests: list[tuple[int, int | None]]) -> list[int]:
+        return self._native.access(requests)
+
+    @property
+    def cycles(self) -> int:
+        return self._native.cycles
+
+    @property
+    def observed(self) -> dict[str, list[int]]:
+        return self._native.observed(("latency", "prediction_latency", "interval"))
+
+    def close(self) -> None:
+        self._native.close()
+
+
+def _macros(spec: LearnerSpec) -> dict[str, int]:
+    addresses, streaming = AddressMap.of(spec), spec.timing.streaming
+    return {
+        "LEARNS": 1,
+        "N_IN": spec.n_in,
+        "N_OUT": spec.n_out,
+        "X_WIDTH": spec.formats.activation.width,
+        "Y_WIDTH": spec.formats.activation.width,
+        "Y_SIGNED": int(spec.formats.activation.signed),
+        "TARGET_WIDTH": spec.target_format.width,
+        "WITH_SAMPLE": int(spec.teaching == "with_sample"),
+        "STALLING": 1,
+        "REFUSABLE": int(not streaming),
+        "SETTLING": spec.latency if streaming else 0,
+        "ADDRESS_WIDTH": addresses.width,
+        "DATA_WIDTH": addresses.data_width,
+    }

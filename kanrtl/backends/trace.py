@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO, cast
 
@@ -22,7 +22,7 @@ from ..rtl.layer import Layer
 from ..rtl.learner import Learner
 from ..rtl.swept import SweptLayer
 
-__all__ = ["Port", "Trace", "TraceError", "traced_ports"]
+__all__ = ["Port", "Trace", "TraceError", "stream_ports", "traced_ports"]
 
 PERIOD = 10
 """Nanoseconds of a clock cycle: 100 MHz, as a simulation has no clock of its own."""
@@ -40,7 +40,8 @@ class Leaf:
     low: int
     width: int
     signed: bool
-    format: Format | None
+    lsb: float | None
+    """What one step of its code stands for; None where it is no number."""
 
     def code(self, bits: int) -> int:
         """Its integer code, from the bits of the whole port."""
@@ -50,7 +51,7 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Port:
-    """A port of the learner or of a part of it, ``scope`` being the group that a person looks for it in."""
+    """A port of a component or of a part of it, ``scope`` being the group that a person looks for it in."""
 
     name: str
     """As a port of the netlist."""
@@ -75,6 +76,16 @@ def traced_ports(fragment: Any) -> list[Port]:
     return ports
 
 
+def stream_ports(fragment: Any, name: str, lsb: Mapping[str, float | None]) -> list[Port]:
+    """The ports of an elaborated component ``name``; the payload of a stream is in steps of ``lsb``."""
+    return [
+        replace(port, leaves=tuple(replace(leaf, lsb=lsb[stream]) for leaf in port.leaves))
+        if (stream := port.scope.rpartition(".")[2]) in lsb and port.name.endswith("__payload")
+        else port
+        for port in _ports(fragment.origins[0], name, "{}")
+    ]
+
+
 def _parts(fragment: Any, kinds: tuple[type, ...]) -> Iterator[tuple[Any, str]]:
     for part, name, _ in fragment.subfragments:
         if getattr(part, "origins", None) and isinstance(part.origins[0], kinds):
@@ -88,9 +99,13 @@ def _ports(component: Any, scope: str, port: str) -> Iterator[Port]:
             continue
         *outer, last = map(str, path)
         # A payload's fields stand beside its valid and ready.
-        root = {"predictions": "y", "teaching": "word", "response": "data"}.get(outer[-1], "") if outer else ""
+        shape = member.shape() if hasattr(member, "shape") else value.shape()
+        roots = {"predictions": "y", "teaching": "word", "response": "data"}
+        if isinstance(shape, data.ArrayLayout):
+            roots["samples"] = "x"
+        root = roots.get(outer[-1], "") if outer else ""
         root = root if last == "payload" else last
-        leaves = tuple(_leaves(member.shape() if hasattr(member, "shape") else value.shape(), root, 0))
+        leaves = tuple(_leaves(shape, root, 0))
         yield Port(port.format("__".join(map(str, path))), ".".join([scope, *outer]), value, leaves)
 
 
@@ -103,7 +118,7 @@ def _leaves(shape: Any, name: str, low: int) -> Iterator[Leaf]:
     else:
         plain = Shape.cast(shape)
         if plain.width:
-            yield Leaf(name, low, plain.width, plain.signed, shape if isinstance(shape, Format) else None)
+            yield Leaf(name, low, plain.width, plain.signed, shape.lsb if isinstance(shape, Format) else None)
 
 
 class Trace:
@@ -151,15 +166,16 @@ class Trace:
         self._writer = writer
         self._ports = list(ports)
         self._last: list[int | None] = [None] * len(self._ports)
-        self._clock = writer.register_var("learner", "clk", "wire", 1, init=0)
+        self._root = self._ports[0].scope.partition(".")[0]
+        self._clock = writer.register_var(self._root, "clk", "wire", 1, init=0)
         self._variables: list[list[tuple[Leaf, Any, Any]]] = []
         for port in self._ports:
             variables = []
             for leaf in port.leaves:
                 *inner, name = leaf.name.split(".")
                 scope = ".".join([port.scope, *inner])
-                number = writer.register_var(scope, name, "real", 64, init=0.0) if leaf.format else None
-                name = f"{name}_code" if leaf.format else name
+                number = writer.register_var(scope, name, "real", 64, init=0.0) if leaf.lsb else None
+                name = f"{name}_code" if leaf.lsb else name
                 bits = writer.register_var(scope, name, "wire", leaf.width, init=0)
                 variables.append((leaf, number, bits))
             self._variables.append(variables)
@@ -181,8 +197,8 @@ class Trace:
                     continue
                 change(bits, now, code & ((1 << leaf.width) - 1))
                 if number is not None:
-                    assert leaf.format is not None
-                    change(number, now, code * leaf.format.lsb)
+                    assert leaf.lsb is not None
+                    change(number, now, code * leaf.lsb)
         change(self._clock, now + PERIOD // 2, 0)
         self._edge += 1
 
@@ -200,20 +216,20 @@ class Trace:
         text = io.StringIO()
         view = GTKWSave(text)
         view.dumpfile(self._path.name, abspath=False)
-        view.treeopen("learner.")
+        view.treeopen(f"{self._root}.")
         view.size(1400, 800)
         view.signals_width(260)
         view.zoom_markers(-4.0)
-        view.trace("learner.clk")
+        view.trace(f"{self._root}.clk")
         groups: dict[str, list[tuple[Leaf, str]]] = {}
         for port in self._ports:
             for leaf in port.leaves:
                 groups.setdefault(port.scope, []).append((leaf, f"{port.scope}.{leaf.name}"))
         for scope, leaves in groups.items():
-            name = scope.removeprefix("learner.") if scope != "learner" else "update"
+            name = scope.removeprefix(f"{self._root}.") if scope != self._root else "update"
             with view.group(name, closed=name.startswith(("layer", "access"))):
                 for leaf, path in leaves:
-                    if leaf.format:
+                    if leaf.lsb:
                         view.trace(path, datafmt="real")
                     else:
                         view.trace(path if leaf.width == 1 else f"{path}[{leaf.width - 1}:0]", datafmt="dec")

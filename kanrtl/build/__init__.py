@@ -12,6 +12,7 @@ from .board import build_board
 from .core import build_core
 from .device import BuildError, Device
 from .learner import build_exercise, build_learner
+from .network import build_network, build_self_check
 from .report import Report, TimingError
 
 __all__ = [
@@ -23,4 +24,6 @@ __all__ = [
     "build_core",
     "build_exercise",
     "build_learner",
+    "build_network",
+    "build_self_check",
 ]

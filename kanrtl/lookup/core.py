@@ -12,6 +12,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..fixed import SQ, narrow
 from ..session import InputError
+from ..toolchain import Progress
 from .functions import INPUTS
 from .network import LookupNetwork
 from .nodes import Candidate, CarryChains, Operand, above, added, address_of, better, plain_sum
@@ -50,6 +51,11 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
         For ``ecp5``, tables of up to six address bits are made of that family's own cells, far fewer than synthesis
         finds (:mod:`kanrtl.lookup.functions`). Amaranth's simulator does not know these cells.
 
+    Attributes
+    ----------
+    progress : callable or None
+        Is told which tables are being made as the core is elaborated: minimising them can take seconds for each input.
+
     Members
     -------
     samples : In, stream
@@ -74,6 +80,7 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
         if family not in get_args(Family):
             raise InputError(f"family = {family!r}: must be one of {', '.join(map(repr, get_args(Family)))}")
         self.network = network
+        self.progress: Progress | None = None
         self._family = family
         self.plans = plan_layers(network)
         self.pipeline = Pipeline.of(network, self.plans, latency, memory, whole_from)
@@ -179,6 +186,8 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
         """The values of all terms of a layer, in their order."""
         results = []
         for source in sorted({term.source for term in plan.terms}):
+            if self.progress:
+                self.progress(f"making tables: layer {index}, input {source + 1} of {len(plan.reachable)}")
             terms = [term.by_code() if index == 0 else term for term in plan.terms if term.source == source]
             name = f"layer{index}_{source}"
             if self.pipeline.block[index]:

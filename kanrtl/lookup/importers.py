@@ -20,7 +20,15 @@ from ..session import InputError, read_arrays
 from .network import LookupNetwork
 from .splines import BASES, FloatKAN, FloatLayer
 
-__all__ = ["from_efficient_kan", "from_kanele", "from_kanele_tables", "from_pykan", "kanele_floats", "read_state_dict"]
+__all__ = [
+    "from_efficient_kan",
+    "from_kanele",
+    "from_kanele_tables",
+    "from_pykan",
+    "kanele_floats",
+    "kanele_packed_tables",
+    "read_state_dict",
+]
 
 Array = npt.NDArray[Any]
 StateDict = Mapping[str, Any]
@@ -279,6 +287,22 @@ def from_kanele_tables(
             layer["node"].append(int(match[3]))
             layer["table"].append(values)
     return LookupNetwork.of(sizes, bits, [1.0] * len(sizes) if steps is None else steps, edges, **options)
+
+
+def kanele_packed_tables(
+    tables: Mapping[str, Any], config: Mapping[str, Any] | str | Path | None = None
+) -> LookupNetwork:
+    """A network of KANELÉ's truth tables as arrays: of layer ``l`` the edges ``L{l}_src``, ``L{l}_dst`` and their
+    ``L{l}_table``; with ``config_json``, and ``steps`` where they are known."""
+    settings = _kanele_config(tables, config)
+    sizes = [int(size) for size in _setting(settings, "layers")]
+    bits = [int(width) for width in _setting(settings, "layers_bitwidth")]
+    names = {"source": "src", "node": "dst", "table": "table"}
+    edges = [
+        {field: _take(tables, f"L{layer}_{name}") for field, name in names.items()} for layer in range(len(sizes) - 1)
+    ]
+    steps = np.asarray(tables.get("steps", np.ones(len(sizes))), dtype=np.float64)
+    return LookupNetwork.of(sizes, bits, steps.tolist(), edges)
 
 
 def _read_tables(path: Path) -> Mapping[str, Any]:

@@ -311,6 +311,11 @@ class LookupNetwork:
             )
         return replace(self, quantiser=quantiser)
 
+    def head(self, layers: int) -> Self:
+        """The first ``layers`` layers alone, whose predictions are the codes of the last of them."""
+        count = _whole("layers", layers, 1, len(self.layers))
+        return replace(self, layers=self.layers[:count], output="raw", thresholds=())
+
     # What it gives.
 
     def predict(self, x: npt.ArrayLike) -> npt.NDArray[Any]:
@@ -382,9 +387,10 @@ class LookupNetwork:
 
     def save(self, path: str | Path) -> None:
         """Writes the network to an ``.npz`` file; the file is complete or not there."""
-        write_arrays(Path(path), dict(self._content()))
+        write_arrays(Path(path), dict(self.arrays()))
 
-    def _content(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+    def arrays(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+        """All that the network is, by the names that it is saved under."""
         about = {
             "format": _FORMAT,
             "layer_sizes": self.layer_sizes,
@@ -406,12 +412,13 @@ class LookupNetwork:
     def load(cls, path: str | Path) -> Self:
         """Reads what :meth:`save` wrote; raises :exc:`kanrtl.InputError` where the file is damaged or another."""
         try:
-            return cls._from_content(read_arrays(Path(path), "a saved network", _MEND))
+            return cls.from_arrays(read_arrays(Path(path), "a saved network", _MEND))
         except InputError as error:
             raise InputError(f"load: {str(path)!r}: {error}") from None
 
     @classmethod
-    def _from_content(cls, content: Mapping[str, npt.NDArray[Any]]) -> Self:
+    def from_arrays(cls, content: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """The network whose :meth:`arrays` these are."""
         try:
             about = json.loads(str(content["network"]))
             kind = about["format"]

@@ -2,132 +2,21 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from itertools import pairwise
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
-from amaranth.sim import Simulator
 
+from ..backends.trace import Trace, TraceError
 from ..fixed import Codes
 from ..session import Closing, InputError
-from .core import LookupCore
+from ..toolchain import Progress
+from .backends import BACKENDS, LookupBackend
 from .network import LookupNetwork
 from .quantiser import FixedQuantiser
 
-__all__ = ["BACKENDS", "LookupBackend", "LookupSession", "connect_network"]
-
-
-class LookupBackend(ABC):
-    """Where a network runs. Every backend gives the same bits for the same samples."""
-
-    name: str
-
-    @abstractmethod
-    def run(self, samples: Codes) -> Codes:
-        """Predictions ``(n, n_predictions)`` for samples ``(n, n_in)``, both as the ports carry them."""
-
-    @property
-    def cycles(self) -> int | None:
-        """Clock cycles so far; None without a clock."""
-        return None
-
-    @property
-    def observed(self) -> dict[str, list[int]]:
-        """The latencies and intervals that were seen at the ports, in cycles."""
-        return {}
-
-    def close(self) -> None:  # noqa: B027  # there may be nothing to end
-        """Ends it."""
-
-
-class ModelBackend(LookupBackend):
-    """The integer model: no clock, no hardware."""
-
-    name = "model"
-
-    def __init__(
-        self, network: LookupNetwork, latency: int | None, memory: str | Sequence[str], whole_from: int | None
-    ) -> None:
-        self._network = network
-
-    def run(self, samples: Codes) -> Codes:
-        quantiser = self._network.quantiser
-        codes = quantiser.codes_of_raw(samples) if isinstance(quantiser, FixedQuantiser) else samples
-        return self._network.predict_codes(codes)
-
-
-class PysimBackend(LookupBackend):
-    """A :class:`LookupCore` in Amaranth's own simulator, which stands still between calls."""
-
-    name = "pysim"
-
-    def __init__(
-        self, network: LookupNetwork, latency: int | None, memory: str | Sequence[str], whole_from: int | None
-    ) -> None:
-        self._dut = LookupCore(network, latency, memory, whole_from=whole_from)
-        self._waiting: Codes | None = None
-        self._result: list[list[int]] = []
-        self._cycle = 0
-        self._seen: dict[str, set[int]] = {"latency": set(), "interval": set()}
-        self._simulator = Simulator(self._dut)
-        self._simulator.add_clock(1e-8)
-        self._simulator.add_testbench(self._work)
-
-    async def _work(self, ctx: Any) -> None:
-        while True:
-            if self._waiting is None:
-                await ctx.tick()
-                self._cycle += 1
-            else:
-                self._result = await self._stream(ctx, self._waiting)
-                self._waiting = None
-
-    async def _stream(self, ctx: Any, samples: Codes) -> list[list[int]]:
-        """A sample at every clock, until all predictions are there."""
-        dut = self._dut
-        outputs = [dut.predictions.payload[index] for index in range(dut.network.n_predictions)]
-        taken: list[int] = []
-        predictions: list[list[int]] = []
-        while len(predictions) < len(samples):
-            offered = len(taken) < len(samples)
-            ctx.set(dut.samples.valid, offered)
-            if offered:
-                for index, code in enumerate(samples[len(taken)]):
-                    ctx.set(dut.samples.payload[index], int(code))
-                taken.append(self._cycle + 1)
-            _, _, valid, *values = await ctx.tick().sample(dut.predictions.valid, *outputs)
-            self._cycle += 1
-            if valid:
-                # It was valid from the edge before the one that takes it.
-                self._seen["latency"].add(self._cycle - 1 - taken[len(predictions)])
-                predictions.append([int(value) for value in values])
-        ctx.set(dut.samples.valid, 0)
-        self._seen["interval"].update(later - earlier for earlier, later in pairwise(taken))
-        return predictions
-
-    def run(self, samples: Codes) -> Codes:
-        self._waiting = samples
-        while self._waiting is not None:
-            self._simulator.advance()
-        return np.array(self._result, dtype=np.int64).reshape(len(samples), self._dut.network.n_predictions)
-
-    @property
-    def cycles(self) -> int:
-        return self._cycle
-
-    @property
-    def observed(self) -> dict[str, list[int]]:
-        return {name: sorted(values) for name, values in self._seen.items()}
-
-
-BACKENDS: dict[str, Callable[[LookupNetwork, int | None, str | Sequence[str], int | None], LookupBackend]] = {
-    "model": ModelBackend,
-    "pysim": PysimBackend,
-}
-"""How to start a backend, by its name."""
+__all__ = ["LookupSession", "connect_network"]
 
 
 def connect_network(
@@ -136,11 +25,19 @@ def connect_network(
     latency: int | None = None,
     memory: str | Sequence[str] = "auto",
     whole_from: int | None = None,
+    *,
+    trace: str | Path | None = None,
+    progress: Progress | None = None,
 ) -> LookupSession:
     """Starts a lookup network; see :func:`kanrtl.connect`. Other parameters as those of :class:`LookupCore`."""
     if backend not in BACKENDS:
         raise InputError(f"backend = {backend!r}: unknown; use one of {', '.join(map(repr, BACKENDS))}")
-    return LookupSession(network, BACKENDS[backend](network, latency, memory, whole_from))
+    options = {"latency": latency, "memory": memory, "whole_from": whole_from}
+    try:
+        started = BACKENDS[backend](network, options, Trace(trace) if trace is not None else None, progress)
+    except TraceError as error:
+        raise InputError(str(error)) from None
+    return LookupSession(network, started)
 
 
 class LookupSession(Closing):
@@ -176,7 +73,8 @@ class LookupSession(Closing):
 
     @property
     def status(self) -> dict[str, Any]:
-        """``samples`` so far, clock ``cycles`` (None without a clock), and what was ``observed`` at the ports."""
+        """``samples`` so far, clock ``cycles`` (None without a clock), and the ``latency`` and ``interval`` that were
+        ``observed`` at the ports."""
         return {
             "backend": self._backend.name,
             "samples": self._samples,
