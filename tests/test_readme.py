@@ -42,7 +42,7 @@ def test_native_example() -> None:
     spec = kanrtl.LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), learning_rate=0.25)
     x = np.linspace(-2, 2, 50)[:, None]
     names: dict[str, object] = {"kanrtl": kanrtl, "spec": spec, "x": x, "target": x / 2}
-    exec(example('backend="native"'), names)
+    exec(example("compiled to machine code"), names)
     assert np.shape(names["predictions"]) == (50, 1)
 
 
