@@ -1,4 +1,5 @@
-"""A netlist of ECP5's cells as plain logic, written from what the cells do: many samples at a time, without a clock."""
+"""A netlist of ECP5's or iCE40's cells as plain logic, written from what the cells do: many samples at a time, without
+a clock."""
 
 from __future__ import annotations
 
@@ -11,10 +12,10 @@ from kanrtl.build.flow import Job
 from kanrtl.toolchain import YOSYS, component_rtlil
 
 
-def synthesised(component: Any, folder: Path) -> dict[str, Any]:
+def synthesised(component: Any, folder: Path, device: str) -> dict[str, Any]:
     """The netlist of ``component`` as a build makes it."""
     source = component_rtlil(component, "top")
-    job = Job("top", {"top.il": source}, Device.parse("LFE5U-25F-6"), 1, 50.0, (), bitstream=False)
+    job = Job("top", {"top.il": source}, Device.parse(device), 1, 50.0, (), bitstream=False)
     (folder / "top.il").write_text(source)
     (folder / "synthesis.ys").write_text(job.synthesis_script)
     YOSYS.run(["-q", "-s", "synthesis.ys"], folder, "yosys.log", lambda _: None, produces=["netlist.json"])
@@ -50,7 +51,8 @@ def settled(module: dict[str, Any], inputs: dict[str, list[int]], count: int) ->
 
 
 def _reads(cell: dict[str, Any], pin: str) -> bool:
-    return cell["port_directions"][pin] == "input" and pin not in ("CLK", "CE")
+    clocks = ("C", "E") if cell["type"].startswith("SB_DFF") else ("CLK", "CE")
+    return cell["port_directions"][pin] == "input" and pin not in clocks
 
 
 def _evaluate(cell: dict[str, Any], values: dict[int | str, int], every: int) -> None:
@@ -80,6 +82,13 @@ def _evaluate(cell: dict[str, Any], values: dict[int | str, int], every: int) ->
     elif kind == "TRELLIS_FF":
         held, reset = pins["DI"], pins.get("LSR", 0)
         put("Q", held | reset if parameters.get("REGSET") == "SET" else held & ~reset)
+    elif kind == "SB_LUT4":
+        put("O", _lut(int(parameters["LUT_INIT"], 2), pins, ["I0", "I1", "I2", "I3"], every))
+    elif kind == "SB_CARRY":
+        one, other, carry = pins["I0"], pins["I1"], pins["CI"]
+        put("CO", one & other | carry & (one | other))
+    elif kind in ("SB_DFF", "SB_DFFSR"):
+        put("Q", pins["D"] & ~pins.get("R", 0))
     else:
         raise AssertionError(f"no model of {kind}")
 

@@ -1,4 +1,4 @@
-"""What goes onto an ECP5, cell by cell, gives the model's bits."""
+"""What goes onto a chip, cell by cell, gives the model's bits."""
 
 from __future__ import annotations
 
@@ -30,14 +30,26 @@ def network() -> LookupNetwork:
     return LookupNetwork.of([3, 2, 2], [6, 5, 4], [1, 1, 1], edges, guard_bits=[0, 1])
 
 
-@pytest.mark.parametrize(("family", "output"), [("ecp5", "raw"), ("ecp5", "argmax"), ("any", "threshold")])
-def test_netlist_gives_the_models_bits(family: str, output: str, tmp_path: Path) -> None:
+ECP5, ICE40 = "LFE5U-25F-6", "iCE40UP5K"
+
+
+@pytest.mark.parametrize(
+    ("family", "device", "output"),
+    [
+        ("ecp5", ECP5, "raw"),
+        ("ecp5", ECP5, "argmax"),
+        ("any", ECP5, "threshold"),
+        ("ice40", ICE40, "raw"),
+        ("any", ICE40, "argmax"),
+    ],
+)
+def test_netlist_gives_the_models_bits(family: str, device: str, output: str, tmp_path: Path) -> None:
     lookup = network().with_output(output)
     core = LookupCore(lookup, latency=2, family=family)
-    module = synthesised(core, tmp_path)
+    module = synthesised(core, tmp_path, device)
     kinds = {cell["type"] for cell in module["cells"].values()}
-    assert {"LUT4", "TRELLIS_FF"} <= kinds
-    assert "DP16KD" not in kinds
+    assert {"LUT4", "TRELLIS_FF"} <= kinds or {"SB_LUT4", "SB_CARRY", "SB_DFF"} <= kinds
+    assert not kinds & {"DP16KD", "SB_RAM40_4K"}
     codes = codes_for(lookup, 400, 1)
     bits = [[int(code) >> place & 1 for code in column] for column in codes.T for place in range(6)]
     inputs = {

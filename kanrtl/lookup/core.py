@@ -12,17 +12,18 @@ from amaranth.lib.wiring import In, Out
 
 from ..fixed import SQ, narrow
 from ..session import InputError
+from .cells import CELLS
 from .functions import INPUTS
 from .network import LookupNetwork
-from .nodes import Candidate, CarryChains, Operand, above, added, address_of, better, plain_sum
+from .nodes import Candidate, Operand, above, added, address_of, better, plain_sum
 from .pipeline import Pipeline, levels
 from .plan import LayerPlan, Term, plan_layers
 from .quantiser import FixedQuantiser
-from .tables import block_tables, ecp5_tables, logic_tables
+from .tables import block_tables, cell_tables, logic_tables
 
 __all__ = ["LookupCore"]
 
-Family = Literal["any", "ecp5"]
+Family = Literal["any", "ecp5", "ice40"]
 
 
 class LookupCore(wiring.Component):  # type: ignore[misc]
@@ -46,9 +47,9 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
     whole_from : int, optional
         The layer from which on the rest of the network, output stage and all, is a single table in block memory. It has
         as many address bits as all codes that this layer takes, at most 16.
-    family : ``"any"`` or ``"ecp5"``
-        For ``ecp5``, tables of up to six address bits are made of that family's own cells, far fewer than synthesis
-        finds (:mod:`kanrtl.lookup.functions`). Amaranth's simulator does not know these cells.
+    family : ``"any"``, ``"ecp5"`` or ``"ice40"``
+        For a family by name, sums and tables of up to six address bits are made of its own cells, far fewer than
+        synthesis finds (:mod:`kanrtl.lookup.cells`). Amaranth's simulator does not know these cells.
 
     Members
     -------
@@ -107,7 +108,8 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
         present = Signal(self.latency + 1)
         m.d.sync += present.eq(Cat(self.samples.valid, present))
         m.d.comb += self.predictions.valid.eq(present[-1])
-        self._add = CarryChains(m).add if self._family == "ecp5" else plain_sum
+        self._cells = CELLS[self._family](m) if self._family in CELLS else None
+        self._add = self._cells.add if self._cells else plain_sum
         values, place = self._inputs(m)
         for index, plan in enumerate(self.plans[: self._whole_from]):
             values, place = self._layer(m, index, plan, values, place)
@@ -185,8 +187,10 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
                 words = block_tables(m, values[source], terms, f"{name}_memory", ecp5=self._family == "ecp5")
             else:
                 address = self._at(m, place, values[source], f"{name}_address")
-                mapped = self._family == "ecp5" and len(address) <= INPUTS
-                words = (ecp5_tables if mapped else logic_tables)(m, address, terms, name)
+                if self._cells and len(address) <= INPUTS:
+                    words = cell_tables(self._cells, address, terms, name)
+                else:
+                    words = logic_tables(m, address, terms, name)
             results += [Operand(word, term.highest) for word, term in zip(words, terms, strict=True)]
         return results
 

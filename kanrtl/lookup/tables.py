@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Instance, Module, Signal, Value, unsigned
+from amaranth.hdl import Cat, Const, Module, Signal, Value, unsigned
 from amaranth.lib.memory import Memory
 
-from .functions import INPUTS, Gate, minimise
+from .cells import Cells
+from .functions import INPUTS, minimise
 from .plan import Term
 
-__all__ = ["block_tables", "ecp5_tables", "logic_tables"]
+__all__ = ["block_tables", "cell_tables", "logic_tables"]
 
 
 def logic_tables(m: Module, address: Value, terms: list[Term], name: str) -> list[Value]:
@@ -38,15 +39,15 @@ def _function(m: Module, address: Value, truth: int, name: str) -> Value:
     return bit
 
 
-def ecp5_tables(m: Module, address: Value, terms: list[Term], name: str) -> list[Value]:
-    """As :func:`logic_tables`, in ECP5's cells: LUT4, and the multiplexers PFUMX and L6MUX21 behind them."""
+def cell_tables(cells: Cells, address: Value, terms: list[Term], name: str) -> list[Value]:
+    """As :func:`logic_tables`, in a family's own cells, over an address of at most six bits."""
     rows = 1 << len(address)
     fill = (1 << 64) // ((1 << rows) - 1) if rows < 64 else 1  # repeats a shorter truth table
     truths = [[_truth(term, place) * fill for place in range(term.width)] for term in terms]
-    logic = minimise(tuple(truth for bits in truths for truth in bits))
+    logic = minimise(tuple(truth for bits in truths for truth in bits), muxes=cells.muxes)
     signals: list[Value] = [address[bit] if bit < len(address) else Const(0, 1) for bit in range(INPUTS)]
     for number, gate in enumerate(logic.gates):
-        signals.append(_cell(m, gate, signals, f"{name}_cell{number}"))
+        signals.append(cells.gate(gate, signals, f"{name}_cell{number}"))
     outputs = iter(Const(-1 - output, 1) if output < 0 else signals[output] for output in logic.outputs)
     return [Cat(next(outputs) for _ in bits) for bits in truths]
 
@@ -54,25 +55,6 @@ def ecp5_tables(m: Module, address: Value, terms: list[Term], name: str) -> list
 def _truth(term: Term, place: int) -> int:
     """A bit of a table: row ``u`` is bit ``u``."""
     return sum(1 << row for row, value in enumerate(term.values) if int(value) >> place & 1)
-
-
-def _cell(m: Module, gate: Gate, signals: list[Value], name: str) -> Value:
-    """One LUT4, or the multiplexer of two of them or of two such pairs; gives its output."""
-    output = Signal(name=name)
-    if gate.init is not None:
-        pins = {f"i_{pin}": signals[signal] for pin, signal in zip("ABCD", gate.inputs, strict=False)}
-        # Pins that are left are low, so only the first rows matter.
-        m.submodules[name] = Instance("LUT4", p_INIT=Const(gate.init, 16), **_LOW | pins, o_Z=output)
-        return output
-    low, high, select = (signals[signal] for signal in gate.inputs)
-    if gate.wide:
-        m.submodules[name] = Instance("L6MUX21", i_D0=low, i_D1=high, i_SD=select, o_Z=output)
-    else:
-        m.submodules[name] = Instance("PFUMX", i_BLUT=low, i_ALUT=high, i_C0=select, o_Z=output)
-    return output
-
-
-_LOW = {f"i_{pin}": Const(0, 1) for pin in "ABCD"}
 
 
 _ECP5_BLOCK_WIDTHS = {10: 18, 11: 9, 12: 4, 13: 2, 14: 1}
