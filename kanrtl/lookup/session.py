@@ -49,7 +49,12 @@ class ModelBackend(LookupBackend):
     name = "model"
 
     def __init__(
-        self, network: LookupNetwork, latency: int | None, memory: str | Sequence[str], whole_from: int | None
+        self,
+        network: LookupNetwork,
+        latency: int | None,
+        memory: str | Sequence[str],
+        whole_from: int | None,
+        reuse_factor: int | Sequence[int],
     ) -> None:
         self._network = network
 
@@ -65,9 +70,14 @@ class PysimBackend(LookupBackend):
     name = "pysim"
 
     def __init__(
-        self, network: LookupNetwork, latency: int | None, memory: str | Sequence[str], whole_from: int | None
+        self,
+        network: LookupNetwork,
+        latency: int | None,
+        memory: str | Sequence[str],
+        whole_from: int | None,
+        reuse_factor: int | Sequence[int],
     ) -> None:
-        self._dut = LookupCore(network, latency, memory, whole_from=whole_from)
+        self._dut = LookupCore(network, latency, memory, whole_from=whole_from, reuse_factor=reuse_factor)
         self._waiting: Codes | None = None
         self._result: list[list[int]] = []
         self._cycle = 0
@@ -86,8 +96,10 @@ class PysimBackend(LookupBackend):
                 self._waiting = None
 
     async def _stream(self, ctx: Any, samples: Codes) -> list[list[int]]:
-        """A sample at every clock, until all predictions are there."""
+        """Samples as soon as they are taken, until all predictions are there."""
         dut = self._dut
+        if dut.folding is not None:
+            ctx.set(dut.predictions.ready, 1)
         outputs = [dut.predictions.payload[index] for index in range(dut.network.n_predictions)]
         taken: list[int] = []
         predictions: list[list[int]] = []
@@ -97,9 +109,10 @@ class PysimBackend(LookupBackend):
             if offered:
                 for index, code in enumerate(samples[len(taken)]):
                     ctx.set(dut.samples.payload[index], int(code))
-                taken.append(self._cycle + 1)
-            _, _, valid, *values = await ctx.tick().sample(dut.predictions.valid, *outputs)
+            _, _, ready, valid, *values = await ctx.tick().sample(dut.samples.ready, dut.predictions.valid, *outputs)
             self._cycle += 1
+            if offered and ready:
+                taken.append(self._cycle)
             if valid:
                 # It was valid from the edge before the one that takes it.
                 self._seen["latency"].add(self._cycle - 1 - taken[len(predictions)])
@@ -123,7 +136,10 @@ class PysimBackend(LookupBackend):
         return {name: sorted(values) for name, values in self._seen.items()}
 
 
-BACKENDS: dict[str, Callable[[LookupNetwork, int | None, str | Sequence[str], int | None], LookupBackend]] = {
+BACKENDS: dict[
+    str,
+    Callable[[LookupNetwork, int | None, str | Sequence[str], int | None, int | Sequence[int]], LookupBackend],
+] = {
     "model": ModelBackend,
     "pysim": PysimBackend,
 }
@@ -136,11 +152,12 @@ def connect_network(
     latency: int | None = None,
     memory: str | Sequence[str] = "auto",
     whole_from: int | None = None,
+    reuse_factor: int | Sequence[int] = 1,
 ) -> LookupSession:
     """Starts a lookup network; see :func:`kanrtl.connect`. Other parameters as those of :class:`LookupCore`."""
     if backend not in BACKENDS:
         raise InputError(f"backend = {backend!r}: unknown; use one of {', '.join(map(repr, BACKENDS))}")
-    return LookupSession(network, BACKENDS[backend](network, latency, memory, whole_from))
+    return LookupSession(network, BACKENDS[backend](network, latency, memory, whole_from, reuse_factor))
 
 
 class LookupSession(Closing):
