@@ -54,6 +54,13 @@ LOOKUPS = (
     "lookup-drybean-whole",
     "lookup-drybean-class",
 )
+FOLDED = (
+    "folded-64-10-up5k",
+    "folded-64-32-10-up5k",
+    "folded-784-10-up5k",
+    "folded-64-32-10",
+    "folded-64-32-10-fast",
+)
 
 
 def load(folder: Path, name: str) -> dict[str, Any]:
@@ -264,6 +271,29 @@ def lookup() -> str:
                     ]
                 )
     return table(["", "held-out rows right", "cycles", "clock", "latency", "LUT", "FF", "memory blocks"], rows)
+
+
+def folding() -> str:
+    """Random networks folded onto few table ports."""
+    rows = []
+    for row in FOLDED:
+        data = result(row)
+        rows.append(
+            [
+                f"[{data['title']}], {data['bits'][0]}-bit inputs",
+                str(data["edges"]),
+                data["device"],
+                str(data["reuse_factor"]),
+                str(data["lut"]),
+                f"{data['bram']} of {data['capacity']['bram']}",
+                speed(data),
+                str(data["interval_cycles"]),
+                f"**{data['steps_per_second'] / 1e6:.2f} million/s**",
+                f"{data['step_ns'] / 1000:.2f} µs",
+            ]
+        )
+    header = ["network", "edges", "device", "reuse factor", "LUT", "memory blocks", "clock", "interval", "inferences"]
+    return table([*header, "latency"], rows)
 
 
 TABLES: dict[str, Callable[[], str]] = {
