@@ -54,6 +54,13 @@ LOOKUPS = (
     "lookup-drybean-whole",
     "lookup-drybean-class",
 )
+FOLDED = (
+    "folded-64-10-up5k",
+    "folded-64-32-10-up5k",
+    "folded-784-10-up5k",
+    "folded-64-32-10",
+    "folded-64-32-10-fast",
+)
 
 SELF_CHECKS = tuple(
     f"self-check-{network}-{board}" for network in ("moons", "drybean") for board in ("ulx3s-85f", "icebreaker")
@@ -288,6 +295,29 @@ def self_checks() -> str:
             ]
         )
     return table(["", "board", "LUT", "memory blocks", "cycles", "clock", "possible"], rows)
+
+
+def folding() -> str:
+    """Random networks folded onto few table ports."""
+    rows = []
+    for row in FOLDED:
+        data = result(row)
+        rows.append(
+            [
+                f"[{data['title']}], {data['bits'][0]}-bit inputs",
+                str(data["edges"]),
+                data["device"],
+                str(data["reuse_factor"]),
+                str(data["lut"]),
+                f"{data['bram']} of {data['capacity']['bram']}",
+                speed(data),
+                str(data["interval_cycles"]),
+                f"**{data['steps_per_second'] / 1e6:.2f} million/s**",
+                f"{data['step_ns'] / 1000:.2f} µs",
+            ]
+        )
+    header = ["network", "edges", "device", "reuse factor", "LUT", "memory blocks", "clock", "interval", "inferences"]
+    return table([*header, "latency"], rows)
 
 
 TABLES: dict[str, Callable[[], str]] = {

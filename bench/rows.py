@@ -13,7 +13,7 @@ from kanrtl.schedule import PRESETS
 from kanrtl.sim import TASKS
 from kanrtl.simulate import simulate
 
-from . import estimators, lookup, self_check
+from . import estimators, folding, lookup, self_check
 from .precision import PRECISION
 from .row import Family, LearnerRow, Progress, Result, Row, build_summary
 from .simulation import EQUALITY, SPEEDS
@@ -216,6 +216,7 @@ FAMILIES = (
     estimators.FAMILY,
     lookup.FAMILY,
     self_check.FAMILY,
+    folding.FAMILY,
 )
 
 ROWS: dict[str, Row] = {row.name: row for family in FAMILIES for row in family.rows}
