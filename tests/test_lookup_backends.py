@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from lookup_networks import codes_for, networks, published
+from test_lookup_folding import factors
 from test_native import read
 
 import kanrtl
@@ -55,9 +56,11 @@ def test_every_backend_gives_the_models_bits(data: st.DataObject, network: Looku
 
 
 @settings(max_examples=1, deadline=None, suppress_health_check=list(HealthCheck))
-@given(any_networks(), st.integers(2, 6), st.integers(0, 2**32 - 1))
-def test_every_backend_waits_for_a_folded_network(network: LookupNetwork, factor: int, seed: int) -> None:
-    check_every_backend(network, {"reuse_factor": factor}, seed, 60)
+@given(st.data(), any_networks(), st.integers(0, 2**32 - 1))
+def test_every_backend_waits_for_a_folded_network(data: st.DataObject, network: LookupNetwork, seed: int) -> None:
+    reuse_factor = data.draw(factors(network))
+    assume(np.max(reuse_factor) > 1)
+    check_every_backend(network, {"reuse_factor": reuse_factor}, seed, 60)
 
 
 def check_every_backend(network: LookupNetwork, options: dict[str, Any], seed: int, count: int = 300) -> None:
