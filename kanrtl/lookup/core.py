@@ -13,6 +13,7 @@ from amaranth.lib.wiring import In, Out
 from ..fixed import SQ, narrow
 from ..session import InputError
 from ..toolchain import Progress
+from .cells import CELLS
 from .folding import Folding, scheduled
 from .network import LookupNetwork
 from .nodes import Candidate, Operand, above, added, address_of, better
@@ -95,6 +96,8 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
         self.plans = plan_layers(network)
         self._whole_from = whole_from
         self.schedule = scheduled(network, self.plans, latency, memory, whole_from, reuse_factor, family)
+        if family in CELLS and self.folding is None:
+            self.plans = plan_layers(network, CELLS[family].muxes)
         super().__init__(
             {
                 name: flow(stream.Signature(data.ArrayLayout(shape, count), always_ready=self.folding is None))
