@@ -136,6 +136,7 @@ def test_quantiser_in_hardware(files: dict[str, Path]) -> None:
         ("network", {"thresholds": [1]}, "thresholds: output = 'argmax' has none"),
         ("pykan", {"kind": "efficient-kan", "x": X}, "cannot be represented"),
         ("pykan", {"kind": "onnx"}, "kind = 'onnx': must be one of 'kanele'"),
+        ("json", {"kind": "pykan"}, "kind = 'pykan': .* can only be truth tables"),
     ],
 )
 def test_what_does_not_fit_is_refused(name: str, options: dict[str, Any], message: str, files: dict[str, Path]) -> None:
@@ -149,6 +150,8 @@ def test_other_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         convert(tmp_path / "other.npz")
     with pytest.raises(InputError, match=r"none.npz': No such file"):
         convert(tmp_path / "none.npz")
+    with pytest.raises(InputError, match=r"model.onnx': not a kind of file that is known"):
+        convert(tmp_path / "model.onnx")
     (tmp_path / "model.pt").write_bytes(b"PK")
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(InputError, match=r"a torch checkpoint takes torch: pip install 'kanrtl\[torch\]'"):

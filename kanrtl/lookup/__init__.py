@@ -5,11 +5,11 @@
     KANELÉ, efficient-kan, pykan --+--> FloatKAN   real numbers (splines.py)
     plain arrays ------------------+       |  quantise
     KANELÉ's truth tables ---------> LookupNetwork   integers (network.py, quantiser.py): predict, save, load
-    (importers.py)                         |
-                                           +--> LookupSession   on a backend (session.py)
+    (importers.py; files: convert.py)      |
+                                           +--> LookupSession   on a backend (session.py, backends.py, simulate.py)
                                            +--> plan.py         which tables and sums are needed, exactly
                                            +--> pipeline.py     where registers stand
-                                           +--> LookupCore      the hardware (core.py)
+                                           +--> LookupCore      the hardware (core.py; checks itself: self_check.py)
 
 The way of a sample through the hardware: quantiser, then for every layer tables (``tables.py``, made of LUTs by
 ``functions.py``), sums and saturation (``nodes.py``), then the output stage.

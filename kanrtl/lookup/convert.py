@@ -63,7 +63,7 @@ class Converted:
             "layer_sizes": list(network.layer_sizes),
             "bits": list(network.bits),
             "edges": network.edges,
-            "table_bits": sum(layer.table.size * layer.bits_out for layer in network.layers),
+            "table_bits": sum(layer.table.size * (layer.bits_out + layer.guard_bits) for layer in network.layers),
             "output": network.output,
             "samples": None if self.x is None else len(self.x),
         }
@@ -154,7 +154,11 @@ def _read(path: Path, kind: str | None) -> tuple[Mapping[str, Any] | Path, str]:
     if kind is not None and kind not in KINDS:
         raise InputError(f"kind = {kind!r}: must be one of {', '.join(map(repr, KINDS))}")
     if path.suffix in (".json", ".gz"):
-        return path, kind or "kanele-tables"
+        if kind not in (None, "kanele-tables"):
+            raise InputError(f"kind = {kind!r}: {str(path)!r} can only be truth tables; leave it out")
+        return path, "kanele-tables"
+    if path.suffix not in (".npz", ".pt", ".pth"):
+        raise InputError(f"{str(path)!r}: not a kind of file that is known; give .npz, .pt, .pth, .json or .json.gz")
     state = read_state_dict(path)
     return state, kind or _kind(path, state)
 
