@@ -26,6 +26,12 @@ def core_for(network: LookupNetwork, device: Device, **options: Any) -> LookupCo
     return checked_core(network, family, **options)
 
 
+def _planned(network: LookupNetwork, device: str, progress: Progress | None, options: dict[str, Any]) -> LookupCore:
+    if progress is not None:
+        progress("deciding which tables and sums are needed")
+    return core_for(network, Device.parse(device), **options)
+
+
 def _facts(core: LookupCore) -> dict[str, int]:
     return {"latency_cycles": core.latency, "interval_cycles": core.interval}
 
@@ -44,7 +50,7 @@ def build_network(
     ``options`` are those of :func:`core_for`; other arguments and errors as those of
     :func:`kanrtl.build.build_core`. Its ports are registers, so nothing of it is left untimed.
     """
-    core = core_for(network, Device.parse(device), **options)
+    core = _planned(network, device, progress, options)
     core.progress = progress
     return build_core(
         core, device=device, seed=seed, frequency=frequency, name="network", facts=_facts(core), progress=progress
@@ -68,9 +74,7 @@ def build_self_check(
     """
     if len(board.leds) < 2:
         raise BuildError(f"board: {board.name!r} has {len(board.leds)} LED(s); the check needs two or more")
-    core = core_for(network, Device.parse(board.device), **options)
-    if progress is not None:
-        progress("computing what the chip must find")
+    core = _planned(network, board.device, progress, options)
     top = SelfCheckTop(core, board)
     core.progress = progress
     return build_board(top, board, seed=seed, output=output, facts=_facts(core), progress=progress)
