@@ -55,6 +55,12 @@ LOOKUPS = (
     "lookup-drybean-class",
 )
 
+CLASSIFIERS = tuple(
+    f"classify-{name}-{device}"
+    for name in ("digits", "digits-hidden", "wine", "breast-cancer")
+    for device in ("up5k", "25f")
+)
+
 
 def load(folder: Path, name: str) -> dict[str, Any]:
     """The result of a row."""
@@ -266,6 +272,36 @@ def lookup() -> str:
     return table(["", "held-out rows right", "cycles", "clock", "latency", "LUT", "FF", "memory blocks"], rows)
 
 
+def classify() -> str:
+    """The project's own classifiers on two chips; what is of the network and not of the chip is there once."""
+    rows = []
+    before = None
+    for name in CLASSIFIERS:
+        data = result(name)
+        held, folds = data["held_out"], data["cross_validation"]
+        floats, tables = (sum(folds[kind]) / len(folds[kind]) for kind in ("accuracy_float", "accuracy"))
+        layers = f"{data['layer_sizes']}, {data['estimated']['edges']} edges, bits {data['bits']}"
+        network = [
+            f"**{data['title']}**: {layers}",
+            f"{held['right_float']}, **{held['right']}** of {held['rows']}",
+            f"{100 * floats:.1f} %, **{100 * tables:.1f} %**",
+        ]
+        rows.append(
+            [
+                *(network if data["example"] != before else ["", "", ""]),
+                data["device"],
+                f"**{data['lut']}**",
+                str(data["ff"]),
+                speed(data),
+                str(data["latency_cycles"]),
+                f"**{data['step_ns']:.0f} ns**",
+            ]
+        )
+        before = data["example"]
+    header = ["", "held out, right: float, tables", "cross-validated: float, tables"]
+    return table([*header, "device", "LUT", "FF", "clock", "cycles", "latency"], rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "errors": errors,
     "builds": builds,
@@ -276,6 +312,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "simulations": simulations,
     "estimates": estimates,
     "lookup": lookup,
+    "classify": classify,
 }
 
 
@@ -300,6 +337,7 @@ PICTURES = {
     "pipeline": Picture("bench-pipeline.png", "Time of a learning step, clock and LUTs by pipeline"),
     "river": Picture("bench-river.png", "Error of estimators along a stream that drifts three times"),
     "precision": Picture("bench-precision.png", "Error of function tracking against bits and against table rows"),
+    "front": Picture("bench-front.png", "Accuracy of digit classifiers against estimated LUTs"),
     "estimate": Picture("bench-estimate.png", "Estimated LUTs against built, for both families"),
 }
 
