@@ -7,6 +7,7 @@ imported only where they are measured: what is measured besides takes no scikit-
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -24,6 +25,19 @@ FREQUENCIES = {"ecp5": 250.0, "ice40": 60.0}  # asked for, in MHz: more than the
 TOOLS = ("numpy", "scikit-learn")
 
 
+@cache
+def _learned(name: str) -> tuple[LookupNetwork, Result, list[dict[str, float]]]:
+    """The network of an example, its accuracies on the samples held out, and those of cross-validation: the same on
+    every device."""
+    from examples.classify import EXAMPLES, accuracies
+
+    example = EXAMPLES[name]
+    x, held_x, y, held_y = example.split()
+    model = example.estimator().fit(x, y)
+    held: Result = {"rows": len(held_y), "accuracy": accuracies(model, held_x, held_y)}
+    return model.network_, held, list(example.cross_validated())
+
+
 @dataclass(frozen=True)
 class Classifier(Row):
     """One of the examples on one device."""
@@ -36,14 +50,8 @@ class Classifier(Row):
         from examples.classify import EXAMPLES, FOLDS, SEED
 
         example = EXAMPLES[self.example]
-        x, held_x, y, held_y = example.split()
-        progress("training")
-        model = example.estimator().fit(x, y)
-        scores = []
-        for number, pair in enumerate(example.cross_validated(), 1):
-            scores.append(pair)
-            progress(f"fold {number} of {FOLDS * example.repeats}")
-        network = model.network_
+        progress("training and cross-validating")
+        network, held, scores = _learned(self.example)
         reports = [self._build(network, example.latency, seed, progress) for seed in self.seeds]
         summary = build_summary(reports)
         return {
@@ -52,17 +60,12 @@ class Classifier(Row):
             "layer_sizes": list(network.layer_sizes),
             "bits": list(network.bits),
             "estimated": network_size(network).as_dict(),
-            "held_out": {
-                "rows": len(held_y),
-                "right": int((model.predict(held_x) == held_y).sum()),
-                "right_float": int((model.predict_float(held_x) == held_y).sum()),
-            },
+            "held_out": held,
             "cross_validation": {
                 "folds": FOLDS,
                 "repeats": example.repeats,
                 "seed": SEED,
-                "accuracy_float": [one for one, _ in scores],
-                "accuracy": [other for _, other in scores],
+                "accuracy": {name: [score[name] for score in scores] for name in scores[0]},
             },
             "device": self.device,
             "seeds": list(self.seeds),

@@ -278,17 +278,18 @@ def classify() -> str:
     before = None
     for name in CLASSIFIERS:
         data = result(name)
-        held, folds = data["held_out"], data["cross_validation"]
-        floats, tables = (sum(folds[kind]) / len(folds[kind]) for kind in ("accuracy_float", "accuracy"))
+        held, folds = data["held_out"]["accuracy"], data["cross_validation"]["accuracy"]
         layers = f"{data['layer_sizes']}, {data['estimated']['edges']} edges, bits {data['bits']}"
+        means = [100 * sum(folds[kind]) / len(folds[kind]) for kind in ("floats", "untuned", "tables")]
         network = [
             f"**{data['title']}**: {layers}",
-            f"{held['right_float']}, **{held['right']}** of {held['rows']}",
-            f"{100 * floats:.1f} %, **{100 * tables:.1f} %**",
+            *(f"{mean:.1f} %" for mean in means[:-1]),
+            f"**{means[-1]:.1f} %**",
+            f"{100 * held['floats']:.1f} %, {100 * held['tables']:.1f} % of {data['held_out']['rows']}",
         ]
         rows.append(
             [
-                *(network if data["example"] != before else ["", "", ""]),
+                *(network if data["example"] != before else [""] * len(network)),
                 data["device"],
                 f"**{data['lut']}**",
                 str(data["ff"]),
@@ -298,7 +299,13 @@ def classify() -> str:
             ]
         )
         before = data["example"]
-    header = ["", "held out, right: float, tables", "cross-validated: float, tables"]
+    header = [
+        "cross-validated accuracy",
+        "floats",
+        "tables",
+        "tables trained on",
+        "held out: floats, tables trained on",
+    ]
     return table([*header, "device", "LUT", "FF", "clock", "cycles", "latency"], rows)
 
 

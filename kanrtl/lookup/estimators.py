@@ -143,6 +143,7 @@ class _LookupEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
                 bits = [self.bits] * layers if isinstance(self.bits, (int, np.integer)) else list(self.bits)
                 guards = (*[self.guard_bits] * (layers - 2), 0)
                 calibration = kan.calibrate(x, bits)
+            self.untuned_network_: LookupNetwork = calibration.quantise(kan, guards, output=output)
             if self.fine_tuning_epochs:
                 kan = trained(
                     kan,
@@ -200,6 +201,8 @@ class LookupClassifier(ClassifierMixin, _LookupEstimator):  # type: ignore[misc]
     ----------
     network_ : LookupNetwork
         Which predicts.
+    untuned_network_ : LookupNetwork
+        As it was before it was trained on with codes.
     kan_ : FloatKAN
         As trained in floats, with all edges.
     quantised_kan_ : FloatKAN
