@@ -75,7 +75,12 @@ def accuracies(model: LookupClassifier, x: npt.NDArray[np.float64], y: npt.NDArr
 
 
 EXAMPLES = {
-    "digits": Example("load_digits", {"bits": (3, 7)}, latency=6, searched={"bits": (4, 8), "least_bits": 1}),
+    "digits": Example(
+        "load_digits",
+        {"bits": (3, 6), "l1": 5e-4, "l2": 5e-4},
+        latency=6,
+        searched={"bits": (4, 8), "least_bits": 1},
+    ),
     "digits-hidden": Example(
         "load_digits",
         {"hidden_layer_sizes": (16,), "bits": (3, 4, 6), "edges": 350},

@@ -104,6 +104,15 @@ def test_an_outlier_makes_the_outputs_choose_another_scale() -> None:
     assert calibrate(kan, far, [4, 8]).error < 0.1 < calibrate(kan, far, [4, 8], "range").error
 
 
+def test_hidden_layers_have_guard_bits_unless_told_otherwise() -> None:
+    calibration = KAN.calibrate(X, [5, 4, 8])
+    exact = KAN.evaluate(X)[-1]
+    networks = [calibration.quantise(KAN, guards) for guards in (None, [2, 0], [0, 0])]
+    assert [[layer.guard_bits for layer in network.layers] for network in networks] == [[2, 0], [2, 0], [0, 0]]
+    errors = [((network.predict(X) - exact) ** 2).mean() for network in networks]
+    assert errors[0] == errors[1] < errors[2]
+
+
 @pytest.mark.parametrize("method", ["output", *METHODS])
 def test_many_bits_leave_no_error(method: str) -> None:
     calibration = calibrate(KAN, X, [14, 14, 14], method)

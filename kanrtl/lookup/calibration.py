@@ -20,12 +20,15 @@ from .scales import CodeScale
 if TYPE_CHECKING:
     from .splines import FloatKAN
 
-__all__ = ["METHODS", "Calibration", "calibrate", "input_scale", "output_scale", "rows_of", "variance_of"]
+__all__ = ["GUARD_BITS", "METHODS", "Calibration", "calibrate", "input_scale", "output_scale", "rows_of", "variance_of"]
 
 Reals = npt.NDArray[np.float64]
 
 PERCENTILES = (0.1, 1.0)
 """Of the values, how many percent may saturate at either end."""
+
+GUARD_BITS = 2
+"""Of hidden layers, where none are given."""
 
 _ROUNDS = 30
 _SHARES = np.linspace(0.1, 1.0, 46)
@@ -64,7 +67,13 @@ class Calibration:
         return tuple(scale.offset for scale in self.scales)
 
     def quantise(self, kan: FloatKAN, guard_bits: Sequence[int] | None = None, **options: Any) -> LookupNetwork:
-        """The tables of ``kan``; ``options`` are ``output`` and ``thresholds`` of :meth:`FloatKAN.quantise`."""
+        """The tables of ``kan``.
+
+        Without ``guard_bits`` those of hidden layers have two, as the roundings of many edges add up, and those of the
+        last layer none; ``options`` are ``output`` and ``thresholds`` of :meth:`FloatKAN.quantise`.
+        """
+        if guard_bits is None:
+            guard_bits = [*[GUARD_BITS] * (len(self.scales) - 2), 0]
         return kan.quantise(
             self.bits, self.steps, offsets=self.offsets, guard_bits=guard_bits, saturate=False, **options
         )

@@ -18,7 +18,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..session import InputError
-from .calibration import Calibration
+from .calibration import GUARD_BITS, Calibration
 from .network import LookupNetwork
 from .searching import Search, search
 from .splines import FloatKAN
@@ -39,7 +39,7 @@ class _LookupEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         hidden_layer_sizes: tuple[int, ...] | None = None,
         *,
         bits: int | tuple[int, ...] | None = None,
-        guard_bits: int = 2,
+        guard_bits: int = GUARD_BITS,
         edges: int | None = None,
         max_lut: int | None = None,
         tolerance: float = 0.01,
