@@ -154,7 +154,7 @@ def draw_precision(results: Sequence[Result], figure: Figure) -> None:
 
 def draw_front(results: Sequence[Result], figure: Figure) -> None:
     """Held-out accuracy against estimated LUTs, a panel for each example."""
-    figure.set_size_inches(12, 4.6)
+    figure.set_size_inches(10, 4.4)
     panels = figure.subplots(1, len(results), sharey=True, squeeze=False)[0]
     for axes, result in zip(panels, results, strict=True):
         draw_search(axes, result)
