@@ -13,7 +13,7 @@ from kanrtl.schedule import PRESETS
 from kanrtl.sim import TASKS
 from kanrtl.simulate import simulate
 
-from . import estimators, folding, lookup, self_check
+from . import classify, estimators, folding, lookup, self_check
 from .precision import PRECISION
 from .row import Family, LearnerRow, Progress, Result, Row, build_summary
 from .simulation import EQUALITY, SPEEDS
@@ -217,6 +217,8 @@ FAMILIES = (
     lookup.FAMILY,
     self_check.FAMILY,
     folding.FAMILY,
+    classify.FAMILY,
+    classify.SEARCHES,
 )
 
 ROWS: dict[str, Row] = {row.name: row for family in FAMILIES for row in family.rows}
