@@ -56,9 +56,22 @@ LOOKUPS = (
 )
 FROZENS = ("frozen-t8", "frozen-t8-6", "frozen-t8-4")
 ADAPTS = ("adapt-switch", "adapt-slow")
+FOLDED = (
+    "folded-64-10-up5k",
+    "folded-64-32-10-up5k",
+    "folded-784-10-up5k",
+    "folded-64-32-10",
+    "folded-64-32-10-fast",
+)
 
 SELF_CHECKS = tuple(
     f"self-check-{network}-{board}" for network in ("moons", "drybean") for board in ("ulx3s-85f", "icebreaker")
+)
+
+CLASSIFIERS = tuple(
+    f"classify-{name}-{device}"
+    for name in ("digits", "digits-hidden", "wine", "breast-cancer")
+    for device in ("up5k", "25f")
 )
 
 
@@ -325,6 +338,66 @@ def self_checks() -> str:
     return table(["", "board", "LUT", "memory blocks", "cycles", "clock", "possible"], rows)
 
 
+def folding() -> str:
+    """Random networks folded onto few table ports."""
+    rows = []
+    for row in FOLDED:
+        data = result(row)
+        rows.append(
+            [
+                f"[{data['title']}], {data['bits'][0]}-bit inputs",
+                str(data["edges"]),
+                data["device"],
+                str(data["reuse_factor"]),
+                str(data["lut"]),
+                f"{data['bram']} of {data['capacity']['bram']}",
+                speed(data),
+                str(data["interval_cycles"]),
+                f"**{data['steps_per_second'] / 1e6:.2f} million/s**",
+                f"{data['step_ns'] / 1000:.2f} µs",
+            ]
+        )
+    header = ["network", "edges", "device", "reuse factor", "LUT", "memory blocks", "clock", "interval", "inferences"]
+    return table([*header, "latency"], rows)
+
+
+def classify() -> str:
+    """The project's own classifiers on two chips; what is of the network and not of the chip is there once."""
+    rows = []
+    before = None
+    for name in CLASSIFIERS:
+        data = result(name)
+        held, folds = data["held_out"]["accuracy"], data["cross_validation"]["accuracy"]
+        layers = f"{data['layer_sizes']}, {data['estimated']['edges']} edges, bits {data['bits']}"
+        means = [100 * sum(folds[kind]) / len(folds[kind]) for kind in ("floats", "untuned", "tables")]
+        network = [
+            f"**{data['title']}**: {layers}",
+            *(f"{mean:.1f} %" for mean in means[:-1]),
+            f"**{means[-1]:.1f} %**",
+            f"{100 * held['floats']:.1f} %, {100 * held['tables']:.1f} % of {data['held_out']['rows']}",
+        ]
+        rows.append(
+            [
+                *(network if data["example"] != before else [""] * len(network)),
+                data["device"],
+                f"**{data['lut']}**",
+                str(data["ff"]),
+                speed(data),
+                str(data["latency_cycles"]),
+                f"**{data['step_ns']:.0f} ns**",
+            ]
+        )
+        before = data["example"]
+    header = [
+        "cross-validated accuracy",
+        "floats",
+        "tables",
+        "tables trained on",
+        "held out: floats, tables trained on",
+    ]
+    return table([*header, "device", "LUT", "FF", "clock", "cycles", "latency"], rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "errors": errors,
     "builds": builds,
@@ -338,6 +411,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "adapt": adapt,
     "frozen": frozen,
     "self_checks": self_checks,
+    "classify": classify,
 }
 
 
@@ -363,6 +437,7 @@ PICTURES = {
     "river": Picture("bench-river.png", "Error of estimators along a stream that drifts three times"),
     "precision": Picture("bench-precision.png", "Error of function tracking against bits and against table rows"),
     "adapt": Picture("bench-adapt.png", "Error over time of a frozen network and of learners, as the target moves"),
+    "front": Picture("bench-front.png", "Accuracy of digit classifiers against estimated LUTs"),
     "estimate": Picture("bench-estimate.png", "Estimated LUTs against built, for both families"),
 }
 

@@ -13,7 +13,7 @@ from kanrtl.schedule import PRESETS
 from kanrtl.sim import TASKS
 from kanrtl.simulate import simulate
 
-from . import adapt, estimators, lookup, self_check
+from . import adapt, classify, estimators, folding, lookup, self_check
 from .precision import PRECISION
 from .row import Family, LearnerRow, Progress, Result, Row, T, build_summary
 from .simulation import EQUALITY, SPEEDS
@@ -210,6 +210,9 @@ FAMILIES = (
     adapt.FAMILY,
     adapt.FROZEN,
     self_check.FAMILY,
+    folding.FAMILY,
+    classify.FAMILY,
+    classify.SEARCHES,
 )
 
 ROWS: dict[str, Row] = {row.name: row for family in FAMILIES for row in family.rows}

@@ -136,6 +136,12 @@ network_options = (
         "--memory", metavar="KIND,...", help="Of a network: auto, logic or block; one for all layers, or each."
     ),
     click.option("--whole-from", type=int, metavar="LAYER", help="Of a network: from this layer on a single table."),
+    click.option(
+        "--reuse-factor",
+        metavar="N,...",
+        callback=_numbers(int),
+        help="Of a network: edges that share a port of a block memory, for all layers or for each.",
+    ),
 )
 
 
@@ -158,6 +164,8 @@ def _network_options(given: dict[str, Any]) -> dict[str, Any]:
     options = {name: value for name, value in given.items() if value is not None}
     if "memory" in options and "," in options["memory"]:
         options["memory"] = options["memory"].split(",")
+    if len(options.get("reuse_factor", ())) == 1:
+        (options["reuse_factor"],) = options["reuse_factor"]
     return options
 
 

@@ -7,15 +7,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from lookup_networks import codes_for, networks, published
+from test_lookup_folding import factors
 from test_native import read
 
 import kanrtl
 from kanrtl import SQ, UQ, InputError, LookupNetwork
 from kanrtl.lookup import FixedQuantiser, Quantiser, connect_network
 from kanrtl.lookup import backends as made
+from kanrtl.lookup.checked import checked_core
 from kanrtl.lookup.pipeline import Pipeline
 from kanrtl.lookup.plan import plan_layers
 
@@ -53,6 +55,14 @@ def test_every_backend_gives_the_models_bits(data: st.DataObject, network: Looku
     check_every_backend(network, data.draw(settings_for(network)), seed)
 
 
+@settings(max_examples=1, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.data(), any_networks(), st.integers(0, 2**32 - 1))
+def test_every_backend_waits_for_a_folded_network(data: st.DataObject, network: LookupNetwork, seed: int) -> None:
+    reuse_factor = data.draw(factors(network))
+    assume(np.max(reuse_factor) > 1)
+    check_every_backend(network, {"reuse_factor": reuse_factor}, seed, 60)
+
+
 def check_every_backend(network: LookupNetwork, options: dict[str, Any], seed: int, count: int = 300) -> None:
     random = np.random.default_rng(seed)
     real = isinstance(network.quantiser, FixedQuantiser)
@@ -67,8 +77,9 @@ def check_every_backend(network: LookupNetwork, options: dict[str, Any], seed: i
     expected = network.predict(samples) if real else network.predict_codes(samples)
     assert [predictions for predictions, _, _ in told] == [expected.tolist()] * 3
     assert told[1] == told[2]
-    latency = Pipeline.of(network, plan_layers(network), **options).latency
-    assert told[1][2] == {"latency": [latency], "interval": [1]}
+    core = checked_core(network, **options)
+    core._MustUse__silence = True
+    assert told[1][2] == {"latency": [core.latency], "interval": [core.interval]}
 
 
 @pytest.mark.parametrize("backend", ["pysim", "native"])

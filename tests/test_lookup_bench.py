@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -11,8 +12,9 @@ import numpy as np
 import pytest
 from kan_checkpoints import kanele
 
-from bench import adapt, lookup, render, self_check
+from bench import adapt, folding, lookup, render, self_check
 from kanrtl import InputError
+from kanrtl.build import Device
 from kanrtl.lookup import from_kanele
 
 
@@ -112,3 +114,30 @@ def test_without_the_networks_a_row_says_what_to_do(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("KANRTL_KANELE", str(tmp_path / "none"))
     with pytest.raises(InputError, match=r"KANRTL_KANELE = .*no such folder"):
         lookup.data_folder()
+
+
+def test_folded_rows_and_their_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(component: Any, *, seed: int, device: str, facts: dict[str, int], **_: Any) -> Reports:
+        component._MustUse__silence = True  # it is not elaborated here
+        assert component.folding is not None
+        assert (component.latency, component.interval) == (facts["latency_cycles"], facts["interval_cycles"])
+        return Reports(10.0 * seed, facts | {"capacity": {"bram": Device.parse(device).bram}})
+
+    monkeypatch.setattr(folding, "build_core", build)
+    monkeypatch.setattr(render, "RESULTS", tmp_path)
+    small = replace(folding.FAMILY.rows[0], layer_sizes=(6, 3, 2), bits=(2, 3, 4), reuse_factor=6)
+    for row in folding.FAMILY.rows:
+        result = replace(small, name=row.name).run(lambda _: None)
+        assert (result["edges"], result["interval_cycles"], result["fmax_mhz"]) == (24, 6, 20.0)
+        (tmp_path / f"{row.name}.json").write_text(json.dumps(result))
+    lines = render.folding().splitlines()
+    assert len(lines) == 2 + len(folding.FAMILY.rows)
+    assert "| 6 | 7 | 7 of 30 | 20.0 MHz (10.0 to 30.0) | 6 | **3.33 million/s** | 0.75 µs |" in lines[-1]
+    assert {row.name for row in folding.FAMILY.rows} == set(render.FOLDED)
+
+
+def test_random_networks_are_what_they_are_called() -> None:
+    network = folding.random_network((5, 3, 2), (3, 4, 6), 1)
+    assert (network.edges, network.layer_sizes, network.bits, network.output) == (21, (5, 3, 2), (3, 4, 6), "argmax")
+    codes = np.random.default_rng(0).integers(-4, 4, (200, 5))
+    assert len(np.unique(network.predict_codes(codes))) == 2

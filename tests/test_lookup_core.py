@@ -50,10 +50,10 @@ def test_quantiser_in_hardware(network: LookupNetwork, seed: int, format: kanrtl
 
 
 @settings(max_examples=40, deadline=None)
-@given(networks(max_nodes=3), st.integers(0, 2**32 - 1))
-def test_plan_leaves_out_only_what_never_happens(network: LookupNetwork, seed: int) -> None:
+@given(networks(max_nodes=3), st.integers(0, 2**32 - 1), st.sampled_from([None, True, False]))
+def test_plan_leaves_out_only_what_never_happens(network: LookupNetwork, seed: int, muxes: bool | None) -> None:
     codes = codes_for(network, 200, seed)
-    for plan, layer in zip(plan_layers(network), network.layers, strict=True):
+    for plan, layer in zip(plan_layers(network, muxes), network.layers, strict=True):
         addresses = codes + (1 << (layer.bits_in - 1))
         assert plan.reachable[np.arange(layer.n_in), addresses].all()
         sums = np.array(

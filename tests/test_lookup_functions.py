@@ -13,8 +13,9 @@ from kanrtl.lookup.functions import INPUTS, Logic, minimise
 EVERY_ROW = (1 << 64) - 1
 
 
-def check(functions: tuple[int, ...]) -> Logic:
-    logic = minimise(functions)
+def check(functions: tuple[int, ...], muxes: bool = True) -> Logic:
+    logic = minimise(functions, muxes=muxes)
+    assert muxes or all(gate.init is not None for gate in logic.gates)
     assert logic.evaluate() == list(functions)
     users: dict[int, int] = {}
     for output in logic.outputs:
@@ -43,11 +44,13 @@ def check(functions: tuple[int, ...]) -> Logic:
 @given(st.lists(st.integers(0, EVERY_ROW), min_size=1, max_size=2))
 def test_any_functions(functions: list[int]) -> None:
     assert check(tuple(functions)).luts <= 4 * len(functions)
+    # Without multiplexers two more LUTs select.
+    assert check(tuple(functions), muxes=False).luts <= 6 * len(functions)
 
 
 @settings(max_examples=10, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(1, 3), st.integers(1, INPUTS))
-def test_bits_of_tables(seed: int, count: int, bits: int) -> None:
+@given(st.integers(0, 2**32 - 1), st.integers(1, 3), st.integers(1, INPUTS), st.booleans())
+def test_bits_of_tables(seed: int, count: int, bits: int, muxes: bool) -> None:
     random = np.random.default_rng(seed)
     functions = []
     for _ in range(count):
@@ -55,7 +58,7 @@ def test_bits_of_tables(seed: int, count: int, bits: int) -> None:
         functions += [
             sum(1 << row for row, value in enumerate(values) if int(value) >> place & 1) for place in range(4)
         ]
-    check(tuple(functions))
+    check(tuple(functions), muxes)
 
 
 def of(function: object) -> int:
@@ -64,17 +67,26 @@ def of(function: object) -> int:
 
 
 @pytest.mark.parametrize(
-    ("functions", "luts"),
+    ("functions", "luts", "without_muxes"),
     [
-        ([of(lambda u: u >> 3 & 1)], 0),
-        ([0, EVERY_ROW], 0),
-        ([of(lambda u: u & 15 == 9)], 1),
-        ([of(lambda u: u == 9)], 2),
-        ([of(lambda u: (u & 7) * (u >> 3 & 3) % 3 == 1)], 2),
-        ([of(lambda u: bin(u).count("1") & 1)], 2),
+        ([of(lambda u: u >> 3 & 1)], 0, 0),
+        ([0, EVERY_ROW], 0, 0),
+        ([of(lambda u: u & 15 == 9)], 1, 1),
+        ([of(lambda u: u == 9)], 2, 2),
+        ([of(lambda u: (u & 7) * (u >> 3 & 3) % 3 == 1)], 2, 3),
+        ([of(lambda u: bin(u).count("1") & 1)], 2, 2),
         # The second is the first of another input.
-        ([of(lambda u: bin(u & 15).count("1") & 1), of(lambda u: bin(u & 31).count("1") & 1)], 2),
+        ([of(lambda u: bin(u & 15).count("1") & 1), of(lambda u: bin(u & 31).count("1") & 1)], 2, 2),
     ],
 )
-def test_known_functions_take_what_they_should(functions: list[int], luts: int) -> None:
+def test_known_functions_take_what_they_should(functions: list[int], luts: int, without_muxes: int) -> None:
     assert check(tuple(functions)).luts == luts
+    assert check(tuple(functions), muxes=False).luts == without_muxes
+
+
+def test_a_function_of_five_bits_takes_three_luts() -> None:
+    """Two halves, and one that selects."""
+    random = np.random.default_rng(2)
+    half = int(random.integers(0, 1 << 32))
+    assert check((half << 32 | half,)).luts == 2
+    assert check((half << 32 | half,), muxes=False).luts == 3

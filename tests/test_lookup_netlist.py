@@ -55,7 +55,8 @@ ICE40 = {"SB_LUT4", "SB_RAM40_4K"}
         ("LFE5U-25F", "ecp5", "raw", {}, ECP5 - {"DP16KD"}),
         ("LFE5U-25F", "any", "threshold", {}, ECP5 - {"DP16KD"}),
         ("LFE5U-25F", "ecp5", "argmax", {"whole_from": 1}, ECP5),
-        ("iCE40UP5K", "any", "raw", {"memory": ["logic", "block"]}, ICE40),
+        ("iCE40UP5K", "any", "argmax", {}, ICE40 - {"SB_RAM40_4K"}),
+        ("iCE40UP5K", "ice40", "raw", {"memory": ["logic", "block"]}, ICE40),
     ],
 )
 def test_netlist_gives_the_models_bits(
@@ -65,7 +66,7 @@ def test_netlist_gives_the_models_bits(
 
 
 @pytest.mark.parametrize(
-    ("device", "family", "kinds"), [("LFE5U-25F", "ecp5", {"DP16KD"}), ("iCE40UP5K", "any", {"SB_RAM40_4K"})]
+    ("device", "family", "kinds"), [("LFE5U-25F", "ecp5", {"DP16KD"}), ("iCE40UP5K", "ice40", {"SB_RAM40_4K"})]
 )
 def test_deep_memories(device: str, family: str, kinds: set[str], tmp_path: Path) -> None:
     """Tables of 1024 and of 512 words, in blocks that give so many."""

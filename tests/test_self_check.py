@@ -47,8 +47,9 @@ def rounds(dut: SelfCheck, count: int, corrupt: dict[int, int] | None = None) ->
     return told
 
 
-def test_passes_and_sees_what_is_corrupted() -> None:
-    dut = SelfCheck(LookupCore(network()), length=64, blink=2)
+@pytest.mark.parametrize("factor", [1, 6])
+def test_passes_and_sees_what_is_corrupted(factor: int) -> None:
+    dut = SelfCheck(LookupCore(network(), reuse_factor=factor), length=64, blink=2)
     told = rounds(dut, 14, corrupt={3: 1, 4: 0})
     names = [next((name for name in ("passing", "failing") if lamps[name]), "none") for lamps in told]
     assert names == ["passing"] * 3 + ["failing"] * 4 + ["passing"] * 7

@@ -2,8 +2,8 @@
 
 ::
 
-    KANELÉ, efficient-kan, pykan --+--> FloatKAN   real numbers (splines.py)
-    plain arrays ------------------+       |  quantise
+    KANELÉ, efficient-kan, pykan --+--> FloatKAN   real numbers (splines.py): calibrate, prune, search
+    plain arrays, train() ---------+       |  quantise
     KANELÉ's truth tables ---------> LookupNetwork   integers (network.py, quantiser.py): predict, save, load
     (importers.py; files: convert.py)      |
                                            +--> LookupSession   on a backend (session.py, backends.py, simulate.py)
@@ -20,16 +20,24 @@ The way of a sample through the hardware: quantiser, then for every layer tables
 ``functions.py``), sums and saturation (``nodes.py``), then the output stage.
 """
 
+from .calibration import Calibration, calibrate
 from .core import LookupCore
 from .freeze import Frozen, Scaling, freeze
 from .importers import from_efficient_kan, from_kanele, from_kanele_tables, from_pykan, kanele_floats
 from .network import LookupLayer, LookupNetwork
+from .pruning import edge_effects, prune
 from .quantiser import FixedQuantiser, Quantiser
+from .scales import CodeScale
+from .searching import Search, search
 from .session import LookupSession, connect_network
+from .size import Size, network_size
 from .splines import FloatKAN, FloatLayer
 from .start import FitError, Start, to_learner
+from .training import Penalty, Trained, initial_kan, train
 
 __all__ = [
+    "Calibration",
+    "CodeScale",
     "FitError",
     "FixedQuantiser",
     "FloatKAN",
@@ -39,15 +47,26 @@ __all__ = [
     "LookupLayer",
     "LookupNetwork",
     "LookupSession",
+    "Penalty",
     "Quantiser",
     "Scaling",
+    "Search",
+    "Size",
     "Start",
+    "Trained",
+    "calibrate",
     "connect_network",
+    "edge_effects",
     "freeze",
     "from_efficient_kan",
     "from_kanele",
     "from_kanele_tables",
     "from_pykan",
+    "initial_kan",
     "kanele_floats",
+    "network_size",
+    "prune",
+    "search",
     "to_learner",
+    "train",
 ]

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 from amaranth.hdl import Shape
 
 from .core import LookupCore
+from .folding import scheduled
 from .network import LookupNetwork
-from .pipeline import Pipeline
 from .plan import plan_layers
 
 __all__ = ["checked_core", "port_shapes"]
 
 
-def checked_core(network: LookupNetwork, family: str = "any", **options: Any) -> LookupCore:
+def checked_core(
+    network: LookupNetwork,
+    family: str = "any",
+    latency: int | None = None,
+    memory: str | Sequence[str] = "auto",
+    whole_from: int | None = None,
+    reuse_factor: int | Sequence[int] = 1,
+) -> LookupCore:
     """A :class:`~kanrtl.lookup.core.LookupCore`, whose parameters these are.
 
     What it refuses is refused before it is made: Amaranth warns of a component that nobody elaborates. Raises
     :exc:`kanrtl.InputError`.
     """
-    Pipeline.of(network, plan_layers(network), **options)
-    return LookupCore(network, family=family, **options)
+    scheduled(network, plan_layers(network), latency, memory, whole_from, reuse_factor, family)
+    return LookupCore(network, latency, memory, family, whole_from, reuse_factor)
 
 
 def port_shapes(core: LookupCore) -> tuple[Shape, Shape]:

@@ -27,7 +27,7 @@ from .splines import FloatKAN
 
 __all__ = ["KINDS", "Converted", "convert"]
 
-KINDS = ("kanele", "kanele-tables", "efficient-kan", "pykan", "network")
+KINDS = ("kanele", "kanele-tables", "efficient-kan", "pykan", "float-kan", "network")
 """What can be converted: see :func:`convert`."""
 
 DEFAULT_BITS = 6
@@ -95,8 +95,8 @@ def convert(
     ----------
     path
         A checkpoint of KANELÉ (``kanele``) or its truth tables (``kanele-tables``), a state dict of efficient-kan or
-        pykan, or a saved :class:`LookupNetwork` (``network``), as ``.npz``; state dicts as ``.pt`` or ``.pth``, too,
-        which takes torch; truth tables also as ``.json`` or ``.json.gz``.
+        pykan, a saved :class:`FloatKAN` (``float-kan``) or :class:`LookupNetwork` (``network``), as ``.npz``; state
+        dicts as ``.pt`` or ``.pth``, too, which takes torch; truth tables also as ``.json`` or ``.json.gz``.
     kind
         One of :data:`KINDS`; by default what the names in the file tell.
     config
@@ -104,13 +104,13 @@ def convert(
     base
         For efficient-kan and pykan: the function beside the splines, by default ``silu``.
     bits, steps
-        For efficient-kan and pykan: of the inputs, then of every layer's nodes, bits of a code and real value of one
-        LSB; one width for all, or :data:`DEFAULT_BITS`. Steps follow from ``x`` where they are left out: the largest
-        magnitude that occurs has a code.
+        For real numbers (efficient-kan, pykan, float-kan): of the inputs, then of every layer's nodes, bits of a code
+        and real value of one LSB; one width for all, or :data:`DEFAULT_BITS`. Where steps are left out, they and
+        offsets are chosen for ``x``: see :meth:`FloatKAN.calibrate`.
     x
         Samples ``(n, n_in)`` such as the network will see.
     guard_bits
-        For efficient-kan and pykan, as in :meth:`FloatKAN.quantise`.
+        For real numbers, as in :meth:`FloatKAN.quantise`.
     output, thresholds
         As in :meth:`LookupNetwork.with_output`; by default ``raw``, or what a saved network has.
     input_format
@@ -124,7 +124,7 @@ def convert(
     path = Path(path)
     source, kind = _read(path, kind)
     _check_fitting(kind, {"bits": bits, "steps": steps, "guard_bits": guard_bits}, kind in _FLOATS, "its codes are set")
-    _check_fitting(kind, {"base": base}, kind in _FLOATS, "it tells its own")
+    _check_fitting(kind, {"base": base}, kind in _FLOATS[:2], "it tells its own")
     _check_fitting(kind, {"config": config}, kind.startswith("kanele"), "it has none")
     try:
         network, floats = _network(kind, source, config, base, x, bits, steps, guard_bits)
@@ -140,7 +140,7 @@ def convert(
     return Converted(kind, network, floats, rows)
 
 
-_FLOATS = ("efficient-kan", "pykan")
+_FLOATS = ("efficient-kan", "pykan", "float-kan")
 
 
 def _check_fitting(kind: str, given: Mapping[str, Any], fits: bool, why: str) -> None:
@@ -167,6 +167,7 @@ def _kind(path: Path, state: Mapping[str, Any]) -> str:
     """What a file is, by the names in it."""
     signs = {
         "network": r"network",
+        "float-kan": r"kan",
         "kanele-tables": r"L0_table",
         "kanele": r"config_json|input_layer\..*",
         "efficient-kan": r"layers\.0\.grid",
@@ -202,27 +203,17 @@ def _network(
     if kind == "kanele":
         kan, known_bits, known_steps = kanele_floats(source, config)
         return kan.quantise(known_bits, known_steps), kan
-    kan = from_pykan(source, base) if kind == "pykan" else from_efficient_kan(source, base or "silu")
+    if kind == "float-kan":
+        kan = FloatKAN.from_arrays(source)
+    else:
+        kan = from_pykan(source, base) if kind == "pykan" else from_efficient_kan(source, base or "silu")
     count = len(kan.layers) + 1
     widths = list(bits or [DEFAULT_BITS])
     widths = widths * count if len(widths) == 1 else widths
     if len(widths) != count:
         raise InputError(f"bits: {len(widths)} values; give one, or {count}: for the inputs and for every layer")
-    if steps is None:
-        if x is None:
-            raise InputError("steps: give them, or samples from which they follow")
-        steps = _steps(kan, x, widths)
-    return kan.quantise(widths, steps, guard_bits=guard_bits), kan
-
-
-def _steps(kan: FloatKAN, x: npt.ArrayLike, bits: Sequence[int]) -> list[float]:
-    """The least steps with which all values that occur have a code."""
-    rows = np.asarray(x, dtype=np.float64)
-    if rows.ndim != 2 or rows.shape[1] != kan.layer_sizes[0] or not len(rows):
-        raise InputError(f"X: shape {rows.shape}; must be (n, {kan.layer_sizes[0]}), with one sample or more")
-    if not np.isfinite(rows).all():
-        raise InputError("X: not all numbers are finite; give finite ones")
-    values = [rows * kan.input_scale + kan.input_offset, *kan.evaluate(rows)]
-    # Of one bit, codes are -1 and 0.
-    codes = [max(1, (1 << (width - 1)) - 1) for width in bits]
-    return [float(np.abs(value).max()) / code or 1.0 for value, code in zip(values, codes, strict=True)]
+    if steps is not None:
+        return kan.quantise(widths, steps, guard_bits=guard_bits), kan
+    if x is None:
+        raise InputError("steps: give them, or samples from which they follow")
+    return kan.calibrate(x, widths).quantise(kan, guard_bits), kan

@@ -8,6 +8,9 @@ matter of a few operations on words. Functions are taken one after another, chea
 - two LUTs of the same four inputs, and one of these and two signals;
 - four LUTs and their multiplexers, which make any function of six bits.
 
+Where a multiplexer is a LUT as any other (iCE40) the same, but for their order: the way that adds the fewest. Two LUTs
+select one of four signals.
+
 Then each is made anew with what there is of the others by then, and that is kept where it takes less, until nothing
 changes. Decompositions of the second and the third kind are Ashenhurst's and Curtis'.
 """
@@ -32,7 +35,7 @@ _INPUT = [sum(1 << row for row in range(64) if row >> bit & 1) for bit in range(
 _POOL, _PAIRED_POOL = 16, 9
 """Signals that are looked at for one function; the time goes with the fourth power."""
 _DEPTH = 2
-"""LUTs behind each other at most; more would be fewer, and slower."""
+"""LUTs behind each other at most; more would be fewer, and slower. Without multiplexers, one more."""
 
 
 @dataclass(frozen=True)
@@ -90,9 +93,12 @@ def _evaluate(gate: Gate, values: Sequence[int]) -> int:
 
 
 @lru_cache(maxsize=256)
-def minimise(functions: tuple[int, ...], rounds: int = 2) -> Logic:
-    """Logic for truth tables of 64 rows; those of functions of fewer bits are repeated to fill them."""
-    network = _Network(functions)
+def minimise(functions: tuple[int, ...], rounds: int = 2, *, muxes: bool = True) -> Logic:
+    """Logic for truth tables of 64 rows; those of functions of fewer bits are repeated to fill them.
+
+    ``muxes``: whether there are multiplexers behind LUTs that cost nothing; else there are LUTs alone.
+    """
+    network = _Network(functions, muxes)
     order = sorted(set(functions) - {0, _ALL}, key=lambda truth: (_support(truth), -_runs(truth)))
     for truth in order:
         network.make(truth)
@@ -139,8 +145,14 @@ class _Network:
     """Functions as they are made: a truth table names the node that has it."""
 
     functions: tuple[int, ...]
+    muxes: bool
     nodes: dict[int, _Node] = field(default_factory=dict)
     made: dict[int, list[int]] = field(default_factory=dict)  # by function, the nodes made for it
+
+    @property
+    def depth(self) -> int:
+        """LUTs behind each other at most."""
+        return _DEPTH if self.muxes else _DEPTH + 1
 
     @property
     def luts(self) -> int:
@@ -213,7 +225,7 @@ class _Network:
 
     def _broken(self) -> bool:
         """Whether nodes are in a loop, lack an input, or stand too many behind each other."""
-        return len(self._order()) < len(self.nodes) or max(self._depths().values()) > _DEPTH
+        return len(self._order()) < len(self.nodes) or max(self._depths().values()) > self.depth
 
     def _depths(self) -> dict[int, int]:
         """LUTs behind each other up to every node."""
@@ -240,7 +252,7 @@ class _Network:
         """Signals to make ``truth`` of: the inputs, and the nodes that tell most about it."""
         depths = self._depths()
         candidates = [
-            one for one in self.nodes if depths.get(one, _DEPTH) < _DEPTH and not (without and one in without)
+            one for one in self.nodes if depths.get(one, self.depth) < self.depth and not (without and one in without)
         ]
 
         def told(one: int) -> int:
@@ -255,11 +267,34 @@ class _Network:
         one = _lut_of(on, off, pool)
         if one is not None:
             return [_lut(truth, one, on)]
-        for way in (_joined, _chained, _paired):
+        for way in (_joined, _chained, _paired) if self.muxes else (_chained,):
             found = way(truth, pool)
             if found is not None:
                 return found
-        return _any(truth)
+        if self.muxes:
+            return _any(truth)
+        ways = [_quartered(truth), _paired(truth, pool), _selected(truth, pool), *self._halved(truth, pool)]
+        return min((way for way in ways if way is not None), key=self._new)
+
+    def _new(self, way: _Way) -> int:
+        """How many LUTs of a way are not there yet."""
+        return len({node.truth for node in way} - set(self.nodes))
+
+    def _halved(self, truth: int, pool: Words) -> Iterator[_Way]:
+        """A LUT that selects from two functions of five bits, each one LUT or two behind each other."""
+        for bit, select in enumerate(_INPUT):
+            way: _Way = []
+            halves = [_cofactor(truth, bit, value) for value in range(2)]
+            for half in halves:
+                if half in self.nodes or half in _INPUT:
+                    continue
+                signals = _lut_of(half, half ^ _ALL, pool)
+                behind = [_lut(half, signals, half)] if signals else _chained(half, pool)
+                if behind is None:
+                    break
+                way += behind
+            else:
+                yield [*way, _lut(truth, [*halves, select], truth)]
 
     def logic(self) -> Logic:
         order = self._order()
@@ -374,53 +409,104 @@ def _joined(truth: int, pool: Words) -> _Way | None:
     return None
 
 
+def _selected(truth: int, pool: Words) -> _Way | None:
+    """Two LUTs, and one that selects."""
+    joined = _joined(truth, pool)
+    if joined is None:
+        return None
+    *halves, mux = joined
+    return [*halves, _lut(truth, mux.inputs, truth)]
+
+
+def _quartered(truth: int) -> _Way:
+    """Four LUTs of four inputs, those that are different, and two that select with the others."""
+    ways = []
+    for pair in itertools.combinations(range(INPUTS), 2):
+        first, second = (_INPUT[bit] for bit in pair)
+        others = [signal for signal in _INPUT if signal not in (first, second)]
+        quarters = [_cofactor(_cofactor(truth, pair[0], row & 1), pair[1], row >> 1) for row in range(4)]
+        way = [_lut(quarter, others, quarter) for quarter in dict.fromkeys(quarters) if quarter not in (0, _ALL)]
+        # Where the second input is high, the inner LUT passes on the first: two LUTs select one of four signals.
+        inner = second & first | ~second & (first & quarters[1] | ~first & quarters[0])
+        for result, given in ((inner, [*quarters[:2], first, second]), (truth, [inner, *quarters[2:], second])):
+            way.append(_lut(result, [signal for signal in given if signal not in (0, _ALL)], result))
+        ways.append(way)
+    return min(ways, key=len)
+
+
+_PLACES = np.uint64(1) << np.arange(8, dtype=np.uint64)
+_SQUARE = np.array([sum(1 << 8 * place for place in range(8) if row >> place & 1) for row in range(256)], np.uint64)
+"""Bit ``i`` of a number at ``8 * i``: times a second number, every bit of one with every bit of the other."""
 _BOUND = [tuple(_INPUT[bit] for bit in bits) for bits in itertools.combinations(range(INPUTS), 4)]
 
 
 def _chained(truth: int, pool: Words) -> _Way | None:
-    """A LUT of four inputs, and one of it and three signals."""
+    """A LUT of four inputs, and one of it and three signals.
+
+    The three signals divide the rows into eight cells. Of rows that the first LUT takes for the same, those where the
+    function is one lie in other cells than those where it is zero; and in which of two cells the first LUT has to be
+    upside down is the same for all of them.
+    """
     off = truth ^ _ALL
     triples = pool[_subsets(len(pool), 3)]
-    cells = []
+    cells = np.empty((8, len(triples)), dtype=np.uint64)
     for row in range(8):
         cell = np.full(len(triples), np.uint64(_ALL))
         for place in range(3):
             cell &= triples[:, place] if row >> place & 1 else ~triples[:, place]
-        cells.append(cell)
-    for bound in _BOUND:
-        # By cell of the four inputs: in which of the eight cells the function is one somewhere, and zero.
-        ones, zeros = [], []
-        alive = np.ones(len(triples), dtype=bool)
+        cells[row] = cell
+    for bound in _bounds(truth):
+        index, there = np.arange(len(triples)), cells
+        # Pairs of cells, as squares of eight bits: which have to agree, and which have to differ.
+        agree, differ = (np.zeros(len(triples), np.uint64) for _ in range(2))
         for rows in _cells(bound):
-            one, zero = np.zeros(len(triples), np.uint8), np.zeros(len(triples), np.uint8)
-            for number, cell in enumerate(cells):
-                one |= ((cell & np.uint64(rows & truth)) != 0).astype(np.uint8) << np.uint8(number)
-                zero |= ((cell & np.uint64(rows & off)) != 0).astype(np.uint8) << np.uint8(number)
-            alive &= (one & zero) == 0
-            ones.append(one)
-            zeros.append(zero)
-            if not alive.any():
+            one, zero = (_PLACES @ ((there & np.uint64(rows & which)) != 0) for which in (truth, off))
+            agree |= _SQUARE[one] * one | _SQUARE[zero] * zero
+            differ |= _SQUARE[one] * zero | _SQUARE[zero] * one
+            alive = (agree & differ) == 0
+            if not alive.all():
+                index, there, agree, differ = index[alive], there[:, alive], agree[alive], differ[alive]
+            if not len(index):
                 break
-        if not alive.any():
-            continue
-        index = np.flatnonzero(alive)
-        first, second = np.array(ones)[:, index], np.array(zeros)[:, index]
-        for flips in range(128):
-            flip = np.uint8(flips)
-            high = (first & ~flip) | (second & flip)
-            low = (second & ~flip) | (first & flip)
-            good = ~((high != 0) & (low != 0)).any(axis=0)
-            if good.any():
-                place = int(np.argmax(good))
-                inner = 0
-                for rows, bits in zip(_cells(bound), high[:, place], strict=True):
-                    inner |= rows if bits else 0
-                if inner in (0, _ALL):
-                    continue
-                node = _lut(inner, _fewest(list(bound), inner, inner ^ _ALL), inner)
-                signals = [inner, *(int(one) for one in triples[index[place]])]
-                return [node, _lut(truth, _fewest(signals, truth, off), truth)]
+        for place, number in enumerate(index):
+            flipped = _flipped_cells(int(agree[place]), int(differ[place]))
+            if flipped is None:
+                continue
+            flip = sum(int(there[cell, place]) for cell in range(8) if flipped >> cell & 1)
+            inner = sum(rows for rows in _cells(bound) if rows & (truth ^ flip))
+            if inner in (0, _ALL):
+                continue
+            node = _lut(inner, _fewest(list(bound), inner, inner ^ _ALL), inner)
+            signals = [inner, *(int(one) for one in triples[number])]
+            return [node, _lut(truth, _fewest(signals, truth, off), truth)]
     return None
+
+
+def _flipped_cells(agree: int, differ: int) -> int | None:
+    """Which of eight cells are upside down, as bits, where pairs have to agree and to differ; None if none can be."""
+    known, flipped = 0, 0
+    for start in range(8):
+        if known >> start & 1:
+            continue
+        known |= 1 << start
+        waiting = [start]
+        while waiting:
+            cell = waiting.pop()
+            same, other = (square >> 8 * cell & 255 for square in (agree, differ))
+            if flipped >> cell & 1:
+                same, other = other, same
+            # What follows for its neighbours: the ones upside down are `other`.
+            if flipped & same or known & ~flipped & other:
+                return None
+            waiting += [one for one in range(8) if (same | other) & ~known & 1 << one]
+            known, flipped = known | same | other, flipped | other
+    return flipped
+
+
+def _bounds(truth: int) -> list[tuple[int, ...]]:
+    """Fours of the inputs that are worth a LUT in front of ``truth``."""
+    used = [signal for bit, signal in enumerate(_INPUT) if _cofactor(truth, bit, 0) != _cofactor(truth, bit, 1)]
+    return [bound for bound in _BOUND if len(set(bound) & set(used)) == min(4, len(used))]
 
 
 def _paired(truth: int, pool: Words) -> _Way | None:

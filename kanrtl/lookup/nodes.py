@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from amaranth.hdl import Cat, Const, Instance, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Mux, Value
 
 from .plan import LayerPlan, NodePlan
 
-__all__ = ["Candidate", "CarryChains", "Operand", "above", "added", "address_of", "better", "plain_sum"]
+__all__ = ["Candidate", "Operand", "above", "added", "address_of", "better", "plain_sum"]
 
 
 @dataclass(frozen=True)
@@ -36,46 +36,6 @@ def added(operands: Sequence[Operand], add: Callable[[Value, Value, int], Value]
 def plain_sum(one: Value, other: Value, width: int) -> Value:
     """The sum, left to synthesis."""
     return (one + other)[:width]
-
-
-class CarryChains:
-    """Sums in ECP5's carry chains, cell by cell: synthesis would merge the adders of a tree into compressors, which are
-    larger here and slower."""
-
-    def __init__(self, m: Module) -> None:
-        self._m = m
-        self._count = 0
-
-    def add(self, one: Value, other: Value, width: int) -> Value:
-        """The sum of two values in ``width`` bits, which it fits."""
-        number, self._count = self._count, self._count + 1
-        total = Signal(width, name=f"sum{number}")
-        carry: Value = Const(0, 1)
-        zero, high = Const(0, 1), Const(1, 1)
-        for low in range(0, width, 2):
-            pins: dict[str, Value] = {}
-            for half in range(2):
-                a, b = (value[low + half] if low + half < len(value) else zero for value in (one, other))
-                pins |= {f"i_A{half}": a, f"i_B{half}": b, f"i_C{half}": zero, f"i_D{half}": high}
-            above, spare = Signal(name=f"sum{number}_carry{low}"), Signal(name=f"sum{number}_spare{low}")
-            self._m.submodules[f"sum{number}_{low}"] = Instance(
-                "CCU2C",
-                **_FULL_ADDER,
-                **pins,
-                i_CIN=carry,
-                o_S0=total[low],
-                o_S1=total[low + 1] if low + 1 < width else spare,
-                o_COUT=above,
-            )
-            carry = above
-        return total
-
-
-# With C low and D high a full adder of A and B; the carry begins as A where A and B agree.
-_FULL_ADDER = {
-    **{f"p_INIT{half}": Const(0x96AA, 16) for half in range(2)},
-    **{f"p_INJECT1_{half}": "NO" for half in range(2)},
-}
 
 
 def address_of(plan: LayerPlan, node: NodePlan, total: Operand) -> Value:

@@ -17,14 +17,14 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, Self, get_args
+from typing import Literal, Self, cast, get_args
 
 from ..session import InputError
 from .network import MAX_BITS, LookupNetwork
 from .plan import LayerPlan
 from .quantiser import FixedQuantiser
 
-__all__ = ["Pipeline", "levels"]
+__all__ = ["Pipeline", "in_block_memory", "levels", "memory_of_layers"]
 
 # Estimates of delays in ns, logic and routing, for ECP5 of speed grade 6; only their proportions matter.
 _LUT = 1.0
@@ -76,7 +76,8 @@ class Pipeline:
         whole_from: int | None = None,
     ) -> Self:
         """The registers that make the longest stage shortest; see :class:`kanrtl.lookup.core.LookupCore`."""
-        block = _block(plans, memory)
+        choices = memory_of_layers(plans, memory)
+        block = tuple(in_block_memory(plan, choice) for plan, choice in zip(plans, choices, strict=True))
         places, forced = _places(network, plans, block, _whole(network, whole_from))
         names = [name for name, _ in places]
         least = max(1, len(forced))
@@ -92,8 +93,14 @@ class Pipeline:
     def latency(self) -> int:
         return len(self.registers)
 
+    @property
+    def interval(self) -> int:
+        """Clock cycles from one sample to the next."""
+        return 1
 
-def _block(plans: Sequence[LayerPlan], memory: str | Sequence[str]) -> tuple[bool, ...]:
+
+def memory_of_layers(plans: Sequence[LayerPlan], memory: str | Sequence[str]) -> tuple[Memory, ...]:
+    """``memory`` as :class:`kanrtl.lookup.core.LookupCore` takes it, checked, for each layer."""
     given = [memory] * len(plans) if isinstance(memory, str) else list(memory)
     choices = get_args(Memory)
     if len(given) != len(plans):
@@ -101,10 +108,12 @@ def _block(plans: Sequence[LayerPlan], memory: str | Sequence[str]) -> tuple[boo
     for choice in given:
         if choice not in choices:
             raise InputError(f"memory = {choice!r}: must be one of {', '.join(map(repr, choices))}")
-    return tuple(
-        bool(plan.terms) and (choice == "block" or (choice == "auto" and plan.bits_in > _LOGIC_BITS))
-        for choice, plan in zip(given, plans, strict=True)
-    )
+    return cast(tuple[Memory, ...], tuple(given))
+
+
+def in_block_memory(plan: LayerPlan, choice: Memory, folded: bool = False) -> bool:
+    """Whether a layer's tables lie in block memory; where they share a port they do."""
+    return bool(plan.terms) and (folded or choice == "block" or (choice == "auto" and plan.bits_in > _LOGIC_BITS))
 
 
 def _whole(network: LookupNetwork, start: int | None) -> int:

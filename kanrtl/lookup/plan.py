@@ -19,7 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..fixed import Codes
+from .functions import INPUTS
 from .network import LookupLayer, LookupNetwork
+from .offsets import cheapest_offsets
 
 __all__ = ["LayerPlan", "NodePlan", "Term", "plan_layers"]
 
@@ -117,17 +119,21 @@ class LayerPlan:
         return any(pages or node.pages_below for pages, node in zip(top, self.nodes, strict=True))
 
 
-def plan_layers(network: LookupNetwork) -> tuple[LayerPlan, ...]:
-    """The plan of every layer, first layer first."""
+def plan_layers(network: LookupNetwork, muxes: bool | None = None) -> tuple[LayerPlan, ...]:
+    """The plan of every layer, first layer first.
+
+    With ``muxes``, as for :func:`kanrtl.lookup.functions.minimise`, tables of few address bits begin where they take
+    the fewest LUTs; else all the same but where they begin.
+    """
     reachable = np.ones((network.n_in, 1 << network.bits[0]), dtype=bool)
     plans = []
     for layer in network.layers:
-        plan, reachable = _plan_layer(layer, reachable)
+        plan, reachable = _plan_layer(layer, reachable, muxes)
         plans.append(plan)
     return tuple(plans)
 
 
-def _plan_layer(layer: LookupLayer, reachable: Mask) -> tuple[LayerPlan, Mask]:
+def _plan_layer(layer: LookupLayer, reachable: Mask, muxes: bool | None) -> tuple[LayerPlan, Mask]:
     """The plan of a layer, and the addresses of its nodes that can occur."""
     lowest = np.array([table[reachable[source]].min() for source, table in zip(layer.source, layer.table, strict=True)])
     shifted = [
@@ -151,9 +157,11 @@ def _plan_layer(layer: LookupLayer, reachable: Mask) -> tuple[LayerPlan, Mask]:
             continue
         # The sum is to begin at `start`, where its address is that of the lowest sum.
         start = least + _rounding(layer) + ((1 << (layer.bits_out - 1)) + (page << layer.bits_out) << layer.guard_bits)
-        offsets, constant = _distribute(
-            start, [shifted[edge] for edge in edges], [users[keys[edge]] > 1 for edge in edges]
-        )
+        own = [users[keys[edge]] == 1 for edge in edges]
+        settled = [_settled(shifted[edge], reachable[layer.source[edge]]) for edge in edges]
+        offsets, constant = _distribute(start, settled, [not one for one in own])
+        if muxes is not None and layer.bits_in <= INPUTS and not constant:
+            offsets = _cheaper(start, settled, own, muxes)
         used = []
         for edge, offset in zip(edges, offsets, strict=True):
             source = int(layer.source[edge])
@@ -223,6 +231,24 @@ def _distribute(start: int, tables: Sequence[Codes], shared: Sequence[bool]) -> 
         offsets[max(own, key=lambda edge: int(tables[edge].max()))] += left
         left = 0
     return offsets, left
+
+
+def _cheaper(start: int, tables: Sequence[Codes], own: Sequence[bool], muxes: bool) -> list[int]:
+    """As :func:`_distribute`, where nothing is left for a constant: the offsets with which the tables take the fewest
+    LUTs. Where one table has to become wider it can be any that is not shared."""
+    places = [place for place, one in enumerate(own) if one]
+    given = [tables[place] for place in places]
+    highest = [int(table.max()) + _spare(table) for table in given]
+    left = start - sum(_spare(table) for table in given)
+    widened = [
+        [*highest[:place], (1 << (one + left).bit_length()) - 1, *highest[place + 1 :]]
+        for place, one in enumerate(highest)
+    ]
+    _, chosen = min(cheapest_offsets(start, given, one, muxes) for one in (widened if left > 0 else [highest]))
+    offsets = [0] * len(tables)
+    for place, offset in zip(places, chosen, strict=True):
+        offsets[place] = offset
+    return offsets
 
 
 def _settled(values: Codes, reachable: Mask) -> Codes:

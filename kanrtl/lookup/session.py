@@ -25,6 +25,7 @@ def connect_network(
     latency: int | None = None,
     memory: str | Sequence[str] = "auto",
     whole_from: int | None = None,
+    reuse_factor: int | Sequence[int] = 1,
     *,
     trace: str | Path | None = None,
     progress: Progress | None = None,
@@ -32,7 +33,7 @@ def connect_network(
     """Starts a lookup network; see :func:`kanrtl.connect`. Other parameters as those of :class:`LookupCore`."""
     if backend not in BACKENDS:
         raise InputError(f"backend = {backend!r}: unknown; use one of {', '.join(map(repr, BACKENDS))}")
-    options = {"latency": latency, "memory": memory, "whole_from": whole_from}
+    options = {"latency": latency, "memory": memory, "whole_from": whole_from, "reuse_factor": reuse_factor}
     try:
         started = BACKENDS[backend](network, options, Trace(trace) if trace is not None else None, progress)
     except TraceError as error:

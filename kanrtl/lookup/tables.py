@@ -1,19 +1,24 @@
-"""Truth tables as logic: what several outputs have in common is there once."""
+"""Truth tables as logic or in block memory: what several outputs have in common is there once."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Instance, Module, Signal, Value, unsigned
+import numpy as np
+from amaranth.hdl import Cat, Const, Module, Signal, Value, unsigned
 from amaranth.lib.memory import Memory
 
-from .functions import INPUTS, Gate, minimise
+from ..fixed import Codes
+from .cells import CELLS, Cells
+from .functions import INPUTS, minimise
+from .nodes import plain_sum
 from .plan import Term
 
-__all__ = ["block_tables", "ecp5_tables", "logic_tables"]
+__all__ = ["Tables", "block_width"]
 
 
-def logic_tables(m: Module, address: Value, terms: list[Term], name: str) -> list[Value]:
+def logic_tables(m: Module, address: Value, terms: Sequence[Term], name: str) -> list[Value]:
     """The values of all tables over one ``address``, in as many bits as each has. Equal bits are made once."""
     made: dict[int, Value] = {}
     results = []
@@ -38,15 +43,15 @@ def _function(m: Module, address: Value, truth: int, name: str) -> Value:
     return bit
 
 
-def ecp5_tables(m: Module, address: Value, terms: list[Term], name: str) -> list[Value]:
-    """As :func:`logic_tables`, in ECP5's cells: LUT4, and the multiplexers PFUMX and L6MUX21 behind them."""
+def cell_tables(cells: Cells, address: Value, terms: Sequence[Term], name: str) -> list[Value]:
+    """As :func:`logic_tables`, in a family's own cells, over an address of at most six bits."""
     rows = 1 << len(address)
     fill = (1 << 64) // ((1 << rows) - 1) if rows < 64 else 1  # repeats a shorter truth table
     truths = [[_truth(term, place) * fill for place in range(term.width)] for term in terms]
-    logic = minimise(tuple(truth for bits in truths for truth in bits))
+    logic = minimise(tuple(truth for bits in truths for truth in bits), muxes=cells.muxes)
     signals: list[Value] = [address[bit] if bit < len(address) else Const(0, 1) for bit in range(INPUTS)]
     for number, gate in enumerate(logic.gates):
-        signals.append(_cell(m, gate, signals, f"{name}_cell{number}"))
+        signals.append(cells.gate(gate, signals, f"{name}_cell{number}"))
     outputs = iter(Const(-1 - output, 1) if output < 0 else signals[output] for output in logic.outputs)
     return [Cat(next(outputs) for _ in bits) for bits in truths]
 
@@ -56,58 +61,66 @@ def _truth(term: Term, place: int) -> int:
     return sum(1 << row for row, value in enumerate(term.values) if int(value) >> place & 1)
 
 
-def _cell(m: Module, gate: Gate, signals: list[Value], name: str) -> Value:
-    """One LUT4, or the multiplexer of two of them or of two such pairs; gives its output."""
-    output = Signal(name=name)
-    if gate.init is not None:
-        pins = {f"i_{pin}": signals[signal] for pin, signal in zip("ABCD", gate.inputs, strict=False)}
-        # Pins that are left are low, so only the first rows matter.
-        m.submodules[name] = Instance("LUT4", p_INIT=Const(gate.init, 16), **_LOW | pins, o_Z=output)
-        return output
-    low, high, select = (signals[signal] for signal in gate.inputs)
-    if gate.wide:
-        m.submodules[name] = Instance("L6MUX21", i_D0=low, i_D1=high, i_SD=select, o_Z=output)
-    else:
-        m.submodules[name] = Instance("PFUMX", i_BLUT=low, i_ALUT=high, i_C0=select, o_Z=output)
-    return output
+_BLOCK_WIDTHS = {
+    "ecp5": {9: 36, 10: 18, 11: 9, 12: 4, 13: 2, 14: 1},
+    "ice40": {8: 16, 9: 8, 10: 4, 11: 2},
+}
+"""Bits of a word that a memory block has, by address bits, the fewest first: DP16KD and SB_RAM40_4K."""
 
 
-_LOW = {f"i_{pin}": Const(0, 1) for pin in "ABCD"}
+def block_width(family: str, depth: int) -> int | None:
+    """The widest word of a memory of so many words in one block; None where it takes more than one, or is not known."""
+    address_bits = max(1, depth - 1).bit_length()
+    return next((width for bits, width in _BLOCK_WIDTHS.get(family, {}).items() if address_bits <= bits), None)
 
 
-_ECP5_BLOCK_WIDTHS = {10: 18, 11: 9, 12: 4, 13: 2, 14: 1}
-"""Bits of a word that one DP16KD has, by address bits; up to nine of these, 36."""
+def block_words(
+    m: Module, address: Value, rows: Codes, highest: Sequence[int], name: str, *, family: str
+) -> list[Value]:
+    """The columns of ``rows``, array ``(words, columns)`` of non-negative integers, from memory that holds ``address``
+    itself: they are those of the address one clock ago.
 
-
-def block_tables(m: Module, address: Value, terms: list[Term], name: str, *, ecp5: bool) -> list[Value]:
-    """The values of all tables over one ``address``, from memory that holds the address itself: they are those of the
-    address one clock ago.
-
-    For ``ecp5`` in memories of which each is one block: synthesis would save a block here and there by a multiplexer
-    behind others, in the slowest path there is.
+    For a family by name in memories of which each is one block, if it can be: synthesis would save a block here and
+    there by a multiplexer behind others, in the slowest path there is.
     """
-    width, depth = sum(term.width for term in terms), 1 << len(address)
-    rows = [0] * depth
-    offset = 0
-    for term in terms:
-        for row, value in enumerate(term.values):
-            rows[row] |= int(value) << offset
-        offset += term.width
-    part = width
-    if ecp5:
-        part = min(width, 36 if len(address) < 10 else _ECP5_BLOCK_WIDTHS.get(len(address), width))
-    words = []
+    depth, widths = len(rows), [one.bit_length() for one in highest]
+    offsets = [sum(widths[:column]) for column in range(len(widths))]
+    width = sum(widths)
+    words = [sum(int(value) << offset for value, offset in zip(row, offsets, strict=True)) for row in rows]
+    part = min(width, block_width(family, depth) or width)
+    parts: list[Value] = []
     for low in range(0, width, max(1, part)):
         bits = min(part, width - low)
-        init = [row >> low & (1 << bits) - 1 for row in rows]
+        init = [word >> low & (1 << bits) - 1 for word in words]
         memory: Any = Memory(shape=unsigned(bits), depth=depth, init=init, attrs={"ram_style": "block"})
         m.submodules[f"{name}{low}"] = memory
         port = memory.read_port()
         m.d.comb += port.addr.eq(address)
-        words.append(port.data)
-    word = Cat(words)
-    results, offset = [], 0
-    for term in terms:
-        results.append(word[offset : offset + term.width])
-        offset += term.width
-    return results
+        parts.append(port.data)
+    word = Cat(parts)
+    return [word[offset : offset + width] for offset, width in zip(offsets, widths, strict=True)]
+
+
+class Tables:
+    """Tables and sums in what a family has; written into ``m``."""
+
+    def __init__(self, m: Module, family: str) -> None:
+        self._m = m
+        self.family = family
+        self._cells = CELLS[family](m) if family in CELLS else None
+        self.add: Callable[[Value, Value, int], Value] = self._cells.add if self._cells else plain_sum
+
+    def logic(self, address: Value, terms: Sequence[Term], name: str) -> list[Value]:
+        """The values of all tables over one ``address``."""
+        if self._cells and len(address) <= INPUTS:
+            return cell_tables(self._cells, address, terms, name)
+        return logic_tables(self._m, address, terms, name)
+
+    def block(self, address: Value, terms: Sequence[Term], name: str) -> list[Value]:
+        """The same from block memory: those of the address one clock ago."""
+        rows = np.stack([term.values for term in terms], axis=1)
+        return self.words(address, rows, [term.highest for term in terms], name)
+
+    def words(self, address: Value, rows: Codes, highest: Sequence[int], name: str) -> list[Value]:
+        """As :func:`block_words`."""
+        return block_words(self._m, address, rows, highest, name, family=self.family)
