@@ -9,10 +9,12 @@
                                            +--> LookupSession   on a backend (session.py)
                                            +--> plan.py         which tables and sums are needed, exactly
                                            +--> pipeline.py     where registers stand
+                                           +--> folding.py      or what shares a port of a memory
                                            +--> LookupCore      the hardware (core.py)
 
 The way of a sample through the hardware: quantiser, then for every layer tables (``tables.py``, made of LUTs by
-``functions.py``), sums and saturation (``nodes.py``), then the output stage.
+``functions.py``), sums and saturation (``nodes.py``; a folded layer is a ``sweep.py``), then the output stage.
+``cells.py`` has what chips are made of.
 """
 
 from .core import LookupCore
