@@ -87,6 +87,7 @@ FAMILY = Family(
     f"frozen networks of KANELÉ on {DEVICE}",
     (
         Lookup("lookup-moons", "Moons", "Moons", "threshold", 2),
+        Lookup("lookup-moons-class", "Moons, its class", "Moons", "threshold", 2, built="threshold"),
         Lookup("lookup-moons-whole", "Moons, one table", "Moons", "threshold", 1, whole_from=0),
         Lookup("lookup-drybean", "DryBean", "DryBean", "argmax", 5, seeds=(1, 2, 3)),
         Lookup("lookup-drybean-whole", "DryBean, last layer one table", "DryBean", "argmax", 5, whole_from=1),

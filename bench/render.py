@@ -49,6 +49,7 @@ ESTIMATORS = ("chick-weights", "trump-approval", "friedman-drift")
 
 LOOKUPS = (
     "lookup-moons",
+    "lookup-moons-class",
     "lookup-moons-whole",
     "lookup-drybean",
     "lookup-drybean-whole",

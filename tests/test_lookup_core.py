@@ -53,7 +53,8 @@ def test_quantiser_in_hardware(network: LookupNetwork, seed: int, format: kanrtl
 @given(networks(max_nodes=3), st.integers(0, 2**32 - 1), st.sampled_from([None, True, False]))
 def test_plan_leaves_out_only_what_never_happens(network: LookupNetwork, seed: int, muxes: bool | None) -> None:
     codes = codes_for(network, 200, seed)
-    for plan, layer in zip(plan_layers(network, muxes), network.layers, strict=True):
+    plans = plan_layers(network, muxes)
+    for plan, layer in zip(plans, network.layers, strict=True):
         addresses = codes + (1 << (layer.bits_in - 1))
         assert plan.reachable[np.arange(layer.n_in), addresses].all()
         sums = np.array(
@@ -68,9 +69,19 @@ def test_plan_leaves_out_only_what_never_happens(network: LookupNetwork, seed: i
         codes = layer.evaluate(codes)
         for number, node in enumerate(plan.nodes):
             if node.address is not None:
-                assert (codes[:, number] + (1 << (layer.bits_out - 1)) == node.address).all()
+                found = codes[:, number] + (1 << (layer.bits_out - 1))
+                if network.output == "threshold" and plan is plans[-1]:
+                    limit = network.thresholds[number] + (1 << (layer.bits_out - 1))
+                    assert ((found > limit) == (node.address > limit)).all()
+                else:
+                    assert (found == node.address).all()
                 continue
             assert sums[:, number].max() <= node.highest
+            if node.above is not None:
+                assert plan is plans[-1]
+                above = codes[:, number] > network.thresholds[number]
+                assert np.array_equal(sums[:, number] >> node.above, above)
+                continue
             found = (sums[:, number] >> layer.guard_bits) - (node.pages_below << layer.bits_out)
             assert np.array_equal(
                 np.clip(found, 0, (1 << layer.bits_out) - 1), codes[:, number] + (1 << (layer.bits_out - 1))

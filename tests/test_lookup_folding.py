@@ -69,8 +69,13 @@ def test_quantiser_in_hardware(network: LookupNetwork, data: st.DataObject) -> N
     quantiser = Quantiser.of(scale, random.normal(0, 2, network.n_in), network.bits[0], network.n_in)
     fixed = network.with_quantiser(quantiser.fixed(SQ(3, 4)))
     x = random.uniform(-9, 9, (12, network.n_in))
-    with connect_network(fixed, "pysim", reuse_factor=data.draw(factors(network))) as session:
+    reuse_factor = data.draw(factors(network))
+    folding = folded(fixed, reuse_factor=reuse_factor)
+    with connect_network(fixed, "pysim", reuse_factor=reuse_factor) as session:
         assert np.array_equal(session.predict(x), fixed.predict(x))
+        if folding is not None:
+            expected = {"latency": [folding.latency], "interval": [folding.interval]}
+            assert session.status["observed"] == expected
 
 
 def full(layer_sizes: list[int], bits: list[int], seed: int = 0, output: str = "raw") -> LookupNetwork:

@@ -9,6 +9,7 @@
                                            +--> LookupSession   on a backend (session.py, backends.py, simulate.py)
                                            +--> plan.py         which tables and sums are needed, exactly
                                            +--> pipeline.py     where registers stand
+                                           +--> folding.py      or what shares a port of a memory
                                            +--> LookupCore      the hardware (core.py; checks itself: self_check.py)
 
 Between a network and a learner, in both directions::
@@ -17,7 +18,8 @@ Between a network and a learner, in both directions::
     FloatKAN, LookupNetwork ----> start.py ---> Start: a LearnerSpec with coefficients, and how far it is from them
 
 The way of a sample through the hardware: quantiser, then for every layer tables (``tables.py``, made of LUTs by
-``functions.py``), sums and saturation (``nodes.py``), then the output stage.
+``functions.py``), sums and saturation (``nodes.py``; a folded layer is a ``sweep.py``), then the output stage.
+``cells.py`` has what chips are made of.
 """
 
 from .calibration import Calibration, calibrate

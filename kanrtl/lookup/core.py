@@ -56,7 +56,7 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
     family : ``"any"``, ``"ecp5"`` or ``"ice40"``
         For a family by name, sums and tables of up to six address bits are made of its own cells, far fewer than
         synthesis finds (:mod:`kanrtl.lookup.cells`). Amaranth's simulator does not know these cells.
-    reuse_factor : int
+    reuse_factor : int or list of int
         How many edges share one port of a memory, for all layers or a list with one for each: at most so many, and as
         evenly as can be (:mod:`kanrtl.lookup.folding`). A layer with a factor above one lies in block memory, and takes
         a sample every so many clocks; of all layers the slowest sets the ``interval``.

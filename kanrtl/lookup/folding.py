@@ -16,7 +16,8 @@ inputs pass by several times, each time for other nodes, in narrower words.
 
 The other way, a lane of tables in order of node, would waste no word on an edge that is missing, but needs a selector
 of all inputs for every lane: two LUTs for three inputs and each bit of a code, where here a chain of registers brings
-the next input to its place.
+the next input to its place. Nor do two lanes share a memory with two ports: a block has no more bits for that, so it
+would save blocks only where a lane's memory is shallower than any block's.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ class LayerFold:
     ----------
     plan : LayerPlan
     lanes : tuple of Lane
-        None where all nodes are constant.
+        Empty where all nodes are constant.
     groups : tuple of tuples of int
         Nodes that are summed at once, by column; the inputs pass by once for each.
     block : bool

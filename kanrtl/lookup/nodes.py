@@ -56,15 +56,11 @@ def address_of(plan: LayerPlan, node: NodePlan, total: Operand) -> Value:
 
 
 def above(plan: LayerPlan, node: NodePlan, total: Operand, threshold: int) -> Value:
-    """Whether a node's code is above ``threshold``, a code; no saturation is needed for that."""
-    bits, half = plan.bits_out, 1 << (plan.bits_out - 1)
-    limit = threshold + half
+    """Whether a node's code is above ``threshold``, a code: a bit of the sum, which begins where it has to for that."""
     if node.address is not None:
-        return Const(node.address > limit, 1)
-    if limit == (1 << bits) - 1:  # the highest code, where saturation ends
-        return Const(0, 1)
-    rounded = total.value[plan.guard_bits :]
-    return rounded > limit + (node.pages_below << bits)
+        return Const(node.address > threshold + (1 << (plan.bits_out - 1)), 1)
+    assert node.above is not None
+    return total.value[node.above]
 
 
 @dataclass(frozen=True)

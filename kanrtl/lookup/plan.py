@@ -11,7 +11,7 @@ Exact, all of it: an address counts as reachable unless no input whatever leads 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from operator import or_
 
@@ -73,6 +73,9 @@ class NodePlan:
         In the sum's bits above the address: below this it saturates at the lowest code, above it at the highest.
     address : int or None
         Where the node is a constant, its address.
+    above : int or None
+        Where a threshold is all that matters, the bit of the sum that says whether the node is above it; then the sum
+        holds no address.
     """
 
     terms: tuple[int, ...]
@@ -80,6 +83,7 @@ class NodePlan:
     highest: int
     pages_below: int
     address: int | None
+    above: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,14 +131,18 @@ def plan_layers(network: LookupNetwork, muxes: bool | None = None) -> tuple[Laye
     """
     reachable = np.ones((network.n_in, 1 << network.bits[0]), dtype=bool)
     plans = []
-    for layer in network.layers:
-        plan, reachable = _plan_layer(layer, reachable, muxes)
+    for index, layer in enumerate(network.layers):
+        ends = network.output == "threshold" and index == len(network.layers) - 1
+        plan, reachable = _plan_layer(layer, reachable, muxes, network.thresholds if ends else None)
         plans.append(plan)
     return tuple(plans)
 
 
-def _plan_layer(layer: LookupLayer, reachable: Mask, muxes: bool | None) -> tuple[LayerPlan, Mask]:
-    """The plan of a layer, and the addresses of its nodes that can occur."""
+def _plan_layer(
+    layer: LookupLayer, reachable: Mask, muxes: bool | None, thresholds: Sequence[int] | None
+) -> tuple[LayerPlan, Mask]:
+    """The plan of a layer, and the addresses of its nodes that can occur. ``thresholds``: of the last layer's nodes,
+    where its codes are only compared with them."""
     lowest = np.array([table[reachable[source]].min() for source, table in zip(layer.source, layer.table, strict=True)])
     shifted = [
         np.where(reachable[source], table - low, 0)
@@ -145,18 +153,26 @@ def _plan_layer(layer: LookupLayer, reachable: Mask, muxes: bool | None) -> tupl
     for key in keys:
         users[key] = users.get(key, 0) + 1
     terms: dict[tuple[int, bytes, int], Term] = {}
-    drafts: list[tuple[list[tuple[int, bytes, int]], int, int, int, int | None]] = []
+    drafts: list[tuple[list[tuple[int, bytes, int]], NodePlan]] = []
     following = np.zeros((layer.n_out, 1 << layer.bits_out), dtype=bool)
     for node in range(layer.n_out):
         edges = [edge for edge in np.flatnonzero(layer.node == node) if shifted[edge].any()]
         least = int(layer.bias[node] + lowest[layer.node == node].sum())
         spans = [shifted[edge][reachable[layer.source[edge]]] for edge in edges]
         following[node], page = _reachable_addresses(layer, least, spans)
-        if not edges:
-            drafts.append(([], 0, 0, 0, int(np.flatnonzero(following[node])[0])))
-            continue
+        addresses = np.flatnonzero(following[node])
+        above, span = None, sum(int(shifted[edge].max()) for edge in edges)
         # The sum is to begin at `start`, where its address is that of the lowest sum.
         start = least + _rounding(layer) + ((1 << (layer.bits_out - 1)) + (page << layer.bits_out) << layer.guard_bits)
+        if thresholds is not None:
+            limit = thresholds[node] + (1 << (layer.bits_out - 1))
+            if addresses[0] > limit or addresses[-1] <= limit:
+                edges = []  # always above, or never
+            else:
+                page, (above, start) = 0, _compared(layer, thresholds[node], least, span)
+        if not edges:
+            drafts.append(([], NodePlan((), 0, 0, 0, int(addresses[0]))))
+            continue
         own = [users[keys[edge]] == 1 for edge in edges]
         settled = [_settled(shifted[edge], reachable[layer.source[edge]]) for edge in edges]
         offsets, constant = _distribute(start, settled, [not one for one in own])
@@ -169,14 +185,10 @@ def _plan_layer(layer: LookupLayer, reachable: Mask, muxes: bool | None) -> tupl
             name = (*keys[edge], offset)
             terms.setdefault(name, Term(source, _settled(values, reachable[source])))
             used.append(name)
-        highest = start + sum(int(shifted[edge].max()) for edge in edges)
-        drafts.append((used, constant, highest, page, None))
+        drafts.append((used, NodePlan((), constant, start + span, page, None, above)))
     order = sorted(terms, key=lambda key: key[0])
     index = {key: number for number, key in enumerate(order)}
-    nodes = tuple(
-        NodePlan(tuple(index[key] for key in used), constant, highest, page, address)
-        for used, constant, highest, page, address in drafts
-    )
+    nodes = tuple(replace(node, terms=tuple(index[key] for key in used)) for used, node in drafts)
     plan = LayerPlan(
         tuple(terms[key] for key in order), nodes, layer.bits_in, layer.bits_out, layer.guard_bits, reachable
     )
@@ -185,6 +197,14 @@ def _plan_layer(layer: LookupLayer, reachable: Mask, muxes: bool | None) -> tupl
 
 def _rounding(layer: LookupLayer) -> int:
     return 1 << (layer.guard_bits - 1) if layer.guard_bits else 0
+
+
+def _compared(layer: LookupLayer, threshold: int, least: int, span: int) -> tuple[int, int]:
+    """Where a sum of what lies up to ``span`` above ``least`` begins, if one of its bits is to say whether the node is
+    above ``threshold``; that bit comes first. There has to be something on both sides."""
+    rise = (threshold + 1 << layer.guard_bits) - _rounding(layer) - least
+    bit = max((rise - 1).bit_length(), (span - rise).bit_length())
+    return bit, (1 << bit) - rise
 
 
 def _reachable_addresses(layer: LookupLayer, least: int, spans: Sequence[Codes]) -> tuple[Mask, int]:

@@ -56,7 +56,11 @@ def swept_layer(
     ]
     busy, *ends = (_later(m, flag, fold.words_after) for flag in flags)
     clear = ~busy | Cat(ends).any()
-    nodes = [node_value(index, number, node, Operand(Const(0), 0)) for number, node in enumerate(fold.plan.nodes)]
+    nodes = {
+        number: node_value(index, number, node, Operand(Const(0), 0))
+        for number, node in enumerate(fold.plan.nodes)
+        if node.address is not None
+    }
     for column in range(len(fold.groups[0]) if fold.groups else 0):
         given = [row[column] for row in words if row[column].highest]
         for _ in range(levels(len(fold.lanes))):
@@ -75,7 +79,7 @@ def swept_layer(
                 with m.If(end):
                     m.d.sync += held.eq(nodes[node])
                 nodes[node] = held
-    return ends[-1], nodes
+    return ends[-1], [nodes[number] for number in range(len(fold.plan.nodes))]
 
 
 def _steps(m: Module, name: str, fold: LayerFold, start: Value) -> tuple[Value, list[Value]]:
