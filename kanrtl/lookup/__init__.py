@@ -2,7 +2,7 @@
 
 ::
 
-    KANELÉ, efficient-kan, pykan --+--> FloatKAN   real numbers (splines.py)
+    KANELÉ, efficient-kan, pykan --+--> FloatKAN   real numbers (splines.py): calibrate, prune, search
     plain arrays ------------------+       |  quantise
     KANELÉ's truth tables ---------> LookupNetwork   integers (network.py, quantiser.py): predict, save, load
     (importers.py)                         |
@@ -15,14 +15,21 @@ The way of a sample through the hardware: quantiser, then for every layer tables
 ``functions.py``), sums and saturation (``nodes.py``), then the output stage.
 """
 
+from .calibration import Calibration, calibrate
 from .core import LookupCore
 from .importers import from_efficient_kan, from_kanele, from_kanele_tables, from_pykan, kanele_floats
 from .network import LookupLayer, LookupNetwork
+from .pruning import edge_effects, prune
 from .quantiser import FixedQuantiser, Quantiser
+from .scales import CodeScale
+from .searching import Search, search
 from .session import LookupSession, connect_network
+from .size import Size, network_size
 from .splines import FloatKAN, FloatLayer
 
 __all__ = [
+    "Calibration",
+    "CodeScale",
     "FixedQuantiser",
     "FloatKAN",
     "FloatLayer",
@@ -31,10 +38,17 @@ __all__ = [
     "LookupNetwork",
     "LookupSession",
     "Quantiser",
+    "Search",
+    "Size",
+    "calibrate",
     "connect_network",
+    "edge_effects",
     "from_efficient_kan",
     "from_kanele",
     "from_kanele_tables",
     "from_pykan",
     "kanele_floats",
+    "network_size",
+    "prune",
+    "search",
 ]

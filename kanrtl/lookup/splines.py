@@ -10,19 +10,25 @@ basis is left, and x is not clamped.
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from ..session import InputError
+from ..session import InputError, read_arrays, write_arrays
+from .calibration import Calibration, calibrate
 from .network import LookupNetwork, bits_of, positive
+from .pruning import prune
 from .quantiser import Quantiser
+from .scales import CodeScale
+from .searching import Search, search
 
-__all__ = ["BASES", "FloatKAN", "FloatLayer", "bases"]
+__all__ = ["BASES", "BASE_SLOPES", "FloatKAN", "FloatLayer", "bases", "slopes"]
 
 Reals = npt.NDArray[np.float64]
 
@@ -47,15 +53,47 @@ BASES: dict[str, Callable[[Reals], Reals]] = {
 """What stands beside the splines, by name. ``gelu`` is the exact one."""
 
 
+def _silu_slope(x: Reals) -> Reals:
+    share = 0.5 * (1 + np.tanh(0.5 * x))
+    return share * (1 + x * (1 - share))
+
+
+BASE_SLOPES: dict[str, Callable[[Reals], Reals]] = {
+    "silu": _silu_slope,
+    "gelu": lambda x: 0.5 * (1 + _erf(x / math.sqrt(2))) + x * np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi),
+    "relu": lambda x: (x > 0).astype(np.float64),
+    "tanh": lambda x: 1 - np.tanh(x) ** 2,
+    "identity": np.ones_like,
+    "zero": np.zeros_like,
+}
+"""The derivatives of :data:`BASES`."""
+
+
 def bases(x: Reals, knots: Reals, order: int) -> Reals:
-    """B-splines of ``order`` at points ``(n,)``, for ``knots`` in ascending order: ``(n, len(knots) - order - 1)``."""
-    x = x[:, None]
-    values = ((x >= knots[:-1]) & (x < knots[1:])).astype(np.float64)
+    """B-splines of ``order`` at points ``(...)``, for ``knots`` in ascending order: ``(..., len(knots) - order - 1)``.
+
+    Where there are several rows of knots, each is for one place along the points' last axis.
+    """
+    x = x[..., None]
+    values = ((x >= knots[..., :-1]) & (x < knots[..., 1:])).astype(np.float64)
     for degree in range(1, order + 1):
-        left = (x - knots[: -(degree + 1)]) / (knots[degree:-1] - knots[: -(degree + 1)])
-        right = (knots[degree + 1 :] - x) / (knots[degree + 1 :] - knots[1:-degree])
-        values = left * values[:, :-1] + right * values[:, 1:]
+        first, last = knots[..., : -(degree + 1)], knots[..., degree + 1 :]
+        left = (x - first) / (knots[..., degree:-1] - first)
+        right = (last - x) / (last - knots[..., 1:-degree])
+        values = left * values[..., :-1] + right * values[..., 1:]
     return values
+
+
+def slopes(x: Reals, knots: Reals, order: int) -> Reals:
+    """Derivatives of :func:`bases`, of the same shape (de Boor, A Practical Guide to Splines, chapter X)."""
+    if order == 0:
+        return np.zeros((*x.shape, knots.shape[-1] - 1))
+    lower = order * bases(x, knots, order - 1) / (knots[..., order:] - knots[..., :-order])
+    return -np.diff(lower, axis=-1)
+
+
+_EVALUATED = 1 << 15  # bases in memory at a time
+_LARGEST_ENTRY = (1 << 31) - 1  # that a table may have, whatever its node holds
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,29 +189,34 @@ class FloatLayer:
 
     def evaluate(self, x: Reals) -> Reals:
         """The nodes ``(n, n_out)`` for inputs ``(n, n_in)``, in real numbers."""
-        total = np.tile(self.bias[:, None], (1, len(x)))
-        for source in range(self.n_in):
-            total += self.edges[:, source, None] * self.edge_values(source, x[:, source])
-        return total.T
+        total = np.tile(self.bias, (len(x), 1))
+        used = np.flatnonzero(self.edges.any(axis=0))
+        if not len(used):
+            return total
+        weights = (self.coefficients * self.edges[:, :, None])[:, used].reshape(self.n_out, -1).T
+        base_weights = (self.base_weights * self.edges)[:, used].T
+        rows = max(1, _EVALUATED // weights.shape[0])
+        for start in range(0, len(x), rows):
+            part = x[start : start + rows, used]
+            splines = bases(part, self.knots[used], self.order).reshape(len(part), -1) @ weights
+            total[start : start + rows] += splines + BASES[self.base](part) @ base_weights
+        return total
 
-    def tables(
-        self, bits_in: int, step_in: float, bits_out: int, step_out: float, guard_bits: int = 0
-    ) -> dict[str, Any]:
+    def tables(self, inputs: CodeScale, nodes: CodeScale, guard_bits: int = 0, saturate: bool = True) -> dict[str, Any]:
         """The edges as :meth:`LookupNetwork.of` takes them, each entry rounded half to even.
 
-        Entries saturate where an edge alone leaves the range of its node.
+        With ``saturate`` entries end where an edge alone leaves the range of its node.
         """
-        limit = 1 << (bits_out - 1 + guard_bits)
-        lsb = step_out / (1 << guard_bits)
-        x = (np.arange(1 << bits_in, dtype=np.float64) - (1 << (bits_in - 1))) * step_in
-        nodes, sources = np.nonzero(self.edges)
-        table = np.zeros((len(nodes), len(x)), dtype=np.int64)
-        for source in range(self.n_in):
-            of_source = sources == source
-            exact = self.edge_values(source, x)[nodes[of_source]] / lsb
+        limit = 1 << (nodes.bits - 1 + guard_bits) if saturate else _LARGEST_ENTRY
+        lsb = nodes.step / (1 << guard_bits)
+        node, source = np.nonzero(self.edges)
+        table = np.zeros((len(node), 1 << inputs.bits), dtype=np.int64)
+        for one in range(self.n_in):
+            of_source = source == one
+            exact = self.edge_values(one, inputs.levels(one))[node[of_source]] / lsb[node[of_source], None]
             table[of_source] = np.clip(np.rint(exact), -limit, limit - 1)
-        bias = np.rint(np.clip(self.bias / lsb, -limit, limit - 1)).astype(np.int64)
-        return {"source": sources, "node": nodes, "table": table, "bias": bias}
+        bias = np.rint(np.clip((self.bias - nodes.offset) / lsb, -limit, limit - 1)).astype(np.int64)
+        return {"source": source, "node": node, "table": table, "bias": bias}
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,7 +247,7 @@ class FloatKAN:
                 )
         n_in = layers[0].n_in
         affine = [
-            np.broadcast_to(_finite(field, values), (n_in,))
+            _shaped(field, values, (n_in,))
             for field, values in (("input_scale", input_scale), ("input_offset", input_offset))
         ]
         return cls(tuple(layers), *affine)
@@ -213,10 +256,19 @@ class FloatKAN:
     def layer_sizes(self) -> tuple[int, ...]:
         return (self.layers[0].n_in, *(layer.n_out for layer in self.layers))
 
+    def scaled(self, x: Reals) -> Reals:
+        """What the first layer takes, for inputs ``(n, n_in)``."""
+        result: Reals = x * self.input_scale + self.input_offset
+        return result
+
     def evaluate(self, x: Reals) -> list[Reals]:
         """The values after every layer, each ``(n, n_out)``, in real numbers."""
-        values, result = x * self.input_scale + self.input_offset, []
-        for layer in self.layers:
+        return self.evaluate_from(0, self.scaled(x))
+
+    def evaluate_from(self, start: int, values: Reals) -> list[Reals]:
+        """The values after layer ``start`` and those behind it, for what it takes ``(n, n_in)``."""
+        result = []
+        for layer in self.layers[start:]:
             values = layer.evaluate(values)
             result.append(values)
         return result
@@ -224,47 +276,126 @@ class FloatKAN:
     def quantise(
         self,
         bits: Sequence[int],
-        steps: Sequence[float],
+        steps: Sequence[npt.ArrayLike],
         *,
+        offsets: Sequence[npt.ArrayLike] | None = None,
         guard_bits: Sequence[int] | None = None,
+        saturate: bool = True,
         output: str = "raw",
         thresholds: Sequence[int] | None = None,
     ) -> LookupNetwork:
-        """The tables of all edges.
+        """The tables of all edges; :meth:`calibrate` finds steps and offsets.
 
         Parameters
         ----------
         bits, steps
-            Of the inputs, then of every layer's nodes: bits of a code, real value of one LSB.
+            Of the inputs, then of every layer's nodes: bits of a code, real value of one LSB. A step is one number, or
+            but for the last layer one for each input or node: that costs no hardware, as tables take it in.
+        offsets
+            As ``steps``: real values of code zero; zeros where they are left out. That of the last layer is zero.
         guard_bits
             For each layer, by how many bits its tables are finer than its nodes; zeros where it is left out.
+        saturate
+            Whether table entries end where an edge alone leaves the range of its node, as those of KANELÉ do. Edges
+            that cancel each other need ``False``.
         output, thresholds
             As for :meth:`LookupNetwork.of`.
         """
         count = len(self.layers)
         if len(bits) != count + 1 or len(steps) != count + 1:
             raise InputError(f"bits, steps: {len(bits)} and {len(steps)} values; give {count + 1} of each")
-        checked = [bits_of(f"bits[{index}]", value) for index, value in enumerate(bits)]
-        lsbs = [positive(f"steps[{index}]", value) for index, value in enumerate(steps)]
+        if offsets is not None and len(offsets) != count + 1:
+            raise InputError(f"offsets: {len(offsets)} values; give {count + 1}")
+        scales = [
+            _code_scale(index, size, bits[index], steps[index], 0.0 if offsets is None else offsets[index])
+            for index, size in enumerate(self.layer_sizes)
+        ]
+        last = scales[-1]
+        if (last.step != last.step[0]).any() or last.offset.any():
+            raise InputError(f"steps[{count}], offsets[{count}]: the outputs have one step, and no offset")
         guards = [0] * count if guard_bits is None else list(guard_bits)
         if len(guards) != count:
             raise InputError(f"guard_bits: {len(guards)} values; give {count}")
         edges = [
-            layer.tables(checked[index], lsbs[index], checked[index + 1], lsbs[index + 1], guards[index])
+            layer.tables(scales[index], scales[index + 1], guards[index], saturate)
             for index, layer in enumerate(self.layers)
         ]
-        step = lsbs[0]
-        quantiser = Quantiser.of(self.input_scale / step, self.input_offset / step, checked[0], self.layers[0].n_in)
+        inputs = scales[0]
+        quantiser = Quantiser.of(
+            self.input_scale / inputs.step,
+            (self.input_offset - inputs.offset) / inputs.step,
+            inputs.bits,
+            self.layers[0].n_in,
+        )
         return LookupNetwork.of(
             self.layer_sizes,
-            checked,
-            lsbs,
+            [scale.bits for scale in scales],
+            # Where nodes have steps of their own, hidden codes have no common unit: the middle one stands for it.
+            [float(np.sort(scale.step)[len(scale.step) // 2]) for scale in scales],
             edges,
             guard_bits=guards,
             quantiser=quantiser,
             output=output,
             thresholds=thresholds,
         )
+
+    def calibrate(self, x: npt.ArrayLike, bits: Sequence[int], method: str = "output") -> Calibration:
+        """Steps and offsets for ``bits``, from samples; see :func:`kanrtl.lookup.calibration.calibrate`."""
+        return calibrate(self, x, bits, method)
+
+    def prune(self, x: npt.ArrayLike, *, threshold: float | None = None, edges: int | None = None) -> FloatKAN:
+        """Without the edges that do least to the outputs; see :func:`kanrtl.lookup.pruning.prune`."""
+        return prune(self, x, threshold=threshold, edges=edges)
+
+    def search(self, x: npt.ArrayLike, y: npt.ArrayLike | None = None, **options: Any) -> Search:
+        """Bits and edges that trade accuracy for size; see :func:`kanrtl.lookup.searching.search`."""
+        return search(self, x, y, **options)
+
+    # Files.
+
+    def save(self, path: str | Path) -> None:
+        """Writes the network to an ``.npz`` file; the file is complete or not there."""
+        content: dict[str, Any] = {
+            "kan": np.array(json.dumps({"format": _FORMAT, "base": [layer.base for layer in self.layers]})),
+            "input_scale": self.input_scale,
+            "input_offset": self.input_offset,
+        }
+        for index, layer in enumerate(self.layers):
+            content |= {f"{field}_{index}": getattr(layer, field) for field in _SAVED}
+        write_arrays(Path(path), content)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Reads what :meth:`save` wrote; raises :exc:`kanrtl.InputError` where the file is damaged or another."""
+        try:
+            return cls._from_content(read_arrays(Path(path), "a saved FloatKAN", _MEND))
+        except InputError as error:
+            raise InputError(f"load: {str(path)!r}: {error}") from None
+
+    @classmethod
+    def _from_content(cls, content: Mapping[str, npt.NDArray[Any]]) -> Self:
+        try:
+            about = json.loads(str(content["kan"]))
+            if about["format"] != _FORMAT:
+                raise InputError(f"is of format {about['format']!r}; this version reads {_FORMAT!r}")
+            layers = [
+                FloatLayer.of(f"layer {index}", base=base, **{field: content[f"{field}_{index}"] for field in _SAVED})
+                for index, base in enumerate(about["base"])
+            ]
+            return cls.of(layers, content["input_scale"], content["input_offset"])
+        except (KeyError, TypeError, AttributeError, json.JSONDecodeError):  # something is missing, or of another kind
+            raise InputError(f"not a saved FloatKAN; {_MEND}") from None
+
+
+_FORMAT = "kanrtl float kan 1"
+_MEND = "give a file that FloatKAN.save wrote"
+_SAVED = ("knots", "coefficients", "base_weights", "edges", "bias")
+
+
+def _code_scale(index: int, size: int, bits: int, step: npt.ArrayLike, offset: npt.ArrayLike) -> CodeScale:
+    steps = _shaped(f"steps[{index}]", step, (size,))
+    positive(f"steps[{index}]", steps.min())
+    return CodeScale(bits_of(f"bits[{index}]", bits), steps, _shaped(f"offsets[{index}]", offset, (size,)))
 
 
 def _finite(field: str, values: npt.ArrayLike) -> Reals:
