@@ -3,7 +3,7 @@
 ::
 
     KANELÉ, efficient-kan, pykan --+--> FloatKAN   real numbers (splines.py): calibrate, prune, search
-    plain arrays ------------------+       |  quantise
+    plain arrays, train() ---------+       |  quantise
     KANELÉ's truth tables ---------> LookupNetwork   integers (network.py, quantiser.py): predict, save, load
     (importers.py)                         |
                                            +--> LookupSession   on a backend (session.py)
@@ -26,6 +26,7 @@ from .searching import Search, search
 from .session import LookupSession, connect_network
 from .size import Size, network_size
 from .splines import FloatKAN, FloatLayer
+from .training import Penalty, Trained, initial_kan, train
 
 __all__ = [
     "Calibration",
@@ -37,9 +38,11 @@ __all__ = [
     "LookupLayer",
     "LookupNetwork",
     "LookupSession",
+    "Penalty",
     "Quantiser",
     "Search",
     "Size",
+    "Trained",
     "calibrate",
     "connect_network",
     "edge_effects",
@@ -47,8 +50,10 @@ __all__ = [
     "from_kanele",
     "from_kanele_tables",
     "from_pykan",
+    "initial_kan",
     "kanele_floats",
     "network_size",
     "prune",
     "search",
+    "train",
 ]
