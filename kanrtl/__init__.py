@@ -19,6 +19,7 @@ The way of a sample through the learner (``rtl/learner.py``)::
     update    learning rate * basis --> step;  coefficients - gradient * step --> coefficients
 """
 
+import importlib
 import importlib.util
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,8 @@ from .version import __version__
 if TYPE_CHECKING:
     from .estimators import KANClassifier as KANClassifier
     from .estimators import KANRegressor as KANRegressor
+    from .lookup.estimators import LookupClassifier as LookupClassifier
+    from .lookup.estimators import LookupRegressor as LookupRegressor
 
 __all__ = [
     "SQ",
@@ -51,12 +54,18 @@ __all__ = [
 ]
 
 
+_ESTIMATORS = {
+    "KANClassifier": ".estimators",
+    "KANRegressor": ".estimators",
+    "LookupClassifier": ".lookup.estimators",
+    "LookupRegressor": ".lookup.estimators",
+}
+
+
 def __getattr__(name: str) -> Any:
     """The estimators, imported only when they are asked for: scikit-learn takes a second, and is an extra."""
-    if name not in ("KANClassifier", "KANRegressor"):
+    if name not in _ESTIMATORS:
         raise AttributeError(f"module 'kanrtl' has no attribute {name!r}")
     if importlib.util.find_spec("sklearn") is None:
         raise ImportError(f"{name}: scikit-learn is not installed; run `pip install 'kanrtl[sklearn]'`")
-    from . import estimators
-
-    return getattr(estimators, name)
+    return getattr(importlib.import_module(_ESTIMATORS[name], __name__), name)
