@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
+from kanrtl.plot_search import draw_search
 from kanrtl.plot_sweep import COLORS, draw_panel
 from kanrtl.schedule import PRESETS
 
@@ -151,6 +152,17 @@ def draw_precision(results: Sequence[Result], figure: Figure) -> None:
     )
 
 
+def draw_front(results: Sequence[Result], figure: Figure) -> None:
+    """Held-out accuracy against estimated LUTs, a panel for each example."""
+    figure.set_size_inches(10, 4.4)
+    panels = figure.subplots(1, len(results), sharey=True, squeeze=False)[0]
+    for axes, result in zip(panels, results, strict=True):
+        draw_search(axes, result)
+        axes.set_ylabel("")
+        _title(axes, f"{result['title']}, layers {result['layer_sizes']}")
+    panels[0].set_ylabel("accuracy on samples held out")
+
+
 def _title(axes: Any, text: str) -> None:
     axes.set_title(text, loc="left", fontsize=11)
 
@@ -160,6 +172,7 @@ DRAWINGS: dict[str, Callable[[Sequence[Result], Figure], None]] = {
     "pipeline": draw_pipeline,
     "river": draw_river,
     "precision": draw_precision,
+    "front": draw_front,
 }
 """By family."""
 

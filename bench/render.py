@@ -55,6 +55,12 @@ LOOKUPS = (
     "lookup-drybean-class",
 )
 
+CLASSIFIERS = tuple(
+    f"classify-{name}-{device}"
+    for name in ("digits", "digits-hidden", "wine", "breast-cancer")
+    for device in ("up5k", "25f")
+)
+
 
 def load(folder: Path, name: str) -> dict[str, Any]:
     """The result of a row."""
@@ -266,6 +272,43 @@ def lookup() -> str:
     return table(["", "held-out rows right", "cycles", "clock", "latency", "LUT", "FF", "memory blocks"], rows)
 
 
+def classify() -> str:
+    """The project's own classifiers on two chips; what is of the network and not of the chip is there once."""
+    rows = []
+    before = None
+    for name in CLASSIFIERS:
+        data = result(name)
+        held, folds = data["held_out"]["accuracy"], data["cross_validation"]["accuracy"]
+        layers = f"{data['layer_sizes']}, {data['estimated']['edges']} edges, bits {data['bits']}"
+        means = [100 * sum(folds[kind]) / len(folds[kind]) for kind in ("floats", "untuned", "tables")]
+        network = [
+            f"**{data['title']}**: {layers}",
+            *(f"{mean:.1f} %" for mean in means[:-1]),
+            f"**{means[-1]:.1f} %**",
+            f"{100 * held['floats']:.1f} %, {100 * held['tables']:.1f} % of {data['held_out']['rows']}",
+        ]
+        rows.append(
+            [
+                *(network if data["example"] != before else [""] * len(network)),
+                data["device"],
+                f"**{data['lut']}**",
+                str(data["ff"]),
+                speed(data),
+                str(data["latency_cycles"]),
+                f"**{data['step_ns']:.0f} ns**",
+            ]
+        )
+        before = data["example"]
+    header = [
+        "cross-validated accuracy",
+        "floats",
+        "tables",
+        "tables trained on",
+        "held out: floats, tables trained on",
+    ]
+    return table([*header, "device", "LUT", "FF", "clock", "cycles", "latency"], rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "errors": errors,
     "builds": builds,
@@ -276,6 +319,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "simulations": simulations,
     "estimates": estimates,
     "lookup": lookup,
+    "classify": classify,
 }
 
 
@@ -300,6 +344,7 @@ PICTURES = {
     "pipeline": Picture("bench-pipeline.png", "Time of a learning step, clock and LUTs by pipeline"),
     "river": Picture("bench-river.png", "Error of estimators along a stream that drifts three times"),
     "precision": Picture("bench-precision.png", "Error of function tracking against bits and against table rows"),
+    "front": Picture("bench-front.png", "Accuracy of digit classifiers against estimated LUTs"),
     "estimate": Picture("bench-estimate.png", "Estimated LUTs against built, for both families"),
 }
 

@@ -13,7 +13,7 @@ from kanrtl.schedule import PRESETS
 from kanrtl.sim import TASKS
 from kanrtl.simulate import simulate
 
-from . import estimators, lookup
+from . import classify, estimators, lookup
 from .precision import PRECISION
 from .row import Family, LearnerRow, Progress, Result, Row, build_summary
 from .simulation import EQUALITY, SPEEDS
@@ -215,6 +215,8 @@ FAMILIES = (
     ),
     estimators.FAMILY,
     lookup.FAMILY,
+    classify.FAMILY,
+    classify.SEARCHES,
 )
 
 ROWS: dict[str, Row] = {row.name: row for family in FAMILIES for row in family.rows}
