@@ -76,7 +76,7 @@ class Classifier(Row):
     def _build(self, network: LookupNetwork, latency: int, seed: int, progress: Progress) -> Result:
         progress("minimising the tables")
         family = Device.parse(self.device).family
-        core = LookupCore(network, latency, family="ecp5" if family == "ecp5" else "any")
+        core = LookupCore(network, latency, family=family)
         facts = {"latency_cycles": core.latency, "interval_cycles": core.interval}
         report = build_core(
             core,

@@ -412,6 +412,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "adapt": adapt,
     "frozen": frozen,
     "self_checks": self_checks,
+    "folding": folding,
     "classify": classify,
 }
 

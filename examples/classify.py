@@ -139,7 +139,7 @@ def _run(example: Example, device: str | None, save: Path | None, picture: Path 
         search.plot(picture)
         click.echo(f"wrote {picture}")
     if device is not None:
-        core = LookupCore(network, example.latency, family="ecp5" if Device.parse(device).family == "ecp5" else "any")
+        core = LookupCore(network, example.latency, family=Device.parse(device).family)
         facts = {"latency_cycles": core.latency, "interval_cycles": core.interval}
         report = build_core(core, device=device, name="lookup", facts=facts, progress=click.echo).to_json()
         click.echo(f"{device}: {report['lut']} LUT, {report['ff']} FF, {report['fmax_mhz']:.1f} MHz")

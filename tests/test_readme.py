@@ -13,6 +13,7 @@ from amaranth.sim import Simulator
 import kanrtl
 from bench.render import README, render
 from kanrtl.build import BuildError, build_learner
+from kanrtl.lookup import initial_kan, train
 
 PYTHON = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
 
@@ -51,6 +52,28 @@ def test_estimator_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     exec(example("KANRegressor"), {})
     assert capsys.readouterr().out.startswith("MAE: ")
     assert Path("model.npz").exists()
+
+
+def test_calibration_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    x = random.uniform(-1, 1, (200, 4))
+    y = (x[:, 0] > 0).astype(int)
+    kan = train(initial_kan([4, 2], x), x, y, loss="cross_entropy", epochs=20).kan
+    names: dict[str, object] = {"kan": kan, "x": x, "y": y}
+    exec(example("found.best("), names)
+    assert Path("front.png").exists()
+    assert isinstance(names["network"], kanrtl.LookupNetwork)
+
+
+def test_classifier_example() -> None:
+    random = np.random.default_rng(0)
+    x = random.uniform(-1, 1, (200, 4))
+    y = (x[:, 0] > 0).astype(int) + (x[:, 1] > 0.5)
+    names: dict[str, object] = {"x_train": x, "y_train": y, "x_test": x, "y_test": y, "kanrtl": kanrtl}
+    exec(example("LookupClassifier"), names)
+    assert isinstance(names["core"], kanrtl.LookupCore)
+    names["core"]._MustUse__silence = True  # it is not elaborated here
 
 
 def test_freeze_and_start_example(
