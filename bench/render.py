@@ -32,7 +32,7 @@ BUILDS = (
     "t-high-clock",
     "t-full",
     "t-up5k",
-    "two-layers-low-latency",
+    "two-layers",
     "board-ulx3s-85f",
     "board-icebreaker",
 )

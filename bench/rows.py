@@ -30,6 +30,7 @@ class Core(LearnerRow):
 
     device: str
     seeds: tuple[int, ...] = SEEDS
+    placer: str | None = None
 
     @property
     def spec(self) -> LearnerSpec:
@@ -38,10 +39,15 @@ class Core(LearnerRow):
     def measure(self, progress: Progress) -> Result:
         spec = LearnerSpec(**self.fields)
         reports = [
-            build_learner(spec, self.device, seed=seed, register_ports=True, progress=progress).to_json()
+            build_learner(
+                spec, self.device, seed=seed, register_ports=True, placer=self.placer, progress=progress
+            ).to_json()
             for seed in self.seeds
         ]
-        return {"device": self.device, "seeds": list(self.seeds), **build_summary(reports)}
+        about = {"device": self.device, "seeds": list(self.seeds)}
+        if self.placer:
+            about["placer"] = self.placer
+        return about | build_summary(reports)
 
 
 @dataclass(frozen=True)
@@ -144,13 +150,12 @@ FAMILIES = (
             Core("t8-logic", "T with 8 cells, one clock, tables in logic", T8_SINGLE | LOGIC, SLOW),
             Core("t8-logic-8", "T with 8 cells, one clock, tables in logic", T8_SINGLE | LOGIC, FAST),
             Core("t-up5k", "T, high_clock", T, "iCE40UP5K"),
-            Core("two-layers", "layers [2, 4, 1], one clock", TWO_LAYERS | {"pipeline": "single"}, SLOW, seeds=(1,)),
             Core(
-                "two-layers-low-latency",
-                "layers [2, 4, 1], low_latency",
-                TWO_LAYERS | {"pipeline": "low_latency"},
+                "two-layers",
+                "layers [2, 4, 1], fully parallel",
+                TWO_LAYERS | {"pipeline": [[], ["error"]], "table_memory": "block"},
                 SLOW,
-                seeds=(1, 2),
+                placer="static",
             ),
         ),
     ),

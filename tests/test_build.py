@@ -144,6 +144,12 @@ def test_bad_seed_is_refused(seed):
         build_core(unused(MultiplyAccumulate()), device="LFE5U-25F-6", seed=seed)
 
 
+@pytest.mark.parametrize("placer", ["simulated annealing", "", 1])
+def test_bad_placer_is_refused(placer):
+    with pytest.raises(BuildError, match=rf"^placer: {placer!r} is not known; use one of 'heap', 'static', 'sa'$"):
+        build_core(unused(MultiplyAccumulate()), device="LFE5U-25F-6", placer=placer)
+
+
 def test_bad_fact_is_refused():
     with pytest.raises(BuildError, match=r"^facts: 'latency' is not known"):
         build_core(unused(MultiplyAccumulate()), device="LFE5U-25F-6", facts={"latency": 2})
@@ -351,6 +357,8 @@ def test_everything_that_matters_is_in_the_hash(sham_tools, monkeypatch):
     assert not builds(facts={"latency_cycles": 9})
     assert builds(seed=2)
     assert builds(frequency=100)
+    assert builds(placer="static")
+    assert sham_tools[-1][1][-2:] == ["--placer", "static"]
     assert builds(device="LFE5U-25F-7")
     assert builds(register_ports=True)
     monkeypatch.setattr(Tool, "version", lambda _: "1.1")

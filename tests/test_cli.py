@@ -142,6 +142,10 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
     ((*ECP5, "--frequency", "nan"), "--frequency = nan: must be a number of MHz above 0"),
     ((*ECP5, "-o", "a.bit"), "--output = 'a.bit': only a --board build has a bitstream; leave it out"),
     (
+        (*BUILD, "--board", "icestick", "--placer", "static"),
+        "--placer = 'static': only a --device build takes it; leave it out, or use --device",
+    ),
+    (
         (*BUILD, "--board", "icestick", "--frequency", "12"),
         "--frequency = 12: a board has its own clock; leave it out, or use --device",
     ),
@@ -360,7 +364,7 @@ def builds(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
 
 
 def test_build_of_a_core(run: Callable[..., Outcome], builds: list[dict[str, Any]]) -> None:
-    outcome = run(*ECP5, "--seed", "3", "--frequency", "80", "--json")
+    outcome = run(*ECP5, "--seed", "3", "--frequency", "80", "--placer", "static", "--json")
     assert (outcome.status, outcome.stderr) == (0, "")
     assert json.loads(outcome.stdout) == {"device": "a device", "fmax": 12.5}
     (build,) = builds
@@ -371,6 +375,7 @@ def test_build_of_a_core(run: Callable[..., Outcome], builds: list[dict[str, Any
         "seed": 3,
         "frequency": 80.0,
         "register_ports": False,
+        "placer": "static",
         "facts": {"latency_cycles": spec.latency, "interval_cycles": spec.interval},
     }
 

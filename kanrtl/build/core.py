@@ -17,11 +17,14 @@ from amaranth.lib.wiring import In, Out
 
 from ..toolchain import Progress, component_rtlil
 from .cache import cached_build
-from .device import Device
+from .device import BuildError, Device
 from .flow import Job, checked_seed, place_and_route, prepare, synthesise, used_resources, write_files
 from .report import Report, checked_facts
 
-__all__ = ["Area", "AreaJob", "build_core"]
+__all__ = ["PLACERS", "Area", "AreaJob", "build_core"]
+
+PLACERS = ("heap", "static", "sa")
+"""Of nextpnr."""
 
 
 def build_core(
@@ -35,6 +38,7 @@ def build_core(
     progress: Progress | None = None,
     keep: Path | None = None,
     register_ports: bool = False,
+    placer: str | None = None,
 ) -> Report:
     """Place and route ``component`` alone, without pins.
 
@@ -64,11 +68,14 @@ def build_core(
         Folder for the tools' logs and the report.
     register_ports : bool
         Whether to put a register on every port. They are counted in ``ff``.
+    placer : ``"heap"``, ``"static"`` or ``"sa"``, optional
+        Of nextpnr, which takes ``heap`` by default. ``static`` takes twice the time, and has placed designs of many
+        multipliers better.
 
     Raises
     ------
     BuildError
-        If ``device`` or ``seed`` is wrong, or the component needs more multipliers or memory blocks than it
+        If ``device``, ``seed`` or ``placer`` is wrong, or the component needs more multipliers or memory blocks than it
         has.
     ToolError
         If a tool is missing or fails.
@@ -80,7 +87,10 @@ def build_core(
     if register_ports:
         component = _RegisteredPorts(component)
         notes = (f"ff includes a register on each of the {component.port_bits} bits of the ports",)
-    options = ("--timing-allow-fail", "--freq", f"{clock_mhz:g}", *_without_pins(part))
+    if placer is not None and placer not in PLACERS:
+        raise BuildError(f"placer: {placer!r} is not known; use one of {', '.join(map(repr, PLACERS))}")
+    placing = () if placer is None else ("--placer", placer)
+    options = ("--timing-allow-fail", "--freq", f"{clock_mhz:g}", *_without_pins(part), *placing)
     files = {f"{name}.il": component_rtlil(component, name)}
     job = Job(name, files, part, seed, clock_mhz, options, bitstream=False, notes=notes)
     return cached_build(job, progress, keep).with_facts(facts)

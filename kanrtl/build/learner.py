@@ -28,6 +28,7 @@ def build_learner(
     seed: int = 1,
     frequency: float | None = None,
     register_ports: bool = False,
+    placer: str | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Places and routes the learner alone; arguments and errors as those of :func:`build_core`.
@@ -44,6 +45,7 @@ def build_learner(
         frequency=frequency,
         facts=_facts(spec),
         register_ports=register_ports,
+        placer=placer,
         progress=progress,
     )
 

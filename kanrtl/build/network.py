@@ -42,6 +42,7 @@ def build_network(
     *,
     seed: int = 1,
     frequency: float | None = None,
+    placer: str | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> Report:
@@ -53,7 +54,14 @@ def build_network(
     core = _planned(network, device, progress, options)
     core.progress = progress
     return build_core(
-        core, device=device, seed=seed, frequency=frequency, name="network", facts=_facts(core), progress=progress
+        core,
+        device=device,
+        seed=seed,
+        frequency=frequency,
+        name="network",
+        facts=_facts(core),
+        placer=placer,
+        progress=progress,
     )
 
 
