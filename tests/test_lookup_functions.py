@@ -73,7 +73,7 @@ def of(function: object) -> int:
         ([0, EVERY_ROW], 0, 0),
         ([of(lambda u: u & 15 == 9)], 1, 1),
         ([of(lambda u: u == 9)], 2, 2),
-        ([of(lambda u: (u & 7) * (u >> 3 & 3) % 3 == 1)], 2, 3),
+        ([of(lambda u: (u & 7) * (u >> 3 & 3) % 3 == 1)], 2, 2),
         ([of(lambda u: bin(u).count("1") & 1)], 2, 2),
         # The second is the first of another input.
         ([of(lambda u: bin(u & 15).count("1") & 1), of(lambda u: bin(u & 31).count("1") & 1)], 2, 2),

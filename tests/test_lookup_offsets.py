@@ -29,7 +29,7 @@ def luts_of(values: np.ndarray, muxes: bool) -> int:
 def test_a_function_alone_takes_no_more_than_was_thought(seed: int, bits: int, shape: str, muxes: bool) -> None:
     values = np.tile(table(np.random.default_rng(seed), shape, 1 << bits, 16) + 16, 64 >> bits)
     functions = bits_of(values)
-    estimates = estimated_luts(np.array(functions).reshape(-1, 64), muxes)
+    estimates = estimated_luts(np.array(functions, dtype=bool).reshape(-1, 64), muxes)
     for function, estimate in zip(functions, estimates, strict=True):
         truth = sum(1 << int(row) for row in np.flatnonzero(function))
         assert minimise((truth,), muxes=muxes).luts <= estimate <= minimise((truth,), muxes=muxes).luts + 1

@@ -88,9 +88,11 @@ def test_a_size_counts_what_is_left_of_tables_and_sums() -> None:
     network = LookupNetwork.of([2, 2], [3, 8], [1, 1], [edges])
     # A ramp is the address itself. The other table is a function of three bits; its sum with the ramp has four.
     assert network_size(network).as_dict() == {"edges": 3, "table_bits": 8 * 3 + 8 * 1, "lut": 1 + 4}
-    # Two codes of eight bits are compared, and one of them and an index are chosen; or each is compared to a constant.
+    # Two codes of eight bits are compared, and one of them and an index are chosen.
     assert network_size(network.with_output("argmax")).lut == 5 + 8 + 8 + 1
-    assert network_size(network.with_output("threshold")).lut == 5 + 2 * 3
+    # A threshold is a bit of the sum, and what no sum reaches is nothing at all.
+    assert network_size(network.with_output("threshold", [-125, -125])).lut == 1 + 4
+    assert network_size(network.with_output("threshold")).as_dict() == {"edges": 0, "table_bits": 0, "lut": 0}
 
 
 @settings(max_examples=25, deadline=None)

@@ -443,9 +443,9 @@ _BOUND = [tuple(_INPUT[bit] for bit in bits) for bits in itertools.combinations(
 def _chained(truth: int, pool: Words) -> _Way | None:
     """A LUT of four inputs, and one of it and three signals.
 
-    The three signals divide the rows into eight cells. Of rows that the first LUT takes for the same, those where the
-    function is one lie in other cells than those where it is zero; and in which of two cells the first LUT has to be
-    upside down is the same for all of them.
+    The three signals divide the rows into eight cells; one in which the function is constant needs nothing else. In the
+    others, of rows that the first LUT takes for the same, those where the function is one lie in other cells than those
+    where it is zero; and in which of two cells the first LUT has to be upside down is the same for all of them.
     """
     off = truth ^ _ALL
     triples = pool[_subsets(len(pool), 3)]
@@ -454,7 +454,8 @@ def _chained(truth: int, pool: Words) -> _Way | None:
         cell = np.full(len(triples), np.uint64(_ALL))
         for place in range(3):
             cell &= triples[:, place] if row >> place & 1 else ~triples[:, place]
-        cells[row] = cell
+        constant = ((cell & np.uint64(truth)) == 0) | ((cell & np.uint64(off)) == 0)
+        cells[row] = np.where(constant, np.uint64(0), cell)
     for bound in _bounds(truth):
         index, there = np.arange(len(triples)), cells
         # Pairs of cells, as squares of eight bits: which have to agree, and which have to differ.
@@ -473,7 +474,8 @@ def _chained(truth: int, pool: Words) -> _Way | None:
             if flipped is None:
                 continue
             flip = sum(int(there[cell, place]) for cell in range(8) if flipped >> cell & 1)
-            inner = sum(rows for rows in _cells(bound) if rows & (truth ^ flip))
+            matters = sum(int(cell) for cell in there[:, place])
+            inner = sum(rows for rows in _cells(bound) if rows & matters & (truth ^ flip))
             if inner in (0, _ALL):
                 continue
             node = _lut(inner, _fewest(list(bound), inner, inner ^ _ALL), inner)

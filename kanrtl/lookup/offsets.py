@@ -84,15 +84,35 @@ def estimated_luts(functions: Bits, muxes: bool) -> npt.NDArray[np.int64]:
         for axis in range(1, 5):
             halves = [np.take(kinds, value, axis=axis).reshape(count, 8) for value in range(2)]
             chained |= (_distinct(halves[0]) <= 2) & (_distinct(halves[1]) <= 2)
+        # Where a bit has no part in it, the second LUT has an input more to see what the first sees.
+        spare = ~(_depends(cube, free[0]) & _depends(cube, free[1]))
+        for pair in itertools.combinations(range(4), 2) if spare.any() else ():
+            rest = [axis for axis in range(4) if axis not in pair]
+            quarters = kinds.transpose((0, *(1 + axis for axis in (*pair, *rest)))).reshape(count, 4, 4)
+            chained |= spare & np.all([_distinct(quarters[:, place]) <= 2 for place in range(4)], axis=0)
         luts = np.where(chained, np.minimum(luts, 2), luts)
+    if not muxes and (large := luts > 3).any():
+        luts[large] = np.minimum(luts[large], _halved(cube[large]))
     several = sum(_depends(cube, axis).astype(int) for axis in range(1, INPUTS + 1))
     # Of a single bit a function is that bit, or its inverse.
     least = np.where(several == 1, functions[:, 0].astype(int), 0)
     return np.where(several <= 1, least, np.where(several <= 4, 1, luts))
 
 
+def _halved(cube: Bits) -> npt.NDArray[np.int64]:
+    """LUTs of one that selects from two functions of five bits, each one LUT or two behind each other."""
+    luts = np.full(len(cube), 6)
+    for axis in range(1, INPUTS + 1):
+        halves = [np.repeat(np.take(cube, [value], axis=axis), 2, axis=axis) for value in range(2)]
+        each = [estimated_luts(half.reshape(-1, 1 << INPUTS), False) for half in halves]
+        fits = (each[0] <= 2) & (each[1] <= 2)
+        luts = np.where(fits, np.minimum(luts, 1 + each[0] + each[1]), luts)
+    return luts
+
+
 def _depends(cube: Bits, axis: int) -> Bits:
-    result: Bits = (np.take(cube, 0, axis=axis) != np.take(cube, 1, axis=axis)).reshape(len(cube), -1).any(axis=1)
+    differing = np.take(cube, 0, axis=axis) != np.take(cube, 1, axis=axis)
+    result: Bits = differing.any(axis=tuple(range(1, differing.ndim)))
     return result
 
 

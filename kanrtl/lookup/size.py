@@ -87,12 +87,13 @@ def _saturation(plan: LayerPlan) -> int:
     total = 0
     for node in plan.nodes:
         ends = (node.highest >> (plan.bits_out + plan.guard_bits) > node.pages_below) + bool(node.pages_below)
-        total += (plan.bits_out + ends) if ends and node.address is None else 0
+        total += (plan.bits_out + ends) if ends and node.address is None and node.above is None else 0
     return total
 
 
 def _output(network: LookupNetwork) -> int:
+    if network.output != "argmax":  # a threshold is a bit of the sum
+        return 0
+    # A comparison, and what chooses value and index.
     bits, count = network.bits[-1], network.n_out
-    if network.output == "argmax":  # a comparison, and what chooses value and index
-        return (count - 1) * (2 * bits + (count - 1).bit_length())
-    return count * -(-bits // (_LUT_INPUTS - 1)) if network.output == "threshold" else 0
+    return (count - 1) * (2 * bits + (count - 1).bit_length())
