@@ -88,8 +88,8 @@ def estimated_luts(functions: Bits, muxes: bool) -> npt.NDArray[np.int64]:
         spare = ~(_depends(cube, free[0]) & _depends(cube, free[1]))
         for pair in itertools.combinations(range(4), 2) if spare.any() else ():
             rest = [axis for axis in range(4) if axis not in pair]
-            quarters = kinds.transpose((0, *(1 + axis for axis in (*pair, *rest)))).reshape(count, 4, 4)
-            chained |= spare & np.all([_distinct(quarters[:, place]) <= 2 for place in range(4)], axis=0)
+            parts = kinds.transpose((0, *(1 + axis for axis in (*pair, *rest)))).reshape(count, 4, 4)
+            chained |= spare & np.all([_distinct(parts[:, place]) <= 2 for place in range(4)], axis=0)
         luts = np.where(chained, np.minimum(luts, 2), luts)
     if not muxes and (large := luts > 3).any():
         luts[large] = np.minimum(luts[large], _halved(cube[large]))
