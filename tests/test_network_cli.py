@@ -200,6 +200,7 @@ def test_build(run: Callable[..., Outcome], builds: list[dict[str, Any]]) -> Non
         "frequency": 80.0,
         "name": "network",
         "facts": {"latency_cycles": 3, "interval_cycles": 1},
+        "placer": None,
     }
     outcome = run("build", "class.npz", "--board", "icebreaker", "-o", "a.bin", "--json")
     assert json.loads(outcome.stdout) == {"device": "a device", "fmax": 12.5}
