@@ -9,7 +9,7 @@ from typing import Any
 
 from kanrtl.explore import BITS, sweep
 
-from .row import Family, LearnerRow, Progress, Result
+from .row import Family, LearnerRow, Progress, Result, T
 
 __all__ = ["PRECISION", "SEEDS", "Swept"]
 
@@ -37,14 +37,7 @@ class Swept(LearnerRow):
 
 
 # Function tracking as everywhere, its 16 bits with no more integer bits than its values (up to 2.4) need.
-TRACK: dict[str, Any] = {
-    "layer_sizes": [1, 1],
-    "grid_range": [-2, 2],
-    "grid_size": 5,
-    "spline_order": 3,
-    "learning_rate": 0.3,
-    "activation_format": "SQ(3, 13)",
-}
+TRACK = T | {"activation_format": "SQ(3, 13)"}
 
 PRECISION = Family(
     "precision",
