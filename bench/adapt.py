@@ -17,8 +17,8 @@ import numpy.typing as npt
 from kanrtl import connect
 from kanrtl.sim import TASKS, Task
 
-from .lookup import DEVICE, build_network
-from .row import Family, LearnerRow, Progress, Result, T, build_summary
+from .lookup import DEVICE, FREQUENCY
+from .row import Family, LearnerRow, Progress, Result, T, network_summary
 
 __all__ = ["FAMILY", "FROZEN", "Adapt", "FrozenCore"]
 
@@ -107,15 +107,12 @@ class FrozenCore(LearnerRow):
         with connect(self.spec) as learner:
             learner.learn_many(task.x[:500], task.target[:500])
             frozen = learner.freeze(self.bits, x=task.x)
-        reports = [build_network(frozen.network, None, seed, progress) for seed in self.seeds]
         return {
             "bits": list(frozen.network.bits),
             "bound": frozen.bound,
             "max_error": frozen.max_error,
             "rms_error": frozen.rms_error,
-            "device": DEVICE,
-            "seeds": list(self.seeds),
-            **build_summary(reports),
+            **network_summary(frozen.network, DEVICE, self.seeds, progress, frequency=FREQUENCY),
         }
 
 

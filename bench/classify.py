@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from kanrtl import LookupCore, LookupNetwork
-from kanrtl.build import Device, build_core
+from kanrtl import LookupNetwork
+from kanrtl.build import Device
 from kanrtl.lookup import network_size
 
-from .row import Family, Progress, Result, Row, build_summary
+from .row import Family, Progress, Result, Row, network_summary
 
 __all__ = ["FAMILY", "SEARCHES", "Classifier", "Front"]
 
@@ -52,8 +52,10 @@ class Classifier(Row):
         example = EXAMPLES[self.example]
         progress("training and cross-validating")
         network, held, scores = _learned(self.example)
-        reports = [self._build(network, example.latency, seed, progress) for seed in self.seeds]
-        summary = build_summary(reports)
+        frequency = FREQUENCIES[Device.parse(self.device).family]
+        summary = network_summary(
+            network, self.device, self.seeds, progress, frequency=frequency, latency=example.latency
+        )
         return {
             "example": self.example,
             "settings": example.settings,
@@ -67,27 +69,9 @@ class Classifier(Row):
                 "seed": SEED,
                 "accuracy": {name: [score[name] for score in scores] for name in scores[0]},
             },
-            "device": self.device,
-            "seeds": list(self.seeds),
             **summary,
             "tools": summary["tools"] | {name: version(name) for name in TOOLS},
         }
-
-    def _build(self, network: LookupNetwork, latency: int, seed: int, progress: Progress) -> Result:
-        progress("minimising the tables")
-        family = Device.parse(self.device).family
-        core = LookupCore(network, latency, family=family)
-        facts = {"latency_cycles": core.latency, "interval_cycles": core.interval}
-        report = build_core(
-            core,
-            device=self.device,
-            seed=seed,
-            name="lookup",
-            frequency=FREQUENCIES[family],
-            facts=facts,
-            progress=progress,
-        )
-        return report.to_json()
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from kanrtl import LookupCore, LookupNetwork
-from kanrtl.build import build_core
-from kanrtl.build.device import Device
+from kanrtl import LookupNetwork
 
-from .row import Family, Progress, Result, Row, build_summary
+from .row import Family, Progress, Result, Row, network_summary
 
 __all__ = ["FAMILY", "Folded", "random_network"]
 
@@ -55,31 +53,21 @@ class Folded(Row):
 
     def measure(self, progress: Progress) -> Result:
         network = random_network(self.layer_sizes, self.bits, self.guard_bits)
-        reports = [self._build(network, seed, progress) for seed in self.seeds]
         return {
             "layer_sizes": list(self.layer_sizes),
             "bits": list(self.bits),
             "edges": network.edges,
             "reuse_factor": self.reuse_factor,
-            "device": self.device,
-            "seeds": list(self.seeds),
-            **build_summary(reports),
+            **network_summary(
+                network,
+                self.device,
+                self.seeds,
+                progress,
+                frequency=self.frequency,
+                reuse_factor=self.reuse_factor,
+                register_ports=True,
+            ),
         }
-
-    def _build(self, network: LookupNetwork, seed: int, progress: Progress) -> Result:
-        core = LookupCore(network, family=Device.parse(self.device).family, reuse_factor=self.reuse_factor)
-        facts = {"latency_cycles": core.latency, "interval_cycles": core.interval}
-        report = build_core(
-            core,
-            device=self.device,
-            seed=seed,
-            name="lookup",
-            frequency=self.frequency,
-            facts=facts,
-            progress=progress,
-            register_ports=True,
-        )
-        return report.to_json()
 
 
 UP5K, ECP5 = ("iCE40UP5K", 60.0), ("LFE5U-25F-6", 200.0)

@@ -12,13 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from kanrtl import InputError, LookupCore, LookupNetwork
-from kanrtl.build import build_core
+from kanrtl import InputError
 from kanrtl.lookup import from_kanele
 
-from .row import Family, Progress, Result, Row, build_summary
+from .row import Family, Progress, Result, Row, network_summary
 
-__all__ = ["DEVICE", "FAMILY", "Lookup", "build_network", "data_folder"]
+__all__ = ["DEVICE", "FAMILY", "FREQUENCY", "Lookup", "data_folder"]
 
 DEVICE = "LFE5U-85F-6"
 FREQUENCY = 250.0  # asked for, in MHz: more than there is
@@ -53,8 +52,6 @@ class Lookup(Row):
         network = from_kanele(folder / f"{self.network}.state_dict.npz", output=self.output)
         rows = np.load(folder / f"{self.network}.test.npz", allow_pickle=False)
         right = int((network.predict(rows["X"]) == rows["y"]).sum())
-        built = network.with_output(self.built)
-        reports = [build_network(built, self.latency, seed, progress, self.whole_from) for seed in self.seeds]
         return {
             "network": self.network,
             "layer_sizes": list(network.layer_sizes),
@@ -63,23 +60,16 @@ class Lookup(Row):
             "output": self.built,
             "whole_from": self.whole_from,
             "held_out": {"right": right, "rows": len(rows["y"])},
-            "device": DEVICE,
-            "seeds": list(self.seeds),
-            **build_summary(reports),
+            **network_summary(
+                network.with_output(self.built),
+                DEVICE,
+                self.seeds,
+                progress,
+                frequency=FREQUENCY,
+                latency=self.latency,
+                whole_from=self.whole_from,
+            ),
         }
-
-
-def build_network(
-    network: LookupNetwork, latency: int | None, seed: int, progress: Progress, whole_from: int | None = None
-) -> Result:
-    """The report of a network on :data:`DEVICE`."""
-    progress("minimising the tables")
-    core = LookupCore(network, latency, family="ecp5", whole_from=whole_from)
-    facts = {"latency_cycles": core.latency, "interval_cycles": core.interval}
-    report = build_core(
-        core, device=DEVICE, seed=seed, name="lookup", frequency=FREQUENCY, facts=facts, progress=progress
-    )
-    return report.to_json()
 
 
 FAMILY = Family(

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from statistics import median
 from typing import Any
 
-from kanrtl import LearnerSpec, __version__
+from kanrtl import LearnerSpec, LookupNetwork, __version__
+from kanrtl.build import build_network
 
-__all__ = ["Family", "LearnerRow", "Progress", "Result", "Row", "T", "build_summary"]
+__all__ = ["Family", "LearnerRow", "Progress", "Result", "Row", "T", "build_summary", "network_summary"]
 
 Progress = Callable[[str], None]
 Result = dict[str, Any]
@@ -90,3 +91,12 @@ def build_summary(reports: list[dict[str, Any]]) -> Result:
         **{name: first[name] for name in ("lut", "lutram", "ff", "dsp", "bram", "capacity", "notes", "tools")},
         "critical_path": typical["critical_path"]["summary"],
     }
+
+
+def network_summary(
+    network: LookupNetwork, device: str, seeds: Sequence[int], progress: Progress, **options: Any
+) -> Result:
+    """A network on a device: :func:`build_summary` of a build with every seed; ``options`` are those of
+    :func:`kanrtl.build.build_network`."""
+    reports = [build_network(network, device, seed=seed, progress=progress, **options).to_json() for seed in seeds]
+    return {"device": device, "seeds": list(seeds), **build_summary(reports)}

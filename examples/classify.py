@@ -20,8 +20,8 @@ import numpy.typing as npt
 from sklearn import datasets
 from sklearn.model_selection import RepeatedStratifiedKFold, train_test_split
 
-from kanrtl import InputError, LookupClassifier, LookupCore
-from kanrtl.build import BuildError, Device, build_core
+from kanrtl import InputError, LookupClassifier
+from kanrtl.build import BuildError, Device, build_network
 from kanrtl.lookup import network_size
 from kanrtl.plot import check_picture
 from kanrtl.toolchain import ToolError
@@ -139,10 +139,9 @@ def _run(example: Example, device: str | None, save: Path | None, picture: Path 
         search.plot(picture)
         click.echo(f"wrote {picture}")
     if device is not None:
-        core = LookupCore(network, example.latency, family=Device.parse(device).family)
-        facts = {"latency_cycles": core.latency, "interval_cycles": core.interval}
-        report = build_core(core, device=device, name="lookup", facts=facts, progress=click.echo).to_json()
-        click.echo(f"{device}: {report['lut']} LUT, {report['ff']} FF, {report['fmax_mhz']:.1f} MHz")
+        report = build_network(network, device, latency=example.latency, progress=click.echo)
+        for label, value in report.table():
+            click.echo(f"{label}: {value}")
 
 
 def _shown(scores: dict[str, float]) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner
 from matplotlib.figure import Figure
+from test_lookup_bench import pretend_builds
 
 from bench import classify, draw, render
 from examples.classify import EXAMPLES, main
@@ -26,25 +26,9 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     classify._learned.cache_clear()
 
 
-class Report:
-    def __init__(self, seed: int, facts: dict[str, int]) -> None:
-        self._content = {"fmax_mhz": 40.0 + seed, "critical_path": {"summary": "a path"}, **facts}
-
-    def to_json(self) -> dict[str, Any]:
-        names = ("fmax_kind", "clock_mhz", "lut", "lutram", "ff", "dsp", "bram", "capacity", "notes")
-        return dict.fromkeys(names, 7) | {"fmax_kind": "measured", "tools": {}} | self._content
-
-
 @pytest.mark.usefixtures("short")
 def test_rows_and_their_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    devices = []
-
-    def build(component: Any, *, device: str, seed: int, facts: dict[str, int], **_: Any) -> Report:
-        component._MustUse__silence = True  # it is not elaborated here
-        devices.append(device)
-        return Report(seed, facts)
-
-    monkeypatch.setattr(classify, "build_core", build)
+    builds = pretend_builds(monkeypatch, lambda seed: 40.0 + seed)
     monkeypatch.setattr(render, "RESULTS", tmp_path)
     assert [row.name for row in classify.FAMILY.rows] == list(render.CLASSIFIERS)
     for row in classify.FAMILY.rows:
@@ -54,7 +38,10 @@ def test_rows_and_their_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
             assert result["held_out"]["rows"] == 45
             assert {*result["held_out"]["accuracy"]} == {"floats", "untuned", "tables"}
             assert len(result["cross_validation"]["accuracy"]["tables"]) == 5
-    assert devices == ["iCE40UP5K"] * 3 + ["LFE5U-25F-6"] * 3
+    assert [(build["device"], build["frequency"]) for build in builds] == [("iCE40UP5K", 60.0)] * 3 + [
+        ("LFE5U-25F-6", 250.0)
+    ] * 3
+    assert {build["component"].latency for build in builds} == {EXAMPLES["wine"].latency}
     result["held_out"]["accuracy"] = {"floats": 0.9, "untuned": 0.7, "tables": 0.8}
     result["cross_validation"]["accuracy"] = {"floats": [1.0, 1.0], "untuned": [0.5, 0.7], "tables": [0.5, 1.0]}
     for row in classify.FAMILY.rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -13,8 +14,9 @@ import pytest
 from kan_checkpoints import kanele
 
 from bench import adapt, folding, lookup, render, self_check
-from kanrtl import InputError
+from kanrtl import InputError, LookupCore
 from kanrtl.build import Device
+from kanrtl.build import network as network_builds
 from kanrtl.lookup import from_kanele
 
 
@@ -25,6 +27,22 @@ class Reports:
     def to_json(self) -> dict[str, Any]:
         names = ("fmax_kind", "clock_mhz", "lut", "lutram", "ff", "dsp", "bram", "capacity", "notes", "tools")
         return dict.fromkeys(names, 7) | {"fmax_kind": "measured", "tools": {}} | self._content
+
+
+def pretend_builds(monkeypatch: pytest.MonkeyPatch, mhz: Callable[[int], float]) -> list[dict[str, Any]]:
+    """Networks are planned, but not built; what builds of them are asked for. A seed gives a speed."""
+    asked = []
+
+    def build(component: LookupCore, *, device: str, seed: int, facts: dict[str, int], **options: Any) -> Reports:
+        component._MustUse__silence = True  # it is not elaborated here
+        part = Device.parse(device)
+        assert component._family == part.family
+        assert facts == {"latency_cycles": component.latency, "interval_cycles": component.interval}
+        asked.append({"component": component, "device": device, "seed": seed, **options})
+        return Reports(mhz(seed), facts | {"capacity": {"bram": part.bram}})
+
+    monkeypatch.setattr(network_builds, "build_core", build)
+    return asked
 
 
 @pytest.fixture
@@ -48,16 +66,17 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.usefixtures("published")
 def test_rows_and_their_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def build(component: Any, *, seed: int, facts: dict[str, int], **_: Any) -> Reports:
-        component._MustUse__silence = True  # it is not elaborated here
-        assert component.latency == facts["latency_cycles"]
-        return Reports(100.0 + seed, facts)
-
-    monkeypatch.setattr(lookup, "build_core", build)
+    builds = pretend_builds(monkeypatch, lambda seed: 100.0 + seed)
     monkeypatch.setattr(render, "RESULTS", tmp_path)
     for row in lookup.FAMILY.rows:
         assert isinstance(row, lookup.Lookup)
+        builds.clear()
         result = row.run(lambda _: None)
+        assert [build["seed"] for build in builds] == list(row.seeds)
+        for build in builds:
+            core = build["component"]
+            assert (core.latency, core._whole_from, core.network.output) == (row.latency, row.whole_from, row.built)
+            assert (build["device"], build["frequency"], build["register_ports"]) == (lookup.DEVICE, 250.0, False)
         assert result["held_out"] == {"right": 20, "rows": 40}
         assert result["fmax_mhz"] == 100 + median(row.seeds)
         assert not any("table" in name or "source" in name for name in result)
@@ -69,11 +88,7 @@ def test_rows_and_their_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_frozen_learners_and_their_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def build(component: Any, *, seed: int, facts: dict[str, int], **_: Any) -> Reports:
-        component._MustUse__silence = True  # it is not elaborated here
-        return Reports(100.0 + seed, facts)
-
-    monkeypatch.setattr(lookup, "build_core", build)
+    builds = pretend_builds(monkeypatch, lambda seed: 100.0 + seed)
     errors = []
     for row in adapt.FROZEN.rows:
         result = row.run(lambda _: None)
@@ -81,6 +96,7 @@ def test_frozen_learners_and_their_table(tmp_path: Path, monkeypatch: pytest.Mon
         errors.append(result["rms_error"])
         (tmp_path / f"{row.name}.json").write_text(json.dumps(result))
     assert errors[0] == 0 < errors[1] < errors[2]
+    assert {(build["device"], build["frequency"]) for build in builds} == {(lookup.DEVICE, lookup.FREQUENCY)}
     (tmp_path / "t8-single.json").write_text((render.RESULTS / "t8-single.json").read_text())
     monkeypatch.setattr(render, "RESULTS", tmp_path)
     lines = render.frozen().splitlines()
@@ -117,19 +133,16 @@ def test_without_the_networks_a_row_says_what_to_do(monkeypatch: pytest.MonkeyPa
 
 
 def test_folded_rows_and_their_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def build(component: Any, *, seed: int, device: str, facts: dict[str, int], **_: Any) -> Reports:
-        component._MustUse__silence = True  # it is not elaborated here
-        assert component.folding is not None
-        assert (component.latency, component.interval) == (facts["latency_cycles"], facts["interval_cycles"])
-        return Reports(10.0 * seed, facts | {"capacity": {"bram": Device.parse(device).bram}})
-
-    monkeypatch.setattr(folding, "build_core", build)
+    builds = pretend_builds(monkeypatch, lambda seed: 10.0 * seed)
     monkeypatch.setattr(render, "RESULTS", tmp_path)
     small = replace(folding.FAMILY.rows[0], layer_sizes=(6, 3, 2), bits=(2, 3, 4), reuse_factor=6)
     for row in folding.FAMILY.rows:
         result = replace(small, name=row.name).run(lambda _: None)
         assert (result["edges"], result["interval_cycles"], result["fmax_mhz"]) == (24, 6, 20.0)
         (tmp_path / f"{row.name}.json").write_text(json.dumps(result))
+    for build in builds:
+        assert build["component"].folding is not None
+        assert (build["register_ports"], build["device"]) == (True, "iCE40UP5K")
     lines = render.folding().splitlines()
     assert len(lines) == 2 + len(folding.FAMILY.rows)
     assert "| 6 | 7 | 7 of 30 | 20.0 MHz (10.0 to 30.0) | 6 | **3.33 million/s** | 0.75 µs |" in lines[-1]

@@ -198,6 +198,7 @@ def test_build(run: Callable[..., Outcome], builds: list[dict[str, Any]]) -> Non
         "device": "LFE5U-25F-6",
         "seed": 5,
         "frequency": 80.0,
+        "register_ports": False,
         "name": "network",
         "facts": {"latency_cycles": 3, "interval_cycles": 1},
         "placer": None,

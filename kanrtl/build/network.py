@@ -42,6 +42,7 @@ def build_network(
     *,
     seed: int = 1,
     frequency: float | None = None,
+    register_ports: bool = False,
     placer: str | None = None,
     progress: Progress | None = None,
     **options: Any,
@@ -49,7 +50,8 @@ def build_network(
     """Places and routes the core of a network alone.
 
     ``options`` are those of :func:`core_for`; other arguments and errors as those of
-    :func:`kanrtl.build.build_core`. Its ports are registers, so nothing of it is left untimed.
+    :func:`kanrtl.build.build_core`. At its ports are registers, so nothing of it is left untimed; but in a folded
+    network the way from ``predictions.ready`` to all that it stops, which takes ``register_ports``.
     """
     core = _planned(network, device, progress, options)
     core.progress = progress
@@ -60,6 +62,7 @@ def build_network(
         frequency=frequency,
         name="network",
         facts=_facts(core),
+        register_ports=register_ports,
         placer=placer,
         progress=progress,
     )
