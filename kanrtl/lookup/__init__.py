@@ -5,7 +5,8 @@
     KANELÉ, efficient-kan, pykan --+--> FloatKAN   real numbers (splines.py): calibrate, prune, search
     plain arrays, train() ---------+       |  quantise
     KANELÉ's truth tables ---------> LookupNetwork   integers (network.py, quantiser.py): predict, save, load
-    (importers.py; files: convert.py)      |
+    (importers.py; files: convert.py,      |
+     saved.py)                             |
                                            +--> LookupSession   on a backend (session.py, backends.py, simulate.py)
                                            +--> plan.py         which tables and sums are needed, exactly
                                            +--> pipeline.py     where registers stand

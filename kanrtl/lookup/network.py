@@ -11,19 +11,18 @@ the outputs, and nothing at all where ``guard_bits`` is zero.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Literal, Self, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from ..fixed import SQ, Codes, narrow
-from ..session import InputError, read_arrays, write_arrays
+from ..session import InputError
 from .quantiser import FixedQuantiser, Quantiser, step_quantiser
+from .saved import Arrays, Saved
 
 __all__ = [
     "MAX_BITS",
@@ -152,7 +151,7 @@ class LookupLayer:
 
 
 @dataclass(frozen=True, eq=False)
-class LookupNetwork:
+class LookupNetwork(Saved):
     """A KAN of truth tables; made by the importers of :mod:`kanrtl.lookup`, or with :meth:`of` from arrays.
 
     Attributes
@@ -385,67 +384,46 @@ class LookupNetwork:
 
     # Files.
 
-    def save(self, path: str | Path) -> None:
-        """Writes the network to an ``.npz`` file; the file is complete or not there."""
-        write_arrays(Path(path), dict(self.arrays()))
+    _kind = "network"
+    _entry = "network"
+    _format = "kanrtl lookup network 1"
 
-    def arrays(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-        """All that the network is, by the names that it is saved under."""
-        about = {
-            "format": _FORMAT,
+    def _about(self) -> dict[str, Any]:
+        return {
             "layer_sizes": self.layer_sizes,
             "bits": self.bits,
             "guard_bits": [layer.guard_bits for layer in self.layers],
             "output": self.output,
             "quantiser": self.quantiser.about(),
         }
-        yield "network", np.array(json.dumps(about))
+
+    def _content(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
         yield "steps", np.array(self.steps, dtype=np.float64)
         yield "offsets", np.array([layer.offset for layer in self.layers], dtype=np.float64)
         yield "thresholds", np.array(self.thresholds, dtype=np.int64)
         yield from self.quantiser.arrays()
         for index, layer in enumerate(self.layers):
-            for field in ("source", "node", "table", "bias"):
+            for field in _LAYER_ARRAYS:
                 yield f"{field}_{index}", _smallest(getattr(layer, field))
 
     @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Reads what :meth:`save` wrote; raises :exc:`kanrtl.InputError` where the file is damaged or another."""
-        try:
-            return cls.from_arrays(read_arrays(Path(path), "a saved network", _MEND))
-        except InputError as error:
-            raise InputError(f"load: {str(path)!r}: {error}") from None
-
-    @classmethod
-    def from_arrays(cls, content: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """The network whose :meth:`arrays` these are."""
-        try:
-            about = json.loads(str(content["network"]))
-            kind = about["format"]
-            if kind != _FORMAT:
-                raise InputError(f"is of format {kind!r}; this version reads {_FORMAT!r}")
-            sizes, layers = about["layer_sizes"], range(len(about["layer_sizes"]) - 1)
-            from_about = Quantiser if about["quantiser"]["kind"] == "real" else FixedQuantiser
-            return cls.of(
-                sizes,
-                about["bits"],
-                content["steps"].tolist(),
-                [
-                    {field: content[f"{field}_{index}"] for field in ("source", "node", "table", "bias")}
-                    for index in layers
-                ],
-                guard_bits=about["guard_bits"],
-                offsets=content["offsets"].tolist() if "offsets" in content else None,  # older files have none
-                quantiser=from_about.from_archive(about["quantiser"], content),
-                output=about["output"],
-                thresholds=content["thresholds"].tolist() if about["output"] == "threshold" else None,
-            )
-        except (KeyError, TypeError, AttributeError, json.JSONDecodeError):  # something is missing, or of another kind
-            raise InputError(f"not a saved network; {_MEND}") from None
+    def _restored(cls, about: dict[str, Any], arrays: Arrays) -> Self:
+        sizes = about["layer_sizes"]
+        from_about = Quantiser if about["quantiser"]["kind"] == "real" else FixedQuantiser
+        return cls.of(
+            sizes,
+            about["bits"],
+            arrays["steps"].tolist(),
+            [{field: arrays[f"{field}_{index}"] for field in _LAYER_ARRAYS} for index in range(len(sizes) - 1)],
+            guard_bits=about["guard_bits"],
+            offsets=arrays["offsets"].tolist(),
+            quantiser=from_about.from_archive(about["quantiser"], arrays),
+            output=about["output"],
+            thresholds=arrays["thresholds"].tolist() if about["output"] == "threshold" else None,
+        )
 
 
-_FORMAT = "kanrtl lookup network 1"
-_MEND = "give a file that LookupNetwork.save wrote"
+_LAYER_ARRAYS = ("source", "node", "table", "bias")
 
 
 def _code_range(bits: int) -> tuple[int, int]:

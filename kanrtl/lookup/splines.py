@@ -10,21 +10,20 @@ basis is left, and x is not clamped.
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from ..session import InputError, read_arrays, write_arrays
+from ..session import InputError
 from .calibration import Calibration, calibrate
 from .network import LookupNetwork, bits_of, positive
 from .pruning import prune
 from .quantiser import Quantiser
+from .saved import Arrays, Saved
 from .scales import CodeScale
 from .searching import Search, search
 
@@ -220,7 +219,7 @@ class FloatLayer:
 
 
 @dataclass(frozen=True, eq=False)
-class FloatKAN:
+class FloatKAN(Saved):
     """A trained KAN: real-valued layers behind an affine map of every input, ``z = x * scale + offset``.
 
     Attributes
@@ -353,44 +352,30 @@ class FloatKAN:
 
     # Files.
 
-    def save(self, path: str | Path) -> None:
-        """Writes the network to an ``.npz`` file; the file is complete or not there."""
-        content: dict[str, Any] = {
-            "kan": np.array(json.dumps({"format": _FORMAT, "base": [layer.base for layer in self.layers]})),
-            "input_scale": self.input_scale,
-            "input_offset": self.input_offset,
-        }
+    _kind = "FloatKAN"
+    _entry = "kan"
+    _format = "kanrtl float kan 1"
+
+    def _about(self) -> dict[str, Any]:
+        return {"base": [layer.base for layer in self.layers]}
+
+    def _content(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+        yield "input_scale", self.input_scale
+        yield "input_offset", self.input_offset
         for index, layer in enumerate(self.layers):
-            content |= {f"{field}_{index}": getattr(layer, field) for field in _SAVED}
-        write_arrays(Path(path), content)
+            for field in _LAYER_ARRAYS:
+                yield f"{field}_{index}", getattr(layer, field)
 
     @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Reads what :meth:`save` wrote; raises :exc:`kanrtl.InputError` where the file is damaged or another."""
-        try:
-            return cls.from_arrays(read_arrays(Path(path), "a saved FloatKAN", _MEND))
-        except InputError as error:
-            raise InputError(f"load: {str(path)!r}: {error}") from None
-
-    @classmethod
-    def from_arrays(cls, content: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """The network that :meth:`save` wrote as these."""
-        try:
-            about = json.loads(str(content["kan"]))
-            if about["format"] != _FORMAT:
-                raise InputError(f"is of format {about['format']!r}; this version reads {_FORMAT!r}")
-            layers = [
-                FloatLayer.of(f"layer {index}", base=base, **{field: content[f"{field}_{index}"] for field in _SAVED})
-                for index, base in enumerate(about["base"])
-            ]
-            return cls.of(layers, content["input_scale"], content["input_offset"])
-        except (KeyError, TypeError, AttributeError, json.JSONDecodeError):  # something is missing, or of another kind
-            raise InputError(f"not a saved FloatKAN; {_MEND}") from None
+    def _restored(cls, about: dict[str, Any], arrays: Arrays) -> Self:
+        layers = [
+            FloatLayer.of(f"layer {index}", base=base, **{field: arrays[f"{field}_{index}"] for field in _LAYER_ARRAYS})
+            for index, base in enumerate(about["base"])
+        ]
+        return cls.of(layers, arrays["input_scale"], arrays["input_offset"])
 
 
-_FORMAT = "kanrtl float kan 1"
-_MEND = "give a file that FloatKAN.save wrote"
-_SAVED = ("knots", "coefficients", "base_weights", "edges", "bias")
+_LAYER_ARRAYS = ("knots", "coefficients", "base_weights", "edges", "bias")
 
 
 def _code_scale(index: int, size: int, bits: int, step: npt.ArrayLike, offset: npt.ArrayLike) -> CodeScale:
