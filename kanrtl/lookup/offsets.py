@@ -28,40 +28,53 @@ def cheapest_offsets(start: int, tables: Sequence[Codes], highest: Sequence[int]
 
     There has to be a way. ``muxes`` as for :func:`kanrtl.lookup.functions.minimise`.
     """
-    # By the sum of the offsets so far the least cost, and the offset of each table that leads there.
-    best = np.full(start + 1, np.inf)
-    best[0] = 0.0
+    rooms = [limit - int(table.max()) for table, limit in zip(tables, highest, strict=True)]
+    # From what the others leave where they take all they can, to all there is.
+    offsets = [np.arange(max(0, start - sum(rooms) + room), min(start, room) + 1) for room in rooms]
+    # By the sum of the offsets so far, of those from `low` on that can still become `start`: the least cost, and the
+    # offset of each table that leads there.
+    low, best = 0, np.zeros(1)
     chosen = []
-    for table, limit in zip(tables, highest, strict=True):
-        room = min(start, limit - int(table.max()))
-        offsets = np.arange(room + 1)
-        costs = _costs(table, offsets, muxes)
-        following, choice = np.full(start + 1, np.inf), np.zeros(start + 1, dtype=np.int64)
-        for offset, cost in zip(offsets, costs, strict=True):
-            total = best[: start + 1 - offset] + cost
-            better = total < following[offset:]
-            following[offset:][better] = total[better]
-            choice[offset:][better] = offset
-        chosen.append(choice)
-        best = following
-    assert np.isfinite(best[start])
+    for place, (given, costs) in enumerate(zip(offsets, _costs(tables, offsets, muxes), strict=True)):
+        first, last = max(0, start - sum(rooms[place + 1 :])), min(start, sum(rooms[: place + 1]))
+        following, choice = np.full(last - first + 1, np.inf), np.zeros(last - first + 1, dtype=np.int64)
+        for offset, cost in zip(given, costs, strict=True):
+            begin, end = max(first, low + offset), min(last + 1, low + len(best) + offset)
+            total = best[begin - offset - low : end - offset - low] + cost
+            there = slice(begin - first, end - first)
+            better = total < following[there]
+            following[there][better] = total[better]
+            choice[there][better] = offset
+        chosen.append((first, choice))
+        low, best = first, following
+    assert (low, len(best)) == (start, 1)
     offsets_of, left = [], start
-    for choice in reversed(chosen):
-        offsets_of.append(int(choice[left]))
+    for first, choice in reversed(chosen):
+        offsets_of.append(int(choice[left - first]))
         left -= offsets_of[-1]
-    return int(best[start]), offsets_of[::-1]
+    return int(best[0]), offsets_of[::-1]
 
 
-def _costs(table: Codes, offsets: Codes, muxes: bool) -> npt.NDArray[np.float64]:
-    """LUTs of a table by what is added to it."""
-    values = np.tile(table[None] + offsets[:, None], (1, (1 << INPUTS) // len(table)))
-    cost = np.zeros(len(offsets))
-    for place in range(int(values.max()).bit_length()):
-        # A bit comes back where twice its weight is added.
-        period = 2 << place
-        once = estimated_luts((values[:period] >> place & 1).astype(bool), muxes)
-        cost += once[np.arange(len(offsets)) % len(once)] if len(once) == period else once
-    return cost
+def _costs(tables: Sequence[Codes], offsets: Sequence[Codes], muxes: bool) -> list[npt.NDArray[np.float64]]:
+    """LUTs of each table by what is added to it, of ``offsets`` that follow each other."""
+    functions, places = [], []
+    for number, (table, given) in enumerate(zip(tables, offsets, strict=True)):
+        values = np.tile(table[None] + given[:, None], (1, (1 << INPUTS) // len(table)))
+        for place in range(int(values.max()).bit_length()):
+            # A bit comes back where twice its weight is added.
+            bits = np.packbits(values[: 2 << place] >> place & 1, axis=1)
+            functions.append(bits.view(np.uint64)[:, 0])
+            places.append(number)
+    costs = [np.zeros(len(given)) for given in offsets]
+    if not functions:
+        return costs
+    # Many are the same: estimating is what takes time.
+    kinds, which = np.unique(np.concatenate(functions), return_inverse=True)
+    luts = estimated_luts(np.unpackbits(kinds[:, None].view(np.uint8), axis=1).astype(bool), muxes)[which]
+    ends = np.cumsum([len(one) for one in functions])
+    for number, once in zip(places, np.split(luts, ends[:-1]), strict=True):
+        costs[number] += np.resize(once, len(costs[number]))
+    return costs
 
 
 def estimated_luts(functions: Bits, muxes: bool) -> npt.NDArray[np.int64]:

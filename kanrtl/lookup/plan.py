@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from operator import or_
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -123,12 +124,23 @@ class LayerPlan:
         return any(pages or node.pages_below for pages, node in zip(top, self.nodes, strict=True))
 
 
+_planned: WeakKeyDictionary[LookupNetwork, dict[bool | None, tuple[LayerPlan, ...]]] = WeakKeyDictionary()
+
+
 def plan_layers(network: LookupNetwork, muxes: bool | None = None) -> tuple[LayerPlan, ...]:
     """The plan of every layer, first layer first.
 
     With ``muxes``, as for :func:`kanrtl.lookup.functions.minimise`, tables of few address bits begin where they take
-    the fewest LUTs; else all the same but where they begin.
+    the fewest LUTs; else all the same but where they begin. A network is planned once: cores of it are made again for
+    every seed of a build, and plans of large tables take seconds.
     """
+    plans = _planned.setdefault(network, {})
+    if muxes not in plans:
+        plans[muxes] = _plan(network, muxes)
+    return plans[muxes]
+
+
+def _plan(network: LookupNetwork, muxes: bool | None) -> tuple[LayerPlan, ...]:
     reachable = np.ones((network.n_in, 1 << network.bits[0]), dtype=bool)
     plans = []
     for index, layer in enumerate(network.layers):
