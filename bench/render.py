@@ -100,6 +100,11 @@ def speed(data: dict[str, Any]) -> str:
     return f"{data['fmax_mhz']:.1f} MHz{spread}{kind}"
 
 
+def used(data: dict[str, Any]) -> list[str]:
+    """LUT, FF, DSP, and what coefficients lie in."""
+    return [*(str(data[kind]) for kind in ("lut", "ff", "dsp")), f"{data['bram']} block" if data["bram"] else "LUT RAM"]
+
+
 def errors() -> str:
     data = result("track")
     named = {
@@ -130,7 +135,6 @@ def builds() -> str:
     ]
     for name in BUILDS:
         data = result(name)
-        memory = f"{data['bram']} block" if data["bram"] else "LUT RAM"
         rows.append(
             [
                 f"**{data['title']}**",
@@ -138,10 +142,7 @@ def builds() -> str:
                 str(data["latency_cycles"]),
                 speed(data),
                 f"**{data['step_ns']:.1f} ns**",
-                str(data["lut"]),
-                str(data["ff"]),
-                str(data["dsp"]),
-                memory,
+                *used(data),
             ]
         )
     return table(["one learning step", "device", "cycles", "clock", "time", "LUT", "FF", "DSP", "memory"], rows)
@@ -159,10 +160,7 @@ def schedules() -> str:
                 f"{data['latency_cycles']}, {data['interval_cycles']}",
                 f"{data['step_ns']:.1f} ns",
                 f"**{data['steps_per_second'] / 1e6:.1f} M**",
-                str(data["lut"]),
-                str(data["ff"]),
-                str(data["dsp"]),
-                f"{data['bram']} block" if data["bram"] else "LUT RAM",
+                *used(data),
             ]
         )
     header = ["", "device", "clock", "cycles: latency, interval", "latency", "steps a second"]

@@ -61,6 +61,24 @@ def compiled(simulations: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def interrupt(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
+    """A function that makes the next run of a native session end as ^C would end it, a few cycles after its start."""
+    monkeypatch.setattr("kanrtl.backends.native.STRETCH", 7)
+
+    def once(session: Any) -> None:
+        native = session._backend._native
+        write_trace = native._write_trace
+
+        def stop() -> None:
+            native._write_trace = write_trace
+            raise KeyboardInterrupt
+
+        native._write_trace = stop
+
+    return once
+
+
+@pytest.fixture
 def unelaborated() -> Any:
     """What a refusal leaves is never elaborated; Amaranth would warn of it."""
     warnings.simplefilter("ignore", UnusedElaboratable)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -138,18 +139,10 @@ def test_what_was_compiled_is_found_again(monkeypatch: pytest.MonkeyPatch) -> No
             kanrtl.connect(network, "native", **options)
 
 
-def test_an_interrupted_run_leaves_the_pipeline_empty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kanrtl.backends.native.STRETCH", 7)
+def test_an_interrupted_run_leaves_the_pipeline_empty(interrupt: Callable[[Any], None]) -> None:
     codes = codes_for(tiny(), 40, 0)
     with kanrtl.connect(tiny(), "native") as session:
-        native: Any = session._backend._native  # type: ignore[attr-defined]
-        write_trace = native._write_trace
-
-        def interrupt() -> None:
-            native._write_trace = write_trace
-            raise KeyboardInterrupt
-
-        native._write_trace = interrupt
+        interrupt(session)
         with pytest.raises(KeyboardInterrupt):
             session.predict_codes(codes)
         assert np.array_equal(session.predict_codes(codes), tiny().predict_codes(codes))

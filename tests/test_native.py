@@ -143,18 +143,10 @@ def samples(count: int) -> tuple[Any, Any]:
     return random.uniform(-2, 2, (count, 3)), random.uniform(-1, 1, (count, 2))
 
 
-def test_an_interrupted_run_leaves_a_learner_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kanrtl.backends.native.STRETCH", 7)
+def test_an_interrupted_run_leaves_a_learner_at_rest(interrupt: Callable[[Any], None]) -> None:
     x, target = samples(20)
     with connect(WIDE, "native") as native, connect(WIDE) as model:
-        backend: Any = native._backend._native
-        write_trace = backend._write_trace
-
-        def interrupt() -> None:
-            backend._write_trace = write_trace
-            raise KeyboardInterrupt
-
-        backend._write_trace = interrupt
+        interrupt(native)
         with pytest.raises(KeyboardInterrupt):
             native.learn_many(x, target)
         # The samples that were taken are learned, and no others.
