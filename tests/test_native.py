@@ -48,6 +48,22 @@ TRACED = LearnerSpec(
     learning_rate=0.5,
 )
 
+# Its memories have one row, and no address.
+ONE_CELL = LearnerSpec(
+    layer_sizes=[1, 2],
+    grid_range=(-2, 2),
+    grid_size=1,
+    table_size=4,
+    activation_format="SQ(4, 8)",
+    coefficient_format="SQ(5, 3)",
+    basis_format="UQ(1, 6)",
+    learning_rate=1.0,
+    rounding="floor",
+    update_rounding="floor",
+    pipeline="single",
+    share_multipliers=True,
+)
+
 pytestmark = pytest.mark.usefixtures("compiled")
 
 
@@ -99,6 +115,13 @@ def test_model_simulator_machine_code_and_verilog_are_one(
     write_verilog(learner, "learner", folder / "learner.v", header=header(learner))
     program = compile_learner(folder / "learner.v", runtime, folder)
     assert story(VerilatorBackend(spec, program, folder / "learner.v"), seed) == expected
+
+
+def test_memories_of_one_row() -> None:
+    expected = story(ModelBackend(ONE_CELL), 0)
+    assert story(NativeBackend(ONE_CELL), 0) == expected
+    before, after = expected[0][0], expected[4][0]
+    assert before != after  # something was learned
 
 
 def _status_at_the_end(native: NativeBackend, seed: int) -> tuple[Any, ...]:

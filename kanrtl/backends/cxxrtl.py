@@ -49,6 +49,9 @@ opt_clean -purge
 splitnets -driver
 write_cxxrtl -g0 dut.cc
 """
+_MENDED = ("memory_index(value<0>(), ", "memory_index(value<1>(), ")
+"""A memory of one row has no address bits. CXXRTL (yosys 0.70) reads the first word of them all the same: what happens
+to lie there decides whether the row is found."""
 _PART = 4000
 """Characters of C++ in one function: gcc takes minutes for all in one, and the result is slower."""
 
@@ -135,7 +138,14 @@ def load(design: Design, progress: Progress | None = None) -> ctypes.CDLL:
     folder = cache_folder("simulations")
     compiler = Compiler.find()
     flags = (*_FLAGS, *shlex.split(os.environ.get("CXXFLAGS", "")))
-    tools = {"compiler": compiler.identity, "flags": flags, "yosys": YOSYS.version(), "script": _SCRIPT, "part": _PART}
+    tools = {
+        "compiler": compiler.identity,
+        "flags": flags,
+        "yosys": YOSYS.version(),
+        "script": _SCRIPT,
+        "mended": _MENDED,
+        "part": _PART,
+    }
     memo = folder / f"{design.digest}.json"
     known = None if design.traced else _remembered(memo)
     netlist, driver = known or (_hash(design.rtlil), design.driver)
@@ -269,7 +279,8 @@ def _make(design: Design, work: Path, compiler: Compiler, flags: tuple[str, ...]
     (work / "cxxrtl.ys").write_text(_SCRIPT)
     YOSYS.run(["-q", "-s", "cxxrtl.ys"], work, "yosys.log", progress, produces=["dut.cc"])
     source = work / "simulation.cc"
-    source.write_text(f"{_in_parts((work / 'dut.cc').read_text())}\n{design.driver}")
+    netlist = (work / "dut.cc").read_text().replace(*_MENDED)
+    source.write_text(f"{_in_parts(netlist)}\n{design.driver}")
     library = work / "dut.so"
     compiler.compile(source, library, (*flags, f"-I{_headers()}"))
     for path in work.iterdir():
