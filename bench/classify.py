@@ -44,7 +44,7 @@ class Classifier(Row):
 
     example: str
     device: str
-    seeds: tuple[int, ...] = (1, 2, 3)
+    seeds: tuple[int, ...] = (1, 2, 3, 4, 5)
 
     def measure(self, progress: Progress) -> Result:
         from examples.classify import EXAMPLES, FOLDS, SEED

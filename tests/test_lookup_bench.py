@@ -138,14 +138,14 @@ def test_folded_rows_and_their_table(tmp_path: Path, monkeypatch: pytest.MonkeyP
     small = replace(folding.FAMILY.rows[0], layer_sizes=(6, 3, 2), bits=(2, 3, 4), reuse_factor=6)
     for row in folding.FAMILY.rows:
         result = replace(small, name=row.name).run(lambda _: None)
-        assert (result["edges"], result["interval_cycles"], result["fmax_mhz"]) == (24, 6, 20.0)
+        assert (result["edges"], result["interval_cycles"], result["fmax_mhz"]) == (24, 6, 30.0)
         (tmp_path / f"{row.name}.json").write_text(json.dumps(result))
     for build in builds:
         assert build["component"].folding is not None
         assert (build["register_ports"], build["device"]) == (True, "iCE40UP5K")
     lines = render.folding().splitlines()
     assert len(lines) == 2 + len(folding.FAMILY.rows)
-    assert "| 6 | 7 | 7 of 30 | 20.0 MHz (10.0 to 30.0) | 6 | **3.33 million/s** | 0.75 µs |" in lines[-1]
+    assert "| 6 | 7 | 7 of 30 | 30.0 MHz (10.0 to 50.0) | 6 | **5.00 million/s** | 0.50 µs |" in lines[-1]
     assert {row.name for row in folding.FAMILY.rows} == set(render.FOLDED)
 
 
