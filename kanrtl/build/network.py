@@ -50,8 +50,8 @@ def build_network(
     """Places and routes the core of a network alone.
 
     ``options`` are those of :func:`core_for`; other arguments and errors as those of
-    :func:`kanrtl.build.build_core`. At its ports are registers, so nothing of it is left untimed; but in a folded
-    network the way from ``predictions.ready`` to all that it stops, which takes ``register_ports``.
+    :func:`kanrtl.build.build_core`. A network begins and ends with registers, so nothing of it is left untimed; only a
+    folded one is stopped by ``predictions.ready``, and the way from there is timed with ``register_ports``.
     """
     core = _planned(network, device, progress, options)
     core.progress = progress
