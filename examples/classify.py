@@ -141,7 +141,7 @@ def _run(example: Example, device: str | None, save: Path | None, picture: Path 
     if device is not None:
         report = build_network(network, device, latency=example.latency, progress=click.echo)
         for label, value in report.table():
-            click.echo(f"{label}: {value}")
+            click.echo(f"{label:<17}{value}")
 
 
 def _shown(scores: dict[str, float]) -> str:
