@@ -38,7 +38,7 @@ def cheapest_offsets(start: int, tables: Sequence[Codes], highest: Sequence[int]
     for place, (given, costs) in enumerate(zip(offsets, _costs(tables, offsets, muxes), strict=True)):
         first, last = max(0, start - sum(rooms[place + 1 :])), min(start, sum(rooms[: place + 1]))
         following, choice = np.full(last - first + 1, np.inf), np.zeros(last - first + 1, dtype=np.int64)
-        for offset, cost in zip(given, costs, strict=True):
+        for offset, cost in zip(given.tolist(), costs, strict=True):
             begin, end = max(first, low + offset), min(last + 1, low + len(best) + offset)
             total = best[begin - offset - low : end - offset - low] + cost
             there = slice(begin - first, end - first)
