@@ -305,6 +305,7 @@ def convert_command(
 @click.option("--board", help=f"Build a bitstream that teaches or checks itself: {', '.join(BOARDS)}.")
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Seed of placement.")
 @click.option("--frequency", type=float, callback=_frequency, help="MHz to ask for, with --device.")
+@click.option("--wide-luts", is_flag=True, help="With --device, ECP5: more LUTs, fewer of them one behind the other.")
 @click.option("--placer", type=click.Choice(PLACERS), help="Of nextpnr, with --device; static takes twice the time.")
 @click.option("-o", "--output", metavar="FILE", callback=_output_file, help="Where to put the bitstream, with --board.")
 @as_json
@@ -314,6 +315,7 @@ def build(
     board: str | None,
     seed: int,
     frequency: float | None,
+    wide_luts: bool,
     placer: str | None,
     output: Path | None,
     as_json: bool,
@@ -333,13 +335,16 @@ def build(
             raise InputError(f"--frequency = {frequency:g}: a board has its own clock; leave it out, or use --device")
         if placer is not None:
             raise InputError(f"--placer = {placer!r}: only a --device build takes it; leave it out, or use --device")
+        if wide_luts:
+            raise InputError("--wide-luts: only a --device build takes it; leave it out, or use --device")
         report = _build_board(spec, board, seed, output, **options)
     else:
         if output is not None:
             raise InputError(f"--output = {str(output)!r}: only a --board build has a bitstream; leave it out")
         assert device is not None
         with _working(f"building for {device}") as progress:
-            core: dict[str, Any] = {"seed": seed, "frequency": frequency, "placer": placer, "progress": progress}
+            core: dict[str, Any] = {"seed": seed, "frequency": frequency, "placer": placer, "wide_luts": wide_luts}
+            core |= {"progress": progress}
             if isinstance(spec, LookupNetwork):
                 report = build_network(spec, device, **core, **options)
             else:

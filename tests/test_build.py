@@ -144,6 +144,13 @@ def test_bad_seed_is_refused(seed):
         build_core(unused(MultiplyAccumulate()), device="LFE5U-25F-6", seed=seed)
 
 
+def test_wide_luts_are_refused_where_there_are_none():
+    with pytest.raises(
+        BuildError, match=r"^wide_luts: True: iCE40UP5K has no multiplexers behind its LUTs; leave it out$"
+    ):
+        build_core(unused(MultiplyAccumulate()), device="iCE40UP5K", wide_luts=True)
+
+
 @pytest.mark.parametrize("placer", ["simulated annealing", "", 1])
 def test_bad_placer_is_refused(placer):
     with pytest.raises(BuildError, match=rf"^placer: {placer!r} is not known; use one of 'heap', 'static', 'sa'$"):
@@ -359,6 +366,7 @@ def test_everything_that_matters_is_in_the_hash(sham_tools, monkeypatch):
     assert builds(frequency=100)
     assert builds(placer="static")
     assert sham_tools[-1][1][-2:] == ["--placer", "static"]
+    assert builds(wide_luts=True)
     assert builds(device="LFE5U-25F-7")
     assert builds(register_ports=True)
     monkeypatch.setattr(Tool, "version", lambda _: "1.1")

@@ -146,6 +146,10 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
         "--placer = 'static': only a --device build takes it; leave it out, or use --device",
     ),
     (
+        (*BUILD, "--board", "icestick", "--wide-luts"),
+        "--wide-luts: only a --device build takes it; leave it out, or use --device",
+    ),
+    (
         (*BUILD, "--board", "icestick", "--frequency", "12"),
         "--frequency = 12: a board has its own clock; leave it out, or use --device",
     ),
@@ -364,7 +368,7 @@ def builds(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
 
 
 def test_build_of_a_core(run: Callable[..., Outcome], builds: list[dict[str, Any]]) -> None:
-    outcome = run(*ECP5, "--seed", "3", "--frequency", "80", "--placer", "static", "--json")
+    outcome = run(*ECP5, "--seed", "3", "--frequency", "80", "--placer", "static", "--wide-luts", "--json")
     assert (outcome.status, outcome.stderr) == (0, "")
     assert json.loads(outcome.stdout) == {"device": "a device", "fmax": 12.5}
     (build,) = builds
@@ -376,6 +380,7 @@ def test_build_of_a_core(run: Callable[..., Outcome], builds: list[dict[str, Any
         "frequency": 80.0,
         "register_ports": False,
         "placer": "static",
+        "wide_luts": True,
         "facts": {"latency_cycles": spec.latency, "interval_cycles": spec.interval},
     }
 

@@ -202,6 +202,7 @@ def test_build(run: Callable[..., Outcome], builds: list[dict[str, Any]]) -> Non
         "name": "network",
         "facts": {"latency_cycles": 3, "interval_cycles": 1},
         "placer": None,
+        "wide_luts": False,
     }
     outcome = run("build", "class.npz", "--board", "icebreaker", "-o", "a.bin", "--json")
     assert json.loads(outcome.stdout) == {"device": "a device", "fmax": 12.5}

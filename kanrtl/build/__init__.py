@@ -1,7 +1,7 @@
 """From a component to a bitstream, and the report that comes from it.
 
-The flow is synthesise, place and route, pack, read the report. Every build is cached under a hash of all that
-goes into it; a build that is asked for again costs nothing.
+The flow is synthesise, place the multipliers if they are many, place and route the rest, pack, read the report. Every
+build is cached under a hash of all that goes into it; a build that is asked for again costs nothing.
 
 What the report says of timing is what the tools have checked. Where they check nothing, because nextpnr takes
 a multiplier for registered that is not, or because it does not look inside one that is, the report says so:

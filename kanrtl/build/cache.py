@@ -14,12 +14,12 @@ from typing import Any
 
 from ..cache import WORK, cache_folder, publish, remove_leftovers
 from ..toolchain import YOSYS, Progress, ToolError
-from .flow import Job, run_flow, synthesise, write_files
+from .flow import Job, floorplan, run_flow, synthesise, write_files
 from .report import Report
 
 __all__ = ["cached_build"]
 
-_FLOW_VERSION = 4
+_FLOW_VERSION = 5
 """Goes into the hash of a build, as what the tools are told does by itself. To be raised when what the tools
 give is read into another report, or the netlist is changed in another way between them."""
 
@@ -54,7 +54,7 @@ def cached_build(job: Job, progress: Progress | None, keep: Path | None) -> Repo
 def _synthesised(job: Job, work: Path, progress: Progress) -> list[str]:
     """Makes ``netlist.json`` in ``work``, or takes what was made for another seed; gives the notes on it."""
     folder = cache_folder("netlists")
-    content = {"files": job.files, "script": job.commands["synthesise"], "flow": _FLOW_VERSION}
+    content = {"files": job.files, "script": job.commands["synthesise"], "flow": _FLOW_VERSION, "die": job.device.die}
     entry = folder / _hash(content | {"yosys": YOSYS.version()})
     with suppress(OSError, EOFError, ValueError, zlib.error):  # not there, or damaged
         notes: list[str] = json.loads((entry / "notes.json").read_text())
@@ -63,7 +63,7 @@ def _synthesised(job: Job, work: Path, progress: Progress) -> list[str]:
         os.utime(entry)
         progress(f"netlist found in the cache: {entry}")
         return notes
-    notes = synthesise(job, work, progress)
+    notes = synthesise(job, work, progress) + floorplan(job, work, progress)
     folder.mkdir(parents=True, exist_ok=True)
     remove_leftovers(folder)
     kept = Path(tempfile.mkdtemp(prefix=WORK, dir=folder))

@@ -39,6 +39,7 @@ def build_core(
     keep: Path | None = None,
     register_ports: bool = False,
     placer: str | None = None,
+    wide_luts: bool = False,
 ) -> Report:
     """Place and route ``component`` alone, without pins.
 
@@ -71,12 +72,15 @@ def build_core(
     placer : ``"heap"``, ``"static"`` or ``"sa"``, optional
         Of nextpnr, which takes ``heap`` by default. ``static`` takes twice the time, and has placed designs of many
         multipliers better.
+    wide_luts : bool
+        Whether functions of five and six inputs are made of several LUTs and the multiplexers behind them, on ECP5:
+        fewer LUTs one behind the other, and more of them.
 
     Raises
     ------
     BuildError
-        If ``device``, ``seed`` or ``placer`` is wrong, or the component needs more multipliers or memory blocks than it
-        has.
+        If ``device``, ``seed``, ``placer`` or ``wide_luts`` is wrong, or the component needs more multipliers or memory
+        blocks than it has.
     ToolError
         If a tool is missing or fails.
     """
@@ -89,6 +93,8 @@ def build_core(
         notes = (f"ff includes a register on each of the {component.port_bits} bits of the ports",)
     if placer is not None and placer not in PLACERS:
         raise BuildError(f"placer: {placer!r} is not known; use one of {', '.join(map(repr, PLACERS))}")
+    if wide_luts:
+        part = part.with_wide_luts()
     placing = () if placer is None else ("--placer", placer)
     options = ("--timing-allow-fail", "--freq", f"{clock_mhz:g}", *_without_pins(part), *placing)
     files = {f"{name}.il": component_rtlil(component, name)}

@@ -1,7 +1,7 @@
 """The parts that can be built for: what they hold, and how the tools call them."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ..toolchain import NEXTPNR_ECP5, NEXTPNR_ICE40, Tool
@@ -131,6 +131,17 @@ class Device:
             synthesis += ("-dsp",)
         options = (f"--{die.lower()}", "--package", package)
         return cls(name, "ice40", cells, cells, dsp, bram, 4, synthesis, options)
+
+    def with_wide_luts(self) -> "Device":
+        """The same, synthesised with the multiplexers behind LUTs; :exc:`BuildError` for a family that has none."""
+        if self.family != "ecp5":
+            raise BuildError(f"wide_luts: True: {self.name} has no multiplexers behind its LUTs; leave it out")
+        return replace(self, synthesis=tuple(word for word in self.synthesis if word != "-nowidelut"))
+
+    @property
+    def die(self) -> str:
+        """As nextpnr calls it, such as ``85k``, ``um-85k``, ``up5k``."""
+        return self.nextpnr_options[0].removeprefix("--")
 
     @property
     def place_and_route(self) -> Tool:

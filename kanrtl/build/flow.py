@@ -9,6 +9,7 @@ from typing import Any
 from ..toolchain import ECPPACK, ICEPACK, YOSYS, Progress, Tool, ToolError
 from .absorb import absorb_registers_in
 from .device import BuildError, Device
+from .floorplan import MOST_LEFT_ALONE, place_multipliers
 from .netlist import Netlist, cut_unused_carries, read_netlist, remove_ports
 from .report import Report
 from .timing import critical_path, honest_fmax, reads_undefined, untimed_ports
@@ -222,6 +223,17 @@ def synthesise(job: Job, cwd: Path, progress: Progress) -> list[str]:
         if absorbed := absorb_registers_in(cwd / "netlist.json", job.top):
             notes.append(f"ff leaves out {absorbed} registers within multipliers and memory blocks")
     return notes
+
+
+def floorplan(job: Job, cwd: Path, progress: Progress) -> list[str]:
+    """Place in ``netlist.json`` what nextpnr does not place well; return notes. The seed has no part in it."""
+    if job.device.family != "ecp5":
+        return []
+    netlist = read_netlist(cwd / "netlist.json", job.top)
+    if netlist.count(lambda kind: kind == "MULT18X18D") > MOST_LEFT_ALONE:
+        progress("placing multipliers")
+    placed = place_multipliers(cwd / "netlist.json", job.top, job.device)
+    return [f"{placed} multipliers placed beside what they work with, before the rest is placed"] if placed else []
 
 
 def prepare(job: Job, cwd: Path) -> Netlist:

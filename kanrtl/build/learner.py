@@ -29,6 +29,7 @@ def build_learner(
     frequency: float | None = None,
     register_ports: bool = False,
     placer: str | None = None,
+    wide_luts: bool = False,
     progress: Progress | None = None,
 ) -> Report:
     """Places and routes the learner alone; arguments and errors as those of :func:`build_core`.
@@ -46,6 +47,7 @@ def build_learner(
         facts=_facts(spec),
         register_ports=register_ports,
         placer=placer,
+        wide_luts=wide_luts,
         progress=progress,
     )
 

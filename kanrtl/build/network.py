@@ -44,6 +44,7 @@ def build_network(
     frequency: float | None = None,
     register_ports: bool = False,
     placer: str | None = None,
+    wide_luts: bool = False,
     progress: Progress | None = None,
     **options: Any,
 ) -> Report:
@@ -64,6 +65,7 @@ def build_network(
         facts=_facts(core),
         register_ports=register_ports,
         placer=placer,
+        wide_luts=wide_luts,
         progress=progress,
     )
 
