@@ -31,6 +31,7 @@ class Core(LearnerRow):
     device: str
     seeds: tuple[int, ...] = SEEDS
     placer: str | None = None
+    wide_luts: bool = False
 
     @property
     def spec(self) -> LearnerSpec:
@@ -38,16 +39,13 @@ class Core(LearnerRow):
 
     def measure(self, progress: Progress) -> Result:
         spec = LearnerSpec(**self.fields)
+        chosen: dict[str, Any] = {"placer": self.placer, "wide_luts": self.wide_luts}
         reports = [
-            build_learner(
-                spec, self.device, seed=seed, register_ports=True, placer=self.placer, progress=progress
-            ).to_json()
+            build_learner(spec, self.device, seed=seed, register_ports=True, progress=progress, **chosen).to_json()
             for seed in self.seeds
         ]
         about = {"device": self.device, "seeds": list(self.seeds)}
-        if self.placer:
-            about["placer"] = self.placer
-        return about | build_summary(reports)
+        return about | {name: value for name, value in chosen.items() if value} | build_summary(reports)
 
 
 @dataclass(frozen=True)
@@ -156,6 +154,7 @@ FAMILIES = (
                 TWO_LAYERS | {"pipeline": [[], ["error"]], "table_memory": "block"},
                 SLOW,
                 placer="static",
+                wide_luts=True,
             ),
         ),
     ),
@@ -182,7 +181,6 @@ FAMILIES = (
                 "layers [2, 4, 1], reuse_factor 4 and 2, shared",
                 TWO_LAYERS | {"reuse_factor": [4, 2], "share_multipliers": True, "pipeline": "high_clock"},
                 SLOW,
-                seeds=(1, 2, 3),
             ),
             Core("smallest-hx1k", "[1, 1], 8 cells, order 1, 12 bits, serial", SMALLEST, "iCE40HX1K"),
         ),
@@ -191,7 +189,7 @@ FAMILIES = (
         "scale",
         "the largest learners",
         (
-            _largest("large", "at least 100,000 below a microsecond", SLOW, 25, 4095, seeds=(1, 2, 3)),
+            _largest("large", "at least 100,000 below a microsecond", SLOW, 25, 4095, seeds=SEEDS),
             _largest("largest-85f", "ULX3S 85F, OrangeCrab 85F, ECPIX-5 85F", SLOW, 50, 4095),
             _largest(
                 "largest-25f", "ULX3S 12F and 25F, Colorlight 5A-75B, Icepi Zero, iCESugar-Pro", "LFE5U-25F-6", 13, 4095

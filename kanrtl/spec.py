@@ -116,6 +116,10 @@ Integer = Annotated[int, Strict()]
 Range = tuple[Real, Real]
 Memory = Literal["auto", "distributed", "block"]
 TableMemory = Literal["auto", "logic", "block"]
+EdgeSums = Literal["auto", "products", "differences"]
+
+# Bits of an operand of the wider of the two families' multipliers.
+WIDEST_OPERAND = 18
 
 _FORMAT_FIELDS = (
     "activation_format",
@@ -174,6 +178,12 @@ class LearnerSpec(BaseModel):
         anew when the learning rate is written: that takes some thousand cycles. ``logic``: bases in LUTs, and the
         multiplication too; twice the LUTs, and about a tenth less time where a step is one cycle. ``auto``: ``block``,
         unless that adds a cycle to a step. *Each.*
+    edge_sums
+        How an edge is summed: ``products``, ``sum_j c_j b_j``; or ``differences``: as the bases sum to one, that is
+        ``c_0 + sum_(j > 0) (c_j - c_0) b_j``, to the bit. One multiplier less for each edge, and another one in hidden
+        layers, for subtractions before the others, whose operands have a bit more. ``auto``: differences in a layer of
+        several inputs, if no register stands before or behind its multipliers, and the bit more fits an ECP5's;
+        products elsewhere. *Each.*
     schedule
         ``sequential``: exact SGD, the next sample is taken as the update of the last is written. ``streaming``: a
         sample is taken every clock, and its update seen some samples later (:attr:`delays`); the target comes with
@@ -220,6 +230,7 @@ class LearnerSpec(BaseModel):
     seed: Annotated[Integer, Field(ge=0, lt=1 << 32)] = 0
     memory: _one_or_each(Memory) = "auto"  # type: ignore[valid-type]
     table_memory: _one_or_each(TableMemory) = "auto"  # type: ignore[valid-type]
+    edge_sums: _one_or_each(EdgeSums) = "auto"  # type: ignore[valid-type]
     schedule: Literal["sequential", "streaming"] = "sequential"
     pipeline: Annotated[str | tuple[str | tuple[str, ...], ...], BeforeValidator(_parse_pipeline)] = "auto"
     reuse_factor: _one_or_each(Annotated[Integer, Field(ge=1)]) = 1  # type: ignore[valid-type]
@@ -266,8 +277,11 @@ class LearnerSpec(BaseModel):
         if "distributed" in self.per_layer("memory"):
             raise SpecError.of("memory", self.memory, 'iCE40 has no distributed memory; use "auto" or "block"')
         memory = tuple("block" if choice == "auto" else choice for choice in self.per_layer("memory"))
+        # A subtraction would part a multiplier from the register before it.
+        sums = tuple("products" if choice == "auto" else choice for choice in self.per_layer("edge_sums"))
         automatic = "full" if self.schedule == "streaming" else "high_clock"
-        return self.replace(memory=memory, pipeline=automatic if self.pipeline == "auto" else self.pipeline)
+        pipeline = automatic if self.pipeline == "auto" else self.pipeline
+        return self.replace(memory=memory, edge_sums=sums, pipeline=pipeline)
 
     def estimate(self, device: str | Device) -> Estimate:
         """What the learner will take of a device, such as "LFE5U-25F": see :class:`kanrtl.estimate.Estimate`."""
@@ -335,6 +349,18 @@ class LearnerSpec(BaseModel):
         """Whether the layers are swept in passes, rather than computed all at once."""
         folded = any(factor > 1 for factor in self.per_layer("reuse_factor"))
         return folded or self.share_multipliers or self.multiplier == "serial"
+
+    @cached_property
+    def sums_differences(self) -> tuple[bool, ...]:
+        """For every layer, whether its edges are sums of differences: :attr:`edge_sums`, with ``auto`` decided."""
+        if self.swept:
+            return (False,) * self.n_layers
+        parted = [bool(stages & {"read", "multiply"}) for stages in self.timing.stages]
+        fits = self.formats.coefficient.width < WIDEST_OPERAND
+        return tuple(
+            choice == "differences" or (choice == "auto" and layer.n_in > 1 and fits and not registered)
+            for choice, layer, registered in zip(self.per_layer("edge_sums"), self.layers, parted, strict=True)
+        )
 
     @cached_property
     def timing(self) -> Schedule | SweptSchedule:
@@ -434,6 +460,12 @@ def _check(spec: LearnerSpec) -> None:
             "with reuse_factor, share_multipliers or serial multipliers tables lie where the coefficients do; "
             'use "auto"',
         )
+    if spec.swept and "differences" in spec.per_layer("edge_sums"):
+        raise SpecError.of(
+            "edge_sums",
+            spec.edge_sums,
+            'with reuse_factor, share_multipliers or serial multipliers edges are sums of products; use "auto"',
+        )
     if spec.schedule == "streaming" and spec.swept:
         raise SpecError.of(
             "schedule",
@@ -461,6 +493,7 @@ def _check_lengths(spec: LearnerSpec) -> None:
         "learning_rate",
         "memory",
         "table_memory",
+        "edge_sums",
         "pipeline",
         "reuse_factor",
     ):

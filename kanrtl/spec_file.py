@@ -36,6 +36,7 @@ _COMMENTS = {
     "seed": "of uniform initial coefficients and of stochastic rounding",
     "memory": "auto, distributed, block; one value, or one per layer",
     "table_memory": "auto, logic, block; one value, or one per layer",
+    "edge_sums": "auto, products, differences; one value, or one per layer",
     "schedule": "sequential: exact SGD; streaming: a sample every clock, updates seen later",
     "pipeline": "auto, single, low_latency, high_clock, full, or a list of stages; or a list of these, one per layer",
     "reuse_factor": "edges that share one set of multipliers; one value, or one per layer",
@@ -68,6 +69,7 @@ def derived(spec: LearnerSpec) -> dict[str, Any]:
                 "memory": "block" if spec.timing.block_memory[index] else "distributed",
                 "stages": stages,
                 "table_memory": "block" if spec.timing.block_tables[index] else "logic",
+                "edge_sums": "differences" if spec.sums_differences[index] else "products",
                 "cell_width": float(layer.cell_width),
                 "locate": {
                     "scale": layer.locator.scale,

@@ -41,6 +41,7 @@ def specs(draw: st.DrawFn, max_edges: int = 27) -> LearnerSpec:
         }
     else:
         folding["table_memory"] = draw(each(st.sampled_from(["auto", "logic", "block"]), count))
+        folding["edge_sums"] = draw(each(st.sampled_from(["auto", "products", "differences"]), count))
     return LearnerSpec(
         layer_sizes=sizes,
         grid_range=draw(each(st.sampled_from([(-2, 2), (0, 1), (-1.3, 1.7), (0.1, 3.6)]), count)),

@@ -247,7 +247,7 @@ REFUSALS = [
     (
         {"layer_sizes": [2, 4, 1]},
         "LFE5U-25F",
-        "device = 'LFE5U-25F': the learner needs 116 multipliers, there are 28; "
+        "device = 'LFE5U-25F': the learner needs 100 multipliers, there are 28; "
         "set reuse_factor = [8, 4] (21 multipliers, interval 24), or take LFE5U-85F",
     ),
     (

@@ -3,13 +3,13 @@
 from typing import Any
 
 import numpy as np
-from amaranth.hdl import Elaboratable, Module, Shape, Signal
+from amaranth.hdl import Cat, Const, Elaboratable, Module, Shape, Signal
 from amaranth.sim import Simulator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kanrtl.fixed import Format
-from kanrtl.rtl.multiply import product_in_logic, sum_of_three
+from kanrtl.rtl.multiply import Offset, chained_sum, product_in_logic, sum_of_three, sums_with
 from kanrtl.rtl.serial import SerialMultiplier
 
 formats = st.builds(Format, st.booleans(), st.integers(1, 6), st.integers(0, 6))
@@ -115,6 +115,53 @@ def test_a_sum_of_three_is_exact(widths: tuple[int, int, int], width: int, zeros
             for term, value in zip(dut.terms, (a, b, c), strict=True):
                 ctx.set(term, value)
             assert ctx.get(dut.result) == (a + b + c) % (1 << width)
+
+    simulator = Simulator(dut)
+    simulator.add_testbench(bench)
+    simulator.run()
+
+
+class Sums(Elaboratable):  # type: ignore[misc]
+    """Of terms with a constant and with a value, and of the terms alone."""
+
+    def __init__(self, widths: list[int], constant: int, zeros: int, width: int) -> None:
+        self.terms = [Signal(Shape(bits, True)) for bits in widths]
+        self.high = Signal(Shape(8, True))
+        self.constant, self.zeros, self.width = constant, zeros, width
+        self.results = [Signal(width) for _ in range(3)]
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        value = Cat(Const(0, self.zeros), self.high).as_signed()
+        offsets = [Offset.of(self.constant), Offset(value, self.zeros)]
+        sums = [*sums_with(m, self.terms, offsets, width=self.width), chained_sum(m, self.terms, self.width)]
+        m.d.comb += [result.eq(total) for result, total in zip(self.results, sums, strict=True)]
+        return m
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    widths=st.lists(st.integers(4, 10), min_size=1, max_size=9),
+    constant=st.integers(-300, 300),
+    zeros=st.integers(0, 4),
+    more=st.integers(-3, 2),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_sums_of_any_number_of_terms_are_exact(
+    widths: list[int], constant: int, zeros: int, more: int, seed: int
+) -> None:
+    width = max(widths) + (len(widths) - 1).bit_length() + more
+    dut, random = Sums(widths, constant, zeros, max(width, zeros + 1)), np.random.default_rng(seed)
+
+    async def bench(ctx: Any) -> None:
+        for _ in range(10):
+            values = [int(random.integers(-(1 << bits - 1), 1 << bits - 1)) for bits in widths]
+            high, total = int(random.integers(-128, 128)), sum(values)
+            for term, value in zip(dut.terms, values, strict=True):
+                ctx.set(term, value)
+            ctx.set(dut.high, high)
+            whole = total + constant, total + (high << zeros), total
+            assert [ctx.get(result) for result in dut.results] == [exact % (1 << dut.width) for exact in whole]
 
     simulator = Simulator(dut)
     simulator.add_testbench(bench)

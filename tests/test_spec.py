@@ -212,6 +212,13 @@ ARRAYS = 'must be "zeros", "uniform", or a list of one array (n_out, n_in, bases
             "table_memory = 'block': with reuse_factor, share_multipliers or serial multipliers tables lie where the "
             'coefficients do; use "auto"',
         ),
+        ({"edge_sums": "sums"}, "edge_sums = 'sums': must be 'auto', 'products' or 'differences'"),
+        ({"edge_sums": ["auto"] * 3}, f"edge_sums = ('auto', 'auto', 'auto'): {EACH}"),
+        (
+            {"edge_sums": "differences", "share_multipliers": True},
+            "edge_sums = 'differences': with reuse_factor, share_multipliers or serial multipliers edges are sums of "
+            'products; use "auto"',
+        ),
         ({"schedule": "parallel"}, "schedule = 'parallel': must be 'sequential' or 'streaming'"),
         (
             {"schedule": "streaming", "teaching": "after_prediction"},
@@ -419,6 +426,7 @@ FULL = {
     "seed": 7,
     "memory": ["block", "distributed"],
     "table_memory": ["logic", "block"],
+    "edge_sums": ["products", "differences"],
     "pipeline": ["read", "sum"],
 }
 
@@ -478,6 +486,38 @@ def test_tables_lie_in_block_memory_where_that_takes_no_cycle(
 ) -> None:
     spec = LearnerSpec.from_dict(TWO_LAYERS | fields)
     assert (spec.timing.block_tables, spec.latency) == (tables, latency)
+
+
+@pytest.mark.parametrize(
+    ("fields", "differences"),
+    [
+        ({}, (True, True)),
+        ({"edge_sums": "products"}, (False, False)),
+        ({"edge_sums": ["auto", "products"]}, (True, False)),
+        ({"layer_sizes": [1, 2, 1]}, (False, True)),
+        ({"layer_sizes": [1, 2, 1], "edge_sums": "differences"}, (True, True)),
+        ({"pipeline": [["multiply"], ["sum", "error"]]}, (False, True)),
+        ({"pipeline": "high_clock"}, (False, False)),
+        ({"pipeline": "high_clock", "edge_sums": "differences"}, (True, True)),
+        ({"coefficient_format": "SQ(7, 10)"}, (True, True)),
+        ({"coefficient_format": "SQ(7, 11)"}, (False, False)),
+        ({"share_multipliers": True}, (False, False)),
+        ({"schedule": "streaming"}, (False, False)),
+    ],
+)
+def test_edges_are_sums_of_differences_where_multipliers_are_many_and_wide_enough(
+    fields: dict[str, Any], differences: tuple[bool, bool]
+) -> None:
+    assert LearnerSpec.from_dict(TWO_LAYERS | {"layer_sizes": [2, 3, 1]} | fields).sums_differences == differences
+
+
+def test_differences_are_left_to_ecp5() -> None:
+    """A register has to stand directly before an iCE40's multiplier, and the multiplier is narrower."""
+    spec = LearnerSpec.from_dict(
+        TWO_LAYERS | {"layer_sizes": [2, 3, 1], "pipeline": "single", "edge_sums": ["auto", "differences"]}
+    )
+    assert spec.for_device(Device.parse("LFE5U-25F")) == spec
+    assert spec.for_device(Device.parse("iCE40UP5K")).sums_differences == (False, True)
 
 
 def test_replace_changes_and_checks() -> None:

@@ -14,7 +14,7 @@ from ..fixed import Codes, Format, Rounding, narrow, rounding_constant
 from ..noise import WIDTH as NOISE_WIDTH
 from ..noise import leap_taps
 from ..rtl.exercise import AVERAGE_SHIFT, WAVE_BITS
-from ..rtl.locate import Locate
+from ..rtl.locate import located_sums
 from ..schedule import LayerTimes, Schedule
 from ..sweep import Sweep, SweptSchedule
 from .blocks import Family, Memory, multipliers
@@ -301,15 +301,11 @@ class _AnyLayer:
         self._saturating = saturating
         self._in_logic = spec.multiplier == "lut"
         self._hidden = index > 0
-        self._of_sum = self._hidden and not spec.swept and self._locates_sum(index)
+        located = located_sums(spec)
+        self._located = located[index]
+        self._next_located = located[index + 1] if index + 1 < spec.n_layers else None
         self._block = spec.timing.block_memory[index]
         self._block_tables = spec.timing.block_tables[index]
-
-    def _locates_sum(self, index: int) -> bool:
-        """Whether a layer takes its inputs from the adder trees of that before."""
-        spec, layer = self._spec, self._spec.layers[index]
-        total = spec.layers[index - 1].node_sum
-        return Locate.of_sum(layer.locator, layer.formats.activation, total, spec.rounding) is not None
 
     def _ends(self, stage: str, below: int = 0) -> bool:
         return stage in self._spec.timing.stages[self._index - below]
@@ -326,13 +322,13 @@ class _AnyLayer:
         position, cell = layer.position.width - layer.position.f, (locator.end - 1).bit_length()
         digits = bin(locator.scale ^ 3 * locator.scale).count("1")
         for _ in range(inputs):
-            if self._of_sum:
+            if self._located:
                 width = locator.shift + position
-                if digits == 2:
+                if digits == 2 and self._located.offset:
                     parts.counts["compressor"] += width
                     parts.adder(width)
                 else:
-                    parts.sum(digits + 1, width)
+                    parts.sum(digits + bool(self._located.offset), width)
             elif locator.offset % locator.scale:
                 parts.sum(digits + 1, x.width + locator.scale.bit_length())
             else:
@@ -340,7 +336,7 @@ class _AnyLayer:
                 parts.adder(x.width + 1 - _trailing_zeros(offset) if offset else 0)
                 parts.times_constant(x.width + 1, locator.scale)
             parts.counts["detection"] += max(0, position - cell)
-            if locator.grid_size & (locator.grid_size - 1) and not self._of_sum:
+            if locator.grid_size & (locator.grid_size - 1) and not self._located:
                 parts.adder(position)
             parts.choice(cell)
             parts.choice((layer.bases - 1).bit_length())
@@ -565,7 +561,56 @@ class _Layer(_AnyLayer):
         if self._ends("sum"):
             parts.register(bits * times, moved=False)
 
+    def _differences(self) -> None:
+        """Sums of differences: they serve both passes."""
+        layer, parts, formats = self._layer, self._parts, self._layer.formats
+        edges = layer.n_in * layer.n_out
+        difference = Format(True, formats.coefficient.i + 1, formats.coefficient.f)
+        parts.adder(difference.width, edges * (layer.banks - 1))
+        terms = layer.n_in * (layer.banks - 1)
+        product = difference.width + formats.basis.width
+        parts.product(difference, formats.basis, in_logic=self._in_logic, times=terms * layer.n_out)
+        if self._ends("multiply") and self._in_logic:
+            parts.register(product * terms * layer.n_out, moved=False)
+        pairs = (terms + 1) // 2
+        parts.adder(product + 1, terms // 2 * layer.n_out)
+        if self._ends("add"):
+            parts.register((product + 1) * pairs * layer.n_out, moved=False)
+        bits = layer.error_sum.width if self._forms_error else layer.node_sum.width
+        apart = self._forms_error and self._ends("sum") and self._ends("error")
+        # What the others are added to comes twice where y is rounded otherwise than the sum that goes on.
+        ways = 1 + (bool(self._next_located) or (self._forms_error and layer.n_in > 1 and not self._ends("sum")))
+        parts.sum(layer.n_in, formats.coefficient.width + clog2(layer.n_in), layer.n_out)
+        parts.adder(bits - formats.basis.f, ways * layer.n_out)
+        self._meet(bits * ways * layer.n_out, self._times.read, self._times.added)
+        parts.adder(bits, _adders(pairs, ways) * layer.n_out)
+        if self._ends("sum"):
+            parts.register(bits * (ways if self._next_located else 1) * layer.n_out, moved=False)
+        self._rounded(apart)
+
+    def _rounded(self, apart: bool) -> None:
+        """What becomes of sums of differences."""
+        layer, parts, activation = self._layer, self._parts, self._layer.formats.activation
+        rounds = rounding_constant(self._spec.rounding, layer.error_sum.f - layer.formats.gradient.f)
+        if self._forms_error:
+            parts.adder(activation.width + 1, layer.n_out)
+            kind = "gradient", layer.error_sum, layer.formats.gradient
+            self._narrowed(*kind, layer.n_out, rounds=rounds is None)
+            if apart or (self._predicts and (layer.n_in == 1 or self._ends("sum"))):
+                parts.adder(layer.node_sum.width, layer.n_out)
+            if self._predicts:
+                early = rounds is not None and not apart
+                self._narrowed("activation", layer.node_sum, activation, layer.n_out, rounds=not early)
+        elif self._next_located:
+            # Of y it is only looked at whether it saturates.
+            parts.counts["detection"] += max(0, layer.node_sum.i - activation.i) * layer.n_out
+        elif self._predicts:
+            self._narrowed("activation", layer.node_sum, activation, layer.n_out)
+
     def _forward(self) -> None:
+        if self._spec.sums_differences[self._index]:
+            self._differences()
+            return
         layer, parts, formats = self._layer, self._parts, self._layer.formats
         terms = layer.n_in * layer.banks
         parts.product(formats.coefficient, formats.basis, in_logic=self._in_logic, times=terms * layer.n_out)
@@ -573,7 +618,7 @@ class _Layer(_AnyLayer):
         activation = formats.activation
         if not self._forms_error:
             self._tree(terms, layer.node_sum.width, product, layer.n_out)
-            if self._index + 1 < self._spec.n_layers and self._locates_sum(self._index + 1):
+            if self._next_located:
                 # Of y it is only looked at whether it saturates.
                 parts.adder(layer.node_sum.width, layer.n_out)
                 parts.counts["detection"] += max(0, layer.node_sum.i - activation.i) * layer.n_out
@@ -596,9 +641,22 @@ class _Layer(_AnyLayer):
     def _downstream(self) -> None:
         layer, parts, formats = self._layer, self._parts, self._layer.formats
         edges, times = layer.n_in * layer.n_out, self._times
-        parts.product(formats.coefficient, layer.derivative, in_logic=self._in_logic, times=edges * layer.banks)
-        product = formats.coefficient.width + layer.derivative.width
-        self._tree(layer.banks, layer.slope_sum.width, product, edges)
+        differences = self._spec.sums_differences[self._index]
+        factor = Format(True, formats.coefficient.i + differences, formats.coefficient.f)
+        terms = layer.banks - differences
+        parts.product(factor, layer.derivative, in_logic=self._in_logic, times=edges * terms)
+        product = factor.width + layer.derivative.width
+        if differences:
+            parts.adder(product, terms // 2 * edges)
+            parts.sum((terms + 1) // 2, layer.slope_sum.width, edges)
+            if self._ends("add"):
+                parts.register(product * ((terms + 1) // 2) * edges, moved=False)
+            if self._ends("multiply") and self._in_logic:
+                parts.register(product * terms * edges, moved=False)
+            if self._ends("sum"):
+                parts.register(layer.slope_sum.width * edges, moved=False)
+        else:
+            self._tree(layer.banks, layer.slope_sum.width, product, edges)
         self._narrowed("slope", layer.slope_sum, formats.slope, edges)
         if self._ends("error"):
             parts.register(formats.slope.width * edges, moved=False)
@@ -610,6 +668,17 @@ class _Layer(_AnyLayer):
         self._narrowed("gradient", layer.downstream_sum, formats.gradient, layer.n_in)
         if self._ends("error", below=1):
             parts.register(formats.gradient.width * layer.n_in, moved=False)
+
+
+def _adders(terms: int, offsets: int) -> int:
+    """Adders that :func:`kanrtl.rtl.multiply.sums_with` makes."""
+    adders, inside = 0, False
+    while terms > 1 + (not inside):
+        if terms % 2:
+            terms, adders, inside = terms - 1, adders + offsets, True
+        terms //= 2
+        adders += terms
+    return adders + offsets
 
 
 class _SweptLayer(_AnyLayer):

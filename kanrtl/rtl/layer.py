@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
@@ -16,8 +16,8 @@ from ..noise import WIDTH as NOISE_WIDTH
 from ..schedule import Schedule
 from .basis import Basis
 from .coefficients import CoefficientAccess, Coefficients, cell_bits
-from .locate import Locate
-from .multiply import apart, product, product_in_logic, sum_of_three, tree_sum
+from .locate import Locate, LocatedSum
+from .multiply import Offset, apart, chained_sum, joined, product, product_in_logic, sums_with, tree_sum
 from .narrowing import fitting, rounding_bits
 from .noise import lane_noise
 from .stages import Stages, delay
@@ -35,6 +35,15 @@ class _Read:
     basis: list[Banks]  # by input
     derivative: list[Banks]  # by input; empty in the first layer
     window: list[list[Banks]]  # coefficients by node and input
+    factors: list[list[Banks]]  # what of them is multiplied
+
+
+class _Terms(NamedTuple):
+    """What adds up to the sum of a node, from time ``added``, and what is added to it from time ``read``: nothing, or
+    coefficients."""
+
+    products: list[Value]
+    coefficients: Value | None
 
 
 class Layer(wiring.Component):  # type: ignore[misc]
@@ -65,16 +74,20 @@ class Layer(wiring.Component):  # type: ignore[misc]
     forms_error
         Node sum minus target is formed in the adder tree itself, rounding included, and y from it: the way to the
         coefficients then has one adder less. For the squared loss, where the target comes with the sample.
+    differences
+        An edge is c_0 + sum (c_j - c_0) b_j: the bases sum to one, and their derivatives to zero.
     first_lane
         Number of this layer's first noise lane.
-    below
-        The arithmetic of the layer before.
+    located
+        How this layer locates its inputs where they are exact sums.
+    next_located
+        How the next layer locates the sums of this one.
 
     Members
     -------
-    x : In, ``n_in`` activations; or, where :attr:`locates_sum`, exact node sums of the layer before
+    x : In, ``n_in`` activations; or, with ``located``, exact node sums of the layer before with what that adds to them
     take : In(1), the first layer takes ``x`` at the clock edge; only where it is held
-    total : Out, ``n_out`` exact node sums; not with ``forms_error``
+    total : Out, ``n_out`` exact node sums, with what ``next_located`` adds to them; not with ``forms_error``
     y : Out, ``n_out`` activations
     target : In, ``n_out`` activations, from time 1; only with ``forms_error``
     error : Out, ``n_out`` gradients, as y; only with ``forms_error``
@@ -102,8 +115,10 @@ class Layer(wiring.Component):  # type: ignore[misc]
         in_logic: bool,
         saturating: frozenset[str],
         forms_error: bool,
+        differences: bool,
         first_lane: int,
-        below: LayerArithmetic | None = None,
+        located: LocatedSum | None = None,
+        next_located: LocatedSum | None = None,
     ) -> None:
         self._layer = layer
         self._initial = initial
@@ -111,9 +126,9 @@ class Layer(wiring.Component):  # type: ignore[misc]
         self._times = schedule.layers[index]
         self._index = index
         self._first = index == 0
-        self._of_sum = (
-            Locate.of_sum(layer.locator, layer.formats.activation, below.node_sum, rounding) if below else None
-        )
+        self._located = located
+        self._next_located = next_located
+        self._differences = differences
         self._held = self._first and not schedule.streaming
         self._block = schedule.block_memory[index]
         self._block_tables = schedule.block_tables[index]
@@ -125,7 +140,7 @@ class Layer(wiring.Component):  # type: ignore[misc]
         self._first_lane = first_lane
         formats = layer.formats
         members: dict[str, Any] = {
-            "x": In(data.ArrayLayout(self._of_sum[0] if self._of_sum else formats.activation, layer.n_in)),
+            "x": In(data.ArrayLayout(located.format if located else formats.activation, layer.n_in)),
             "y": Out(data.ArrayLayout(formats.activation, layer.n_out)),
             "gradient": In(data.ArrayLayout(formats.gradient, layer.n_out)),
             "learning_rate": In(formats.learning_rate),
@@ -145,15 +160,11 @@ class Layer(wiring.Component):  # type: ignore[misc]
             members["target"] = In(data.ArrayLayout(formats.activation, layer.n_out))
             members["error"] = Out(data.ArrayLayout(formats.gradient, layer.n_out))
         else:
-            members["total"] = Out(data.ArrayLayout(layer.node_sum, layer.n_out))
+            total = next_located.format if next_located else layer.node_sum
+            members["total"] = Out(data.ArrayLayout(total, layer.n_out))
         if update_rounding == "stochastic":
             members["noise"] = In(NOISE_WIDTH)
         super().__init__(members)
-
-    @property
-    def locates_sum(self) -> bool:
-        """Whether the inputs are located as they leave the adder trees of the layer before, rounded on the way."""
-        return self._of_sum is not None
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -199,7 +210,7 @@ class Layer(wiring.Component):  # type: ignore[misc]
     def _locate_and_read(self, m: Module, stages: Stages, memory: Coefficients) -> _Read:
         """Addresses tables and memories with the sample's place on the grid."""
         layer = self._layer
-        read = _Read([], [], [])
+        read = _Read([], [], [], [])
         self._take = Signal(name="take_place")
         m.d.comb += self._take.eq(self.take | self.access.enable if self._held else 1)
         # What follows a held position is held with it.
@@ -224,7 +235,7 @@ class Layer(wiring.Component):  # type: ignore[misc]
             place = self._locate(m, stages, source)
             if not self._first:
                 place = {name: stages.end("locate", value, f"{name}{source}") for name, value in place.items()}
-            m.d.comb += memory.cell[source].eq(place["cell"])
+            m.d.comb += memory.cell[source].eq(place.pop("reached"))
             if self._first and not self._looks_up_early:
                 place = {name: self._hold(m, value, f"{name}{source}") for name, value in place.items()}
             if not self._first:
@@ -248,6 +259,20 @@ class Layer(wiring.Component):  # type: ignore[misc]
                 for source in range(layer.n_in)
             ]
             for node in range(layer.n_out)
+        ]
+        # The bases sum to one, so c_0 + sum (c_j - c_0) b_j is the edge; their derivatives sum to zero, so the same
+        # differences make its slope.
+        read.factors = [
+            [
+                [
+                    stages.wire(value - first, f"difference{node}_{source}_{bank}")
+                    for bank, value in enumerate(others, start=1)
+                ]
+                if self._differences
+                else [first, *others]
+                for source, (first, *others) in enumerate(inputs)
+            ]
+            for node, inputs in enumerate(read.window)
         ]
         return read
 
@@ -276,14 +301,20 @@ class Layer(wiring.Component):  # type: ignore[misc]
         """Cell, table row, and whether inside the grid."""
         registered = stages.ends("position")
         m.submodules[f"locate{source}"] = locate = Locate(
-            self._layer.locator, self._layer.formats.activation, registered=registered, exact=self._of_sum
+            self._layer.locator, self._layer.formats.activation, registered=registered, exact=self._located
         )
         m.d.comb += locate.x.eq(self.x[source])
         if registered:
             m.d.comb += locate.take.eq(self._take)
         cell = Signal(cell_bits(self._layer), name=f"reached{source}")
         m.d.comb += cell.eq(Mux(self.access.enable, self.access.index, locate.cell))
-        return {"cell": cell, "row": locate.row, "inside": locate.inside}
+        # A table needs not know of it; in the first layer, where nothing waits for it, it shares the registers.
+        return {
+            "cell": cell if self._first else locate.cell,
+            "reached": cell,
+            "row": locate.row,
+            "inside": locate.inside,
+        }
 
     def _basis(self, m: Module, stages: Stages, table: Basis, source: int) -> Banks:
         values = table.basis
@@ -324,51 +355,86 @@ class Layer(wiring.Component):  # type: ignore[misc]
 
     def _node(self, m: Module, stages: Stages, read: _Read, node: int) -> None:
         """y of a node, and its exact sum, or its error."""
-        layer = self._layer
-        terms: list[Value] = []
-        for source in range(layer.n_in):
-            products = [
-                stages.end("multiply", self._product(m, coefficient, basis), f"product{node}_{source}_{bank}").raw
-                for bank, (coefficient, basis) in enumerate(
-                    zip(read.window[node][source], read.basis[source], strict=True)
-                )
-            ]
-            # The bases sum to one: whatever of them is added, a sum is no wider than a product.
-            width = len(products[0])
-            pairs = self._added(stages, products, width, f"pair{node}_{source}")
-            if layer.n_in == 1:
-                terms = pairs
-            else:
-                total = tree_sum([apart(pair) for pair in pairs])[:width].as_signed()
-                terms.append(apart(stages.wire(total, f"edge{node}_{source}")))
-        if layer.n_in > 1:
-            terms = [self._sum_of_edges(half) for half in (terms[: len(terms) // 2], terms[len(terms) // 2 :])]
+        layer, located = self._layer, self._next_located
+        terms = self._terms(m, stages, read, node)
         if self._forms_error:
             self._error(m, stages, terms, node)
             return
-        # The bases sum to one: the sum fits node_sum, whatever its single products could reach together.
-        total = stages.end("sum", fitting(tree_sum(terms), layer.node_sum), f"sum{node}")
-        y = self._narrow("activation", total, layer.formats.activation, self._times.summed)
+        rounding: str = self._rounding
+        if located is None:
+            # The bases sum to one: the sum fits node_sum, whatever its single products could reach together.
+            [total] = self._sums(m, stages, terms, [Offset.of(0)], layer.node_sum.width)
+            rounded = total = stages.end("sum", fitting(total, layer.node_sum), f"sum{node}")
+        else:
+            rounds = rounding_constant(rounding, located.dropped) or 0
+            sums = self._sums(m, stages, terms, [Offset.of(located.added), Offset.of(rounds)], located.format.width)
+            total = stages.end("sum", fitting(sums[0], located.format), f"sum{node}")
+            rounded = stages.end("sum", fitting(sums[1], self._rounded_sum), f"rounded_sum{node}")
+            rounding = Rounding.FLOOR
+        y = self._narrow("activation", rounded, layer.formats.activation, self._times.summed, rounding)
         m.d.comb += [self.total[node].eq(total), self.y[node].eq(y)]
 
-    @staticmethod
-    def _sum_of_edges(edges: list[Value]) -> Value:
-        """The sum of edges, which have a bit more than they need, as it has then."""
-        if len(edges) == 1:
-            return edges[0]
-        half = len(edges) // 2
-        total = Layer._sum_of_edges(edges[:half]) + Layer._sum_of_edges(edges[half:])
-        return apart(total[: len(edges[0]) + clog2(len(edges)) - 1].as_signed())
+    @property
+    def _rounded_sum(self) -> Format:
+        """One bit more than node_sum: y may be rounded up beyond it."""
+        return Format(True, self._layer.node_sum.i + 1, self._layer.node_sum.f)
+
+    def _terms(self, m: Module, stages: Stages, read: _Read, node: int) -> _Terms:
+        """The summands of a node: products in pairs, or where there are several edges, those."""
+        layer = self._layer
+        edges = [
+            self._products(m, stages, window, basis, f"product{node}_{source}")
+            for source, (window, basis) in enumerate(zip(read.factors[node], read.basis, strict=True))
+        ]
+        # The bases sum to one: whatever of them is added, a sum is no wider than a product.
+        width = len(edges[0][0])
+        if self._differences:
+            pairs = self._added(stages, [product for edge in edges for product in edge], width + 1, f"pair{node}")
+            firsts = [window[0].raw for window in read.window[node]]
+            total = chained_sum(m, firsts, layer.formats.coefficient.width + clog2(layer.n_in))
+            return _Terms([apart(m, pair) for pair in pairs], stages.wire(total, f"firsts{node}"))
+        pairs_of_edges = [self._added(stages, edge, width, f"pair{node}_{source}") for source, edge in enumerate(edges)]
+        if layer.n_in == 1:
+            return _Terms(pairs_of_edges[0], None)
+        totals = [chained_sum(m, [apart(m, pair) for pair in pairs], width) for pairs in pairs_of_edges]
+        return _Terms([stages.wire(total, f"edge{node}_{source}") for source, total in enumerate(totals)], None)
+
+    def _products(self, m: Module, stages: Stages, window: Banks, values: Banks, name: str) -> list[Value]:
+        """Products of a window with bases or derivatives; for the first of these a window of differences has none."""
+        return [
+            stages.end("multiply", self._product(m, coefficient, value), f"{name}_{bank}").raw
+            for bank, (coefficient, value) in enumerate(zip(window, values[len(values) - len(window) :], strict=True))
+        ]
 
     @staticmethod
     def _added(stages: Stages, products: list[Value], width: int, name: str) -> list[Value]:
-        """The products of an edge, added in pairs; ``width`` bits hold every sum."""
+        """The products, added in pairs; ``width`` bits hold every sum."""
         return [
             stages.end("add", tree_sum(products[first : first + 2])[:width].as_signed(), f"{name}_{first}")
             for first in range(0, len(products), 2)
         ]
 
-    def _error(self, m: Module, stages: Stages, terms: list[Value], node: int) -> None:
+    def _sums(
+        self,
+        m: Module,
+        stages: Stages,
+        terms: _Terms,
+        offsets: list[Offset],
+        width: int,
+    ) -> list[Value]:
+        """The sum of a node and each of ``offsets``, modulo ``2**width``; see :func:`sums_with`.
+
+        ``offsets`` are there at time ``read`` where coefficients are added, otherwise at ``added``.
+        """
+        if terms.coefficients is not None:
+            times, below = self._times, self._layer.formats.basis.f
+            early = [apart(m, joined(m, offset.value, terms.coefficients, below)) for offset in offsets]
+            offsets = [
+                Offset(stages.meet(stages.wire(total, "offset"), times.read, times.added, "offset")) for total in early
+            ]
+        return sums_with(m, terms.products, offsets, width=width)
+
+    def _error(self, m: Module, stages: Stages, terms: _Terms, node: int) -> None:
         """The node's error, in its adder tree with what rounds it; and y, which is the error and the target. Where the
         tree ends in a register, and another follows the error, they are formed one after the other."""
         layer, formats = self._layer, self._layer.formats
@@ -382,32 +448,32 @@ class Layer(wiring.Component):  # type: ignore[misc]
         else:
             rounding = Rounding.FLOOR
         width = max(bits_for(layer.error_bounds[1] + rounds), layer.error_sum.width - 1) + 1
-        # Apart from the tree: known early, and needed again for y.
         times = self._times
-        offset = stages.meet(stages.wire(rounds - target, f"offset{node}"), 1, times.added, f"offset{node}")
-        # One bit more than node_sum: y may be rounded up beyond it.
-        wide = Format(True, layer.node_sum.i + 1, layer.node_sum.f)
+        wide = self._rounded_sum
+        # Apart from the tree: known early, and needed again for y.
+        now = times.added if terms.coefficients is None else times.read
+        offset = stages.meet(stages.wire(rounds - target, f"offset{node}"), 1, now, f"offset{node}")
         if stages.ends("sum") and stages.ends("error"):
             # Where a product's highest bit has no use, yosys does not take its register into an iCE40's multiplier.
-            total = stages.end("sum", fitting(tree_sum(terms), wide), f"sum{node}")
-            offset = stages.meet(offset, times.added, times.summed, f"offset{node}_of_sum")
+            [plain] = self._sums(m, stages, terms, [Offset.of(0)], wide.width)
+            total = stages.end("sum", fitting(plain, wide), f"sum{node}")
+            offset = stages.meet(offset, now, times.summed, f"offset{node}_of_sum")
             rounded = stages.wire(total.raw + offset, f"error{node}")
             error = fitting(rounded, Format(True, width - layer.error_sum.f, layer.error_sum.f))
             gradient = self._narrow("gradient", error, formats.gradient, times.summed, rounding)
             y = self._narrow("activation", total, formats.activation, times.summed)
             m.d.comb += [self.error[node].eq(gradient), self.y[node].eq(y)]
             return
-        if len(terms) == 1:
-            rounded = terms[0] + offset
-        else:
-            zeros = min(shift, (rounds & -rounds).bit_length() - 1) if rounds else shift
-            rounded = sum_of_three(m, terms[0], terms[1], offset, width=width, zeros=zeros)
+        zeros = min(shift, Offset.of(rounds).zeros) if rounds else shift
+        # In a tree of its own where this one is long enough.
+        beside = layer.n_in > 1 and not stages.ends("sum")
+        offsets = [Offset(offset, zeros), *([Offset.of(rounds_y)] if beside else [])]
+        rounded, *totals = self._sums(m, stages, terms, offsets, width)
         error = fitting(rounded, Format(True, width - layer.error_sum.f, layer.error_sum.f))
         error = stages.end("sum", error, f"error{node}")
         gradient = self._narrow("gradient", error, formats.gradient, times.summed, rounding)
-        if layer.n_in > 1 and not stages.ends("sum"):
-            # In a tree of its own, as this one is long enough.
-            total = fitting(terms[0] + terms[1] + rounds_y, wide)
+        if beside:
+            total = fitting(totals[0], wide)
         else:
             target = stages.meet(self.target[node], 1, times.summed, f"target{node}")
             target = Cat(Const(0, shift), target.raw).as_signed()
@@ -425,14 +491,9 @@ class Layer(wiring.Component):  # type: ignore[misc]
         for node in range(layer.n_out):
             for source in range(layer.n_in):
                 edge = f"{node}_{source}"
-                products = [
-                    stages.end("multiply", self._product(m, coefficient, derivative), f"rise{edge}_{bank}").raw
-                    for bank, (coefficient, derivative) in enumerate(
-                        zip(read.window[node][source], read.derivative[source], strict=True)
-                    )
-                ]
+                products = self._products(m, stages, read.factors[node][source], read.derivative[source], f"rise{edge}")
                 width = max(len(products[0]), layer.slope_sum.width)
-                added = tree_sum([apart(pair) for pair in self._added(stages, products, width, f"rise{edge}_pair")])
+                added = tree_sum([apart(m, pair) for pair in self._added(stages, products, width, f"rise{edge}_pair")])
                 total = stages.end("sum", fitting(added, layer.slope_sum), f"slope_sum{edge}")
                 slope = stages.end(
                     "error", self._narrow("slope", total, layer.formats.slope, times.summed), f"slope{edge}"
@@ -441,9 +502,15 @@ class Layer(wiring.Component):  # type: ignore[misc]
                 slope = stages.meet(slope, since, times.gradient, f"slope{edge}")
                 product = stages.end("downstream", self._product(m, self.gradient[node], slope), f"downstream{edge}")
                 terms[source].append(product.raw)
+        rounding: str = self._rounding
+        rounds = rounding_constant(rounding, layer.downstream_sum.f - layer.formats.gradient.f)
+        if rounds is not None:
+            rounding = Rounding.FLOOR
         for source in range(layer.n_in):
             total = stages.wire(fitting(tree_sum(terms[source]), layer.downstream_sum), f"downstream_sum{source}")
-            gradient = self._narrow("gradient", total, layer.formats.gradient, after)
+            # A product of lowest values is only half of what its bits can hold: there is room for what rounds it.
+            rounded = stages.wire(fitting(total.raw + (rounds or 0), layer.downstream_sum), f"rounded_sum{source}")
+            gradient = self._narrow("gradient", rounded, layer.formats.gradient, after, rounding)
             m.d.comb += self.downstream[source].eq(below.end("error", gradient, f"gradient{source}"))
 
     def _update(self, m: Module, stages: Stages, read: _Read, memory: Coefficients) -> None:

@@ -18,6 +18,7 @@ from ..schedule import Schedule
 from ..spec import LearnerSpec
 from ..sweep import SweptSchedule
 from .layer import Layer
+from .locate import located_sums
 from .loss import Loss
 from .monitor import Monitor
 from .noise import Noise
@@ -150,6 +151,7 @@ class Learner(wiring.Component):  # type: ignore[misc]
         spec, layers, first_lane = self.spec, [], 0
         timing = spec.timing
         last = spec.n_layers - 1
+        located = located_sums(spec)
         for index, (layer, initial) in enumerate(zip(spec.layers, spec.initial_codes(), strict=True)):
             saturating = layer.saturating(spec.rounding, hidden=index > 0, loss=spec.loss if index == last else None)
             component: Any
@@ -177,8 +179,10 @@ class Learner(wiring.Component):  # type: ignore[misc]
                     in_logic=spec.multiplier == "lut",
                     saturating=saturating,
                     forms_error=index == last and self._forms_error,
+                    differences=spec.sums_differences[index],
                     first_lane=first_lane,
-                    below=spec.layers[index - 1] if index else None,
+                    located=located[index],
+                    next_located=located[index + 1] if index < last else None,
                 )
             first_lane += layer.n_out * layer.n_in * layer.banks
             m.submodules[f"layer{index}"] = component
@@ -214,8 +218,8 @@ class Learner(wiring.Component):  # type: ignore[misc]
         """Connects the layers, forwards and backwards."""
         timing = self.spec.timing
         stages = Stages(m, timing, self.spec.n_layers - 1)
-        for before, after in itertools.pairwise(layers):
-            x = before.total if isinstance(after, Layer) and after.locates_sum else before.y
+        for (before, after), located in zip(itertools.pairwise(layers), located_sums(self.spec)[1:], strict=True):
+            x = before.total if located else before.y
             m.d.comb += [after.x.eq(x), before.gradient.eq(after.downstream)]
         last = layers[-1]
         times = timing.layers[-1] if isinstance(timing, Schedule) and timing.streaming else None

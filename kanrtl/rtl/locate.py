@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -12,7 +14,67 @@ from ..fixed import Format, rounding_constant
 from ..spline import Locator
 from .multiply import shifted_terms, sum_of_three, times_constant, tree_sum
 
-__all__ = ["Locate"]
+if TYPE_CHECKING:
+    from ..spec import LearnerSpec
+
+__all__ = ["Locate", "LocatedSum", "located_sums"]
+
+
+@dataclass(frozen=True)
+class LocatedSum:
+    """An exact sum that is located as it is: rounding it takes no adder of its own.
+
+    Attributes
+    ----------
+    added : int
+        What has to be added to it: what rounds it, and where that can be told, its distance to the grid's lowest end.
+    dropped : int
+        How many bits are then to be cut off.
+    offset : int
+        What remains of the locator's offset.
+    format : Format
+        Of the sum with what is added.
+    """
+
+    added: int
+    dropped: int
+    offset: int
+    format: Format
+
+    @classmethod
+    def of(cls, locator: Locator, format: Format, total: Format, rounding: str) -> LocatedSum | None:
+        """For inputs in ``format``, rounded from sums in ``total``; None where the rounded input is needed.
+
+        Rounding has to be the addition of a constant. And an input that saturates has to be beyond the grid, so that
+        nothing is to be seen of that.
+        """
+        lowest, highest = (
+            (bound * locator.scale + locator.offset) >> locator.shift for bound in (format.minimum, format.maximum)
+        )
+        dropped = total.f - format.f
+        rounds = rounding_constant(rounding, dropped)
+        if not (lowest < 0 and highest >= locator.end and dropped >= 0) or rounds is None:
+            return None
+        whole, offset = divmod(locator.offset, locator.scale)
+        if offset:
+            whole, offset = 0, locator.offset
+        added = rounds + (whole << dropped)
+        reach = max(abs(total.minimum + added), abs(total.maximum + added) + 1)
+        width = (reach - 1).bit_length() + 1
+        return cls(added, dropped, offset, Format(True, width - total.f, total.f))
+
+
+def located_sums(spec: LearnerSpec) -> tuple[LocatedSum | None, ...]:
+    """For every layer how it locates the exact sums of the layer before, if it can; the first has none before."""
+    if spec.swept:
+        return (None,) * spec.n_layers
+    return (
+        None,
+        *(
+            LocatedSum.of(layer.locator, layer.formats.activation, below.node_sum, spec.rounding)
+            for below, layer in pairwise(spec.layers)
+        ),
+    )
 
 
 class Locate(wiring.Component):  # type: ignore[misc]
@@ -23,8 +85,7 @@ class Locate(wiring.Component):  # type: ignore[misc]
     locator, format
         Of the grid, and of its inputs.
     exact
-        Where the input is an exact sum that is yet to be rounded to ``format``: its own format, and the rounding. It
-        needs not be saturated, see :meth:`of_sum`. Rounding and locating it is one sum.
+        Where the input is an exact sum, instead of one that is rounded to ``format``, and saturated.
     registered
         Whether the position is held in a register; otherwise all is combinational.
 
@@ -43,54 +104,39 @@ class Locate(wiring.Component):  # type: ignore[misc]
         format: Format,
         *,
         registered: bool = False,
-        exact: tuple[Format, str] | None = None,
+        exact: LocatedSum | None = None,
     ) -> None:
         self._locator = locator
         self._format = format
         self._exact = exact
         self._registered = registered
         members = {
-            "x": In(exact[0] if exact else format),
+            "x": In(exact.format if exact else format),
             "cell": Out((locator.grid_size - 1).bit_length()),
             "row": Out(locator.row_bits),
             "inside": Out(1),
         }
         super().__init__(members | ({"take": In(1)} if registered else {}))
 
-    @staticmethod
-    def of_sum(locator: Locator, format: Format, total: Format, rounding: str) -> tuple[Format, str] | None:
-        """What to pass as ``exact``; None where the rounded input is needed.
-
-        Rounding has to be the addition of a constant. And an input that saturates has to be beyond the grid, so that
-        nothing is to be seen of that.
-        """
-        lowest, highest = (
-            (bound * locator.scale + locator.offset) >> locator.shift for bound in (format.minimum, format.maximum)
-        )
-        covers = lowest < 0 and highest >= locator.end
-        adds = total.f >= format.f and rounding_constant(rounding, total.f - format.f) is not None
-        return (total, rounding) if covers and adds else None
-
-    def _scaled_sum(self, m: Module, total: Format, rounding: str) -> Value:
-        """Scale times the rounded input, and the offset."""
-        locator, dropped = self._locator, total.f - self._format.f
-        cut = self.x.raw[dropped:].as_signed()
-        # Rounded up where the highest bit that is dropped is set.
-        up = self.x.raw[dropped - 1] if rounding_constant(rounding, dropped) else Const(0, 1)
-        reach = max(-total.minimum, total.maximum) // (1 << dropped) + 1
-        width = (reach * locator.scale + abs(locator.offset)).bit_length() + 1
-        constant = Mux(up, *(Const(term, signed(width)) for term in (locator.offset + locator.scale, locator.offset)))
-        terms = shifted_terms(cut, locator.scale)
+    def _scaled_sum(self, m: Module, exact: LocatedSum) -> Value:
+        """Scale times the input, and the offset."""
+        scale = self._locator.scale
+        cut = self.x.raw[exact.dropped :].as_signed()
+        terms = shifted_terms(cut, scale)
+        if not exact.offset:
+            return tree_sum(terms)
+        constant = Const(exact.offset, signed(exact.offset.bit_length() + 1))
         if len(terms) != 2:
             return tree_sum([*terms, constant])
-        first, second = terms
-        return sum_of_three(m, first, second, constant, width=width, zeros=0).as_signed()
+        width = len(cut) + scale.bit_length() + 1
+        width = max(width, len(constant)) + 1
+        return sum_of_three(m, terms[0], terms[1], constant, width=width, zeros=0).as_signed()
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         locator = self._locator
         if self._exact:
-            scaled = self._scaled_sum(m, *self._exact)
+            scaled = self._scaled_sum(m, self._exact)
         elif locator.offset % locator.scale:
             scaled = times_constant(self.x.raw, locator.scale) + locator.offset
         else:
@@ -110,13 +156,21 @@ class Locate(wiring.Component):  # type: ignore[misc]
         # Whole cells decide, and few bits of them, so that the register's content needs no carry chain.
         cell, bits = position >> locator.row_bits, (locator.grid_size - 1).bit_length()
         beyond = cell[bits:].any() | (cell[:bits] >= locator.grid_size)
-        above = ~below & beyond if self._registered or self._exact else position >= locator.end
         last = Const(locator.end - 1, range(locator.end))
         low_bits = position[: len(last)] if len(position) >= len(last) else position
-        clamped = Mux(below, 0, Mux(above, last, low_bits))[: len(last)]
+        if self._exact:
+            # At the end of a long way: a bit waits for nothing but whether the position is outside, and where.
+            outside = below | beyond
+            clamped = Cat(
+                (low & ~outside) | (outside & bound & ~below) for low, bound in zip(low_bits, last, strict=True)
+            )
+        else:
+            above = ~below & beyond if self._registered else position >= locator.end
+            outside = below | above
+            clamped = Mux(below, 0, Mux(above, last, low_bits))[: len(last)]
         m.d.comb += [
             self.row.eq(clamped[: locator.row_bits]),
             self.cell.eq(clamped[locator.row_bits :]),
-            self.inside.eq(~(below | above)),
+            self.inside.eq(~outside),
         ]
         return m

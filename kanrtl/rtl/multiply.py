@@ -7,13 +7,25 @@ shifted terms where no block shall be spent: a multiplication by a constant, or 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 
 from ..fixed import FixedValue, Format
 
-__all__ = ["apart", "product", "product_in_logic", "shifted_terms", "sum_of_three", "times_constant", "tree_sum"]
+__all__ = [
+    "Offset",
+    "apart",
+    "chained_sum",
+    "joined",
+    "product",
+    "product_in_logic",
+    "shifted_terms",
+    "sum_of_three",
+    "sums_with",
+    "times_constant",
+    "tree_sum",
+]
 
 
 def tree_sum(terms: Sequence[Any]) -> Any:
@@ -24,14 +36,63 @@ def tree_sum(terms: Sequence[Any]) -> Any:
     return tree_sum(terms[:half]) + tree_sum(terms[half:])
 
 
-def apart(total: Value) -> Value:
+def apart(m: Module, total: Value) -> Value:
     """``total``, a signed sum that is to be added to others, such that it stays one carry chain.
 
     Of sums that follow each other yosys makes one carry-save tree, which is larger, and deeper than a few chains. It
     does not where anything stands between them; this is removed only as LUTs are mapped.
     """
-    sign = total[-1] & (total[-1] | total[0])
-    return Cat(total[:-1], sign).as_signed()
+    exact = Signal(total.shape(), name="total")
+    m.d.comb += exact.eq(total)
+    sign = exact[-1] & (exact[-1] | exact[0])
+    return Cat(exact[:-1], sign).as_signed()
+
+
+def chained_sum(m: Module, terms: Sequence[Value], width: int) -> Value:
+    """The sum of signed terms modulo ``2**width``, added in pairs, by one carry chain each."""
+    if len(terms) == 1:
+        return terms[0]
+    half = len(terms) // 2
+    low, high = (chained_sum(m, part, width) for part in (terms[:half], terms[half:]))
+    return apart(m, (low + high)[:width].as_signed())
+
+
+class Offset(NamedTuple):
+    """What is added to a sum: a signed value, whose lowest ``zeros`` bits are constant zeros."""
+
+    value: Value
+    zeros: int = 0
+
+    @classmethod
+    def of(cls, constant: int) -> Offset:
+        zeros = (constant & -constant).bit_length() - 1 if constant else 0
+        return cls(Const(constant, signed(constant.bit_length() + 1)), zeros)
+
+
+def sums_with(m: Module, terms: Sequence[Value], offsets: Sequence[Offset], *, width: int) -> list[Value]:
+    """The sum of signed ``terms`` and of each one of ``offsets``, modulo ``2**width``, by carry chains.
+
+    Offsets are known before the terms: where the number of terms is not a power of two, the way through the tree is as
+    long as without. Where it is, an offset takes a full adder for each bit before the last chain.
+    """
+
+    def add(a: Value, b: Value) -> Value:
+        return apart(m, (a + b)[:width].as_signed())
+
+    terms, offsets, inside = list(terms), list(offsets), False
+    while len(terms) > 1 + (not inside):
+        if len(terms) % 2:
+            last = terms.pop()
+            offsets, inside = [Offset(add(last, offset.value)) for offset in offsets], True
+        terms = [add(first, second) for first, second in zip(terms[::2], terms[1::2], strict=True)]
+    if len(terms) == 1:
+        return [(terms[0] + offset.value)[:width].as_signed() for offset in offsets]
+    return [
+        tree_sum(terms)[:width].as_signed()
+        if isinstance(offset.value, Const) and not offset.value.value
+        else sum_of_three(m, terms[0], terms[1], offset.value, width=width, zeros=offset.zeros).as_signed()
+        for offset in offsets
+    ]
 
 
 def sum_of_three(m: Module, a: Value, b: Value, c: Value, *, width: int, zeros: int) -> Value:
@@ -103,7 +164,7 @@ def product_in_logic(
     half = (len(terms) + 1) // 2
     exact = halfway(_shifted_sum(m, terms[:half]), "low")
     if half < len(terms):
-        exact = _joined(m, exact, halfway(_shifted_sum(m, terms[half:]), "high"), half)
+        exact = joined(m, exact, halfway(_shifted_sum(m, terms[half:]), "high"), half)
     total = Signal(format.as_shape(), name="product_in_logic")
     m.d.comb += total.eq(exact)
     return FixedValue(format, total)
@@ -118,11 +179,13 @@ def _shifted_sum(m: Module, terms: Sequence[Value]) -> Value:
     if len(terms) == 1:
         return terms[0]
     half = (len(terms) + 1) // 2
-    return _joined(m, _shifted_sum(m, terms[:half]), _shifted_sum(m, terms[half:]), half)
+    return joined(m, _shifted_sum(m, terms[:half]), _shifted_sum(m, terms[half:]), half)
 
 
-def _joined(m: Module, low: Value, high: Value, half: int) -> Value:
-    """``low + (high << half)``."""
+def joined(m: Module, low: Value, high: Value, half: int) -> Value:
+    """``low + (high << half)``, of which the lowest bits need no adder."""
+    if len(low) < half and low.shape().signed:
+        low = Cat(low, low[-1].replicate(half - len(low))).as_signed()
     above = low.shift_right(half) + high
     joined = Cat(low[:half], above)
     total = Signal(len(joined), name="partial_product")
