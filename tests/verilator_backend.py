@@ -216,9 +216,11 @@ class VerilatorBackend(AddressedBackend):
         lines = [f"run {len(x)} {settle}"]
         for row, word, taught in zip(x, teaching, learn, strict=True):
             sample = {f"x[{place}]": int(code) for place, code in enumerate(row)} | {"learn": int(taught)}
-            kind = "gradient" if self.spec.loss == "external" else "target"
+            with_sample = self.spec.teaching == "with_sample"
+            # With the sample comes what it is taught, whatever that is; alone it has its own name.
+            kind = "gradient" if self.spec.loss == "external" and not with_sample else "target"
             targets = {f"{kind}[{place}]": int(code) for place, code in enumerate(word)}
-            if self.spec.teaching == "with_sample":
+            if with_sample:
                 lines.append(f"{self._pack('samples__payload', sample | targets)} {int(taught)} 0")
             else:
                 packed = self._pack("teaching__payload", targets)
