@@ -343,8 +343,13 @@ def build(
             raise InputError(f"--output = {str(output)!r}: only a --board build has a bitstream; leave it out")
         assert device is not None
         with _working(f"building for {device}") as progress:
-            core: dict[str, Any] = {"seed": seed, "frequency": frequency, "placer": placer, "wide_luts": wide_luts}
-            core |= {"progress": progress}
+            core: dict[str, Any] = {
+                "seed": seed,
+                "frequency": frequency,
+                "placer": placer,
+                "wide_luts": wide_luts,
+                "progress": progress,
+            }
             if isinstance(spec, LookupNetwork):
                 report = build_network(spec, device, **core, **options)
             else:

@@ -118,7 +118,7 @@ class _Blocks:
     number : dict
         Of a multiplier, a memory block or a group's name.
     delay : array
-        Longest way through LUTs and carry chains from block to block, in ns; none if there is no way.
+        Longest way through LUTs and carry chains from block to block, in ns; far below zero if there is no way.
     together : list
         Pairs of blocks in one place.
     """
