@@ -27,6 +27,7 @@ lint: $(STAMP)
 	rm -rf build/typing && mkdir -p build/typing/kanrtl
 	ln -sfn $(CURDIR)/kanrtl/* $(CURDIR)/boards $(CURDIR)/sim build/typing/kanrtl/
 	cd build/typing && $(CURDIR)/$(BIN)/mypy -p kanrtl --config-file $(CURDIR)/pyproject.toml
+	cd build/typing && $(CURDIR)/$(BIN)/lint-imports $(CURDIR)/pyproject.toml
 
 bench: $(STAMP)
 	$(BIN)/python -m bench

@@ -21,10 +21,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from kanrtl import Learner, LearnerSpec, SpecError
 from kanrtl.build import Device
-from kanrtl.build.core import Area, AreaJob
+from kanrtl.build.out_of_context import Area, AreaJob
 from kanrtl.files import write_whole
-from kanrtl.schedule import PRESETS, STAGES
-from kanrtl.sweep import folds
+from kanrtl.learner.folded_schedule import folds
+from kanrtl.learner.stages import PRESETS, STAGES
 
 from .render import RESULTS
 
@@ -168,7 +168,7 @@ def _drawn(count: int, device: str, seed: int) -> list[Sample]:
             fields["table_memory"] = one_of("auto", "auto", "auto", "logic")
         sample = Sample(device, fields)
         with suppress(SpecError):
-            if sample.spec.swept or device == ECP5 or sum(sizes) == 2:
+            if sample.spec.folded or device == ECP5 or sum(sizes) == 2:
                 samples.append(sample)
     return samples
 

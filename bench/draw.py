@@ -10,16 +10,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
-from kanrtl.plot_search import draw_search
-from kanrtl.plot_sweep import COLORS, draw_panel
-from kanrtl.schedule import PRESETS
+from kanrtl.learner.stages import PRESETS
+from kanrtl.plots.search_plot import draw_search
+from kanrtl.plots.sweep_plot import COLORS, draw_panel
 
 from .fit import Build, builds, rows_built
 from .render import PEERS, PICTURES, RESULTS, load
 from .row import Result
 from .rows import FAMILIES
 
-# Of the palette of kanrtl.plot.
+# Of the palette of kanrtl.plots.simulation_plot.
 TIME, CLOCK, AREA, GREY = "#0072B2", "#D55E00", "#E69F00", "#444444"
 
 

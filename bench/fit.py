@@ -1,6 +1,6 @@
 """Fits the estimate to measured builds: ``python -m bench.fit`` (``--no-measure``: to what has been measured).
 
-What a unit of each kind of part (:data:`kanrtl.estimate.parts.KINDS`) costs on a family goes into
+What a unit of each kind of part (:data:`kanrtl.fabric.parts.KINDS`) costs on a family goes into
 ``kanrtl/estimate/costs.json``, with the errors: of the fit, and of estimates of builds that were left out of it, each
 in its turn. A cost is not negative, and as few builds tell some kinds apart only poorly, it is drawn towards what the
 part costs by itself; how strongly is chosen such that builds that were left out are met best. Needs the extra ``test``.
@@ -20,12 +20,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import nnls
 
-import kanrtl.estimate
+import kanrtl.learner.estimate
 from kanrtl import LearnerSpec
 from kanrtl.build import Device
-from kanrtl.estimate.blocks import families
-from kanrtl.estimate.parts import Parts, count_parts
+from kanrtl.fabric.blocks import families
+from kanrtl.fabric.parts import Parts
 from kanrtl.files import write_whole
+from kanrtl.learner.estimate.parts import count_parts
 
 from .area import AREAS, SAMPLES, measure
 from .area import load as load_areas
@@ -34,7 +35,7 @@ from .rows import ROWS, Core
 
 __all__ = ["Build", "builds", "fit", "rows_built"]
 
-COSTS = Path(kanrtl.estimate.__file__).with_name("costs.json")
+COSTS = Path(kanrtl.learner.estimate.__file__).with_name("costs.json")
 
 # What a part costs by itself: a LUT for a bit of an adder, two for one of a compressor, and so on.
 EXPECTED: dict[str, dict[str, dict[str, float]]] = {

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-from kanrtl.explore import BITS, sweep
+from kanrtl.experiments.axes import BITS
+from kanrtl.experiments.sweep import sweep
 
 from .row import Family, LearnerRow, Progress, Result, T
 

@@ -9,9 +9,9 @@ from typing import Any
 from kanrtl import LearnerSpec
 from kanrtl.boards import BOARDS
 from kanrtl.build import Device, build_exercise, build_learner
-from kanrtl.schedule import PRESETS
+from kanrtl.experiments.simulate_learner import simulate
+from kanrtl.learner.stages import PRESETS
 from kanrtl.sim import TASKS
-from kanrtl.simulate import simulate
 
 from . import adapt, classify, estimators, folding, lookup, self_check
 from .precision import PRECISION

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from kanrtl import Learner, LearnerSpec, Session, connect
-from kanrtl.backends.cxxrtl import Compiler
+from kanrtl.errors import ToolError
 from kanrtl.sim import TASKS
-from kanrtl.toolchain import ToolError, write_verilog
+from kanrtl.simulators.cxxrtl import Compiler
+from kanrtl.verilog.write import write_verilog
 
 from .row import LearnerRow, Progress, Result
 

@@ -22,9 +22,9 @@ from sklearn.model_selection import RepeatedStratifiedKFold, train_test_split
 
 from kanrtl import InputError, LookupClassifier
 from kanrtl.build import BuildError, Device, build_network
+from kanrtl.errors import ToolError
 from kanrtl.lookup import network_size
-from kanrtl.plot import check_picture
-from kanrtl.toolchain import ToolError
+from kanrtl.plots.canvas import check_picture
 
 SEED = 0
 FOLDS = 5

@@ -1,18 +1,18 @@
 """kanrtl: Kolmogorov-Arnold networks that learn in hardware, for small FPGAs and open tools.
 
-::
+Storeys, from the top; imports run downward only::
 
-    LearnerSpec --+--> arithmetic (formats, tables, widths) --+--> model     the contract, in numpy integers
-    (spec.py)     |                                           |
-                  +--> schedule, sweep (registers, cycles)    +--> rtl/      the same, as Amaranth components
-                                                                     |
-       connect(spec, backend) --> Session: predict, learn, save      +--> toolchain, build: Verilog, bitstreams
-       (session.py, backends/)
+    cli           commands                       estimators    for scikit-learn and river
+    experiments   simulations, sweeps            sessions      connect(spec, backend): predict, learn, save
+    transfer      learner <--> network           simulators    pysim, native (CXXRTL), waveforms
+    build         bitstreams and reports         demos         tops that teach or check themselves
+    verilog       Verilog with its comment
+    learner       LearnerSpec, its model and     lookup        LookupNetwork, its importers and
+                  its hardware (learner/rtl)                   its hardware (lookup/rtl)
+    fabric        what chips hold                tools         yosys, nextpnr, ...
+    plots         pictures of plain data         numeric       formats, splines, pseudo-random bits
 
-    LookupNetwork (lookup/): a frozen KAN of truth tables --> LookupCore, one inference a clock
-       Session.freeze makes one of what was learned; LearnerSpec.start_from lets a learner begin with one
-
-The way of a sample through the learner (``rtl/learner.py``)::
+The path of a sample through the learner (``learner/rtl/learner.py``)::
 
     forward   samples --> locate --> basis, coefficients --> multiply --> sum --> narrow --> predictions, next layer
     loss      sum - target ------------------------------------------> gradient
@@ -24,19 +24,23 @@ import importlib
 import importlib.util
 from typing import TYPE_CHECKING, Any
 
-from .fixed import SQ, UQ, Format
-from .lookup import LookupCore, LookupNetwork
-from .model import Model
-from .rtl.learner import Learner
-from .session import InputError, Session, connect
-from .spec import LearnerSpec, SpecError
+from .errors import InputError, SpecError
+from .former_names import keep_former_names
+from .learner.rtl.learner import Learner
+from .learner.spec import LearnerSpec
+from .lookup.network import LookupNetwork
+from .lookup.rtl.lookup_core import LookupCore
+from .numeric.fixed import SQ, UQ, Format
+from .sessions.connect import connect
+from .sessions.learner_session import Session
+from .sessions.model import Model
 from .version import __version__
 
 if TYPE_CHECKING:
     from .estimators import KANClassifier as KANClassifier
     from .estimators import KANRegressor as KANRegressor
-    from .lookup.estimators import LookupClassifier as LookupClassifier
-    from .lookup.estimators import LookupRegressor as LookupRegressor
+    from .estimators import LookupClassifier as LookupClassifier
+    from .estimators import LookupRegressor as LookupRegressor
 
 __all__ = [
     "SQ",
@@ -54,13 +58,7 @@ __all__ = [
     "connect",
 ]
 
-
-_ESTIMATORS = {
-    "KANClassifier": ".estimators",
-    "KANRegressor": ".estimators",
-    "LookupClassifier": ".lookup.estimators",
-    "LookupRegressor": ".lookup.estimators",
-}
+_ESTIMATORS = {"KANClassifier", "KANRegressor", "LookupClassifier", "LookupRegressor"}
 
 
 def __getattr__(name: str) -> Any:
@@ -69,4 +67,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'kanrtl' has no attribute {name!r}")
     if importlib.util.find_spec("sklearn") is None:
         raise ImportError(f"{name}: scikit-learn is not installed; run `pip install 'kanrtl[sklearn]'`")
-    return getattr(importlib.import_module(_ESTIMATORS[name], __name__), name)
+    return getattr(importlib.import_module(".estimators", __name__), name)
+
+
+keep_former_names()

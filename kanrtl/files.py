@@ -1,13 +1,25 @@
 """Files that are complete, or as they were before."""
 
+from __future__ import annotations
+
+import io
 import os
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-__all__ = ["replacing", "write_whole"]
+import numpy as np
+import numpy.typing as npt
+
+from .errors import InputError
+
+if TYPE_CHECKING:
+    pass
+
+__all__ = ["read_arrays", "replacing", "write_arrays", "write_whole"]
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -31,3 +43,32 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def write_arrays(path: Path, content: dict[str, Any]) -> None:
+    """Writes arrays by name to an ``.npz`` file, which is complete or not there."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **content)
+    try:
+        write_whole(path, buffer.getvalue())
+    except OSError as error:
+        raise InputError(
+            f"save: {str(path)!r}: {error.strerror or error}; name a file in a folder that can be written"
+        ) from None
+
+
+def read_arrays(
+    path: Path, kind: str = "a saved learner", mend: str = "give a file that save wrote"
+) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of an ``.npz`` file, each as it was written; a message says that it is not ``kind``, and ``mend``."""
+    try:
+        with zipfile.ZipFile(path) as members:
+            damaged = members.testzip()
+        if damaged is None:
+            with np.load(path, allow_pickle=False) as content:
+                return dict(content)
+    except OSError as error:
+        raise InputError(f"{error.strerror or f'not {kind}'}; {mend}") from None
+    except Exception:  # only zipfile, zlib and numpy run here: they have a dozen ways to stumble over a damaged file
+        raise InputError(f"not {kind}; {mend}") from None
+    raise InputError(f"{damaged!r} is damaged; {mend}")

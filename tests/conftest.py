@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from amaranth.hdl import UnusedElaboratable
-from verilator_backend import compile_runtime
 
 from kanrtl import LearnerSpec
+from support.verilator_backend import compile_runtime
 
 # The configuration of the reference paper's function tracking.
 TRACKER = {
@@ -63,7 +63,7 @@ def compiled(simulations: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def interrupt(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
     """A function that makes the next run of a native session end as ^C would end it, a few cycles after its start."""
-    monkeypatch.setattr("kanrtl.backends.native.STRETCH", 7)
+    monkeypatch.setattr("kanrtl.simulators.native.STRETCH", 7)
 
     def once(session: Any) -> None:
         native = session._backend._native

@@ -8,11 +8,12 @@ a multiplier for registered that is not, or because it does not look inside one 
 ``fmax_kind`` is ``measured``, ``derated`` (a lower bound) or ``unverified``.
 """
 
-from .board import build_board
-from .core import build_core
-from .device import BuildError, Device
-from .learner import build_exercise, build_learner
-from .network import build_network, build_self_check
+from ..errors import BuildError
+from ..fabric.device import Device
+from .bitstream import build_board
+from .learner_builds import build_exercise, build_learner
+from .network_builds import build_network, build_self_check
+from .out_of_context import build_core
 from .report import Report, TimingError
 
 __all__ = [

@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator
 from itertools import product
 from typing import Any
 
-from ..estimate import Estimate, estimate, estimate_exercise
-from ..spec import LearnerSpec, SpecError
-from ..sweep import folds
-from .device import BuildError, Device
+from ..demos.self_teaching import estimate_exercise
+from ..errors import BuildError, SpecError
+from ..fabric.device import Device
+from ..learner.estimate.estimate import Estimate, estimate
+from ..learner.folded_schedule import folds
+from ..learner.spec import LearnerSpec
 
 __all__ = ["check_exercise_fits", "check_fits"]
 
@@ -31,7 +33,7 @@ def check_fits(spec: LearnerSpec, device: Device) -> None:
 
 
 def check_exercise_fits(spec: LearnerSpec, device: Device, lamps: int) -> None:
-    """The same for a learner that is taught by an :class:`kanrtl.rtl.exercise.Exercise` with so many lamps."""
+    """The same for a learner that is taught by an :class:`kanrtl.demos.self_teaching.Exercise` with so many lamps."""
     _check(spec, device, lambda changed, part: estimate_exercise(changed, part, lamps))
 
 

@@ -29,7 +29,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import quadratic_assignment
 
-from .device import Device
+from ..fabric.device import Device
 
 __all__ = ["MOST_LEFT_ALONE", "Site", "multiplier_sites", "place_multipliers"]
 
@@ -50,19 +50,25 @@ _DIES = {
     "45k": ((22, 46), (4, 13, 22, 31, 42, 51, 60, 69, 78)),
     "25k": ((13,), (4, 13, 22, 33, 42, 51, 60)),
 }
+
 # Columns from the first, and the number in a pair of DSP slices.
 _OF_FOUR = ((0, 0), (1, 1), (4, 4), (5, 5))
 
 # Delays in ns, speed grade 6, rounded: Project Trellis, timing/speed_6/cells.json. What they are for matters, not how
 # exact they are.
 _THROUGH = {"LUT4": 0.24, "PFUMX": 0.2, "L6MUX21": 0.2}
+
 _CARRY = {"in": 0.45, "along": 0.07, "out": 0.44, "sum": 0.24, "next sum": 0.7}
+
 _START = {"TRELLIS_FF": 0.5, "DP16KD": 5.8}
+
 _BLOCK = {"MULT18X18D": 3.9, "TRELLIS_DPR16X4": 0.24}
+
 # Of a wire between neighbours, and more for every tile: read off routed designs.
 _WIRE, _TILE = 1.0, 0.05
 
 _NO_DATA = re.compile(r"CLK[AB]?\d?|WCK|LSR|RST\d?|CE\d?")
+
 _NEVER = -1e9
 
 

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..toolchain import ECPPACK, ICEPACK, YOSYS, Progress, Tool, ToolError
+from ..errors import BuildError, ToolError
+from ..fabric.device import Device
+from ..progress import Progress
+from ..tools.toolchain import ECPPACK, ICEPACK, YOSYS, Tool
 from .absorb import absorb_registers_in
-from .device import BuildError, Device
 from .floorplan import MOST_LEFT_ALONE, place_multipliers
 from .netlist import Netlist, cut_unused_carries, read_netlist, remove_ports
 from .report import Report

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from ..toolchain import ToolError
-from .device import BuildError
+from ..errors import BuildError, ToolError
 
 __all__ = ["Report", "TimingError", "checked_facts"]
 

@@ -26,6 +26,7 @@ __all__ = [
 # 9.05 ns, signed or not. Through the accumulator's adder as well (multiply-accumulate without input
 # registers), B[1] to CO: 11.23 ns.
 MAC16_MULTIPLY_NS = 9.1
+
 MAC16_MULTIPLY_ADD_NS = 11.3
 
 
@@ -310,6 +311,7 @@ def _hops(path: list[dict[str, Any]], netlist: Netlist) -> Iterable[dict[str, An
 
 
 _CARRY_PORTS = {"FCI", "FCO", "CIN", "COUT"}
+
 _CELL_WORDS = {
     "multiplier": r"MULT18X18D|SB_MAC16",
     "block memory": r"DP16KD|PDPW16KD|SB_RAM40\w*|SB_SPRAM\w*",

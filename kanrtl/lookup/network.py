@@ -19,10 +19,10 @@ from typing import Any, Literal, Self, cast, get_args
 import numpy as np
 import numpy.typing as npt
 
-from ..fixed import SQ, Codes, narrow
-from ..session import InputError
+from ..errors import InputError
+from ..numeric.fixed import SQ, Codes, narrow
 from .quantiser import FixedQuantiser, Quantiser, step_quantiser
-from .saved import Arrays, Saved
+from .saved_network import Arrays, Saved
 
 __all__ = [
     "MAX_BITS",
@@ -42,6 +42,7 @@ MAX_GUARD_BITS = 30
 """Of a table: its entries have 31 bits and a sign."""
 
 _ENTRY_LIMIT = 1 << 31  # so that a sum of 2**30 edges fits the model's integers
+
 _GATHERED = 1 << 22  # table entries in memory at a time
 
 Output = Literal["raw", "argmax", "threshold"]

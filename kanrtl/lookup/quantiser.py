@@ -13,8 +13,8 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from ..fixed import SQ, Codes, Format, narrow
-from ..session import InputError
+from ..errors import InputError
+from ..numeric.fixed import SQ, Codes, Format, narrow
 
 __all__ = ["FixedQuantiser", "Quantiser", "step_quantiser"]
 

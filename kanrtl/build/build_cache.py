@@ -1,0 +1,128 @@
+"""The cache of builds, under a hash of all that goes into one; and of what synthesis made, for other seeds."""
+
+import gzip
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import zlib
+from contextlib import suppress
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any
+
+from ..cache import WORK, cache_folder, publish, remove_leftovers
+from ..errors import ToolError
+from ..progress import Progress
+from ..tools.toolchain import YOSYS
+from .flow import Job, floorplan, run_flow, synthesise, write_files
+from .report import Report
+
+__all__ = ["cached_build"]
+
+_FLOW_VERSION = 5
+"""Goes into the hash of a build, as what the tools are told does by itself. To be raised when what the tools
+give is read into another report, or the netlist is changed in another way between them."""
+
+_NETLISTS = 16
+"""Kept at a time: enough for the rows that are measured side by side."""
+
+
+def cached_build(job: Job, progress: Progress | None, keep: Path | None) -> Report:
+    """Load the build of ``job`` if there is one; else build it, and publish it whole."""
+    folder = cache_folder("builds")
+    entry = folder / _digest(job)
+    report = _load(entry, job)
+    if report is None:
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(folder)
+        # A failed build stays, because its error names the log in there.
+        work = Path(tempfile.mkdtemp(prefix=WORK, dir=folder))
+        told = progress or _silent
+        write_files(job, work)
+        _store(run_flow(job, work, told, _synthesised(job, work, told)), work, job)
+        publish(work, entry)
+        report = _load(entry, job)
+        if report is None:
+            raise ToolError(f"the build cannot be read back from {entry}: is the disk full?")
+    elif progress is not None:
+        progress(f"found in the cache: {entry}")
+    if keep is not None:
+        shutil.copytree(entry, keep, dirs_exist_ok=True)
+    return report
+
+
+def _synthesised(job: Job, work: Path, progress: Progress) -> list[str]:
+    """Makes ``netlist.json`` in ``work``, or takes what was made for another seed; gives the notes on it."""
+    folder = cache_folder("netlists")
+    content = {"files": job.files, "script": job.commands["synthesise"], "flow": _FLOW_VERSION, "die": job.device.die}
+    entry = folder / _hash(content | {"yosys": YOSYS.version()})
+    with suppress(OSError, EOFError, ValueError, zlib.error):  # not there, or damaged
+        notes: list[str] = json.loads((entry / "notes.json").read_text())
+        (work / "netlist.json").write_bytes(gzip.decompress((entry / "netlist.json.gz").read_bytes()))
+        shutil.copyfile(entry / "yosys.log", work / "yosys.log")
+        os.utime(entry)
+        progress(f"netlist found in the cache: {entry}")
+        return notes
+    notes = synthesise(job, work, progress) + floorplan(job, work, progress)
+    folder.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(folder)
+    kept = Path(tempfile.mkdtemp(prefix=WORK, dir=folder))
+    (kept / "netlist.json.gz").write_bytes(gzip.compress((work / "netlist.json").read_bytes(), compresslevel=3))
+    shutil.copyfile(work / "yosys.log", kept / "yosys.log")
+    (kept / "notes.json").write_text(json.dumps(notes))
+    publish(kept, entry)
+    _forget_oldest(folder)
+    return notes
+
+
+def _forget_oldest(folder: Path) -> None:
+    entries = [path for path in folder.iterdir() if not path.name.startswith(WORK)]
+    with suppress(OSError):  # another process is doing the same
+        for path in sorted(entries, key=lambda path: path.stat().st_mtime)[:-_NETLISTS]:
+            shutil.rmtree(path)
+
+
+def _digest(job: Job) -> str:
+    content = {
+        **asdict(job),
+        "commands": job.commands,
+        "flow": _FLOW_VERSION,
+        "tools": {tool.name: tool.version() for tool in job.tools},
+    }
+    return _hash(content)
+
+
+def _hash(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _silent(message: str) -> None:
+    pass
+
+
+def _store(report: Report, work: Path, job: Job) -> None:
+    for name in ("netlist.json", "nextpnr.json", job.routed_name):
+        (work / name).unlink(missing_ok=True)
+    content: dict[str, Any] = {"report": report.to_json()}
+    if job.bitstream:
+        content["bitstream_sha256"] = hashlib.sha256((work / job.bitstream_name).read_bytes()).hexdigest()
+    (work / "report.json").write_text(json.dumps(content, indent=1))
+
+
+def _load(entry: Path, job: Job) -> Report | None:
+    """The report in ``entry``, or None if there is none or anything is wrong with it."""
+    try:
+        content = json.loads((entry / "report.json").read_text())
+        report = Report.from_json(content["report"])
+        if set(content["report"]) != {item.name for item in fields(Report)}:
+            return None
+        if not job.bitstream:
+            return report
+        bitstream = entry / job.bitstream_name
+        if hashlib.sha256(bitstream.read_bytes()).hexdigest() != content["bitstream_sha256"]:
+            return None
+        return replace(report, bitstream=str(bitstream))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None

@@ -1,0 +1,94 @@
+"""Builds of a lookup network, in the cells of the family that the device has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, get_args
+
+from ..boards._board import Board
+from ..demos.self_check import SelfCheckTop
+from ..errors import BuildError
+from ..fabric.device import Device
+from ..lookup.network import LookupNetwork
+from ..lookup.rtl.checked_core import checked_core
+from ..lookup.rtl.lookup_core import Family, LookupCore
+from ..progress import Progress
+from .bitstream import build_board
+from .out_of_context import build_core
+from .report import Report
+
+__all__ = ["build_network", "build_self_check", "core_for"]
+
+
+def core_for(network: LookupNetwork, device: Device, **options: Any) -> LookupCore:
+    """The core of a network as it is best made on a device; ``options`` are other parameters of
+    :class:`kanrtl.LookupCore`."""
+    family = device.family if device.family in get_args(Family) else "any"
+    return checked_core(network, family, **options)
+
+
+def _planned(network: LookupNetwork, device: str, progress: Progress | None, options: dict[str, Any]) -> LookupCore:
+    if progress is not None:
+        progress("deciding which tables and sums are needed")
+    return core_for(network, Device.parse(device), **options)
+
+
+def _facts(core: LookupCore) -> dict[str, int]:
+    return {"latency_cycles": core.latency, "interval_cycles": core.interval}
+
+
+def build_network(
+    network: LookupNetwork,
+    device: str,
+    *,
+    seed: int = 1,
+    frequency: float | None = None,
+    register_ports: bool = False,
+    placer: str | None = None,
+    wide_luts: bool = False,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Report:
+    """Places and routes the core of a network alone.
+
+    ``options`` are those of :func:`core_for`; other arguments and errors as those of
+    :func:`kanrtl.build.build_core`. A network begins and ends with registers, so nothing of it is left untimed; only a
+    folded one is stopped by ``predictions.ready``, and the way from there is timed with ``register_ports``.
+    """
+    core = _planned(network, device, progress, options)
+    core.progress = progress
+    return build_core(
+        core,
+        device=device,
+        seed=seed,
+        frequency=frequency,
+        name="network",
+        facts=_facts(core),
+        register_ports=register_ports,
+        placer=placer,
+        wide_luts=wide_luts,
+        progress=progress,
+    )
+
+
+def build_self_check(
+    network: LookupNetwork,
+    board: Board,
+    *,
+    seed: int = 1,
+    output: Path | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Report:
+    """Makes the bitstream with which a network checks itself on a board
+    (:class:`kanrtl.demos.self_check.SelfCheckTop`).
+
+    ``options`` are those of :func:`core_for`; other arguments and errors as those of
+    :func:`kanrtl.build.build_board`.
+    """
+    if len(board.leds) < 2:
+        raise BuildError(f"board: {board.name!r} has {len(board.leds)} LED(s); the check needs two or more")
+    core = _planned(network, board.device, progress, options)
+    top = SelfCheckTop(core, board)
+    core.progress = progress
+    return build_board(top, board, seed=seed, output=output, facts=_facts(core), progress=progress)

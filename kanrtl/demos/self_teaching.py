@@ -1,0 +1,212 @@
+"""A learner with a teacher of its own, to see a chip learn without a host."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import ceil, floor, log2
+from typing import Any
+
+import numpy as np
+from amaranth.hdl import Cat, Elaboratable, Module, Mux, Signal
+from amaranth.lib import memory, wiring
+from amaranth.lib.cdc import FFSynchronizer
+from amaranth.lib.wiring import In, Out
+
+from ..errors import SpecError
+from ..fabric.blocks import Family, families
+from ..fabric.device import Device
+from ..fabric.parts import Parts
+from ..learner.estimate.estimate import Estimate, estimate_parts
+from ..learner.estimate.parts import _Learner
+from ..learner.rtl.learner import Learner
+from ..learner.rtl.noise_register import Noise, lane_noise
+from ..learner.spec import LearnerSpec
+from ..numeric.fixed import Format
+
+__all__ = ["BoardTop", "Exercise", "count_exercise", "estimate_exercise"]
+
+
+WAVE_BITS = 6
+
+AVERAGE_SHIFT = 10
+
+
+class Exercise(wiring.Component):  # type: ignore[misc]
+    """Teaches a learner a sine of its first input that slowly moves along the grid.
+
+    Inputs are uniform noise over (the largest power of two within) the grid; the target of every output is a sine of
+    64 steps, whose phase moves on by one step every ``drift_period`` samples. Sharing one period with the grid, the
+    sine has no jump at its ends. With ``loss="logistic"`` the target is whether it is positive.
+
+    Parameters
+    ----------
+    spec
+        Any but ``loss="external"``.
+    levels
+        Lamps of the error bar.
+    drift_period
+        Samples for one step of the phase; a power of two. At six million samples a second, 2**19 is a period in 6 s.
+
+    Members
+    -------
+    freeze : In(1), while high nothing is learned; the target moves on
+    bar : Out(levels), lamp n is lit where the mean absolute error is at least ``2**-(levels - n)``
+    alive : Out(1), changes every ``drift_period`` updates
+    average : Out, mean absolute gradient of the first output over about a thousand samples, in the gradient's format
+    """
+
+    def __init__(self, spec: LearnerSpec, *, levels: int, drift_period: int = 1 << 19) -> None:
+        if spec.loss == "external":
+            raise SpecError.of("loss", spec.loss, 'a board that teaches itself needs "squared" or "logistic"')
+        if drift_period < 2 or drift_period & (drift_period - 1):
+            raise ValueError(f"drift_period = {drift_period}: must be a power of two, 2 or more")
+        self._spec = spec
+        self._drift_bits = drift_period.bit_length() - 1
+        super().__init__(
+            {
+                "freeze": In(1),
+                "bar": Out(levels),
+                "alive": Out(1),
+                "average": Out(spec.formats.gradient),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        m.submodules.learner = learner = Learner(self._spec)
+        m.d.comb += [learner.freeze.eq(self.freeze), learner.samples.valid.eq(1)]
+        if not learner.predictions.signature.always_ready:
+            m.d.comb += learner.predictions.ready.eq(1)
+        taken = Signal()
+        m.d.comb += taken.eq(learner.samples.valid & learner.samples.ready)
+        place = self._inputs(m, learner, taken)
+        self._target(m, learner, taken, place)
+        self._lamps(m, learner)
+        return m
+
+    def _inputs(self, m: Module, learner: Learner, taken: Signal) -> Any:
+        """New noise with every sample; gives the first input's place in its span, in 64 steps."""
+        m.submodules.noise = noise = Noise(self._spec.seed)
+        m.d.comb += [noise.leap.eq(taken), learner.samples.payload.learn.eq(1)]
+        start, bits = _span(self._spec)
+        fields = [lane_noise(noise.state, source, bits) for source in range(self._spec.n_in)]
+        for source, field in enumerate(fields):
+            m.d.comb += learner.samples.payload.x[source].raw.eq(field + start)
+        first = fields[0]
+        return first[-WAVE_BITS:] if bits >= WAVE_BITS else first << (WAVE_BITS - bits)
+
+    def _target(self, m: Module, learner: Learner, taken: Signal, place: Any) -> None:
+        format = self._spec.formats.activation
+        clock = Signal(self._drift_bits + WAVE_BITS)
+        with m.If(taken):
+            m.d.sync += clock.eq(clock + 1)
+        m.submodules.wave = wave = memory.Memory(
+            shape=format.width,
+            depth=1 << WAVE_BITS,
+            init=_wave(self._spec, format),
+            attrs={"ram_style": "logic"},
+        )
+        port = wave.read_port(domain="comb")
+        m.d.comb += port.addr.eq(place + clock[self._drift_bits :])
+        if hasattr(learner, "teaching"):
+            # The word is asked for after its sample was taken: hold that sample's target until then.
+            held = Signal(format.width)
+            with m.If(taken):
+                m.d.sync += held.eq(port.data)
+            m.d.comb += learner.teaching.valid.eq(1)
+            targets, source = learner.teaching.payload, held
+        else:
+            targets, source = learner.samples.payload.target, port.data
+        m.d.comb += [targets[node].raw.eq(source) for node in range(self._spec.n_out)]
+
+    def _lamps(self, m: Module, learner: Learner) -> None:
+        error = learner.gradient[0].raw
+        # A gradient is known at every update; while frozen there is none, so the average looks at the last cycle
+        # of every step.
+        magnitude = Mux(error < 0, ~error, error).as_unsigned()
+        total = Signal(len(magnitude) + AVERAGE_SHIFT)
+        taken = learner.samples.valid & learner.samples.ready
+        with m.If(taken):
+            m.d.sync += total.eq(total - (total >> AVERAGE_SHIFT) + magnitude)
+        m.d.comb += self.average.raw.eq(total >> AVERAGE_SHIFT)
+        lamps = []
+        for lamp in range(len(self.bar)):
+            threshold = max(1, round(2.0 ** (self._spec.formats.gradient.f - (len(self.bar) - lamp))))
+            lamps.append((total >> AVERAGE_SHIFT) >= threshold)
+        m.d.comb += self.bar.eq(Cat(lamps))
+        updates = Signal(self._drift_bits)
+        with m.If(learner.updated):
+            m.d.sync += updates.eq(updates + 1)
+            with m.If(updates == 0):
+                m.d.sync += self.alive.eq(~self.alive)
+
+
+def _span(spec: LearnerSpec) -> tuple[int, int]:
+    """First code and number of bits of the inputs: the largest power of two in the middle of the first layer's grid."""
+    low, high = spec.per_layer("grid_range")[0]
+    format = spec.formats.activation
+    first, end = int(np.ceil(low / format.lsb)), int(np.floor(high / format.lsb))
+    bits = max(1, min(32, floor(log2(max(2, end - first)))))
+    return first + (end - first - (1 << bits)) // 2, bits
+
+
+def _wave(spec: LearnerSpec, format: Format) -> list[int]:
+    sine = np.sin(2 * np.pi * (np.arange(1 << WAVE_BITS) + 0.5) / (1 << WAVE_BITS))
+    values = (sine > 0).astype(float) if spec.loss == "logistic" else sine
+    return [int(code) & ((1 << format.width) - 1) for code in format.quantise(values)]
+
+
+class BoardTop(Elaboratable):  # type: ignore[misc]
+    """An :class:`Exercise` on a board: a lamp that lives while it learns, the other lamps as the bar of its error,
+    and a button that freezes it.
+
+    ``board`` is a :class:`kanrtl.boards.Board`.
+    """
+
+    def __init__(self, spec: LearnerSpec, board: Any) -> None:
+        self._board = board
+        if len(board.leds) < 2:
+            raise SpecError(f"board = {board.name!r}: has {len(board.leds)} LED(s); the exercise needs two or more")
+        self._exercise = Exercise(spec, levels=len(board.leds) - 1)
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        leds = self._board.request_leds(platform)
+        m.submodules.exercise = exercise = self._exercise
+        m.d.comb += [leds[0].eq(exercise.alive), Cat(leds[1:]).eq(exercise.bar)]
+        button = self._board.request_button(platform)
+        if button is not None:
+            m.submodules.button = FFSynchronizer(button, exercise.freeze)
+        return m
+
+
+def estimate_exercise(spec: LearnerSpec, device: Device, lamps: int) -> Estimate:
+    """What ``spec`` takes with its teacher (:class:`kanrtl.demos.self_teaching.Exercise`)."""
+    spec = spec.for_device(device)
+    parts = count_exercise(spec, families[device.family], lamps, multiplies=bool(device.dsp))
+    found = estimate_parts(spec, device, parts)
+    # No such build is in the fit.
+    return replace(found, lut_margin=2 * found.lut_margin)
+
+
+DRIFT_BITS = 19
+"""Of the exercise's own period."""
+
+
+def count_exercise(spec: LearnerSpec, family: Family, lamps: int, *, multiplies: bool) -> Parts:
+    """The parts of a learner and its teacher, :class:`kanrtl.demos.self_teaching.Exercise`. Nothing there looks at a
+    prediction, or reaches for a coefficient or a register: synthesis removes what would serve that."""
+    parts = Parts(family, multiplies=multiplies)
+    _Learner(spec, parts, reached=False).count()
+    formats, clock = spec.formats, DRIFT_BITS + WAVE_BITS
+    parts.noise()
+    parts.adder(formats.activation.width, spec.n_in)
+    parts.counts["counter"] += clock + DRIFT_BITS
+    parts.register(clock + DRIFT_BITS, moved=False)
+    parts.counts["truth table"] += ceil(formats.activation.width * (1 << WAVE_BITS) / 16)
+    average = formats.gradient.width + AVERAGE_SHIFT
+    parts.sum(3, average)
+    parts.register(average, moved=False)
+    # Their thresholds are powers of two.
+    parts.union(1, formats.gradient.width, lamps)
+    return parts

@@ -1,0 +1,37 @@
+"""What can be wrong, in one line each: what was given, what was asked for, what was run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = ["BuildError", "InputError", "SpecError", "ToolError", "TraceError"]
+
+
+class InputError(ValueError):
+    """An argument or a file that cannot be used, in one line: the field, its value, and the mend."""
+
+
+class SpecError(ValueError):
+    """A spec that cannot work, in one line: the field, its value, what is wrong and the mend."""
+
+    @classmethod
+    def of(cls, field: str, value: object, mend: str) -> SpecError:
+        """The error of a field and its value; a long value is cut."""
+        text = " ".join(repr(value).split())
+        return cls(f"{field} = {text if len(text) <= 60 else text[:57] + '...'}: {mend}")
+
+
+class BuildError(ValueError):
+    """Something that cannot be built. One line that names the field, its value and the mend."""
+
+
+class TraceError(ValueError):
+    """A file that cannot be traced into, in one line."""
+
+
+class ToolError(RuntimeError):
+    """A tool is missing or has failed. The message is one line; ``log`` is the log file, if there is one."""
+
+    def __init__(self, message: str, log: Path | None = None):
+        super().__init__(" ".join(message.split()))
+        self.log = log

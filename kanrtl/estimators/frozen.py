@@ -1,0 +1,265 @@
+"""Lookup networks as scikit-learn's estimators: trained in floats, then quantised. Needs the extra ``sklearn``.
+
+What they predict is what the hardware gives: ``network_`` is asked, not the KAN in floats. To learn online there
+are :class:`kanrtl.KANRegressor` and :class:`kanrtl.KANClassifier`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ..errors import InputError
+from ..lookup.floats.calibration import GUARD_BITS, Calibration
+from ..lookup.floats.float_kan import FloatKAN
+from ..lookup.floats.search import Search, search
+from ..lookup.floats.training import Penalty, initial_kan, train
+from ..lookup.network import LookupNetwork
+
+__all__ = ["LookupClassifier", "LookupRegressor"]
+
+Reals = npt.NDArray[np.float64]
+
+
+class _LookupEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type information
+    """What both have in common."""
+
+    _losses: ClassVar[tuple[str, str]]  # of one output, of several
+
+    def __init__(
+        self,
+        hidden_layer_sizes: tuple[int, ...] | None = None,
+        *,
+        bits: int | tuple[int, ...] | None = None,
+        guard_bits: int = GUARD_BITS,
+        edges: int | None = None,
+        max_lut: int | None = None,
+        tolerance: float = 0.01,
+        grid_size: int = 4,
+        spline_order: int = 2,
+        l2: float = 1e-3,
+        l1: float = 0.0,
+        entropy: float = 0.0,
+        epochs: int = 100,
+        fine_tuning_epochs: int = 50,
+        learning_rate: float = 0.02,
+        batch_size: int = 200,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 20,
+        random_state: Any = None,
+        verbose: bool = False,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.bits = bits
+        self.guard_bits = guard_bits
+        self.edges = edges
+        self.max_lut = max_lut
+        self.tolerance = tolerance
+        self.grid_size = grid_size
+        self.spline_order = spline_order
+        self.l2 = l2
+        self.l1 = l1
+        self.entropy = entropy
+        self.epochs = epochs
+        self.fine_tuning_epochs = fine_tuning_epochs
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _sizes(self, n_in: int, n_out: int) -> list[int]:
+        hidden = () if self.hidden_layer_sizes is None else self.hidden_layer_sizes
+        if not isinstance(hidden, (list, tuple)):
+            raise InputError(f"hidden_layer_sizes = {hidden!r}: must be a tuple of sizes, such as (8,), or None")
+        return [n_in, *hidden, n_out]
+
+    def _fit(self, x: Reals, target: npt.NDArray[Any], n_out: int, output: str, stratify: Any) -> None:
+        """Trains, prunes, quantises, and trains on with codes."""
+        random = check_random_state(self.random_state)
+        seeds = random.randint(np.iinfo(np.int32).max, size=4).tolist()
+        sizes = self._sizes(x.shape[1], n_out)
+        common: dict[str, Any] = {
+            "loss": self._losses[n_out > 1],
+            "batch_size": self.batch_size,
+            "penalty": Penalty(self.l2, self.l1, self.entropy),
+        }
+        if self.early_stopping:
+            x, held_x, target, held_target = train_test_split(
+                x, target, test_size=self.validation_fraction, random_state=seeds[0], stratify=stratify
+            )
+            common |= {"validation": (held_x, held_target), "patience": self.n_iter_no_change}
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[now]}"), TimeElapsedColumn())
+        with Progress(*columns, disable=not self.verbose) as bar:
+
+            def trained(kan: FloatKAN, name: str, epochs: int, share: float, seed: int, **more: Any) -> FloatKAN:
+                task = bar.add_task(name, total=epochs, now="")
+                return train(
+                    kan,
+                    x,
+                    target,
+                    epochs=epochs,
+                    learning_rate=share * self.learning_rate,
+                    seed=seed,
+                    progress=lambda done, loss: bar.update(task, completed=done, now=f"loss {loss:.4f}"),
+                    **common,
+                    **more,
+                ).kan
+
+            start = initial_kan(sizes, x, grid_size=self.grid_size, spline_order=self.spline_order, seed=seeds[1])
+            kan = self.kan_ = trained(start, "training in floats", self.epochs, 1.0, seeds[2])
+            if self.edges is not None:
+                kan = trained(kan.prune(x, edges=self.edges), "training what is left", self.epochs, 0.5, seeds[2])
+            if self.bits is None:
+                task = bar.add_task("searching bits", total=None, now="")
+                found = search(
+                    kan,
+                    x,
+                    target,
+                    bits=8,
+                    guard_bits=self.guard_bits,
+                    output=output,
+                    loss=2 * self.tolerance,
+                    progress=lambda text: bar.update(task, now=text),
+                )
+                bar.update(task, total=1, completed=1)
+                point = found.best(self.max_lut, self.tolerance)
+                self.search_: Search[FloatKAN] | None = found
+                kan, calibration, guards = point.kan, point.calibration, point.guard_bits
+            else:
+                self.search_ = None
+                layers = len(sizes)
+                bits = [self.bits] * layers if isinstance(self.bits, (int, np.integer)) else list(self.bits)
+                guards = (*[self.guard_bits] * (layers - 2), 0)
+                calibration = kan.calibrate(x, bits)
+            self.untuned_network_: LookupNetwork = calibration.quantise(kan, guards, output=output)
+            if self.fine_tuning_epochs:
+                kan = trained(
+                    kan,
+                    "training with codes",
+                    self.fine_tuning_epochs,
+                    0.5,
+                    seeds[3],
+                    scales=calibration.scales,
+                    guard_bits=guards,
+                )
+        self.quantised_kan_ = kan
+        self.calibration_: Calibration = calibration
+        self.network_: LookupNetwork = calibration.quantise(kan, guards, output=output)
+
+    def _rows(self, X: Any) -> Reals:  # noqa: N803  # scikit-learn's name
+        check_is_fitted(self, "network_")
+        return validate_data(self, X, dtype=np.float64, reset=False)  # type: ignore[no-any-return]
+
+
+class LookupClassifier(ClassifierMixin, _LookupEstimator):  # type: ignore[misc]
+    """A classification by truth tables.
+
+    Two classes have one output, which is above zero for the second; more have one output each.
+
+    Parameters
+    ----------
+    hidden_layer_sizes
+        Nodes of every hidden layer; by default there is none, and a class is a sum of one curve for each feature.
+    bits
+        Of the codes of the inputs, of every hidden layer and of the outputs: one number for all, or one for each. By
+        default they are searched, together with the edges that are left (:meth:`kanrtl.lookup.FloatKAN.search`).
+    guard_bits
+        By how many bits the tables of hidden layers are finer than their nodes; where bits are searched, at most.
+    edges
+        How many are left after pruning; by default all.
+    max_lut, tolerance
+        Of a search: the smallest network is taken whose score on the samples is at most ``tolerance`` below that of the
+        floats, before it is trained on, and at most this large.
+    grid_size, spline_order
+        Of every layer's splines.
+    l2, l1, entropy
+        See :class:`kanrtl.lookup.Penalty`.
+    epochs, fine_tuning_epochs
+        In floats (again after pruning), and with the codes of the hardware.
+    learning_rate, batch_size
+        Of Adam; half the rate after pruning and with codes.
+    early_stopping, validation_fraction, n_iter_no_change
+        As in scikit-learn's ``MLPClassifier``; the epoch with the least loss on the samples held back is kept.
+    random_state
+        Seed of everything.
+    verbose
+        Whether to show progress.
+
+    Attributes
+    ----------
+    network_ : LookupNetwork
+        Which predicts.
+    untuned_network_ : LookupNetwork
+        As it was before it was trained on with codes.
+    kan_ : FloatKAN
+        As trained in floats, with all edges.
+    quantised_kan_ : FloatKAN
+        What ``network_`` was made from, with ``calibration_``.
+    search_ : Search or None
+        Where bits were searched.
+    classes_, n_features_in_, feature_names_in_
+        As in scikit-learn.
+    """
+
+    _losses = ("logistic", "cross_entropy")
+
+    def fit(self, X: Any, y: Any) -> Self:  # noqa: N803
+        """Learns from samples ``(n, n_in)`` and labels ``(n,)``."""
+        x, labels = validate_data(self, X, y, dtype=np.float64)
+        check_classification_targets(labels)
+        self.classes_, numbers = np.unique(labels, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise InputError(f"y: one class only, {self.classes_.tolist()[0]!r}; give samples of two or more")
+        binary = len(self.classes_) == 2
+        self._fit(x, numbers, 1 if binary else len(self.classes_), "threshold" if binary else "argmax", numbers)
+        return self
+
+    def predict(self, X: Any) -> npt.NDArray[Any]:  # noqa: N803
+        """The class of each sample, as the hardware gives it."""
+        x = self._rows(X)
+        return self.classes_[self.network_.predict(x)]  # type: ignore[no-any-return]
+
+    def predict_float(self, X: Any) -> npt.NDArray[Any]:  # noqa: N803
+        """The class of each sample by the KAN in floats, before pruning and quantising."""
+        outputs = self.kan_.evaluate(self._rows(X))[-1]
+        return self.classes_[outputs.argmax(axis=1) if len(self.classes_) > 2 else (outputs[:, 0] > 0).astype(int)]  # type: ignore[no-any-return]
+
+
+class LookupRegressor(RegressorMixin, _LookupEstimator):  # type: ignore[misc]
+    """A regression by truth tables. Parameters and attributes are those of :class:`LookupClassifier`."""
+
+    _losses = ("squared", "squared")
+
+    def fit(self, X: Any, y: Any) -> Self:  # noqa: N803
+        """Learns from samples ``(n, n_in)`` and targets ``(n,)`` or ``(n, n_out)``."""
+        x, target = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
+        self._flat = target.ndim == 1
+        target = target.astype(np.float64).reshape(len(x), -1)
+        # All outputs have one step, and so one scale.
+        self._middle = target.mean(axis=0)
+        self._scale = float(target.std(axis=0).max()) or 1.0
+        self._fit(x, (target - self._middle) / self._scale, target.shape[1], "raw", None)
+        return self
+
+    def predict(self, X: Any) -> Reals:  # noqa: N803
+        """Predictions, of the shape that targets had."""
+        rows = self._rows(X)
+        outputs: Reals = self.network_.predict(rows) * self._scale + self._middle
+        return outputs[:, 0] if self._flat else outputs
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

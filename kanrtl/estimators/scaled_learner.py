@@ -1,0 +1,125 @@
+"""A learner with its scaling: real samples in, real predictions out, on any backend.
+
+What :mod:`kanrtl.estimators.online` has two faces for.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..learner.spec import LearnerSpec
+from ..sessions.connect import connect
+from .scaling import RunningScale
+
+__all__ = ["Node", "OnlineLearner"]
+
+Reals = npt.NDArray[np.float64]
+
+Design = Callable[[int, int], LearnerSpec]
+
+
+@dataclass(frozen=True)
+class Node:
+    """What an output of a grown learner starts from: ``sign`` times output ``like`` (None: zero), plus ``bias``."""
+
+    like: int | None
+    sign: int = 1
+    bias: float = 0.0
+
+
+class OnlineLearner:
+    """A :class:`kanrtl.Session` behind running scales.
+
+    Every sample first moves the scales and is then learned. Coefficients stay as they are when a scale moves, so what
+    has been learned moves along with the data, and hardware never has to be written to for it.
+
+    Parameters
+    ----------
+    design
+        Gives the spec for a number of inputs and one of outputs.
+    inputs, targets
+        The scales; their columns are the inputs and outputs. ``targets`` is None where targets are probabilities.
+    n_out
+        Outputs.
+    backend
+        As for :func:`kanrtl.connect`.
+    """
+
+    def __init__(
+        self, design: Design, inputs: RunningScale, targets: RunningScale | None, n_out: int, backend: str
+    ) -> None:
+        self.inputs = inputs
+        self.targets = targets
+        self.backend = backend
+        self.session = connect(design(len(inputs.mean), n_out), backend)
+
+    def predict(self, x: Reals) -> Reals:
+        """Predictions ``(n, n_out)`` for inputs ``(n, n_in)``, which may hold NaN for what is missing."""
+        predictions = self.session.predict_many(self.inputs.to_unit(x))
+        return predictions if self.targets is None else self.targets.from_unit(predictions)
+
+    def learn(self, x: Reals, target: Reals) -> None:
+        """Takes samples ``(n, n_in)`` with targets ``(n, n_out)`` one after another."""
+        x = self.inputs.learn_many(x)
+        self.session.learn_many(x, target if self.targets is None else self.targets.learn_many(target))
+
+    def train(self, x: Reals, target: Reals, epochs: int, random: np.random.RandomState) -> Iterator[int]:
+        """Goes through all samples ``epochs`` times, shuffled, with scales that are known before and stay; gives the
+        number of each epoch that is done."""
+        self.inputs.learn_many(x)
+        x = self.inputs.to_unit(x)
+        if self.targets is not None:
+            self.targets.learn_many(target)
+            target = self.targets.to_unit(target)
+        for epoch in range(epochs):
+            order = random.permutation(len(x))
+            self.session.learn_many(x[order], target[order])
+            yield epoch + 1
+
+    def grow(self, design: Design, n_in: int, nodes: list[Node]) -> None:
+        """Becomes a learner with more inputs or other outputs, which predicts as before where those play no part.
+
+        New inputs start from zero coefficients. The bases of an edge sum to one, so a bias is a constant added to them.
+        """
+        old = self.session.coefficients
+        session = connect(design(n_in, len(nodes)), self.backend)
+        coefficient = session.spec.formats.coefficient
+        first = old[0]
+        old[0] = np.concatenate([first, np.zeros((len(first), n_in - first.shape[1], first.shape[2]), np.int64)], 1)
+        last = old[-1]
+        grown = []
+        for node in nodes:
+            source = np.zeros_like(last[0]) if node.like is None else node.sign * last[node.like]
+            bias = int(coefficient.quantise(node.bias / last.shape[1]))
+            grown.append(np.clip(source + bias, coefficient.minimum, coefficient.maximum))
+        session.coefficients = [*old[:-1], np.array(grown)]
+        self.session.close()
+        self.session = session
+        self.inputs.grow(n_in)
+
+    def learned(self) -> bytes:
+        """What :meth:`kanrtl.Session.save` writes."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "learned.npz"
+            self.session.save(path)
+            return path.read_bytes()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy or a pickle is made from; the backend itself may be a device."""
+        return self.__dict__ | {"session": (self.session.spec.to_dict(), self.learned())}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        fields, learned = state["session"]
+        session = connect(LearnerSpec.from_dict(fields), state["backend"])
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "learned.npz"
+            path.write_bytes(learned)
+            session.load(path)
+        self.__dict__ = state | {"session": session}

@@ -1,0 +1,166 @@
+"""The axes of a sweep: what is changed, and the specs at its points."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError, SpecError
+from ..learner.spec import LearnerSpec
+from ..numeric.fixed import Format
+from ..sim.task import Task
+from .simulate_learner import check_task
+
+__all__ = ["BITS", "Axis", "parse_over"]
+
+BITS = "bits"
+"""An axis that is no field: all bits of activations and coefficients. Their integer bits stay, the fraction gives way,
+and formats that the spec leaves open follow."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What is changed together, and to what: fields of the spec, or :data:`BITS`."""
+
+    fields: tuple[str, ...]
+    values: tuple[tuple[Any, ...], ...]
+    """For every point of the axis one value per field."""
+
+    @property
+    def name(self) -> str:
+        return ", ".join(self.fields)
+
+    @cached_property
+    def labels(self) -> tuple[Any, ...]:
+        """A number or a text for every point."""
+        return tuple(_label(values[0] if len(set(map(repr, values))) == 1 else values) for values in self.values)
+
+
+def _label(value: Any) -> Any:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return value
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(str(_label(item)) for item in value)}]"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def parse_over(text: str) -> tuple[str | tuple[str, ...], list[Any]]:
+    """Fields and values of ``FIELD=VALUE,VALUE``: values as in a spec file, but texts need no quotes.
+
+    ``FIELD,FIELD=VALUE,VALUE`` gives each value to both fields, ``FIELD,FIELD=VALUE:VALUE,...`` one to each. Commas and
+    colons within brackets do not separate.
+    """
+    names, equals, values = text.partition("=")
+    fields = tuple(name.strip() for name in names.split(","))
+    given = _split(values, ",")
+    if not equals or not all(fields) or not all(part.strip() for part in given):
+        raise InputError(f"over = {text!r}: write FIELD=VALUE,VALUE such as learning_rate=0.1,0.2")
+    if len(fields) == 1:
+        return fields[0], [_toml_value(part) for part in given]
+    parsed = []
+    for part in given:
+        each = [_toml_value(one) for one in _split(part, ":")]
+        if len(each) not in (1, len(fields)):
+            raise InputError(
+                f"over = {text!r}: {part.strip()!r} is for {len(each)} fields; give one value for all "
+                f"{len(fields)} fields, or {len(fields)} with ':' between them"
+            )
+        parsed.append(tuple(each * len(fields) if len(each) == 1 else each))
+    return fields, parsed
+
+
+def _split(text: str, separator: str) -> list[str]:
+    """Parts between separators that stand outside of all brackets and quotes."""
+    parts, depth, quote = [""], 0, ""
+    for letter in text:
+        if letter in "\"'" and quote in ("", letter):
+            quote = "" if quote else letter
+        depth += (letter in "[({") - (letter in "])}") if not quote else 0
+        if letter == separator and not depth and not quote:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return parts
+
+
+def _toml_value(text: str) -> Any:
+    text = text.strip()
+    try:
+        document = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return text
+    return document["value"] if list(document) == ["value"] else text
+
+
+# Points.
+
+
+def axis_of(fields: str | tuple[str, ...], values: Sequence[Any]) -> Axis:
+    names = (fields,) if isinstance(fields, str) else tuple(fields)
+    where = f"over {', '.join(names)}"
+    if not isinstance(values, (list, tuple, range, np.ndarray)) or not len(values):
+        raise InputError(f"{where} = {values!r}: give a list of values")
+    points: list[tuple[Any, ...]] = []
+    for value in values.tolist() if isinstance(values, np.ndarray) else values:
+        point = (value,) if isinstance(fields, str) else value
+        if not isinstance(point, (list, tuple)) or len(point) != len(names):
+            raise InputError(f"{where} = {value!r}: give {len(names)} values, one for each field")
+        points.append(tuple(point))
+    return Axis(names, tuple(points))
+
+
+def check_axes(axes: Sequence[Axis]) -> None:
+    if not axes:
+        raise InputError("over: nothing to sweep; give a field with its values, such as learning_rate=0.1,0.2")
+    names = [name for axis in axes for name in axis.fields]
+    sets = {BITS: {"activation_format", "coefficient_format"}}
+    for index, name in enumerate(names):
+        if name != BITS and name not in LearnerSpec.model_fields:
+            near = difflib.get_close_matches(name, [BITS, *LearnerSpec.model_fields], n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"use {BITS!r} or a field of the spec"
+            raise InputError(f"over = {name!r}: unknown field; {hint}")
+        for other in names[:index]:
+            if sets.get(name, {name}) & sets.get(other, {other}):
+                raise InputError(f"over = {name!r}: {other!r} sets it too; sweep one of them")
+    for axis in axes:
+        for label in axis.labels:
+            if axis.labels.count(label) > 1:
+                raise InputError(f"over {axis.name} = {label}: given twice; leave one out")
+
+
+def points_of(axes: Sequence[Axis]) -> Iterator[tuple[int, ...]]:
+    """Places on the axes, the last axis fastest."""
+    return itertools.product(*(range(len(axis.values)) for axis in axes))
+
+
+def checked_point(spec: LearnerSpec, axes: Sequence[Axis], point: tuple[int, ...], task: type[Task]) -> LearnerSpec:
+    """The learner of a point; a refusal says which it was."""
+    changes: dict[str, Any] = {}
+    for axis, place in zip(axes, point, strict=True):
+        changes |= zip(axis.fields, axis.values[place], strict=True)
+    try:
+        if BITS in changes:
+            changes |= _formats(spec, changes.pop(BITS))
+        learner = spec.replace(**changes)
+        check_task(learner, task)
+    except (SpecError, InputError) as error:
+        where = ", ".join(f"{axis.name} = {axis.labels[place]}" for axis, place in zip(axes, point, strict=True))
+        raise InputError(f"over {where}: {error}") from None
+    return learner
+
+
+def _formats(spec: LearnerSpec, bits: Any) -> dict[str, Format]:
+    formats = {}
+    for name in ("activation", "coefficient"):
+        own = getattr(spec.formats, name)
+        if not isinstance(bits, int) or isinstance(bits, bool) or bits <= own.i:
+            raise InputError(f"{BITS} = {bits!r}: must be an integer above the {own.i} integer bits of {name}_format")
+        formats[f"{name}_format"] = Format(own.signed, own.i, bits - own.i)
+    return formats

@@ -1,0 +1,97 @@
+"""The runs of a sweep, in units of learners side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..learner.model_batch import ModelBatch
+from ..learner.spec import LearnerSpec
+from ..sessions.connect import connect
+from ..sim import TASKS
+from ..sim.task import Task
+from .simulate_learner import teach
+
+Reals = npt.NDArray[np.float64]
+
+# Samples of all learners in a batch that are worth another process: it takes as long to start as to learn so many.
+WORTH = 1_000_000
+
+# Runs.
+
+
+@dataclass(frozen=True)
+class Run:
+    spec: LearnerSpec
+    seed: int  # of the task
+
+
+@dataclass(frozen=True)
+class Result:
+    """Mean squared error by regime, and of the whole run."""
+
+    mse: tuple[float, ...]
+    mse_all: float
+    saturations: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Runs that go together, in one process: with ``"model"`` and ``"float64"`` side by side."""
+
+    runs: tuple[Run, ...]
+    task: str
+    samples: int
+    backend: str  # or "float64"
+
+    def measure(self) -> list[Result]:
+        tasks = [TASKS[self.task](self.samples, run.seed) for run in self.runs]
+        if self.backend in ("model", "float64"):
+            predictions, saturations = _side_by_side([run.spec for run in self.runs], tasks, self.backend)
+        else:
+            predictions, saturations = [], []
+            for run, task in zip(self.runs, tasks, strict=True):
+                with connect(run.spec, self.backend) as learner:
+                    predictions.append(teach(learner, task.x, task.target))
+                    saturations.append(learner.status["saturations"])
+        results = []
+        for task, predicted, counts in zip(tasks, predictions, saturations, strict=True):
+            error = predicted - task.target
+            results.append(Result(tuple(task.regime_errors(error)), float(np.mean(error**2)), counts))
+        return results
+
+
+def _side_by_side(
+    specs: Sequence[LearnerSpec], tasks: Sequence[Task], numeric: str
+) -> tuple[list[Reals], list[dict[str, int]]]:
+    """Predictions and saturations of every learner, on its own task."""
+    integer = numeric == "model"
+    batch = ModelBatch(specs, "integer" if integer else "float64")
+    edges = range(tasks[0].samples) if specs[0].timing.streaming else None
+    x, target = (np.array([getattr(task, name) for task in tasks]) for name in ("x", "target"))
+
+    def codes(name: str, reals: Reals) -> npt.NDArray[Any]:
+        if not integer:
+            return reals
+        return np.array([getattr(spec.formats, name).quantise(own) for spec, own in zip(specs, reals, strict=True)])
+
+    def reals(outputs: npt.NDArray[Any]) -> Reals:
+        if not integer:
+            return outputs
+        return np.array([spec.formats.activation.to_float(own) for spec, own in zip(specs, outputs, strict=True)])
+
+    x = codes("activation", x)
+    if specs[0].loss != "external":
+        predictions = reals(batch.run(x, codes("activation", target), np.ones(x.shape[1], dtype=bool), edges))
+    else:  # as a session: the sample is run once more, with the gradient
+        predictions = np.empty_like(target)
+        for sample in range(x.shape[1]):
+            place = slice(sample, sample + 1)
+            predictions[:, place] = reals(batch.predict_many(x[:, place]))
+            batch.learn_many(x[:, place], codes("gradient", predictions[:, place] - target[:, place]))
+    batch.settle()
+    return list(predictions), batch.saturations

@@ -1,0 +1,181 @@
+"""Runs a task on a backend, beside the integer model and the same learner in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InputError
+from ..learner.spec import LearnerSpec
+from ..plots.simulation_plot import SimulationCurves, plot_simulation
+from ..progress import Progress
+from ..sessions.connect import connect
+from ..sessions.learner_session import Session
+from ..sessions.model import Model
+from ..sim.task import Task
+
+__all__ = ["Simulation", "check_task", "simulate", "teach"]
+
+Reals = npt.NDArray[np.float64]
+
+CHUNK = 50  # samples between two signs of progress
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """What came out of a run.
+
+    Attributes
+    ----------
+    predictions, predictions_float64
+        Each made before its update, shape ``(samples, n_out)``.
+    curves, curves_float64
+        What had been learned at the end of each regime, at :attr:`grid`.
+    mismatches
+        Predictions and final coefficients that differ from the integer model's.
+    status
+        The session's, after the run.
+    """
+
+    spec: LearnerSpec
+    task: Task
+    predictions: Reals
+    predictions_float64: Reals
+    grid: Reals
+    curves: list[Reals]
+    curves_float64: list[Reals]
+    mismatches: int
+    status: dict[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values: errors (mean squared, before each update), cycles and mismatches."""
+        error, error_float = self.predictions - self.task.target, self.predictions_float64 - self.task.target
+        return {
+            "task": self.task.name,
+            "samples": self.task.samples,
+            "seed": self.task.seed,
+            "backend": self.status["backend"],
+            "mse": self.task.regime_errors(error),
+            "mse_all": float(np.mean(error**2)),
+            "mse_float64": self.task.regime_errors(error_float),
+            "mse_all_float64": float(np.mean(error_float**2)),
+            "latency": self.status["latency"],
+            "prediction_latency": self.status["prediction_latency"],
+            "interval": self.status["interval"],
+            "observed": self.status["observed"],
+            "cycles": self.status["cycles"],
+            "saturations": self.status["saturations"],
+            "mismatches": self.mismatches,
+        }
+
+    def plot(self, path: Path) -> None:
+        """Draws target, predictions and error over the run, and what was learned at the end of each regime."""
+        data = self.to_json()
+        title = (
+            f"{self.task.name}: layers {list(self.spec.layer_sizes)} on {data['backend']}, "
+            f"clock cycles a learning step: {data['latency']}"
+        )
+        run = SimulationCurves(
+            title,
+            self.task.target,
+            self.predictions,
+            self.predictions_float64,
+            [regime.stop for regime in self.task.regimes],
+            self.grid,
+            [self.task.curve(self.grid, index) for index in range(len(self.task.regimes))],
+            self.curves,
+            data["mse"],
+        )
+        plot_simulation(run, path)
+
+
+def simulate(
+    spec: LearnerSpec,
+    task: Task,
+    backend: str = "pysim",
+    progress: Callable[[int], None] | None = None,
+    *,
+    trace: str | Path | None = None,
+    starting: Progress | None = None,
+) -> Simulation:
+    """Learns a task, sample by sample.
+
+    ``progress`` is called with the number of samples done since the last call; ``trace`` and ``starting`` are the
+    ``trace`` and ``progress`` of :func:`kanrtl.connect`. Raises :exc:`InputError` where the task does not fit the spec.
+    """
+    check_task(spec, task)
+    grid = _curve_grid(spec)
+    with connect(spec, backend, trace=trace, progress=starting) as learner, connect(spec, "model") as reference:
+        predictions, curves, mismatches = _drive(learner, reference, task, grid, progress)
+        final = zip(learner.coefficients, reference.coefficients, strict=True)
+        mismatches += sum(int((ours != theirs).sum()) for ours, theirs in final)
+        status = learner.status
+    float_predictions, float_curves = _drive_float64(spec, task, grid)
+    return Simulation(spec, task, predictions, float_predictions, grid, curves, float_curves, mismatches, status)
+
+
+def check_task(spec: LearnerSpec, task: Task | type[Task]) -> None:
+    """Raises :exc:`InputError` where a task does not fit the spec."""
+    if (task.n_in, task.n_out) != (spec.n_in, spec.n_out):
+        raise InputError(
+            f"layer_sizes = {list(spec.layer_sizes)}: task {task.name!r} has {task.n_in} input(s) and {task.n_out} "
+            f"output(s); use [{task.n_in}, ..., {task.n_out}]"
+        )
+
+
+def _curve_grid(spec: LearnerSpec) -> Reals:
+    """Inputs at which learned curves are drawn: the first moves over its grid, the others rest in the middle of
+    theirs."""
+    low, high = spec.per_layer("grid_range")[0]
+    grid = np.full((101, spec.n_in), (low + high) / 2)
+    grid[:, 0] = np.linspace(low, high, len(grid))
+    return grid
+
+
+def _drive(
+    learner: Session, reference: Session, task: Task, grid: Reals, progress: Callable[[int], None] | None
+) -> tuple[Reals, list[Reals], int]:
+    predictions, curves, mismatches = [], [], 0
+    for start, stop in task.regimes:
+        for first in range(start, stop, CHUNK):
+            rows = slice(first, min(first + CHUNK, stop))
+            ours, theirs = (teach(session, task.x[rows], task.target[rows]) for session in (learner, reference))
+            predictions.append(ours)
+            mismatches += int((ours != theirs).sum())
+            if progress:
+                progress(len(ours))
+        ours, theirs = learner.predict_many(grid), reference.predict_many(grid)
+        mismatches += int((ours != theirs).sum())
+        curves.append(ours)
+    return np.concatenate(predictions), curves, mismatches
+
+
+def teach(session: Session, x: Reals, target: Reals) -> Reals:
+    """Teaches samples; where the learner wants gradients, those of the squared loss. Gives the predictions."""
+    if session.spec.loss != "external":
+        return session.learn_many(x, target)
+    predictions = []
+    for row, wanted in zip(x, target, strict=True):
+        predictions.append(session.predict(row))
+        session.feedback(predictions[-1] - wanted)
+    return np.array(predictions)
+
+
+def _drive_float64(spec: LearnerSpec, task: Task, grid: Reals) -> tuple[Reals, list[Reals]]:
+    model = Model(spec.replace(loss="squared") if spec.loss == "external" else spec, numeric="float64")
+    predictions, curves = [], []
+    for start, stop in task.regimes:
+        for index in range(start, stop):
+            # As _drive does: samples follow each other but for a pause after every chunk.
+            place = (index - start) % CHUNK
+            if place == 0:
+                model.settle()
+            predictions.append(model.learn(task.x[index], task.target[index], place if spec.timing.streaming else None))
+        model.settle()
+        curves.append(np.array([model.predict(x) for x in grid]))
+    return np.array(predictions), curves

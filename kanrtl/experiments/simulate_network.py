@@ -1,0 +1,169 @@
+"""Runs a lookup network on a backend, beside the integer model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InputError
+from ..files import read_arrays
+from ..lookup.network import LookupNetwork
+from ..lookup.quantiser import FixedQuantiser
+from ..numeric.fixed import SQ
+from ..progress import Progress
+from ..sessions.connect import connect_network
+from ..sessions.network_session import LookupSession
+
+__all__ = ["NetworkSimulation", "read_samples", "simulate_network"]
+
+_CHUNK = 256
+"""Samples between two signs of progress."""
+
+
+@dataclass(frozen=True)
+class NetworkSimulation:
+    """What came out of a run.
+
+    Attributes
+    ----------
+    predictions
+        As :meth:`LookupNetwork.predict` gives them.
+    mismatches
+        Numbers in predictions that differ from the integer model's.
+    seconds
+        That the backend took for the samples, what it was made in not counted.
+    target
+        What was known of the samples, or None.
+    status
+        The session's, after the run.
+    """
+
+    network: LookupNetwork
+    predictions: npt.NDArray[Any]
+    mismatches: int
+    seconds: float
+    target: npt.NDArray[Any] | None
+    status: dict[str, Any]
+
+    @property
+    def score(self) -> dict[str, float]:
+        """``accuracy``, or ``rms_error`` where predictions are real numbers; empty where nothing was known."""
+        if self.target is None:
+            return {}
+        if self.network.output == "raw":
+            return {"rms_error": float(np.sqrt(np.mean((self.predictions - self.target) ** 2)))}
+        right = self.predictions == self.target
+        return {"accuracy": float(np.mean(right if right.ndim == 1 else right.all(axis=1)))}
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values: mismatches, latency and interval in cycles, the rate of the simulation, and the score."""
+        network, observed = self.network, self.status["observed"]
+        return {
+            "layer_sizes": list(network.layer_sizes),
+            "bits": list(network.bits),
+            "edges": network.edges,
+            "output": network.output,
+            "backend": self.status["backend"],
+            "samples": self.status["samples"],
+            "mismatches": self.mismatches,
+            "latency": _only(observed.get("latency", [])),
+            "interval": _only(observed.get("interval", [])),
+            "observed": observed,
+            "cycles": self.status["cycles"],
+            "samples_per_second": round(self.status["samples"] / max(self.seconds, 1e-9)),
+            **self.score,
+        }
+
+
+def _only(values: list[int]) -> int | None:
+    return values[0] if len(values) == 1 else None
+
+
+def read_samples(path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | None]:
+    """``X``, and ``y`` where there is one, of an ``.npz`` file. Raises :exc:`kanrtl.InputError`."""
+    try:
+        content = read_arrays(path, "an .npz file", "give one with X, and with y where it is known")
+    except InputError as error:
+        raise InputError(f"data = {str(path)!r}: {error}") from None
+    if "X" not in content:
+        raise InputError(f"data = {str(path)!r}: has no X; give samples (n, n_in) by that name")
+    return content["X"], content.get("y")
+
+
+def simulate_network(
+    network: LookupNetwork,
+    backend: str = "pysim",
+    *,
+    x: npt.ArrayLike | None = None,
+    y: npt.ArrayLike | None = None,
+    samples: int = 1500,
+    seed: int = 0,
+    progress: Callable[[int], None] | None = None,
+    trace: str | Path | None = None,
+    starting: Progress | None = None,
+    **options: Any,
+) -> NetworkSimulation:
+    """Predicts samples ``x`` of shape ``(n, n_in)``, or so many random ones, and compares.
+
+    Random samples are codes of the inputs over their whole range, the lowest and the highest first. ``y`` is what is
+    known of the samples: classes, bits or real numbers, by the network's output stage. ``progress`` is called with the
+    number of samples done since the last call; ``trace``, ``starting`` and ``options`` are ``trace``, ``progress`` and
+    others of :func:`kanrtl.lookup.connect_network`. Raises :exc:`kanrtl.InputError`.
+    """
+    if x is None:
+        rows, real = _random_rows(network, samples, seed)
+    else:
+        (rows, single), real = network.real_rows(x), True
+        if single or not len(rows):
+            raise InputError(f"X: shape {np.shape(x)}; must be (n, {network.n_in}), with one sample or more")
+    expected = network.predict(rows) if real else network.values_of(network.predict_codes(rows))
+    target = _target(y, expected)
+    with connect_network(network, backend, trace=trace, progress=starting, **options) as session:
+        start = time.perf_counter()
+        predictions = _drive(session, rows, real, progress)
+        seconds = time.perf_counter() - start
+        status = session.status
+    return NetworkSimulation(network, predictions, int((predictions != expected).sum()), seconds, target, status)
+
+
+def _random_rows(network: LookupNetwork, samples: int, seed: int) -> tuple[npt.NDArray[Any], bool]:
+    """Samples, and whether they are real numbers: else codes."""
+    format = network.quantiser.format if isinstance(network.quantiser, FixedQuantiser) else SQ(network.bits[0], 0)
+    codes = np.random.default_rng(seed).integers(format.minimum, format.maximum + 1, (samples, network.n_in))
+    codes[:2] = np.array([[format.minimum], [format.maximum]])[:samples]
+    real = isinstance(network.quantiser, FixedQuantiser)
+    return format.to_float(codes) if real else codes, real
+
+
+def _drive(
+    session: LookupSession, rows: npt.NDArray[Any], real: bool, progress: Callable[[int], None] | None
+) -> npt.NDArray[Any]:
+    predictions = []
+    for first in range(0, len(rows), _CHUNK):
+        part = rows[first : first + _CHUNK]
+        predictions.append(session.predict(part) if real else session.network.values_of(session.predict_codes(part)))
+        if progress:
+            progress(len(part))
+    return np.concatenate(predictions)
+
+
+def _target(y: npt.ArrayLike | None, predictions: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
+    """``y`` in the shape of the predictions."""
+    if y is None:
+        return None
+    target = np.asarray(y)
+    if target.dtype.kind not in "biuf":
+        raise InputError(f"y: type {target.dtype}; give numbers")
+    if target.shape == predictions.shape:
+        return target
+    if target.size == predictions.size and 1 in (*predictions.shape[1:], *target.shape[1:]):
+        return target.reshape(predictions.shape)
+    raise InputError(
+        f"y: shape {target.shape}; the predictions have {predictions.shape}. Give one for each, or another output stage"
+    )

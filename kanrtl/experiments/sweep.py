@@ -1,0 +1,256 @@
+"""Error against anything that a spec says: the same task on many learners, on all cores or on a Dask cluster.
+
+::
+
+    found = sweep(spec, over={"bits": [8, 10, 12, 16], "learning_rate": [0.1, 0.3]}, task="track", seeds=10)
+    found.to_json()
+
+Every value of an axis is tried with every value of the others. Learners of one shape run side by side
+(:class:`kanrtl.learner.model_batch.ModelBatch`), and the same learner gives the same bits wherever it runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+from ..learner.address_map import SATURATIONS
+from ..learner.model_batch import shape_of
+from ..learner.spec import LearnerSpec
+from ..sessions.backends import BACKENDS
+from ..sim import TASKS
+from .axes import Axis, axis_of, check_axes, checked_point, points_of
+from .runs import WORTH, Reals, Result, Run, Unit
+from .workers import check_address, finished_units
+
+__all__ = ["Row", "Sweep", "sweep"]
+
+Progress = Callable[[int, int], None]
+
+UNIT = 256  # learners in a batch: more would gain little, and show progress more rarely
+
+
+@dataclass(frozen=True)
+class Row:
+    """One point of the sweep.
+
+    Attributes
+    ----------
+    point : label by axis
+    spec : the learner, with the seed of the first run
+    mse : mean squared error before each update, of the last samples of each regime; shape ``(seeds, regimes)``
+    mse_all : the same of whole runs, shape ``(seeds,)``
+    mse_float64, mse_all_float64 : the same in float64
+    saturations : counts by kind, all seeds together
+    """
+
+    point: dict[str, Any]
+    spec: LearnerSpec
+    mse: Reals
+    mse_all: Reals
+    mse_float64: Reals
+    mse_all_float64: Reals
+    saturations: dict[str, int]
+
+    @property
+    def settled(self) -> Reals:
+        """The mean of the regimes' errors, shape ``(seeds,)``."""
+        return self.mse.mean(axis=1)  # type: ignore[no-any-return]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "point": self.point,
+            "spec": self.spec.to_dict(),
+            "mse": self.mse.mean(axis=0).tolist(),
+            "mse_lowest": self.mse.min(axis=0).tolist(),
+            "mse_highest": self.mse.max(axis=0).tolist(),
+            "mse_by_seed": self.mse.tolist(),
+            "mse_all": float(self.mse_all.mean()),
+            "mse_all_by_seed": self.mse_all.tolist(),
+            "mse_float64": self.mse_float64.mean(axis=0).tolist(),
+            "mse_all_float64": float(self.mse_all_float64.mean()),
+            "saturations": self.saturations,
+        }
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What came out: a row for every combination of the axes' values, the last axis fastest."""
+
+    spec: LearnerSpec
+    task: str
+    samples: int
+    seeds: int
+    backend: str
+    axes: tuple[Axis, ...]
+    rows: tuple[Row, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; errors are means over the seeds where they are not said to be anything else."""
+        return {
+            "spec": self.spec.to_dict(),
+            "task": self.task,
+            "samples": self.samples,
+            "seeds": self.seeds,
+            "backend": self.backend,
+            "axes": {axis.name: list(axis.labels) for axis in self.axes},
+            "rows": [row.to_json() for row in self.rows],
+        }
+
+    def table(self) -> tuple[list[str], list[list[str]]]:
+        """Header and rows: errors are means over the seeds; the spread is how far the mean over the regimes of any seed
+        is from theirs, at most. What saturated is told where anything did."""
+        saturated = any(any(row.saturations.values()) for row in self.rows)
+        header = [axis.name for axis in self.axes]
+        header += [f"regime {index + 1}" for index in range(self.rows[0].mse.shape[1])]
+        header += ["spread"] * (self.seeds > 1) + ["whole", "float64"] + ["saturated"] * saturated
+        lines = []
+        for row in self.rows:
+            cells = [str(label) for label in row.point.values()] + [_short(error.mean()) for error in row.mse.T]
+            if self.seeds > 1:
+                cells.append(f"{np.abs(row.settled / row.settled.mean() - 1).max():.0%}")
+            cells += [_short(row.mse_all.mean()), _short(row.mse_all_float64.mean())]
+            lines.append([*cells, *([str(sum(row.saturations.values()))] * saturated)])
+        return header, lines
+
+
+def _short(error: float) -> str:
+    return f"{error:.5f}"
+
+
+def sweep(
+    spec: LearnerSpec,
+    over: Mapping[str | tuple[str, ...], Sequence[Any]],
+    task: str = "track",
+    *,
+    samples: int = 1500,
+    seeds: int = 1,
+    backend: str = "model",
+    jobs: int = 1,
+    scheduler: str | None = None,
+    progress: Progress | None = None,
+) -> Sweep:
+    """Learns a task with every combination of the values in ``over``.
+
+    Parameters
+    ----------
+    spec
+        What all learners have in common.
+    over
+        Values by field of the spec, or by :data:`BITS`; values by several fields, then each value is a tuple.
+    samples, seeds
+        Every learner is run ``seeds`` times: run k on the task with seed k, the learner's own seed being k more than
+        its spec says.
+    backend
+        As for :func:`kanrtl.connect`; ``"model"`` runs learners side by side.
+    jobs
+        Processes, at most: no more are started than are worth it. With more than one, a script must call this under
+        ``if __name__ == "__main__":``.
+    scheduler
+        Address of a Dask scheduler; its workers, which need the same kanrtl, then do the work.
+    progress
+        Called with how many learners of how many are done.
+
+    Raises :exc:`InputError` for anything that cannot be run, before anything runs, and :exc:`ToolError` where the
+    cluster or a process fails.
+    """
+    axes = tuple(axis_of(fields, values) for fields, values in over.items())
+    check_axes(axes)
+    if scheduler is not None:
+        check_address(scheduler)
+    for name, value, known in (("task", task, list(TASKS)), ("backend", backend, list(BACKENDS))):
+        if value not in known:
+            raise InputError(f"{name} = {value!r}: unknown; use one of {', '.join(map(repr, known))}")
+    for name, number, least in (("samples", samples, 3), ("seeds", seeds, 1), ("jobs", jobs, 1)):
+        if number < least:
+            raise InputError(f"{name} = {number}: must be {least} or more")
+    points = [(point, checked_point(spec, axes, point, TASKS[task])) for point in points_of(axes)]
+    runs = [_run_of(learner, seed) for _, learner in points for seed in range(seeds)]
+    parts = jobs if scheduler is None else len(runs)  # a cluster may have any number of workers
+    found = _measure(_works(runs, task, samples, backend, parts), jobs, scheduler, progress)
+    rows = []
+    for index, (point, learner) in enumerate(points):
+        own = range(index * seeds, (index + 1) * seeds)
+        labels = {axis.name: axis.labels[place] for axis, place in zip(axes, point, strict=True)}
+        integers, floats = ([found[kind][place] for place in own] for kind in (backend, "float64"))
+        rows.append(_row(labels, learner, integers, floats))
+    return Sweep(spec, task, samples, seeds, backend, axes, tuple(rows))
+
+
+def _measure(
+    works: Sequence[_Work], jobs: int, scheduler: str | None, progress: Progress | None
+) -> dict[str, dict[int, Result]]:
+    """The results by backend and number of the run."""
+    units = [work.unit for work in works]
+    total, done = sum(len(unit.runs) for unit in units), 0
+    found: dict[str, dict[int, Result]] = {unit.backend: {} for unit in units}
+    if progress:
+        progress(0, total)
+    with closing(finished_units(units, jobs, scheduler)) as finished:
+        for index, results in finished:
+            for places, result in zip(works[index].places, results, strict=True):
+                found[units[index].backend] |= dict.fromkeys(places, result)
+            done += len(results)
+            if progress:
+                progress(done, total)
+    return found
+
+
+def _run_of(learner: LearnerSpec, seed: int) -> Run:
+    # Not checked again, and what was derived is kept: nothing depends on the seed.
+    return Run(learner.model_copy(update={"seed": (learner.seed + seed) % (1 << 32)}), seed)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A unit, and the numbers of the runs that its results are for."""
+
+    unit: Unit
+    places: tuple[tuple[int, ...], ...]
+
+
+def _works(runs: Sequence[Run], task: str, samples: int, backend: str, parts: int) -> list[_Work]:
+    """The runs, each once on the backend and once in float64, in batches of one shape, up to ``parts`` of it.
+
+    In float64 runs that differ in nothing but precision are one.
+    """
+    groups: dict[Any, dict[Any, list[int]]] = {}
+    for place, run in enumerate(runs):
+        shape = tuple(shape_of(run.spec).values())
+        own = (backend, shape) if backend == "model" else (backend, place)
+        groups.setdefault(own, {})[place] = [place]
+        groups.setdefault(("float64", shape), {}).setdefault(_exact(run), []).append(place)
+    works = []
+    for (kind, _), distinct in groups.items():
+        places = [tuple(same) for same in distinct.values()]
+        worth = max(1, min(parts, len(places) * samples // WORTH))
+        size = min(UNIT, -(-len(places) // worth))
+        for start in range(0, len(places), size):
+            part = tuple(places[start : start + size])
+            works.append(_Work(Unit(tuple(runs[same[0]] for same in part), task, samples, kind), part))
+    return works
+
+
+def _exact(run: Run) -> Any:
+    """What a run in float64 depends on, its shape aside."""
+    spec = run.spec
+    lsb = spec.formats.coefficient.lsb
+    start = tuple((codes * lsb).tobytes() for codes in spec.initial_codes())
+    return run.seed, spec.per_layer("grid_range"), spec.per_layer("learning_rate"), start
+
+
+def _row(labels: dict[str, Any], learner: LearnerSpec, integers: list[Result], floats: list[Result]) -> Row:
+    return Row(
+        point=labels,
+        spec=learner,
+        mse=np.array([result.mse for result in integers]),
+        mse_all=np.array([result.mse_all for result in integers]),
+        mse_float64=np.array([result.mse for result in floats]),
+        mse_all_float64=np.array([result.mse_all for result in floats]),
+        saturations={kind: sum(result.saturations[kind] for result in integers) for kind in SATURATIONS},
+    )

@@ -1,0 +1,141 @@
+"""Where the runs of a sweep are measured: here, in processes, or on a Dask cluster."""
+
+from __future__ import annotations
+
+import importlib.util
+import multiprocessing
+import signal
+import threading
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..errors import InputError, ToolError
+from ..version import __version__
+from .runs import WORTH, Result, Unit
+
+CONNECT_SECONDS = 5
+
+SCHEMES = ("tcp", "tls", "ucx", "ws", "wss")
+
+# Where the runs are made.
+
+
+Finished = Generator[tuple[int, list[Result]], None, None]
+
+
+def finished_units(units: Sequence[Unit], jobs: int, scheduler: str | None) -> Finished:
+    """Numbers of units with their results, in the order in which they are done."""
+    if scheduler is not None:
+        return _on_cluster(units, scheduler)
+    if any(unit.backend not in ("model", "float64") for unit in units):
+        processes = min(jobs, len(units))
+    else:
+        processes = min(jobs, sum(len(unit.runs) * unit.samples for unit in units) // WORTH)
+    return _in_processes(units, processes) if processes > 1 else _here(units)
+
+
+def _here(units: Sequence[Unit]) -> Finished:
+    for index, unit in enumerate(units):
+        yield index, unit.measure()
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Control-C goes to all processes of a terminal. Those that are started within this ignore it: the one that
+    started them ends them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # where signals are not handled anyway
+        return
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
+def _in_processes(units: Sequence[Unit], jobs: int) -> Finished:
+    others = set(multiprocessing.active_children())
+    # Not forked: a process with threads, as one that shows progress, cannot be forked safely.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(jobs, mp_context=context)
+    try:
+        with _uninterrupted():
+            futures = {pool.submit(unit.measure): index for index, unit in enumerate(units)}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    except BrokenProcessPool:
+        raise ToolError("sweep: a process ended by itself, perhaps for want of memory; use fewer jobs") from None
+    except BaseException:
+        for child in set(multiprocessing.active_children()) - others:
+            child.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def check_address(address: str) -> None:
+    """That it is one: a client of distributed that stumbles over an address takes long to end."""
+    try:
+        parts = urlsplit(address if "://" in address else f"tcp://{address}")
+        known = parts.scheme == "inproc" or (parts.scheme in SCHEMES and parts.hostname and parts.port)
+    except ValueError:  # the port is no number
+        known = False
+    if not known:
+        raise InputError(f"scheduler = {address!r}: not an address; give one such as tcp://127.0.0.1:8786")
+    if importlib.util.find_spec("distributed") is None:
+        raise InputError("scheduler: distributed is not installed; run `pip install 'kanrtl[dask]'`")
+
+
+def _on_cluster(units: Sequence[Unit], address: str) -> Finished:
+    from distributed import CancelledError, Client, KilledWorker
+    from distributed import as_completed as completed
+
+    where = f"scheduler = {address!r}"
+    try:
+        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+    except OSError:
+        raise ToolError(
+            f"{where}: no answer within {CONNECT_SECONDS} s; start one with `dask scheduler`, or mend the address"
+        ) from None
+    with client:
+        _check_workers(client, where)
+        futures = client.map(Unit.measure, units, pure=False)
+        places = {future.key: index for index, future in enumerate(futures)}
+        try:
+            for future in completed(futures, loop=client.loop):
+                yield places[future.key], future.result()
+        except (OSError, CancelledError, KilledWorker) as error:
+            raise ToolError(f"{where}: the cluster failed ({_one_line(error)}); see its own log") from None
+        finally:
+            client.cancel(futures)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def _version() -> str:
+    """That of kanrtl where this runs."""
+    return __version__
+
+
+def _check_workers(client: Any, where: str) -> None:
+    """That there are workers, all with this version: others might give other bits."""
+    try:
+        versions = client.run(_version)
+    except OSError as error:
+        raise ToolError(f"{where}: the cluster failed ({_one_line(error)}); see its own log") from None
+    except Exception as error:  # as which a worker's failure arrives depends on how it failed
+        reason = _one_line(error)
+        raise ToolError(f"{where}: its workers cannot run kanrtl ({reason}); install {__version__} there") from None
+    if not versions:
+        raise ToolError(f"{where}: it has no workers; start some with `dask worker` and this address")
+    for worker, version in versions.items():
+        if version != __version__:
+            raise ToolError(
+                f"{where}: worker {worker} has kanrtl {version}, here it is {__version__}; install the same"
+            )

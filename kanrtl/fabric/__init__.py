@@ -1,0 +1,1 @@
+"""What chips hold: multipliers, memories and LUTs, by family and part."""

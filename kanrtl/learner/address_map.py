@@ -1,0 +1,93 @@
+"""Addresses of everything in a learner that can be read and written from outside.
+
+An address is split into fields of whole bits, from the lowest: coefficient index, input, node, layer, and at the
+top one bit that chooses between coefficients (0) and registers (1, their number in the index field). Data are integer
+codes, sign extended to :attr:`AddressMap.data_width`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..numeric.lfsr import WIDTH as NOISE_WIDTH
+
+if TYPE_CHECKING:
+    from .spec import LearnerSpec
+
+__all__ = ["CONTROL_FREEZE", "COUNTER_WIDTH", "SATURATIONS", "AddressMap"]
+
+COUNTER_WIDTH = 16
+"""Saturation counters stop at their highest value."""
+
+SATURATIONS = ("activation", "gradient", "slope", "step", "coefficient")
+"""Where a value can saturate. Each is counted once for a sample (activation) or a learning step (the others) in which
+any value of that kind, in any layer, did."""
+
+CONTROL_FREEZE = 1 << 0
+"""Bit of the control register: nothing that is taught is learned."""
+
+
+def _bits(count: int) -> int:
+    return (count - 1).bit_length()
+
+
+@dataclass(frozen=True)
+class AddressMap:
+    """The address fields of a learner, as numbers of bits, and the numbers of its registers."""
+
+    index_bits: int
+    input_bits: int
+    node_bits: int
+    layer_bits: int
+    n_layers: int
+    data_width: int
+    """Bits of what is read and written: those of the widest of all."""
+
+    @classmethod
+    def of(cls, spec: LearnerSpec) -> AddressMap:
+        registers = spec.n_layers + len(SATURATIONS) + 2
+        return cls(
+            index_bits=max(_bits(registers), *(_bits(layer.bases) for layer in spec.layers)),
+            input_bits=max(_bits(layer.n_in) for layer in spec.layers),
+            node_bits=max(_bits(layer.n_out) for layer in spec.layers),
+            layer_bits=_bits(spec.n_layers),
+            n_layers=spec.n_layers,
+            data_width=max(
+                spec.formats.coefficient.width,
+                spec.formats.learning_rate.width + 1,
+                COUNTER_WIDTH + 1,
+                NOISE_WIDTH if spec.update_rounding == "stochastic" else 0,
+            ),
+        )
+
+    @property
+    def width(self) -> int:
+        """Bits of an address."""
+        return self.index_bits + self.input_bits + self.node_bits + self.layer_bits + 1
+
+    def coefficient(self, layer: int, node: int, source: int, index: int) -> int:
+        """Address of ``coefficients[layer][node, source, index]``."""
+        address = (layer << self.node_bits | node) << self.input_bits | source
+        return address << self.index_bits | index
+
+    def _register(self, number: int) -> int:
+        return 1 << (self.width - 1) | number
+
+    def learning_rate(self, layer: int) -> int:
+        """Address of a layer's learning rate, read and write."""
+        return self._register(layer)
+
+    def saturations(self, kind: str) -> int:
+        """Address of a saturation counter (:data:`SATURATIONS`); writing anything sets it to zero."""
+        return self._register(self.n_layers + SATURATIONS.index(kind))
+
+    @property
+    def noise(self) -> int:
+        """Address of the state of the noise register, read and write; absent without stochastic rounding."""
+        return self._register(self.n_layers + len(SATURATIONS))
+
+    @property
+    def control(self) -> int:
+        """Address of the control register: :data:`CONTROL_FREEZE`."""
+        return self._register(self.n_layers + len(SATURATIONS) + 1)

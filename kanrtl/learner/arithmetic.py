@@ -1,0 +1,318 @@
+"""Every format, width and constant that follows from a spec: the one integer specification.
+
+The integer model and the hardware both take their numbers from here and from nowhere else. A format that the user
+did not set gets its default from :func:`default_formats`; the exact sums between two rounding points get the width
+that their operands can reach, from :class:`LayerArithmetic`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from math import ceil, log2
+
+import numpy as np
+import numpy.typing as npt
+
+from ..numeric.fixed import SQ, UQ, Codes, Format, fits, narrow
+from ..numeric.spline import Locator, basis_table, derivative_table
+from ..numeric.widths import bits_for, clog2
+from .fields import LearnerFields
+
+__all__ = ["Formats", "LayerArithmetic", "default_formats"]
+
+# The narrower of the two families' multipliers (SB_MAC16: 16 x 16; MULT18X18D: 18 x 18).
+MULTIPLIER_WIDTH = 16
+
+
+def _bounds(format: Format) -> tuple[int, int]:
+    return format.minimum, format.maximum
+
+
+def _exponent(value: float | Fraction) -> int:
+    """The least integer ``e`` with ``value <= 2**e``."""
+    return ceil(log2(value))
+
+
+@dataclass(frozen=True)
+class Formats:
+    """The formats where a value is narrowed; between two of them nothing is lost."""
+
+    activation: Format
+    """Inputs, outputs of every layer, and targets."""
+    coefficient: Format
+    basis: Format
+    """Rows of the basis table; unsigned."""
+    slope: Format
+    """The derivative of an edge, d phi / dx; hidden layers only."""
+    gradient: Format
+    """dL/dy of a node."""
+    step: Format
+    """Learning rate times basis: what a coefficient moves by for a gradient of one; unsigned.
+
+    Not learning rate times gradient: that would wait for the gradient, and then make the coefficients wait."""
+    learning_rate: Format
+    """The learning rate registers; unsigned."""
+
+
+def default_formats(
+    grid_ranges: Sequence[tuple[float, float]],
+    learning_rates: Sequence[float],
+    given: dict[str, Format],
+) -> Formats:
+    """The formats given by the user, and for the others 16 bits (one operand of a small FPGA's multiplier).
+
+    - activation: holds the grid with at least a factor of two to spare, and at least SQ(6, 10);
+    - coefficient: as activation;
+    - basis: half the bits of a coefficient, and at least 9 below one;
+    - slope, gradient: the integer bits of coefficient and activation, filled up with fraction bits;
+    - learning_rate: from 0 to at least just below twice the largest rate, with at least five significant bits for the
+      smallest: it is multiplied by in logic;
+    - step: the integer bits of the learning rate, and the fraction of the basis with as many bits more as the smallest
+      rate shifts it down, within 16 bits.
+    """
+
+    def filled(i: int, least_fraction: int = 0) -> Format:
+        i = max(1, i)  # an unsigned format that was given may have none; it is refused once all are known
+        return SQ(i, max(least_fraction, MULTIPLIER_WIDTH - i))
+
+    reach = max(abs(bound) for pair in grid_ranges for bound in pair)
+    activation = given.get("activation") or filled(max(6, _exponent(reach) + 2))
+    coefficient = given.get("coefficient") or activation
+    gradient = given.get("gradient") or filled(activation.i, activation.f)
+    largest, smallest = max(learning_rates), min(learning_rates)
+    rate = given.get("learning_rate") or UQ(max(0, _exponent(2 * largest)), max(4, 5 - _exponent(smallest)))
+    basis = given.get("basis") or UQ(1, max(9, coefficient.width // 2))
+    step_fraction = min(basis.f - min(0, _exponent(smallest)), max(basis.f, MULTIPLIER_WIDTH - rate.i))
+    return Formats(
+        activation=activation,
+        coefficient=coefficient,
+        basis=basis,
+        slope=given.get("slope") or filled(coefficient.i, coefficient.f),
+        gradient=gradient,
+        step=given.get("step") or UQ(rate.i, step_fraction),
+        learning_rate=rate,
+    )
+
+
+@dataclass(frozen=True)
+class LayerArithmetic:
+    """The arithmetic of one layer: sizes, tables, constants, and the exact format of every sum.
+
+    ``n_in`` inputs and ``n_out`` nodes; each edge has ``bases = grid_size + spline_order`` coefficients, of which
+    the ``spline_order + 1`` of the window ``[cell, cell + spline_order]`` take part in a sample.
+    """
+
+    n_in: int
+    n_out: int
+    grid_min: float
+    grid_max: float
+    grid_size: int
+    spline_order: int
+    table_size: int
+    learning_rate: float
+    formats: Formats
+
+    @property
+    def bases(self) -> int:
+        """Coefficients of an edge."""
+        return self.grid_size + self.spline_order
+
+    @property
+    def window(self) -> int:
+        """Non-zero bases at a point."""
+        return self.spline_order + 1
+
+    @property
+    def banks(self) -> int:
+        """Memories that an edge's coefficients are dealt to in turn, so that a window is read in one cycle."""
+        return 1 << clog2(self.window)
+
+    @property
+    def depth(self) -> int:
+        """Rows of a bank; the last window may reach into the row after the last coefficient."""
+        return (self.grid_size - 1 + self.banks - 1) // self.banks + 1
+
+    @property
+    def cell_width(self) -> Fraction:
+        """Width h of a grid cell in units of x."""
+        return (Fraction(self.grid_max) - Fraction(self.grid_min)) / self.grid_size
+
+    @cached_property
+    def locator(self) -> Locator:
+        return Locator.of(
+            Fraction(self.grid_min),
+            Fraction(self.grid_max),
+            self.grid_size,
+            self.table_size,
+            self.formats.activation,
+        )
+
+    @cached_property
+    def derivative(self) -> Format:
+        """Format of the derivative table: as many significant bits as the basis has (-1 <= db_j/du <= 1)."""
+        exponent = _exponent(1 / self.cell_width)
+        return SQ(max(1, exponent + 2), max(0, self.formats.basis.f - exponent))
+
+    @property
+    def basis_table(self) -> Codes:
+        """Shape ``(table_size, window)``, codes in ``formats.basis``."""
+        return basis_table(self.spline_order, self.table_size, self.formats.basis.f)
+
+    @property
+    def derivative_table(self) -> Codes:
+        """Shape ``(table_size, window)``, codes in :attr:`derivative`."""
+        return derivative_table(self.spline_order, self.table_size, self.derivative.f, self.cell_width)
+
+    @property
+    def learning_rate_code(self) -> int:
+        return int(self.formats.learning_rate.quantise(self.learning_rate))
+
+    @property
+    def position(self) -> Format:
+        """Place in the grid in table steps, before its fraction is cut off: what :attr:`locator` computes."""
+        locator, activation = self.locator, self.formats.activation
+        reach = max(abs(x * locator.scale + locator.offset) for x in (activation.minimum, activation.maximum))
+        return SQ(max(1, bits_for(reach) + 1 - locator.shift), locator.shift)
+
+    @property
+    def edge_sum(self) -> Format:
+        """phi(x): the bases sum to one, so it spans what one coefficient spans."""
+        return SQ(self.formats.coefficient.i, self.formats.coefficient.f + self.formats.basis.f)
+
+    @property
+    def node_sum(self) -> Format:
+        """The sum of a node's edges, exact."""
+        return SQ(self.edge_sum.i + clog2(self.n_in), self.edge_sum.f)
+
+    @property
+    def error_sum(self) -> Format:
+        """Node sum minus target, exact."""
+        activation = self.formats.activation
+        return SQ(max(self.node_sum.i, activation.i) + 1, max(self.node_sum.f, activation.f))
+
+    @cached_property
+    def slope_sum(self) -> Format:
+        """sum_j c_j dB_j/dx, exact; bounded by the largest row of the derivative table in absolute value."""
+        row = int(np.abs(self.derivative_table).sum(axis=1).max())
+        coefficient = self.formats.coefficient
+        width = coefficient.width + bits_for(row)
+        fraction = coefficient.f + self.derivative.f
+        return SQ(max(1, width - fraction), fraction)
+
+    @property
+    def downstream_sum(self) -> Format:
+        """sum_o dL/dy_o * d phi_o,i / dx, exact."""
+        gradient, slope = self.formats.gradient, self.formats.slope
+        return SQ(gradient.i + slope.i + clog2(self.n_out), gradient.f + slope.f)
+
+    @property
+    def step_product(self) -> Format:
+        """learning rate * b_j, exact."""
+        basis, rate = self.formats.basis, self.formats.learning_rate
+        return UQ(basis.i + rate.i, basis.f + rate.f)
+
+    @property
+    def update_product(self) -> Format:
+        """dL/dy * step_j, exact."""
+        step, gradient = self.formats.step, self.formats.gradient
+        return SQ(step.i + gradient.i, step.f + gradient.f)
+
+    @property
+    def update_sum(self) -> Format:
+        """coefficient - dL/dy * step_j, exact."""
+        product, coefficient = self.update_product, self.formats.coefficient
+        return SQ(max(product.i, coefficient.i) + 1, max(product.f, coefficient.f))
+
+    def move(self, rounding: str) -> Format:
+        """What a coefficient changes by, in its own fraction bits, where rounding depends on nothing but that."""
+        coefficient, gradient, step = self.formats.coefficient, self.formats.gradient, self.formats.step
+        exact = self.formats.learning_rate.maximum * int(self.basis_table.max())
+        largest_step = int(narrow(np.array(exact), self.step_product.f, step, rounding).result)
+        # Rounding adds less than one to its size, whatever its kind.
+        largest = (-gradient.minimum * largest_step >> self.noise_bits) + 1
+        return SQ(bits_for(largest) + 1 - coefficient.f, coefficient.f)
+
+    @property
+    def noise_bits(self) -> int:
+        """Bits that an update drops, and so bits of noise that stochastic rounding takes."""
+        return max(0, self.update_product.f - self.formats.coefficient.f)
+
+    def saturating(self, rounding: str, *, hidden: bool, loss: str | None) -> frozenset[str]:
+        """The kinds of value (:data:`kanrtl.learner.address_map.SATURATIONS`) that can saturate in this layer.
+
+        ``hidden``: whether another layer is before it; ``loss``: that of the last layer, None for the others.
+        """
+        formats = self.formats
+        lowest, highest = ((self.n_in * bound) << formats.basis.f for bound in _bounds(formats.coefficient))
+        largest_step = formats.learning_rate.maximum * int(self.basis_table.max())
+        kinds = {"coefficient"}
+        if not fits(lowest, highest, self.node_sum.f, formats.activation, rounding):
+            kinds.add("activation")
+        if not fits(0, largest_step, self.step_product.f, formats.step, rounding):
+            kinds.add("step")
+        if hidden:
+            row = int(np.abs(self.derivative_table).sum(axis=1).max())
+            slope = formats.coefficient.minimum * row
+            if not fits(slope, -slope, self.slope_sum.f, formats.slope, rounding):
+                kinds.add("slope")
+            kinds.add("gradient")
+        if loss == "squared" and not fits(*self.error_bounds, self.error_sum.f, formats.gradient, rounding):
+            kinds.add("gradient")
+        if loss == "logistic":
+            kinds.add("gradient")
+        return frozenset(kinds)
+
+    @property
+    def error_bounds(self) -> tuple[int, int]:
+        """The lowest and highest error_sum, in its codes."""
+        coefficient, activation, basis = self.formats.coefficient, self.formats.activation, self.formats.basis
+        total, target = self.error_sum.f - self.node_sum.f, self.error_sum.f - activation.f
+        sums = [(self.n_in * bound) << (basis.f + total) for bound in _bounds(coefficient)]
+        return sums[0] - (activation.maximum << target), sums[1] - (activation.minimum << target)
+
+    def exact_formats(self) -> dict[str, Format]:
+        """Name and format of every exact sum and product."""
+        names = [
+            "position",
+            "edge_sum",
+            "node_sum",
+            "error_sum",
+            "step_product",
+            "update_product",
+            "update_sum",
+        ]
+        names += ["slope_sum", "downstream_sum"]
+        return {name: getattr(self, name) for name in names}
+
+    def quantise_coefficients(self, real: npt.ArrayLike) -> Codes:
+        """Coefficient codes of real numbers, shape ``(n_out, n_in, bases)``."""
+        return self.formats.coefficient.quantise(real)
+
+
+def layers_of(spec: LearnerFields, formats: Formats) -> tuple[LayerArithmetic, ...]:
+    """The arithmetic of every layer of a spec, first layer first."""
+    return tuple(
+        LayerArithmetic(
+            n_in=n_in,
+            n_out=n_out,
+            grid_min=grid_range[0],
+            grid_max=grid_range[1],
+            grid_size=grid_size,
+            spline_order=spline_order,
+            table_size=spec.table_size,
+            learning_rate=learning_rate,
+            formats=formats,
+        )
+        for n_in, n_out, grid_range, grid_size, spline_order, learning_rate in zip(
+            spec.layer_sizes[:-1],
+            spec.layer_sizes[1:],
+            spec.per_layer("grid_range"),
+            spec.per_layer("grid_size"),
+            spec.per_layer("spline_order"),
+            spec.per_layer("learning_rate"),
+            strict=True,
+        )
+    )

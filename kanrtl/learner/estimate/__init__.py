@@ -1,0 +1,1 @@
+"""What a learner takes of a device, before it is synthesised."""

@@ -1,0 +1,133 @@
+"""What a learner will take of a device, before it is synthesised.
+
+Memories, multipliers and cycles follow from the spec: they are what a build gives, no more and no less. For LUTs and
+flip-flops the parts of a learner are counted (:mod:`.parts`), and what a unit of each costs on a family
+was fitted to measured builds: ``python -m bench.fit`` writes that into ``costs.json``, with the error of the fit.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from ...fabric.blocks import families
+from ...fabric.parts import Parts
+from .parts import count_parts
+
+if TYPE_CHECKING:
+    from ...fabric.device import Device
+    from ..spec import LearnerSpec
+
+__all__ = ["Estimate", "estimate", "estimate_parts"]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a learner, alone or with a teacher, takes of a device.
+
+    Attributes
+    ----------
+    device : str
+        The part.
+    lut, ff : int
+        As in :class:`kanrtl.build.Report`, about.
+    dsp, bram, lutram : int
+        As there, exactly.
+    latency, interval, prediction_latency : int
+        Clock cycles, exactly; see :class:`kanrtl.Learner`.
+    lut_margin : float
+        The largest error of ``lut`` in any build that it was fitted to, each held out from the fit in its turn;
+        relative to the build; twice that for an exercise.
+    capacity : dict
+        ``lut``, ``ff``, ``dsp``, ``bram`` of the device.
+    """
+
+    device: str
+    lut: int
+    ff: int
+    dsp: int
+    bram: int
+    lutram: int
+    latency: int
+    interval: int
+    prediction_latency: int
+    lut_margin: float
+    capacity: Mapping[str, int]
+
+    def to_json(self) -> dict[str, Any]:
+        """The estimate as a dictionary that :mod:`json` can write."""
+        return asdict(self)
+
+    @property
+    def least_lut(self) -> int:
+        """What a build takes at the least."""
+        return int(self.lut / (1 + self.lut_margin))
+
+    @property
+    def fits(self) -> bool:
+        """Whether it fits, even if it takes as many LUTs as it may."""
+        return self.lacks is None and self.lut <= (1 - self.lut_margin) * self.capacity["lut"]
+
+    @property
+    def lacks(self) -> str | None:
+        """The first resource that there is certainly too little of; None if it may fit."""
+        needs = {"dsp": self.dsp, "bram": self.bram, "lut": self.least_lut}
+        return next((name for name, needed in needs.items() if needed > self.capacity[name]), None)
+
+    def table(self) -> list[tuple[str, str]]:
+        """Label and value of everything that a person wants to see, in order."""
+        lut = "logic cells" if self.device.upper().startswith("ICE40") else "LUT4"
+        memory = f", {self.lutram} as memory" if self.lutram else ""
+        return [
+            ("device", self.device),
+            (lut, f"about {self.lut} of {self.capacity['lut']} (to {100 * self.lut_margin:.0f}%){memory}"),
+            ("flip-flops", f"about {self.ff} of {self.capacity['ff']}"),
+            ("multipliers", f"{self.dsp} of {self.capacity['dsp']}"),
+            ("memory blocks", f"{self.bram} of {self.capacity['bram']}"),
+            (
+                "cycles",
+                f"latency {self.latency}, interval {self.interval}, prediction after {self.prediction_latency}",
+            ),
+        ]
+
+
+@cache
+def _costs() -> dict[str, Any]:
+    """By family, what a unit of each kind of part costs, and the errors of the fit."""
+    return json.loads(files(__package__).joinpath("costs.json").read_text())["families"]  # type: ignore[no-any-return]
+
+
+def estimate(spec: LearnerSpec, device: str | Device) -> Estimate:
+    """What ``spec`` takes of ``device``, as it is built for that.
+
+    Raises :exc:`BuildError` for an unknown device, :exc:`SpecError` for what it cannot have.
+    """
+    from ...fabric.device import Device  # which needs this to refuse what does not fit
+
+    part = Device.parse(device) if isinstance(device, str) else device
+    spec = spec.for_device(part)
+    return estimate_parts(spec, part, count_parts(spec, families[part.family], multiplies=bool(part.dsp)))
+
+
+def estimate_parts(spec: LearnerSpec, part: Device, parts: Parts) -> Estimate:
+    """What ``parts``, among them those of a learner of ``spec``, take of a device."""
+    fitted = _costs()[part.family]
+    lutram = 4 * parts.blocks(block=False)
+    counted = {what: sum(cost * parts.counts[kind] for kind, cost in fitted[what].items()) for what in ("lut", "ff")}
+    return Estimate(
+        device=part.name,
+        lut=round(lutram + counted["lut"]),
+        ff=round(counted["ff"]),
+        dsp=parts.multipliers,
+        bram=parts.blocks(block=True),
+        lutram=lutram,
+        latency=spec.latency,
+        interval=spec.interval,
+        prediction_latency=spec.timing.prediction_latency,
+        lut_margin=fitted["errors"]["lut"]["held_out_largest"],
+        capacity={"lut": part.lut, "ff": part.ff, "dsp": part.dsp, "bram": part.bram},
+    )

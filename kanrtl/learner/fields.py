@@ -1,0 +1,297 @@
+"""What a learner's description says: its fields, each checked by itself. What follows from them is in :mod:`.spec`."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainSerializer,
+    Strict,
+    Tag,
+    ValidationError,
+)
+
+from ..errors import SpecError
+from ..numeric.fixed import Format
+from .stages import PRESETS, STAGES
+
+if TYPE_CHECKING:
+    pass
+
+__all__ = ["FORMAT_FIELDS", "LearnerFields", "one_line"]
+
+MAX_GRID_SIZE = 4096
+
+MAX_LAYERS = 4
+
+
+def _parse_format(value: object) -> Format:
+    if isinstance(value, Format):
+        return value
+    if isinstance(value, str):
+        return Format.parse(value)
+    raise ValueError('must be a format such as "SQ(6, 10)"')
+
+
+def _one_or_each(one: Any) -> Any:
+    """One value for all layers, or a list with one for each."""
+    return Annotated[
+        Annotated[one, Tag("one")] | Annotated[tuple[one, ...], Tag("each")],
+        Discriminator(lambda value: "each" if isinstance(value, (list, tuple)) else "one"),
+    ]
+
+
+def _is_each_range(value: object) -> str:
+    nested = isinstance(value, (list, tuple)) and value and isinstance(value[0], (list, tuple))
+    return "each" if nested else "one"
+
+
+def _is_each_pipeline(value: object) -> bool:
+    """Whether it is a list of lists of stages, or of presets: one for each layer."""
+    if not isinstance(value, (list, tuple)) or not value:
+        return False
+    return all(isinstance(item, (list, tuple)) or item in PRESETS for item in value)
+
+
+def _parse_pipeline(value: object) -> object:
+    if isinstance(value, str):
+        if value not in ("auto", *PRESETS):
+            raise ValueError(f"must be one of {', '.join(map(repr, ('auto', *PRESETS)))}, or a list of stages")
+        return value
+    if isinstance(value, (list, tuple)):
+        if _is_each_pipeline(value):
+            return tuple(map(_parse_pipeline, value))
+        if any(isinstance(item, (list, tuple)) for item in value):
+            raise ValueError("one pipeline for each layer is a list of presets or of lists of stages")
+        unknown = [stage for stage in value if stage not in STAGES]
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} is no stage; stages are {', '.join(STAGES)}")
+        return tuple(stage for stage in STAGES if stage in value)
+    raise ValueError("must be a preset's name or a list of stages")
+
+
+def _parse_coefficients(value: object) -> object:
+    if isinstance(value, str) and value in ("zeros", "uniform"):
+        return value
+    if not isinstance(value, (list, tuple)):
+        raise ValueError('must be "zeros", "uniform", or a list of one array (n_out, n_in, bases) per layer')
+    return tuple(_nested_tuple(layer) for layer in value)
+
+
+def _nested_tuple(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    return tuple(_nested_tuple(item) for item in value) if isinstance(value, (list, tuple)) else value
+
+
+FormatField = Annotated[Format, BeforeValidator(_parse_format), PlainSerializer(str)]
+
+Real = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+
+Integer = Annotated[int, Strict()]
+
+Range = tuple[Real, Real]
+
+Memory = Literal["auto", "distributed", "block"]
+
+TableMemory = Literal["auto", "logic", "block"]
+
+EdgeSums = Literal["auto", "products", "differences"]
+
+FORMAT_FIELDS = (
+    "activation_format",
+    "coefficient_format",
+    "basis_format",
+    "slope_format",
+    "gradient_format",
+    "step_format",
+    "learning_rate_format",
+)
+
+
+class LearnerFields(BaseModel):
+    """A Kolmogorov-Arnold network that learns in hardware; immutable.
+
+    Only ``layer_sizes`` and ``grid_range`` are needed. Fields marked *each* take one value for all layers or a list
+    with one value per layer. Raises :exc:`SpecError` where the description cannot work.
+
+    Parameters
+    ----------
+    layer_sizes
+        Inputs, nodes of every hidden layer, outputs: ``[n_in, ..., n_out]``, one to four layers.
+    grid_range
+        Lowest and highest x of a layer's grid, in units of its inputs; inputs beyond are clamped. *Each.*
+    grid_size
+        Cells of the grid, 1 to 4096; a power-of-two cell width needs no multiplier. *Each.*
+    spline_order
+        1, 2 or 3; a sample touches ``spline_order + 1`` coefficients of an edge. *Each.*
+    learning_rate
+        The initial content of the learning rate register. *Each.*
+    table_size
+        Rows of the basis table, that is steps per cell; a power of two. With 64 and nine bits of basis,
+        ``track`` stays within 6 % of float64 from every start tried; with 64 and eight bits within 12 %.
+    activation_format, coefficient_format, basis_format, slope_format, gradient_format, step_format,
+    learning_rate_format
+        Where values are narrowed, ``SQ(i, f)`` or ``UQ(i, f)``; see :mod:`kanrtl.learner.arithmetic` for the defaults.
+    rounding
+        How outputs, slopes, gradients and steps are rounded: ``floor``, ``half_up`` or ``half_even``.
+    update_rounding
+        The same for coefficients as they are updated; also ``stochastic``.
+    teaching
+        ``with_sample``: the target comes with the sample. ``after_prediction``: a sample whose ``learn`` bit is
+        set waits for a target (or gradient) on a stream of its own.
+    loss
+        ``squared`` ((y - t)^2 / 2), ``logistic`` (cross entropy of sigmoid(y)), or ``external``: the teacher gives
+        dL/dy.
+    initial_coefficients
+        ``zeros``, ``uniform`` (within +-1/sqrt(fan_in), from ``seed``), or one array (n_out, n_in, grid_size +
+        spline_order) per layer. Default: zeros for one layer, uniform for more (hidden nodes must differ to learn).
+    seed
+        Of uniform initial coefficients and of stochastic rounding.
+    memory
+        Where coefficients lie: ``distributed`` (LUTs), ``block``, or ``auto``: by depth. *Each.*
+    table_memory
+        Where the tables lie. ``block``: one memory of bases, one of steps (learning rate times basis), which are made
+        anew when the learning rate is written: that takes some thousand cycles. ``logic``: bases in LUTs, and the
+        multiplication too; twice the LUTs, and about a tenth less time where a step is one cycle. ``auto``: ``block``,
+        unless that adds a cycle to a step. *Each.*
+    edge_sums
+        How an edge is summed: ``products``, ``sum_j c_j b_j``; or ``differences``: as the bases sum to one, that is
+        ``c_0 + sum_(j > 0) (c_j - c_0) b_j``, to the bit. One multiplier less for each edge, and another one in hidden
+        layers, for subtractions before the others, whose operands have a bit more. ``auto``: differences in a layer of
+        several inputs, if no register stands before or behind its multipliers, and the bit more fits an ECP5's;
+        products elsewhere. *Each.*
+    schedule
+        ``sequential``: exact SGD, the next sample is taken as the update of the last is written. ``streaming``: a
+        sample is taken every clock, and its update seen some samples later (:attr:`delays`); the target comes with
+        the sample.
+    pipeline
+        Where registers stand in a step: a preset, or a list of stages; see :mod:`kanrtl.learner.schedule`. ``auto`` is
+        ``single``, but ``high_clock`` on iCE40, and on a board the first preset that meets its clock; with
+        streaming it is ``full``. *Each*: a list of such lists, or of presets.
+    reuse_factor
+        How many edges share one set of multipliers: the layer is gone through in that many steps; see
+        :mod:`kanrtl.learner.folded_schedule`. Inputs are folded first, then nodes. *Each.*
+    share_multipliers
+        Whether forward and backward pass use the same multipliers.
+    multiplier
+        ``auto``: left to synthesis, which takes DSP blocks where the device has them; ``dsp``: the same, but refused
+        for a device without; ``lut``: sums of shifted terms, no DSP block; ``serial``: shift and add, one bit a clock.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    layer_sizes: Annotated[
+        tuple[Annotated[Integer, Field(ge=1, le=1024)], ...], Field(min_length=2, max_length=MAX_LAYERS + 1)
+    ]
+    grid_range: Annotated[
+        Annotated[Range, Tag("one")] | Annotated[tuple[Range, ...], Tag("each")],
+        Discriminator(_is_each_range),
+    ]
+    grid_size: _one_or_each(Annotated[Integer, Field(ge=1, le=MAX_GRID_SIZE)]) = 8  # type: ignore[valid-type]
+    spline_order: _one_or_each(Annotated[Integer, Field(ge=1, le=3)]) = 3  # type: ignore[valid-type]
+    learning_rate: _one_or_each(Annotated[Real, Field(gt=0, le=256)]) = 0.125  # type: ignore[valid-type]
+    table_size: Annotated[Integer, Field(ge=1, le=4096)] = 64
+    activation_format: FormatField | None = None
+    coefficient_format: FormatField | None = None
+    basis_format: FormatField | None = None
+    slope_format: FormatField | None = None
+    gradient_format: FormatField | None = None
+    step_format: FormatField | None = None
+    learning_rate_format: FormatField | None = None
+    rounding: Literal["floor", "half_up", "half_even"] = "half_up"
+    update_rounding: Literal["floor", "half_up", "half_even", "stochastic"] = "half_up"
+    teaching: Literal["with_sample", "after_prediction"] = "with_sample"
+    loss: Literal["squared", "logistic", "external"] = "squared"
+    initial_coefficients: Annotated[Any, BeforeValidator(_parse_coefficients)] = Field(default=None)
+    seed: Annotated[Integer, Field(ge=0, lt=1 << 32)] = 0
+    memory: _one_or_each(Memory) = "auto"  # type: ignore[valid-type]
+    table_memory: _one_or_each(TableMemory) = "auto"  # type: ignore[valid-type]
+    edge_sums: _one_or_each(EdgeSums) = "auto"  # type: ignore[valid-type]
+    schedule: Literal["sequential", "streaming"] = "sequential"
+    pipeline: Annotated[str | tuple[str | tuple[str, ...], ...], BeforeValidator(_parse_pipeline)] = "auto"
+    reuse_factor: _one_or_each(Annotated[Integer, Field(ge=1)]) = 1  # type: ignore[valid-type]
+    share_multipliers: Annotated[bool, Strict()] = False
+    multiplier: Literal["auto", "dsp", "lut", "serial"] = "auto"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as plain values (those that were given), of which ``from_dict`` makes an equal spec."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
+    def per_layer(self, field: str) -> tuple[Any, ...]:
+        """The values of an *each* field, one per layer."""
+        value = getattr(self, field)
+        if field == "grid_range":
+            nested = _is_each_range(value) == "each"
+        elif field == "pipeline":
+            nested = _is_each_pipeline(value)
+        else:
+            nested = isinstance(value, tuple)
+        return tuple(value) if nested else (value,) * self.n_layers
+
+    @property
+    def n_layers(self) -> int:
+        return len(self.layer_sizes) - 1
+
+    @property
+    def n_in(self) -> int:
+        return self.layer_sizes[0]
+
+    @property
+    def n_out(self) -> int:
+        return self.layer_sizes[-1]
+
+    @property
+    def folded(self) -> bool:
+        """Whether the layers reuse their multipliers in passes, rather than compute all at once."""
+        reused = any(factor > 1 for factor in self.per_layer("reuse_factor"))
+        return reused or self.share_multipliers or self.multiplier == "serial"
+
+
+def one_line(error: ValidationError) -> SpecError:
+    """The first of pydantic's findings as field, value and mend."""
+    first = error.errors()[0]
+    field = " ".join(str(first["loc"][0]).split())
+    inner = [part for part in first["loc"][1:] if isinstance(part, int)]
+    if first["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(field, LearnerFields.model_fields, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(LearnerFields.model_fields)}"
+        return SpecError.of(field, first["input"], f"unknown field; {hint}")
+    if first["type"] == "missing" and not inner:
+        return SpecError(f"{field}: missing; give it, for example {_EXAMPLES[field]}")
+    if first["type"] == "missing":  # of a pair: pydantic counts the absent member, its input is the pair
+        inner.pop()
+    if field in _LISTS and first["type"] in ("missing", "too_short", "too_long", "tuple_type"):
+        mend = _LISTS[field]
+    elif first["type"] in _MENDS:
+        mend = _MENDS[first["type"]].format(**first.get("ctx", {}))
+    else:
+        mend = first["msg"].removeprefix("Value error, ").removeprefix(f"{first['input']!r} ")
+    return SpecError.of(f"{field}{''.join(f'[{index}]' for index in inner)}", first["input"], mend)
+
+
+_EXAMPLES = {"layer_sizes": "layer_sizes = [1, 1]", "grid_range": "grid_range = [-2, 2]"}
+
+_LISTS = {
+    "layer_sizes": f"must be a list of 2 to {MAX_LAYERS + 1} sizes, from the inputs to the outputs",
+    "grid_range": "must be two numbers, the lowest and the highest x, or a list with one such pair per layer",
+}
+
+_MENDS = {
+    "int_type": "must be an integer",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "greater_than": "must be above {gt:.12g}",
+    "greater_than_equal": "must be {ge:.12g} or more",
+    "less_than": "must be below {lt:.12g}",
+    "less_than_equal": "must be {le:.12g} or less",
+    "literal_error": "must be {expected}",
+    "bool_type": "must be true or false",
+}

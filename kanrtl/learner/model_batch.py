@@ -1,0 +1,358 @@
+"""The integer model: the numeric contract in numpy, and nothing else.
+
+The same equations run in two kinds of numbers. With ``numeric="integer"`` every value is an integer code, rounded and
+saturated exactly where the hardware does; it is what every other backend is compared with, bit for bit. With
+``numeric="float64"`` the tables become the spline itself and nothing is rounded; it is what gradients are checked on.
+
+For layer l with inputs i, nodes o and the window j of non-zero bases (Hoang, Gupta, Harris, arXiv 2602.02056):
+
+- forward:    y_o = sum_i sum_j c[o,i,k_i+j] b_j(u_i)
+- error:      g_o = dL/dy_o
+- downstream: g_i = sum_o g_o sum_j c[o,i,k_i+j] db_j/dx(u_i), with the coefficients of the forward pass
+- update:     c[o,i,k_i+j] -= g_o s_j, with steps s_j = eta b_j(u_i)
+
+In the streaming schedule an update lands when it has come through the pipeline, on the coefficients as they are then.
+
+Many learners of one shape run side by side (:class:`ModelBatch`); one alone is a batch of one (:class:`Model`). Inside,
+the learner is the last axis of every array, ``(window, node, input, learner)`` where all are there: so what differs
+between learners (shifts, bounds, rates) is one number per place of that axis. What no sample has to wait for is done
+for all samples at once: locating them, the first layer's steps, the outputs, and counting what saturated.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import SpecError
+from ..numeric import lfsr as noise
+from ..numeric.fixed import Codes
+from .address_map import COUNTER_WIDTH, SATURATIONS
+from .model_layers import Array, FloatLayer, IntegerLayer, Located, ModelLayer, Rounded
+from .spec import LearnerSpec
+
+if TYPE_CHECKING:
+    pass
+
+__all__ = ["ModelBatch"]
+
+Numeric = Literal["integer", "float64"]
+
+CHUNK = 1 << 16  # values of a kind that are kept until they are counted: they fit a cache
+
+
+class _Chunk:
+    """Samples that go through the learners together, and what is kept of them until it is counted."""
+
+    def __init__(self, layers: Sequence[ModelLayer], samples: int, learns: bool) -> None:
+        def rounded(kind: str, layer: ModelLayer, *shape: int) -> Rounded:
+            narrowing = getattr(layer, kind) if learns or kind == "activation" else None
+            return Rounded(kind, narrowing, samples, *shape, layer.learners)
+
+        self.activation = [rounded("activation", layer, layer.n_out) for layer in layers]
+        self.gradient = [rounded("gradient", layer, layer.n_out) for layer in layers]
+        self.slope = [rounded("slope", layer, layer.n_out, layer.n_in) for layer in layers]
+        self.step = [rounded("step", layer, layer.window, 1, layer.n_in) for layer in layers]
+        self.coefficient = [rounded("coefficient", layer, layer.window, layer.n_out, layer.n_in) for layer in layers]
+        self.landed = [0] * len(layers)  # samples whose update has landed, by layer
+        self.counted = 0  # samples whose saturated coefficients have been counted
+        self.learned = 0  # samples that were taught: they come first in all arrays but those of activations
+
+
+@dataclass
+class _Update:
+    """What one sample changes in one layer, before it has landed."""
+
+    edge: int  # at which its sample was taken
+    chunk: _Chunk
+    sample: int  # in the chunk, of those that are learned
+    place: Codes
+    product: Array  # (window, n_out, n_in, learners)
+    drawn: Codes | None  # noise, the same
+
+
+class ModelBatch:
+    """Learners of one shape, side by side; each as if it were alone.
+
+    They share ``layer_sizes``, ``grid_size``, ``spline_order``, ``loss`` and, streaming, the delays that follow from
+    the pipeline; all else may differ. Raises :exc:`SpecError` where they do not. Values are codes with
+    ``numeric="integer"`` and real numbers with ``"float64"``.
+
+    Attributes
+    ----------
+    learning_rates
+        Shape ``(learners, layers)``: the content of the learning rate registers.
+    saturations
+        For every learner, counts by kind (:data:`kanrtl.learner.address_map.SATURATIONS`), which stop at the
+        hardware counters' highest value.
+    noise_states
+        Shape ``(learners,)``: the registers behind stochastic rounding.
+    frozen
+        While true, nothing that is taught is learned.
+    """
+
+    def __init__(self, specs: Sequence[LearnerSpec], numeric: Numeric = "integer") -> None:
+        _check_shapes(specs)
+        if numeric not in ("integer", "float64"):
+            raise ValueError(f'numeric = {numeric!r}: must be "integer" or "float64"')
+        self.specs = tuple(specs)
+        self.numeric = numeric
+        self._stochastic = np.array([spec.update_rounding == "stochastic" for spec in specs])
+        self._draws = numeric == "integer" and bool(self._stochastic.any())
+        self._layers: list[ModelLayer] = []
+        kind = IntegerLayer if numeric == "integer" else FloatLayer
+        first_lane = 0  # lanes are numbered layer by layer, then by node, input and bank
+        for index, layer in enumerate(specs[0].layers):
+            self._layers.append(kind(specs, index, first_lane=first_lane, draws=self._draws))
+            first_lane += layer.n_out * layer.n_in * layer.banks
+        self._coefficients = [np.empty(layer.coefficients_shape, dtype=layer.dtype) for layer in self._layers]
+        for learner, spec in enumerate(specs):
+            for ours, codes in zip(self._coefficients, spec.initial_codes(), strict=True):
+                ours[..., learner] = codes if numeric == "integer" else spec.formats.coefficient.to_float(codes)
+        self.learning_rates: Array = np.array(
+            [
+                [layer.learning_rate_code if numeric == "integer" else layer.learning_rate for layer in spec.layers]
+                for spec in specs
+            ]
+        )
+        self.noise_states = np.array([noise.initial_state(spec.seed) for spec in specs])
+        self.saturations = [dict.fromkeys(SATURATIONS, 0) for _ in specs]
+        self.frozen = False
+        self._waiting: list[deque[_Update]] = [deque() for _ in self._layers]
+        self._flying: list[_Chunk] = []
+        self._last_edge = -1
+
+    @property
+    def coefficients(self) -> list[Array]:
+        """One array ``(learners, n_out, n_in, bases)`` per layer, with all updates that have landed. They are views:
+        what is written to them is written to the learners. May be assigned to."""
+        return [np.moveaxis(layer, -1, 0) for layer in self._coefficients]
+
+    @coefficients.setter
+    def coefficients(self, coefficients: Sequence[npt.ArrayLike]) -> None:
+        for ours, theirs in zip(self.coefficients, coefficients, strict=True):
+            ours[...] = theirs
+
+    def predict_many(self, x: npt.ArrayLike) -> Array:
+        """Outputs ``(learners, samples, n_out)``; ``x`` as in :meth:`learn_many`."""
+        x = self._per_learner(x)
+        return self.run(x, np.zeros((*x.shape[:2], self.specs[0].n_out)), np.zeros(x.shape[1], dtype=bool))
+
+    def learn_many(self, x: npt.ArrayLike, target: npt.ArrayLike) -> Array:
+        """Learns from samples one after another; returns the predictions, each made before its step,
+        ``(learners, samples, n_out)``.
+
+        ``x`` has shape ``(samples, n_in)``, the same for all learners, or ``(learners, samples, n_in)``; ``target``
+        likewise, with ``n_out``. With ``loss="external"`` targets are dL/dy.
+        """
+        x = self._per_learner(x)
+        return self.run(x, target, np.ones(x.shape[1], dtype=bool))
+
+    def _per_learner(self, values: npt.ArrayLike) -> Array:
+        array = np.asarray(values, dtype=self._layers[0].dtype)
+        if array.ndim == 3:
+            return array
+        return array[None] if len(self.specs) == 1 else np.broadcast_to(array, (len(self.specs), *array.shape))
+
+    def run(
+        self,
+        x: npt.ArrayLike,
+        teaching: npt.ArrayLike,
+        learn: npt.NDArray[np.bool_],
+        edges: Sequence[int] | None = None,
+    ) -> Array:
+        """Predicts samples one after another, and learns from those that ``learn``, of shape ``(samples,)``, names.
+
+        Arrays as in :meth:`learn_many`. ``edges`` are the clock edges at which the samples are taken, each later than
+        the one before, also of an earlier call. Updates are then seen :attr:`kanrtl.LearnerSpec.delays` edges later,
+        the last after :meth:`settle`. Without ``edges`` all that is in flight lands before the first sample is taken,
+        and every update before the next.
+        """
+        # Samples first, learners last.
+        x, teaching = (self._per_learner(values).transpose(1, 2, 0) for values in (x, teaching))
+        if edges is None:
+            self.settle()
+            outputs = self._run(x, teaching, learn, range(len(x)), (1,) * len(self._layers))
+            self.settle()
+        else:
+            before = self._last_edge
+            for edge in edges:
+                if edge <= before:
+                    raise ValueError(f"edge = {edge}: must be above that of the sample before, {before}")
+                before = edge
+            outputs = self._run(x, teaching, learn, edges, self.specs[0].delays)
+        return outputs.transpose(2, 0, 1)
+
+    def settle(self) -> None:
+        """Waits until all updates have landed."""
+        for index in range(len(self._layers)):
+            self._land(index, self._last_edge)
+        self._last_edge = -1
+        self._count_landed()
+
+    def gradients(self, x: npt.ArrayLike, target: npt.ArrayLike) -> list[Array]:
+        """dL/dc for one sample, ``(learners, n_in)`` and ``(learners, n_out)``; one array ``(learners, n_out, n_in,
+        bases)`` per layer. Changes nothing.
+
+        Exact with ``numeric="float64"``; codes are not scaled to a common format, so integer models refuse.
+        """
+        if self.numeric != "float64":
+            raise ValueError('gradients need numeric="float64"')
+        self.settle()
+        chunk = _Chunk(self._layers, 1, learns=True)
+        first = self._layers[0].locate(np.transpose(x))
+        passes, total = self._forward(chunk, 0, first, -1, (1,) * len(self._layers))
+        gradients = self._backward(chunk, 0, passes, total, np.transpose(target))
+        result = []
+        for coefficients, (located, _), gradient in zip(self._coefficients, passes, gradients, strict=True):
+            complete = np.zeros_like(coefficients)
+            complete.reshape(-1)[located.place] = gradient[:, None] * located.basis
+            result.append(np.moveaxis(complete, -1, 0))
+        return result
+
+    def _run(
+        self, x: Array, teaching: Array, learn: npt.NDArray[np.bool_], edges: Sequence[int], delays: Sequence[int]
+    ) -> Array:
+        """Shapes ``(samples, n_in, learners)``, ``(samples, n_out, learners)``, ``(samples,)`` twice; gives the
+        outputs, ``(samples, n_out, learners)``."""
+        if self.frozen:
+            learn = np.zeros(len(x), dtype=bool)
+        last = self._layers[-1]
+        outputs = np.empty((len(x), last.n_out, last.learners), dtype=last.dtype)
+        size = max(1, CHUNK // max(layer.window * layer.n_out * layer.n_in * layer.learners for layer in self._layers))
+        for start in range(0, len(x), size):
+            part = slice(start, start + size)
+            self._run_chunk(x[part], teaching[part], learn[part], edges[part], delays, outputs[part])
+        return outputs
+
+    def _run_chunk(
+        self,
+        x: Array,
+        teaching: Array,
+        learn: npt.NDArray[np.bool_],
+        edges: Sequence[int],
+        delays: Sequence[int],
+        outputs: Array,
+    ) -> None:
+        layers, last = self._layers, self._layers[-1]
+        taught = np.flatnonzero(learn)
+        chunk = _Chunk(layers, len(x), learns=len(taught) > 0)
+        first = layers[0].locate(x)
+        first_steps = self._steps(chunk, 0, slice(len(taught)), first.basis[taught])
+        states = self._states(len(taught))
+        first_drawn = None if first.lanes is None else layers[0].noise(states, first.lanes[taught])
+        targets = last.target(teaching)
+        totals = np.empty_like(outputs)
+        for sample, (edge, learns) in enumerate(zip(edges, learn.tolist(), strict=True)):
+            self._last_edge = edge
+            passes, total = self._forward(chunk, sample, first[sample], edge, delays)
+            totals[sample] = total
+            if not learns:
+                continue
+            place = chunk.learned
+            gradients = self._backward(chunk, place, passes, total, targets[sample])
+            for index, ((located, _), gradient) in enumerate(zip(passes, gradients, strict=True)):
+                if index == 0:
+                    step, drawn = first_steps[place], None if first_drawn is None else first_drawn[place]
+                else:
+                    step = self._steps(chunk, index, place, located.basis)
+                    drawn = None if located.lanes is None else layers[index].noise(states[place], located.lanes)
+                update = _Update(edge, chunk, place, located.place, gradient[:, None] * step, drawn)
+                self._waiting[index].append(update)
+            chunk.learned += 1
+        outputs[...] = chunk.activation[-1].narrow(slice(None), totals)
+        for kind in (chunk.activation, chunk.slope, chunk.gradient, chunk.step):
+            self._count(kind)
+        self._flying.append(chunk)
+        self._count_landed()
+
+    def _states(self, steps: int) -> Codes:
+        """The noise registers at this many learning steps, ``(steps, 1, 1, 1, learners)``; they go on to the next."""
+        states = noise.states_from(self.noise_states, steps + 1 if self._draws else 1)
+        self.noise_states = np.where(self._stochastic, states[-1], self.noise_states)
+        return states[:steps, None, None, None]
+
+    def _forward(
+        self, chunk: _Chunk, sample: int, located: Located, edge: int, delays: Sequence[int]
+    ) -> tuple[list[tuple[Located, Array]], Array]:
+        """For every layer where the sample is, and the coefficients there; and the exact sums of the last nodes."""
+        passes = []
+        for index, layer in enumerate(self._layers):
+            self._land(index, edge - delays[index])
+            coefficients = self._coefficients[index].reshape(-1).take(located.place)
+            passes.append((located, coefficients))
+            total = layer.sum(layer.sum(coefficients * located.basis, 0), 1)
+            if index + 1 < len(self._layers):
+                located = self._layers[index + 1].locate(chunk.activation[index].narrow(sample, total))
+        return passes, total
+
+    def _backward(
+        self, chunk: _Chunk, place: int, passes: list[tuple[Located, Array]], total: Array, target: Array
+    ) -> list[Array]:
+        """dL/dy of every layer's nodes, first layer first."""
+        last = self._layers[-1]
+        gradients = [chunk.gradient[-1].narrow(place, last.error(total, target))]
+        for index in range(len(self._layers) - 1, 0, -1):
+            layer, (located, coefficients) = self._layers[index], passes[index]
+            slope = chunk.slope[index].narrow(place, layer.sum(coefficients * located.derivative, 0))
+            exact = layer.sum(gradients[0][:, None] * slope, 0)
+            gradients.insert(0, chunk.gradient[index - 1].narrow(place, exact))
+        return gradients
+
+    def _steps(self, chunk: _Chunk, index: int, place: int | slice, basis: Array) -> Array:
+        return chunk.step[index].narrow(place, self.learning_rates[:, index] * basis)
+
+    def _land(self, index: int, edge: int) -> None:
+        """Changes the coefficients of layer ``index`` by all updates of samples up to ``edge``."""
+        waiting = self._waiting[index]
+        while waiting and waiting[0].edge <= edge:
+            update = waiting.popleft()
+            coefficients = self._coefficients[index].reshape(-1)
+            exact = self._layers[index].changed(coefficients.take(update.place), update.product)
+            chunk = update.chunk
+            coefficients[update.place] = chunk.coefficient[index].narrow(update.sample, exact, update.drawn)
+            chunk.landed[index] += 1
+
+    def _count_landed(self) -> None:
+        """Counts the coefficients that saturated, where an update has landed in all layers."""
+        for chunk in self._flying:
+            landed = min(chunk.landed)
+            self._count(chunk.coefficient, slice(chunk.counted, landed))
+            chunk.counted = landed
+        self._flying = [chunk for chunk in self._flying if chunk.counted < chunk.learned]
+
+    def _count(self, layers: Sequence[Rounded], samples: slice = slice(None)) -> None:
+        """A sample counts once for a kind of value, in however many layers that saturated."""
+        outside = [found for found in (layer.outside(samples) for layer in layers) if found is not None]
+        if not outside:
+            return
+        counts = np.logical_or.reduce(outside).sum(axis=0)
+        for learner, count in enumerate(counts.tolist()):
+            counters, kind = self.saturations[learner], layers[0].kind
+            counters[kind] = min(counters[kind] + count, (1 << COUNTER_WIDTH) - 1)
+
+
+def _check_shapes(specs: Sequence[LearnerSpec]) -> None:
+    if not specs:
+        raise ValueError("specs: empty; give one or more")
+    for spec in specs[1:]:
+        for field, ours in shape_of(spec).items():
+            if ours != (first := shape_of(specs[0])[field]):
+                raise SpecError.of(field, ours, f"learners side by side have it in common, and the first has {first!r}")
+
+
+def shape_of(spec: LearnerSpec) -> dict[str, Any]:
+    """What the learners of a :class:`ModelBatch` have in common, by field of the spec."""
+    return {
+        "layer_sizes": spec.layer_sizes,
+        "grid_size": spec.per_layer("grid_size"),
+        "spline_order": spec.per_layer("spline_order"),
+        "loss": spec.loss,
+        "schedule": spec.schedule,
+        "delays": spec.delays,
+    }

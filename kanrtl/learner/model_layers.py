@@ -1,0 +1,288 @@
+"""The equations of one layer, for many learners side by side, in integers and in real numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..numeric import lfsr as noise
+from ..numeric.fixed import Codes, Narrowing
+from ..numeric.sigmoid import Sigmoid
+from ..numeric.spline import Locator, basis_values, derivative_values
+from .arithmetic import LayerArithmetic
+from .spec import LearnerSpec
+
+if TYPE_CHECKING:
+    pass
+
+Array = npt.NDArray[Any]
+
+
+@dataclass
+class Located:
+    """Where samples are in a layer's grid, and what follows from that alone; with or without a first axis of
+    samples."""
+
+    place: Codes  # (window, n_out, n_in, learners): of the coefficients, in their flat array
+    basis: Array  # (window, 1, n_in, learners)
+    derivative: Array | None  # the same; hidden layers only
+    lanes: Codes | None  # (window, n_out, n_in, learners): memory bank of each coefficient, where noise is drawn
+
+    def __getitem__(self, sample: int) -> Located:
+        derivative, lanes = self.derivative, self.lanes
+        return Located(
+            self.place[sample],
+            self.basis[sample],
+            None if derivative is None else derivative[sample],
+            None if lanes is None else lanes[sample],
+        )
+
+
+class Rounded:
+    """Values of one kind in one layer as they were rounded, kept until it is counted which did not fit the format."""
+
+    def __init__(self, kind: str, narrowing: Narrowing | None, samples: int, *shape: int) -> None:
+        self.kind = kind
+        self._narrowing = narrowing  # None: real numbers, which are left as they are
+        # Zero fits every format: what is never narrowed is not counted.
+        self._values = np.zeros((samples, *shape) if narrowing else 0, dtype=np.int64)
+
+    def narrow(self, samples: int | slice, value: Array, drawn: Codes | None = None) -> Array:
+        if self._narrowing is None:
+            return value
+        return self._narrowing.saturate(self._narrowing.round(value, drawn, out=self._values[samples]))
+
+    def outside(self, samples: slice = slice(None)) -> Array | None:
+        """Whether any of a sample's values did not fit; shape ``(samples, learners)``. None if all did."""
+        if self._narrowing is None:
+            return None
+        outside = self._narrowing.outside(self._values[samples])
+        return np.any(outside, axis=tuple(range(1, outside.ndim - 1))) if outside.any() else None
+
+
+class ModelLayer:
+    """A layer of all learners: the constants of the equations."""
+
+    dtype: Any
+    # What is narrowed; real numbers are not, nor is a gradient that the teacher gives.
+    activation: Narrowing | None = None
+    slope: Narrowing | None = None
+    gradient: Narrowing | None = None
+    step: Narrowing | None = None
+    coefficient: Narrowing | None = None
+
+    def __init__(self, specs: Sequence[LearnerSpec], index: int, *, first_lane: int, draws: bool) -> None:
+        layers = [spec.layers[index] for spec in specs]
+        shape = layers[0]
+        self.loss = specs[0].loss
+        self.n_in, self.n_out, self.window = shape.n_in, shape.n_out, shape.window
+        self.learners = len(layers)
+        self.coefficients_shape = (self.n_out, self.n_in, shape.bases, self.learners)
+        self._hidden, self._draws = index > 0, draws
+        size = int(np.prod(self.coefficients_shape))
+        first_window = np.arange(size).reshape(self.coefficients_shape)[:, :, : self.window]
+        self._first_place = np.ascontiguousarray(np.moveaxis(first_window, 2, 0))
+        self._banks = shape.banks
+        edges = np.arange(self.n_out)[:, None] * self.n_in + np.arange(self.n_in)
+        self._first_lane = (first_lane + edges * self._banks)[:, :, None]
+        self._window = np.arange(self.window)[:, None, None, None]
+
+    def _place(self, cell: Codes) -> tuple[Codes, Codes | None]:
+        """Places and lanes of the windows of cells ``(..., n_in, learners)``."""
+        cell = cell[..., None, None, :, :]
+        lanes = self._first_lane + (cell + self._window) % self._banks if self._draws else None
+        return self._first_place + cell * self.learners, lanes
+
+    def locate(self, x: Array) -> Located:
+        """For inputs ``(..., n_in, learners)``."""
+        raise NotImplementedError
+
+    def error(self, total: Array, target: Array) -> Array:
+        """dL/dy, exact, of exact node sums and targets as :meth:`target` gives them; last layer only."""
+        raise NotImplementedError
+
+    def target(self, target: Array) -> Array:
+        """Targets as :meth:`error` takes them."""
+        raise NotImplementedError
+
+    def changed(self, coefficients: Array, product: Array) -> Array:
+        """Coefficients less the product of gradient and step, exact."""
+        raise NotImplementedError
+
+    def noise(self, states: Codes, lanes: Codes) -> Codes:
+        raise NotImplementedError
+
+    @staticmethod
+    def sum(values: Array, axis: int) -> Array:
+        raise NotImplementedError
+
+
+class IntegerLayer(ModelLayer):
+    """Numbers as codes."""
+
+    dtype = np.int64
+
+    def __init__(self, specs: Sequence[LearnerSpec], index: int, *, first_lane: int, draws: bool) -> None:
+        super().__init__(specs, index, first_lane=first_lane, draws=draws)
+        layers = [spec.layers[index] for spec in specs]
+        roundings = [spec.rounding for spec in specs]
+        formats = [layer.formats for layer in layers]
+
+        def narrowing(fractions: Iterable[int], name: str, roundings: Sequence[str]) -> Narrowing:
+            targets = [getattr(learner, name) for learner in formats]
+            return Narrowing.stack(
+                [
+                    Narrowing.of(fraction - format.f, format, rounding)
+                    for fraction, format, rounding in zip(fractions, targets, roundings, strict=True)
+                ]
+            )
+
+        self._output = narrowing((layer.node_sum.f for layer in layers), "activation", roundings)
+        self.activation = self._output
+        self.slope = narrowing((layer.slope_sum.f for layer in layers), "slope", roundings)
+        self.step = narrowing((layer.step_product.f for layer in layers), "step", roundings)
+        updates = [spec.update_rounding for spec in specs]
+        self.coefficient = narrowing((layer.update_sum.f for layer in layers), "coefficient", updates)
+        self._noise_bits = np.array(
+            [layer.noise_bits * (kind == "stochastic") for layer, kind in zip(layers, updates, strict=True)]
+        )
+        # What the sums are aligned by.
+        self._coefficient_up = _shift(layer.update_sum.f - layer.formats.coefficient.f for layer in layers)
+        self._product_up = _shift(layer.update_sum.f - layer.update_product.f for layer in layers)
+        self._locators = _stack([layer.locator for layer in layers], "scale", "offset", "shift", "end", "row_bits")
+        self._locators.table_size = np.array([layer.table_size for layer in layers])
+        self._tables(layers)
+        if index < specs[0].n_layers - 1:
+            fractions = [spec.layers[index + 1].downstream_sum.f for spec in specs]
+            self.gradient = narrowing(fractions, "gradient", roundings)
+        elif self.loss != "external":
+            self.gradient = narrowing(self._loss(layers), "gradient", roundings)
+
+    def _tables(self, layers: Sequence[LayerArithmetic]) -> None:
+        """The tables of all learners in one, each once."""
+        rows = dict[tuple[int, int], int]()
+        bases, derivatives, first_rows, count = [], [], [], 0
+        for layer in layers:
+            basis, derivative = layer.basis_table, layer.derivative_table
+            place = id(basis), id(derivative)  # both are cached
+            if place not in rows:
+                rows[place] = count
+                count += len(basis)
+                bases.append(basis)
+                derivatives.append(derivative)
+            first_rows.append(rows[place])
+        self._basis = np.concatenate(bases).T.ravel()
+        self._derivative = np.concatenate(derivatives).T.ravel()
+        self._first_row = np.arange(self.window)[:, None, None, None] * count + np.array(first_rows)
+
+    def _loss(self, layers: Sequence[LayerArithmetic]) -> list[int]:
+        """The constants of the loss; gives the fraction bits of its exact gradient."""
+        values = [layer.node_sum.f for layer in layers]
+        if self.loss == "logistic":
+            sigmoids = [Sigmoid.of(layer.formats.activation, layer.formats.gradient) for layer in layers]
+            values = [sigmoid.value.f for sigmoid in sigmoids]
+            self._sigmoids = _stack(sigmoids, "row_bits", "row_shift")
+            self._sigmoid_table = np.concatenate([sigmoid.table for sigmoid in sigmoids])
+            self._sigmoid_first = np.cumsum([0] + [len(sigmoid.table) for sigmoid in sigmoids[:-1]])
+        activations = [layer.formats.activation.f for layer in layers]
+        common = [max(pair) for pair in zip(values, activations, strict=True)]
+        self._value_up = _shift(c - value for c, value in zip(common, values, strict=True))
+        self._target_up = _shift(c - activation for c, activation in zip(common, activations, strict=True))
+        return common
+
+    def locate(self, x: Array) -> Located:
+        cell, row, inside = Locator.locate(self._locators, x)
+        place, lanes = self._place(cell)
+        rows = row[..., None, None, :, :] + self._first_row
+        derivative = self._derivative.take(rows) * inside[..., None, None, :, :] if self._hidden else None
+        return Located(place, self._basis.take(rows), derivative, lanes)
+
+    def error(self, total: Array, target: Array) -> Array:
+        if self.loss == "external":
+            return target
+        if self.loss == "logistic":
+            y = self._output.saturate(self._output.round(total))
+            total = self._sigmoid_table.take(Sigmoid.row(self._sigmoids, y) + self._sigmoid_first)
+        return _shifted(total, self._value_up) - target
+
+    def target(self, target: Array) -> Array:
+        return target if self.loss == "external" else _shifted(target, self._target_up)
+
+    def changed(self, coefficients: Array, product: Array) -> Array:
+        return _shifted(coefficients, self._coefficient_up) - _shifted(product, self._product_up)
+
+    def noise(self, states: Codes, lanes: Codes) -> Codes:
+        return noise.lane_noise(states, lanes, self._noise_bits)
+
+    @staticmethod
+    def sum(values: Array, axis: int) -> Array:
+        return np.add.reduce(values, axis)  # type: ignore[no-any-return]
+
+
+class FloatLayer(ModelLayer):
+    """Numbers as they are: nothing is rounded, nothing saturates."""
+
+    dtype = np.float64
+
+    def __init__(self, specs: Sequence[LearnerSpec], index: int, *, first_lane: int, draws: bool) -> None:
+        super().__init__(specs, index, first_lane=first_lane, draws=draws)
+        layers = [spec.layers[index] for spec in specs]
+        self._order, self._grid_size = layers[0].spline_order, layers[0].grid_size
+        self._grid_min = np.array([layer.grid_min for layer in layers])
+        self._cell_width = np.array([float(layer.cell_width) for layer in layers])
+
+    def locate(self, x: Array) -> Located:
+        t = (x - self._grid_min) / self._cell_width
+        inside = (t >= 0) & (t < self._grid_size)
+        clamped = np.clip(t, 0, self._grid_size)
+        cell = np.minimum(clamped.astype(np.int64), self._grid_size - 1)
+        u = clamped - cell
+        place, lanes = self._place(cell)
+        derivative = None
+        if self._hidden:
+            exact = derivative_values(self._order, u) / self._cell_width[:, None]
+            derivative = self._windows(np.where(inside[..., None], exact, 0))
+        return Located(place, self._windows(basis_values(self._order, u)), derivative, lanes)
+
+    @staticmethod
+    def _windows(values: Array) -> Array:
+        """Values ``(..., n_in, learners, window)`` with their axes in the order of :class:`Located`."""
+        return np.moveaxis(values, -1, -3)[..., None, :, :]
+
+    def error(self, total: Array, target: Array) -> Array:
+        if self.loss == "external":
+            return target
+        if self.loss == "logistic":
+            total = (1 + np.tanh(total / 2)) / 2  # sigmoid(y), without the overflow of exp(-y)
+        return total - target
+
+    def target(self, target: Array) -> Array:
+        return target
+
+    def changed(self, coefficients: Array, product: Array) -> Array:
+        return coefficients - product
+
+    @staticmethod
+    def sum(values: Array, axis: int) -> Array:
+        # In the same order whatever the shape, so that a learner gives the same bits in a batch of any size.
+        return np.add.accumulate(values, axis).take(-1, axis)  # type: ignore[no-any-return]
+
+
+def _stack(objects: Sequence[Any], *names: str) -> Any:
+    """One object whose attributes are those of all, along a last axis: equations written for one serve many."""
+    return SimpleNamespace(**{name: np.array([getattr(one, name) for one in objects]) for name in names})
+
+
+def _shift(bits: Iterable[int]) -> Codes | None:
+    """None where nothing is shifted at all."""
+    array = np.array(list(bits))
+    return array if array.any() else None
+
+
+def _shifted(values: Array, bits: Codes | None) -> Array:
+    return values if bits is None else values << bits

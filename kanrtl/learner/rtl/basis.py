@@ -1,0 +1,124 @@
+"""The non-zero bases of a sample, from one small table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from amaranth.hdl import Cat, Const, Module, Signal
+from amaranth.lib import data, memory, wiring
+from amaranth.lib.wiring import In, Out
+
+from ...numeric.fixed import Codes
+from ..arithmetic import LayerArithmetic
+from .coefficients import cell_bits
+
+__all__ = ["Basis", "rotated_words", "rotation_bits"]
+
+
+def rotation_bits(layer: LayerArithmetic) -> int:
+    """Low bits of a cell that tell which bank its window begins with."""
+    return (layer.banks - 1).bit_length()
+
+
+def rotated_words(layer: LayerArithmetic, table: Codes, width: int) -> list[int]:
+    """``table`` (rows by basis) as memory words of one ``width``-bit value for each bank, for every rotation.
+
+    The address is the rotation above the row. In the word of rotation ``k`` basis ``j`` is in bank
+    ``(k + j) % banks``.
+    """
+    places = np.arange(layer.banks)[:, None] + np.arange(layer.window)
+    shifts = (places % layer.banks * width).astype(object)
+    words = [(((row & ((1 << width) - 1)).astype(object) << shift).sum()) for shift in shifts for row in table]
+    return [int(word) for word in words]
+
+
+class Basis(wiring.Component):  # type: ignore[misc]
+    """Reads basis (and derivative) values and deals them to the memory banks that hold their coefficients.
+
+    Coefficient ``k + j`` lies in bank ``(k + j) % banks``, so bank ``n`` meets basis ``j = (n - k) % banks``. Rotating
+    the short basis values costs less than rotating the coefficients, and they are shared by all nodes of the layer. A
+    block memory holds every rotation of the table, and needs no logic at all.
+
+    Parameters
+    ----------
+    layer
+        Sizes and tables.
+    derivative
+        Whether derivative values are needed (hidden layers).
+    block
+        The table is a block memory, read at the clock edge; otherwise it is logic.
+
+    Members
+    -------
+    row : In, table row
+    cell : In, grid cell
+    inside : In(1), derivatives are zero where it is low
+    enable : In(1), read at the clock edge; only with ``block``
+    basis : Out, one unsigned value per bank, zero where a bank holds no basis of the window
+    derivative : Out, one signed value per bank, in units of 1/x; only with ``derivative``
+    """
+
+    def __init__(self, layer: LayerArithmetic, *, derivative: bool, block: bool) -> None:
+        self._layer = layer
+        self._block = block
+        members: dict[str, Any] = {
+            "row": In(layer.locator.row_bits),
+            "cell": In(cell_bits(layer)),
+            "inside": In(1),
+            "basis": Out(data.ArrayLayout(layer.formats.basis, layer.banks)),
+        }
+        if block:
+            members["enable"] = In(1)
+        if derivative:
+            members["derivative"] = Out(data.ArrayLayout(layer.derivative, layer.banks))
+        super().__init__(members)
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        read = self._rotated_memory if self._block else self._rotated_logic
+        read(m, "basis", self._layer.basis_table, self.basis)
+        if hasattr(self, "derivative"):
+            flat = Signal(self.derivative.shape())
+            read(m, "derivative", self._layer.derivative_table, flat)
+            with m.If(self.inside):
+                m.d.comb += self.derivative.eq(flat)
+        return m
+
+    def _rotated_memory(self, m: Module, name: str, table: Any, banks: Any) -> None:
+        """Reads ``table`` as it lies in a memory in every rotation."""
+        layer = self._layer
+        # The highest bits are left out where no value has them: 9 bits for a byte lane of the memory and not 10.
+        signed = banks[0].shape().signed
+        width = max(int(value if value >= 0 else ~value).bit_length() for value in (table.min(), table.max())) + signed
+        words = rotated_words(layer, table, width)
+        rom = memory.Memory(shape=width * layer.banks, depth=len(words), init=words, attrs={"ram_style": "block"})
+        m.submodules[f"{name}_table"] = rom
+        port = rom.read_port()
+        m.d.comb += [port.addr.eq(Cat(self.row, self.cell[: rotation_bits(layer)])), port.en.eq(self.enable)]
+        for bank in range(layer.banks):
+            value = port.data[bank * width : (bank + 1) * width]
+            m.d.comb += banks[bank].raw.eq(value.as_signed() if signed else value)
+
+    def _rotated_logic(self, m: Module, name: str, table: Any, banks: Any) -> None:
+        """Reads row ``row`` of ``table`` and drives ``banks`` with it, rotated by the cell."""
+        layer = self._layer
+        width = len(banks[0].as_value())
+        words = (table & ((1 << width) - 1)).astype(object) << (np.arange(layer.window) * width).astype(object)
+        rom = memory.Memory(
+            shape=width * layer.window,
+            depth=layer.table_size,
+            init=[int(word) for word in words.sum(axis=1)],
+            attrs={"ram_style": "logic"},
+        )
+        m.submodules[f"{name}_table"] = rom
+        port = rom.read_port(domain="comb")
+        m.d.comb += port.addr.eq(self.row)
+        values = [port.data[j * width : (j + 1) * width] for j in range(layer.window)]
+        values += [Const(0, width)] * (layer.banks - layer.window)
+        low_cell = self.cell[: rotation_bits(layer)]
+        with m.Switch(low_cell):
+            for rotation in range(1 << len(low_cell)):
+                with m.Case(rotation):
+                    for bank in range(layer.banks):
+                        m.d.comb += banks[bank].as_value().eq(values[(bank - rotation) % layer.banks])

@@ -1,0 +1,195 @@
+"""Products and sums of fixed-point values.
+
+A product is left to synthesis as one ``*``, which both families' tools put into a DSP block, or written out as sums of
+shifted terms where no block shall be spent: a multiplication by a constant, or by a short register.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
+
+from ...numeric.fixed import FixedValue, Format
+
+__all__ = [
+    "Offset",
+    "apart",
+    "chained_sum",
+    "joined",
+    "product",
+    "product_in_logic",
+    "shifted_terms",
+    "sum_of_three",
+    "sums_with",
+    "times_constant",
+    "tree_sum",
+]
+
+
+def tree_sum(terms: Sequence[Any]) -> Any:
+    """The sum of values, added in pairs; widens as it needs."""
+    if len(terms) == 1:
+        return terms[0]
+    half = len(terms) // 2
+    return tree_sum(terms[:half]) + tree_sum(terms[half:])
+
+
+def apart(m: Module, total: Value) -> Value:
+    """``total``, a signed sum that is to be added to others, such that it stays one carry chain.
+
+    Of sums that follow each other yosys makes one carry-save tree, which is larger, and deeper than a few chains. It
+    does not where anything stands between them; this is removed only as LUTs are mapped.
+    """
+    exact = Signal(total.shape(), name="total")
+    m.d.comb += exact.eq(total)
+    sign = exact[-1] & (exact[-1] | exact[0])
+    return Cat(exact[:-1], sign).as_signed()
+
+
+def chained_sum(m: Module, terms: Sequence[Value], width: int) -> Value:
+    """The sum of signed terms modulo ``2**width``, added in pairs, by one carry chain each."""
+    if len(terms) == 1:
+        return terms[0]
+    half = len(terms) // 2
+    low, high = (chained_sum(m, part, width) for part in (terms[:half], terms[half:]))
+    return apart(m, (low + high)[:width].as_signed())
+
+
+class Offset(NamedTuple):
+    """What is added to a sum: a signed value, whose lowest ``zeros`` bits are constant zeros."""
+
+    value: Value
+    zeros: int = 0
+
+    @classmethod
+    def of(cls, constant: int) -> Offset:
+        zeros = (constant & -constant).bit_length() - 1 if constant else 0
+        return cls(Const(constant, signed(constant.bit_length() + 1)), zeros)
+
+
+def sums_with(m: Module, terms: Sequence[Value], offsets: Sequence[Offset], *, width: int) -> list[Value]:
+    """The sum of signed ``terms`` and of each one of ``offsets``, modulo ``2**width``, by carry chains.
+
+    Offsets are known before the terms: where the number of terms is not a power of two, the way through the tree is as
+    long as without. Where it is, an offset takes a full adder for each bit before the last chain.
+    """
+
+    def add(a: Value, b: Value) -> Value:
+        return apart(m, (a + b)[:width].as_signed())
+
+    terms, offsets, inside = list(terms), list(offsets), False
+    while len(terms) > 1 + (not inside):
+        if len(terms) % 2:
+            last = terms.pop()
+            offsets, inside = [Offset(add(last, offset.value)) for offset in offsets], True
+        terms = [add(first, second) for first, second in zip(terms[::2], terms[1::2], strict=True)]
+    if len(terms) == 1:
+        return [(terms[0] + offset.value)[:width].as_signed() for offset in offsets]
+    return [
+        tree_sum(terms)[:width].as_signed()
+        if isinstance(offset.value, Const) and not offset.value.value
+        else sum_of_three(m, terms[0], terms[1], offset.value, width=width, zeros=offset.zeros).as_signed()
+        for offset in offsets
+    ]
+
+
+def sum_of_three(m: Module, a: Value, b: Value, c: Value, *, width: int, zeros: int) -> Value:
+    """``a + b + c`` modulo ``2**width``, of signed values: a full adder for each bit, and one carry chain.
+
+    The lowest ``zeros`` bits of ``c`` are constant zeros, and take no full adder.
+    """
+
+    zeros = min(zeros, len(a), len(b), width)  # below them a and b are taken as they are
+
+    def high(value: Value) -> Value:
+        extended = Cat(value, value[-1].replicate(max(0, width - len(value))))
+        return extended[zeros:width]
+
+    sums, carries = Signal(width - zeros, name="sums"), Signal(width - zeros, name="carries")
+    x, y, z = high(a), high(b), high(c)
+    m.d.comb += [sums.eq(x ^ y ^ z), carries.eq(x & y | x & z | y & z)]
+    return (Cat(a[:zeros], sums) + Cat(b[:zeros], Const(0, 1), carries))[:width]
+
+
+def times_constant(value: Value, constant: int) -> Value:
+    """``value * constant`` for a positive constant as the fewest shifted additions and subtractions.
+
+    Synthesis would spend a DSP block on a ``*`` with three bits or more, constant or not.
+    """
+    return tree_sum(shifted_terms(value, constant))
+
+
+def shifted_terms(value: Value, constant: int) -> list[Value]:
+    """The fewest shifted ``value`` or ``-value`` that make ``value * constant``, for a positive constant.
+
+    One for each canonical signed digit, of which no two neighbours are non-zero.
+    """
+    terms: list[Value] = []
+    position = 0
+    while constant:
+        if constant & 1:
+            digit = 2 - (constant & 3)
+            shifted = Cat(Const(0, position), value)
+            shifted = shifted.as_signed() if value.shape().signed else shifted
+            terms.append(shifted if digit > 0 else -shifted)
+            constant -= digit
+        constant >>= 1
+        position += 1
+    return terms
+
+
+def product(m: Module, a: FixedValue, b: FixedValue, *, in_logic: bool) -> FixedValue:
+    """``a * b``, exact: left to synthesis, or written out."""
+    return product_in_logic(m, a, b) if in_logic else a * b
+
+
+def product_in_logic(
+    m: Module, a: FixedValue, b: FixedValue, halfway: Callable[[Value, str], Value] = lambda value, _: value
+) -> FixedValue:
+    """``a * b``, exact, as a sum of one shifted term for each bit of the second operand.
+
+    Where one is unsigned that is taken for the second, as its bits need no sign; otherwise the narrower. ``halfway``
+    is given the two partial sums, each with a name, and may register them.
+    """
+    format = Format(a.format.signed or b.format.signed, a.format.i + b.format.i, a.format.f + b.format.f)
+    if a.format.signed != b.format.signed:
+        if b.format.signed:
+            a, b = b, a
+    elif b.format.signed and a.format.width < b.format.width:
+        a, b = b, a
+    zero = Const(0, a.format.as_shape())
+    terms = [Mux(b.raw[bit], a.raw, zero) for bit in range(b.format.width)]
+    if b.format.signed:
+        terms[-1] = Mux(b.raw[-1], -a.raw, zero)
+    half = (len(terms) + 1) // 2
+    exact = halfway(_shifted_sum(m, terms[:half]), "low")
+    if half < len(terms):
+        exact = joined(m, exact, halfway(_shifted_sum(m, terms[half:]), "high"), half)
+    total = Signal(format.as_shape(), name="product_in_logic")
+    m.d.comb += total.eq(exact)
+    return FixedValue(format, total)
+
+
+def _shifted_sum(m: Module, terms: Sequence[Value]) -> Value:
+    """``sum(term[n] << n)``, added in pairs.
+
+    Low bits that meet nothing bypass the adder. This also keeps yosys from turning the tree into one carry-save
+    compressor, which for a product this short is three times as large and no faster.
+    """
+    if len(terms) == 1:
+        return terms[0]
+    half = (len(terms) + 1) // 2
+    return joined(m, _shifted_sum(m, terms[:half]), _shifted_sum(m, terms[half:]), half)
+
+
+def joined(m: Module, low: Value, high: Value, half: int) -> Value:
+    """``low + (high << half)``, of which the lowest bits need no adder."""
+    if len(low) < half and low.shape().signed:
+        low = Cat(low, low[-1].replicate(half - len(low))).as_signed()
+    above = low.shift_right(half) + high
+    joined = Cat(low[:half], above)
+    total = Signal(len(joined), name="partial_product")
+    m.d.comb += total.eq(joined)
+    return total.as_signed() if above.shape().signed else total

@@ -1,0 +1,62 @@
+"""Registers at the ends of stages: there where the pipeline names the stage, a wire elsewhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Module, Signal
+
+from ..folded_schedule import FoldedSchedule
+from ..schedule import Schedule
+
+__all__ = ["Stages", "delay"]
+
+
+def delay(m: Module, value: Any, cycles: int, name: str) -> Any:
+    """``value`` as it was ``cycles`` clock edges ago."""
+    for cycle in range(cycles):
+        later = Signal(value.shape(), name=f"{name}_after{cycle + 1}", reset_less=True)
+        m.d.sync += later.eq(value)
+        value = later
+    return value
+
+
+class Stages:
+    """The registers of the stages of one layer.
+
+    In the sequential schedule the sample is held for the whole step, so a register here has its value from its cycle on
+    until the next sample, and no value needs to be delayed to meet another. In the streaming schedule every value moves
+    on at every clock.
+    """
+
+    def __init__(self, m: Module, schedule: Schedule | FoldedSchedule, layer: int) -> None:
+        self._m = m
+        self._schedule = schedule
+        self._layer = layer
+
+    def ends(self, stage: str) -> bool:
+        """Whether ``stage`` ends in a register."""
+        return stage in self._schedule.stages[self._layer]
+
+    def end(self, stage: str, value: Any, name: str) -> Any:
+        """``value`` as it leaves ``stage``: a new signal of the same shape, registered or not."""
+        return self._signal(value, name, self.ends(stage))
+
+    def wire(self, value: Any, name: str) -> Any:
+        """``value`` under a name: for the reader of a waveform, and so that what is used often is computed once."""
+        return self._signal(value, name, registered=False)
+
+    def meet(self, value: Any, since: int, now: int, name: str, *, cut: bool = False) -> Any:
+        """``value``, there at time ``since``, for use with others of the same sample at time ``now``.
+
+        ``cut``: through registers in any schedule, as the way to it is long.
+        """
+        assert since <= now, f"{name} is there at {since}, after {now}"
+        return delay(self._m, value, now - since, name) if cut or self._schedule.streaming else value
+
+    def _signal(self, value: Any, name: str, registered: bool) -> Any:
+        # Without a reset, DSP blocks can take the register in; nothing reads it before it was loaded.
+        signal = Signal(value.shape(), name=name, reset_less=registered)
+        domain = self._m.d.sync if registered else self._m.d.comb
+        domain += signal.eq(value)
+        return signal

@@ -1,0 +1,170 @@
+"""What a learner is: one validated description, from Python or from a flat TOML file with the same names."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import (
+    ValidationError,
+)
+
+from ..errors import SpecError
+from ..numeric.fixed import Codes, Format
+from .arithmetic import Formats, LayerArithmetic, default_formats, layers_of
+from .fields import (
+    FORMAT_FIELDS,
+    LearnerFields,
+    one_line,
+)
+from .folded_schedule import FoldedSchedule
+from .plan import LayerPlan, plan_learner
+from .schedule import Schedule
+from .validation import check_arithmetic, check_fields
+
+if TYPE_CHECKING:
+    from ..fabric.device import Device
+    from ..transfer.start import Start, TrainedNetwork
+    from .estimate.estimate import Estimate
+
+__all__ = ["LearnerSpec"]
+
+
+class LearnerSpec(LearnerFields):
+    __doc__ = LearnerFields.__doc__
+
+    def __init__(self, **fields: Any) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            raise one_line(error) from None
+        check_fields(self)
+        check_arithmetic(self, self.formats, self.layers)
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        """From a pickle, the fields alone: what follows from them is derived anew, as this version does it."""
+        fields = {name: value for name, value in state["__dict__"].items() if name in type(self).model_fields}
+        super().__setstate__(state | {"__dict__": fields})
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Self:
+        """A spec from a mapping of field names to plain values, as a TOML file holds them."""
+        return cls(**fields)
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> Self:
+        """Reads a flat TOML file. Raises :exc:`SpecError` for a file that cannot be read or is not such a file."""
+        try:
+            fields = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise SpecError(f"spec file {str(path)!r}: {error.strerror or error}; name a TOML file") from None
+        except (ValueError, RecursionError) as error:
+            raise SpecError(f"spec file {str(path)!r}: not TOML ({error}); mend the file") from None
+        return cls.from_dict(fields)
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with some fields changed, checked again."""
+        return type(self)(**{name: getattr(self, name) for name in self.model_fields_set} | changes)
+
+    def for_device(self, device: Device) -> Self:
+        """The spec as it is built for a device, with ``auto`` decided.
+
+        iCE40 has no distributed memory: what would go there goes to block memory. Its multipliers are timed only with
+        registers around them, hence a register after every stage. Raises :exc:`SpecError` where a choice cannot be had.
+        """
+        if self.multiplier == "dsp" and not device.dsp:
+            raise SpecError.of("multiplier", "dsp", f'{device.name} has no multipliers; use "auto", "lut" or "serial"')
+        if device.family != "ice40":
+            return self
+        if "distributed" in self.per_layer("memory"):
+            raise SpecError.of("memory", self.memory, 'iCE40 has no distributed memory; use "auto" or "block"')
+        memory = tuple("block" if choice == "auto" else choice for choice in self.per_layer("memory"))
+        # A subtraction would part a multiplier from the register before it.
+        sums = tuple("products" if choice == "auto" else choice for choice in self.per_layer("edge_sums"))
+        automatic = "full" if self.schedule == "streaming" else "high_clock"
+        pipeline = automatic if self.pipeline == "auto" else self.pipeline
+        return self.replace(memory=memory, edge_sums=sums, pipeline=pipeline)
+
+    def estimate(self, device: str | Device) -> Estimate:
+        """What the learner will take of a device, such as "LFE5U-25F": see :class:`.Estimate`."""
+        from .estimate.estimate import estimate
+
+        return estimate(self, device)
+
+    def start_from(self, network: TrainedNetwork, x: npt.ArrayLike | None = None, **options: Any) -> Start:
+        """This spec with the coefficients that are nearest to a trained network, such as an importer or
+        :meth:`kanrtl.Session.freeze` gives, and how near they are. Arguments as for
+        :func:`kanrtl.lookup.to_learner`."""
+        from ..transfer.start import to_learner
+
+        return to_learner(network, self, x, **options)
+
+    @cached_property
+    def formats(self) -> Formats:
+        """Every format, given or derived."""
+        given = {name.removesuffix("_format"): getattr(self, name) for name in FORMAT_FIELDS}
+        return default_formats(
+            self.per_layer("grid_range"),
+            self.per_layer("learning_rate"),
+            {name: value for name, value in given.items() if value is not None},
+        )
+
+    @property
+    def target_format(self) -> Format:
+        """Of what the teacher sends: a target, or with ``loss="external"`` a gradient."""
+        return self.formats.gradient if self.loss == "external" else self.formats.activation
+
+    @cached_property
+    def layers(self) -> tuple[LayerArithmetic, ...]:
+        """The arithmetic of every layer, first layer first."""
+        return layers_of(self, self.formats)
+
+    @cached_property
+    def timing(self) -> Schedule | FoldedSchedule:
+        """When everything happens, in clock cycles."""
+        schedule = Schedule.of(self, self.layers)
+        return FoldedSchedule.of(self, self.layers, schedule) if self.folded else schedule
+
+    @cached_property
+    def plans(self) -> tuple[LayerPlan, ...]:
+        """How every layer is built, first layer first."""
+        return plan_learner(self, self.layers, self.timing)
+
+    @property
+    def latency(self) -> int:
+        """Clock cycles from the edge that takes a sample to the edge that writes its update."""
+        return self.timing.latency
+
+    @property
+    def interval(self) -> int:
+        """Clock cycles from one taught sample to the next; in the sequential schedule the same as the latency."""
+        return self.timing.interval
+
+    @property
+    def delays(self) -> tuple[int, ...]:
+        """For every layer, how many samples later a prediction sees a sample's update, where samples come at every
+        clock; 1, exact SGD, in the sequential schedule."""
+        return self.timing.delays
+
+    def initial_codes(self) -> list[Codes]:
+        """Initial coefficient codes, one array ``(n_out, n_in, bases)`` per layer."""
+        choice = self.initial_coefficients
+        if choice is None:
+            choice = "zeros" if self.n_layers == 1 else "uniform"
+        random = np.random.default_rng(self.seed)
+        codes = []
+        for index, layer in enumerate(self.layers):
+            shape = (layer.n_out, layer.n_in, layer.bases)
+            if choice == "zeros":
+                real: Any = np.zeros(shape)
+            elif choice == "uniform":
+                real = random.uniform(-1, 1, shape) / np.sqrt(layer.n_in)
+            else:
+                real = np.array(choice[index], dtype=np.float64)
+            codes.append(layer.quantise_coefficients(real))
+        return codes

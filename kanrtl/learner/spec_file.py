@@ -1,0 +1,150 @@
+"""A spec as a commented TOML file: every field, and beside it what follows from it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+
+from ..numeric.fixed import Format
+from .folded_schedule import fold
+from .spec import LearnerSpec
+from .stages import STAGES
+
+__all__ = ["derived", "to_toml"]
+
+_COMMENTS = {
+    "layer_sizes": "inputs, nodes of each hidden layer, outputs",
+    "grid_range": "lowest and highest x of the grid; one pair, or one per layer",
+    "grid_size": "cells of the grid, 1 to 4096; one value, or one per layer",
+    "spline_order": "1, 2 or 3; a sample touches spline_order + 1 coefficients of an edge",
+    "learning_rate": "initial content of the learning rate register; one value, or one per layer",
+    "table_size": "rows of the basis table: steps in a cell; a power of two",
+    "activation_format": "inputs, outputs, targets",
+    "coefficient_format": "what is learned",
+    "basis_format": "values of the basis table",
+    "slope_format": "d phi / dx, hidden layers",
+    "gradient_format": "dL/dy",
+    "step_format": "learning rate times basis",
+    "learning_rate_format": "the learning rate register",
+    "rounding": "floor, half_up, half_even",
+    "update_rounding": "floor, half_up, half_even, stochastic",
+    "teaching": "with_sample, after_prediction",
+    "loss": "squared, logistic, external",
+    "initial_coefficients": "zeros, uniform, or arrays",
+    "seed": "of uniform initial coefficients and of stochastic rounding",
+    "memory": "auto, distributed, block; one value, or one per layer",
+    "table_memory": "auto, logic, block; one value, or one per layer",
+    "edge_sums": "auto, products, differences; one value, or one per layer",
+    "schedule": "sequential: exact SGD; streaming: a sample every clock, updates seen later",
+    "pipeline": "auto, single, low_latency, high_clock, full, or a list of stages; or a list of these, one per layer",
+    "reuse_factor": "edges that share one set of multipliers; one value, or one per layer",
+    "share_multipliers": "whether forward and backward pass use the same multipliers",
+    "multiplier": "auto, dsp, lut, serial",
+}
+
+
+def derived(spec: LearnerSpec) -> dict[str, Any]:
+    """What follows from a spec, as plain values: formats, widths, memories, cycles."""
+    layers = []
+    for index, (layer, steps, stages) in enumerate(
+        zip(spec.layers, spec.per_layer("reuse_factor"), _stages(spec), strict=True)
+    ):
+        inputs, nodes = fold(steps, layer.n_in, layer.n_out) or (1, 1)
+        formats = {name: str(format) for name, format in layer.exact_formats().items()}
+        if index == 0:
+            del formats["slope_sum"], formats["downstream_sum"]
+        else:
+            formats["derivative"] = str(layer.derivative)
+        layers.append(
+            {
+                "n_in": layer.n_in,
+                "n_out": layer.n_out,
+                "coefficients": layer.n_out * layer.n_in * layer.bases,
+                "banks": layer.n_in // inputs * layer.banks,
+                "bank_rows": steps * layer.depth,
+                "bank_width": layer.n_out // nodes * layer.formats.coefficient.width,
+                "steps": steps,
+                "memory": "block" if spec.timing.block_memory[index] else "distributed",
+                "stages": stages,
+                "table_memory": "block" if spec.timing.block_tables[index] else "logic",
+                "edge_sums": "differences" if spec.plans[index].differences else "products",
+                "cell_width": float(layer.cell_width),
+                "locate": {
+                    "scale": layer.locator.scale,
+                    "offset": layer.locator.offset,
+                    "shift": layer.locator.shift,
+                },
+                "formats": formats,
+            }
+        )
+    return {
+        "formats": {name: str(format) for name, format in vars(spec.formats).items()},
+        "layers": layers,
+        "latency": spec.latency,
+        "interval": spec.interval,
+        "prediction_latency": spec.timing.prediction_latency,
+        "prediction_interval": spec.timing.prediction_interval,
+        "delays": list(spec.delays),
+    }
+
+
+def to_toml(spec: LearnerSpec) -> str:
+    """A TOML file that gives an equal spec, with every field, and in comments what follows from it.
+
+    Fields that were not given appear as comments with the value that they have.
+    """
+    lines = ["# A kanrtl learner. Lines that begin with '#' hold what follows from the others.", ""]
+    for field, comment in _COMMENTS.items():
+        value = getattr(spec, field)
+        given = field in spec.model_fields_set and value is not None
+        if field.endswith("_format") and value is None:
+            value = getattr(spec.formats, field.removesuffix("_format"))
+        if field == "initial_coefficients" and value is None:
+            value = "zeros" if spec.n_layers == 1 else "uniform"
+        entry = f"{field} = {_toml_value(value)}"
+        if not given:
+            entry = f"# {entry}"
+        lines.append(f"{entry:<44}  # {comment}" if len(entry) <= 60 else f"# {comment}\n{entry}")
+    return "\n".join([*lines, "", *_derived_comments(spec)]) + "\n"
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, Format):
+        return f'"{value}"'
+    if isinstance(value, tuple):
+        return f"[{', '.join(_toml_value(item) for item in value)}]"
+    if isinstance(value, np.ndarray):
+        return _toml_value(tuple(value.tolist()))
+    return json.dumps(value)
+
+
+def _derived_comments(spec: LearnerSpec) -> list[str]:
+    schedule = spec.timing
+    lines = [
+        "# cycles, for every input:",
+        f"#   sample to written update   {schedule.latency}",
+        f"#   one sample to the next     {schedule.interval}",
+        f"#   sample to prediction       {schedule.prediction_latency}",
+    ]
+    if spec.timing.streaming:
+        lines.append(f"# samples until an update is seen, by layer: {', '.join(map(str, spec.delays))}")
+    for index, values in enumerate(derived(spec)["layers"]):
+        locate = values["locate"]
+        lines += [
+            "#",
+            f"# layer {index}: {values['n_in']} x {values['n_out']} edges, {values['coefficients']} coefficients in "
+            f"{values['banks']} {values['memory']} banks of {values['bank_rows']} x {values['bank_width']} bits"
+            + (f", swept in {values['steps']} steps" if values["steps"] > 1 else ""),
+            f"#   cell width {values['cell_width']:g}; position = (x * {locate['scale']} + {locate['offset']}) >> "
+            f"{locate['shift']}, in codes",
+            f"#   registers after {', '.join(values['stages']) or 'no stage'}",
+        ]
+        lines += [f"#   {name:<16} {format}" for name, format in values["formats"].items()]
+    return lines
+
+
+def _stages(spec: LearnerSpec) -> list[list[str]]:
+    """For every layer, the stages that end in a register."""
+    return [[stage for stage in STAGES if stage in stages] for stages in spec.timing.stages]

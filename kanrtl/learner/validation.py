@@ -1,0 +1,254 @@
+"""What no single field of a spec can tell: whether its lengths, formats and widths go together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from ..errors import SpecError
+from ..numeric.fixed import narrow
+from .arithmetic import Formats, LayerArithmetic
+from .fields import FORMAT_FIELDS, LearnerFields
+from .folded_schedule import fold, folds
+
+__all__ = ["check_arithmetic", "check_fields"]
+
+MAX_WIDTH = 62  # an exact sum must fit the int64 of the integer model, with a bit to spare for rounding
+
+MAX_NOISE_BITS = 32
+
+
+def check_fields(spec: LearnerFields) -> None:
+    """Raises :exc:`SpecError` where fields do not go together."""
+    _check_lengths(spec)
+    for low, high in spec.per_layer("grid_range"):
+        if not low < high:
+            raise SpecError.of("grid_range", (low, high), "upside down or empty; the first bound must be the lower")
+    if spec.table_size & (spec.table_size - 1):
+        raise SpecError.of("table_size", spec.table_size, "must be a power of two, such as 64")
+    if spec.folded and set(spec.per_layer("table_memory")) != {"auto"}:
+        raise SpecError.of(
+            "table_memory",
+            spec.table_memory,
+            "with reuse_factor, share_multipliers or serial multipliers tables lie where the coefficients do; "
+            'use "auto"',
+        )
+    if spec.folded and "differences" in spec.per_layer("edge_sums"):
+        raise SpecError.of(
+            "edge_sums",
+            spec.edge_sums,
+            'with reuse_factor, share_multipliers or serial multipliers edges are sums of products; use "auto"',
+        )
+    if spec.schedule == "streaming" and spec.folded:
+        raise SpecError.of(
+            "schedule",
+            spec.schedule,
+            "needs a multiplier of its own for every product; leave reuse_factor and share_multipliers at their "
+            'defaults, and multiplier at "auto", "dsp" or "lut"',
+        )
+    if spec.schedule == "streaming" and spec.teaching == "after_prediction":
+        raise SpecError.of(
+            "teaching", spec.teaching, 'schedule = "streaming" needs the target with its sample; use "with_sample"'
+        )
+
+
+def check_arithmetic(spec: LearnerFields, formats: Formats, layers: Sequence[LayerArithmetic]) -> None:
+    """Raises :exc:`SpecError` where what follows from the fields, ``formats`` and ``layers``, cannot be."""
+    _check_formats(spec, formats)
+    for index, layer in enumerate(layers):
+        _check_layer(spec, index, layer)
+        _check_step(spec, layer)
+        _check_folding(spec, index, layer)
+    _check_initial_coefficients(spec, layers)
+
+
+def _check_lengths(spec: LearnerFields) -> None:
+    for field in (
+        "grid_range",
+        "grid_size",
+        "spline_order",
+        "learning_rate",
+        "memory",
+        "table_memory",
+        "edge_sums",
+        "pipeline",
+        "reuse_factor",
+    ):
+        if len(spec.per_layer(field)) != spec.n_layers:
+            raise SpecError.of(
+                field, getattr(spec, field), f"must be one value or a list of {spec.n_layers}, one per layer"
+            )
+
+
+def _check_formats(spec: LearnerFields, formats: Formats) -> None:
+    for name in FORMAT_FIELDS:
+        format = getattr(formats, name.removesuffix("_format"))
+        unsigned = name in ("basis_format", "step_format", "learning_rate_format")
+        if format.signed == unsigned:
+            kind = "unsigned, UQ(i, f)" if unsigned else "signed, SQ(i, f)"
+            raise SpecError.of(name, format, f"must be {kind}")
+        if format.width > MAX_WIDTH:
+            sources = _FOLLOWS[name]
+            mend = "narrow it" if getattr(spec, name) else f"it follows from {sources}: change that, or give {name}"
+            raise SpecError.of(name, format, f"is {format.width} bits wide, the limit is {MAX_WIDTH}; {mend}")
+    activation = formats.activation
+    for low, high in spec.per_layer("grid_range"):
+        if not (activation.holds(low) and activation.holds(Fraction(high) - Fraction(activation.lsb))):
+            raise SpecError.of(
+                "activation_format",
+                activation,
+                f"does not reach the grid_range ({low}, {high}); add integer bits",
+            )
+    if spec.loss == "logistic" and not activation.holds(1):
+        raise SpecError.of(
+            "activation_format",
+            activation,
+            'cannot hold a target of 1, which loss = "logistic" needs; use SQ(2, f) or wider',
+        )
+    rate = formats.learning_rate
+    for value in spec.per_layer("learning_rate"):
+        if rate.quantise(value) == 0:
+            raise SpecError.of(
+                "learning_rate",
+                value,
+                f"rounds to zero in {rate}; raise it to {rate.lsb} or more, or set learning_rate_format",
+            )
+        if not rate.holds(value):
+            raise SpecError.of(
+                "learning_rate",
+                value,
+                f"is above the highest value of learning_rate_format {rate}; add integer bits",
+            )
+
+
+_FOLLOWS = {
+    "activation_format": "grid_range",
+    "coefficient_format": "activation_format",
+    "basis_format": "coefficient_format",
+    "slope_format": "coefficient_format",
+    "gradient_format": "activation_format",
+    "step_format": "basis_format and learning_rate",
+    "learning_rate_format": "learning_rate",
+}
+
+# The fields that make an exact value wide, and the format that it is narrowed to: it is aligned to that one's
+# fraction, so it must fit with the fraction bits of both.
+_WIDENED_BY: dict[str, tuple[str, str, str | None]] = {
+    "position": ("activation_format", "table_size", None),
+    "edge_sum": ("coefficient_format", "basis_format", None),
+    "node_sum": ("coefficient_format", "basis_format", "activation"),
+    "error_sum": ("coefficient_format", "gradient_format", "gradient"),
+    "slope_sum": ("coefficient_format", "basis_format", "slope"),
+    "downstream_sum": ("gradient_format", "slope_format", "gradient"),
+    "step_product": ("basis_format", "learning_rate_format", "step"),
+    "update_product": ("gradient_format", "step_format", None),
+    "update_sum": ("gradient_format", "step_format", "coefficient"),
+}
+
+
+def _check_widths(spec: LearnerFields, index: int, layer: LayerArithmetic) -> None:
+    if layer.derivative.width > MAX_WIDTH:
+        raise SpecError.of(
+            "grid_range",
+            spec.per_layer("grid_range")[index],
+            f"a derivative in cells of {float(layer.cell_width):g} would need {layer.derivative.width} bits, "
+            f"the limit is {MAX_WIDTH}; choose cells nearer to 1, or narrow basis_format",
+        )
+    for name, format in layer.exact_formats().items():
+        widest, other, narrowed_to = _WIDENED_BY[name]
+        fraction = getattr(layer.formats, narrowed_to).f if narrowed_to else 0
+        width = format.i + max(format.f, fraction)
+        if width > MAX_WIDTH:
+            raise SpecError.of(
+                widest,
+                getattr(layer.formats, widest.removesuffix("_format")),
+                f"{name} of layer {index} would need {width} bits, the limit is {MAX_WIDTH}; narrow it or {other}",
+            )
+
+
+def _check_layer(spec: LearnerFields, index: int, layer: LayerArithmetic) -> None:
+    _check_widths(spec, index, layer)
+    basis = layer.formats.basis
+    if layer.basis_table.max() > basis.maximum:
+        raise SpecError.of(
+            "basis_format", basis, f"cannot hold the basis's largest value; use UQ({basis.i + 1}, {basis.f})"
+        )
+    if not layer.basis_table.any(axis=0).all():
+        raise SpecError.of(
+            "basis_format",
+            basis,
+            f"too narrow: a basis of spline_order {layer.spline_order} is zero in every row; add fraction bits",
+        )
+    if index > 0 and not layer.derivative_table.any(axis=0).all():
+        raise SpecError.of(
+            "basis_format",
+            basis,
+            "too narrow: the derivative of a basis is zero in every row; add fraction bits",
+        )
+    if spec.update_rounding == "stochastic" and layer.noise_bits > MAX_NOISE_BITS:
+        raise SpecError.of(
+            "update_rounding",
+            spec.update_rounding,
+            f"would need {layer.noise_bits} random bits, the limit is {MAX_NOISE_BITS}; "
+            "narrow gradient_format or step_format",
+        )
+
+
+def _check_step(spec: LearnerFields, layer: LayerArithmetic) -> None:
+    """Whether the layer's learning rate times its largest basis is anything at all."""
+    step = layer.formats.step
+    largest = layer.learning_rate_code * int(layer.basis_table.max())
+    if not narrow(np.array(largest), layer.step_product.f, step, spec.rounding).result:
+        raise SpecError.of(
+            "step_format", step, f"every step of learning_rate {layer.learning_rate} rounds to zero; add fraction bits"
+        )
+
+
+def _check_folding(spec: LearnerFields, index: int, layer: LayerArithmetic) -> None:
+    factor = spec.per_layer("reuse_factor")[index]
+    if fold(factor, layer.n_in, layer.n_out):
+        return
+    known = folds(layer.n_in, layer.n_out)
+    nearest = [max(known_factor for known_factor in known if known_factor < factor)]
+    nearest += [known_factor for known_factor in known if known_factor > factor][:1]
+    raise SpecError.of(
+        "reuse_factor",
+        factor,
+        f"does not divide the {layer.n_in} x {layer.n_out} edges of layer {index} evenly; "
+        f"use {' or '.join(map(str, nearest))}",
+    )
+
+
+def _check_initial_coefficients(spec: LearnerFields, layers: Sequence[LayerArithmetic]) -> None:
+    given = spec.initial_coefficients
+    if given is None or isinstance(given, str):
+        return
+    shapes = [(layer.n_out, layer.n_in, layer.bases) for layer in layers]
+    if len(given) != len(shapes):
+        raise SpecError.of("initial_coefficients", given, f"must hold {len(shapes)} arrays, one per layer")
+    coefficient = layers[0].formats.coefficient
+    for index, (layer, shape) in enumerate(zip(given, shapes, strict=True)):
+        array = _as_reals(layer)
+        if array is None or array.shape != shape:
+            found = "not an array of numbers" if array is None else f"shape {array.shape}"
+            raise SpecError.of(f"initial_coefficients[{index}]", layer, f"{found}; must have shape {shape}")
+        if not np.isfinite(array).all() or not (
+            coefficient.to_float(coefficient.minimum) <= array.min()
+            and array.max() <= coefficient.to_float(coefficient.maximum)
+        ):
+            raise SpecError.of(
+                f"initial_coefficients[{index}]",
+                layer,
+                f"holds a value beyond coefficient_format {coefficient}",
+            )
+
+
+def _as_reals(value: object) -> np.ndarray[Any, np.dtype[np.float64]] | None:
+    convert: Callable[..., Any] = np.array
+    try:
+        return convert(value, dtype=np.float64)  # type: ignore[no-any-return]
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,1 @@
+"""KANs in real numbers: training, search, importers, and what makes integers of them."""

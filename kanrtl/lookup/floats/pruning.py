@@ -1,0 +1,101 @@
+"""Edges that the outputs can do without, found by data."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from ...errors import InputError
+from .calibration import rows_of, variance_of
+from .float_network import FloatNetwork, Kan
+
+__all__ = ["edge_effects", "prune"]
+
+Reals = npt.NDArray[np.float64]
+
+
+def edge_effects(kan: FloatNetwork, x: npt.ArrayLike) -> list[Reals]:
+    """What every edge does to the outputs: arrays ``(n_out, n_in)``, one for each layer; zero where there is no edge.
+
+    It is the rise of the outputs' mean squared error over their variance when this edge alone is replaced by its mean
+    over the samples ``x`` ``(n, n_in)``. In the last layer that is the variance that the edge contributes.
+    """
+    values = kan.scaled(rows_of("x", x, kan.layer_sizes[0]))
+    after = kan.evaluate_from(0, values)
+    variance = variance_of(after[-1])
+    result = []
+    for index, layer in enumerate(kan.layers):
+        effects = np.zeros(layer.edges.shape)
+        for source in map(int, np.flatnonzero(layer.edges.any(axis=0))):
+            edges = layer.edge_values(source, values[:, source])
+            missing = edges - edges.mean(axis=1, keepdims=True)
+            for node in np.flatnonzero(layer.edges[:, source]):
+                change = _without(kan, index, after, int(node), missing[node])
+                effects[node, source] = (change**2).mean(axis=0).sum() / variance
+        result.append(effects)
+        values = after[index]
+    return result
+
+
+def _without(kan: FloatNetwork, index: int, after: list[Reals], node: int, missing: Reals) -> Reals:
+    """How the outputs change when ``node`` of layer ``index`` lacks ``missing`` ``(n,)``."""
+    if index + 1 == len(kan.layers):
+        return -missing[:, None]
+    following = kan.layers[index + 1]
+    before = after[index][:, node]
+    # Only the edges of this one node give anything else than before.
+    changed = following.edge_values(node, before - missing) - following.edge_values(node, before)
+    nodes: Reals = after[index + 1] + (following.edges[:, node, None] * changed).T
+    outputs = nodes if index + 2 == len(kan.layers) else kan.evaluate_from(index + 2, nodes)[-1]
+    result: Reals = outputs - after[-1]
+    return result
+
+
+def prune(kan: Kan, x: npt.ArrayLike, *, threshold: float | None = None, edges: int | None = None) -> Kan:
+    """``kan`` without the edges that do least (:func:`edge_effects`), their means added to the nodes' biases.
+
+    Edges of nodes that lead nowhere go too, and so do those that have become constants.
+
+    Parameters
+    ----------
+    x
+        Samples ``(n, n_in)`` such as the network will see.
+    threshold
+        Edges with a smaller effect go.
+    edges
+        Instead of ``threshold``: how many remain, at most.
+    """
+    if (threshold is None) == (edges is None):
+        raise InputError("threshold, edges: give one of the two")
+    rows = rows_of("x", x, kan.layer_sizes[0])
+    effects = edge_effects(kan, rows)
+    if edges is not None:
+        if isinstance(edges, bool) or not isinstance(edges, (int, np.integer)) or edges < 1:
+            raise InputError(f"edges = {edges!r}: must be an integer, 1 or more")
+        found = np.sort(np.concatenate([one[layer.edges] for one, layer in zip(effects, kan.layers, strict=True)]))
+        threshold = float(found[-edges]) if edges < len(found) else 0.0
+    if threshold is None or not threshold >= 0:
+        raise InputError(f"threshold = {threshold!r}: must be a number, 0 or more")
+    kept = [layer.edges & (one >= threshold) for one, layer in zip(effects, kan.layers, strict=True)]
+    return keep(kan, rows, kept)
+
+
+def keep(kan: Kan, x: Reals, kept: list[npt.NDArray[np.bool_]]) -> Kan:
+    """``kan`` with these edges alone, and without those of them that nothing depends on or that depend on nothing."""
+    kept = [mask.copy() for mask in kept]
+    for before, after in zip(reversed(kept[:-1]), reversed(kept[1:]), strict=True):
+        before[~after.any(axis=0)] = False
+    for before, after in pairwise(kept):
+        after[:, ~before.any(axis=1)] = False
+    values, layers = kan.scaled(x), []
+    for layer, mask in zip(kan.layers, kept, strict=True):
+        bias = layer.bias.copy()
+        for source in map(int, np.flatnonzero((layer.edges & ~mask).any(axis=0))):
+            gone = layer.edges[:, source] & ~mask[:, source]
+            bias[gone] += layer.edge_values(source, values[:, source])[gone].mean(axis=1)
+        layers.append(replace(layer, edges=mask, bias=bias))
+        values = layers[-1].evaluate(values)
+    return replace(kan, layers=tuple(layers))

@@ -1,0 +1,279 @@
+"""Accuracy against size: bits, guard bits and edges of a network, searched from the largest downwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic
+
+import numpy as np
+import numpy.typing as npt
+
+from ...errors import InputError
+from ...plots.search_plot import plot_search
+from ..network import LookupNetwork, bits_of
+from ..rtl.size import Size, network_size
+from ..scales import CodeScale
+from .calibration import Calibration, calibrate, rows_of, variance_of
+from .float_network import Kan
+from .pruning import prune
+
+__all__ = ["Point", "Search", "search"]
+
+Reals = npt.NDArray[np.float64]
+
+Labels = npt.NDArray[Any]
+
+_PRUNED = 0.9
+"""Of the edges, how many are left when some are pruned."""
+
+
+@dataclass(frozen=True, eq=False)
+class Point(Generic[Kan]):
+    """One network that was tried.
+
+    Attributes
+    ----------
+    kan : FloatNetwork, of the class that was searched
+        With the edges that were left.
+    calibration : Calibration
+    guard_bits : tuple of int
+        Of every layer's tables.
+    size : Size
+    score : float
+        See :class:`Search`.
+    error : float
+        Mean squared difference of the outputs to those of the float KAN, over their variance.
+    """
+
+    kan: Kan
+    calibration: Calibration
+    guard_bits: tuple[int, ...]
+    size: Size
+    score: float
+    error: float
+
+    @property
+    def bits(self) -> tuple[int, ...]:
+        return self.calibration.bits
+
+    def quantise(self, output: str = "raw") -> LookupNetwork:
+        """The network itself."""
+        return self.calibration.quantise(self.kan, self.guard_bits, output=output)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "bits": list(self.bits),
+            "guard_bits": list(self.guard_bits),
+            **self.size.as_dict(),
+            "score": self.score,
+            "error": self.error,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Search(Generic[Kan]):
+    """What a search found: accuracy against size.
+
+    Attributes
+    ----------
+    points : tuple of Point
+        All that were tried, in their order.
+    measure : str
+        What the score is: ``accuracy`` of classes, or ``R2`` of outputs. Without ``y`` by what the float KAN gives.
+    float_score : float
+        That of the float KAN with all its edges.
+    output : str
+        The networks' output stage.
+    """
+
+    points: tuple[Point[Kan], ...]
+    measure: str
+    float_score: float
+    output: str
+
+    @property
+    def front(self) -> tuple[Point[Kan], ...]:
+        """The points that no other beats in both, smallest first (Pareto)."""
+        found: list[Point[Kan]] = []
+        for point in sorted(self.points, key=lambda one: (one.size.lut, -one.score, one.error)):
+            if not found or point.score > found[-1].score:
+                found.append(point)
+        return tuple(found)
+
+    def best(self, max_lut: int | None = None, tolerance: float | None = None) -> Point[Kan]:
+        """The point to take.
+
+        Parameters
+        ----------
+        max_lut
+            An estimate (:class:`~kanrtl.lookup.rtl.size.Size`) that it must not exceed.
+        tolerance
+            The smallest whose score is at most this below that of the float KAN; without it that of the highest score.
+        """
+        fits = [point for point in self.front if max_lut is None or point.size.lut <= max_lut]
+        if not fits:
+            least = min(point.size.lut for point in self.points)
+            raise InputError(f"max_lut = {max_lut}: the smallest network that was tried takes {least}; allow more")
+        if tolerance is None:
+            return fits[-1]
+        good = [point for point in fits if point.score >= self.float_score - tolerance]
+        if not good:
+            raise InputError(
+                f"tolerance = {tolerance}: the best within the limit scores {fits[-1].score:.4f} and the float KAN "
+                f"{self.float_score:.4f}; allow more, or more LUTs"
+            )
+        return good[0]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as JSON has it."""
+        front = self.front
+        return {
+            "measure": self.measure,
+            "float_score": self.float_score,
+            "output": self.output,
+            "points": [point.as_dict() | {"on_front": point in front} for point in self.points],
+        }
+
+    def plot(self, path: str | Path) -> None:
+        """Draws score against LUTs into a file; see :func:`kanrtl.plots.search_plot.plot_search`."""
+        plot_search(self.as_dict(), Path(path))
+
+
+def search(
+    kan: Kan,
+    x: npt.ArrayLike,
+    y: npt.ArrayLike | None = None,
+    *,
+    bits: Sequence[int] | int = 8,
+    guard_bits: Sequence[int] | int = 3,
+    least_bits: Sequence[int] | int = 2,
+    output: str = "raw",
+    loss: float = 0.1,
+    method: str = "least_squares",
+    progress: Callable[[str], None] | None = None,
+) -> Search[Kan]:
+    """Walks from a large network to small ones, always the step that costs least score for each LUT it saves.
+
+    A step takes a bit from the codes of the inputs or of one layer, takes a guard bit, or prunes a tenth of the edges.
+
+    Parameters
+    ----------
+    x, y
+        Samples ``(n, n_in)``, and what is to be predicted: classes ``(n,)`` for the output stages ``argmax`` and
+        ``threshold``, else outputs ``(n, n_out)``. Without ``y`` it is what the float KAN gives.
+    bits, guard_bits
+        To begin with, one for all or one for each. The tables of the last layer have no guard bits: they are rounded to
+        the outputs' codes, which nothing is lost by.
+    least_bits
+        Not to go below.
+    output
+        ``raw``, ``argmax`` or ``threshold``; see :class:`kanrtl.LookupNetwork`.
+    loss
+        How far below the float KAN's score to go on.
+    method
+        See :func:`~kanrtl.lookup.floats.calibration.calibrate`.
+    progress
+        Told of every step.
+    """
+    count = len(kan.layers)
+    start = _each("bits", bits, count + 1)
+    least = _each("least_bits", least_bits, count + 1)
+    guards = [*_guards(guard_bits, count - 1), 0]
+    trial = _Trial(kan, rows_of("x", x, kan.layer_sizes[0]), y, output, method)
+    points = [trial.point(kan, tuple(start), tuple(guards))]
+    here = points[0]
+    while here.score >= trial.float_score - loss:
+        tried = [trial.point(*step) for step in _steps(here, least, trial.rows)]
+        points += tried
+        smaller = [point for point in tried if point.size.lut < here.size.lut]
+        if not smaller:
+            break
+        here = min(smaller, key=lambda point: _cost(here, point))
+        if progress is not None:
+            progress(f"{len(points)} networks; bits {list(here.bits)}, {here.size.lut} LUT: {here.score:.4f}")
+    return Search(tuple(points), trial.measure, trial.float_score, output)
+
+
+def _cost(before: Point[Kan], after: Point[Kan]) -> tuple[float, float]:
+    """Of a step: score lost for each LUT saved, and where that is nothing, the error that comes."""
+    saved = before.size.lut - after.size.lut
+    return max(0.0, before.score - after.score) / saved, (after.error - before.error) / saved
+
+
+def _steps(here: Point[Kan], least: Sequence[int], x: Reals) -> Iterator[tuple[Kan, tuple[int, ...], tuple[int, ...]]]:
+    """The networks next to one: edges, bits, guard bits."""
+    for place, width in enumerate(here.bits):
+        if width > least[place]:
+            yield here.kan, (*here.bits[:place], width - 1, *here.bits[place + 1 :]), here.guard_bits
+    for layer, guard in enumerate(here.guard_bits):
+        if guard:
+            yield here.kan, here.bits, (*here.guard_bits[:layer], guard - 1, *here.guard_bits[layer + 1 :])
+    edges = sum(int(layer.edges.sum()) for layer in here.kan.layers)
+    fewer = int(edges * _PRUNED)
+    if fewer:
+        yield prune(here.kan, x, edges=fewer), here.bits, here.guard_bits
+
+
+class _Trial(Generic[Kan]):
+    """Scores networks."""
+
+    def __init__(self, kan: Kan, x: Reals, y: npt.ArrayLike | None, output: str, method: str) -> None:
+        if output not in ("raw", "argmax", "threshold"):
+            raise InputError(f"output = {output!r}: must be one of 'raw', 'argmax', 'threshold'")
+        if output == "threshold" and kan.layer_sizes[-1] != 1:
+            raise InputError(f"output = 'threshold': the KAN has {kan.layer_sizes[-1]} outputs; use 'argmax'")
+        self.rows, self._output, self._method = x, output, method
+        self._inputs: dict[int, CodeScale] = {}  # by bits: they hardly depend on the edges, and take long to find
+        self._exact = kan.evaluate(x)[-1]
+        self._variance = variance_of(self._exact)
+        self.measure = "R2" if output == "raw" else "accuracy"
+        own = self._decided(self._exact)
+        self._wanted: Labels = own if y is None else self._checked(y)
+        self.float_score = self._score(own)
+
+    def _decided(self, outputs: Reals) -> Labels:
+        if self._output == "argmax":
+            best: Labels = outputs.argmax(axis=1)
+            return best
+        return (outputs[:, 0] > 0).astype(np.int64) if self._output == "threshold" else outputs
+
+    def _checked(self, y: npt.ArrayLike) -> Labels:
+        if self._output == "raw":
+            array = np.asarray(y, dtype=np.float64)
+            wanted = rows_of("y", array[:, None] if array.ndim == 1 else array, self._exact.shape[1])
+        else:
+            wanted = np.asarray(y)
+        if len(wanted) != len(self.rows) or (self._output != "raw" and wanted.ndim != 1):
+            raise InputError(f"y: shape {wanted.shape} for {len(self.rows)} samples; give one for each")
+        return wanted
+
+    def _score(self, found: Labels) -> float:
+        if self._output != "raw":
+            return float((found == self._wanted).mean())
+        return 1 - float(((found - self._wanted) ** 2).mean(axis=0).sum()) / variance_of(self._wanted)
+
+    def point(self, kan: Kan, bits: tuple[int, ...], guard_bits: tuple[int, ...]) -> Point[Kan]:
+        inputs = self._inputs.get(bits[0])
+        calibration = calibrate(kan, self.rows, bits, self._method, inputs)
+        self._inputs[bits[0]] = calibration.scales[0]
+        network = calibration.quantise(kan, guard_bits)
+        outputs = network.predict(self.rows)
+        error = float(((outputs - self._exact) ** 2).mean(axis=0).sum()) / self._variance
+        size = network_size(network.with_output(self._output))
+        return Point(kan, calibration, guard_bits, size, self._score(self._decided(outputs)), error)
+
+
+def _each(field: str, given: Sequence[int] | int, count: int) -> list[int]:
+    values = [given] * count if isinstance(given, int) else list(given)
+    if len(values) != count:
+        raise InputError(f"{field}: {len(values)} values; give one for all, or {count}")
+    return [bits_of(f"{field}[{index}]", value) for index, value in enumerate(values)]
+
+
+def _guards(given: Sequence[int] | int, count: int) -> list[int]:
+    values = [given] * count if isinstance(given, int) else list(given)
+    if len(values) != count or any(isinstance(one, bool) or not isinstance(one, int) or one < 0 for one in values):
+        raise InputError(f"guard_bits = {given!r}: give an integer, 0 or more, for each of the {count} hidden layers")
+    return values

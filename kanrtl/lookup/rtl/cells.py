@@ -1,0 +1,127 @@
+"""What a chip is made of, as far as tables and sums are written in its own cells: synthesis finds larger ones.
+
+A tree of adders that is left to yosys becomes compressors, which are larger on these chips and slower; of several
+functions of the same address it sees less in common than :mod:`kanrtl.lookup.rtl.minimise`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+from amaranth.hdl import Const, Instance, Module, Signal, Value
+
+from .minimise import Gate
+
+__all__ = ["CELLS", "Cells", "Ecp5Cells", "Ice40Cells"]
+
+_ZERO, _ONE = Const(0, 1), Const(1, 1)
+
+
+class Cells(ABC):
+    """Writes a family's cells into a module."""
+
+    muxes: bool
+    """Whether two LUTs can be joined by a multiplexer that costs nothing."""
+
+    def __init__(self, m: Module) -> None:
+        self._m = m
+        self._sums = 0
+
+    def add(self, one: Value, other: Value, width: int) -> Value:
+        """The sum of two values in ``width`` bits, which it fits, in a carry chain."""
+        number, self._sums = self._sums, self._sums + 1
+        total = Signal(width, name=f"sum{number}")
+        pairs = [
+            (one[place] if place < len(one) else _ZERO, other[place] if place < len(other) else _ZERO)
+            for place in range(width)
+        ]
+        self._chain(f"sum{number}", pairs, total)
+        return total
+
+    @abstractmethod
+    def _chain(self, name: str, pairs: Sequence[tuple[Value, Value]], total: Signal) -> None:
+        """``total`` is the sum of the pairs of bits, lowest first."""
+
+    def gate(self, gate: Gate, signals: Sequence[Value], name: str) -> Value:
+        """The output of a gate among ``signals``."""
+        output = Signal(name=name)
+        self._m.submodules[name] = self._gate(gate, [signals[signal] for signal in gate.inputs], output)
+        return output
+
+    @abstractmethod
+    def _gate(self, gate: Gate, inputs: Sequence[Value], output: Signal) -> Instance: ...
+
+
+class Ecp5Cells(Cells):
+    """LUT4, the multiplexers PFUMX and L6MUX21 behind them, and CCU2C: two bits of a carry chain."""
+
+    muxes = True
+
+    # With C low and D high a full adder of A and B; the carry begins as A where A and B agree.
+    _FULL_ADDER = {
+        **{f"p_INIT{half}": Const(0x96AA, 16) for half in range(2)},
+        **{f"p_INJECT1_{half}": "NO" for half in range(2)},
+    }
+
+    def _chain(self, name: str, pairs: Sequence[tuple[Value, Value]], total: Signal) -> None:
+        carry: Value = _ZERO
+        for low in range(0, len(pairs), 2):
+            pins: dict[str, Value] = {}
+            for half, (a, b) in enumerate([*pairs, (_ZERO, _ZERO)][low : low + 2]):
+                pins |= {f"i_A{half}": a, f"i_B{half}": b, f"i_C{half}": _ZERO, f"i_D{half}": _ONE}
+            above, spare = Signal(name=f"{name}_carry{low}"), Signal(name=f"{name}_spare{low}")
+            self._m.submodules[f"{name}_{low}"] = Instance(
+                "CCU2C",
+                **self._FULL_ADDER,
+                **pins,
+                i_CIN=carry,
+                o_S0=total[low],
+                o_S1=total[low + 1] if low + 1 < len(pairs) else spare,
+                o_COUT=above,
+            )
+            carry = above
+
+    def _gate(self, gate: Gate, inputs: Sequence[Value], output: Signal) -> Instance:
+        if gate.init is not None:
+            return Instance("LUT4", p_INIT=Const(gate.init, 16), **_pins("ABCD", inputs), o_Z=output)
+        low, high, select = inputs
+        if gate.wide:
+            return Instance("L6MUX21", i_D0=low, i_D1=high, i_SD=select, o_Z=output)
+        return Instance("PFUMX", i_BLUT=low, i_ALUT=high, i_C0=select, o_Z=output)
+
+
+class Ice40Cells(Cells):
+    """SB_LUT4 and SB_CARRY, which nextpnr puts into one logic cell where they take the same bits."""
+
+    muxes = False
+
+    def _chain(self, name: str, pairs: Sequence[tuple[Value, Value]], total: Signal) -> None:
+        carry: Value = _ZERO
+        for place, (a, b) in enumerate(pairs):
+            # The exclusive or of I1, I2 and I3, which is where the carry comes in.
+            pins = {"i_I0": _ZERO, "i_I1": a, "i_I2": b, "i_I3": carry}
+            self._m.submodules[f"{name}_{place}"] = Instance(
+                "SB_LUT4", p_LUT_INIT=Const(0xC33C, 16), **pins, o_O=total[place]
+            )
+            if place < len(pairs) - 1:
+                above = Signal(name=f"{name}_carry{place}")
+                self._m.submodules[f"{name}_{place}_carry"] = Instance(
+                    "SB_CARRY", i_I0=a, i_I1=b, i_CI=carry, o_CO=above
+                )
+                carry = above
+
+    def _gate(self, gate: Gate, inputs: Sequence[Value], output: Signal) -> Instance:
+        assert gate.init is not None
+        names = [f"I{place}" for place in range(4)]
+        return Instance("SB_LUT4", p_LUT_INIT=Const(gate.init, 16), **_pins(names, inputs), o_O=output)
+
+
+def _pins(names: Sequence[str], inputs: Sequence[Value]) -> dict[str, Any]:
+    """Inputs of a LUT; those that are left are low, so only the first rows matter."""
+    return {f"i_{name}": inputs[place] if place < len(inputs) else _ZERO for place, name in enumerate(names)}
+
+
+CELLS: dict[str, type[Cells]] = {"ecp5": Ecp5Cells, "ice40": Ice40Cells}
+"""By family."""

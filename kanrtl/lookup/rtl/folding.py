@@ -1,0 +1,280 @@
+"""How a layer is folded onto few table ports, decided in integers before any of it is hardware.
+
+The layer's inputs pass by, one at a time, and all its nodes look at each. Tables lie behind one another, and those of
+all nodes side by side, so a single word has what an input adds to every node; its address is the input's code below the
+number of the step. Every node accumulates its column::
+
+    step 0     input 0   code 0     node 0 | node 1 | ...
+                         ...
+               input 0   last code
+    step 1     input 1   code 0
+                         ...
+
+A ``reuse_factor`` of R lets at most R edges share a port. Up to the number of inputs, that is R inputs one after
+another; inputs are divided among several such lanes, which work at once, and the nodes add what these give. Beyond, the
+inputs pass by several times, each time for other nodes, in narrower words.
+
+The other way, a lane of tables in order of node, would waste no word on an edge that is missing, but needs a selector
+of all inputs for every lane: two LUTs for three inputs and each bit of a code, where here a chain of registers brings
+the next input to its place. Nor do two lanes share a memory with two ports: a block has no more bits for that, so it
+would save blocks only where a lane's memory is shallower than any block's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from ...errors import InputError
+from ..network import LookupNetwork
+from ..quantiser import FixedQuantiser
+from .network_plan import LayerPlan
+from .pipeline import Pipeline, in_block_memory, levels, memory_of_layers
+
+__all__ = ["Folding", "Lane", "LayerFold", "scheduled"]
+
+
+@dataclass(frozen=True, eq=False)
+class Lane:
+    """Inputs that share a port.
+
+    Attributes
+    ----------
+    sources : tuple of int
+        In order.
+    words : array ``(steps, 2**bits_in, columns)``
+        What the port gives; not negative.
+    """
+
+    sources: tuple[int, ...]
+    words: npt.NDArray[np.int64]
+
+    @cached_property
+    def highest(self) -> tuple[int, ...]:
+        """Of every column."""
+        return tuple(int(value) for value in self.words.max(axis=(0, 1)))
+
+    @property
+    def depth(self) -> int:
+        """Words in the port's memory."""
+        return int(self.words.shape[0] * self.words.shape[1])
+
+    @property
+    def width(self) -> int:
+        """Bits of a word."""
+        return sum(value.bit_length() for value in self.highest)
+
+
+@dataclass(frozen=True, eq=False)
+class LayerFold:
+    """One layer.
+
+    Attributes
+    ----------
+    plan : LayerPlan
+    lanes : tuple of Lane
+        Empty where all nodes are constant.
+    groups : tuple of tuples of int
+        Nodes that are summed at once, by column; the inputs pass by once for each.
+    block : bool
+        Whether the words lie in block memory, which takes a cycle.
+    word_register : bool
+        Whether there is a register behind that.
+    """
+
+    plan: LayerPlan
+    lanes: tuple[Lane, ...]
+    groups: tuple[tuple[int, ...], ...]
+    block: bool
+    word_register: bool
+
+    @classmethod
+    def of(cls, index: int, plan: LayerPlan, reuse_factor: int, block: bool, word_register: bool) -> Self:
+        """Layer ``index``; codes of the first are codes as they are, all others begin at zero."""
+        live = sorted({term.source for term in plan.terms})
+        summed = [number for number, node in enumerate(plan.nodes) if node.terms]
+        count = -(-len(live) // reuse_factor)
+        passes = max(1, min(reuse_factor // max(1, len(live)), len(summed)))
+        columns = -(-len(summed) // passes)
+        groups = tuple(tuple(summed[start : start + columns]) for start in range(0, len(summed), max(1, columns)))
+        steps = -(-len(live) // max(1, count))
+        lanes = tuple(
+            Lane(tuple(live[start : start + steps]), _words(index, plan, live[start : start + steps], steps, groups))
+            for start in range(0, len(live), max(1, steps))
+        )
+        return cls(plan, _with_constants(plan, lanes, groups), groups, block, word_register)
+
+    @property
+    def inputs_per_pass(self) -> int:
+        return len(self.lanes[0].sources) if self.lanes else 1
+
+    @property
+    def steps(self) -> int:
+        """Cycles for which a sample's inputs pass by."""
+        return max(1, self.inputs_per_pass * len(self.groups))
+
+    @property
+    def words_after(self) -> int:
+        """Cycles from a step to its words' sum over the lanes."""
+        return self.block + self.word_register + levels(len(self.lanes))
+
+    @property
+    def latency(self) -> int:
+        """Cycles from the edge that takes the inputs to that which takes the nodes."""
+        return self.steps + self.words_after
+
+
+def _words(
+    index: int, plan: LayerPlan, sources: Sequence[int], steps: int, groups: Sequence[Sequence[int]]
+) -> npt.NDArray[np.int64]:
+    """What a lane's port gives, ``(steps of all passes, codes, columns)``; zero where there is no edge."""
+    columns = max((len(group) for group in groups), default=0)
+    words = np.zeros((len(groups) * steps, 1 << plan.bits_in, columns), dtype=np.int64)
+    place = {source: step for step, source in enumerate(sources)}
+    for number, group in enumerate(groups):
+        for column, node in enumerate(group):
+            for one in plan.nodes[node].terms:
+                term = plan.terms[one]
+                if term.source in place:
+                    values = term.by_code().values if index == 0 else term.values
+                    words[number * steps + place[term.source], :, column] += values
+    return words
+
+
+def _with_constants(plan: LayerPlan, lanes: tuple[Lane, ...], groups: Sequence[Sequence[int]]) -> tuple[Lane, ...]:
+    """``lanes`` whose first input also adds the nodes' constants: sums begin at zero."""
+    if lanes:
+        steps = len(lanes[0].sources)
+        for number, group in enumerate(groups):
+            for column, node in enumerate(group):
+                lanes[0].words[number * steps, :, column] += plan.nodes[node].constant
+    return lanes
+
+
+@dataclass(frozen=True, eq=False)
+class Folding:
+    """A folded network.
+
+    Attributes
+    ----------
+    layers : tuple of LayerFold
+    before : int
+        Cycles from taking a sample to taking it into the first layer.
+    after : int
+        Cycles from taking the last layer's nodes to the prediction.
+    registers : frozenset of str
+        Places behind the last layer that have a register, by the names of :mod:`kanrtl.lookup.rtl.pipeline`.
+    """
+
+    layers: tuple[LayerFold, ...]
+    before: int
+    after: int
+    registers: frozenset[str]
+
+    @classmethod
+    def of(
+        cls,
+        network: LookupNetwork,
+        plans: Sequence[LayerPlan],
+        latency: int | None,
+        memory: str | Sequence[str],
+        reuse_factor: int | Sequence[int],
+        word_registers: bool,
+    ) -> Folding | None:
+        """The folded network, or None where no edges share a port; see :class:`.LookupCore`.
+
+        ``word_registers``: whether words are registered where ``latency`` leaves it open.
+        """
+        factors = _checked(reuse_factor, plans)
+        if all(factor == 1 for factor in factors):
+            return None
+        choices = memory_of_layers(plans, memory)
+        for index, (factor, choice) in enumerate(zip(factors, choices, strict=True)):
+            if factor > 1 and choice == "logic":
+                raise InputError(
+                    f"memory = 'logic': the tables of layer {index} share a port, as reuse_factor = {factor} has it, "
+                    f"and so lie in block memory; leave memory at 'auto'"
+                )
+        block = [
+            in_block_memory(plan, choice, factor > 1)
+            for plan, choice, factor in zip(plans, choices, factors, strict=True)
+        ]
+        last = len(plans) - 1
+        after = levels(network.n_out) if network.output == "argmax" else 0
+        before = int(isinstance(network.quantiser, FixedQuantiser))
+        registers = frozenset([f"node{last}", *(f"compare{level}" for level in range(1, max(after, 1) + 1))])
+
+        def of(registered: int) -> Folding:
+            """With a register behind the words of so many layers."""
+            left, layers = registered, []
+            for index, (plan, factor, one) in enumerate(zip(plans, factors, block, strict=True)):
+                layers.append(LayerFold.of(index, plan, factor, one, one and left > 0))
+                left -= one
+            return cls(tuple(layers), before, after, registers)
+
+        least, most = of(0).latency, of(sum(block)).latency
+        if latency is None:
+            latency = most if word_registers else least
+        if isinstance(latency, bool) or not isinstance(latency, int) or not least <= latency <= most:
+            raise InputError(
+                f"latency = {latency!r}: must be an integer from {least} to {most}, with this reuse_factor; each cycle "
+                f"above {least} is a register behind the memory of a layer"
+            )
+        return of(latency - least)
+
+    @property
+    def latency(self) -> int:
+        """Clock cycles from the edge that takes a sample to the edge from which its prediction is valid."""
+        return self.before + sum(layer.latency for layer in self.layers) + self.after
+
+    @property
+    def interval(self) -> int:
+        """Every layer works on a sample of its own; the slowest sets the pace."""
+        return max(layer.steps for layer in self.layers)
+
+
+def scheduled(
+    network: LookupNetwork,
+    plans: Sequence[LayerPlan],
+    latency: int | None = None,
+    memory: str | Sequence[str] = "auto",
+    whole_from: int | None = None,
+    reuse_factor: int | Sequence[int] = 1,
+    family: str = "any",
+) -> Pipeline | Folding:
+    """Folded or not; parameters as those of :class:`.LookupCore`, all of which are checked."""
+    # A register behind a memory is in the memory on ECP5, and a logic cell for each bit on iCE40.
+    folding = Folding.of(network, plans, latency, memory, reuse_factor, word_registers=family != "ice40")
+    if folding is None:
+        return Pipeline.of(network, plans, latency, memory, whole_from)
+    if whole_from is not None:
+        raise InputError(f"whole_from = {whole_from}: not with reuse_factor = {reuse_factor}; leave one of them out")
+    return folding
+
+
+def _checked(reuse_factor: int | Sequence[int], plans: Sequence[LayerPlan]) -> list[int]:
+    """The factor of each layer. One for all layers may be more than some of them have edges."""
+    edges = [max(1, sum(len(node.terms) for node in plan.nodes)) for plan in plans]
+    if isinstance(reuse_factor, Sequence) and not isinstance(reuse_factor, str):
+        factors = list(reuse_factor)
+        if len(factors) != len(plans):
+            raise InputError(
+                f"reuse_factor: {len(factors)} entries; give one for all layers, or one for each of the {len(plans)}"
+            )
+        return [
+            _factor(f"reuse_factor[{index}]", factor, most)
+            for index, (factor, most) in enumerate(zip(factors, edges, strict=True))
+        ]
+    factor = _factor("reuse_factor", reuse_factor, max(edges))
+    return [min(factor, most) for most in edges]
+
+
+def _factor(field: str, value: Any, edges: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not 1 <= value <= edges:
+        raise InputError(f"{field} = {value!r}: must be an integer from 1 to {edges}, the edges that can share a port")
+    return int(value)

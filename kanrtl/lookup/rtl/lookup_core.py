@@ -1,0 +1,336 @@
+"""The lookup network as hardware: one sample a clock, and its prediction a constant number of clocks later."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
+
+import numpy as np
+from amaranth.hdl import Cat, Const, EnableInserter, Module, Shape, Signal, Value, signed, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ...errors import InputError
+from ...numeric.fixed import SQ, narrow
+from ...progress import Progress
+from ..network import LookupNetwork
+from ..quantiser import FixedQuantiser
+from .cells import CELLS
+from .folded_lanes import swept_layer
+from .folding import Folding, scheduled
+from .network_plan import LayerPlan, NodePlan, Term, plan_layers
+from .nodes import Candidate, Operand, above, added, address_of, better
+from .pipeline import Pipeline, levels
+from .tables import Tables
+
+__all__ = ["LookupCore"]
+
+Family = Literal["any", "ecp5", "ice40"]
+
+
+class LookupCore(wiring.Component):  # type: ignore[misc]
+    """A lookup network that takes a sample at every clock, without a pause and without a stall; or, folded, one every
+    so many clocks.
+
+    Without folding nothing here ever waits, so neither stream has a ``ready``: who cannot take a prediction at every
+    clock puts a FIFO behind it, or sends samples less often. A folded network has ``ready`` on both sides, and stands
+    still while a prediction waits to be taken. What is on its way when ``rst`` rises is lost; there is no other state.
+
+    Parameters
+    ----------
+    network : LookupNetwork
+        With a :class:`~kanrtl.lookup.quantiser.FixedQuantiser`, samples are fixed-point numbers in its format; else
+        codes of the first layer.
+    latency : int, optional
+        Clock cycles from the edge that takes a sample to the edge from which its prediction is valid, at least one:
+        the number of registers behind that which holds the sample. They stand where they make the longest stage
+        shortest (:mod:`.pipeline`). By default two for each layer, or as many as there have to be. Folded,
+        there is a choice only of registers behind memories; by default there are all but for ``ice40``, where they
+        would take logic cells.
+    memory : ``"auto"``, ``"logic"`` or ``"block"``
+        Where tables lie, for all layers or a list with one for each. ``auto``: block memory where an address has more
+        than eight bits.
+    whole_from : int, optional
+        The layer from which on the rest of the network, output stage and all, is a single table in block memory. It has
+        as many address bits as all codes that this layer takes, at most 16.
+    family : ``"any"``, ``"ecp5"`` or ``"ice40"``
+        For a family by name, sums and tables of up to six address bits are made of its own cells, far fewer than
+        synthesis finds (:mod:`kanrtl.lookup.rtl.cells`). Amaranth's simulator does not know these cells.
+    reuse_factor : int or list of int
+        How many edges share one port of a memory, for all layers or a list with one for each: at most so many, and as
+        evenly as can be (:mod:`.folding`). A layer with a factor above one lies in block memory, and takes
+        a sample every so many clocks; of all layers the slowest sets the ``interval``.
+
+    Attributes
+    ----------
+    progress : callable or None
+        Is told which tables are being made as the core is elaborated: minimising them can take seconds for each input.
+
+    Members
+    -------
+    samples : In, stream
+        ``n_in`` numbers.
+    predictions : Out, stream
+        By the network's output stage: ``n_out`` codes of the last layer, a class, or ``n_out`` bits.
+
+    Raises
+    ------
+    InputError
+        If ``latency``, ``memory``, ``family``, ``whole_from`` or ``reuse_factor`` cannot be.
+    """
+
+    def __init__(
+        self,
+        network: LookupNetwork,
+        latency: int | None = None,
+        memory: str | Sequence[str] = "auto",
+        family: str = "any",
+        whole_from: int | None = None,
+        reuse_factor: int | Sequence[int] = 1,
+    ) -> None:
+        if family not in get_args(Family):
+            raise InputError(f"family = {family!r}: must be one of {', '.join(map(repr, get_args(Family)))}")
+        self.network = network
+        self.progress: Progress | None = None
+        self._family = family
+        self.plans = plan_layers(network)
+        self._whole_from = whole_from
+        self.schedule = scheduled(network, self.plans, latency, memory, whole_from, reuse_factor, family)
+        if family in CELLS and self.folding is None:
+            self.plans = plan_layers(network, CELLS[family].muxes)
+        super().__init__(
+            {
+                name: flow(stream.Signature(data.ArrayLayout(shape, count), always_ready=self.folding is None))
+                for name, flow, shape, count in (
+                    ("samples", In, _sample_shape(network), network.n_in),
+                    ("predictions", Out, _prediction_shape(network), network.n_predictions),
+                )
+            }
+        )
+
+    @property
+    def folding(self) -> Folding | None:
+        """What lies where, if edges share ports."""
+        return self.schedule if isinstance(self.schedule, Folding) else None
+
+    @property
+    def latency(self) -> int:
+        """Clock cycles from the edge that takes a sample to the edge from which its prediction is valid."""
+        return self.schedule.latency
+
+    @property
+    def interval(self) -> int:
+        """Clock cycles from one sample to the next."""
+        return self.schedule.interval
+
+    def elaborate(self, platform: Any) -> Module:
+        return self._streamed() if self.folding is None else self._swept(self.folding)
+
+    def _streamed(self) -> Module:
+        """A sample at every clock."""
+        assert isinstance(self.schedule, Pipeline)
+        m = Module()
+        # A bit for every stage: whether a sample is in it.
+        present = Signal(self.latency + 1)
+        m.d.sync += present.eq(Cat(self.samples.valid, present))
+        m.d.comb += self.predictions.valid.eq(present[-1])
+        tables = Tables(m, self._family)
+        values, place = self._inputs(m)
+        for index, plan in enumerate(self.plans[: self._whole_from]):
+            values, place = self._layer(m, index, plan, values, place, tables, self.schedule.block[index])
+        if self._whole_from is not None:
+            values, place = self._whole(m, self._whole_from, values, tables)
+        else:
+            values, place = self._output(m, values, place)
+        self._predict(m, values, place)
+        return m
+
+    def _swept(self, folding: Folding) -> Module:
+        """A sample whenever the slowest layer is done with the last; all stands still while a prediction waits."""
+        m, work = Module(), Module()
+        moves = Signal()
+        m.d.comb += moves.eq(~self.predictions.valid | self.predictions.ready)
+        m.submodules.work = EnableInserter(moves)(work)
+        pause, start = Signal(range(folding.interval)), Signal()
+        m.d.comb += [self.samples.ready.eq(moves & (pause == 0)), start.eq(self.samples.valid & (pause == 0))]
+        with work.If(start):
+            work.d.sync += pause.eq(folding.interval - 1)
+        with work.Elif(pause != 0):
+            work.d.sync += pause.eq(pause - 1)
+        tables = Tables(work, self._family)
+        values, _ = self._inputs(work)
+        done: Value = start
+        for _ in range(folding.before):
+            done = _next(work, done, "taken")
+        for index, layer in enumerate(folding.layers):
+            done, values = swept_layer(work, index, layer, done, values, self._node_value, tables)
+        for _ in range(folding.after + 1):
+            done = _next(work, done, "present")
+        work.d.comb += self.predictions.valid.eq(done)
+        threshold = self.network.output == "threshold"
+        self._predict(work, *self._output(work, values, "compare1" if threshold else f"node{len(self.plans) - 1}"))
+        return m
+
+    def _output(self, m: Module, values: list[Value], place: str) -> tuple[list[Value], str]:
+        """What the output stage makes of the last layer."""
+        if self.network.output == "argmax":
+            return self._highest(m, values, place)
+        return [_flipped(value) for value in values] if self.network.output == "raw" else values, place
+
+    def _predict(self, m: Module, values: Sequence[Value], place: str) -> None:
+        for index, value in enumerate(values):
+            prediction = self._at(m, place, value, f"prediction{index}")
+            m.d.comb += Value.cast(self.predictions.payload[index]).eq(prediction)
+
+    # Everything below passes values on before they leave their place, with the place's name: memories take them so.
+
+    def _at(self, m: Module, place: str, value: Value, name: str) -> Value:
+        """``value`` as it leaves ``place``: registered or not."""
+        if isinstance(value, Const):
+            return value
+        registered = place == "sample" or place in self.schedule.registers
+        signal = Signal(len(value), name=name, reset_less=registered)
+        domain = m.d.sync if registered else m.d.comb
+        domain += signal.eq(value)
+        return signal
+
+    def _inputs(self, m: Module) -> tuple[list[Value], str]:
+        """The codes that the first layer takes."""
+        network, quantiser = self.network, self.network.quantiser
+        values = [Value.cast(self.samples.payload[index]) for index in range(network.n_in)]
+        if not isinstance(quantiser, FixedQuantiser):
+            return values, "sample"
+        codes = []
+        for index, value in enumerate(values):
+            held = self._at(m, "sample", value, f"sample{index}")
+            held = held.as_signed() if quantiser.format.signed else held
+            codes.append(_quantised(m, quantiser, index, held))
+        return codes, "codes"
+
+    def _layer(
+        self, m: Module, index: int, plan: LayerPlan, values: list[Value], place: str, tables: Tables, block: bool
+    ) -> tuple[list[Value], str]:
+        """The addresses that a layer gives; of the last what its output stage takes."""
+        operands = self._tables(m, index, plan, values, place, tables, block)
+        sums = [[operands[term] for term in node.terms] for node in plan.nodes]
+        for row, node in zip(sums, plan.nodes, strict=True):
+            if node.constant:
+                row.append(Operand(Const(node.constant), node.constant))
+        place = f"table{index}"
+        for level in range(levels(plan.fan_in)):
+            sums = [added(self._all_at(m, place, row, f"{place}_{node}"), tables.add) for node, row in enumerate(sums)]
+            place = f"sum{index}.{level + 1}"
+        ends = [
+            next(iter(self._all_at(m, place, row, f"{place}_{node}")), Operand(Const(0), 0))
+            for node, row in enumerate(sums)
+        ]
+        nodes = [
+            self._node_value(index, number, node, end)
+            for number, (node, end) in enumerate(zip(plan.nodes, ends, strict=True))
+        ]
+        return nodes, "compare1" if self._compares(index) else f"node{index}"
+
+    def _compares(self, index: int) -> bool:
+        """Whether a layer's sums are compared with thresholds, and need no saturation."""
+        return index == len(self.plans) - 1 and self.network.output == "threshold"
+
+    def _node_value(self, index: int, number: int, node: NodePlan, total: Operand) -> Value:
+        """The address that a node gives, of its sum; of the last layer what its output stage takes."""
+        plan = self.plans[index]
+        if self._compares(index):
+            return above(plan, node, total, self.network.thresholds[number])
+        return address_of(plan, node, total)
+
+    def _all_at(self, m: Module, place: str, row: Sequence[Operand], name: str) -> list[Operand]:
+        return [
+            Operand(self._at(m, place, one.value, f"{name}_{number}"), one.highest) for number, one in enumerate(row)
+        ]
+
+    def _tables(
+        self, m: Module, index: int, plan: LayerPlan, values: list[Value], place: str, tables: Tables, block: bool
+    ) -> list[Operand]:
+        """The values of all terms of a layer, in their order."""
+        results = []
+        for source in sorted({term.source for term in plan.terms}):
+            if self.progress:
+                self.progress(f"making tables: layer {index}, input {source + 1} of {len(plan.reachable)}")
+            terms = [term.by_code() if index == 0 else term for term in plan.terms if term.source == source]
+            name = f"layer{index}_{source}"
+            if block:
+                words = tables.block(values[source], terms, f"{name}_memory")
+            else:
+                words = tables.logic(self._at(m, place, values[source], f"{name}_address"), terms, name)
+            results += [Operand(word, term.highest) for word, term in zip(words, terms, strict=True)]
+        return results
+
+    def _whole(self, m: Module, start: int, values: list[Value], tables: Tables) -> tuple[list[Value], str]:
+        """All that is left of the network as one table over all its codes at once."""
+        network, bits, count = self.network, self.network.bits[start], len(values)
+        address = np.arange(1 << bits * count)
+        codes = np.stack([address >> bits * index & (1 << bits) - 1 for index in range(count)], axis=1)
+        # The first layer takes codes, whose top half is negative; all others take addresses.
+        codes = np.where(codes >> bits - 1, codes - (1 << bits), codes) if start == 0 else codes - (1 << bits - 1)
+        for layer in network.layers[start:]:
+            codes = layer.evaluate(codes)
+        results = network.outputs_of(codes)
+        width = Shape.cast(_prediction_shape(network)).width
+        terms = [Term(0, column & (1 << width) - 1) for column in results.T]
+        words = tables.block(Cat(values), terms, "whole")
+        return [Cat(word, Const(0, width - len(word))) for word in words], "whole"
+
+    def _highest(self, m: Module, values: list[Value], place: str) -> tuple[list[Value], str]:
+        """The index of the highest of the outputs, the lowest of equals."""
+        candidates = [Candidate(value, Const(index, max(1, index.bit_length()))) for index, value in enumerate(values)]
+        for level in range(levels(len(values))):
+            held = [
+                Candidate(
+                    *(self._at(m, place, value, f"{place}_{field}{number}") for field, value in vars(one).items())
+                )
+                for number, one in enumerate(candidates)
+            ]
+            candidates = [better(*pair) for pair in zip(held[0::2], held[1::2], strict=False)]
+            candidates += held[len(held) - len(held) % 2 :]
+            place = f"compare{level + 1}"
+        return [candidates[0].index], place
+
+
+def _next(m: Module, flag: Value, name: str) -> Value:
+    """``flag`` as it was a cycle ago."""
+    later = Signal(name=name)
+    m.d.sync += later.eq(flag)
+    return later
+
+
+def _flipped(value: Value) -> Value:
+    """The address of a code, and the code of an address: the sign bit upside down."""
+    return Cat(value[:-1], ~value[-1])
+
+
+def _shape(quantiser: FixedQuantiser) -> Shape:
+    return quantiser.format.as_shape()
+
+
+def _sample_shape(network: LookupNetwork) -> Shape:
+    quantiser = network.quantiser
+    return _shape(quantiser) if isinstance(quantiser, FixedQuantiser) else signed(network.bits[0])
+
+
+def _prediction_shape(network: LookupNetwork) -> Shape:
+    if network.output == "raw":
+        return signed(network.bits[-1])
+    return unsigned(max(1, (network.n_out - 1).bit_length()) if network.output == "argmax" else 1)
+
+
+def _quantised(m: Module, quantiser: FixedQuantiser, index: int, raw: Value) -> Value:
+    """The code of one input."""
+    scale, offset = int(quantiser.scale[index]), int(quantiser.offset[index])
+    magnitude = abs(scale)
+    if magnitude & (magnitude - 1):
+        product = raw * Const(scale)
+    else:
+        product = raw << (magnitude.bit_length() - 1) if magnitude else Const(0, 1)
+        product = -product if scale < 0 else product
+    exact = product + Const(offset)
+    total = Signal(exact.shape(), name=f"scaled{index}")
+    m.d.comb += total.eq(exact)
+    return narrow(total, quantiser.shift, SQ(quantiser.bits, 0), "half_even").result.raw

@@ -1,0 +1,290 @@
+"""What of a network becomes hardware, decided in integers before any of it is written.
+
+Nodes are summed without signs. Every table is shifted up so that it begins at zero; what that adds to a node's sum,
+together with its bias and the half that rounds, is chosen so that the sum is the address of the next layer's tables
+as it stands, plus a multiple of ``2**bits_out`` from which saturation is read. No adder is spent on constants, because
+a table has codes to spare above its highest entry, and may begin higher by as many.
+
+Exact, all of it: an address counts as reachable unless no input whatever leads there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, reduce
+from operator import or_
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import numpy.typing as npt
+
+from ...numeric.fixed import Codes
+from ..network import LookupLayer, LookupNetwork
+from .minimise import INPUTS
+from .offsets import cheapest_offsets
+
+__all__ = ["LayerPlan", "NodePlan", "Term", "plan_layers"]
+
+Mask = npt.NDArray[np.bool_]
+
+_MOST_SUMS = 1 << 16  # beyond, only the range of a sum is followed
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """A table as it is built: what the edges from one input add to one node or to several.
+
+    Attributes
+    ----------
+    source : int
+    values : array ``(2**bits_in,)``
+        Not negative. Where an address cannot be reached, what is cheapest.
+    """
+
+    source: int
+    values: Codes
+
+    def by_code(self) -> Term:
+        """The same for an address that is the code itself, without half its range added."""
+        return Term(self.source, np.roll(self.values, len(self.values) // 2))
+
+    @property
+    def highest(self) -> int:
+        return int(self.values.max())
+
+    @property
+    def width(self) -> int:
+        return self.highest.bit_length()
+
+
+@dataclass(frozen=True, eq=False)
+class NodePlan:
+    """A node: the sum of its terms, whose bits from ``guard_bits`` on are ``address + 2**bits_out * pages_below``.
+
+    Attributes
+    ----------
+    terms : tuple of int
+        Of :attr:`LayerPlan.terms`.
+    constant : int
+        What is left to add, not negative: only where there is no table to take it in.
+    highest : int
+        Of the sum.
+    pages_below : int
+        In the sum's bits above the address: below this it saturates at the lowest code, above it at the highest.
+    address : int or None
+        Where the node is a constant, its address.
+    above : int or None
+        Where a threshold is all that matters, the bit of the sum that says whether the node is above it; then the sum
+        holds no address.
+    """
+
+    terms: tuple[int, ...]
+    constant: int
+    highest: int
+    pages_below: int
+    address: int | None
+    above: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class LayerPlan:
+    """One layer.
+
+    Attributes
+    ----------
+    terms : tuple of Term
+        In order of source; each only once.
+    nodes : tuple of NodePlan
+    bits_in, bits_out, guard_bits : int
+    reachable : array of booleans ``(n_in, 2**bits_in)``
+        Addresses that can occur.
+    """
+
+    terms: tuple[Term, ...]
+    nodes: tuple[NodePlan, ...]
+    bits_in: int
+    bits_out: int
+    guard_bits: int
+    reachable: Mask
+
+    @cached_property
+    def fan_in(self) -> int:
+        """Terms of the largest node."""
+        return max(len(node.terms) + bool(node.constant) for node in self.nodes)
+
+    @cached_property
+    def sum_width(self) -> int:
+        """Of the widest sum."""
+        return max(node.highest.bit_length() for node in self.nodes)
+
+    @cached_property
+    def saturates(self) -> bool:
+        top = [node.highest >> (self.bits_out + self.guard_bits) for node in self.nodes]
+        return any(pages or node.pages_below for pages, node in zip(top, self.nodes, strict=True))
+
+
+_planned: WeakKeyDictionary[LookupNetwork, dict[bool | None, tuple[LayerPlan, ...]]] = WeakKeyDictionary()
+
+
+def plan_layers(network: LookupNetwork, muxes: bool | None = None) -> tuple[LayerPlan, ...]:
+    """The plan of every layer, first layer first.
+
+    With ``muxes``, as for :func:`kanrtl.lookup.rtl.minimise.minimise`, tables of few address bits begin where they take
+    the fewest LUTs; else all the same but where they begin. A network is planned once: cores of it are made again for
+    every seed of a build, and plans of large tables take seconds.
+    """
+    plans = _planned.setdefault(network, {})
+    if muxes not in plans:
+        plans[muxes] = _plan(network, muxes)
+    return plans[muxes]
+
+
+def _plan(network: LookupNetwork, muxes: bool | None) -> tuple[LayerPlan, ...]:
+    reachable = np.ones((network.n_in, 1 << network.bits[0]), dtype=bool)
+    plans = []
+    for index, layer in enumerate(network.layers):
+        ends = network.output == "threshold" and index == len(network.layers) - 1
+        plan, reachable = _plan_layer(layer, reachable, muxes, network.thresholds if ends else None)
+        plans.append(plan)
+    return tuple(plans)
+
+
+def _plan_layer(
+    layer: LookupLayer, reachable: Mask, muxes: bool | None, thresholds: Sequence[int] | None
+) -> tuple[LayerPlan, Mask]:
+    """The plan of a layer, and the addresses of its nodes that can occur. ``thresholds``: of the last layer's nodes,
+    where its codes are only compared with them."""
+    lowest = np.array([table[reachable[source]].min() for source, table in zip(layer.source, layer.table, strict=True)])
+    shifted = [
+        np.where(reachable[source], table - low, 0)
+        for source, table, low in zip(layer.source, layer.table, lowest, strict=True)
+    ]
+    keys = [(int(source), values.tobytes()) for source, values in zip(layer.source, shifted, strict=True)]
+    users: dict[tuple[int, bytes], int] = {}
+    for key in keys:
+        users[key] = users.get(key, 0) + 1
+    terms: dict[tuple[int, bytes, int], Term] = {}
+    drafts: list[tuple[list[tuple[int, bytes, int]], NodePlan]] = []
+    following = np.zeros((layer.n_out, 1 << layer.bits_out), dtype=bool)
+    for node in range(layer.n_out):
+        edges = [edge for edge in np.flatnonzero(layer.node == node) if shifted[edge].any()]
+        least = int(layer.bias[node] + lowest[layer.node == node].sum())
+        spans = [shifted[edge][reachable[layer.source[edge]]] for edge in edges]
+        following[node], page = _reachable_addresses(layer, least, spans)
+        addresses = np.flatnonzero(following[node])
+        above, span = None, sum(int(shifted[edge].max()) for edge in edges)
+        # The sum is to begin at `start`, where its address is that of the lowest sum.
+        start = least + _rounding(layer) + ((1 << (layer.bits_out - 1)) + (page << layer.bits_out) << layer.guard_bits)
+        if thresholds is not None:
+            limit = thresholds[node] + (1 << (layer.bits_out - 1))
+            if addresses[0] > limit or addresses[-1] <= limit:
+                edges = []  # always above, or never
+            else:
+                page, (above, start) = 0, _compared(layer, thresholds[node], least, span)
+        if not edges:
+            drafts.append(([], NodePlan((), 0, 0, 0, int(addresses[0]))))
+            continue
+        own = [users[keys[edge]] == 1 for edge in edges]
+        settled = [_settled(shifted[edge], reachable[layer.source[edge]]) for edge in edges]
+        offsets, constant = _distribute(start, settled, [not one for one in own])
+        if muxes is not None and layer.bits_in <= INPUTS and not constant:
+            offsets = _cheaper(start, settled, own, muxes)
+        used = []
+        for edge, offset in zip(edges, offsets, strict=True):
+            source = int(layer.source[edge])
+            values = np.where(reachable[source], shifted[edge] + offset, 0)
+            name = (*keys[edge], offset)
+            terms.setdefault(name, Term(source, _settled(values, reachable[source])))
+            used.append(name)
+        drafts.append((used, NodePlan((), constant, start + span, page, None, above)))
+    order = sorted(terms, key=lambda key: key[0])
+    index = {key: number for number, key in enumerate(order)}
+    nodes = tuple(replace(node, terms=tuple(index[key] for key in used)) for used, node in drafts)
+    plan = LayerPlan(
+        tuple(terms[key] for key in order), nodes, layer.bits_in, layer.bits_out, layer.guard_bits, reachable
+    )
+    return plan, following
+
+
+def _rounding(layer: LookupLayer) -> int:
+    return 1 << (layer.guard_bits - 1) if layer.guard_bits else 0
+
+
+def _compared(layer: LookupLayer, threshold: int, least: int, span: int) -> tuple[int, int]:
+    """Where a sum of what lies up to ``span`` above ``least`` begins, if one of its bits is to say whether the node is
+    above ``threshold``; that bit comes first. There has to be something on both sides."""
+    rise = (threshold + 1 << layer.guard_bits) - _rounding(layer) - least
+    bit = max((rise - 1).bit_length(), (span - rise).bit_length())
+    return bit, (1 << bit) - rise
+
+
+def _reachable_addresses(layer: LookupLayer, least: int, spans: Sequence[Codes]) -> tuple[Mask, int]:
+    """Which addresses a node can give, and by how many pages of addresses the lowest sum is below the first.
+
+    ``spans``: for each edge what it can add to ``least``.
+    """
+    total = sum(int(span.max()) for span in spans)
+    size, half = 1 << layer.bits_out, 1 << (layer.bits_out - 1)
+    # As bits of a number: those sums that can occur, counted from the least.
+    if total < _MOST_SUMS:
+        sums = 1
+        for span in spans:
+            sums = reduce(or_, (sums << int(value) for value in np.unique(span)))
+        found = np.frombuffer(sums.to_bytes(total // 8 + 1, "little"), np.uint8)
+        steps = np.flatnonzero(np.unpackbits(found, bitorder="little"))
+    else:
+        steps = np.arange(0, total + 1, max(1, 1 << layer.guard_bits))
+        steps = np.append(steps, total)
+    addresses = (least + _rounding(layer) + steps >> layer.guard_bits) + half
+    result = np.zeros(size, dtype=bool)
+    result[np.clip(addresses, 0, size - 1)] = True
+    return result, max(0, -(int(addresses[0]) // size))
+
+
+def _spare(values: Codes) -> int:
+    """By how much a table may begin higher without taking another bit."""
+    highest = int(values.max())
+    return (1 << highest.bit_length()) - 1 - highest
+
+
+def _distribute(start: int, tables: Sequence[Codes], shared: Sequence[bool]) -> tuple[list[int], int]:
+    """Offsets of a node's tables that make ``start``, and what is left for a constant.
+
+    Tables that are ``shared`` with other nodes stay as they are.
+    """
+    offsets, left = [], start
+    for table, fixed in zip(tables, shared, strict=True):
+        offsets.append(0 if fixed else min(_spare(table), left))
+        left -= offsets[-1]
+    own = [edge for edge, fixed in enumerate(shared) if not fixed]
+    if left and own:
+        # The widest table takes the rest, and becomes wider.
+        offsets[max(own, key=lambda edge: int(tables[edge].max()))] += left
+        left = 0
+    return offsets, left
+
+
+def _cheaper(start: int, tables: Sequence[Codes], own: Sequence[bool], muxes: bool) -> list[int]:
+    """As :func:`_distribute`, where nothing is left for a constant: the offsets with which the tables take the fewest
+    LUTs. Where one table has to become wider it can be any that is not shared."""
+    places = [place for place, one in enumerate(own) if one]
+    given = [tables[place] for place in places]
+    highest = [int(table.max()) + _spare(table) for table in given]
+    left = start - sum(_spare(table) for table in given)
+    widened = [
+        [*highest[:place], (1 << (one + left).bit_length()) - 1, *highest[place + 1 :]]
+        for place, one in enumerate(highest)
+    ]
+    _, chosen = min(cheapest_offsets(start, given, one, muxes) for one in (widened if left > 0 else [highest]))
+    offsets = [0] * len(tables)
+    for place, offset in zip(places, chosen, strict=True):
+        offsets[place] = offset
+    return offsets
+
+
+def _settled(values: Codes, reachable: Mask) -> Codes:
+    """``values``, with those that do not matter set to the next below that does."""
+    places = np.maximum.accumulate(np.where(reachable, np.arange(len(values)), np.argmax(reachable)))
+    result: Codes = values[places]
+    return result

@@ -1,0 +1,126 @@
+"""Truth tables as logic or in block memory: what several outputs have in common is there once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from amaranth.hdl import Cat, Const, Module, Signal, Value, unsigned
+from amaranth.lib.memory import Memory
+
+from ...numeric.fixed import Codes
+from .cells import CELLS, Cells
+from .minimise import INPUTS, minimise
+from .network_plan import Term
+from .nodes import plain_sum
+
+__all__ = ["Tables", "block_width"]
+
+
+def logic_tables(m: Module, address: Value, terms: Sequence[Term], name: str) -> list[Value]:
+    """The values of all tables over one ``address``, in as many bits as each has. Equal bits are made once."""
+    made: dict[int, Value] = {}
+    results = []
+    for number, term in enumerate(terms):
+        bits = []
+        for place in range(term.width):
+            truth = _truth(term, place)
+            if truth not in made:
+                made[truth] = _function(m, address, truth, f"{name}_{number}_bit{place}")
+            bits.append(made[truth])
+        results.append(Cat(bits))
+    return results
+
+
+def _function(m: Module, address: Value, truth: int, name: str) -> Value:
+    """One bit that depends on ``address``: row ``u`` is bit ``u`` of ``truth``."""
+    rows = 1 << len(address)
+    if truth in (0, (1 << rows) - 1):
+        return Const(truth & 1, 1)
+    bit = Signal(name=name)
+    m.d.comb += bit.eq(Const(truth, rows).bit_select(address, 1))
+    return bit
+
+
+def cell_tables(cells: Cells, address: Value, terms: Sequence[Term], name: str) -> list[Value]:
+    """As :func:`logic_tables`, in a family's own cells, over an address of at most six bits."""
+    rows = 1 << len(address)
+    fill = (1 << 64) // ((1 << rows) - 1) if rows < 64 else 1  # repeats a shorter truth table
+    truths = [[_truth(term, place) * fill for place in range(term.width)] for term in terms]
+    logic = minimise(tuple(truth for bits in truths for truth in bits), muxes=cells.muxes)
+    signals: list[Value] = [address[bit] if bit < len(address) else Const(0, 1) for bit in range(INPUTS)]
+    for number, gate in enumerate(logic.gates):
+        signals.append(cells.gate(gate, signals, f"{name}_cell{number}"))
+    outputs = iter(Const(-1 - output, 1) if output < 0 else signals[output] for output in logic.outputs)
+    return [Cat(next(outputs) for _ in bits) for bits in truths]
+
+
+def _truth(term: Term, place: int) -> int:
+    """A bit of a table: row ``u`` is bit ``u``."""
+    return sum(1 << row for row, value in enumerate(term.values) if int(value) >> place & 1)
+
+
+_BLOCK_WIDTHS = {
+    "ecp5": {9: 36, 10: 18, 11: 9, 12: 4, 13: 2, 14: 1},
+    "ice40": {8: 16, 9: 8, 10: 4, 11: 2},
+}
+"""Bits of a word that a memory block has, by address bits, the fewest first: DP16KD and SB_RAM40_4K."""
+
+
+def block_width(family: str, depth: int) -> int | None:
+    """The widest word of a memory of so many words in one block; None where it takes more than one, or is not known."""
+    address_bits = max(1, depth - 1).bit_length()
+    return next((width for bits, width in _BLOCK_WIDTHS.get(family, {}).items() if address_bits <= bits), None)
+
+
+def block_words(
+    m: Module, address: Value, rows: Codes, highest: Sequence[int], name: str, *, family: str
+) -> list[Value]:
+    """The columns of ``rows``, array ``(words, columns)`` of non-negative integers, from memory that holds ``address``
+    itself: they are those of the address one clock ago.
+
+    For a family by name in memories of which each is one block, if it can be: synthesis would save a block here and
+    there by a multiplexer behind others, in the slowest path there is.
+    """
+    depth, widths = len(rows), [one.bit_length() for one in highest]
+    offsets = [sum(widths[:column]) for column in range(len(widths))]
+    width = sum(widths)
+    words = [sum(int(value) << offset for value, offset in zip(row, offsets, strict=True)) for row in rows]
+    part = min(width, block_width(family, depth) or width)
+    parts: list[Value] = []
+    for low in range(0, width, max(1, part)):
+        bits = min(part, width - low)
+        init = [word >> low & (1 << bits) - 1 for word in words]
+        memory: Any = Memory(shape=unsigned(bits), depth=depth, init=init, attrs={"ram_style": "block"})
+        m.submodules[f"{name}{low}"] = memory
+        port = memory.read_port()
+        m.d.comb += port.addr.eq(address)
+        parts.append(port.data)
+    word = Cat(parts)
+    return [word[offset : offset + width] for offset, width in zip(offsets, widths, strict=True)]
+
+
+class Tables:
+    """Tables and sums in what a family has; written into ``m``."""
+
+    def __init__(self, m: Module, family: str) -> None:
+        self._m = m
+        self.family = family
+        self._cells = CELLS[family](m) if family in CELLS else None
+        self.add: Callable[[Value, Value, int], Value] = self._cells.add if self._cells else plain_sum
+
+    def logic(self, address: Value, terms: Sequence[Term], name: str) -> list[Value]:
+        """The values of all tables over one ``address``."""
+        if self._cells and len(address) <= INPUTS:
+            return cell_tables(self._cells, address, terms, name)
+        return logic_tables(self._m, address, terms, name)
+
+    def block(self, address: Value, terms: Sequence[Term], name: str) -> list[Value]:
+        """The same from block memory: those of the address one clock ago."""
+        rows = np.stack([term.values for term in terms], axis=1)
+        return self.words(address, rows, [term.highest for term in terms], name)
+
+    def words(self, address: Value, rows: Codes, highest: Sequence[int], name: str) -> list[Value]:
+        """As :func:`block_words`."""
+        return block_words(self._m, address, rows, highest, name, family=self.family)

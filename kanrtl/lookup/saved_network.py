@@ -1,0 +1,82 @@
+"""Networks in ``.npz`` files: arrays by name, and among them a description in JSON."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InputError
+from ..files import read_arrays, write_arrays
+
+__all__ = ["Arrays", "Saved"]
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+
+class Saved(ABC):
+    """What can be written to a file and read from it, and is then the same."""
+
+    _kind: ClassVar[str]
+    """What messages call it."""
+    _entry: ClassVar[str]
+    """The name of the description in a file."""
+    _format: ClassVar[str]
+    """Of a file, with its version."""
+
+    def save(self, path: str | Path) -> None:
+        """Writes the network to an ``.npz`` file; the file is complete or not there."""
+        write_arrays(Path(path), dict(self.arrays()))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Reads what :meth:`save` wrote; raises :exc:`kanrtl.InputError` where the file is damaged or another."""
+        try:
+            return cls.from_arrays(read_arrays(Path(path), f"a saved {cls._kind}", cls._mend()))
+        except InputError as error:
+            raise InputError(f"load: {str(path)!r}: {error}") from None
+
+    def arrays(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+        """All that the network is, by the names that it is saved under."""
+        yield self._entry, np.array(json.dumps({"format": self._format, **self._about()}))
+        yield from self._content()
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays) -> Self:
+        """The network whose :meth:`arrays` these are; raises :exc:`kanrtl.InputError` where there is none."""
+        another = InputError(f"not a saved {cls._kind}; {cls._mend()}")
+        try:
+            about = json.loads(str(arrays[cls._entry]))
+            found = about["format"]
+        except (KeyError, TypeError, json.JSONDecodeError):
+            raise another from None
+        if found != cls._format:
+            raise InputError(f"is of format {found!r}; this version reads {cls._format!r}")
+        try:
+            return cls._restored(about, arrays)
+        except KeyError as error:
+            raise InputError(f"{error.args[0]!r} is missing; {cls._mend()}") from None
+        except (TypeError, AttributeError):  # something is of another kind
+            raise another from None
+
+    @classmethod
+    def _mend(cls) -> str:
+        return f"give a file that {cls.__name__}.save wrote"
+
+    @abstractmethod
+    def _about(self) -> dict[str, Any]:
+        """The description, as :mod:`json` writes it."""
+
+    @abstractmethod
+    def _content(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+        """The arrays beside it."""
+
+    @classmethod
+    @abstractmethod
+    def _restored(cls, about: dict[str, Any], arrays: Arrays) -> Self:
+        """The network of a description and arrays, checked; what is missing is a :exc:`KeyError`."""

@@ -1,0 +1,1 @@
+"""Numbers as hardware has them: formats, splines, pseudo-random bits."""

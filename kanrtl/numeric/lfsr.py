@@ -1,0 +1,98 @@
+"""The random bits of stochastic rounding: one linear feedback shift register, the same in model and hardware.
+
+The register is a 32-bit Galois LFSR of maximal length (x^32 + x^22 + x^2 + x + 1). It leaps 32 positions with every
+learning step, so that successive words share no bits; in hardware a leap is a fixed network of XORs, one clock.
+Each lane (one coefficient memory bank of one edge) sees the word rotated by another amount.
+"""
+
+from __future__ import annotations
+
+from functools import cache, reduce
+
+import numpy as np
+import numpy.typing as npt
+
+from .fixed import Codes
+
+__all__ = ["WIDTH", "initial_state", "lane_noise", "lane_rotation", "leap", "leap_taps", "states_from"]
+
+WIDTH = 32
+
+_MASK = (1 << WIDTH) - 1
+
+_POLYNOMIAL = 1 << 22 | 1 << 2 | 1 << 1 | 1 << 0  # the bits that take the one shifted out: all terms but x^32
+
+_STRIDE = 7  # coprime to WIDTH: all 32 rotations come in turn, neighbours far apart
+
+
+def initial_state(seed: int) -> int:
+    """The register's state before the first learning step; never zero, from which an LFSR cannot leave."""
+    return (seed ^ 0x9E3779B9) & _MASK or 1
+
+
+def _shift(state: int) -> int:
+    carry = state >> (WIDTH - 1)
+    return (state << 1 & _MASK) ^ (_POLYNOMIAL if carry else 0)
+
+
+@cache
+def leap_taps() -> tuple[tuple[int, ...], ...]:
+    """For each bit of the state after a leap, the bits of the state before it whose XOR it is."""
+    columns = []
+    for bit in range(WIDTH):
+        state = 1 << bit
+        for _ in range(WIDTH):
+            state = _shift(state)
+        columns.append(state)
+    return tuple(tuple(bit for bit in range(WIDTH) if columns[bit] >> row & 1) for row in range(WIDTH))
+
+
+def leap(state: int) -> int:
+    """The state one learning step later."""
+    return sum((sum(state >> bit for bit in taps) & 1) << row for row, taps in enumerate(leap_taps()))
+
+
+@cache
+def _leap_table(exponent: int) -> Codes:
+    """What each byte of a state, the lowest first, becomes in ``2**exponent`` leaps; shape ``(4, 256)``. A leap is
+    linear: the state after it is the XOR of what its bytes become."""
+    if exponent:
+        half = _leap_table(exponent - 1)
+        return _leapt(half, half)
+    bits = [leap(1 << bit) for bit in range(WIDTH)]
+    table = np.zeros((WIDTH // 8, 256), dtype=np.int64)
+    for byte, row in enumerate(table):
+        for bit in range(8):
+            row[1 << bit : 2 << bit] = row[: 1 << bit] ^ bits[8 * byte + bit]
+    return table
+
+
+def _leapt(states: Codes, table: Codes) -> Codes:
+    parts = (table[byte].take(states >> 8 * byte & 0xFF) for byte in range(WIDTH // 8))
+    return reduce(np.bitwise_xor, parts)
+
+
+def states_from(first: Codes, count: int) -> Codes:
+    """``first``, of shape ``(n,)``, and its states at the next learning steps; shape ``(count, n)``.
+
+    Every round doubles their number, so that a long run takes a few array operations.
+    """
+    states, exponent = first[None], 0
+    while len(states) < count:
+        states = np.concatenate([states, _leapt(states[: count - len(states)], _leap_table(exponent))])
+        exponent += 1
+    return states
+
+
+def lane_rotation(lane: int) -> int:
+    """By how many bits lane ``lane`` sees the word rotated to the left."""
+    return lane * _STRIDE % WIDTH
+
+
+def lane_noise(state: npt.ArrayLike, lanes: Codes, bits: npt.ArrayLike) -> Codes:
+    """The low ``bits`` of the rotated word for each lane; the three are broadcast against each other."""
+    word = np.asarray(state, dtype=np.uint64)
+    doubled = word << np.uint64(WIDTH) | word
+    shift = (WIDTH - lanes * _STRIDE % WIDTH).astype(np.uint64)
+    mask = (np.uint64(1) << np.asarray(bits, dtype=np.uint64)) - np.uint64(1)
+    return ((doubled >> shift) & mask).astype(np.int64)

@@ -1,0 +1,1 @@
+"""Pictures of plain data. They need matplotlib, which the extra ``plot`` installs."""

@@ -1,0 +1,83 @@
+"""A picture of a search: score against size. Needs matplotlib, which the extra ``plot`` installs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .canvas import ERROR, FLOAT, PREDICTION, TARGET, check_picture
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["draw_search", "plot_search"]
+
+_ROOM = 0.12  # below the front, of how far it reaches
+
+_APART = 1.35  # in LUTs, labels at least
+
+_SHOWN = 0.25  # below the highest score; what is worse is of no use
+
+
+def plot_search(data: Mapping[str, Any], path: Path) -> None:
+    """Draws what :meth:`kanrtl.lookup.Search.as_dict` gives into a file, whose ending says the kind of picture."""
+    check_picture(path)
+    from matplotlib.figure import Figure  # not pyplot: that would choose a backend for the whole process
+
+    figure = Figure(figsize=(7.2, 4.4), layout="constrained")
+    draw_search(figure.subplots(), data)
+    figure.savefig(path, dpi=120)
+
+
+def draw_search(axes: Axes, data: Mapping[str, Any]) -> None:
+    """All networks that were tried, and those that no other beats, some with their bits."""
+    points = sorted(data["points"], key=lambda point: point["lut"])
+    front = [point for point in points if point["on_front"]]
+    high = max(data["float_score"], *(point["score"] for point in points))
+    low = max(min(point["score"] for point in front), high - _SHOWN)
+    margin = _ROOM * (high - low) or 0.01
+    axes.plot(
+        [point["lut"] for point in points],
+        [point["score"] for point in points],
+        "o",
+        color="#bbbbbb",
+        markersize=4,
+        label="tried",
+    )
+    axes.step(
+        [point["lut"] for point in front],
+        [point["score"] for point in front],
+        where="post",
+        color=PREDICTION,
+        linewidth=1.5,
+        marker="o",
+        markersize=6,
+        label="no other is smaller and better",
+    )
+    axes.axhline(data["float_score"], color=FLOAT, linestyle="--", label="in floats, all edges")
+    chosen = data.get("chosen")
+    if chosen is not None:
+        axes.plot(chosen["lut"], chosen["score"], "D", color=ERROR, markersize=8, label="taken")
+    last = None
+    for point in front:
+        if point["score"] >= low and (last is None or point["lut"] > _APART * last):
+            last = point["lut"]
+            axes.annotate(
+                f"bits {'-'.join(map(str, point['bits']))}\n{point['edges']} edges",
+                (point["lut"], point["score"]),
+                xytext=(4, -5),
+                textcoords="offset points",
+                va="top",
+                fontsize=8,
+                color=TARGET,
+            )
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    axes.set(xscale="log", xlabel="LUT4, estimated", ylabel=data["measure"], ylim=(low - margin, high + margin))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.grid(color="#dddddd", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.legend(frameon=False, loc="lower right", fontsize=9)

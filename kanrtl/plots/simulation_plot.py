@@ -1,0 +1,98 @@
+"""The picture of a learner on a task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..arrays import Reals
+from .canvas import AVERAGE, ERROR, FLOAT, PREDICTION, TARGET, check_picture
+
+__all__ = ["SimulationCurves", "plot_simulation"]
+
+
+@dataclass(frozen=True)
+class SimulationCurves:
+    """What is drawn of a run: its first output over the samples, and its curves at the end of each regime.
+
+    Attributes
+    ----------
+    title
+        Of the whole picture.
+    target, predictions, predictions_float64
+        Over the run, shape ``(samples, n_out)``.
+    stops
+        The sample after the last of each regime.
+    grid
+        Where the curves are drawn, shape ``(points, n_in)``.
+    wanted, learned
+        At the grid, one array ``(points, n_out)`` a regime.
+    errors
+        Mean squared error of each regime.
+    """
+
+    title: str
+    target: Reals
+    predictions: Reals
+    predictions_float64: Reals
+    stops: Sequence[int]
+    grid: Reals
+    wanted: Sequence[Reals]
+    learned: Sequence[Reals]
+    errors: Sequence[float]
+
+
+def plot_simulation(run: SimulationCurves, path: Path) -> None:
+    """Draws target, predictions and error over the run, and what was learned at the end of each regime.
+
+    The first output is drawn. The file's ending says the kind of picture.
+    """
+    check_picture(path)
+    from matplotlib.figure import Figure  # not pyplot: that would choose a backend for the whole process
+
+    figure = Figure(figsize=(11, 7.2), layout="constrained")
+    grid = figure.add_gridspec(3, len(run.stops), height_ratios=(1.15, 0.85, 1.35))
+    over_time = figure.add_subplot(grid[0, :])
+    over_time.plot(run.target[:, 0], ".", color=TARGET, markersize=2.5, label="target")
+    over_time.plot(
+        run.predictions[:, 0],
+        ".",
+        color=PREDICTION,
+        markersize=2.5,
+        label="prediction, before the update",
+    )
+    over_time.set(ylabel="y", xlim=(0, len(run.target)))
+    over_time.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, markerscale=4, frameon=False)
+    over_time.set_title(run.title, loc="left", fontsize=11)
+
+    errors = figure.add_subplot(grid[1, :], sharex=over_time)
+    for predictions, color, style, label in (
+        (run.predictions_float64, FLOAT, "-", "float64"),
+        (run.predictions, ERROR, "--", "hardware"),
+    ):
+        squared = ((predictions - run.target) ** 2)[:, 0]
+        errors.semilogy(_running_mean(squared), style, color=color, linewidth=1.3, label=label)
+    errors.set(ylabel="squared error\n(running mean)", xlabel="sample")
+    errors.legend(loc="upper right", ncols=2, frameon=False)
+    for axes in (over_time, errors):
+        for stop in run.stops[:-1]:
+            axes.axvline(stop, color="#bbbbbb", linewidth=0.8)
+
+    x = run.grid
+    curves = None
+    for index in range(len(run.stops)):
+        curves = figure.add_subplot(grid[2, index], sharey=curves)
+        curves.plot(x[:, 0], run.wanted[index][:, 0], color=TARGET, linewidth=3, alpha=0.35, label="target")
+        curves.plot(x[:, 0], run.learned[index][:, 0], color=PREDICTION, linewidth=1.3, label="learned")
+        curves.set(xlabel="x", title=f"after sample {run.stops[index]}: mse {run.errors[index]:.5f}")
+        if index == 0:
+            curves.set_ylabel("y")
+            curves.legend(frameon=False)
+    figure.savefig(path, dpi=120)
+
+
+def _running_mean(values: Reals) -> Reals:
+    return np.convolve(values, np.ones(AVERAGE) / AVERAGE, mode="same")

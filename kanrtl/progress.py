@@ -1,0 +1,8 @@
+"""How something that takes a while tells of it."""
+
+from collections.abc import Callable
+
+__all__ = ["Progress"]
+
+Progress = Callable[[str], None]
+"""Called with one short line whenever something that takes a while begins."""

@@ -1,1 +1,0 @@
-"""The hardware of the learner, as Amaranth components; :mod:`kanrtl.rtl.learner` holds them together."""

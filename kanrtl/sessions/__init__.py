@@ -1,0 +1,1 @@
+"""Running learners and networks, on any backend."""

@@ -1,0 +1,160 @@
+"""What a session asks of a backend; everything in integer codes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..learner.address_map import CONTROL_FREEZE, SATURATIONS, AddressMap
+from ..learner.spec import LearnerSpec
+from ..lookup.network import LookupNetwork
+from ..numeric.fixed import Codes
+from ..progress import Progress
+from ..simulators.trace import Trace
+
+__all__ = ["AddressedLearner", "BackendKind", "LearnerBackend", "NetworkBackend", "Options", "Running"]
+
+
+class Running(ABC):  # what can be asked of it is told by those below
+    """Something that runs, somewhere."""
+
+    name: str
+
+    @property
+    def cycles(self) -> int | None:
+        """Clock cycles since the start; None where nothing has a clock."""
+        return None
+
+    @property
+    def observed(self) -> dict[str, list[int]]:
+        """Every latency and interval seen so far at the ports, by kind, in clock cycles, sorted; empty without a
+        clock."""
+        return {}
+
+    def close(self) -> None:  # noqa: B027  # most have nothing to end
+        """Ends it. Nothing may be called afterwards."""
+
+
+class LearnerBackend(Running):
+    """One learner, somewhere."""
+
+    def __init__(self, spec: LearnerSpec) -> None:
+        self.spec = spec
+
+    @abstractmethod
+    def run(self, x: Codes, teaching: Codes, learn: npt.NDArray[np.bool_]) -> Codes:
+        """Sends samples one after another, as fast as the learner takes them.
+
+        ``x`` has shape ``(n, n_in)``; ``teaching``, targets or gradients, ``(n, n_out)`` and ``learn`` ``(n,)``:
+        whether a sample is taught. Returns the predictions, ``(n, n_out)``.
+        """
+
+    @abstractmethod
+    def read_coefficients(self) -> list[Codes]: ...
+
+    @abstractmethod
+    def write_coefficients(self, coefficients: list[Codes]) -> None: ...
+
+    @abstractmethod
+    def read_learning_rates(self) -> list[int]: ...
+
+    @abstractmethod
+    def write_learning_rates(self, rates: list[int]) -> None: ...
+
+    @abstractmethod
+    def read_noise(self) -> int:
+        """State of the noise register; 0 where the learner has none."""
+
+    @abstractmethod
+    def write_noise(self, state: int) -> None: ...
+
+    @abstractmethod
+    def read_frozen(self) -> bool: ...
+
+    @abstractmethod
+    def write_frozen(self, frozen: bool) -> None: ...
+
+    @abstractmethod
+    def read_saturations(self) -> dict[str, int]: ...
+
+
+class AddressedLearner(LearnerBackend):
+    """A learner whose insides are reached through its access port (:mod:`kanrtl.learner.address_map`)."""
+
+    def __init__(self, spec: LearnerSpec) -> None:
+        super().__init__(spec)
+        self.addresses = AddressMap.of(spec)
+
+    @abstractmethod
+    def access(self, requests: list[tuple[int, int | None]]) -> list[int]:
+        """Reads (``(address, None)``) and writes (``(address, value)``) in order; returns what each was answered."""
+
+    def _places(self) -> list[int]:
+        return [
+            self.addresses.coefficient(number, node, source, index)
+            for number, layer in enumerate(self.spec.layers)
+            for node in range(layer.n_out)
+            for source in range(layer.n_in)
+            for index in range(layer.bases)
+        ]
+
+    def read_coefficients(self) -> list[Codes]:
+        values = self.access([(address, None) for address in self._places()])
+        arrays, start = [], 0
+        for layer in self.spec.layers:
+            shape = (layer.n_out, layer.n_in, layer.bases)
+            stop = start + layer.n_out * layer.n_in * layer.bases
+            arrays.append(np.array(values[start:stop], dtype=np.int64).reshape(shape))
+            start = stop
+        return arrays
+
+    def write_coefficients(self, coefficients: list[Codes]) -> None:
+        values = [int(value) for layer in coefficients for value in layer.ravel()]
+        self.access(list(zip(self._places(), values, strict=True)))
+
+    def read_learning_rates(self) -> list[int]:
+        return self.access([(self.addresses.learning_rate(layer), None) for layer in range(self.spec.n_layers)])
+
+    def write_learning_rates(self, rates: list[int]) -> None:
+        self.access([(self.addresses.learning_rate(layer), rate) for layer, rate in enumerate(rates)])
+
+    def read_noise(self) -> int:
+        return self.access([(self.addresses.noise, None)])[0] & 0xFFFFFFFF
+
+    def write_noise(self, state: int) -> None:
+        self.access([(self.addresses.noise, state)])
+
+    def read_frozen(self) -> bool:
+        return bool(self.access([(self.addresses.control, None)])[0] & CONTROL_FREEZE)
+
+    def write_frozen(self, frozen: bool) -> None:
+        self.access([(self.addresses.control, CONTROL_FREEZE if frozen else 0)])
+
+    def read_saturations(self) -> dict[str, int]:
+        counts = self.access([(self.addresses.saturations(kind), None) for kind in SATURATIONS])
+        return dict(zip(SATURATIONS, counts, strict=True))
+
+
+Options = Mapping[str, Any]
+"""Parameters of :class:`~kanrtl.lookup.rtl.lookup_core.LookupCore` beside the network."""
+
+
+class NetworkBackend(Running):
+    """One lookup network, somewhere."""
+
+    @abstractmethod
+    def run(self, samples: Codes) -> Codes:
+        """Predictions ``(n, n_predictions)`` for samples ``(n, n_in)``, both as the ports carry them."""
+
+
+@dataclass(frozen=True)
+class BackendKind:
+    """How a backend starts a learner, and how a network: maybe traced, and telling what takes a while."""
+
+    learner: Callable[[LearnerSpec, Trace | None, Progress | None], LearnerBackend]
+    network: Callable[[LookupNetwork, Options, Trace | None, Progress | None], NetworkBackend]

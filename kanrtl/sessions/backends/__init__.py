@@ -1,0 +1,29 @@
+"""Where learners and networks run: one module a backend, whose name is the backend's. Every backend gives the same bits
+for the same calls.
+
+A module has a :class:`~kanrtl.sessions.backend.BackendKind` called ``BACKEND``; nothing else has to know of it.
+"""
+
+import pkgutil
+from importlib import import_module
+
+from ...errors import InputError
+from ..backend import BackendKind
+
+__all__ = ["BACKENDS", "load_backend"]
+
+_FOUND = {module.name for module in pkgutil.iter_modules(__path__)}
+BACKENDS = tuple(dict.fromkeys(["model", "pysim", "native", *sorted(_FOUND)]))
+"""The names of all backends, from the simplest to the fastest, then those that were added."""
+
+
+def load_backend(name: str) -> BackendKind:
+    """The backend of that name; raises :exc:`kanrtl.InputError` where there is none.
+
+    Its module is imported only now: a user of the integer model need not wait for simulators.
+    """
+    if name not in BACKENDS:
+        raise InputError(f"backend = {name!r}: unknown; use one of {', '.join(map(repr, BACKENDS))}")
+    kind = import_module(f"{__name__}.{name}").BACKEND
+    assert isinstance(kind, BackendKind)
+    return kind

@@ -1,0 +1,86 @@
+"""The integer model as a backend: no clock, no hardware."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ...errors import TraceError
+from ...learner.spec import LearnerSpec
+from ...lookup.network import LookupNetwork
+from ...lookup.quantiser import FixedQuantiser
+from ...numeric.fixed import Codes
+from ...progress import Progress
+from ...simulators.trace import Trace
+from ..backend import BackendKind, LearnerBackend, NetworkBackend, Options
+from ..model import Model
+
+__all__ = ["BACKEND", "ModelLearner", "ModelNetwork"]
+
+
+def _refuse_trace(trace: Trace | None) -> None:
+    if trace is not None:
+        raise TraceError('trace: backend "model" has no signals; use "pysim" or "native"')
+
+
+class ModelLearner(LearnerBackend):
+    """Runs :class:`kanrtl.sessions.model.Model`."""
+
+    name = "model"
+
+    def __init__(self, spec: LearnerSpec, trace: Trace | None = None, _progress: Progress | None = None) -> None:
+        _refuse_trace(trace)
+        super().__init__(spec)
+        self._model = Model(spec)
+
+    def run(self, x: Codes, teaching: Codes, learn: npt.NDArray[np.bool_]) -> Codes:
+        predictions = self._model.run(x, teaching, learn, range(len(x)) if self.spec.timing.streaming else None)
+        self._model.settle()
+        return predictions
+
+    def read_coefficients(self) -> list[Codes]:
+        return [layer.copy() for layer in self._model.coefficients]
+
+    def write_coefficients(self, coefficients: list[Codes]) -> None:
+        self._model.coefficients = coefficients
+
+    def read_learning_rates(self) -> list[int]:
+        return [int(rate) for rate in self._model.learning_rates]
+
+    def write_learning_rates(self, rates: list[int]) -> None:
+        self._model.learning_rates = rates
+
+    def read_noise(self) -> int:
+        return self._model.noise_state if self.spec.update_rounding == "stochastic" else 0
+
+    def write_noise(self, state: int) -> None:
+        self._model.noise_state = state or 1
+
+    def read_frozen(self) -> bool:
+        return self._model.frozen
+
+    def write_frozen(self, frozen: bool) -> None:
+        self._model.frozen = frozen
+
+    def read_saturations(self) -> dict[str, int]:
+        return dict(self._model.saturations)
+
+
+class ModelNetwork(NetworkBackend):
+    """The integer model: no clock, no hardware."""
+
+    name = "model"
+
+    def __init__(
+        self, network: LookupNetwork, _options: Options, trace: Trace | None, _progress: Progress | None = None
+    ) -> None:
+        _refuse_trace(trace)
+        self._network = network
+
+    def run(self, samples: Codes) -> Codes:
+        quantiser = self._network.quantiser
+        codes = quantiser.codes_of_raw(samples) if isinstance(quantiser, FixedQuantiser) else samples
+        return self._network.predict_codes(codes)
+
+
+BACKEND = BackendKind(ModelLearner, ModelNetwork)

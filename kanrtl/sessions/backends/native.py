@@ -1,0 +1,120 @@
+"""The RTL compiled to machine code."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import numpy as np
+import numpy.typing as npt
+
+from ...learner.address_map import AddressMap
+from ...learner.rtl.learner import Learner
+from ...learner.spec import LearnerSpec
+from ...lookup.network import LookupNetwork
+from ...lookup.rtl.checked_core import checked_core, port_shapes
+from ...lookup.rtl.lookup_core import LookupCore
+from ...numeric.fixed import Codes
+from ...progress import Progress
+from ...simulators.native import Native
+from ...simulators.trace import Trace
+from ..backend import AddressedLearner, BackendKind, Options
+from ..simulated_network import SimulatedNetwork
+from ..traced_ports import learner_ports, network_ports
+
+__all__ = ["BACKEND", "NativeLearner", "NativeNetwork"]
+
+
+class NativeLearner(AddressedLearner):
+    """Drives a :class:`kanrtl.Learner`."""
+
+    name = "native"
+
+    def __init__(self, spec: LearnerSpec, trace: Trace | None = None, progress: Progress | None = None) -> None:
+        super().__init__(spec)
+        self._native = Native(
+            spec.to_dict(), lambda: Learner(spec), lambda _: _learner_macros(spec), learner_ports, trace, progress
+        )
+
+    def run(self, x: Codes, teaching: Codes, learn: npt.NDArray[np.bool_]) -> Codes:
+        return self._native.run(x, self.spec.n_out, teaching, learn.astype(np.int64))
+
+    def access(self, requests: list[tuple[int, int | None]]) -> list[int]:
+        return self._native.access(requests)
+
+    @property
+    def cycles(self) -> int:
+        return self._native.cycles
+
+    @property
+    def observed(self) -> dict[str, list[int]]:
+        return self._native.observed(("latency", "prediction_latency", "interval"))
+
+    def close(self) -> None:
+        self._native.close()
+
+
+class NativeNetwork(SimulatedNetwork):
+    """Compiled to machine code."""
+
+    name = "native"
+
+    def __init__(
+        self, network: LookupNetwork, options: Options, trace: Trace | None, progress: Progress | None
+    ) -> None:
+        self._native = Native(
+            ["lookup network", _digest(network), json.dumps(options)],
+            lambda: checked_core(network, **options),
+            _network_macros,
+            lambda fragment: network_ports(network, fragment),
+            trace,
+            progress,
+        )
+        super().__init__(network, self._native)
+
+    def run(self, samples: Codes) -> Codes:
+        return self._native.run(samples, self._network.n_predictions)
+
+
+BACKEND = BackendKind(NativeLearner, NativeNetwork)
+
+
+def _learner_macros(spec: LearnerSpec) -> dict[str, int]:
+    addresses, streaming = AddressMap.of(spec), spec.timing.streaming
+    return {
+        "LEARNS": 1,
+        "N_IN": spec.n_in,
+        "N_OUT": spec.n_out,
+        "X_WIDTH": spec.formats.activation.width,
+        "Y_WIDTH": spec.formats.activation.width,
+        "Y_SIGNED": int(spec.formats.activation.signed),
+        "TARGET_WIDTH": spec.target_format.width,
+        "WITH_SAMPLE": int(spec.teaching == "with_sample"),
+        "STALLING": 1,
+        "REFUSABLE": int(not streaming),
+        "SETTLING": spec.latency if streaming else 0,
+        "ADDRESS_WIDTH": addresses.width,
+        "DATA_WIDTH": addresses.data_width,
+    }
+
+
+def _network_macros(core: LookupCore) -> dict[str, int]:
+    sample, prediction = port_shapes(core)
+    return {
+        "LEARNS": 0,
+        "N_IN": core.network.n_in,
+        "N_OUT": core.network.n_predictions,
+        "X_WIDTH": sample.width,
+        "Y_WIDTH": prediction.width,
+        "Y_SIGNED": int(prediction.signed),
+        "STALLING": int(not core.samples.signature.always_ready),
+        "REFUSABLE": int(not core.predictions.signature.always_ready),
+    }
+
+
+def _digest(network: LookupNetwork) -> str:
+    """Of all that a network is."""
+    digest = hashlib.sha256()
+    for name, array in network.arrays():
+        digest.update(f"{name} {array.dtype} {array.shape}\0".encode() + array.tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,110 @@
+"""The RTL in Amaranth's own simulator, which stands still between calls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...learner.rtl.learner import Learner
+from ...learner.spec import LearnerSpec
+from ...lookup.network import LookupNetwork
+from ...lookup.rtl.checked_core import checked_core, port_shapes
+from ...numeric.bits import pack, unpack
+from ...numeric.fixed import Codes
+from ...progress import Progress
+from ...simulators.pysim import Pysim, Teaching
+from ...simulators.trace import Trace
+from ..backend import AddressedLearner, BackendKind, Options
+from ..simulated_network import SimulatedNetwork
+from ..traced_ports import learner_ports, network_ports
+
+__all__ = ["BACKEND", "PysimLearner", "PysimNetwork"]
+
+
+class PysimLearner(AddressedLearner):
+    """Drives a :class:`kanrtl.Learner`."""
+
+    name = "pysim"
+
+    def __init__(self, spec: LearnerSpec, trace: Trace | None = None, _progress: Progress | None = None) -> None:
+        super().__init__(spec)
+        self._dut = Learner(spec)
+        self._pysim = Pysim(self._dut, trace, learner_ports)
+
+    def close(self) -> None:
+        self._pysim.close()
+
+    def run(self, x: Codes, teaching: Codes, learn: npt.NDArray[np.bool_]) -> Codes:
+        samples, words = self._payloads(x, teaching, learn)
+        # A sequential learner is ready for another sample as it writes the update of the last.
+        settling = self.spec.latency if self.spec.timing.streaming else 0
+        outputs = self._pysim.run(samples, Teaching(words, settling))
+        activation = self.spec.formats.activation
+        codes = [unpack(bits, activation, self.spec.n_out) for bits in outputs]
+        return np.array(codes, dtype=np.int64).reshape(len(x), self.spec.n_out)
+
+    def _payloads(self, x: Codes, teaching: Codes, learn: npt.NDArray[np.bool_]) -> tuple[list[int], list[int]]:
+        """The words for the samples' stream, and those for the teaching stream where there is one."""
+        spec = self.spec
+        words = [pack(word, spec.target_format) for word in teaching]
+        x_bits = spec.n_in * spec.formats.activation.width
+        samples = []
+        with_sample = spec.teaching == "with_sample"
+        for row, word, taught in zip(x, words, learn, strict=True):
+            bits, width = pack(row, spec.formats.activation), x_bits
+            if with_sample:
+                bits |= word << width
+                width += spec.n_out * spec.target_format.width
+            samples.append(bits | int(taught) << width)
+        return samples, [] if with_sample else [word for word, taught in zip(words, learn, strict=True) if taught]
+
+    def access(self, requests: list[tuple[int, int | None]]) -> list[int]:
+        return self._pysim.do(lambda ctx: self._access(ctx, requests))  # type: ignore[no-any-return]
+
+    async def _access(self, ctx: Any, requests: list[tuple[int, int | None]]) -> list[int]:
+        port = self._dut.access
+        answers = []
+        ctx.set(port.response.ready, 1)
+        for address, value in requests:
+            ctx.set(port.request.payload.address, address)
+            ctx.set(port.request.payload.write, value is not None)
+            ctx.set(port.request.payload.data, value or 0)
+            ctx.set(port.request.valid, 1)
+            await self._pysim.until(ctx, port.request.ready)
+            ctx.set(port.request.valid, 0)
+            answers.append(await self._pysim.until(ctx, port.response.valid, port.response.payload))
+        ctx.set(port.response.ready, 0)
+        return answers
+
+    @property
+    def cycles(self) -> int:
+        return self._pysim.cycles
+
+    @property
+    def observed(self) -> dict[str, list[int]]:
+        return self._pysim.observed(("latency", "interval", "prediction_latency"))
+
+
+class PysimNetwork(SimulatedNetwork):
+    """In Amaranth's own simulator, which stands still between calls."""
+
+    name = "pysim"
+
+    def __init__(
+        self, network: LookupNetwork, options: Options, trace: Trace | None, _progress: Progress | None = None
+    ) -> None:
+        core = checked_core(network, **options)
+        self._sample, self._prediction = port_shapes(core)
+        self._pysim = Pysim(core, trace, lambda fragment: network_ports(network, fragment))
+        super().__init__(network, self._pysim)
+
+    def run(self, samples: Codes) -> Codes:
+        count = self._network.n_predictions
+        found = self._pysim.run([pack(row, self._sample) for row in samples])
+        codes = [unpack(bits, self._prediction, count) for bits in found]
+        return np.array(codes, dtype=np.int64).reshape(len(samples), count)
+
+
+BACKEND = BackendKind(PysimLearner, PysimNetwork)

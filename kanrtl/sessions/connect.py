@@ -1,0 +1,98 @@
+"""One way to start a learner or a lookup network, whichever backend it runs on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, overload
+
+from ..errors import InputError, TraceError
+from ..learner.spec import LearnerSpec
+from ..lookup.network import LookupNetwork
+from ..progress import Progress
+from ..simulators.trace import Trace
+from .backends import load_backend
+from .learner_session import Session
+from .network_session import LookupSession
+
+__all__ = ["connect", "connect_network"]
+
+
+def connect_network(
+    network: LookupNetwork,
+    backend: str = "model",
+    latency: int | None = None,
+    memory: str | Sequence[str] = "auto",
+    whole_from: int | None = None,
+    reuse_factor: int | Sequence[int] = 1,
+    *,
+    trace: str | Path | None = None,
+    progress: Progress | None = None,
+) -> LookupSession:
+    """Starts a lookup network; see :func:`kanrtl.connect`. Other parameters as those of :class:`LookupCore`."""
+    kind = load_backend(backend)
+    options = {"latency": latency, "memory": memory, "whole_from": whole_from, "reuse_factor": reuse_factor}
+    try:
+        started = kind.network(network, options, Trace(trace) if trace is not None else None, progress)
+    except TraceError as error:
+        raise InputError(str(error)) from None
+    return LookupSession(network, started)
+
+
+@overload
+def connect(
+    spec: LearnerSpec | str | Path,
+    backend: str = "model",
+    *,
+    trace: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Session: ...
+
+
+@overload
+def connect(
+    spec: LookupNetwork,
+    backend: str = "model",
+    *,
+    trace: str | Path | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> LookupSession: ...
+
+
+def connect(
+    spec: LearnerSpec | LookupNetwork | str | Path,
+    backend: str = "model",
+    *,
+    trace: str | Path | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Session | LookupSession:
+    """Starts a learner, or a lookup network.
+
+    Parameters
+    ----------
+    spec
+        What it is, or the path of a TOML file that says so; or a :class:`kanrtl.LookupNetwork`.
+    backend
+        ``"model"``: the integer model, in numpy. ``"pysim"``: the RTL in Amaranth's simulator. ``"native"``: the RTL
+        compiled to machine code, which takes a C++ compiler, and some seconds once for every spec.
+    trace
+        A file that ends in ``.vcd``, for the waveforms of a ``"pysim"`` or ``"native"`` run; complete when the session
+        is closed. A view for GTKWave is put beside it, as ``.gtkw``.
+    progress
+        Is told in one line what takes a while: compiling.
+    options
+        For a network, how it becomes hardware: parameters of :class:`kanrtl.LookupCore`, such as ``latency``.
+    """
+    if isinstance(spec, LookupNetwork):
+        return connect_network(spec, backend, trace=trace, progress=progress, **options)
+    if options:
+        raise InputError(f"{min(options)}: not known for a learner; set it in the spec")
+    if not isinstance(spec, LearnerSpec):
+        spec = LearnerSpec.from_toml(spec)
+    kind = load_backend(backend)
+    try:
+        return Session(spec, kind.learner(spec, Trace(trace) if trace is not None else None, progress))
+    except TraceError as error:
+        raise InputError(str(error)) from None

@@ -1,0 +1,229 @@
+"""One way to use a learner, whichever backend it runs on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..arrays import Reals, as_reals, real_rows
+from ..errors import InputError
+from ..files import write_arrays
+from ..learner.codes import checked_coefficients
+from ..learner.spec import LearnerSpec
+from ..numeric.fixed import Codes, Format
+from .backend import LearnerBackend
+from .closing import Closing
+from .saved_learner import SavedLearner
+
+if TYPE_CHECKING:
+    from ..transfer.freeze import Frozen
+
+__all__ = ["Session"]
+
+
+class Session(Closing):
+    """A running learner; made by :func:`connect`. A context manager.
+
+    Values are real numbers; they are rounded to the formats of the spec on the way in (and saturated, which
+    :attr:`status` counts). Arrays for one sample may be given as numbers where they have one element.
+    """
+
+    def __init__(self, spec: LearnerSpec, backend: LearnerBackend) -> None:
+        self.spec = spec
+        self._backend = backend
+        self._last_x: Codes | None = None
+        self._samples = 0
+        self._inputs_saturated = 0
+
+    def close(self) -> None:
+        """Ends the learner; what it has learned is lost unless it was saved."""
+        self._backend.close()
+
+    # Predict and learn.
+
+    def predict(self, x: npt.ArrayLike) -> Reals:
+        """The prediction, shape ``(n_out,)``, for inputs of shape ``(n_in,)``. With ``loss="logistic"`` it is the
+        logit."""
+        return self.predict_many(self._row("x", x, self.spec.n_in))[0]  # type: ignore[no-any-return]
+
+    def learn(self, x: npt.ArrayLike, target: npt.ArrayLike) -> Reals:
+        """Predicts, then takes one step towards ``target``, shape ``(n_out,)``; returns the prediction made before
+        it."""
+        rows = self._row("x", x, self.spec.n_in), self._row("target", target, self.spec.n_out)
+        return self.learn_many(*rows)[0]  # type: ignore[no-any-return]
+
+    def predict_many(self, x: npt.ArrayLike) -> Reals:
+        """Predictions ``(n, n_out)`` for inputs ``(n, n_in)``, one sample after another."""
+        reals = real_rows("x", x, self.spec.n_in)
+        codes = self._codes(reals, self.spec.formats.activation)
+        predictions = self._run(codes, np.zeros((len(codes), self.spec.n_out), dtype=np.int64), learn=False)
+        if len(codes):
+            self._last_x = codes[-1:]
+        return predictions
+
+    def learn_many(self, x: npt.ArrayLike, target: npt.ArrayLike) -> Reals:
+        """Learns from samples ``(n, n_in)`` and targets ``(n, n_out)``, one after another; returns the predictions,
+        each made before its step."""
+        if self.spec.loss == "external":
+            raise InputError('learn: the spec has loss = "external"; call predict, then feedback with dL/dy')
+        x, target = real_rows("x", x, self.spec.n_in), real_rows("target", target, self.spec.n_out)
+        if len(x) != len(target):
+            raise InputError(f"target: {len(target)} rows for {len(x)} samples; give one for each")
+        codes = self._codes(x, self.spec.formats.activation)
+        return self._run(codes, self._codes(target, self.spec.target_format), learn=True)
+
+    def feedback(self, gradient: npt.ArrayLike) -> None:
+        """Takes one step for the last :meth:`predict` with a gradient dL/dy, shape ``(n_out,)``, computed elsewhere.
+
+        The sample is run again, with the same coefficients. Needs ``loss="external"``.
+        """
+        if self.spec.loss != "external":
+            raise InputError(f'feedback: the spec has loss = "{self.spec.loss}"; set loss = "external", or call learn')
+        if self._last_x is None:
+            raise InputError("feedback: there is no prediction to give it for; call predict first")
+        row = self._row("gradient", gradient, self.spec.n_out)
+        self._run(self._last_x, self._codes(row, self.spec.target_format), learn=True)
+        self._last_x = None
+
+    def _run(self, x: Codes, teaching: Codes, *, learn: bool) -> Reals:
+        self._samples += len(x)
+        codes = self._backend.run(x, teaching, np.full(len(x), learn))
+        return self.spec.formats.activation.to_float(codes)
+
+    @staticmethod
+    def _row(field: str, values: npt.ArrayLike, count: int) -> Reals:
+        """One sample as a row of an array."""
+        array = np.atleast_1d(as_reals(field, values, f"shape ({count},)"))
+        if array.shape != (count,):
+            raise InputError(f"{field}: shape {array.shape}; must be ({count},)")
+        return array[None]
+
+    def _codes(self, reals: Reals, format: Format) -> Codes:
+        lowest, highest = format.to_float([format.minimum, format.maximum])
+        if reals.size and (reals.min() < lowest or reals.max() > highest):
+            nearest = np.rint(reals / format.lsb)
+            self._inputs_saturated += int(((nearest < format.minimum) | (nearest > format.maximum)).sum())
+        return format.quantise(reals)
+
+    # What it has learned.
+
+    @property
+    def coefficients(self) -> list[Codes]:
+        """Integer codes, one array ``(n_out, n_in, grid_size + spline_order)`` per layer. May be assigned to."""
+        return self._backend.read_coefficients()
+
+    @coefficients.setter
+    def coefficients(self, coefficients: list[npt.ArrayLike]) -> None:
+        self._backend.write_coefficients(checked_coefficients(self.spec, coefficients))
+        self._last_x = None
+
+    def freeze(
+        self,
+        bits: int | Sequence[int] | None = None,
+        *,
+        guard_bits: int | None = None,
+        x: npt.ArrayLike | None = None,
+    ) -> Frozen:
+        """What has been learned so far as a :class:`kanrtl.LookupNetwork`, and how near it is: by default it is the
+        learner to the bit. Parameters as for :func:`kanrtl.transfer.freeze`."""
+        from ..transfer import freeze
+
+        return freeze(self.spec, self.coefficients, bits, guard_bits=guard_bits, x=x)
+
+    @property
+    def learning_rate(self) -> tuple[float, ...]:
+        """One per layer, as the registers hold it. A number assigned to it sets all layers."""
+        rates = self._backend.read_learning_rates()
+        return tuple(float(self.spec.formats.learning_rate.to_float(rate)) for rate in rates)
+
+    @learning_rate.setter
+    def learning_rate(self, rate: float | tuple[float, ...]) -> None:
+        count = self.spec.n_layers
+        rates = as_reals("learning_rate", rate, f"one for all layers, or {count}")
+        if rates.shape not in ((), (count,)):
+            raise InputError(f"learning_rate: shape {rates.shape}; give one number for all layers, or {count}")
+        rates = np.broadcast_to(rates, (count,))
+        format = self.spec.formats.learning_rate
+        for value in rates:
+            if not np.isfinite(value) or not format.holds(float(value)):
+                highest = float(format.to_float(format.maximum))
+                raise InputError(f"learning_rate = {value}: {format} holds 0 to {highest}")
+            if value and not format.quantise(value):
+                raise InputError(
+                    f"learning_rate = {value}: rounds to zero in {format}; give {format.lsb} or more, or 0"
+                )
+        self._backend.write_learning_rates([int(code) for code in format.quantise(rates)])
+
+    @property
+    def frozen(self) -> bool:
+        """Whether samples are predicted but not learned. May be assigned to."""
+        return self._backend.read_frozen()
+
+    @frozen.setter
+    def frozen(self, frozen: bool) -> None:
+        self._backend.write_frozen(bool(frozen))
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """``samples`` sent, clock ``cycles`` (None without a clock), ``frozen``, ``saturations`` in the learner by
+        kind, ``inputs_saturated`` on the way in, and the ``latency``, ``prediction_latency`` and ``interval`` in
+        cycles."""
+        schedule = self.spec.timing
+        return {
+            "backend": self._backend.name,
+            "samples": self._samples,
+            "cycles": self._backend.cycles,
+            "frozen": self.frozen,
+            "saturations": self._backend.read_saturations(),
+            "inputs_saturated": self._inputs_saturated,
+            "latency": schedule.latency,
+            "prediction_latency": schedule.prediction_latency,
+            "interval": schedule.interval,
+            "observed": self._backend.observed,
+        }
+
+    # Files.
+
+    def save(self, path: str | Path) -> None:
+        """Writes what was learned, with the spec, to an ``.npz`` file; the file is complete or not there."""
+        content: dict[str, Any] = {
+            f"coefficients_{index}": layer for index, layer in enumerate(self._backend.read_coefficients())
+        }
+        content["learning_rates"] = np.array(self._backend.read_learning_rates(), dtype=np.int64)
+        if self.spec.update_rounding == "stochastic":
+            content["noise"] = np.array(self._backend.read_noise(), dtype=np.int64)
+        content["spec"] = np.array(json.dumps(self.spec.to_dict()))
+        write_arrays(Path(path), content)
+
+    def load(self, path: str | Path) -> None:
+        """Takes over what :meth:`save` wrote, if it is of the same sizes, grid and formats; else changes nothing."""
+        try:
+            self._load(SavedLearner.read(Path(path)))
+        except InputError as error:
+            raise InputError(f"load: {str(path)!r}: {error}") from None
+
+    def _load(self, saved: SavedLearner) -> None:
+        for field in ("layer_sizes", "grid_range", "grid_size", "spline_order"):
+            ours, theirs = (
+                (spec.layer_sizes if field == "layer_sizes" else spec.per_layer(field))
+                for spec in (self.spec, saved.spec)
+            )
+            if ours != theirs:
+                raise InputError(f"{field} = {theirs}, but this learner has {ours}; load it into one with the same")
+        for field in ("coefficient", "learning_rate"):
+            ours, theirs = getattr(self.spec.formats, field), getattr(saved.spec.formats, field)
+            if ours != theirs:
+                raise InputError(
+                    f"{field}_format = {theirs}, but this learner has {ours}; load it into one with the same"
+                )
+        coefficients = checked_coefficients(self.spec, saved.coefficients)
+        self._backend.write_coefficients(coefficients)
+        self._backend.write_learning_rates(saved.learning_rates)
+        if self.spec.update_rounding == "stochastic" and saved.noise is not None:
+            self._backend.write_noise(saved.noise)
+        self._last_x = None

@@ -1,0 +1,125 @@
+"""One learner in numpy, for use without a session."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..learner.model_batch import ModelBatch, Numeric
+from ..learner.model_layers import Array
+from ..learner.spec import LearnerSpec
+
+if TYPE_CHECKING:
+    from ..transfer.freeze import Frozen
+
+__all__ = ["Model"]
+
+
+class Model:
+    """A learner in numpy: a :class:`ModelBatch` of one. Values are codes with ``numeric="integer"`` and real numbers
+    with ``"float64"``.
+
+    Attributes
+    ----------
+    coefficients
+        One array ``(n_out, n_in, bases)`` per layer, with all updates that have landed; may be assigned to.
+    learning_rates
+        One value per layer: the content of the learning rate registers.
+    saturations
+        Counts by kind (:data:`kanrtl.learner.address_map.SATURATIONS`), which stop at the counters' highest value.
+    noise_state
+        State of the register behind stochastic rounding.
+    frozen
+        While true, nothing that is taught is learned.
+    """
+
+    def __init__(self, spec: LearnerSpec, numeric: Numeric = "integer") -> None:
+        self.spec = spec
+        self.numeric = numeric
+        self._batch = ModelBatch([spec], numeric)
+
+    @property
+    def coefficients(self) -> list[Array]:
+        return [layer[0] for layer in self._batch.coefficients]
+
+    @coefficients.setter
+    def coefficients(self, coefficients: Sequence[npt.ArrayLike]) -> None:
+        self._batch.coefficients = [np.asarray(layer)[None] for layer in coefficients]
+
+    @property
+    def learning_rates(self) -> Array:
+        return self._batch.learning_rates[0]  # type: ignore[no-any-return]
+
+    @learning_rates.setter
+    def learning_rates(self, rates: npt.ArrayLike) -> None:
+        self._batch.learning_rates[0] = rates
+
+    @property
+    def saturations(self) -> dict[str, int]:
+        return self._batch.saturations[0]
+
+    @property
+    def noise_state(self) -> int:
+        return int(self._batch.noise_states[0])
+
+    @noise_state.setter
+    def noise_state(self, state: int) -> None:
+        self._batch.noise_states[0] = state
+
+    @property
+    def frozen(self) -> bool:
+        return self._batch.frozen
+
+    @frozen.setter
+    def frozen(self, frozen: bool) -> None:
+        self._batch.frozen = frozen
+
+    def predict(self, x: npt.ArrayLike, edge: int | None = None) -> Array:
+        """Outputs ``(n_out,)`` for inputs ``(n_in,)``; ``edge`` as in :meth:`learn`."""
+        return self._one(x, np.zeros(self.spec.n_out), False, edge)
+
+    def learn(self, x: npt.ArrayLike, target: npt.ArrayLike, edge: int | None = None) -> Array:
+        """Predicts, then takes one step; returns the prediction ``(n_out,)`` made before it.
+
+        ``target`` has shape ``(n_out,)``; with ``loss="external"`` it is dL/dy. ``edge`` is the clock edge at which the
+        learner takes the sample; see :meth:`ModelBatch.run`.
+        """
+        return self._one(x, target, True, edge)
+
+    def _one(self, x: npt.ArrayLike, target: npt.ArrayLike, learn: bool, edge: int | None) -> Array:
+        outputs = self.run(
+            np.asarray(x)[None], np.asarray(target)[None], np.array([learn]), None if edge is None else [edge]
+        )
+        return outputs[0]  # type: ignore[no-any-return]
+
+    def run(
+        self,
+        x: npt.ArrayLike,
+        teaching: npt.ArrayLike,
+        learn: npt.NDArray[np.bool_],
+        edges: Sequence[int] | None = None,
+    ) -> Array:
+        """As :meth:`ModelBatch.run`, for ``(samples, n_in)`` and ``(samples, n_out)``; gives ``(samples, n_out)``."""
+        return self._batch.run(x, teaching, learn, edges)[0]  # type: ignore[no-any-return]
+
+    def settle(self) -> None:
+        """Waits until all updates have landed."""
+        self._batch.settle()
+
+    def freeze(self, bits: int | Sequence[int] | None = None, **options: Any) -> Frozen:
+        """What has been learned, with all updates under way, as a :class:`kanrtl.LookupNetwork`; parameters as for
+        :func:`kanrtl.transfer.freeze`."""
+        from ..errors import InputError
+        from ..transfer import freeze
+
+        if self.numeric != "integer":
+            raise InputError(f'numeric = "{self.numeric}": has no integers to freeze; use a model with "integer"')
+        self.settle()
+        return freeze(self.spec, self.coefficients, bits, **options)
+
+    def gradients(self, x: npt.ArrayLike, target: npt.ArrayLike) -> list[Array]:
+        """dL/dc for one sample, one array ``(n_out, n_in, bases)`` per layer; see :meth:`ModelBatch.gradients`."""
+        return [layer[0] for layer in self._batch.gradients(np.asarray(x)[None], np.asarray(target)[None])]

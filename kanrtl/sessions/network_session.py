@@ -1,0 +1,59 @@
+"""One way to use a lookup network, whichever backend it runs on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy.typing as npt
+
+from ..errors import InputError
+from ..lookup.network import LookupNetwork
+from ..lookup.quantiser import FixedQuantiser
+from ..numeric.fixed import Codes
+from .backend import NetworkBackend
+from .closing import Closing
+
+__all__ = ["LookupSession"]
+
+
+class LookupSession(Closing):
+    """A running lookup network; made by :func:`kanrtl.connect`. A context manager."""
+
+    def __init__(self, network: LookupNetwork, backend: NetworkBackend) -> None:
+        self.network = network
+        self._backend = backend
+        self._samples = 0
+
+    def close(self) -> None:
+        """Ends it."""
+        self._backend.close()
+
+    def predict(self, x: npt.ArrayLike) -> npt.NDArray[Any]:
+        """As :meth:`LookupNetwork.predict`."""
+        rows, single = self.network.real_rows(x)
+        quantiser = self.network.quantiser
+        samples = quantiser.raw_codes(rows) if isinstance(quantiser, FixedQuantiser) else quantiser.codes(rows)
+        result = self.network.values_of(self._run(samples))
+        return result[0] if single else result
+
+    def predict_codes(self, codes: npt.ArrayLike) -> Codes:
+        """As :meth:`LookupNetwork.predict_codes`; only where the component takes codes, and does not quantise."""
+        quantiser = self.network.quantiser
+        if isinstance(quantiser, FixedQuantiser):
+            raise InputError(f"predict_codes: this network takes inputs in {quantiser.format}; call predict")
+        return self._run(self.network.checked_codes(codes))
+
+    def _run(self, samples: Codes) -> Codes:
+        self._samples += len(samples)
+        return self._backend.run(samples)
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """``samples`` so far, clock ``cycles`` (None without a clock), and the ``latency`` and ``interval`` that were
+        ``observed`` at the ports."""
+        return {
+            "backend": self._backend.name,
+            "samples": self._samples,
+            "cycles": self._backend.cycles,
+            "observed": self._backend.observed,
+        }

@@ -1,0 +1,54 @@
+"""What a learner has learned, read from a file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy.typing as npt
+
+from ..errors import InputError, SpecError
+from ..files import read_arrays
+from ..learner.spec import LearnerSpec
+from ..numeric.lfsr import WIDTH as NOISE_WIDTH
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True)
+class SavedLearner:
+    """What a file of :meth:`Session.save` holds, with every value in its range but for the coefficients."""
+
+    spec: LearnerSpec
+    coefficients: list[npt.ArrayLike]
+    learning_rates: list[int]
+    noise: int | None
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        try:
+            return cls._from_arrays(read_arrays(path))
+        except (KeyError, TypeError, json.JSONDecodeError):  # something is missing, or of another kind
+            raise InputError("not a saved learner; give a file that save wrote") from None
+
+    @classmethod
+    def _from_arrays(cls, content: dict[str, npt.NDArray[Any]]) -> Self:
+        try:
+            spec = LearnerSpec.from_dict(json.loads(str(content["spec"])))
+        except SpecError as error:
+            raise InputError(f"the saved spec does not work here ({error}); save it again with this version") from None
+        rates = _in_range("learning_rates", content["learning_rates"], spec.formats.learning_rate.maximum)
+        if rates.shape != (spec.n_layers,):
+            raise InputError(f"learning_rates: shape {rates.shape}; must be ({spec.n_layers},)")
+        noise = int(_in_range("noise", content["noise"], (1 << NOISE_WIDTH) - 1)) if "noise" in content else None
+        coefficients = [content[f"coefficients_{index}"] for index in range(spec.n_layers)]
+        return cls(spec, list(coefficients), [int(rate) for rate in rates], noise)
+
+
+def _in_range(field: str, codes: npt.NDArray[Any], highest: int) -> npt.NDArray[Any]:
+    if codes.dtype.kind not in "iu" or codes.size == 0 or codes.min() < 0 or codes.max() > highest:
+        raise InputError(f"{field}: must be integers from 0 to {highest}; give a file that save wrote")
+    return codes

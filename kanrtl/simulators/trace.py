@@ -1,0 +1,229 @@
+"""Waveforms of a simulation, with the names of the RTL's ports and fixed-point values as the numbers they stand for."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TextIO, cast
+
+from amaranth.hdl import Const, Shape, Value
+from amaranth.lib import data
+from vcd.gtkw import GTKWSave
+from vcd.writer import VCDWriter
+
+from ..errors import TraceError
+from ..files import replacing, write_whole
+from ..numeric.fixed import Format
+
+__all__ = ["Port", "Trace", "parts_of", "ports_of", "stream_ports"]
+
+PERIOD = 10
+"""Nanoseconds of a clock cycle: 100 MHz, as a simulation has no clock of its own."""
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One number in a port."""
+
+    name: str
+    low: int
+    width: int
+    signed: bool
+    lsb: float | None
+    """What one step of its code stands for; None where it is no number."""
+
+    def code(self, bits: int) -> int:
+        """Its integer code, from the bits of the whole port."""
+        code = bits >> self.low & ((1 << self.width) - 1)
+        return code - (1 << self.width) if self.signed and code >> (self.width - 1) else code
+
+
+@dataclass(frozen=True)
+class Port:
+    """A port of a component or of a part of it, ``scope`` being the group that a person looks for it in."""
+
+    name: str
+    """As a port of the netlist."""
+    scope: str
+    value: Value
+    leaves: tuple[Leaf, ...]
+
+
+def stream_ports(fragment: Any, name: str, lsb: Mapping[str, float | None]) -> list[Port]:
+    """The ports of an elaborated component ``name``; the payload of a stream is in steps of ``lsb``."""
+    return [
+        replace(port, leaves=tuple(replace(leaf, lsb=lsb[stream]) for leaf in port.leaves))
+        if (stream := port.scope.rpartition(".")[2]) in lsb and port.name.endswith("__payload")
+        else port
+        for port in ports_of(fragment.origins[0], name, "{}")
+    ]
+
+
+def parts_of(fragment: Any, kinds: tuple[type, ...]) -> Iterator[tuple[Any, str]]:
+    """The components of some kinds that lie directly in an elaborated one, each as a fragment with its name."""
+    for part, name, _ in fragment.subfragments:
+        if getattr(part, "origins", None) and isinstance(part.origins[0], kinds):
+            yield part, name
+
+
+def ports_of(component: Any, scope: str, port: str) -> Iterator[Port]:
+    """The ports of a component, without constants. ``port`` formats a member's path to the name that it has in the
+    netlist; ``scope`` is the group that it is shown in."""
+    for path, _, member in component.signature.flatten(component):
+        value = Value.cast(member)
+        if isinstance(value, Const):
+            continue
+        *outer, last = map(str, path)
+        # A payload's fields stand beside its valid and ready.
+        shape = member.shape() if hasattr(member, "shape") else value.shape()
+        roots = {"predictions": "y", "teaching": "word", "response": "data"}
+        if isinstance(shape, data.ArrayLayout):
+            roots["samples"] = "x"
+        root = roots.get(outer[-1], "") if outer else ""
+        root = root if last == "payload" else last
+        leaves = tuple(_leaves(shape, root, 0))
+        yield Port(port.format("__".join(map(str, path))), ".".join([scope, *outer]), value, leaves)
+
+
+def _leaves(shape: Any, name: str, low: int) -> Iterator[Leaf]:
+    if isinstance(shape, data.Layout):
+        for key, field in shape:
+            # Viewers take brackets for bits.
+            inner = f"{name}_{key}" if isinstance(key, int) else f"{name}.{key}".lstrip(".")
+            yield from _leaves(field.shape, inner, low + field.offset)
+    else:
+        plain = Shape.cast(shape)
+        if plain.width:
+            yield Leaf(name, low, plain.width, plain.signed, shape.lsb if isinstance(shape, Format) else None)
+
+
+class Trace:
+    """A VCD file of a run, and beside it a view of it for GTKWave.
+
+    A fixed-point value is there twice: as a real number, and as its bits, named ``_code``. The clock has
+    :data:`PERIOD`; a value is shown from the clock edge after which it holds. Only changes are written. Both files
+    appear when the trace is closed.
+
+    Raises
+    ------
+    TraceError
+        If the file cannot be written.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = Path(path)
+        self._check()
+        self._files = ExitStack()
+        self._ports: list[Port] = []
+        self._edge = 0
+
+    def _check(self) -> None:
+        field = f"trace = {str(self._path)!r}"
+        if self._path.suffix != ".vcd":
+            raise TraceError(f"{field}: waveforms are written as VCD; name a file that ends in .vcd")
+        folder = self._path.parent
+        if not folder.is_dir():
+            raise TraceError(f"{field}: there is no folder {str(folder)!r}; make it first")
+        if self._path.is_dir() or not os.access(self._path if self._path.exists() else folder, os.W_OK):
+            raise TraceError(f"{field}: cannot be written; name another")
+
+    @property
+    def view(self) -> Path:
+        """The file that GTKWave is to be called with."""
+        return self._path.with_suffix(".gtkw")
+
+    def begin(self, ports: Sequence[Port]) -> None:
+        """Tells what the values of every clock edge will be of."""
+        file = self._files.enter_context(replacing(self._path))
+        text = io.TextIOWrapper(cast(Any, _Open(file)), encoding="ascii")
+        # A date would make every file another.
+        writer = VCDWriter(cast(TextIO, text), timescale="1 ns", date="", version="kanrtl", check_values=False)
+        self._files.callback(text.flush)
+        self._writer = writer
+        self._ports = list(ports)
+        self._last: list[int | None] = [None] * len(self._ports)
+        self._root = self._ports[0].scope.partition(".")[0]
+        self._clock = writer.register_var(self._root, "clk", "wire", 1, init=0)
+        self._variables: list[list[tuple[Leaf, Any, Any]]] = []
+        for port in self._ports:
+            variables = []
+            for leaf in port.leaves:
+                *inner, name = leaf.name.split(".")
+                scope = ".".join([port.scope, *inner])
+                number = writer.register_var(scope, name, "real", 64, init=0.0) if leaf.lsb else None
+                name = f"{name}_code" if leaf.lsb else name
+                bits = writer.register_var(scope, name, "wire", leaf.width, init=0)
+                variables.append((leaf, number, bits))
+            self._variables.append(variables)
+
+    def cycle(self, values: Sequence[int]) -> None:
+        """What every port was before a clock edge: what it has been since the edge before that."""
+        change = self._writer.change
+        now = self._edge * PERIOD
+        if self._edge:
+            change(self._clock, now, 1)
+        for index, value in enumerate(values):
+            last = self._last[index]
+            if value == last:
+                continue
+            self._last[index] = value
+            for leaf, number, bits in self._variables[index]:
+                code = leaf.code(value)
+                if last is not None and code == leaf.code(last):
+                    continue
+                change(bits, now, code & ((1 << leaf.width) - 1))
+                if number is not None:
+                    assert leaf.lsb is not None
+                    change(number, now, code * leaf.lsb)
+        change(self._clock, now + PERIOD // 2, 0)
+        self._edge += 1
+
+    def close(self) -> None:
+        """Completes the files."""
+        if not self._ports:
+            return
+        self._writer.close(self._edge * PERIOD)
+        self._files.close()
+        write_whole(self.view, self._view().encode())
+        self._ports = []
+
+    def _view(self) -> str:
+        """GTKWave's list of signals: the ports first, then what lies within, folded up."""
+        text = io.StringIO()
+        view = GTKWSave(text)
+        view.dumpfile(self._path.name, abspath=False)
+        view.treeopen(f"{self._root}.")
+        view.size(1400, 800)
+        view.signals_width(260)
+        view.zoom_markers(-4.0)
+        view.trace(f"{self._root}.clk")
+        groups: dict[str, list[tuple[Leaf, str]]] = {}
+        for port in self._ports:
+            for leaf in port.leaves:
+                groups.setdefault(port.scope, []).append((leaf, f"{port.scope}.{leaf.name}"))
+        for scope, leaves in groups.items():
+            name = scope.removeprefix(f"{self._root}.") if scope != self._root else "update"
+            with view.group(name, closed=name.startswith(("layer", "access"))):
+                for leaf, path in leaves:
+                    if leaf.lsb:
+                        view.trace(path, datafmt="real")
+                    else:
+                        view.trace(path if leaf.width == 1 else f"{path}[{leaf.width - 1}:0]", datafmt="dec")
+        return text.getvalue()
+
+
+class _Open(io.RawIOBase):
+    """A binary file that stays open when what writes text into it is done."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, content: Any) -> int:
+        return int(self._file.write(content))

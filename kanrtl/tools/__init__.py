@@ -1,0 +1,1 @@
+"""The open FPGA tools, and what is given to them."""

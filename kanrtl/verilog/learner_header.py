@@ -1,0 +1,105 @@
+"""What a Verilog user has to know about the ports of a learner or of a lookup network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from amaranth.hdl import Shape, ShapeLike
+from amaranth.lib import data
+
+from ..learner.address_map import SATURATIONS, AddressMap
+from ..learner.rtl.learner import Learner
+from ..version import __version__
+
+__all__ = ["header"]
+
+
+def header(learner: Learner) -> str:
+    """The comment at the top of a learner's Verilog file: its spec, timing, ports and the bits of their payloads."""
+    spec = learner.spec
+    schedule, addresses = spec.timing, AddressMap.of(spec)
+    lines = [
+        f"kanrtl {__version__} learner, layers {list(spec.layer_sizes)}, teaching {spec.teaching}, loss {spec.loss}.",
+        "",
+        "A transfer on a stream takes place at a rising edge of clk at which valid and ready are both high.",
+        f"sample to prediction {schedule.prediction_latency} cycles, sample to written update {schedule.latency}, "
+        f"one taught sample to the next {schedule.interval}.",
+        *_streaming_lines(learner),
+        "rst is synchronous and active high; it does not restore coefficients and learning rates.",
+        "",
+        *_port_lines(learner),
+        "",
+        "updated is high in the cycle at whose end an update is written; gradient is then that of its sample.",
+        "While freeze is high, a sample that is taken is predicted but not learned.",
+        "",
+        "Addresses of the access port:",
+        f"  coefficient  index [{addresses.index_bits - 1}:0]"
+        + "".join(f", {name} {bits} bits" for name, bits in _upper_fields(addresses)),
+        *(f"  {addresses.learning_rate(layer):#x}  learning rate {layer}" for layer in range(spec.n_layers)),
+        *(f"  {addresses.saturations(kind):#x}  saturations: {kind}" for kind in SATURATIONS),
+    ]
+    if spec.update_rounding == "stochastic":
+        lines.append(f"  {addresses.noise:#x}  noise state")
+    lines.append(f"  {addresses.control:#x}  control: bit 0 freezes")
+    return "\n".join(lines)
+
+
+def _numbers(port: str, root: str, layout: data.ArrayLayout, format: str) -> list[tuple[str, str, str]]:
+    """The rows of an array of numbers, all in one format."""
+    return [(f"{port}{bits}", name, format) for bits, name, _ in _fields(layout, root)]
+
+
+def _streaming_lines(learner: Learner) -> list[str]:
+    if not learner.spec.timing.streaming:
+        return []
+    delays = ", ".join(map(str, learner.spec.delays))
+    return [
+        f"An update is seen by samples taken so many cycles later, by layer: {delays}.",
+        "A prediction cannot be refused: it is valid for one cycle.",
+    ]
+
+
+def _upper_fields(addresses: AddressMap) -> list[tuple[str, int]]:
+    fields = [("input", addresses.input_bits), ("node", addresses.node_bits), ("layer", addresses.layer_bits)]
+    return [(name, bits) for name, bits in fields if bits]
+
+
+def _port_lines(learner: Learner) -> list[str]:
+    """One line for each number that a port carries."""
+    ports = [
+        ("samples__payload", "", learner.samples.payload),
+        ("predictions__payload", "y", learner.predictions.payload),
+    ]
+    if hasattr(learner, "teaching"):
+        kind = "gradient" if learner.spec.loss == "external" else "target"
+        ports.append(("teaching__payload", kind, learner.teaching.payload))
+    ports += [
+        ("gradient", "gradient", learner.gradient),
+        ("access__request__payload", "", learner.access.request.payload),
+        ("access__response__payload", "data", learner.access.response.payload),
+    ]
+    return _table(
+        [
+            (f"{port}{bits}", name, format)
+            for port, root, value in ports
+            for bits, name, format in _fields(value.shape(), root)
+        ]
+    )
+
+
+def _table(rows: list[tuple[str, str, str]]) -> list[str]:
+    """Bits of a port, name and format of each number in it, one line for each."""
+    bits_width, name_width = (max(len(row[column]) for row in rows) for column in (0, 1))
+    return [f"  {bits:<{bits_width}}  {name:<{name_width}}  {format}".rstrip() for bits, name, format in rows]
+
+
+def _fields(shape: ShapeLike, name: str, offset: int = 0) -> Iterator[tuple[str, str, str]]:
+    """Bits, name and format of every number in a payload."""
+    if isinstance(shape, data.Layout):
+        for key, field in shape:
+            inner = f"{name}[{key}]" if isinstance(key, int) else f"{name}.{key}".lstrip(".")
+            yield from _fields(field.shape, inner, offset + field.offset)
+    else:
+        width = Shape.cast(shape).width
+        bits = f"[{offset + width - 1}:{offset}]" if width > 1 else f"[{offset}]"
+        yield bits, name, "" if isinstance(shape, int) else str(shape)

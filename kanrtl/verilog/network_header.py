@@ -1,0 +1,62 @@
+"""The comment on top of a lookup network's Verilog."""
+
+from __future__ import annotations
+
+from ..lookup.quantiser import FixedQuantiser
+from ..lookup.rtl.checked_core import port_shapes
+from ..lookup.rtl.lookup_core import LookupCore
+from ..version import __version__
+from .learner_header import _numbers, _table
+
+__all__ = ["network_header"]
+
+
+def network_header(core: LookupCore) -> str:
+    """The comment at the top of a lookup network's Verilog file: what it is, timing, ports and formats."""
+    network, quantiser = core.network, core.network.quantiser
+    if core.samples.signature.always_ready:
+        transfer = (
+            "A sample is taken at every rising edge of clk at which samples__valid is high; its prediction is valid "
+            "for one cycle."
+        )
+    else:
+        transfer = "A transfer on a stream takes place at a rising edge of clk at which valid and ready are both high."
+    fixed = isinstance(quantiser, FixedQuantiser)
+    sample = str(quantiser.format) if isinstance(quantiser, FixedQuantiser) else f"SQ({network.bits[0]}, 0)"
+    _, prediction = port_shapes(core)
+    root, format = {
+        "raw": ("y", f"SQ({prediction.width}, 0)"),
+        "argmax": ("class", f"UQ({prediction.width}, 0)"),
+        "threshold": ("above", ""),
+    }[network.output]
+    lines = [
+        f"kanrtl {__version__} lookup network, layers {list(network.layer_sizes)}, bits {list(network.bits)}, "
+        f"{network.edges} edges, output {network.output}.",
+        "",
+        transfer,
+        f"sample to prediction {core.latency} cycles, one sample to the next {core.interval}.",
+        "rst is synchronous and active high; what is on its way is lost.",
+        "",
+        *_table(
+            [
+                *_numbers("samples__payload", "x", core.samples.payload.shape(), sample),
+                *_numbers("predictions__payload", root, core.predictions.payload.shape(), format),
+            ]
+        ),
+        "",
+    ]
+    if not fixed:
+        lines += [
+            "Inputs are codes: saturate(round_half_even(input * scale + offset)), with scale and offset",
+            *(
+                f"  of x[{index}]: {scale:.9g}, {offset:.9g}"
+                for index, (scale, offset) in enumerate(zip(quantiser.scale, quantiser.offset, strict=True))
+            ),
+        ]
+    if network.output == "raw":
+        lines.append(f"One step of an output stands for {network.steps[-1]:.9g}.")
+    elif network.output == "argmax":
+        lines.append("The class is the index of the highest output, the lowest of equals.")
+    else:
+        lines.append(f"Outputs are compared with the codes {list(network.thresholds)}: 1 above.")
+    return "\n".join(lines)

@@ -1,0 +1,129 @@
+"""How lookup networks are measured, and the table made of it. Nothing is built here."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench import adapt, folding, lookup, render, self_check
+from kanrtl import InputError
+from kanrtl.lookup import from_kanele
+from support.kan_checkpoints import kanele
+from support.pretended_builds import Reports, pretend_builds
+
+
+@pytest.fixture
+def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a network under each of the two names, and held-out rows half of whose classes are right."""
+    for row in lookup.FAMILY.rows:
+        assert isinstance(row, lookup.Lookup)
+        sizes = {"Moons": [2, 2, 1], "DryBean": [8, 2, 2]}[row.network]
+        state, config = kanele(sizes, [3, 3, 4])
+        # Deep enough for every row's latency: nothing is pruned, and no table is constant.
+        state |= {name: np.ones_like(value) for name, value in state.items() if name.endswith("spline_selector")}
+        state |= {name: np.full_like(value, 4.0) for name, value in state.items() if name.endswith("base_weight")}
+        np.savez(tmp_path / f"{row.network}.state_dict.npz", config_json=json.dumps(config), **state)
+        x = np.random.default_rng(0).normal(0, 1, (40, sizes[0]))
+        y = from_kanele(state, config, output=row.output).predict(x)
+        y[20:] += 1
+        np.savez(tmp_path / f"{row.network}.test.npz", X=x, y=y)
+    monkeypatch.setenv("KANRTL_KANELE", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.usefixtures("published")
+def test_rows_and_their_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    builds = pretend_builds(monkeypatch, lambda seed: 100.0 + seed)
+    monkeypatch.setattr(render, "RESULTS", tmp_path)
+    for row in lookup.FAMILY.rows:
+        assert isinstance(row, lookup.Lookup)
+        builds.clear()
+        result = row.run(lambda _: None)
+        assert [build["seed"] for build in builds] == list(row.seeds)
+        for build in builds:
+            core = build["component"]
+            assert (core.latency, core._whole_from, core.network.output) == (row.latency, row.whole_from, row.built)
+            assert (build["device"], build["frequency"], build["register_ports"]) == (lookup.DEVICE, 250.0, False)
+        assert result["held_out"] == {"right": 20, "rows": 40}
+        assert result["fmax_mhz"] == 100 + median(row.seeds)
+        assert not any("table" in name or "source" in name for name in result)
+        (tmp_path / f"{row.name}.json").write_text(json.dumps(result))
+    lines = render.lookup().splitlines()
+    assert len(lines) == 2 + len(lookup.FAMILY.rows) + len(render.PEERS["lookup"])
+    assert "| Moons: KANELÉ, its generated VHDL |  | 5 | 340.5 MHz | 14.7 ns | 151 | 67 | 0 |" in lines
+    assert {row.name for row in lookup.FAMILY.rows} == set(render.LOOKUPS)
+
+
+def test_frozen_learners_and_their_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    builds = pretend_builds(monkeypatch, lambda seed: 100.0 + seed)
+    errors = []
+    for row in adapt.FROZEN.rows:
+        result = row.run(lambda _: None)
+        assert result["max_error"] <= result["bound"]
+        errors.append(result["rms_error"])
+        (tmp_path / f"{row.name}.json").write_text(json.dumps(result))
+    assert errors[0] == 0 < errors[1] < errors[2]
+    assert {(build["device"], build["frequency"]) for build in builds} == {(lookup.DEVICE, lookup.FREQUENCY)}
+    (tmp_path / "t8-single.json").write_text((render.RESULTS / "t8-single.json").read_text())
+    monkeypatch.setattr(render, "RESULTS", tmp_path)
+    lines = render.frozen().splitlines()
+    assert lines[2].startswith("| T with 8 cells, to the bit | 0.0000 | 0.0000 | 2 | 103.0 MHz (101.0 to 105.0) | ")
+    assert lines[-1].startswith("| the learner itself, learning |  |  | 1 | ")
+    assert {row.name for row in adapt.FROZEN.rows} == set(render.FROZENS)
+
+
+@pytest.mark.usefixtures("published")
+def test_boards_and_their_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(network: Any, board: Any, **_: Any) -> Reports:
+        assert network.output == {"Moons": "threshold", "DryBean": "argmax"}[names[0]]
+        assert board.name == names[1]
+        reports = Reports(40.0, {"latency_cycles": 4, "interval_cycles": 1})
+        reports._content |= {"capacity": {"lut": 100}}
+        return reports
+
+    monkeypatch.setattr(self_check, "build_self_check", build)
+    monkeypatch.setattr(render, "RESULTS", tmp_path)
+    for row in self_check.FAMILY.rows:
+        assert isinstance(row, self_check.SelfChecking)
+        names = row.network, row.board
+        (tmp_path / f"{row.name}.json").write_text(json.dumps(row.run(lambda _: None)))
+    assert {row.name for row in self_check.FAMILY.rows} == set(render.SELF_CHECKS)
+    lines = render.self_checks().splitlines()
+    assert len(lines) == 2 + 4
+    assert "| **DryBean**, argmax | icebreaker | 7 of 100 | 7 | 4 | 7 MHz | 40.0 MHz |" in lines
+
+
+def test_without_the_networks_a_row_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("KANRTL_KANELE", str(tmp_path / "none"))
+    with pytest.raises(InputError, match=r"KANRTL_KANELE = .*no such folder"):
+        lookup.data_folder()
+
+
+def test_folded_rows_and_their_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    builds = pretend_builds(monkeypatch, lambda seed: 10.0 * seed)
+    monkeypatch.setattr(render, "RESULTS", tmp_path)
+    small = replace(folding.FAMILY.rows[0], layer_sizes=(6, 3, 2), bits=(2, 3, 4), reuse_factor=6)
+    for row in folding.FAMILY.rows:
+        result = replace(small, name=row.name).run(lambda _: None)
+        assert (result["edges"], result["interval_cycles"], result["fmax_mhz"]) == (24, 6, 30.0)
+        (tmp_path / f"{row.name}.json").write_text(json.dumps(result))
+    for build in builds:
+        assert build["component"].folding is not None
+        assert (build["register_ports"], build["device"]) == (True, "iCE40UP5K")
+    lines = render.folding().splitlines()
+    assert len(lines) == 2 + len(folding.FAMILY.rows)
+    assert "| 6 | 7 | 7 of 30 | 30.0 MHz (10.0 to 50.0) | 6 | **5.00 million/s** | 0.50 µs |" in lines[-1]
+    assert {row.name for row in folding.FAMILY.rows} == set(render.FOLDED)
+
+
+def test_random_networks_are_what_they_are_called() -> None:
+    network = folding.random_network((5, 3, 2), (3, 4, 6), 1)
+    assert (network.edges, network.layer_sizes, network.bits, network.output) == (21, (5, 3, 2), (3, 4, 6), "argmax")
+    codes = np.random.default_rng(0).integers(-4, 4, (200, 5))
+    assert len(np.unique(network.predict_codes(codes))) == 2

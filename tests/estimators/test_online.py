@@ -1,0 +1,475 @@
+"""The estimators: what scikit-learn and river ask of them, scaling, growth, files, and the bits of the hardware."""
+
+from __future__ import annotations
+
+import copy
+import math
+import pickle
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from river import datasets, evaluate, metrics
+from river import preprocessing as river_preprocessing
+from river.checks import yield_checks
+from sklearn.base import clone
+from sklearn.datasets import make_friedman1, make_moons
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import PolynomialFeatures
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from kanrtl import InputError, KANClassifier, KANRegressor, Session, connect
+from kanrtl.estimators.scaled_learner import Node
+from kanrtl.estimators.scaling import BEYOND, OUTLIER, RunningScale
+
+# The smallest that learns what the checks ask for.
+SMALL: dict[str, Any] = {"grid_size": 4, "spline_order": 1, "epochs": 2}
+
+EXPECTED_FAILURES = {
+    "check_estimator_tags_renamed": "river's own base class has a method with the name of one that scikit-learn had",
+}
+
+
+@parametrize_with_checks(
+    [KANRegressor(**SMALL), KANClassifier(**SMALL)], expected_failed_checks=lambda _: EXPECTED_FAILURES
+)
+def test_what_scikit_learn_asks(estimator: Any, check: Callable[[Any], None]) -> None:
+    check(estimator)
+
+
+def river_checks(model: Any, *left_out: str) -> list[Any]:
+    """river's checks but for those of some names."""
+    kept = [check for check in yield_checks(model) if check.__name__ not in left_out]
+    return [pytest.param(check, id=f"{index}-{check.__name__}") for index, check in enumerate(kept)]
+
+
+@pytest.mark.parametrize("check", river_checks(KANRegressor()))
+def test_what_river_asks_of_a_regressor(check: Callable[[Any], None]) -> None:
+    check(KANRegressor(**SMALL))
+
+
+# Memory is held by what both estimators share, and the check of it needs thousands of samples.
+@pytest.mark.parametrize("check", river_checks(KANClassifier(), "check_bounded_memory_growth"))
+def test_what_river_asks_of_a_classifier(check: Callable[[Any], None]) -> None:
+    check(KANClassifier(**SMALL))
+
+
+# Scaling.
+
+FINITE = st.floats(-1e12, 1e12, allow_subnormal=False)
+COLUMN = st.lists(FINITE, min_size=1, max_size=30)
+
+
+@given(COLUMN, st.none() | st.integers(2, 40))
+def test_scale_is_deterministic_and_finite(column: list[float], horizon: int | None) -> None:
+    rows = np.array(column)[:, None]
+    scale, again = RunningScale(1, horizon), RunningScale(1, horizon)
+    scaled = scale.learn_many(rows)
+    for row, expected in zip(rows, scaled, strict=True):
+        again.learn(row)
+        np.testing.assert_array_equal(again.to_unit(row), expected)
+    assert np.isfinite(scaled).all()
+    assert (np.abs(scaled) <= BEYOND).all()
+    assert scale.variance >= 0
+    arrays = scale.arrays("x")
+    restored = RunningScale.from_arrays("x", arrays, horizon)
+    np.testing.assert_array_equal(restored.to_unit(rows), scale.to_unit(rows))
+
+
+@given(st.lists(st.floats(-100, 100), min_size=2, max_size=40))
+def test_scale_is_that_of_all_samples(column: list[float]) -> None:
+    """Where nothing counts as an outlier: no sample of a few lies eight deviations off, once there are some."""
+    rows = np.array(column)[:, None]
+    scale = RunningScale(1)
+    limited = False
+    for row in rows:
+        limited |= bool(scale.deviation[0] > 0 and abs(row[0] - scale.mean[0]) > OUTLIER * scale.deviation[0])
+        limited |= 0 < scale.deviation[0] < 1e-6
+        scale.learn(row)
+    if not limited:
+        assert scale.mean[0] == pytest.approx(np.mean(column), abs=1e-9)
+        assert scale.deviation[0] == pytest.approx(np.std(column), rel=1e-6, abs=1e-9)
+
+
+@given(FINITE, st.integers(1, 50))
+def test_constant_columns_are_zero(value: float, count: int) -> None:
+    scale = RunningScale(1)
+    assert not scale.learn_many(np.full((count, 1), value)).any()
+    assert not scale.to_unit(np.array([[1e300]])).any()
+
+
+@given(FINITE)
+def test_missing_values_count_for_nothing(value: float) -> None:
+    rows = np.array([[1.0, 5.0], [2.0, np.nan], [value, 7.0], [np.nan, np.nan]])
+    scale, first, second = RunningScale(2), RunningScale(1), RunningScale(1)
+    scaled = scale.learn_many(rows)
+    first.learn_many(rows[:3, :1])
+    second.learn_many(rows[[0, 2], 1:])
+    assert (scale.mean == [first.mean[0], second.mean[0]]).all()
+    assert (scale.variance == [first.variance[0], second.variance[0]]).all()
+    assert (scaled[[1, 3, 3], [1, 0, 1]] == 0).all()
+
+
+def test_an_outlier_squeezes_nothing_and_a_drift_is_followed() -> None:
+    random = np.random.default_rng(0)
+    scale = RunningScale(1)
+    scale.learn_many(random.normal(0, 1, (1000, 1)))
+    scale.learn(np.array([1e30]))
+    assert scale.deviation[0] < 1.1
+    forgetful = RunningScale(1, horizon=200)
+    for regime in (random.normal(0, 1, (1000, 1)), random.normal(1e4, 1, (3000, 1))):
+        forgetful.learn_many(regime)
+        scale.learn_many(regime)
+    assert forgetful.mean[0] == pytest.approx(1e4, abs=1)
+    assert forgetful.deviation[0] < 10
+    assert abs(float(scale.to_unit(np.array([1e4]))[0])) < 2
+
+
+def test_scale_way_back() -> None:
+    scale = RunningScale(2)
+    rows = np.random.default_rng(0).normal(3, 5, (50, 2))
+    scale.learn_many(rows)
+    np.testing.assert_allclose(scale.from_unit(scale.to_unit(rows)), rows)
+
+
+# Learning.
+
+
+@settings(max_examples=6, deadline=None)
+@given(
+    st.integers(1, 3),
+    st.integers(1, 3),
+    st.integers(0, 2**16),
+    st.sampled_from([None, (2,)]),
+    st.sampled_from([{}, {"update_rounding": "stochastic"}, {"activation_format": "SQ(4, 8)"}]),
+)
+def test_partial_fit_is_sample_by_sample(
+    n_in: int, cuts: int, seed: int, hidden: tuple[int, ...] | None, spec: dict[str, Any]
+) -> None:
+    """Whether samples come in arrays, however cut, or one by one as dicts: the same bits."""
+    random = np.random.default_rng(seed)
+    x, y = random.normal(0, 3, (24, n_in)), random.normal(10, 2, 24)
+    whole, cut, single = (KANRegressor(hidden, spec=spec, random_state=1, grid_size=4) for _ in range(3))
+    whole.partial_fit(x, y)
+    for rows, targets in zip(np.array_split(x, cuts), np.array_split(y, cuts), strict=True):
+        cut.partial_fit(rows, targets)
+    for row, target in zip(x, y, strict=True):
+        single.learn_one(dict(enumerate(row)), target)
+    np.testing.assert_array_equal(whole.predict(x), cut.predict(x))
+    assert [single.predict_one(dict(enumerate(row))) for row in x] == whole.predict(x).tolist()
+
+
+def test_two_backends_are_equal_to_the_bit() -> None:
+    x, y = make_friedman1(40, n_features=5, random_state=0)
+    estimators = [
+        KANRegressor((2,), grid_size=4, backend=name, epochs=1, random_state=3) for name in ("model", "pysim")
+    ]
+    for estimator in estimators:
+        estimator.fit(x[:12], y[:12]).partial_fit(x[12:20], y[12:20])
+    np.testing.assert_array_equal(*(estimator.predict(x) for estimator in estimators))
+    for ours, theirs in zip(*(estimator.session_.coefficients for estimator in estimators), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert estimators[1].session_.status["cycles"] > 20
+    estimators[1].close()
+    with pytest.raises(ValueError, match="not fitted yet"):
+        estimators[1].predict(x)
+
+
+def test_several_targets_are_learned_at_once() -> None:
+    x, y = make_friedman1(100, n_features=5, random_state=0)
+    both = KANRegressor(random_state=0, epochs=5).fit(x, np.stack([y, -100 * y], axis=1))
+    alone = KANRegressor(random_state=0, epochs=5).fit(x, y)
+    assert both.predict(x).shape == (100, 2)
+    np.testing.assert_array_equal(both.predict(x)[:, 0], alone.predict(x))
+    assert both.score(x, np.stack([y, -100 * y], axis=1)) > 0.7
+
+
+def test_scores_without_any_setting() -> None:
+    x, y = make_friedman1(500, n_features=5, noise=0.5, random_state=0)
+    learn, test = slice(300), slice(300, None)
+    additive, hidden = (
+        KANRegressor(sizes, epochs=5, random_state=0).fit(x[learn], y[learn]).score(x[test], y[test])
+        for sizes in (None, (8,))
+    )
+    assert additive > 0.8
+    assert hidden > additive  # the first two features act together
+    x, y = make_moons(300, noise=0.1, random_state=0)
+    assert KANClassifier(random_state=0, epochs=5).fit(x[:200], y[:200]).score(x[200:], y[200:]) > 0.95
+
+
+def test_pipelines_and_searches() -> None:
+    x, y = make_friedman1(120, n_features=5, random_state=0)
+    pipeline = make_pipeline(PolynomialFeatures(2, interaction_only=True, include_bias=False), KANRegressor(epochs=3))
+    assert pipeline.fit(x, y).score(x, y) > 0.5
+    search = GridSearchCV(KANRegressor(epochs=2, random_state=0), {"grid_size": [2, 4], "spline_order": [1, 3]}, cv=2)
+    assert search.fit(x, y).best_params_.keys() == {"grid_size", "spline_order"}
+    assert len(cross_val_score(KANClassifier(epochs=1), x, y > y.mean(), cv=3)) == 3
+
+
+def test_features_are_the_same_by_either_face() -> None:
+    model = KANRegressor()
+    for value in (1.0, 2.0, 4.0):
+        model.learn_one({"b": value, "a": -value}, value)
+    assert model.feature_names_in_.tolist() == ["a", "b"]
+    with pytest.warns(UserWarning, match="X does not have valid feature names"):
+        assert model.predict([[-2.0, 2.0]]).tolist() == [model.predict_one({"a": -2, "b": 2})]
+    plain = KANRegressor(epochs=1).fit([[1.0, 2.0], [3.0, 5.0]], [1, 2])
+    assert plain.predict_one({1: 5.0, 0: 3.0}) == plain.predict([[3.0, 5.0]])[0]
+    assert not hasattr(plain, "feature_names_in_")
+
+
+def test_river_evaluates_it() -> None:
+    model = river_preprocessing.StandardScaler() | KANRegressor()
+    metric = evaluate.progressive_val_score(datasets.TrumpApproval().take(300), model, metrics.MAE())
+    assert metric.get() < 1
+    accuracy = evaluate.progressive_val_score(datasets.Phishing().take(400), KANClassifier(), metrics.Accuracy())
+    assert accuracy.get() > 0.8
+    assert KANRegressor(()).clone().hidden_layer_sizes is None
+
+
+def test_progress_is_shown_when_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    x, y = make_friedman1(10, n_features=5, random_state=0)
+    KANRegressor(epochs=2).fit(x, y)
+    assert capsys.readouterr().out == ""
+    KANRegressor(epochs=2, verbose=True).fit(x, y)
+    assert "epochs" in capsys.readouterr().out
+
+
+# What comes late, and what is missing.
+
+
+def taught(model: Any, random: np.random.Generator, labels: list[Any], samples: int = 60) -> Any:
+    for _ in range(samples):
+        place = int(random.integers(len(labels)))
+        model.learn_one({"a": random.normal(2 * place, 0.3), "b": random.normal(-place, 0.3)}, labels[place])
+    return model
+
+
+def test_a_new_class_leaves_the_odds_of_the_others() -> None:
+    random = np.random.default_rng(0)
+    model = taught(KANClassifier(), random, ["no", "yes"])
+    x = {"a": 1.1, "b": -0.4}
+    before = model.predict_proba_one(x)
+    logit = math.log(before["yes"] / before["no"])
+    model._add_class("perhaps")
+    assert sorted(model.classes_[:2]) == ["no", "yes"]
+    assert model.classes_[2] == "perhaps"
+    outputs = model._learner.predict(model._row(x))[0]
+    assert outputs[model._labels.index("yes")] == -outputs[model._labels.index("no")]
+    assert abs(outputs[model._labels.index("yes")]) == pytest.approx(abs(logit), abs=1e-9)
+    model._add_class("never")
+    np.testing.assert_array_equal(model._learner.predict(model._row(x))[0][:3], outputs)
+    late = taught(model, random, ["no", "yes", "perhaps", "never"], 200)
+    assert [late.predict_one({"a": 2 * place, "b": -place}) for place in range(4)] == ["no", "yes", "perhaps", "never"]
+
+
+def test_one_class_is_certain() -> None:
+    model = KANClassifier()
+    assert model.predict_one({"a": 1}) is None
+    assert model.predict_proba_one({"a": 1}) == {}
+    model.learn_one({"a": 1}, "only")
+    assert model.predict_proba_one({"a": 5}) == {"only": 1.0}
+
+
+@pytest.mark.parametrize("hidden", [None, (3,)])
+def test_a_new_feature_changes_no_prediction_until_it_is_learned(hidden: tuple[int, ...] | None) -> None:
+    random = np.random.default_rng(0)
+    model = KANRegressor(hidden, random_state=0)
+    samples = [({"x": float(a), 2: float(b)}, float(a + b * b)) for a, b in random.normal(0, 1, (80, 2))]
+    for x, y in samples:
+        model.learn_one(x, y)
+    before = [model.predict_one(x) for x, _ in samples]
+    assert before == [model.predict_one(x | {"new": 7.0}) for x, _ in samples]
+    coefficients = model.session_.coefficients
+    model._grow_features({"new": 7.0}, [Node(0)])
+    assert model.n_features_in_ == 3
+    assert [model.predict_one(x) for x, _ in samples] == before
+    np.testing.assert_array_equal(model.session_.coefficients[0][:, :2], coefficients[0])
+
+
+def test_a_missing_feature_counts_as_its_mean() -> None:
+    model = KANRegressor()
+    for a in (1.0, 2.0, 3.0, 6.0):
+        model.learn_one({"a": a, "b": -a}, a)
+    assert model.n_samples_seen_ == 4
+    at_mean = model.predict_one({"a": 3.0, "b": -1.0})
+    for missing in ({"b": -1.0}, {"a": None, "b": -1.0}, {"a": math.nan, "b": -1.0}):
+        assert model.predict_one(missing) == at_mean
+
+
+# Files and copies.
+
+
+def regressor_with_everything() -> KANRegressor:
+    return KANRegressor(
+        (2,), horizon=50, random_state=5, spec={"update_rounding": "stochastic", "activation_format": "SQ(5, 9)"}
+    )
+
+
+def continued(model: Any) -> list[float]:
+    random = np.random.default_rng(9)
+    predictions = []
+    for row in random.normal(1, 2, (40, 2)):
+        x = {"a": float(row[0]), "b": float(row[1])}
+        predictions.append(model.predict_one(x))
+        model.learn_one(x, float(row.sum() ** 2))
+    return predictions
+
+
+@pytest.mark.parametrize("way", ["file", "pickle", "copy"])
+def test_what_is_restored_goes_on_to_the_bit(way: str, tmp_path: Path) -> None:
+    model = regressor_with_everything()
+    continued(model)
+    if way == "file":
+        model.save(tmp_path / "model.npz")
+        other = KANRegressor.load(tmp_path / "model.npz")
+        assert other.get_params() == model.get_params()
+    else:
+        other = pickle.loads(pickle.dumps(model)) if way == "pickle" else copy.deepcopy(model)
+    assert other.session_ is not model.session_
+    assert continued(other) == continued(model)
+    assert other.n_samples_seen_ == 80
+
+
+def test_a_session_loads_the_file_and_another_backend_too(tmp_path: Path) -> None:
+    model = KANRegressor(grid_size=4, random_state=0)
+    continued(model)
+    model.save(tmp_path / "model.npz")
+    with connect(model.session_.spec) as session:
+        session.load(tmp_path / "model.npz")
+        assert all(
+            (ours == theirs).all()
+            for ours, theirs in zip(session.coefficients, model.session_.coefficients, strict=True)
+        )
+    other = KANRegressor.load(tmp_path / "model.npz", backend="pysim")
+    assert isinstance(other.session_, Session)
+    assert other.session_.status["backend"] == "pysim"
+    assert other.predict_one({"a": 0.5, "b": 0.1}) == model.predict_one({"a": 0.5, "b": 0.1})
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 2], ["a", "b"], [True, False], [1.0, 2.0, 7.0]])
+def test_classes_come_back_as_they_were(labels: list[Any], tmp_path: Path) -> None:
+    x = np.arange(24.0).reshape(12, 2)
+    model = KANClassifier(epochs=1).fit(x, (labels * 12)[:12])
+    model.save(tmp_path / "model.npz")
+    other = KANClassifier.load(tmp_path / "model.npz")
+    assert other.classes_.dtype == model.classes_.dtype
+    np.testing.assert_array_equal(other.predict(x), model.predict(x))
+    np.testing.assert_array_equal(other.predict_proba(x), model.predict_proba(x))
+
+
+def test_files_that_are_none(tmp_path: Path) -> None:
+    path = tmp_path / "model.npz"
+    with pytest.raises(InputError, match=r"^load: '.*': No such file or directory; give a file that save wrote$"):
+        KANRegressor.load(path)
+    KANClassifier(epochs=1).fit([[0.0], [1.0]], [0, 1]).save(path)
+    with pytest.raises(InputError, match=r"^load: '.*': holds a KANClassifier, format 1; use the class that saved it$"):
+        KANRegressor.load(path)
+    connect(KANRegressor().fit([[0.0], [1.0]], [0, 1]).session_.spec).save(path)
+    with pytest.raises(InputError, match=r"^load: '.*': not a saved KANRegressor; give a file that save wrote$"):
+        KANRegressor.load(path)
+    model = KANRegressor(epochs=1, random_state=np.random.RandomState(0)).fit([[0.0], [1.0]], [0, 1])
+    with pytest.raises(InputError, match=r"^save: RandomState\(MT19937\).* cannot be written to a file; use numbers"):
+        model.save(path)
+    with pytest.raises(InputError, match=r"^save: '.*': .*; name a file in a folder that can be written$"):
+        clone(model).set_params(random_state=0).fit([[0.0], [1.0]], [0, 1]).save(tmp_path / "none" / "a.npz")
+
+
+# Errors.
+
+
+@pytest.mark.parametrize(
+    ("parameters", "line"),
+    [
+        ({"epochs": 0}, "epochs = 0: must be an integer, 1 or more"),
+        ({"horizon": 1}, "horizon = 1: must be an integer, 2 or more"),
+        ({"learning_rate": -1}, "learning_rate = -1: must be a number, above 0"),
+        ({"hidden_layer_sizes": 3}, "hidden_layer_sizes = 3: must be a tuple of sizes, such as (8,), or None"),
+        ({"spline_order": 4}, "spline_order = 4: must be 3 or less"),
+        ({"grid_size": 0}, "grid_size = 0: must be 1 or more"),
+        ({"spec": {"loss": "squared"}}, "spec['loss']: follows from the data and the other parameters; leave it out"),
+        ({"spec": 1}, "spec = 1: must be a dict of fields of LearnerSpec"),
+        ({"spec": {"grid_sise": 2}}, "grid_sise = 2: unknown field; did you mean 'grid_size'?"),
+    ],
+)
+def test_parameters_that_cannot_be(parameters: dict[str, Any], line: str) -> None:
+    with pytest.raises(ValueError, match=rf"^{re.escape(line)}$"):
+        KANRegressor(**parameters).fit([[0.0], [1.0]], [0, 1])
+
+
+def test_unknown_backend() -> None:
+    with pytest.raises(InputError, match=r"^backend = 'none': unknown; use one of 'model'"):
+        KANRegressor(backend="none").fit([[0.0], [1.0]], [0, 1])
+
+
+def test_samples_that_cannot_be() -> None:
+    model = KANRegressor()
+    with pytest.raises(InputError, match=r"^x\['kind'\] = 'H': not a number; make it one, for example with"):
+        model.learn_one({"kind": "H"}, 1)
+    with pytest.raises(InputError, match=r"^x: has no features"):
+        model.learn_one({}, 1)
+    with pytest.raises(InputError, match=r"^y = nan: not a number$"):
+        model.learn_one({"a": 1}, math.nan)
+    assert model.predict_one({"a": 1}) == 0
+    model.learn_one({"a": 1}, 1)
+    with pytest.raises(InputError, match=r"^x\['a'\] = inf: must be finite; leave it out"):
+        model.learn_one({"a": math.inf}, 1)
+    with pytest.raises(InputError, match=r"^x\['b'\] = '1': not a number"):
+        model.learn_one({"a": 1, "b": "1"}, 1)
+    assert (model.n_samples_seen_, model.n_features_in_) == (1, 1)
+    two = KANRegressor(epochs=1).fit([[0.0], [1.0]], [[0, 1], [2, 3]])
+    for use in (lambda: two.predict_one({0: 1.0}), lambda: two.learn_one({0: 1.0}, 1.0)):
+        with pytest.raises(InputError, match=r"^learn_one and predict_one: this estimator has 2 outputs; use partial"):
+            use()
+    with pytest.raises(InputError, match=r"^y: shape \(1, 3\); must be \(n, 2\), as at first$"):
+        two.partial_fit([[0.0]], [[1, 2, 3]])
+
+
+def test_samples_have_no_weights() -> None:
+    with pytest.raises(TypeError, match="sample_weight"):
+        KANRegressor().fit([[0.0], [1.0]], [0, 1], sample_weight=[1, 2])
+
+
+def test_classes_that_cannot_be() -> None:
+    model = KANClassifier()
+    with pytest.raises(InputError, match=r"^classes: must be given in the first call of partial_fit$"):
+        model.partial_fit([[0.0]], ["a"])
+    model.partial_fit([[0.0], [1.0]], ["a", "b"], classes=["a", "b", "c"])
+    assert model.predict_proba([[0.0]]).shape == (1, 3)
+    with pytest.raises(InputError, match=r"^y: 'd' is none of the classes, \['a', 'b', 'c'\]$"):
+        model.partial_fit([[0.0]], ["d"])
+    with pytest.raises(InputError, match=r"^classes = \['a'\]: were \['a', 'b', 'c'\] before; leave them out$"):
+        model.partial_fit([[0.0]], ["a"], classes=["a"])
+
+
+WITHOUT = """
+import sys
+import kanrtl
+assert "sklearn" not in sys.modules and "river" not in sys.modules
+sys.modules["sklearn"] = None
+try:
+    kanrtl.KANRegressor
+except ImportError as error:
+    assert str(error) == "KANRegressor: scikit-learn is not installed; run `pip install 'kanrtl[sklearn]'`", error
+else:
+    raise SystemExit("no error")
+del sys.modules["sklearn"]
+sys.modules["river"] = None
+model = kanrtl.KANRegressor()
+model.learn_one({"a": 1}, 2.0)
+assert model.predict_one({"a": 1}) == 2.0
+print([base.__module__.partition(".")[0] for base in type(model).__mro__])
+"""
+
+
+def test_neither_library_is_imported_before_it_is_needed() -> None:
+    done = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=False)
+    assert (done.returncode, "river" in done.stdout) == (0, False), done.stderr

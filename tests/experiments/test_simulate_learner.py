@@ -1,0 +1,167 @@
+"""Tasks, and runs of them beside the integer model and float64."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from kanrtl import InputError, LearnerSpec
+from kanrtl.experiments.simulate_learner import simulate
+from kanrtl.numeric.fixed import Codes
+from kanrtl.plots.canvas import check_picture
+from kanrtl.sessions.backend import BackendKind
+from kanrtl.sessions.backends.model import ModelLearner, ModelNetwork
+from kanrtl.sessions.model import Model
+from kanrtl.sim import TASKS, Track
+
+FORMULAS = (
+    lambda x: np.sin(x) + 0.3 * x**2,
+    lambda x: 1 - np.cos(2 * x) + 0.1 * x**3,
+    lambda x: np.exp(-0.5 * (x - 1) ** 2) + 0.05 * x**3,
+)
+
+
+def test_track_is_reproducible() -> None:
+    one, same, other = Track(300, 4), Track(300, 4), Track(300, 5)
+    assert np.array_equal(one.x, same.x)
+    assert np.array_equal(one.target, same.target)
+    assert not np.array_equal(one.x, other.x)
+
+
+@pytest.mark.parametrize("samples", [3, 100, 1500])
+def test_track_has_three_regimes_with_their_formulas(samples: int) -> None:
+    task = Track(samples, 1)
+    assert task.x.shape == task.target.shape == (samples, 1)
+    assert task.x.min() >= -2
+    assert task.x.max() < 2
+    assert [stop for _, stop in task.regimes] == [samples // 3, samples * 2 // 3, samples]
+    assert [start for start, _ in task.regimes] == [0, samples // 3, samples * 2 // 3]
+    for index, ((start, stop), formula) in enumerate(zip(task.regimes, FORMULAS, strict=True)):
+        assert np.allclose(task.target[start:stop], formula(task.x[start:stop]), rtol=0, atol=1e-15)
+        assert np.array_equal(task.curve(task.x[start:stop], index), task.target[start:stop])
+
+
+def test_track_needs_three_samples() -> None:
+    with pytest.raises(ValueError, match=r"^samples = 2: track has three regimes; use 3 or more$"):
+        Track(2)
+
+
+def test_regime_errors_look_at_the_last_samples_of_each_regime() -> None:
+    task = Track(600)
+    error = np.zeros((600, 1))
+    error[[99, 100, 199, 200, 500]] = [[50], [2], [4], [50], [1]]
+    assert task.regime_errors(error) == [pytest.approx((4 + 16) / 100), 0, pytest.approx(1 / 100)]
+
+
+def test_every_task_is_known_by_its_name() -> None:
+    assert all(name == task.name for name, task in TASKS.items())
+    assert TASKS["track"] is Track
+
+
+# simulate
+
+
+@pytest.mark.parametrize("loss", ["squared", "external"])
+def test_simulate_gives_the_models_and_float64s_predictions(loss: str, tracker: LearnerSpec) -> None:
+    task, done = Track(130), []
+    result = simulate(tracker.replace(loss=loss), task, "model", done.append)
+    integer, exact = Model(tracker), Model(tracker, numeric="float64")
+    activation = tracker.formats.activation
+    for x, target, ours, theirs in zip(
+        task.x, task.target, result.predictions, result.predictions_float64, strict=True
+    ):
+        assert np.array_equal(exact.learn(x, target), theirs)
+        if loss == "squared":
+            codes = integer.learn(activation.quantise(x), activation.quantise(target))
+            assert np.array_equal(activation.to_float(codes), ours)
+    # An external gradient is formed of the rounded prediction, hence the room.
+    assert np.abs(result.predictions - result.predictions_float64).max() < 0.02
+    assert result.mismatches == 0
+    assert sum(done) == 130
+    assert len(result.curves) == len(result.curves_float64) == 3
+    assert np.abs(result.curves[2] - result.curves_float64[2]).max() < 0.02
+
+
+def test_simulate_json_holds_the_errors(tracker: LearnerSpec) -> None:
+    task = Track(90)
+    result = simulate(tracker, task, "model")
+    data = result.to_json()
+    squares = (result.predictions - task.target) ** 2
+    assert data["mse"] == [pytest.approx(squares[start:stop].mean()) for start, stop in task.regimes]
+    assert data["mse_all"] == pytest.approx(squares.mean())
+    assert data["mse_all_float64"] == pytest.approx(((result.predictions_float64 - task.target) ** 2).mean())
+    assert (data["samples"], data["seed"], data["backend"], data["cycles"]) == (90, 0, "model", None)
+
+
+class OneWrongPrediction(ModelLearner):
+    """Flips the lowest bit of the fifth prediction."""
+
+    def run(self, x: Codes, teaching: Codes, learn: npt.NDArray[np.bool_]) -> Codes:
+        predictions = super().run(x, teaching, learn)
+        if not getattr(self, "flipped", False):
+            predictions[4] ^= 1
+            self.flipped = True
+        return predictions
+
+
+class OneWrongCurve(ModelLearner):
+    """Flips the lowest bit of a prediction without learning."""
+
+    def run(self, x: Codes, teaching: Codes, learn: npt.NDArray[np.bool_]) -> Codes:
+        predictions = super().run(x, teaching, learn)
+        if not learn.any() and not getattr(self, "flipped", False):
+            predictions[50] ^= 1
+            self.flipped = True
+        return predictions
+
+
+class OneWrongCoefficient(ModelLearner):
+    """Flips the lowest bit of one coefficient."""
+
+    def read_coefficients(self) -> list[Codes]:
+        coefficients = super().read_coefficients()
+        coefficients[0][0, 0, 3] ^= 1
+        return coefficients
+
+
+@pytest.mark.parametrize("faulty", [OneWrongPrediction, OneWrongCurve, OneWrongCoefficient])
+def test_one_wrong_bit_is_one_mismatch(
+    faulty: type[ModelLearner], tracker: LearnerSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kanrtl.sessions.backends.pysim.BACKEND", BackendKind(faulty, ModelNetwork))
+    assert simulate(tracker, Track(30), "pysim").mismatches == 1
+    assert simulate(tracker, Track(30), "model").mismatches == 0
+
+
+@pytest.mark.parametrize("sizes", [[2, 1], [1, 3, 2]])
+def test_simulate_refuses_a_task_that_does_not_fit(sizes: list[int]) -> None:
+    spec = LearnerSpec(layer_sizes=sizes, grid_range=(-2, 2))
+    with pytest.raises(InputError) as failure:
+        simulate(spec, Track(30), "model")
+    assert str(failure.value) == (
+        f"layer_sizes = {sizes}: task 'track' has 1 input(s) and 1 output(s); use [1, ..., 1]"
+    )
+
+
+# Pictures
+
+
+@pytest.mark.parametrize(("name", "signature"), [("run.png", b"\x89PNG\r\n\x1a\n"), ("run.pdf", b"%PDF-")])
+def test_plot_is_a_picture(name: str, signature: bytes, tracker: LearnerSpec, tmp_path: Path) -> None:
+    simulate(tracker, Track(30), "model").plot(tmp_path / name)
+    assert (tmp_path / name).read_bytes().startswith(signature)
+
+
+@pytest.mark.parametrize("name", ["run", "run.xyz", "run.png.txt"])
+def test_plot_refuses_other_files(name: str) -> None:
+    with pytest.raises(InputError, match=r"^plot: '.*': unknown kind of picture; end its name in .png, .svg, .pdf$"):
+        check_picture(Path(name))
+
+
+def test_plot_without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
+    absent: Any = lambda _: None  # noqa: E731
+    monkeypatch.setattr("importlib.util.find_spec", absent)
+    with pytest.raises(InputError, match=r"^plot: matplotlib is not installed; run `pip install 'kanrtl\[plot\]'`$"):
+        check_picture(Path("run.png"))

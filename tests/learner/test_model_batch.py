@@ -1,0 +1,677 @@
+"""The integer model against the numeric contract, the float model against scipy and finite differences."""
+
+import re
+from fractions import Fraction
+from itertools import product
+from math import floor
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.interpolate import BSpline
+
+from kanrtl.errors import SpecError
+from kanrtl.learner.address_map import COUNTER_WIDTH, SATURATIONS
+from kanrtl.learner.arithmetic import LayerArithmetic
+from kanrtl.learner.model_batch import ModelBatch
+from kanrtl.learner.spec import LearnerSpec
+from kanrtl.numeric.fixed import SQ, UQ, Format
+from kanrtl.numeric.sigmoid import Sigmoid
+from kanrtl.sessions.model import Model
+from support.reference_arithmetic import extremes, reference_narrow
+from support.strategies import codes_in, specs
+
+Reals = npt.NDArray[np.float64]
+
+
+class Reference:
+    """The numeric contract in exact fractions: no widths, no arrays, rounded only where a format begins."""
+
+    def __init__(self, spec: LearnerSpec, codes: list[npt.NDArray[np.int64]]) -> None:
+        self.spec = spec
+        lsb = Fraction(1, 2**spec.formats.coefficient.f)
+        self.coefficients = [
+            {place: int(code) * lsb for place, code in np.ndenumerate(layer_codes)} for layer_codes in codes
+        ]
+        self.word = spec.seed ^ 0x9E3779B9 or 1
+        self.saturations = dict.fromkeys(SATURATIONS, 0)
+        self.saturated: set[str] = set()
+
+    def codes(self) -> list[list[int]]:
+        return [[int(c * 2**self.spec.formats.coefficient.f) for c in layer.values()] for layer in self.coefficients]
+
+    def narrow(self, kind: str, exact: Fraction, rounding: str, noise: Fraction = Fraction(0)) -> Fraction:
+        format = getattr(self.spec.formats, kind)
+        code, saturated = reference_narrow(exact, format, rounding, noise=noise)
+        if saturated:
+            self.saturated.add(kind)
+        return Fraction(code, 2**format.f)
+
+    def locate(self, layer: LayerArithmetic, x: Fraction) -> tuple[int, list[Fraction], list[Fraction]]:
+        """The cell, the bases' values and their derivatives."""
+        position = floor((x - Fraction(layer.grid_min)) / layer.cell_width * layer.table_size)
+        if layer.locator.scale.bit_count() > 1:  # no power of two: the contract is the constant of the multiplication
+            locator = layer.locator
+            position = int(x * 2**self.spec.formats.activation.f) * locator.scale + locator.offset >> locator.shift
+        clamped = min(max(position, 0), layer.grid_size * layer.table_size - 1)
+        cell, row = divmod(clamped, layer.table_size)
+        basis = [Fraction(int(b), 2**self.spec.formats.basis.f) for b in layer.basis_table[row]]
+        slope = [Fraction(int(d), 2**layer.derivative.f) * (position == clamped) for d in layer.derivative_table[row]]
+        return cell, basis, slope
+
+    def error(self, total: Fraction, y: Fraction, target: Fraction) -> Fraction:
+        if self.spec.loss == "external":
+            return target
+        if self.spec.loss == "logistic":
+            sigmoid = Sigmoid.of(self.spec.formats.activation, self.spec.formats.gradient)
+            rows = len(sigmoid.table)
+            row = floor((y + sigmoid.reach) * rows / (2 * sigmoid.reach))
+            total = Fraction(int(sigmoid.table[min(max(row, 0), rows - 1)]), 2**sigmoid.value.f)
+        return self.narrow("gradient", total - target, self.spec.rounding)
+
+    def noise(self, lane: int, bits: int) -> Fraction:
+        digits = f"{self.word:032b}"
+        rotation = 7 * lane % 32
+        return Fraction(int(digits[rotation:] + digits[:rotation], 2) % 2**bits, 2**bits)
+
+    def leap(self) -> None:
+        for _ in range(32):
+            self.word = self.word << 1 ^ (self.word >> 31) * 0x100400007
+
+    def run(self, x: list[int], target: list[int] | None) -> list[int]:
+        """Predicts, and learns if there is a target."""
+        formats, rounding, layers = self.spec.formats, self.spec.rounding, self.spec.layers
+        self.saturated = set()
+        values = [Fraction(code, 2**formats.activation.f) for code in x]
+        located, totals = [], [Fraction(0)]
+        for layer, c in zip(layers, self.coefficients, strict=True):
+            located.append([self.locate(layer, value) for value in values])
+            totals = [
+                sum(
+                    (
+                        c[o, i, cell + j] * b
+                        for i, (cell, basis, _) in enumerate(located[-1])
+                        for j, b in enumerate(basis)
+                    ),
+                    Fraction(0),
+                )
+                for o in range(layer.n_out)
+            ]
+            values = [self.narrow("activation", total, rounding) for total in totals]
+        if target is not None:
+            targets = [Fraction(code, 2**self.spec.target_format.f) for code in target]
+            gradients = [[self.error(*triple) for triple in zip(totals, values, targets, strict=True)]]
+            for c, places in list(zip(self.coefficients, located, strict=True))[:0:-1]:
+                below = []
+                for i, (cell, _, slope) in enumerate(places):
+                    exact = Fraction(0)
+                    for o, gradient in enumerate(gradients[0]):
+                        edge = sum((c[o, i, cell + j] * d for j, d in enumerate(slope)), Fraction(0))
+                        exact += gradient * self.narrow("slope", edge, rounding)
+                    below.append(self.narrow("gradient", exact, rounding))
+                gradients.insert(0, below)
+            self.update(located, gradients)
+        for kind in self.saturated:
+            self.saturations[kind] += 1
+        return [int(value * 2**formats.activation.f) for value in values]
+
+    def update(self, located: list[Any], gradients: list[list[Fraction]]) -> None:
+        formats, first_lane = self.spec.formats, 0
+        for layer, c, places, layer_gradients in zip(
+            self.spec.layers, self.coefficients, located, gradients, strict=True
+        ):
+            rate = Fraction(layer.learning_rate_code, 2**formats.learning_rate.f)
+            bits = max(0, formats.gradient.f + formats.step.f - formats.coefficient.f)
+            for i, (cell, basis, _) in enumerate(places):
+                steps = [self.narrow("step", rate * b, self.spec.rounding) for b in basis]
+                for (o, gradient), (j, step) in product(enumerate(layer_gradients), enumerate(steps)):
+                    lane = first_lane + (o * layer.n_in + i) * layer.banks + (cell + j) % layer.banks
+                    exact = c[o, i, cell + j] - gradient * step
+                    c[o, i, cell + j] = self.narrow(
+                        "coefficient", exact, self.spec.update_rounding, self.noise(lane, bits)
+                    )
+            first_lane += layer.n_out * layer.n_in * layer.banks
+        if self.spec.update_rounding == "stochastic":
+            self.leap()
+
+
+@settings(max_examples=100, deadline=None)
+@given(spec=specs(), data_seed=st.integers(0, 2**32 - 1))
+def test_the_integer_model_is_the_contract(spec: LearnerSpec, data_seed: int) -> None:
+    random = np.random.default_rng(data_seed)
+    model = Model(spec)
+    model.coefficients = [codes_in(spec.formats.coefficient, random, layer.shape) for layer in spec.initial_codes()]
+    reference = Reference(spec, model.coefficients)
+    for _ in range(5):
+        x = codes_in(spec.formats.activation, random, (spec.n_in,))
+        target = codes_in(spec.target_format, random, (spec.n_out,))
+        if random.random() < 0.2:
+            assert model.predict(x).tolist() == reference.run(x.tolist(), None)
+        else:
+            assert model.learn(x, target).tolist() == reference.run(x.tolist(), target.tolist())
+        assert [layer.ravel().tolist() for layer in model.coefficients] == reference.codes()
+        assert model.saturations == reference.saturations
+        assert model.noise_state == reference.word
+
+
+def float_model(sizes: list[int], orders: Any, seed: int = 1, **fields: Any) -> Model:
+    spec = LearnerSpec(
+        layer_sizes=sizes, grid_range=(-2.2, 2), grid_size=5, spline_order=orders, table_size=4, **fields
+    )
+    model = Model(spec, numeric="float64")
+    random = np.random.default_rng(seed)
+    model.coefficients = [random.uniform(-1, 1, layer.shape) for layer in model.coefficients]
+    return model
+
+
+def loss_of(model: Model, x: Reals, target: Reals) -> float:
+    y = model.predict(x)
+    if model.spec.loss == "squared":
+        return float(((y - target) ** 2).sum() / 2)
+    return float((np.logaddexp(0, y) - target * y).sum())  # cross entropy of sigmoid(y)
+
+
+@pytest.mark.parametrize("loss", ["squared", "logistic"])
+@pytest.mark.parametrize("order", [1, 2, 3])
+@pytest.mark.parametrize("sizes", [[3, 2], [2, 3, 2], [2, 3, 2, 1]])
+def test_gradients_equal_finite_differences(sizes: list[int], order: int, loss: str) -> None:
+    model = float_model(sizes, order, loss=loss)
+    x, target = np.linspace(-1.4, 1.1, sizes[0]), np.linspace(0.2, 0.9, sizes[-1])
+    gradients = model.gradients(x, target)
+    epsilon = 1e-6
+    for coefficients, gradient in zip(model.coefficients, gradients, strict=True):
+        differences = np.zeros_like(gradient)
+        for place, value in np.ndenumerate(coefficients):
+            losses = []
+            for sign in (1, -1):
+                coefficients[place] = value + sign * epsilon
+                losses.append(loss_of(model, x, target))
+            coefficients[place] = value
+            differences[place] = (losses[0] - losses[1]) / (2 * epsilon)
+        scale = np.abs(differences).max()
+        assert scale > 1e-3
+        np.testing.assert_allclose(gradient, differences, rtol=0, atol=1e-6 * scale)
+
+
+def test_a_decided_output_has_no_logistic_gradient() -> None:
+    model = float_model([1, 1], 3, loss="logistic")
+    for value, target in [(-1000.0, 0.0), (1000.0, 1.0)]:
+        model.coefficients[0][:] = value
+        assert not model.gradients([0.5], [target])[0].any()
+        assert model.gradients([0.5], [1 - target])[0].any()
+
+
+def test_a_float_step_is_the_rate_times_the_gradient() -> None:
+    model = float_model([2, 3, 1], 3, learning_rate=[0.25, 0.5])
+    x, target = np.array([0.3, -0.9]), np.array([1.5])
+    before, gradients = [c.copy() for c in model.coefficients], model.gradients(x, target)
+    expected = model.predict(x)
+    assert model.learn(x, target) == expected
+    for after, start, gradient, rate in zip(model.coefficients, before, gradients, (0.25, 0.5), strict=True):
+        np.testing.assert_allclose(after, start - rate * gradient, rtol=0, atol=1e-15)
+
+
+def scipy_layer(layer: LayerArithmetic, coefficients: Reals, x: Reals) -> Reals:
+    width = float(layer.cell_width)
+    knots = layer.grid_min + width * np.arange(-layer.spline_order, layer.grid_size + layer.spline_order + 1)
+    clamped = np.clip(x, layer.grid_min, layer.grid_max)
+    return np.array(
+        [
+            sum(BSpline(knots, edge, layer.spline_order)(at) for edge, at in zip(node, clamped, strict=True))
+            for node in coefficients
+        ]
+    )
+
+
+@pytest.mark.parametrize("orders", [[1, 3], [2, 2], [3, 1]])
+def test_float_predictions_are_sums_of_scipy_splines(orders: list[int]) -> None:
+    model = float_model([2, 3, 2], orders)
+    for x in np.random.default_rng(0).uniform(-3, 3, (40, 2)):
+        values = x
+        for layer, coefficients in zip(model.spec.layers, model.coefficients, strict=True):
+            values = scipy_layer(layer, coefficients, values)
+        np.testing.assert_allclose(model.predict(x), values, rtol=0, atol=1e-12)
+
+
+def test_wide_formats_approach_float() -> None:
+    """A finer table and finer formats bring predictions while learning nearer to float64, in proportion."""
+
+    def worst(table_size: int, fraction: int) -> float:
+        spec = LearnerSpec(
+            layer_sizes=[2, 2, 1],
+            grid_range=(-2, 2),
+            learning_rate=0.25,
+            table_size=table_size,
+            activation_format=SQ(6, fraction),
+            coefficient_format=SQ(6, fraction),
+            basis_format=UQ(1, fraction),
+        )
+        models = Model(spec), Model(spec, numeric="float64")
+        random, differences = np.random.default_rng(0), []
+        for x in random.uniform(-1.9, 1.9, (150, 2)):
+            codes, target = spec.formats.activation.quantise(x), np.array([np.sin(x[0]) * x[1]])
+            integer = models[0].learn(codes, spec.formats.activation.quantise(target))
+            differences.append(spec.formats.activation.to_float(integer) - models[1].learn(x, target))
+        assert not any(models[0].saturations.values())
+        return float(np.abs(differences).max())
+
+    coarse, fine = worst(32, 10), worst(512, 16)
+    assert fine < 0.01
+    assert fine < coarse / 8
+
+
+@pytest.mark.parametrize(
+    ("kind", "narrow"),
+    [
+        ("activation", SQ(3, 8)),
+        ("slope", SQ(2, 8)),
+        ("gradient", SQ(3, 8)),
+        ("step", UQ(0, 12)),
+        ("coefficient", SQ(5, 8)),
+    ],
+)
+def test_saturations_are_counted_by_kind(kind: str, narrow: Format) -> None:
+    """A prediction of 5, an error of 35, a slope of 2 and a step of 4/3: one format at a time cannot hold it."""
+    wide = {
+        "activation": SQ(8, 8),
+        "coefficient": SQ(8, 8),
+        "slope": SQ(8, 8),
+        "gradient": SQ(8, 8),
+        "step": UQ(8, 12),
+    }
+    formats = {f"{name}_format": format for name, format in (wide | {kind: narrow}).items()}
+    spec = LearnerSpec(layer_sizes=[1, 1, 1], grid_range=(-2, 2), learning_rate=2.0, **formats)
+    model = Model(spec)
+    model.coefficients = [np.zeros((1, 1, 11), dtype=np.int64), np.arange(11).reshape(1, 1, 11) * 256]
+    none = dict.fromkeys(SATURATIONS, 0)
+    y = model.learn([0], spec.formats.activation.quantise([-30]))
+    assert y.tolist() == [min(5 * 256 + 2, spec.formats.activation.maximum)]  # sampled half a table step on
+    assert model.saturations == none | {kind: 1}
+    model.coefficients[1][:] = 5 * 256
+    model.predict([0])
+    assert model.saturations == none | {kind: 2 if kind == "activation" else 1}
+
+
+def listed_kinds(spec: LearnerSpec) -> list[frozenset[str]]:
+    """What may saturate, by layer."""
+    last = spec.n_layers - 1
+    return [
+        layer.saturating(spec.rounding, hidden=index > 0, loss=spec.loss if index == last else None)
+        for index, layer in enumerate(spec.layers)
+    ]
+
+
+def counted_kinds(model: Model) -> set[str]:
+    return {kind for kind, count in model.saturations.items() if count}
+
+
+def corners(format: Format, random: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
+    """The lowest and the highest code, mixed, or all of them one of the two."""
+    both = extremes(format)
+    return random.choice([both, both[:1], both[1:]][random.integers(3)], shape)
+
+
+# Formats about as wide as what is narrowed to them: many a kind just fits, or just does not.
+tight_specs = st.builds(
+    lambda sizes, order, rounding, update_rounding, loss, fractions, integers, rate: LearnerSpec(
+        layer_sizes=sizes,
+        grid_range=(-2, 2),
+        grid_size=2,
+        spline_order=order,
+        learning_rate=rate,
+        table_size=8,
+        rounding=rounding,
+        update_rounding=update_rounding,
+        loss=loss,
+        coefficient_format=SQ(2, fractions[0]),
+        activation_format=SQ(integers[0], fractions[1]),
+        gradient_format=SQ(integers[1], fractions[2]),
+        slope_format=SQ(integers[2], fractions[3]),
+        step_format=UQ(integers[3], fractions[4]),
+        basis_format=UQ(1, 6),
+        initial_coefficients="zeros",
+    ),
+    sizes=st.lists(st.integers(1, 2), min_size=2, max_size=3),
+    order=st.integers(1, 3),
+    rounding=st.sampled_from(["floor", "half_up", "half_even"]),
+    update_rounding=st.sampled_from(["floor", "half_up", "half_even", "stochastic"]),
+    loss=st.sampled_from(["squared", "logistic", "external"]),
+    fractions=st.tuples(*[st.integers(least, 10) for least in (2, 3, 3, 3, 5)]),
+    integers=st.tuples(st.integers(3, 4), st.integers(3, 6), st.integers(2, 5), st.integers(0, 2)),
+    rate=st.sampled_from([0.5, 0.9, 1.0, 1.9]),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(spec=st.one_of(tight_specs, specs()), data_seed=st.integers(0, 2**32 - 1))
+def test_only_the_kinds_that_are_listed_saturate(spec: LearnerSpec, data_seed: int) -> None:
+    """At corners of coefficients, inputs, targets and learning rates, and at random ones."""
+    random = np.random.default_rng(data_seed)
+    model, rate = Model(spec), spec.formats.learning_rate
+    listed = frozenset[str]().union(*listed_kinds(spec))
+    for _ in range(25):
+        draw = corners if random.random() < 0.8 else codes_in
+        model.coefficients = [draw(spec.formats.coefficient, random, layer.shape) for layer in model.coefficients]
+        model.learning_rates = [random.choice([1, rate.maximum]) for _ in spec.layers]
+        x = codes_in(spec.formats.activation, random, (spec.n_in,))
+        model.learn(x, draw(spec.target_format, random, (spec.n_out,)))
+    assert counted_kinds(model) <= listed
+
+
+def places(layer: LayerArithmetic) -> tuple[npt.NDArray[np.int64], Any]:
+    """Every input code in the grid of a layer, and the table rows that these reach: all of them."""
+    format = layer.formats.activation
+    x = np.arange(format.minimum, format.maximum + 1)
+    _, rows, inside = layer.locator.locate(x)
+    assert set(rows[inside]) == set(range(layer.table_size))
+    return x[inside], rows[inside]
+
+
+@settings(max_examples=150, deadline=None)
+@given(spec=tight_specs)
+def test_every_kind_listed_for_one_layer_saturates_somewhere(spec: LearnerSpec) -> None:
+    spec = spec.replace(layer_sizes=spec.layer_sizes[:2], loss="squared")
+    formats, layer = spec.formats, spec.layers[0]
+    x, rows = places(layer)
+    highest = np.full(spec.n_in, x[layer.basis_table[rows].max(axis=1).argmax()])
+    model = Model(spec)
+    model.learning_rates = [formats.learning_rate.maximum]
+    for coefficient, target in product(extremes(formats.coefficient), extremes(formats.activation)):
+        model.coefficients[0][:] = coefficient
+        model.learn(highest, np.full(spec.n_out, target))
+    (listed,) = listed_kinds(spec)
+    assert counted_kinds(model) | {"coefficient"} == listed
+
+
+@settings(max_examples=60, deadline=None)
+@given(spec=tight_specs)
+def test_a_coefficient_saturates_in_any_spec(spec: LearnerSpec) -> None:
+    spec = spec.replace(layer_sizes=spec.layer_sizes[:2], loss="external")
+    x, _ = places(spec.layers[0])
+    for coefficient, gradient in [
+        (spec.formats.coefficient.minimum, spec.formats.gradient.maximum),
+        (spec.formats.coefficient.maximum, spec.formats.gradient.minimum),
+    ]:
+        model = Model(spec)
+        model.learning_rates = [spec.formats.learning_rate.maximum]
+        model.coefficients[0][:] = coefficient
+        model.learn(np.full(spec.n_in, x[0]), np.full(spec.n_out, gradient))
+        assert model.saturations["coefficient"] == 1
+        assert "coefficient" in listed_kinds(spec)[0]
+
+
+@settings(max_examples=150, deadline=None)
+@given(spec=tight_specs)
+def test_a_slope_saturates_where_that_is_listed(spec: LearnerSpec) -> None:
+    """The coefficients of the steepest row at the corner that its signs choose; none but hidden layers have slopes."""
+    spec = spec.replace(layer_sizes=[1, *spec.layer_sizes[-2:]])
+    formats, layer = spec.formats, spec.layers[1]
+    x, rows = places(layer)
+    row = int(np.abs(layer.derivative_table).sum(axis=1).argmax())
+    derivative = layer.derivative_table[row]
+    hidden = x[rows == row][0]  # where that row begins in the first cell: a coefficient can be that
+    saturates = False
+    for rising in (False, True):
+        model = Model(spec)
+        model.coefficients[0][:] = formats.coefficient.quantise(formats.activation.to_float(hidden))
+        corner = np.where((derivative > 0) == rising, formats.coefficient.maximum, formats.coefficient.minimum)
+        model.coefficients[1][..., : layer.window] = corner
+        model.learn([0], np.zeros(spec.n_out, dtype=np.int64))
+        exact = Fraction(int((corner * derivative).sum()), 2**layer.slope_sum.f)
+        expected = reference_narrow(exact, formats.slope, spec.rounding)[1]
+        assert model.saturations["slope"] == expected
+        saturates |= expected
+    first, second = listed_kinds(spec)
+    assert "slope" not in first
+    if saturates:
+        assert "slope" in second
+    elif "slope" in second:  # listed as if the highest coefficient were one code higher
+        span = int(np.abs(derivative).sum())
+        bound = Fraction((formats.coefficient.maximum + 1) * span, 2**layer.slope_sum.f)
+        assert any(reference_narrow(exact, formats.slope, spec.rounding)[1] for exact in (-bound, bound))
+
+
+def test_saturation_counters_stop_at_their_highest_value() -> None:
+    spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), activation_format=SQ(3, 8))
+    model = Model(spec)
+    model.coefficients[0][:] = spec.formats.coefficient.quantise(3.99)
+    model.learning_rates[0] = spec.formats.learning_rate.maximum
+    model.saturations["gradient"] = 2**COUNTER_WIDTH - 2
+    for expected in (2**COUNTER_WIDTH - 1, 2**COUNTER_WIDTH - 1):
+        model.learn([0], [-1024])
+        assert model.saturations["gradient"] == expected
+
+
+@pytest.mark.parametrize("numeric", ["integer", "float64"])
+def test_a_frozen_model_predicts_and_does_not_learn(numeric: Any) -> None:
+    spec = LearnerSpec(layer_sizes=[1, 2, 1], grid_range=(-2, 2), update_rounding="stochastic")
+    model = Model(spec, numeric=numeric)
+    x, target = np.array([300]), np.array([900])
+    model.frozen = True
+    before, state = [c.copy() for c in model.coefficients], model.noise_state
+    assert model.learn(x, target).tolist() == model.predict(x).tolist()
+    assert model.noise_state == state
+    for old, new in zip(before, model.coefficients, strict=True):
+        np.testing.assert_array_equal(old, new)
+    model.frozen = False
+    model.learn(x, target)
+    assert any((old != new).any() for old, new in zip(before, model.coefficients, strict=True))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    order=st.integers(1, 3),
+    n_in=st.integers(1, 3),
+    rounding=st.sampled_from(["floor", "half_up", "half_even"]),
+    data_seed=st.integers(0, 2**32 - 1),
+)
+def test_outputs_stay_between_the_coefficients(order: int, n_in: int, rounding: str, data_seed: int) -> None:
+    """The bases sum to exactly one: an output is between the sums of its edges' extreme coefficients."""
+    spec = LearnerSpec(
+        layer_sizes=[n_in, 2],
+        grid_range=(-2, 1.7),
+        grid_size=4,
+        spline_order=order,
+        table_size=16,
+        activation_format=SQ(8, 8),
+        coefficient_format=SQ(5, 8),
+        rounding=rounding,
+    )
+    random = np.random.default_rng(data_seed)
+    model = Model(spec)
+    low = random.integers(-4096, 4096)
+    high = random.integers(low, 4096)
+    codes = random.integers(low, high + 1, (2, n_in, 4 + order))
+    model.coefficients = [codes]
+    for x in random.integers(-2000, 2000, (20, n_in)):
+        y = model.predict(x)
+        assert (codes.min(axis=2).sum(axis=1) <= y).all()
+        assert (y <= codes.max(axis=2).sum(axis=1)).all()
+
+
+@pytest.mark.parametrize(("numeric", "one"), [("integer", 1024), ("float64", 1.0)])
+@pytest.mark.parametrize("hidden", [-1.5, 1.5])
+def test_a_clamped_value_passes_no_gradient_but_its_coefficients_learn(numeric: Any, one: float, hidden: float) -> None:
+    spec = LearnerSpec(layer_sizes=[1, 1, 1], grid_range=[(-2, 2), (-1, 1)], learning_rate=1.0)
+    model = Model(spec, numeric=numeric)
+    model.coefficients[0][:] = hidden * one  # beyond the second grid
+    model.coefficients[1][:] = np.arange(11) * (one / 8)  # a slope everywhere
+    first, second = (c.copy() for c in model.coefficients)
+    model.learn([0], [3 * one])
+    np.testing.assert_array_equal(model.coefficients[0], first)
+    changed = np.flatnonzero(model.coefficients[1] != second)
+    assert set(changed) <= ({0, 1, 2, 3} if hidden < 0 else {7, 8, 9, 10})
+    assert len(changed) >= 3
+
+    model.coefficients[0][:] = 0.5 * one  # within it
+    within = model.coefficients[0].copy()
+    model.learn([0], [3 * one])
+    assert (model.coefficients[0] != within).any()
+
+
+def test_a_clamped_input_learns_at_the_border() -> None:
+    model = Model(LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), learning_rate=1.0))
+    for _ in range(40):
+        model.learn([5 * 1024], [1024])
+    assert model.predict([5 * 1024]).tolist() == model.predict([2 * 1024]).tolist()
+    assert abs(int(model.predict([5 * 1024])[0]) - 1024) <= 1
+    assert model.predict([0]).tolist() == [0]
+
+
+# Fields that learners side by side need not have in common; pipeline and memories decide the delays.
+OWN = (
+    "activation_format",
+    "coefficient_format",
+    "basis_format",
+    "slope_format",
+    "gradient_format",
+    "step_format",
+    "rounding",
+    "update_rounding",
+    "table_size",
+    "seed",
+    "initial_coefficients",
+)
+
+
+@st.composite
+def side_by_side(draw: st.DrawFn) -> list[LearnerSpec]:
+    first = draw(specs(max_edges=9))
+    others = draw(st.lists(specs(max_edges=2), max_size=4))
+    rates = draw(st.lists(st.sampled_from([1.0, 0.125, 0.3, 3.0]), min_size=len(others), max_size=len(others)))
+    ranges = draw(st.lists(st.sampled_from([(-2, 2), (0, 1), (-1.3, 1.7)]), min_size=len(others), max_size=len(others)))
+    return [first] + [
+        first.replace(learning_rate=rate, grid_range=grid_range, **{field: getattr(other, field) for field in OWN})
+        for other, rate, grid_range in zip(others, rates, ranges, strict=True)
+    ]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    learners=side_by_side(),
+    data_seed=st.integers(0, 2**32 - 1),
+    chunk=st.sampled_from([1, 100, 1 << 16]),
+    with_edges=st.booleans(),
+)
+def test_learners_side_by_side_are_as_if_alone(
+    learners: list[LearnerSpec], data_seed: int, chunk: int, with_edges: bool
+) -> None:
+    """Bit for bit, in however many calls and chunks samples come; alone, each comes by itself."""
+    random = np.random.default_rng(data_seed)
+    batch, alone = ModelBatch(learners), [Model(spec) for spec in learners]
+    batch.coefficients = [
+        np.array([codes_in(spec.formats.coefficient, random, layers.shape[1:]) for spec in learners])
+        for layers in batch.coefficients
+    ]
+    for index, model in enumerate(alone):
+        model.coefficients = [layers[index] for layers in batch.coefficients]
+    edge = 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kanrtl.learner.model_batch.CHUNK", chunk)
+        for _ in range(3):
+            count = random.integers(1, 12)
+            x = np.array([codes_in(spec.formats.activation, random, (count, spec.n_in)) for spec in learners])
+            word = np.array([codes_in(spec.target_format, random, (count, spec.n_out)) for spec in learners])
+            learn = random.random(count) < 0.8
+            edges = (edge + np.cumsum(random.integers(1, 4, count))).tolist() if with_edges else None
+            edge = edges[-1] if edges else edge
+            batch.frozen = bool(random.random() < 0.2)
+            together = batch.run(x, word, learn, edges)
+            for index, model in enumerate(alone):
+                model.frozen = batch.frozen
+                for sample in range(count):
+                    at = edges[sample] if edges else None
+                    row = x[index, sample]
+                    y = model.learn(row, word[index, sample], at) if learn[sample] else model.predict(row, at)
+                    assert together[index, sample].tolist() == y.tolist()
+    batch.settle()
+    for index, model in enumerate(alone):
+        model.settle()
+        assert [layer[index].tolist() for layer in batch.coefficients] == [c.tolist() for c in model.coefficients]
+        assert batch.saturations[index] == model.saturations
+        assert batch.noise_states[index] == model.noise_state
+
+
+@pytest.mark.parametrize("sizes", [[1, 1], [9, 2, 1]])
+@pytest.mark.parametrize("loss", ["squared", "logistic"])
+def test_float_learners_side_by_side_are_as_if_alone(sizes: list[int], loss: str) -> None:
+    """To the last bit, though sums in floating point depend on their order."""
+    spec = LearnerSpec(layer_sizes=sizes, grid_range=(-2, 2), loss=loss, initial_coefficients="uniform")
+    learners = [spec.replace(seed=seed, learning_rate=0.01 * (1 + seed)) for seed in range(7)]
+    random = np.random.default_rng(3)
+    x, target = random.uniform(-2, 2, (30, sizes[0])), random.uniform(0, 1, (30, sizes[-1]))
+    batch = ModelBatch(learners, numeric="float64")
+    together = batch.learn_many(x, target)
+    for index, one in enumerate(learners):
+        model = Model(one, numeric="float64")
+        assert together[index].tolist() == [model.learn(*sample).tolist() for sample in zip(x, target, strict=True)]
+        for ours, theirs in zip(batch.coefficients, model.coefficients, strict=True):
+            np.testing.assert_array_equal(ours[index], theirs)
+
+
+def test_samples_are_shared_or_each_learner_s_own() -> None:
+    spec = LearnerSpec(layer_sizes=[2, 1], grid_range=(-2, 2))
+    x, target = np.arange(10).reshape(5, 2) * 300 - 1400, np.arange(5)[:, None] * 100
+    shared, own = ModelBatch([spec] * 3), ModelBatch([spec] * 3)
+    outputs = shared.learn_many(x, target)
+    assert outputs.shape == (3, 5, 1)
+    assert outputs.tolist() == own.learn_many(np.array([x] * 3), np.array([target] * 3)).tolist()
+    assert outputs[1:].tolist() == [outputs[0].tolist()] * 2
+    assert shared.predict_many(x).tolist() == own.predict_many(np.array([x] * 3)).tolist()
+    assert shared.predict_many(x).tolist() != outputs.tolist()
+    assert shared.learn_many(x[:0], target[:0]).shape == (3, 0, 1)
+
+
+def test_the_widest_sums_of_learners_side_by_side_do_not_wrap() -> None:
+    """A learner of the widest formats beside one of narrow ones, at the corners of both: as in exact fractions."""
+    wide = LearnerSpec(
+        layer_sizes=[1, 1],
+        grid_range=(-2, 2),
+        activation_format=SQ(6, 26),
+        coefficient_format=SQ(6, 26),
+        basis_format=UQ(1, 24),
+        gradient_format=SQ(7, 20),
+        step_format=UQ(1, 29),
+        learning_rate=0.9,
+    )
+    narrow = wide.replace(activation_format=SQ(3, 4), coefficient_format=SQ(2, 3), basis_format=UQ(1, 6))
+    assert max(format.width for format in wide.layers[0].exact_formats().values()) > 58
+    learners = [wide, narrow, wide]
+    for signs in product((0, 1), repeat=2):
+        batch = ModelBatch(learners)
+        for index, spec in enumerate(learners):
+            batch.coefficients[0][index] = extremes(spec.formats.coefficient)[signs[0]]
+        references = [Reference(spec, [batch.coefficients[0][index]]) for index, spec in enumerate(learners)]
+        targets = [extremes(spec.formats.activation)[signs[1]] for spec in learners]
+        x = [int(spec.formats.activation.quantise(0.3)) for spec in learners]
+        for _ in range(3):
+            outputs = batch.learn_many(np.array(x)[:, None, None], np.array(targets)[:, None, None])
+            expected = [one.run([code], [target]) for one, code, target in zip(references, x, targets, strict=True)]
+            assert outputs[:, 0].tolist() == expected
+            for index, one in enumerate(references):
+                assert [batch.coefficients[0][index].ravel().tolist()] == one.codes()
+                assert batch.saturations[index] == one.saturations
+
+
+def test_only_learners_of_one_shape_go_side_by_side() -> None:
+    spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2))
+    for changes, message in [
+        ({"grid_size": 4}, "grid_size = (4,): learners side by side have it in common, and the first has (8,)"),
+        ({"loss": "logistic"}, "loss = 'logistic': learners side by side have it in common, and the first has 's"),
+        ({"layer_sizes": [1, 2]}, "layer_sizes = (1, 2): learners side by side have it in common"),
+    ]:
+        with pytest.raises(SpecError, match="^" + re.escape(message)):
+            ModelBatch([spec, spec.replace(**changes)])
+    with pytest.raises(ValueError, match=r"^specs: empty; give one or more$"):
+        ModelBatch([])
+
+
+def test_refusals() -> None:
+    spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2))
+    with pytest.raises(ValueError, match=re.escape('numeric = \'float\': must be "integer" or "float64"')):
+        Model(spec, numeric="float")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=re.escape('gradients need numeric="float64"')):
+        Model(spec).gradients([0], [0])

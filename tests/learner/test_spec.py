@@ -1,0 +1,585 @@
+"""What a spec accepts, how it refuses the rest, and that it survives a file."""
+
+import json
+import re
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from kanrtl import LearnerSpec, SpecError
+from kanrtl.build import Device
+from kanrtl.numeric.fixed import SQ, UQ, Format
+from support.reference_arithmetic import reference_narrow
+
+PLAIN = {"layer_sizes": [1, 1], "grid_range": [-2, 2]}
+TWO_LAYERS = PLAIN | {"layer_sizes": [1, 2, 1]}
+
+SIZES = "must be a list of 2 to 5 sizes, from the inputs to the outputs"
+PAIR = "must be two numbers, the lowest and the highest x, or a list with one such pair per layer"
+EACH = "must be one value or a list of 2, one per layer"
+FORMAT = "is not a format; write SQ(i, f) for signed or UQ(i, f) for unsigned"
+ARRAYS = 'must be "zeros", "uniform", or a list of one array (n_out, n_in, bases) per layer'
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"layer_sizes": []}, f"layer_sizes = []: {SIZES}"),
+        ({"layer_sizes": [1]}, f"layer_sizes = [1]: {SIZES}"),
+        ({"layer_sizes": [1] * 6}, f"layer_sizes = [1, 1, 1, 1, 1, 1]: {SIZES}"),
+        ({"layer_sizes": "1, 1"}, f"layer_sizes = '1, 1': {SIZES}"),
+        ({"layer_sizes": [1, 0]}, "layer_sizes[1] = 0: must be 1 or more"),
+        ({"layer_sizes": [1025, 1]}, "layer_sizes[0] = 1025: must be 1024 or less"),
+        ({"layer_sizes": [True, 1]}, "layer_sizes[0] = True: must be an integer"),
+        ({"grid_size": 0}, "grid_size = 0: must be 1 or more"),
+        ({"grid_size": 5000}, "grid_size = 5000: must be 4096 or less"),
+        ({"grid_size": 2.5}, "grid_size = 2.5: must be an integer"),
+        ({"grid_size": "8"}, "grid_size = '8': must be an integer"),
+        ({"grid_size": [8, -1]}, "grid_size[1] = -1: must be 1 or more"),
+        ({"grid_size": [8]}, f"grid_size = (8,): {EACH}"),
+        (
+            {"grid_range": [2, -2]},
+            "grid_range = (2.0, -2.0): upside down or empty; the first bound must be the lower",
+        ),
+        (
+            {"grid_range": [1, 1]},
+            "grid_range = (1.0, 1.0): upside down or empty; the first bound must be the lower",
+        ),
+        ({"grid_range": ["a", 2]}, "grid_range[0] = 'a': must be a number"),
+        ({"grid_range": [0, float("inf")]}, "grid_range[1] = inf: must be a finite number"),
+        ({"grid_range": [[-2, 2], [0, float("nan")]]}, "grid_range[1][1] = nan: must be a finite number"),
+        ({"grid_range": 5}, f"grid_range = 5: {PAIR}"),
+        ({"grid_range": [1]}, f"grid_range = [1]: {PAIR}"),
+        ({"grid_range": [1, 2, 3]}, f"grid_range = [1, 2, 3]: {PAIR}"),
+        ({"grid_range": [[-2, 2], [1, 2, 3]]}, f"grid_range[1] = [1, 2, 3]: {PAIR}"),
+        ({"grid_range": [[-2, 2]]}, f"grid_range = ((-2.0, 2.0),): {EACH}"),
+        (
+            {"grid_range": [0, 1e-300]},
+            "grid_range = (0.0, 1e-300): a derivative in cells of 1.25e-301 would need 1002 bits, "
+            "the limit is 62; choose cells nearer to 1, or narrow basis_format",
+        ),
+        (
+            {"grid_range": [-1e308, 1e308]},
+            "activation_format = SQ(1026, 0): is 1026 bits wide, the limit is 62; "
+            "it follows from grid_range: change that, or give activation_format",
+        ),
+        ({"spline_order": 4}, "spline_order = 4: must be 3 or less"),
+        ({"spline_order": [3, 0]}, "spline_order[1] = 0: must be 1 or more"),
+        ({"learning_rate": -0.1}, "learning_rate = -0.1: must be above 0"),
+        ({"learning_rate": 257}, "learning_rate = 257: must be 256 or less"),
+        ({"learning_rate": float("nan")}, "learning_rate = nan: must be a finite number"),
+        ({"learning_rate": [0.1, 0.2, 0.3]}, f"learning_rate = (0.1, 0.2, 0.3): {EACH}"),
+        (
+            {"learning_rate": 1e-4, "learning_rate_format": "UQ(1, 8)"},
+            "learning_rate = 0.0001: rounds to zero in UQ(1, 8); "
+            "raise it to 0.00390625 or more, or set learning_rate_format",
+        ),
+        (
+            {"learning_rate": [0.5, 2], "learning_rate_format": "UQ(1, 8)"},
+            "learning_rate = 2.0: is above the highest value of learning_rate_format UQ(1, 8); add integer bits",
+        ),
+        (
+            {"learning_rate": 1e-30},
+            "learning_rate_format = UQ(0, 104): is 104 bits wide, the limit is 62; "
+            "it follows from learning_rate: change that, or give learning_rate_format",
+        ),
+        ({"table_size": 48}, "table_size = 48: must be a power of two, such as 64"),
+        ({"table_size": 8192}, "table_size = 8192: must be 4096 or less"),
+        ({"table_sise": 64}, "table_sise = 64: unknown field; did you mean 'table_size'?"),
+        (
+            {"x\ny": "a\nb"},
+            r"x y = 'a\nb': unknown field; known are layer_sizes, grid_range, grid_size, spline_order",
+        ),
+        ({"activation_format": "SQ6,10"}, f"activation_format = 'SQ6,10': {FORMAT}"),
+        (
+            {"activation_format": "SQ(0, 4)"},
+            "activation_format = 'SQ(0, 4)': SQ(0, 4): integer bits must be at least 1, "
+            "fraction bits at least 0, and their sum at least 1",
+        ),
+        ({"activation_format": 12}, 'activation_format = 12: must be a format such as "SQ(6, 10)"'),
+        (
+            {"activation_format": "SQ(2, 14)", "grid_range": [-4, 4]},
+            "activation_format = SQ(2, 14): does not reach the grid_range (-4.0, 4.0); add integer bits",
+        ),
+        ({"coefficient_format": "UQ(6, 10)"}, "coefficient_format = UQ(6, 10): must be signed, SQ(i, f)"),
+        ({"activation_format": "UQ(0, 61)"}, "activation_format = UQ(0, 61): must be signed, SQ(i, f)"),
+        ({"basis_format": "SQ(2, 8)"}, "basis_format = SQ(2, 8): must be unsigned, UQ(i, f)"),
+        (
+            {"basis_format": "UQ(1, 2)"},
+            "basis_format = UQ(1, 2): too narrow: a basis of spline_order 3 is zero in every row; add fraction bits",
+        ),
+        (
+            {"basis_format": "UQ(0, 4)", "spline_order": 1},
+            "basis_format = UQ(0, 4): cannot hold the basis's largest value; use UQ(1, 4)",
+        ),
+        (
+            {"basis_format": "UQ(1, 70)"},
+            "basis_format = UQ(1, 70): is 71 bits wide, the limit is 62; narrow it",
+        ),
+        (
+            {"loss": "logistic", "activation_format": "SQ(1, 15)", "grid_range": [-0.5, 0.5]},
+            "activation_format = SQ(1, 15): cannot hold a target of 1, "
+            'which loss = "logistic" needs; use SQ(2, f) or wider',
+        ),
+        (
+            {"coefficient_format": "SQ(20, 30)"},
+            "coefficient_format = SQ(20, 30): edge_sum of layer 0 would need 75 bits, the limit is 62; "
+            "narrow it or basis_format",
+        ),
+        (
+            {"gradient_format": "SQ(6, 45)", "step_format": "UQ(1, 8)"},
+            "gradient_format = SQ(6, 45): downstream_sum of layer 0 would need 68 bits, the limit is 62; "
+            "narrow it or slope_format",
+        ),
+        (
+            {"activation_format": "SQ(6, 52)", "coefficient_format": "SQ(12, 4)"},
+            "coefficient_format = SQ(12, 4): node_sum of layer 0 would need 64 bits, the limit is 62; "
+            "narrow it or basis_format",
+        ),
+        (
+            {
+                "grid_range": [-3, 3],
+                "activation_format": "SQ(30, 25)",
+                "coefficient_format": "SQ(6, 10)",
+                "gradient_format": "SQ(6, 10)",
+            },
+            "activation_format = SQ(30, 25): position of layer 0 would need 66 bits, the limit is 62; "
+            "narrow it or table_size",
+        ),
+        (
+            {"basis_format": "UQ(1, 30)", "learning_rate_format": "UQ(1, 40)"},
+            "basis_format = UQ(1, 30): step_product of layer 0 would need 72 bits, the limit is 62; "
+            "narrow it or learning_rate_format",
+        ),
+        (
+            {"gradient_format": "SQ(6, 45)"},
+            "gradient_format = SQ(6, 45): update_product of layer 0 would need 63 bits, the limit is 62; "
+            "narrow it or step_format",
+        ),
+        (
+            {"step_format": "UQ(2, 44)"},
+            "gradient_format = SQ(6, 10): update_sum of layer 0 would need 63 bits, the limit is 62; "
+            "narrow it or step_format",
+        ),
+        ({"step_format": "SQ(3, 12)"}, "step_format = SQ(3, 12): must be unsigned, UQ(i, f)"),
+        (
+            {"step_format": "UQ(1, 3)", "learning_rate": 2**-6},
+            "step_format = UQ(1, 3): every step of learning_rate 0.015625 rounds to zero; add fraction bits",
+        ),
+        (
+            {"step_format": "UQ(1, 4)", "learning_rate": [0.5, 2**-4], "rounding": "floor"},
+            "step_format = UQ(1, 4): every step of learning_rate 0.0625 rounds to zero; add fraction bits",
+        ),
+        (
+            {"learning_rate": 1e-6},
+            "step_format = UQ(0, 16): every step of learning_rate 1e-06 rounds to zero; add fraction bits",
+        ),
+        (
+            {"step_format": "UQ(2, 40)", "update_rounding": "stochastic"},
+            "update_rounding = 'stochastic': would need 40 random bits, the limit is 32; "
+            "narrow gradient_format or step_format",
+        ),
+        ({"rounding": "stochastic"}, "rounding = 'stochastic': must be 'floor', 'half_up' or 'half_even'"),
+        ({"loss": "cubic"}, "loss = 'cubic': must be 'squared', 'logistic' or 'external'"),
+        ({"teaching": "later"}, "teaching = 'later': must be 'with_sample' or 'after_prediction'"),
+        ({"memory": ["auto", "dram"]}, "memory[1] = 'dram': must be 'auto', 'distributed' or 'block'"),
+        ({"table_memory": "distributed"}, "table_memory = 'distributed': must be 'auto', 'logic' or 'block'"),
+        ({"table_memory": ["auto"] * 3}, f"table_memory = ('auto', 'auto', 'auto'): {EACH}"),
+        (
+            {"pipeline": "fast"},
+            "pipeline = 'fast': must be one of 'auto', 'single', 'low_latency', 'high_clock', 'full', "
+            "or a list of stages",
+        ),
+        (
+            {"pipeline": ["sum", "subtract"]},
+            "pipeline = ['sum', 'subtract']: 'subtract' is no stage; "
+            "stages are position, locate, read, multiply, add, sum, error, scale, step, product, change, update, "
+            "downstream",
+        ),
+        (
+            {"schedule": "streaming", "share_multipliers": True},
+            "schedule = 'streaming': needs a multiplier of its own for every product; leave reuse_factor and "
+            'share_multipliers at their defaults, and multiplier at "auto", "dsp" or "lut"',
+        ),
+        (
+            {"table_memory": "block", "multiplier": "serial"},
+            "table_memory = 'block': with reuse_factor, share_multipliers or serial multipliers tables lie where the "
+            'coefficients do; use "auto"',
+        ),
+        ({"edge_sums": "sums"}, "edge_sums = 'sums': must be 'auto', 'products' or 'differences'"),
+        ({"edge_sums": ["auto"] * 3}, f"edge_sums = ('auto', 'auto', 'auto'): {EACH}"),
+        (
+            {"edge_sums": "differences", "share_multipliers": True},
+            "edge_sums = 'differences': with reuse_factor, share_multipliers or serial multipliers edges are sums of "
+            'products; use "auto"',
+        ),
+        ({"schedule": "parallel"}, "schedule = 'parallel': must be 'sequential' or 'streaming'"),
+        (
+            {"schedule": "streaming", "teaching": "after_prediction"},
+            "teaching = 'after_prediction': schedule = \"streaming\" needs the target with its sample; "
+            'use "with_sample"',
+        ),
+        ({"pipeline": 7}, "pipeline = 7: must be a preset's name or a list of stages"),
+        ({"pipeline": [["sum"]] * 3}, f"pipeline = (('sum',), ('sum',), ('sum',)): {EACH}"),
+        (
+            {"pipeline": [["sum"], "sum"]},
+            "pipeline = [['sum'], 'sum']: one pipeline for each layer is a list of presets or of lists of stages",
+        ),
+        ({"reuse_factor": 0}, "reuse_factor = 0: must be 1 or more"),
+        ({"reuse_factor": [2, "2"]}, "reuse_factor[1] = '2': must be an integer"),
+        ({"reuse_factor": [1]}, f"reuse_factor = (1,): {EACH}"),
+        (
+            {"reuse_factor": 3},
+            "reuse_factor = 3: does not divide the 1 x 2 edges of layer 0 evenly; use 2",
+        ),
+        (
+            {"layer_sizes": [6, 4], "reuse_factor": 5},
+            "reuse_factor = 5: does not divide the 6 x 4 edges of layer 0 evenly; use 4 or 6",
+        ),
+        (
+            {"layer_sizes": [6, 4], "reuse_factor": 10**30},
+            f"reuse_factor = {10**30}: does not divide the 6 x 4 edges of layer 0 evenly; use 24",
+        ),
+        ({"share_multipliers": 1}, "share_multipliers = 1: must be true or false"),
+        ({"multiplier": "booth"}, "multiplier = 'booth': must be 'auto', 'dsp', 'lut' or 'serial'"),
+        ({"seed": -1}, "seed = -1: must be 0 or more"),
+        ({"seed": 1 << 32}, "seed = 4294967296: must be below 4294967296"),
+        ({"initial_coefficients": "ones"}, f"initial_coefficients = 'ones': {ARRAYS}"),
+        (
+            {"initial_coefficients": np.eye(2)},
+            f"initial_coefficients = array([[1., 0.], [0., 1.]]): {ARRAYS}",
+        ),
+        ({"initial_coefficients": []}, "initial_coefficients = (): must hold 2 arrays, one per layer"),
+        (
+            {"initial_coefficients": [[[[0.0]]], []]},
+            "initial_coefficients[0] = (((0.0,),),): shape (1, 1, 1); must have shape (2, 1, 11)",
+        ),
+        (
+            {"grid_size": 1, "spline_order": 1, "initial_coefficients": [[[[0, "a"]]] * 2, [[[0, 0]] * 2]]},
+            "initial_coefficients[0] = (((0, 'a'),), ((0, 'a'),)): not an array of numbers; must have shape (2, 1, 2)",
+        ),
+        (
+            {"grid_size": 1, "spline_order": 1, "initial_coefficients": [[[[0, 0]]] * 2, [[[0, 32]] * 2]]},
+            "initial_coefficients[1] = (((0, 32), (0, 32)),): holds a value beyond coefficient_format SQ(6, 10)",
+        ),
+        (
+            {"grid_size": 1, "spline_order": 1, "initial_coefficients": [np.full((2, 1, 2), np.nan)] * 2},
+            "initial_coefficients[0] = (((nan, nan),), ((nan, nan),)): "
+            "holds a value beyond coefficient_format SQ(6, 10)",
+        ),
+    ],
+)
+def test_bad_specs_are_refused_in_one_line(fields: dict[str, Any], message: str) -> None:
+    base = PLAIN if "layer_sizes" in fields else TWO_LAYERS
+    with pytest.raises(SpecError, match=re.escape(message)) as caught:
+        LearnerSpec(**(base | fields))
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        ("layer_sizes", "layer_sizes: missing; give it, for example layer_sizes = [1, 1]"),
+        ("grid_range", "grid_range: missing; give it, for example grid_range = [-2, 2]"),
+    ],
+)
+def test_what_must_be_given(missing: str, message: str) -> None:
+    with pytest.raises(SpecError, match=f"^{re.escape(message)}$"):
+        LearnerSpec.from_dict({name: value for name, value in PLAIN.items() if name != missing})
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"layer_sizes = [1, 1\ngrid", "not TOML (Unclosed array (at line 2, column 1)); mend the file"),
+        (bytes(range(256)), "not TOML ('utf-8' codec can't decode byte 0x80 in position 128"),
+        (b"a = " + b"[" * 10_000, "not TOML (maximum recursion depth exceeded"),
+        (None, "No such file or directory; name a TOML file"),
+    ],
+)
+def test_bad_files_are_refused_in_one_line(tmp_path: Path, content: bytes | None, message: str) -> None:
+    path = tmp_path / "learner.toml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SpecError, match=re.escape(f"spec file {str(path)!r}: {message}")) as caught:
+        LearnerSpec.from_toml(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_directory_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=re.escape(f"spec file {str(tmp_path)!r}: Is a directory; name a TOML file")):
+        LearnerSpec.from_toml(tmp_path)
+
+
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=5),
+    st.sampled_from(["SQ(1, 0)", "SQ(40, 20)", "UQ(0, 61)", "UQ(1, 4)", "SQ(99999, 9)", "zeros", "single"]),
+)
+values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3), max_leaves=6)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    fields=st.dictionaries(
+        st.sampled_from([name for name in LearnerSpec.model_fields if name != "table_size"]),
+        values,
+        max_size=3,
+    )
+)
+def test_whatever_is_given_is_taken_or_refused_in_one_line(fields: dict[str, Any]) -> None:
+    refusal = None
+    try:
+        LearnerSpec(**({"layer_sizes": [2, 1], "grid_range": [-1, 3], "table_size": 8} | fields))
+    except SpecError as error:
+        refusal = str(error)
+    assert refusal is None or re.fullmatch(r"[a-z_]+(\[\d+\])* ?[=:].+", refusal)
+
+
+@settings(max_examples=100, deadline=None)
+@given(rate=st.floats(1e-9, 256))
+def test_the_default_register_holds_any_learning_rate(rate: float) -> None:
+    spec = LearnerSpec(**PLAIN, learning_rate=rate, table_size=8, step_format=UQ(0, 40))
+    assert spec.formats.learning_rate.to_float(spec.layers[0].learning_rate_code) == pytest.approx(rate, rel=2**-5)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    rate=st.floats(1e-5, 0.3),
+    order=st.integers(1, 3),
+    step=st.builds(UQ, st.integers(0, 1), st.integers(2, 14)),
+    rounding=st.sampled_from(["floor", "half_up", "half_even"]),
+)
+def test_a_spec_is_refused_where_no_step_is_anything(rate: float, order: int, step: Format, rounding: str) -> None:
+    fields = PLAIN | {"learning_rate": rate, "spline_order": order, "table_size": 8, "rounding": rounding}
+    layer = LearnerSpec(**fields, step_format=UQ(0, 40)).layers[0]
+    lsb = Fraction(1, 2 ** (layer.formats.learning_rate.f + layer.formats.basis.f))
+    products = [layer.learning_rate_code * int(basis) * lsb for basis in layer.basis_table.flat]
+    refusal = None
+    try:
+        LearnerSpec(**fields, step_format=step)
+    except SpecError as error:
+        refusal = str(error)
+    if any(reference_narrow(exact, step, rounding)[0] for exact in products):
+        assert refusal is None
+    else:
+        assert refusal == f"step_format = {step}: every step of learning_rate {rate} rounds to zero; add fraction bits"
+
+
+def test_what_a_device_cannot_have_is_refused() -> None:
+    spec = LearnerSpec(**PLAIN, multiplier="dsp")
+    assert spec.for_device(Device.parse("LFE5U-25F")) == spec
+    assert spec.for_device(Device.parse("iCE40UP5K")).multiplier == "dsp"
+    with pytest.raises(SpecError, match=r"^multiplier = 'dsp': iCE40HX1K has no multipliers; use \"auto\", \"lut\" or"):
+        spec.for_device(Device.parse("iCE40HX1K"))
+    for multiplier in ("auto", "lut", "serial"):
+        assert spec.replace(multiplier=multiplier).for_device(Device.parse("iCE40HX1K")).multiplier == multiplier
+    with pytest.raises(SpecError, match=r"^memory = 'distributed': iCE40 has no distributed memory; "):
+        LearnerSpec(**PLAIN, memory="distributed").for_device(Device.parse("iCE40UP5K"))
+
+
+@pytest.mark.parametrize("field", [{"reuse_factor": 2}, {"share_multipliers": True}, {"multiplier": "serial"}])
+def test_what_is_folded(field: dict[str, Any]) -> None:
+    assert not LearnerSpec(**TWO_LAYERS, multiplier="lut").folded
+    assert LearnerSpec(**TWO_LAYERS, **field).folded
+
+
+def test_two_fields_are_enough() -> None:
+    spec = LearnerSpec(layer_sizes=(3, 1), grid_range=(-2, 2))
+    assert (spec.n_layers, spec.n_in, spec.n_out) == (1, 3, 1)
+    assert (spec.grid_size, spec.spline_order, spec.learning_rate, spec.table_size) == (8, 3, 0.125, 64)
+    assert (spec.rounding, spec.update_rounding, spec.loss) == ("half_up", "half_up", "squared")
+    assert (spec.teaching, spec.memory, spec.pipeline, spec.seed) == ("with_sample", "auto", "auto", 0)
+    assert spec.target_format == spec.formats.activation == SQ(6, 10)
+    assert spec.to_dict() == {"layer_sizes": [3, 1], "grid_range": [-2, 2]}
+
+
+FULL = {
+    "layer_sizes": [2, 3, 1],
+    "grid_range": [[-2, 2], [-1, 3.5]],
+    "grid_size": [5, 8],
+    "spline_order": [3, 1],
+    "learning_rate": [0.25, 0.1],
+    "table_size": 32,
+    "activation_format": "SQ(5, 12)",
+    "coefficient_format": "SQ(4, 12)",
+    "basis_format": "UQ(1, 9)",
+    "slope_format": "SQ(6, 10)",
+    "gradient_format": "SQ(6, 11)",
+    "step_format": "UQ(4, 14)",
+    "learning_rate_format": "UQ(2, 10)",
+    "rounding": "half_even",
+    "update_rounding": "stochastic",
+    "teaching": "after_prediction",
+    "loss": "external",
+    "initial_coefficients": [np.zeros((3, 2, 8)).tolist(), np.full((1, 3, 9), -0.5).tolist()],
+    "seed": 7,
+    "memory": ["block", "distributed"],
+    "table_memory": ["logic", "block"],
+    "edge_sums": ["products", "differences"],
+    "pipeline": ["read", "sum"],
+}
+
+
+@pytest.mark.parametrize("fields", [PLAIN, TWO_LAYERS, FULL, PLAIN | {"step_format": None}])
+def test_round_trips(tmp_path: Path, fields: dict[str, Any]) -> None:
+    spec = LearnerSpec.from_dict(fields)
+    plain = spec.to_dict()
+    assert plain == fields
+    assert json.loads(json.dumps(plain)) == plain
+    assert LearnerSpec.from_dict(plain) == spec == spec.replace()
+    assert hash(LearnerSpec.from_dict(plain)) == hash(spec)
+    path = tmp_path / "learner.toml"
+    # JSON's numbers, strings and lists are TOML's too.
+    path.write_text("\n".join(f"{name} = {json.dumps(value)}" for name, value in plain.items() if value is not None))
+    assert LearnerSpec.from_toml(path).formats == spec.formats
+    assert LearnerSpec.from_toml(str(path)).replace(**{name: None for name in plain if plain[name] is None}) == spec
+
+
+def test_given_formats_are_taken() -> None:
+    formats = LearnerSpec.from_dict(FULL).formats
+    assert {f"{name}_format": str(format) for name, format in vars(formats).items()} == {
+        name: value for name, value in FULL.items() if name.endswith("_format")
+    }
+    assert LearnerSpec.from_dict(FULL).target_format == SQ(6, 11)
+    assert LearnerSpec.from_dict(PLAIN | {"basis_format": UQ(1, 12)}).formats.basis == UQ(1, 12)
+
+
+def test_lists_are_per_layer() -> None:
+    first, second = LearnerSpec.from_dict(FULL).layers
+    assert [(layer.n_in, layer.n_out) for layer in (first, second)] == [(2, 3), (3, 1)]
+    assert [(layer.grid_min, layer.grid_max) for layer in (first, second)] == [(-2, 2), (-1, 3.5)]
+    assert [(layer.grid_size, layer.spline_order) for layer in (first, second)] == [(5, 3), (8, 1)]
+    assert [layer.learning_rate for layer in (first, second)] == [0.25, 0.1]
+    assert [layer.learning_rate_code for layer in (first, second)] == [256, 102]
+    assert LearnerSpec.from_dict(FULL).per_layer("memory") == ("block", "distributed")
+    assert LearnerSpec.from_dict(FULL).per_layer("table_memory") == ("logic", "block")
+    assert LearnerSpec.from_dict(TWO_LAYERS).per_layer("grid_range") == ((-2, 2), (-2, 2))
+
+
+@pytest.mark.parametrize(
+    ("fields", "tables", "latency"),
+    [
+        ({}, (True, False), 1),
+        ({"table_memory": "logic"}, (False, False), 1),
+        ({"table_memory": "block"}, (True, True), 2),
+        ({"pipeline": ["read"]}, (True, True), 3),
+        ({"pipeline": ["read"], "table_memory": "logic"}, (False, False), 3),
+        ({"memory": "block"}, (True, True), 3),
+        ({"memory": ["block", "distributed"]}, (True, False), 2),
+        ({"pipeline": [["sum"], []]}, (True, False), 2),
+        ({"pipeline": [[], ["read"]]}, (True, True), 2),
+    ],
+)
+def test_tables_lie_in_block_memory_where_that_takes_no_cycle(
+    fields: dict[str, Any], tables: tuple[bool, bool], latency: int
+) -> None:
+    spec = LearnerSpec.from_dict(TWO_LAYERS | fields)
+    assert (spec.timing.block_tables, spec.latency) == (tables, latency)
+
+
+@pytest.mark.parametrize(
+    ("fields", "differences"),
+    [
+        ({}, (True, True)),
+        ({"edge_sums": "products"}, (False, False)),
+        ({"edge_sums": ["auto", "products"]}, (True, False)),
+        ({"layer_sizes": [1, 2, 1]}, (False, True)),
+        ({"layer_sizes": [1, 2, 1], "edge_sums": "differences"}, (True, True)),
+        ({"pipeline": [["multiply"], ["sum", "error"]]}, (False, True)),
+        ({"pipeline": "high_clock"}, (False, False)),
+        ({"pipeline": "high_clock", "edge_sums": "differences"}, (True, True)),
+        ({"coefficient_format": "SQ(7, 10)"}, (True, True)),
+        ({"coefficient_format": "SQ(7, 11)"}, (False, False)),
+        ({"share_multipliers": True}, (False, False)),
+        ({"schedule": "streaming"}, (False, False)),
+    ],
+)
+def test_edges_are_sums_of_differences_where_multipliers_are_many_and_wide_enough(
+    fields: dict[str, Any], differences: tuple[bool, bool]
+) -> None:
+    spec = LearnerSpec.from_dict(TWO_LAYERS | {"layer_sizes": [2, 3, 1]} | fields)
+    assert tuple(plan.differences for plan in spec.plans) == differences
+
+
+def test_differences_are_left_to_ecp5() -> None:
+    """A register has to stand directly before an iCE40's multiplier, and the multiplier is narrower."""
+    spec = LearnerSpec.from_dict(
+        TWO_LAYERS | {"layer_sizes": [2, 3, 1], "pipeline": "single", "edge_sums": ["auto", "differences"]}
+    )
+    assert spec.for_device(Device.parse("LFE5U-25F")) == spec
+    plans = spec.for_device(Device.parse("iCE40UP5K")).plans
+    assert tuple(plan.differences for plan in plans) == (False, True)
+
+
+def test_replace_changes_and_checks() -> None:
+    spec = LearnerSpec.from_dict(FULL)
+    assert spec.replace(seed=8).to_dict() == FULL | {"seed": 8}
+    assert spec.seed == 7
+    with pytest.raises(SpecError, match=re.escape("seed = 'x': must be an integer")):
+        spec.replace(seed="x")
+
+
+def test_a_spec_does_not_change() -> None:
+    spec = LearnerSpec(**PLAIN)
+    with pytest.raises(ValidationError, match="frozen"):
+        spec.seed = 1
+    assert spec.seed == 0
+
+
+def test_stages_are_taken_in_their_order_once() -> None:
+    assert LearnerSpec(**PLAIN, pipeline=["sum", "read", "sum"]).pipeline == ("read", "sum")
+    assert LearnerSpec(**PLAIN, pipeline=[]).pipeline == ()
+
+
+def test_a_layer_may_have_a_pipeline_of_its_own() -> None:
+    spec = LearnerSpec.from_dict(TWO_LAYERS | {"pipeline": [[], ["error"]], "table_memory": "block"})
+    assert spec.timing.stages == (frozenset(), frozenset({"error"}))
+    assert (spec.latency, spec.timing.prediction_latency) == (3, 2)
+    assert LearnerSpec.from_dict(spec.to_dict()) == spec
+    # The register at `error` is on the way of the gradient to the layer that has it.
+    assert spec.replace(pipeline=[["error"], []]).latency == 3
+    assert spec.replace(pipeline=["error"]).latency == 4
+    mixed = spec.replace(pipeline=["single", ["sum", "error"]])
+    assert mixed.timing.stages == (frozenset(), frozenset({"sum", "error"}))
+
+
+def test_one_layer_starts_at_zero() -> None:
+    for spec in (LearnerSpec(**PLAIN), LearnerSpec(**TWO_LAYERS, initial_coefficients="zeros")):
+        for codes, layer in zip(spec.initial_codes(), spec.layers, strict=True):
+            assert codes.shape == (layer.n_out, layer.n_in, 11)
+            assert codes.dtype == np.int64
+            assert not codes.any()
+
+
+def test_more_layers_start_uniform_from_the_seed() -> None:
+    spec = LearnerSpec(layer_sizes=[4, 5, 1], grid_range=[-2, 2])
+    codes = spec.initial_codes()
+    for layer, fan_in in zip(codes, (4, 5), strict=True):
+        bound = 1024 / np.sqrt(fan_in)
+        assert 0.8 * bound < np.abs(layer).max() <= bound + 0.5
+        assert len(np.unique(layer)) > layer.size // 2
+    for again, other, first in zip(
+        spec.replace(initial_coefficients="uniform").initial_codes(),
+        spec.replace(seed=1).initial_codes(),
+        codes,
+        strict=True,
+    ):
+        np.testing.assert_array_equal(again, first)
+        assert (other != first).any()
+
+
+def test_given_coefficients_are_quantised() -> None:
+    given_codes = np.arange(-5, 6).reshape(1, 1, 11)
+    spec = LearnerSpec(**PLAIN, initial_coefficients=[(given_codes + 0.3) / 1024])
+    np.testing.assert_array_equal(spec.initial_codes()[0], given_codes)

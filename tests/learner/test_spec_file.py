@@ -1,0 +1,90 @@
+"""A spec printed as TOML is the same spec, and what is derived is what the spec says."""
+
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kanrtl import LearnerSpec
+from kanrtl.learner.spec_file import derived, to_toml
+from support.strategies import specs
+
+
+def again(spec: LearnerSpec) -> LearnerSpec:
+    return LearnerSpec.from_dict(tomllib.loads(to_toml(spec)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(specs())
+def test_toml_gives_the_spec_back(spec: LearnerSpec) -> None:
+    assert again(spec) == spec
+    assert again(spec).formats == spec.formats
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(-4, 3, width=32), st.floats(2.0**-6, 2.0), st.floats(2.0**-7, 1.0))
+def test_toml_keeps_every_digit(low: float, span: float, rate: float) -> None:
+    spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(low, low + span), learning_rate=rate)
+    assert again(spec) == spec
+
+
+def test_toml_keeps_coefficients() -> None:
+    values = np.linspace(-0.7, 0.9, 11).reshape(1, 1, 11)
+    spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), initial_coefficients=[values])
+    assert again(spec) == spec
+    assert np.array_equal(again(spec).initial_codes()[0], spec.initial_codes()[0])
+
+
+def test_toml_shows_what_was_not_given_as_comments(tracker: LearnerSpec, tmp_path: Path) -> None:
+    """Each of these, uncommented, changes nothing."""
+    text = to_toml(tracker)
+    assert tomllib.loads(text) == tracker.to_dict()
+    fields = [
+        line.removeprefix("# ")
+        for line in text.splitlines()
+        if line.removeprefix("# ").partition(" =")[0] in LearnerSpec.model_fields
+    ]
+    assert len(fields) == len(LearnerSpec.model_fields)
+    path = tmp_path / "full.toml"
+    path.write_text("\n".join(fields))
+    full = LearnerSpec.from_toml(path)
+    assert full.formats == tracker.formats
+    assert full.timing == tracker.timing
+    assert np.array_equal(full.initial_codes(), tracker.initial_codes())
+
+
+def test_toml_tells_cycles_and_formats(tracker: LearnerSpec) -> None:
+    lines = to_toml(tracker.replace(pipeline="low_latency")).splitlines()
+    assert "#   sample to written update   2" in lines
+    assert "#   sample to prediction       2" in lines
+    assert "#   registers after sum, step" in lines
+    assert "# layer 0: 1 x 1 edges, 8 coefficients in 4 distributed banks of 2 x 16 bits" in lines
+    assert f"#   {'node_sum':<16} {tracker.layers[0].node_sum}" in lines
+    folded = to_toml(tracker.replace(layer_sizes=(4, 2), reuse_factor=8)).splitlines()
+    assert "# layer 0: 4 x 2 edges, 64 coefficients in 4 distributed banks of 16 x 16 bits, swept in 8 steps" in folded
+
+
+@settings(max_examples=30, deadline=None)
+@given(specs())
+def test_derived_is_what_the_spec_says(spec: LearnerSpec) -> None:
+    values = derived(spec)
+    assert values["latency"] == spec.latency
+    assert values["interval"] == spec.interval
+    assert values["prediction_latency"] == spec.timing.prediction_latency
+    assert values["prediction_interval"] == spec.timing.prediction_interval
+    assert values["formats"]["gradient"] == str(spec.formats.gradient)
+    assert len(values["layers"]) == spec.n_layers
+    for index, (layer, arithmetic) in enumerate(zip(values["layers"], spec.layers, strict=True)):
+        assert layer["coefficients"] == spec.initial_codes()[index].size
+        assert layer["bank_rows"] * arithmetic.banks >= layer["steps"] * arithmetic.bases
+        bits = layer["banks"] * layer["bank_rows"] * layer["bank_width"]
+        edges = arithmetic.n_in * arithmetic.n_out
+        assert bits == edges * arithmetic.banks * arithmetic.depth * spec.formats.coefficient.width
+        assert layer["cell_width"] == pytest.approx(float(arithmetic.cell_width))
+        assert set(layer["stages"]) == spec.timing.stages[index]
+        assert (layer["memory"] == "block") == spec.timing.block_memory[index]
+        assert layer["formats"]["node_sum"] == str(arithmetic.node_sum)
+        assert ("slope_sum" in layer["formats"]) == ("derivative" in layer["formats"]) == (index > 0)

@@ -1,0 +1,160 @@
+"""Files of trained KANs: what they are is seen, what they hold is converted, and what does not fit is refused."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kanrtl import SQ, InputError, LookupNetwork
+from kanrtl.lookup import FixedQuantiser, from_efficient_kan, from_kanele, from_pykan
+from kanrtl.lookup.floats.convert import convert
+from support.kan_checkpoints import efficient, kanele, pykan
+
+RANDOM = np.random.default_rng(3)
+X = RANDOM.uniform(-1.9, 1.9, (60, 3))
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, Path]:
+    """A file of every kind."""
+    paths = {}
+
+    def put(name: str, content: dict[str, Any]) -> None:
+        paths[name] = tmp_path / f"{name}.npz"
+        np.savez(paths[name], **content)
+
+    put("efficient-kan", efficient([3, 4, 2]))
+    put("pykan", pykan([3, 2]))
+    state, config = kanele([3, 2, 2], [5, 4, 6])
+    put("bare kanele", state)
+    put("kanele", state | {"config_json": np.array(json.dumps(config))})
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    paths["config"] = tmp_path / "config.json"
+    network = from_kanele(state, config)
+    tables: dict[str, Any] = {"config_json": np.array(json.dumps(config)), "steps": np.array(network.steps)}
+    entries = {}
+    for number, layer in enumerate(network.layers):
+        tables |= {f"L{number}_src": layer.source, f"L{number}_dst": layer.node, f"L{number}_table": layer.table}
+        for source, node, table in zip(layer.source, layer.node, layer.table, strict=True):
+            entries[f"{number}_{source}_{node}"] = {"acive": 1, "values_int": table.tolist()}
+    put("kanele-tables", tables)
+    paths["json"] = tmp_path / "truth_tables.json"
+    paths["json"].write_text(json.dumps(entries))
+    paths["network"] = tmp_path / "network.npz"
+    network.with_output("argmax").save(paths["network"])
+    return paths
+
+
+def same(one: LookupNetwork, other: LookupNetwork) -> bool:
+    return all(
+        np.array_equal(getattr(ours, field), getattr(theirs, field))
+        for ours, theirs in zip(one.layers, other.layers, strict=True)
+        for field in ("source", "node", "table", "bias")
+    )
+
+
+def test_every_kind_is_known_by_its_names(files: dict[str, Path]) -> None:
+    for kind in ("efficient-kan", "pykan", "kanele", "kanele-tables", "network"):
+        steps = [0.25] * (2 if kind == "pykan" else 3) if kind in ("efficient-kan", "pykan") else None
+        assert convert(files[kind], steps=steps).kind == kind
+
+
+def test_kanele_is_the_same_from_whichever_file(files: dict[str, Path]) -> None:
+    expected = LookupNetwork.load(files["network"])
+    for name, options in [
+        ("kanele", {}),
+        ("bare kanele", {"config": files["config"]}),
+        ("kanele-tables", {}),
+        ("json", {"config": files["config"]}),
+        ("network", {}),
+    ]:
+        network = convert(files[name], **options).network
+        assert same(network, expected), name
+        assert network.bits == (5, 4, 6)
+        if name != "json":  # which does not have them
+            np.testing.assert_allclose(network.steps, expected.steps)
+    assert convert(files["network"]).network.output == "argmax"
+    assert convert(files["network"], output="raw").network.output == "raw"
+    assert convert(files["kanele"]).network.output == "raw"
+
+
+@pytest.mark.parametrize(("kind", "load"), [("efficient-kan", from_efficient_kan), ("pykan", from_pykan)])
+def test_floats_are_quantised_as_asked(kind: str, load: Any, files: dict[str, Path]) -> None:
+    kan = load(files[kind])
+    count = len(kan.layer_sizes)
+    steps = [0.1 * (place + 1) for place in range(count)]
+    found = convert(files[kind], bits=[5], steps=steps, guard_bits=[1] * (count - 1), base="tanh", output="threshold")
+    expected = load(files[kind], "tanh").quantise([5] * count, steps, guard_bits=[1] * (count - 1), output="threshold")
+    assert same(found.network, expected)
+    assert found.network.output == "threshold"
+    assert convert(files[kind], steps=steps).network.bits == (6,) * count
+
+
+def test_steps_follow_from_samples(files: dict[str, Path]) -> None:
+    found = convert(files["efficient-kan"], bits=[10, 10, 12], x=X)
+    kan = from_efficient_kan(files["efficient-kan"])
+    assert same(found.network, kan.calibrate(X, [10, 10, 12]).quantise(kan))
+    kan.save(files["network"])
+    again = convert(files["network"], bits=[10, 10, 12], x=X)
+    assert again.kind == "float-kan"
+    assert same(again.network, found.network)
+    told = found.to_json()
+    assert told["samples"] == 60
+    assert 0 < told["rms_difference"] < 0.05 * told["rms_nodes"]
+    coarse = convert(files["efficient-kan"], bits=[4], x=X).to_json()
+    assert coarse["rms_difference"] > 5 * told["rms_difference"]
+    assert coarse["table_bits"] < told["table_bits"] / 50
+
+
+def test_quantiser_in_hardware(files: dict[str, Path]) -> None:
+    network = convert(files["kanele"], input_format=SQ(3, 6)).network
+    assert isinstance(network.quantiser, FixedQuantiser)
+    assert network.quantiser.format == SQ(3, 6)
+    network.save(files["network"])
+    with pytest.raises(InputError, match="has a quantiser in hardware"):
+        convert(files["network"], input_format=SQ(3, 6))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("efficient-kan", {}, "steps: give them, or samples from which they follow"),
+        ("efficient-kan", {"bits": [3, 3], "x": X}, "bits: 2 values; give one, or 3"),
+        ("efficient-kan", {"bits": [99], "x": X}, r"bits\[0\] = 99"),
+        ("efficient-kan", {"x": X[:, :2]}, r"x: shape \(60, 2\); must be \(n, 3\)"),
+        ("efficient-kan", {"x": X * np.nan}, r"x\[0, 0\] = nan: give a finite number"),
+        ("efficient-kan", {"x": X, "base": "softplus"}, "base = 'softplus': cannot be represented"),
+        ("efficient-kan", {"x": X, "config": "config.json"}, "config: not for 'efficient-kan'"),
+        ("efficient-kan", {"x": X, "output": "softmax"}, "output = 'softmax'"),
+        ("kanele", {"bits": [4]}, "bits: not for 'kanele': its codes are set"),
+        ("kanele", {"base": "silu"}, "base: not for 'kanele': it tells its own"),
+        ("bare kanele", {}, "config: the state dict has no config_json"),
+        ("json", {}, "config: truth_tables.json does not have it"),
+        ("network", {"thresholds": [1]}, "thresholds: output = 'argmax' has none"),
+        ("pykan", {"kind": "efficient-kan", "x": X}, "cannot be represented"),
+        ("pykan", {"kind": "onnx"}, "kind = 'onnx': must be one of 'kanele'"),
+        ("json", {"kind": "pykan"}, "kind = 'pykan': .* can only be truth tables"),
+    ],
+)
+def test_what_does_not_fit_is_refused(name: str, options: dict[str, Any], message: str, files: dict[str, Path]) -> None:
+    with pytest.raises(InputError, match=message):
+        convert(files[name], **options)
+
+
+def test_other_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.savez(tmp_path / "other.npz", weights=np.ones(3))
+    with pytest.raises(InputError, match=r"other.npz': not known by its names \(weights\); say what it is"):
+        convert(tmp_path / "other.npz")
+    with pytest.raises(InputError, match=r"none.npz': No such file"):
+        convert(tmp_path / "none.npz")
+    with pytest.raises(InputError, match=r"model.onnx': not a kind of file that is known"):
+        convert(tmp_path / "model.onnx")
+    (tmp_path / "model.pt").write_bytes(b"PK")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(InputError, match=r"a torch checkpoint takes torch: pip install 'kanrtl\[torch\]'"):
+        convert(tmp_path / "model.pt")

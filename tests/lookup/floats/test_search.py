@@ -1,0 +1,251 @@
+"""Pruning by effect, sizes without synthesis, and the search of accuracy against size."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from kanrtl import InputError, LookupNetwork
+from kanrtl.lookup import FloatKAN, Search, edge_effects, initial_kan, network_size, prune, search, train
+from support.float_kans import kans, random_kan, samples
+from support.lookup_networks import networks
+
+
+@settings(max_examples=25, deadline=None)
+@given(kans(), st.integers(0, 2**32 - 1))
+def test_an_effect_is_the_rise_of_the_error_without_the_edge(kan: FloatKAN, seed: int) -> None:
+    x = samples(kan, 50)
+    effects = edge_effects(kan, x)
+    exact = kan.evaluate(x)
+    variance = exact[-1].var(axis=0).sum()
+    assume(variance > 1e-6)
+    for layer, found in zip(kan.layers, effects, strict=True):
+        assert not found[~layer.edges].any()
+    index = int(np.random.default_rng(seed).integers(len(kan.layers)))
+    layer = kan.layers[index]
+    values = kan.scaled(x) if index == 0 else exact[index - 1]
+    for node, source in np.argwhere(layer.edges)[:3]:
+        edges, bias = layer.edges.copy(), layer.bias.copy()
+        edges[node, source] = False
+        bias[node] += layer.edge_values(int(source), values[:, source])[node].mean()
+        layers = [*kan.layers[:index], replace(layer, edges=edges, bias=bias), *kan.layers[index + 1 :]]
+        without = replace(kan, layers=tuple(layers)).evaluate(x)[-1]
+        expected = ((without - exact[-1]) ** 2).mean(axis=0).sum() / variance
+        assert effects[index][node, source] == pytest.approx(expected, rel=1e-6, abs=1e-9)
+
+
+@settings(max_examples=25, deadline=None)
+@given(kans(), st.integers(1, 12))
+def test_pruning_leaves_so_many_edges_at_most(kan: FloatKAN, edges: int) -> None:
+    x = samples(kan, 50)
+    pruned = prune(kan, x, edges=edges)
+    there = [layer.edges for layer in pruned.layers]
+    before = [layer.edges for layer in kan.layers]
+    assert sum(int(mask.sum()) for mask in there) <= max(edges, 1)
+    assert not any((mask & ~old).any() for mask, old in zip(there, before, strict=True))
+    for first, second in pairwise(there):
+        # Nothing leads nowhere, and nothing comes from nowhere.
+        assert np.array_equal(first.any(axis=1), second.any(axis=0))
+    total = sum(int(mask.sum()) for mask in before)
+    if edges >= total and all(
+        np.array_equal(first.any(axis=1), second.any(axis=0)) for first, second in pairwise(before)
+    ):
+        assert np.allclose(pruned.evaluate(x)[-1], kan.evaluate(x)[-1])
+
+
+def test_pruning_drops_what_plays_no_part() -> None:
+    random = np.random.default_rng(0)
+    x = random.uniform(-1, 1, (400, 6))
+    kan = train(initial_kan([6, 1], x), x, np.sin(3 * x[:, 1]) + x[:, 4], epochs=100).kan
+    assert np.flatnonzero(kan.prune(x, edges=2).layers[0].edges[0]).tolist() == [1, 4]
+    by_threshold = kan.prune(x, threshold=0.05)
+    assert np.flatnonzero(by_threshold.layers[0].edges[0]).tolist() == [1, 4]
+    assert ((by_threshold.evaluate(x)[-1] - kan.evaluate(x)[-1]) ** 2).mean() < 0.01
+
+
+# Sizes.
+
+
+def test_a_size_counts_what_is_left_of_tables_and_sums() -> None:
+    ramp = np.arange(8)
+    edges = {
+        "source": [0, 0, 1, 1],
+        "node": [0, 1, 0, 1],
+        # The first two are one but for an offset, and the last is a constant.
+        "table": [ramp, ramp + 5, (ramp == 6).astype(int), np.full(8, 4)],
+        # The lowest sums are the lowest codes, so that no constant is left to add.
+        "bias": [-128, -137],
+    }
+    network = LookupNetwork.of([2, 2], [3, 8], [1, 1], [edges])
+    # A ramp is the address itself. The other table is a function of three bits; its sum with the ramp has four.
+    assert network_size(network).as_dict() == {"edges": 3, "table_bits": 8 * 3 + 8 * 1, "lut": 1 + 4}
+    # Two codes of eight bits are compared, and one of them and an index are chosen.
+    assert network_size(network.with_output("argmax")).lut == 5 + 8 + 8 + 1
+    # A threshold is a bit of the sum, and what no sum reaches is nothing at all.
+    assert network_size(network.with_output("threshold", [-125, -125])).lut == 1 + 4
+    assert network_size(network.with_output("threshold")).as_dict() == {"edges": 0, "table_bits": 0, "lut": 0}
+
+
+@settings(max_examples=25, deadline=None)
+@given(networks(max_bits=5, wide=False), st.integers(1, 3))
+def test_a_constant_edge_costs_nothing(network: LookupNetwork, value: int) -> None:
+    layers = []
+    for layer in network.layers:
+        source, node = np.meshgrid(np.arange(layer.n_in), np.arange(layer.n_out))
+        pairs = {*zip(layer.source.tolist(), layer.node.tolist(), strict=True)}
+        missing = [pair for pair in zip(source.ravel(), node.ravel(), strict=True) if pair not in pairs]
+        # As much less in the bias as the new edges add.
+        bias = layer.bias.copy()
+        for _, to in missing:
+            bias[to] -= value
+        layers.append(
+            {
+                "source": [*layer.source, *(pair[0] for pair in missing)],
+                "node": [*layer.node, *(pair[1] for pair in missing)],
+                "table": np.concatenate(
+                    [layer.table, np.full((len(missing), 1 << layer.bits_in), value, dtype=np.int64)]
+                ),
+                "bias": bias,
+            }
+        )
+    same = LookupNetwork.of(
+        network.layer_sizes,
+        network.bits,
+        network.steps,
+        layers,
+        guard_bits=[layer.guard_bits for layer in network.layers],
+        output=network.output,
+        thresholds=network.thresholds or None,
+    )
+    assert network_size(same) == network_size(network)
+
+
+def test_more_bits_take_more() -> None:
+    kan = random_kan([4, 3], 3, "silu", 0)
+    x = samples(kan, 100)
+    sizes = [network_size(kan.calibrate(x, bits).quantise(kan)) for bits in ([3, 4], [5, 4], [5, 8])]
+    assert sizes[0].lut < sizes[1].lut < sizes[2].lut
+    assert sizes[0].table_bits < sizes[1].table_bits < sizes[2].table_bits
+
+
+# The search.
+
+
+@pytest.fixture(scope="module")
+def classes() -> tuple[FloatKAN, Any, Any]:
+    """Two of five inputs tell three classes apart."""
+    random = np.random.default_rng(0)
+    x = random.uniform(-1, 1, (250, 5))
+    y = (x[:, 0] + x[:, 1] ** 2 > 0.2).astype(int) + (x[:, 0] > 0.6)
+    return train(initial_kan([5, 3], x), x, y, loss="cross_entropy", epochs=40).kan, x, y
+
+
+@pytest.fixture(scope="module")
+def found(classes: tuple[FloatKAN, Any, Any]) -> Search:
+    kan, x, y = classes
+    return search(kan, x, y, bits=6, output="argmax", loss=0.05)
+
+
+def test_a_front_rises_and_nothing_beats_it(found: Search) -> None:
+    front = found.front
+    assert len(front) >= 3
+    for smaller, larger in pairwise(front):
+        assert smaller.size.lut < larger.size.lut
+        assert smaller.score < larger.score
+    for point in found.points:
+        assert any(one.size.lut <= point.size.lut and one.score >= point.score for one in front)
+
+
+def test_scores_are_those_of_the_networks(found: Search, classes: tuple[FloatKAN, Any, Any]) -> None:
+    kan, x, y = classes
+    assert found.float_score == (kan.evaluate(x)[-1].argmax(axis=1) == y).mean()
+    for point in found.front:
+        network = point.quantise("argmax")
+        assert (network.predict(x) == y).mean() == point.score
+        assert network_size(network) == point.size
+        assert network.bits == point.bits
+
+
+def test_the_best_is_small_enough_and_good_enough(found: Search) -> None:
+    assert found.best() is found.front[-1]
+    close = found.best(tolerance=0.02)
+    assert close.score >= found.float_score - 0.02
+    assert all(point.score < found.float_score - 0.02 for point in found.points if point.size.lut < close.size.lut)
+    # The inputs that tell nothing are not paid for.
+    assert close.size.edges < found.points[0].size.edges
+    limit = found.front[1].size.lut
+    assert found.best(max_lut=limit) is found.front[1]
+    with pytest.raises(InputError, match="max_lut = 1: the smallest network that was tried takes"):
+        found.best(max_lut=1)
+    with pytest.raises(InputError, match="tolerance = -1: the best within the limit scores"):
+        found.best(tolerance=-1)
+
+
+def test_a_report(found: Search, tmp_path: Path) -> None:
+    content = json.loads(json.dumps(found.as_dict()))
+    assert content["measure"] == "accuracy"
+    assert sum(point["on_front"] for point in content["points"]) == len(found.front)
+    picture = tmp_path / "front.png"
+    found.plot(picture)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(InputError, match=r"unknown kind of picture"):
+        found.plot(tmp_path / "front.txt")
+
+
+def test_without_y_the_floats_are_the_measure() -> None:
+    kan = random_kan([2, 2, 1], 2, "tanh", 4)
+    x = samples(kan, 80)
+    messages: list[str] = []
+    found = kan.search(x, bits=[7, 7, 8], guard_bits=[1], loss=0.05, progress=messages.append)
+    assert (found.measure, found.float_score) == ("R2", 1.0)
+    assert found.points[0].bits == (7, 7, 8)
+    assert found.points[0].guard_bits == (1, 0)
+    assert found.best().score == pytest.approx(1 - found.best().error)
+    assert messages
+    threshold = kan.search(x, bits=4, output="threshold", loss=0.02)
+    assert threshold.float_score == 1.0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"bits": [4]}, "bits: 1 values; give one for all, or 2"),
+        ({"bits": 17}, r"bits\[0\] = 17"),
+        ({"guard_bits": [1]}, r"guard_bits = \[1\]: give an integer, 0 or more, for each of the 0 hidden layers"),
+        ({"output": "softmax"}, "output = 'softmax': must be one of 'raw', 'argmax', 'threshold'"),
+        ({"output": "threshold"}, "output = 'threshold': the KAN has 3 outputs; use 'argmax'"),
+        ({"y": [1, 2]}, r"y: shape \(2,\) for 250 samples"),
+        ({"method": "luck"}, "method = 'luck'"),
+    ],
+)
+def test_what_cannot_be_searched_is_refused(
+    classes: tuple[FloatKAN, Any, Any], change: dict[str, Any], message: str
+) -> None:
+    kan, x, y = classes
+    with pytest.raises(InputError, match=message):
+        search(kan, **{"x": x, "y": y, "output": "argmax"} | change)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda kan, x: kan.prune(x), "threshold, edges: give one of the two"),
+        (lambda kan, x: kan.prune(x, edges=0), "edges = 0: must be an integer, 1 or more"),
+        (lambda kan, x: kan.prune(x, threshold=-1), "threshold = -1: must be a number, 0 or more"),
+        (lambda kan, x: kan.prune(x[:, 1:], edges=3), "x: shape"),
+    ],
+)
+def test_what_cannot_be_pruned_is_refused(
+    classes: tuple[FloatKAN, Any, Any], call: Callable[[FloatKAN, Any], Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        call(*classes[:2])

@@ -1,0 +1,248 @@
+"""The integer model of a lookup network, its quantisers, and its files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import kanrtl
+from kanrtl import SQ, UQ, InputError, LookupNetwork
+from kanrtl.lookup import FixedQuantiser, Quantiser
+from support.damaged import refused_or_harmless
+from support.lookup_networks import codes_for, networks
+
+TABLE = np.arange(4) * 3 - 5
+
+
+NEEDED = ("steps", "offsets", "input_scale", "input_offset", "source_0", "node_0", "table_0", "bias_0")
+"""Arrays without which a saved network is none."""
+
+
+def small(**options: Any) -> LookupNetwork:
+    """Two inputs of two bits, one node of three."""
+    edges = {"source": [1, 0], "node": [0, 0], "table": [TABLE, [1, 0, 0, -2]]}
+    return LookupNetwork.of([2, 1], [2, 3], [0.5, 0.25], [edges], **options)
+
+
+def test_a_node_is_the_saturated_sum_of_its_tables() -> None:
+    codes = np.array([[-2, -2], [1, 0], [0, 1], [-1, 1]])
+    # Input 0 has the second table and input 1 the first: 1 - 5, -2 + 1, 0 + 4 -> 3, 0 + 4 -> 3.
+    assert small().predict_codes(codes).tolist() == [[-4], [-1], [3], [3]]
+
+
+def test_guard_bits_round_half_up_and_a_bias_counts_in_their_units() -> None:
+    edges = {"source": [0], "node": [0], "table": [[-6, -2, 1, 5]], "bias": [1]}
+    network = LookupNetwork.of([1, 2], [2, 8], [1, 1], [edges | {"bias": [1, -3]}], guard_bits=[2])
+    # (-5, -1, 2, 6) / 4 and -3 / 4; ties go up.
+    assert network.predict_codes([[-2], [-1], [0], [1]]).tolist() == [[-1, -1], [0, -1], [1, -1], [2, -1]]
+
+
+def reference(network: LookupNetwork, codes: list[int]) -> list[int]:
+    """One sample, edge by edge, in Python's own integers."""
+    for layer in network.layers:
+        sums = [int(bias) for bias in layer.bias]
+        for source, node, table in zip(layer.source, layer.node, layer.table, strict=True):
+            sums[node] += int(table[codes[source] + 2 ** (layer.bits_in - 1)])
+        if layer.guard_bits:
+            sums = [(total + 2 ** (layer.guard_bits - 1)) >> layer.guard_bits for total in sums]
+        highest = 2 ** (layer.bits_out - 1) - 1
+        codes = [min(max(total, -highest - 1), highest) for total in sums]
+    if network.output == "argmax":
+        return [codes.index(max(codes))]
+    if network.output == "threshold":
+        return [int(code > threshold) for code, threshold in zip(codes, network.thresholds, strict=True)]
+    return codes
+
+
+@settings(max_examples=40, deadline=None)
+@given(networks(), st.integers(0, 2**32 - 1))
+def test_model_equals_a_sum_by_hand(network: LookupNetwork, seed: int) -> None:
+    codes = codes_for(network, 6, seed)
+    assert network.predict_codes(codes).tolist() == [reference(network, row) for row in codes.tolist()]
+
+
+def test_output_stages() -> None:
+    edges = {"source": [0, 0], "node": [0, 2], "table": [[0, 1, 2, 3], [0, 1, 1, 4]]}
+    network = LookupNetwork.of([1, 3], [2, 4], [1, 0.5], [edges])
+    x = np.arange(-2, 2)[:, None]
+    assert network.predict(x).tolist() == [[0, 0, 0], [0.5, 0, 0.5], [1, 0, 0.5], [1.5, 0, 2]]
+    assert network.with_output("argmax").predict(x).tolist() == [0, 0, 0, 2]
+    assert network.with_output("threshold", [0, -1, 1]).predict(x).tolist() == [
+        [0, 1, 0],
+        [1, 1, 0],
+        [1, 1, 0],
+        [1, 1, 1],
+    ]
+    assert network.with_output("argmax").predict([1]) == 2
+
+
+def test_784_inputs_of_one_bit() -> None:
+    random = np.random.default_rng(3)
+    source = np.arange(784)
+    table = random.integers(-3, 4, (784, 2))
+    edges = {"source": source, "node": source % 10, "table": table}
+    network = LookupNetwork.of([784, 10], [1, 8], [1, 1], [edges])
+    codes = random.integers(-1, 1, (50, 784))
+    expected = [[sum(table[j, row[j] + 1] for j in range(k, 784, 10)) for k in range(10)] for row in codes]
+    assert np.array_equal(network.predict_codes(codes), np.clip(expected, -128, 127))
+
+
+# Inputs.
+
+
+def test_quantiser_rounds_half_to_even_and_saturates() -> None:
+    quantiser = Quantiser.of([2.0, -1.0], [0.5, 0.0], 3, 2)
+    x = np.array([[0.0, 0.5], [0.5, 1.5], [9.0, 9.0], [-np.inf, -np.inf]])
+    assert quantiser.codes(x).tolist() == [[0, 0], [2, -2], [3, -4], [-4, 3]]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.floats(-40, 40), st.floats(-40, 40)), min_size=1, max_size=3),
+    st.integers(1, 10),
+    st.builds(SQ, st.integers(1, 5), st.integers(0, 9)) | st.builds(UQ, st.integers(1, 5), st.integers(0, 9)),
+    st.integers(4, 10),
+)
+def test_fixed_quantiser_differs_only_at_borders(
+    affine: list[tuple[float, float]], bits: int, format: kanrtl.Format, fraction_bits: int
+) -> None:
+    exact = Quantiser.of(*np.array(affine).T, bits, len(affine))
+    fixed = exact.fixed(format, fraction_bits)
+    raw = np.unique(np.linspace(format.minimum, format.maximum, 50).astype(np.int64))[:, None].repeat(
+        len(affine), axis=1
+    )
+    x = format.to_float(raw)
+    codes, real = fixed.codes_of_raw(raw), x * exact.scale + exact.offset
+    assert np.array_equal(fixed.codes(x), codes)
+    border = np.abs(real - np.floor(real) - 0.5) <= 2.0**-fraction_bits
+    assert ((codes == exact.codes(x)) | border).all()
+
+
+def test_fixed_quantiser_of_powers_of_two_takes_no_multiplier() -> None:
+    fixed = Quantiser.of([4.0, 0.5], 0.0, 6, 2).fixed(SQ(3, 5))
+    assert all(scale & (scale - 1) == 0 for scale in fixed.scale)
+    assert fixed.shift == 6
+
+
+# Files.
+
+
+@settings(max_examples=15, deadline=None)
+@given(networks())
+def test_what_is_saved_is_loaded(tmp_path_factory: pytest.TempPathFactory, network: LookupNetwork) -> None:
+    path = tmp_path_factory.mktemp("saved") / "network.npz"
+    network.save(path)
+    loaded = LookupNetwork.load(path)
+    assert (loaded.bits, loaded.steps, loaded.output) == (network.bits, network.steps, network.output)
+    codes = codes_for(network, 20, 0)
+    assert all(map(np.array_equal, loaded.layer_codes(codes), network.layer_codes(codes)))
+    x = np.random.default_rng(1).normal(0, 2, (20, network.n_in))
+    assert np.array_equal(loaded.predict(x), network.predict(x))
+
+
+def test_a_fixed_quantiser_is_loaded(tmp_path: Path) -> None:
+    network = small()
+    fixed = network.with_quantiser(network.quantiser.fixed(SQ(3, 4)))
+    fixed.save(tmp_path / "network.npz")
+    loaded = LookupNetwork.load(tmp_path / "network.npz")
+    assert isinstance(loaded.quantiser, FixedQuantiser)
+    assert loaded.quantiser.format == SQ(3, 4)
+    x = np.random.default_rng(1).normal(0, 2, (50, 2))
+    assert np.array_equal(loaded.predict(x), fixed.predict(x))
+
+
+def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "network.npz"
+    small().save(path)
+    refused_or_harmless(path, lambda path: LookupNetwork.load(path).layers[0].table, every=7)
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(InputError, match="not a saved network"):
+        LookupNetwork.load(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"network": np.array("{}")}, "not a saved network"),
+        ({"network": np.array("nonsense")}, "not a saved network"),
+        ({"network": np.array(json.dumps({"format": "kanrtl lookup network 9"}))}, "is of format"),
+        *(({name: None}, f": '{name}' is missing; give a file that LookupNetwork.save wrote$") for name in NEEDED),
+        ({"network": np.array(json.dumps({"format": "kanrtl lookup network 1"}))}, "'layer_sizes' is missing"),
+        ({"network": np.array('"nonsense"')}, "not a saved network"),
+        ({"table_0": np.zeros((2, 3), np.int8)}, "table: shape"),
+        ({"source_0": np.array([0, 7])}, "source: from 0 to 7"),
+        ({"steps": np.array([1.0, -1.0])}, "step = -1.0"),
+    ],
+)
+def test_a_wrong_file_is_refused(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    path = tmp_path / "network.npz"
+    small().save(path)
+    with np.load(path) as content:
+        arrays = {name: value for name, value in {**content, **change}.items() if value is not None}
+    np.savez(path, **arrays)
+    with pytest.raises(InputError, match=message):
+        LookupNetwork.load(path)
+
+
+def test_a_file_that_is_not_there_or_of_another_kind(tmp_path: Path, tracker: kanrtl.LearnerSpec) -> None:
+    with pytest.raises(InputError, match="No such file"):
+        LookupNetwork.load(tmp_path / "none.npz")
+    with kanrtl.connect(tracker) as learner:
+        learner.save(tmp_path / "learner.npz")
+    with pytest.raises(InputError, match="not a saved network"):
+        LookupNetwork.load(tmp_path / "learner.npz")
+
+
+# Refusals.
+
+EDGES: dict[str, Any] = {"source": [0], "node": [0], "table": [[0, 1, 2, 3]]}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([1], [2], [1], []), "layer_sizes"),
+        (([1, 1], [2], [1, 1], [EDGES]), "bits: 1 values; give 2"),
+        (([1, 1], [2, 3], [1], [EDGES]), "steps: 1 values; give 2"),
+        (([1, 1], [2, 3], [1, 1], []), "edges: 0 entries"),
+        (([1, 1], [2, 17], [1, 1], [EDGES]), "bits_out = 17"),
+        (([1, 1], [0, 3], [1, 1], [EDGES]), "bits_in = 0"),
+        (([1, 1], [2, 3], [0, 1], [EDGES]), r"steps\[0\] = 0"),
+        (([1, 1], [2, 3], [1, 1], [{"source": [0], "node": [0]}]), "'table' is missing"),
+        (([1, 1], [2, 3], [1, 1], [EDGES | {"tabel": 1}]), "'tabel' is not known"),
+        (([1, 1], [2, 3], [1, 1], [EDGES | {"source": [1]}]), "source: from 1 to 1; must lie between 0 and 0"),
+        (([1, 1], [2, 3], [1, 1], [EDGES | {"node": [0, 0]}]), "node: 2 nodes for 1 sources"),
+        (([1, 1], [2, 3], [1, 1], [EDGES | {"table": [[0, 1]]}]), r"table: shape \(1, 2\); must be \(1, 4\)"),
+        (([1, 1], [2, 3], [1, 1], [EDGES | {"table": [[0, 1, 2.5, 3]]}]), "table: type float64"),
+        (([1, 1], [2, 3], [1, 1], [EDGES | {"table": [[0, 1, 2, 2**31]]}]), "31 bits"),
+        (([1, 1], [2, 3], [1, 1], [EDGES | {"bias": [1, 2]}]), "bias: shape"),
+        (([1, 1], [2, 3], [1, 1], [{"source": [0, 0], "node": [0, 0], "table": [[0] * 4] * 2}]), "is there twice"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused_by_name(arguments: tuple[Any, ...], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        LookupNetwork.of(*arguments)
+
+
+def test_wrong_calls_are_refused() -> None:
+    network = small()
+    for wrong, message in [
+        (lambda: network.predict([[1, 2, 3]]), r"x: shape \(1, 3\); must be \(n, 2\)"),
+        (lambda: network.predict([[1, np.nan]]), r"x\[0, 1\] = nan"),
+        (lambda: network.predict("no"), "not an array"),
+        (lambda: network.predict_codes([[2, 0]]), "codes: from 0 to 2; 2 bits hold -2 to 1"),
+        (lambda: network.predict_codes([[0.5, 0]]), "codes: type float64"),
+        (lambda: network.with_output("softmax"), "output = 'softmax'"),
+        (lambda: network.with_output("threshold", [9]), r"thresholds\[0\] = 9: must be an integer from -4 to 3"),
+        (lambda: network.with_output("argmax", [0]), "thresholds"),
+        (lambda: network.with_quantiser(Quantiser.of(1, 0, 3, 2)), "quantiser: makes 2 codes of 3 bits"),
+        (lambda: Quantiser.of([1, np.inf], 0, 2, 2), "quantiser.scale: not all"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            wrong()

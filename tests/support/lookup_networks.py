@@ -1,0 +1,85 @@
+"""Random lookup networks, shared by their property tests."""
+
+from __future__ import annotations
+
+import os
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import strategies as st
+
+from kanrtl import LookupNetwork
+from kanrtl.lookup import from_kanele
+
+SHAPES = ("noise", "smooth", "narrow", "equal", "constant", "steep")
+
+
+def table(random: np.random.Generator, shape: str, size: int, limit: int) -> npt.NDArray[np.int64]:
+    """One edge's table, with entries within ``limit``."""
+    place = np.linspace(-1, 1, size)
+    if shape == "noise":
+        return random.integers(-limit, limit, size)
+    if shape == "smooth":
+        curve = np.polyval(random.normal(0, 1, 4), place)
+        return np.clip(np.rint(curve * limit / 3), -limit, limit - 1).astype(np.int64)
+    if shape == "narrow":
+        return random.integers(-limit, limit) + random.integers(0, 2, size)
+    if shape == "equal":
+        return np.where(place > 0, 3, -1)
+    if shape == "steep":
+        return np.where(place > random.uniform(-1, 1), limit - 1, -limit)
+    return np.full(size, random.integers(-limit, limit))
+
+
+@st.composite
+def networks(draw: st.DrawFn, max_bits: int = 6, wide: bool = True, max_nodes: int = 4) -> LookupNetwork:
+    """Pruned at random, down to nodes without an edge; one to four layers."""
+    sizes = draw(st.lists(st.integers(1, max_nodes), min_size=2, max_size=5))
+    # One width in a network may be large: a table of twelve bits is slow to simulate many times over.
+    bits = draw(st.lists(st.integers(1, max_bits), min_size=len(sizes), max_size=len(sizes)))
+    if wide and draw(st.booleans()):
+        bits[draw(st.integers(0, len(bits) - 1))] = draw(st.integers(max_bits, 12))
+    guard = draw(st.lists(st.integers(0, 3), min_size=len(sizes) - 1, max_size=len(sizes) - 1))
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    shapes = draw(st.lists(st.sampled_from(SHAPES), min_size=1, max_size=3))
+    density = draw(st.sampled_from([0.3, 0.8, 1.0]))
+    edges = []
+    for (n_in, n_out), (bits_in, bits_out), extra in zip(pairwise(sizes), pairwise(bits), guard, strict=True):
+        node, source = np.nonzero(random.random((n_out, n_in)) < density)
+        limit = 1 << (bits_out - 1 + extra)
+        tables = [table(random, str(random.choice(shapes)), 1 << bits_in, limit) for _ in node]
+        edges.append(
+            {
+                "source": source,
+                "node": node,
+                "table": np.array(tables, np.int64).reshape(len(node), 1 << bits_in),
+                "bias": random.integers(-limit, limit + 1, n_out) * draw(st.sampled_from([0, 1])),
+            }
+        )
+    output = draw(st.sampled_from(["raw", "raw", "argmax", "threshold"]))
+    limits = (-(1 << (bits[-1] - 1)), 1 << (bits[-1] - 1))
+    thresholds = random.integers(*limits, sizes[-1]).tolist() if output == "threshold" else None
+    steps = [0.25] * len(sizes)
+    return LookupNetwork.of(sizes, bits, steps, edges, guard_bits=guard, output=output, thresholds=thresholds)
+
+
+def codes_for(network: LookupNetwork, count: int, seed: int) -> npt.NDArray[np.int64]:
+    """Random codes of the inputs; first the lowest and the highest of all."""
+    half = 1 << (network.bits[0] - 1)
+    codes = np.random.default_rng(seed).integers(-half, half, (count, network.n_in))
+    codes[:2] = [[-half], [half - 1]]
+    return codes
+
+
+KANELE = Path(os.environ.get("KANRTL_KANELE", Path(__file__).parents[3] / "shared" / "data" / "kanele"))
+
+
+def published(name: str, **options: Any) -> tuple[LookupNetwork, Any]:
+    """A network of KANELÉ, and the vectors that belong to it; skips where they are not."""
+    if not KANELE.is_dir():
+        pytest.skip("KANELÉ's published networks are not part of the project")
+    return from_kanele(KANELE / f"{name}.state_dict.npz", **options), np.load(KANELE / f"{name}.tables.npz")

@@ -1,0 +1,93 @@
+"""Random specs and stimuli, shared by the property tests."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from hypothesis import strategies as st
+
+from kanrtl import SQ, UQ, Format, LearnerSpec
+from kanrtl.learner.folded_schedule import folds
+from kanrtl.learner.stages import PRESETS, STAGES
+
+
+def each(strategy: st.SearchStrategy[Any], count: int) -> st.SearchStrategy[Any]:
+    return st.one_of(strategy, st.lists(strategy, min_size=count, max_size=count))
+
+
+def signed(least: int, most: int) -> st.SearchStrategy[Format]:
+    return st.builds(SQ, st.integers(least, most), st.integers(3, 11))
+
+
+@st.composite
+def specs(draw: st.DrawFn, max_edges: int = 27) -> LearnerSpec:
+    sizes = draw(
+        st.lists(st.integers(1, 3), min_size=2, max_size=4).filter(
+            lambda sizes: sum(a * b for a, b in pairwise(sizes)) <= max_edges
+        )
+    )
+    count = len(sizes) - 1
+    kind = draw(st.sampled_from(["sequential", "swept", "streaming"]))
+    teaching = ["with_sample"] if kind == "streaming" else ["with_sample", "after_prediction"]
+    folding: dict[str, Any] = {"multiplier": draw(st.sampled_from(["auto", "auto", "lut"]))}
+    if kind == "swept":
+        folding = {
+            "reuse_factor": [draw(st.sampled_from(folds(n_in, n_out))) for n_in, n_out in pairwise(sizes)],
+            "share_multipliers": draw(st.booleans()),
+            "multiplier": draw(st.sampled_from(["auto", "lut", "serial"])),
+        }
+    else:
+        folding["table_memory"] = draw(each(st.sampled_from(["auto", "logic", "block"]), count))
+        folding["edge_sums"] = draw(each(st.sampled_from(["auto", "products", "differences"]), count))
+    return LearnerSpec(
+        layer_sizes=sizes,
+        grid_range=draw(each(st.sampled_from([(-2, 2), (0, 1), (-1.3, 1.7), (0.1, 3.6)]), count)),
+        grid_size=draw(each(st.sampled_from([1, 2, 3, 5, 8]), count)),
+        spline_order=draw(each(st.integers(1, 3), count)),
+        learning_rate=draw(each(st.sampled_from([1.0, 0.125, 0.3, 3.0]), count)),
+        table_size=draw(st.sampled_from([4, 16])),
+        activation_format=draw(signed(3, 6)),
+        coefficient_format=draw(signed(2, 5)),
+        basis_format=UQ(1, draw(st.integers(6, 9))),
+        slope_format=draw(st.none() | signed(2, 6)),
+        gradient_format=draw(st.none() | signed(2, 6)),
+        step_format=draw(st.none() | st.builds(UQ, st.integers(0, 3), st.integers(6, 11))),
+        rounding=draw(st.sampled_from(["floor", "half_up", "half_even"])),
+        update_rounding=draw(st.sampled_from(["floor", "half_up", "half_even", "stochastic"])),
+        loss=draw(st.sampled_from(["squared", "logistic", "external"])),
+        seed=draw(st.integers(0, 2**32 - 1)),
+        schedule="streaming" if kind == "streaming" else "sequential",
+        teaching=draw(st.sampled_from(teaching)),
+        memory=draw(each(st.sampled_from(["auto", "distributed", "block"]), count)),
+        pipeline=draw(each(st.sampled_from(list(PRESETS)) | st.lists(st.sampled_from(STAGES), unique=True), count)),
+        **folding,
+        initial_coefficients=draw(st.sampled_from(["zeros", "uniform"])),
+    )
+
+
+def codes_in(format: Format, random: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
+    """Random codes; sometimes within a quarter of the format, where less saturates."""
+    shrink = random.choice([1, 4])
+    return random.integers(format.minimum // shrink, format.maximum // shrink + 1, shape)
+
+
+Learned = tuple[LearnerSpec, list[npt.NDArray[np.int64]], np.random.Generator]
+
+
+@st.composite
+def learners(draw: st.DrawFn) -> Learned:
+    """Specs with coefficients, random or smooth, and a source of stimuli."""
+    spec = draw(specs(max_edges=12))
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    coefficient = spec.formats.coefficient
+    smooth = draw(st.booleans())
+    coefficients = []
+    for layer in spec.layers:
+        codes = codes_in(coefficient, random, (layer.n_out, layer.n_in, layer.bases))
+        if smooth:
+            codes = np.cumsum(codes, axis=2) // layer.bases
+        coefficients.append(codes)
+    return spec, coefficients, random

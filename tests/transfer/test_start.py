@@ -1,0 +1,295 @@
+"""Learners that start from a trained network."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.interpolate import BSpline
+
+from kanrtl import InputError, LearnerSpec, LookupNetwork, connect
+from kanrtl.lookup import FixedQuantiser, FloatKAN, FloatLayer, Quantiser, Start, to_learner
+from kanrtl.sim import TASKS
+from kanrtl.transfer import freeze
+from support.strategies import Learned, learners
+
+Reals = npt.NDArray[np.float64]
+
+
+def kan(
+    random: np.random.Generator, sizes: list[int], *, cells: int = 5, order: int = 3, kept: float = 1, **fields: Any
+) -> FloatKAN:
+    """Random edges, with knots over -1 to 1, and in hidden layers over three times as much, so that no value is beyond
+    them: there the spline ends, and an edge jumps."""
+    layers = []
+    for index, (n_in, n_out) in enumerate(pairwise(sizes)):
+        reach = 3 if index else 1
+        knots = (np.arange(-order, cells + order + 1) * 2 / cells - 1) * reach
+        layers.append(
+            FloatLayer.of(
+                "layer",
+                knots=knots,
+                coefficients=random.normal(0, 0.4, (n_out, n_in, cells + order)),
+                base_weights=random.normal(0, 0.4, (n_out, n_in)),
+                edges=random.random((n_out, n_in)) < kept,
+                bias=random.normal(0, 0.2, n_out),
+            )
+        )
+    return FloatKAN.of(layers, **fields)
+
+
+def predictions(start: Start, x: Reals) -> Reals:
+    """Of the learner itself."""
+    with connect(start.spec) as learner:
+        assert all(np.array_equal(a, b) for a, b in zip(learner.coefficients, start.coefficients, strict=True))
+        return learner.predict_many(x)
+
+
+def spec_for(sizes: list[int], **fields: Any) -> LearnerSpec:
+    return LearnerSpec(**{"layer_sizes": sizes, "grid_range": (-1, 1), "grid_size": 8} | fields)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([[1, 1], [3, 2], [2, 3, 1], [1, 2, 2]]),
+    st.sampled_from(["floor", "half_up", "half_even"]),
+    st.sampled_from([5, 8]),
+)
+def test_a_learner_starts_where_training_ended(seed: int, sizes: list[int], rounding: str, grid: int) -> None:
+    random = np.random.default_rng(seed)
+    trained = kan(random, sizes, kept=0.8)
+    spec = spec_for(
+        sizes,
+        grid_range=[(-1, 1)] + [(-3, 3)] * (len(sizes) - 2),
+        grid_size=grid,
+        rounding=rounding,
+        activation_format="SQ(4, 12)",
+    )
+    start = spec.start_from(trained)
+    x = random.uniform(-1, 1, (300, sizes[0]))
+    errors = predictions(start, x) - trained.evaluate(x)[-1]
+    # Splines on the same cells differ by the base function's part alone; what is reported is what is found.
+    assert np.sqrt(np.mean(errors**2)) < 1.6 * start.error.rms + spec.formats.activation.lsb
+    assert start.error.rms < 0.03
+    assert len(start.layers) == spec.n_layers
+
+
+def test_the_reported_error_is_that_of_the_running_learner() -> None:
+    random = np.random.default_rng(3)
+    trained = kan(random, [2, 3, 2])
+    x = random.uniform(-1, 1, (200, 2))
+    start = spec_for([2, 3, 2], grid_size=4).start_from(trained, x)
+    errors = predictions(start, x) - trained.evaluate(x)[-1]
+    assert start.error.max == np.abs(errors).max()
+    assert start.error.rms == pytest.approx(np.sqrt(np.mean(errors**2)))
+    assert start.samples == 200
+    assert f"{start.error.max:.3g} at most, over 200 samples (layer 0" in str(start)
+
+
+def test_coefficients_on_the_same_grid_are_those_of_the_spline() -> None:
+    random = np.random.default_rng(1)
+    knots = np.arange(-3, 12) * 0.25 - 1
+    coefficients = random.uniform(-1, 1, (1, 1, 11))
+    layer = FloatLayer.of("layer", knots=knots, coefficients=coefficients)
+    spec = spec_for([1, 1], table_size=256, activation_format="SQ(4, 14)", basis_format="UQ(1, 15)")
+    start = to_learner(FloatKAN.of([layer]), spec)
+    reals = spec.formats.coefficient.to_float(start.coefficients[0])
+    assert np.abs(reals - coefficients).max() < 0.01
+    x = random.uniform(-1, 1, (100, 1))
+    assert np.abs(predictions(start, x)[:, 0] - BSpline(knots, coefficients[0, 0], 3)(x[:, 0])).max() < 0.01
+
+
+def test_inputs_may_be_scaled_in_the_network() -> None:
+    trained = kan(np.random.default_rng(4), [2, 1], input_scale=[2.0, -0.5], input_offset=[0.5, 0.25])
+    start = spec_for([2, 1], grid_range=(-2, 2.5), grid_size=32).start_from(trained)
+    low, high = [-0.75, -1.5], [0.25, 2.5]
+    x = np.random.default_rng(0).uniform(low, high, (100, 2))
+    assert np.abs(predictions(start, x) - trained.evaluate(x)[-1]).max() < 0.05
+
+
+def test_hidden_values_beyond_the_grid_are_brought_into_it() -> None:
+    """Where they would be clamped, the learner could not follow the network at all."""
+    random = np.random.default_rng(6)
+    first = FloatLayer.of(
+        "layer",
+        knots=[[-1.0, 1.0]],
+        coefficients=np.zeros((2, 1, 1)),
+        base_weights=[[6.0], [1.0]],
+        base="identity",
+        bias=[8.0, 0.0],
+    )
+    second = FloatLayer.of(
+        "layer", knots=[[-20.0, 20.0]], coefficients=np.zeros((1, 2, 1)), base_weights=[[0.1, 0.3]], base="tanh"
+    )
+    start = spec_for([1, 2, 1]).start_from(FloatKAN.of([first, second]))
+    x = random.uniform(-1, 1, (200, 1))
+    expected = 0.1 * np.tanh(8 + 6 * x) + 0.3 * np.tanh(x)
+    assert np.abs(predictions(start, x) - expected).max() < 0.01
+    assert abs(start.coefficients[0]).max() < 1.5 / start.spec.formats.coefficient.lsb
+
+
+def test_the_fit_is_best_where_samples_are() -> None:
+    trained = kan(np.random.default_rng(8), [1, 1], cells=16)
+    spec = spec_for([1, 1], grid_size=3)
+    x = np.random.default_rng(0).uniform(-0.3, 0.1, (500, 1))
+    everywhere, here = spec.start_from(trained), spec.start_from(trained, x)
+    errors = [np.abs(predictions(start, x) - trained.evaluate(x)[-1]).mean() for start in (everywhere, here)]
+    assert errors[1] < errors[0] / 2
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([[1, 1], [2, 2], [2, 3, 1], [3, 2, 2, 1]]),
+    st.sampled_from([5, 8]),
+    st.sampled_from(["floor", "half_up", "half_even"]),
+)
+def test_what_was_frozen_to_the_bit_comes_back(seed: int, sizes: list[int], grid: int, rounding: str) -> None:
+    spec = LearnerSpec(
+        layer_sizes=sizes,
+        grid_range=(-2, 2),
+        grid_size=grid,
+        rounding=rounding,
+        initial_coefficients="uniform",
+        seed=seed,
+    )
+    with connect(spec) as learner:
+        frozen = learner.freeze()
+        x = np.random.default_rng(seed).uniform(-2, 2, (200, sizes[0]))
+        before = learner.predict_many(x)
+    start = spec.start_from(frozen.network)
+    lsb = spec.formats.activation.lsb
+    errors = np.abs(predictions(start, x) - before)
+    # Coefficients come back within an LSB or so; steep edges behind them make more of it.
+    assert np.sqrt(np.mean(errors**2)) <= 2 * lsb
+    assert start.error.rms <= 2 * lsb
+
+
+@settings(max_examples=20, deadline=None)
+@given(learners(), st.none() | st.integers(2, 9))
+def test_any_frozen_learner_is_fitted_with_the_error_reported(learner: Learned, bits: int | None) -> None:
+    spec, coefficients, random = learner
+    low, high = spec.per_layer("grid_range")[0]
+    x = random.uniform(low, high, (60, spec.n_in))
+    network = freeze(spec, coefficients, bits, x=x).network
+    try:
+        start = spec.start_from(network, x)
+    except InputError as error:
+        # Edges of which rounding, saturation or few addresses have left steps that no smooth one follows.
+        if not str(error).startswith("coefficient_format = "):
+            raise
+        return
+    assert start.error.max == np.abs(predictions(start, x) - network.predict(x)).max()
+
+
+@pytest.mark.parametrize("bits", [None, 7])
+def test_a_frozen_tracker_starts_at_its_error_and_follows_the_drift(bits: int | None) -> None:
+    spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), grid_size=5, learning_rate=0.3)
+    before, after = TASKS["track"](1500, 0), TASKS["track"](1500, 1)
+    with connect(spec) as learner:
+        learner.learn_many(before.x[:500], before.target[:500])
+        frozen = learner.freeze(bits).network
+    errors = {"frozen": frozen.predict(after.x) - after.target}
+    for name, first in (("started", spec.start_from(frozen).spec), ("new", spec)):
+        with connect(first) as learner:
+            errors[name] = learner.learn_many(after.x, after.target) - after.target
+    first_hundred = {name: float(np.mean(error[:100] ** 2)) for name, error in errors.items()}
+    regimes = {name: after.regime_errors(error) for name, error in errors.items()}
+    assert first_hundred["started"] < 1.3 * first_hundred["frozen"] < 0.02 * first_hundred["new"]
+    for regime in (1, 2):
+        assert regimes["started"][regime] < 0.01 < 0.1 < regimes["frozen"][regime]
+        assert regimes["started"][regime] == pytest.approx(regimes["new"][regime], rel=0.1)
+
+
+def test_a_network_with_codes_of_its_own_is_learned() -> None:
+    """Such as a published one: real inputs are quantised, hidden codes are few."""
+    trained = kan(np.random.default_rng(2), [2, 3, 1])
+    x = np.random.default_rng(0).uniform(-1, 1, (300, 2))
+    network = trained.quantise([7, 6, 8], [2 / 127, 4 / 63, 4 / 255], guard_bits=[2, 0])
+    assert isinstance(network.quantiser, Quantiser)
+    start = spec_for([2, 3, 1], grid_range=(-2, 2), grid_size=20).start_from(network)
+    errors = predictions(start, x)[:, 0] - network.predict(x)[:, 0]
+    assert np.sqrt(np.mean(errors**2)) < 0.05 < np.std(network.predict(x))
+
+
+def test_a_spec_with_a_start_is_a_spec_like_any_other() -> None:
+    trained = kan(np.random.default_rng(2), [2, 3, 1])
+    start = spec_for([2, 3, 1]).start_from(trained)
+    again = LearnerSpec.from_dict(start.spec.to_dict())
+    assert all(np.array_equal(a, b) for a, b in zip(again.initial_codes(), start.coefficients, strict=True))
+    x = np.random.default_rng(0).uniform(-1, 1, (20, 2))
+    with connect(start.spec, "pysim") as learner:
+        assert np.array_equal(learner.predict_many(x), predictions(start, x))
+
+
+def refused(network: FloatKAN | LookupNetwork, spec: LearnerSpec, **options: Any) -> str:
+    with pytest.raises(InputError) as caught:
+        spec.start_from(network, **options)
+    return str(caught.value)
+
+
+def test_something_else_is_refused() -> None:
+    with pytest.raises(InputError, match=r"^network: is of type dict; give a FloatKAN or a LookupNetwork$"):
+        spec_for([1, 1]).start_from({})  # type: ignore[arg-type]
+
+
+def test_inputs_beyond_the_grid_are_refused_with_how_many() -> None:
+    trained = kan(np.random.default_rng(5), [1, 1])
+    message = refused(trained, spec_for([1, 1], grid_range=(-0.5, 0.5)))
+    assert message.startswith("grid_range = (-0.5, 0.5): 5")
+    assert (
+        "% of input 0 lies outside, where the network is not constant: inputs go from -0.9996 to 0.9991; widen it"
+        in message
+    )
+    trained.layers[0].edges[:] = False  # a constant, so nothing is lost
+    assert spec_for([1, 1], grid_range=(-0.5, 0.5)).start_from(trained).error.max < 0.001
+
+
+def test_data_beyond_the_grid_are_refused_with_how_many() -> None:
+    trained = kan(np.random.default_rng(5), [1, 1])
+    x = np.concatenate([np.zeros((60, 1)), np.full((40, 1), 3.0)])
+    spec = spec_for([1, 1])
+    assert refused(trained, spec, x=x).startswith("grid_range = (-1.0, 1.0): 40 % of input 0 lies outside")
+    assert spec.start_from(trained, x, max_outside=0.5).error.max > 0.1
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "message"),
+    [
+        ({"layer_sizes": [1, 2]}, {}, "layer_sizes = [1, 2]: the network has [1, 1]; give the same"),
+        ({}, {"x": np.zeros((0, 1))}, "x: no samples; give some, or leave it out"),
+        ({}, {"max_outside": 1.5}, "max_outside = 1.5: must be from 0 to below 1"),
+        (
+            {"activation_format": "SQ(2, 8)"},
+            {},
+            "activation_format = SQ(2, 8): 51 % of the network's outputs do not fit: they go from -3.999 to 4; add "
+            "integer bits",
+        ),
+        (
+            {"activation_format": "SQ(6, 8)", "coefficient_format": "SQ(2, 8)"},
+            {},
+            "coefficient_format = SQ(2, 8): the edge from input 0 to node 0 of layer 0 takes coefficients from -4.993 "
+            "to 4.978; add integer bits",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused_by_name(change: dict[str, Any], options: dict[str, Any], message: str) -> None:
+    steep = FloatLayer.of("layer", knots=[[-1.0, 1.0]], coefficients=[[[0.0]]], base_weights=[[4.0]], base="identity")
+    assert refused(FloatKAN.of([steep]), spec_for([1, 1]).replace(**change), **options) == message
+
+
+def test_offsets_of_a_frozen_learner_are_kept_in_its_file(tmp_path: Any) -> None:
+    spec = spec_for([2, 3, 1], grid_range=(0.1, 3.6))
+    network = freeze(spec, spec.initial_codes()).network
+    assert isinstance(network.quantiser, FixedQuantiser)
+    network.save(tmp_path / "frozen.npz")
+    again = LookupNetwork.load(tmp_path / "frozen.npz")
+    offsets = [layer.offset for layer in network.layers]
+    assert offsets == [layer.offset for layer in again.layers]
+    assert offsets[0] != 0 == offsets[1]
