@@ -1,38 +1,31 @@
-"""The boards that kanrtl knows, one file each: clock, pins, part, and what fits."""
+"""The boards that kanrtl knows, one file each: clock, pins, part, and what fits.
 
-from . import (
-    colorlight,
-    ecpix5,
-    hx8k_b_evn,
-    icebreaker,
-    icepi_zero,
-    icestick,
-    icesugar,
-    icesugar_pro,
-    orangecrab,
-    ulx3s,
-    upduino,
-)
+A file has a list ``BOARDS``; nothing else has to know of it.
+"""
+
+from importlib import import_module
+
+from ..discovery import modules_of
 from ._board import Board, Resource
 
 __all__ = ["BOARDS", "Board", "Resource", "get"]
 
+# Large parts first: that is how they are listed.
+_FIRST = (
+    "ulx3s",
+    "orangecrab",
+    "ecpix5",
+    "colorlight",
+    "icepi_zero",
+    "icesugar_pro",
+    "icebreaker",
+    "icesugar",
+    "upduino",
+)
 BOARDS: dict[str, Board] = {
     board.name: board
-    for module in (
-        ulx3s,
-        orangecrab,
-        ecpix5,
-        colorlight,
-        icepi_zero,
-        icesugar_pro,
-        icebreaker,
-        icesugar,
-        upduino,
-        hx8k_b_evn,
-        icestick,
-    )
-    for board in module.BOARDS
+    for module in modules_of(__path__, first=_FIRST, besides=["_board"])
+    for board in import_module(f"{__name__}.{module}").BOARDS
 }
 """Every board by its name."""
 

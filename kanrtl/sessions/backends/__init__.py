@@ -4,16 +4,15 @@ for the same calls.
 A module has a :class:`~kanrtl.sessions.backend.BackendKind` called ``BACKEND``; nothing else has to know of it.
 """
 
-import pkgutil
 from importlib import import_module
 
+from ...discovery import modules_of
 from ...errors import InputError
 from ..backend import BackendKind
 
 __all__ = ["BACKENDS", "load_backend"]
 
-_FOUND = {module.name for module in pkgutil.iter_modules(__path__)}
-BACKENDS = tuple(dict.fromkeys(["model", "pysim", "native", *sorted(_FOUND)]))
+BACKENDS = modules_of(__path__, first=("model", "pysim", "native"))
 """The names of all backends, from the simplest to the fastest, then those that were added."""
 
 
