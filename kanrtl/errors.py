@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["BuildError", "InputError", "SpecError", "ToolError", "TraceError"]
+__all__ = ["BuildError", "InputError", "SpecError", "ToolError", "TraceError", "join_choices"]
 
 
 class InputError(ValueError):
@@ -35,3 +36,9 @@ class ToolError(RuntimeError):
     def __init__(self, message: str, log: Path | None = None):
         super().__init__(" ".join(message.split()))
         self.log = log
+
+
+def join_choices(choices: Iterable[str]) -> str:
+    """The choices in one phrase: "a, b or c"."""
+    *others, last = choices
+    return f"{', '.join(others)} or {last}" if others else last

@@ -12,12 +12,13 @@ from amaranth.lib import memory, wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
 
-from ..errors import SpecError
+from ..errors import SpecError, join_choices
 from ..fabric.blocks import Family, families
 from ..fabric.device import Device
 from ..fabric.parts import Parts
 from ..learner.estimate.estimate import Estimate, estimate_parts
 from ..learner.estimate.parts import _Learner
+from ..learner.losses import LOSSES, find_loss
 from ..learner.rtl.learner import Learner
 from ..learner.rtl.noise_register import Noise, lane_noise
 from ..learner.spec import LearnerSpec
@@ -36,7 +37,7 @@ class Exercise(wiring.Component):  # type: ignore[misc]
 
     Inputs are uniform noise over (the largest power of two within) the grid; the target of every output is a sine of
     64 steps, whose phase moves on by one step every ``drift_period`` samples. Sharing one period with the grid, the
-    sine has no jump at its ends. With ``loss="logistic"`` the target is whether it is positive.
+    sine has no jump at its ends. With binary targets (``loss="logistic"``) the target is whether it is positive.
 
     Parameters
     ----------
@@ -56,8 +57,9 @@ class Exercise(wiring.Component):  # type: ignore[misc]
     """
 
     def __init__(self, spec: LearnerSpec, *, levels: int, drift_period: int = 1 << 19) -> None:
-        if spec.loss == "external":
-            raise SpecError.of("loss", spec.loss, 'a board that teaches itself needs "squared" or "logistic"')
+        if find_loss(spec.loss).takes_gradients:
+            taught = join_choices(f'"{name}"' for name in LOSSES if not find_loss(name).takes_gradients)
+            raise SpecError.of("loss", spec.loss, f"a board that teaches itself needs {taught}")
         if drift_period < 2 or drift_period & (drift_period - 1):
             raise ValueError(f"drift_period = {drift_period}: must be a power of two, 2 or more")
         self._spec = spec
@@ -152,7 +154,7 @@ def _span(spec: LearnerSpec) -> tuple[int, int]:
 
 def _wave(spec: LearnerSpec, format: Format) -> list[int]:
     sine = np.sin(2 * np.pi * (np.arange(1 << WAVE_BITS) + 0.5) / (1 << WAVE_BITS))
-    values = (sine > 0).astype(float) if spec.loss == "logistic" else sine
+    values = (sine > 0).astype(float) if find_loss(spec.loss).binary_targets else sine
     return [int(code) & ((1 << format.width) - 1) for code in format.quantise(values)]
 
 

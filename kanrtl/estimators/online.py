@@ -32,6 +32,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..errors import InputError
 from ..files import read_arrays, write_arrays
+from ..learner.losses import find_loss
 from ..learner.spec import LearnerSpec
 from ..numeric.fixed import Format
 from ..sessions.learner_session import Session
@@ -84,9 +85,6 @@ Features = Mapping[Any, Any]
 
 BASIS_ENERGY = {1: 2 / 3, 2: 11 / 20, 3: 151 / 315}
 """The mean of the sum of squares of all bases, by spline order: how far an edge's output moves for a step of one."""
-
-CURVATURE = {"squared": 1.0, "logistic": 0.25}
-"""The largest second derivative of a loss: the flatter it is, the longer a step may be."""
 
 LEAST_LOGIT = -4.0
 """A class that comes late starts from no smaller a logit, so that it is not slow to be learned."""
@@ -158,9 +156,8 @@ class _KANEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
             "seed": self._seed,
         }
         if order in BASIS_ENERGY and "learning_rate" not in given:
-            fields["learning_rate"] = [
-                float(rate) / (BASIS_ENERGY[order] * CURVATURE[self._loss] * size) for size in sizes[:-1]
-            ]
+            curvature = find_loss(self._loss).curvature
+            fields["learning_rate"] = [float(rate) / (BASIS_ENERGY[order] * curvature * size) for size in sizes[:-1]]
         return LearnerSpec(**fields | dict(given))
 
     def _start(self, names: Iterable[Any], n_out: int) -> None:

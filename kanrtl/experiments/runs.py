@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..learner.losses import find_loss
 from ..learner.model_batch import ModelBatch
 from ..learner.spec import LearnerSpec
 from ..sessions.connect import connect
@@ -85,7 +86,7 @@ def _side_by_side(
         return np.array([spec.formats.activation.to_float(own) for spec, own in zip(specs, outputs, strict=True)])
 
     x = codes("activation", x)
-    if specs[0].loss != "external":
+    if not find_loss(specs[0].loss).takes_gradients:
         predictions = reals(batch.run(x, codes("activation", target), np.ones(x.shape[1], dtype=bool), edges))
     else:  # as a session: the sample is run once more, with the gradient
         predictions = np.empty_like(target)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
+from ..learner.losses import find_loss
 from ..learner.spec import LearnerSpec
 from ..plots.simulation_plot import SimulationCurves, plot_simulation
 from ..progress import Progress
@@ -157,7 +158,7 @@ def _drive(
 
 def teach(session: Session, x: Reals, target: Reals) -> Reals:
     """Teaches samples; where the learner wants gradients, those of the squared loss. Gives the predictions."""
-    if session.spec.loss != "external":
+    if not find_loss(session.spec.loss).takes_gradients:
         return session.learn_many(x, target)
     predictions = []
     for row, wanted in zip(x, target, strict=True):
@@ -167,7 +168,8 @@ def teach(session: Session, x: Reals, target: Reals) -> Reals:
 
 
 def _drive_float64(spec: LearnerSpec, task: Task, grid: Reals) -> tuple[Reals, list[Reals]]:
-    model = Model(spec.replace(loss="squared") if spec.loss == "external" else spec, numeric="float64")
+    taught = spec.replace(loss="squared") if find_loss(spec.loss).takes_gradients else spec
+    model = Model(taught, numeric="float64")
     predictions, curves = [], []
     for start, stop in task.regimes:
         for index in range(start, stop):

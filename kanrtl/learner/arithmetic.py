@@ -240,11 +240,9 @@ class LayerArithmetic:
         """Bits that an update drops, and so bits of noise that stochastic rounding takes."""
         return max(0, self.update_product.f - self.formats.coefficient.f)
 
-    def saturating(self, rounding: str, *, hidden: bool, loss: str | None) -> frozenset[str]:
-        """The kinds of value (:data:`kanrtl.learner.address_map.SATURATIONS`) that can saturate in this layer.
-
-        ``hidden``: whether another layer is before it; ``loss``: that of the last layer, None for the others.
-        """
+    def saturating(self, rounding: str, *, hidden: bool) -> frozenset[str]:
+        """The kinds of value (:data:`kanrtl.learner.address_map.SATURATIONS`) that can saturate in this layer, whatever
+        the loss; ``hidden``: whether another layer is before it."""
         formats = self.formats
         lowest, highest = ((self.n_in * bound) << formats.basis.f for bound in _bounds(formats.coefficient))
         largest_step = formats.learning_rate.maximum * int(self.basis_table.max())
@@ -258,10 +256,6 @@ class LayerArithmetic:
             slope = formats.coefficient.minimum * row
             if not fits(slope, -slope, self.slope_sum.f, formats.slope, rounding):
                 kinds.add("slope")
-            kinds.add("gradient")
-        if loss == "squared" and not fits(*self.error_bounds, self.error_sum.f, formats.gradient, rounding):
-            kinds.add("gradient")
-        if loss == "logistic":
             kinds.add("gradient")
         return frozenset(kinds)
 

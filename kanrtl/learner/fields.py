@@ -13,6 +13,7 @@ from pydantic import (
     Discriminator,
     Field,
     PlainSerializer,
+    SkipValidation,
     Strict,
     Tag,
     ValidationError,
@@ -148,8 +149,8 @@ class LearnerFields(BaseModel):
         ``with_sample``: the target comes with the sample. ``after_prediction``: a sample whose ``learn`` bit is
         set waits for a target (or gradient) on a stream of its own.
     loss
-        ``squared`` ((y - t)^2 / 2), ``logistic`` (cross entropy of sigmoid(y)), or ``external``: the teacher gives
-        dL/dy.
+        ``squared`` ((y - t)^2 / 2), ``logistic`` (cross entropy of sigmoid(y)), ``external``: the teacher gives
+        dL/dy; or another of :mod:`kanrtl.learner.losses`.
     initial_coefficients
         ``zeros``, ``uniform`` (within +-1/sqrt(fan_in), from ``seed``), or one array (n_out, n_in, grid_size +
         spline_order) per layer. Default: zeros for one layer, uniform for more (hidden nodes must differ to learn).
@@ -209,7 +210,8 @@ class LearnerFields(BaseModel):
     rounding: Literal["floor", "half_up", "half_even"] = "half_up"
     update_rounding: Literal["floor", "half_up", "half_even", "stochastic"] = "half_up"
     teaching: Literal["with_sample", "after_prediction"] = "with_sample"
-    loss: Literal["squared", "logistic", "external"] = "squared"
+    # Checked by .validation, as what there is lies above: a loss knows what follows from fields.
+    loss: SkipValidation[str] = "squared"
     initial_coefficients: Annotated[Any, BeforeValidator(_parse_coefficients)] = Field(default=None)
     seed: Annotated[Integer, Field(ge=0, lt=1 << 32)] = 0
     memory: _one_or_each(Memory) = "auto"  # type: ignore[valid-type]

@@ -239,14 +239,13 @@ class ModelBatch:
         delays: Sequence[int],
         outputs: Array,
     ) -> None:
-        layers, last = self._layers, self._layers[-1]
+        layers = self._layers
         taught = np.flatnonzero(learn)
         chunk = _Chunk(layers, len(x), learns=len(taught) > 0)
         first = layers[0].locate(x)
         first_steps = self._steps(chunk, 0, slice(len(taught)), first.basis[taught])
         states = self._states(len(taught))
         first_drawn = None if first.lanes is None else layers[0].noise(states, first.lanes[taught])
-        targets = last.target(teaching)
         totals = np.empty_like(outputs)
         for sample, (edge, learns) in enumerate(zip(edges, learn.tolist(), strict=True)):
             self._last_edge = edge
@@ -255,7 +254,7 @@ class ModelBatch:
             if not learns:
                 continue
             place = chunk.learned
-            gradients = self._backward(chunk, place, passes, total, targets[sample])
+            gradients = self._backward(chunk, place, passes, total, teaching[sample])
             for index, ((located, _), gradient) in enumerate(zip(passes, gradients, strict=True)):
                 if index == 0:
                     step, drawn = first_steps[place], None if first_drawn is None else first_drawn[place]

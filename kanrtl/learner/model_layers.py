@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,9 +11,10 @@ import numpy.typing as npt
 
 from ..numeric import lfsr as noise
 from ..numeric.fixed import Codes, Narrowing
-from ..numeric.sigmoid import Sigmoid
 from ..numeric.spline import Locator, basis_values, derivative_values
+from ..numeric.stacking import shift_left, stack_attributes, stack_shifts
 from .arithmetic import LayerArithmetic
+from .losses import find_loss
 from .spec import LearnerSpec
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class ModelLayer:
     """A layer of all learners: the constants of the equations."""
 
     dtype: Any
-    # What is narrowed; real numbers are not, nor is a gradient that the teacher gives.
+    # What is narrowed; real numbers are not.
     activation: Narrowing | None = None
     slope: Narrowing | None = None
     gradient: Narrowing | None = None
@@ -79,7 +79,7 @@ class ModelLayer:
     def __init__(self, specs: Sequence[LearnerSpec], index: int, *, first_lane: int, draws: bool) -> None:
         layers = [spec.layers[index] for spec in specs]
         shape = layers[0]
-        self.loss = specs[0].loss
+        self._loss = find_loss(specs[0].loss)
         self.n_in, self.n_out, self.window = shape.n_in, shape.n_out, shape.window
         self.learners = len(layers)
         self.coefficients_shape = (self.n_out, self.n_in, shape.bases, self.learners)
@@ -103,11 +103,7 @@ class ModelLayer:
         raise NotImplementedError
 
     def error(self, total: Array, target: Array) -> Array:
-        """dL/dy, exact, of exact node sums and targets as :meth:`target` gives them; last layer only."""
-        raise NotImplementedError
-
-    def target(self, target: Array) -> Array:
-        """Targets as :meth:`error` takes them."""
+        """dL/dy, exact, of exact node sums and targets; last layer only."""
         raise NotImplementedError
 
     def changed(self, coefficients: Array, product: Array) -> Array:
@@ -152,16 +148,18 @@ class IntegerLayer(ModelLayer):
             [layer.noise_bits * (kind == "stochastic") for layer, kind in zip(layers, updates, strict=True)]
         )
         # What the sums are aligned by.
-        self._coefficient_up = _shift(layer.update_sum.f - layer.formats.coefficient.f for layer in layers)
-        self._product_up = _shift(layer.update_sum.f - layer.update_product.f for layer in layers)
-        self._locators = _stack([layer.locator for layer in layers], "scale", "offset", "shift", "end", "row_bits")
+        self._coefficient_up = stack_shifts(layer.update_sum.f - layer.formats.coefficient.f for layer in layers)
+        self._product_up = stack_shifts(layer.update_sum.f - layer.update_product.f for layer in layers)
+        locators = [layer.locator for layer in layers]
+        self._locators = stack_attributes(locators, "scale", "offset", "shift", "end", "row_bits")
         self._locators.table_size = np.array([layer.table_size for layer in layers])
         self._tables(layers)
         if index < specs[0].n_layers - 1:
             fractions = [spec.layers[index + 1].downstream_sum.f for spec in specs]
-            self.gradient = narrowing(fractions, "gradient", roundings)
-        elif self.loss != "external":
-            self.gradient = narrowing(self._loss(layers), "gradient", roundings)
+        else:
+            fractions = [self._loss.gradient_format(layer).f for layer in layers]
+            self._gradient_of_loss = self._loss.in_integers(layers)
+        self.gradient = narrowing(fractions, "gradient", roundings)
 
     def _tables(self, layers: Sequence[LayerArithmetic]) -> None:
         """The tables of all learners in one, each once."""
@@ -180,21 +178,6 @@ class IntegerLayer(ModelLayer):
         self._derivative = np.concatenate(derivatives).T.ravel()
         self._first_row = np.arange(self.window)[:, None, None, None] * count + np.array(first_rows)
 
-    def _loss(self, layers: Sequence[LayerArithmetic]) -> list[int]:
-        """The constants of the loss; gives the fraction bits of its exact gradient."""
-        values = [layer.node_sum.f for layer in layers]
-        if self.loss == "logistic":
-            sigmoids = [Sigmoid.of(layer.formats.activation, layer.formats.gradient) for layer in layers]
-            values = [sigmoid.value.f for sigmoid in sigmoids]
-            self._sigmoids = _stack(sigmoids, "row_bits", "row_shift")
-            self._sigmoid_table = np.concatenate([sigmoid.table for sigmoid in sigmoids])
-            self._sigmoid_first = np.cumsum([0] + [len(sigmoid.table) for sigmoid in sigmoids[:-1]])
-        activations = [layer.formats.activation.f for layer in layers]
-        common = [max(pair) for pair in zip(values, activations, strict=True)]
-        self._value_up = _shift(c - value for c, value in zip(common, values, strict=True))
-        self._target_up = _shift(c - activation for c, activation in zip(common, activations, strict=True))
-        return common
-
     def locate(self, x: Array) -> Located:
         cell, row, inside = Locator.locate(self._locators, x)
         place, lanes = self._place(cell)
@@ -203,18 +186,12 @@ class IntegerLayer(ModelLayer):
         return Located(place, self._basis.take(rows), derivative, lanes)
 
     def error(self, total: Array, target: Array) -> Array:
-        if self.loss == "external":
-            return target
-        if self.loss == "logistic":
-            y = self._output.saturate(self._output.round(total))
-            total = self._sigmoid_table.take(Sigmoid.row(self._sigmoids, y) + self._sigmoid_first)
-        return _shifted(total, self._value_up) - target
-
-    def target(self, target: Array) -> Array:
-        return target if self.loss == "external" else _shifted(target, self._target_up)
+        value = self._output.saturate(self._output.round(total)) if self._loss.reads_outputs else total
+        return self._gradient_of_loss(value, target)
 
     def changed(self, coefficients: Array, product: Array) -> Array:
-        return _shifted(coefficients, self._coefficient_up) - _shifted(product, self._product_up)
+        exact: Array = shift_left(coefficients, self._coefficient_up) - shift_left(product, self._product_up)
+        return exact
 
     def noise(self, states: Codes, lanes: Codes) -> Codes:
         return noise.lane_noise(states, lanes, self._noise_bits)
@@ -255,14 +232,7 @@ class FloatLayer(ModelLayer):
         return np.moveaxis(values, -1, -3)[..., None, :, :]
 
     def error(self, total: Array, target: Array) -> Array:
-        if self.loss == "external":
-            return target
-        if self.loss == "logistic":
-            total = (1 + np.tanh(total / 2)) / 2  # sigmoid(y), without the overflow of exp(-y)
-        return total - target
-
-    def target(self, target: Array) -> Array:
-        return target
+        return self._loss.in_reals(total, target)
 
     def changed(self, coefficients: Array, product: Array) -> Array:
         return coefficients - product
@@ -271,18 +241,3 @@ class FloatLayer(ModelLayer):
     def sum(values: Array, axis: int) -> Array:
         # In the same order whatever the shape, so that a learner gives the same bits in a batch of any size.
         return np.add.accumulate(values, axis).take(-1, axis)  # type: ignore[no-any-return]
-
-
-def _stack(objects: Sequence[Any], *names: str) -> Any:
-    """One object whose attributes are those of all, along a last axis: equations written for one serve many."""
-    return SimpleNamespace(**{name: np.array([getattr(one, name) for one in objects]) for name in names})
-
-
-def _shift(bits: Iterable[int]) -> Codes | None:
-    """None where nothing is shifted at all."""
-    array = np.array(list(bits))
-    return array if array.any() else None
-
-
-def _shifted(values: Array, bits: Codes | None) -> Array:
-    return values if bits is None else values << bits

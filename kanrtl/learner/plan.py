@@ -14,6 +14,7 @@ from ..numeric.spline import Locator
 from .arithmetic import LayerArithmetic
 from .fields import LearnerFields
 from .folded_schedule import FoldedSchedule, Passes
+from .losses import find_loss
 from .schedule import LayerTimes, Schedule
 
 __all__ = ["LayerPlan", "LocatedSum", "plan_learner"]
@@ -217,7 +218,9 @@ def plan_learner(
     plans: list[LayerPlan] = []
     first_lane = 0
     for index, (layer, differences) in enumerate(zip(layers, _sum_differences(spec, layers, schedule), strict=True)):
-        loss = spec.loss if index == last else None
+        saturating = layer.saturating(spec.rounding, hidden=index > 0)
+        if index == last and find_loss(spec.loss).saturates(layer, spec.rounding):
+            saturating |= {"gradient"}
         plans.append(
             LayerPlan(
                 layer=layer,
@@ -226,7 +229,7 @@ def plan_learner(
                 rounding=spec.rounding,
                 update_rounding=spec.update_rounding,
                 multiplier=spec.multiplier,
-                saturating=layer.saturating(spec.rounding, hidden=index > 0, loss=loss),
+                saturating=saturating,
                 forms_error=index == last and _forms_error(spec, layer),
                 differences=differences,
                 first_lane=first_lane,
@@ -240,8 +243,8 @@ def plan_learner(
 
 def _forms_error(spec: LearnerFields, layer: LayerArithmetic) -> bool:
     """Whether the last layer's adder trees give the errors: the target has to be there in time, and not be finer."""
-    in_time = spec.teaching == "with_sample" and spec.loss == "squared" and not spec.folded
-    return in_time and layer.node_sum.f >= layer.formats.activation.f
+    in_time = spec.teaching == "with_sample" and not spec.folded
+    return in_time and find_loss(spec.loss).is_difference and layer.node_sum.f >= layer.formats.activation.f
 
 
 def _located_sums(spec: LearnerFields, layers: Sequence[LayerArithmetic]) -> tuple[LocatedSum | None, ...]:

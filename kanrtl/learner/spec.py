@@ -23,6 +23,7 @@ from .fields import (
     one_line,
 )
 from .folded_schedule import FoldedSchedule
+from .losses import find_loss
 from .plan import LayerPlan, plan_learner
 from .schedule import Schedule
 from .validation import check_arithmetic, check_fields
@@ -117,7 +118,7 @@ class LearnerSpec(LearnerFields):
     @property
     def target_format(self) -> Format:
         """Of what the teacher sends: a target, or with ``loss="external"`` a gradient."""
-        return self.formats.gradient if self.loss == "external" else self.formats.activation
+        return find_loss(self.loss).target_format(self.formats)
 
     @cached_property
     def layers(self) -> tuple[LayerArithmetic, ...]:

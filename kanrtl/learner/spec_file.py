@@ -9,6 +9,7 @@ import numpy as np
 
 from ..numeric.fixed import Format
 from .folded_schedule import fold
+from .losses import LOSSES
 from .spec import LearnerSpec
 from .stages import STAGES
 
@@ -31,7 +32,7 @@ _COMMENTS = {
     "rounding": "floor, half_up, half_even",
     "update_rounding": "floor, half_up, half_even, stochastic",
     "teaching": "with_sample, after_prediction",
-    "loss": "squared, logistic, external",
+    "loss": ", ".join(LOSSES),
     "initial_coefficients": "zeros, uniform, or arrays",
     "seed": "of uniform initial coefficients and of stochastic rounding",
     "memory": "auto, distributed, block; one value, or one per layer",

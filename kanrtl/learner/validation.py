@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import SpecError
+from ..errors import SpecError, join_choices
 from ..numeric.fixed import narrow
 from .arithmetic import Formats, LayerArithmetic
 from .fields import FORMAT_FIELDS, LearnerFields
 from .folded_schedule import fold, folds
+from .losses import LOSSES, find_loss
 
 __all__ = ["check_arithmetic", "check_fields"]
 
@@ -22,7 +23,9 @@ MAX_NOISE_BITS = 32
 
 
 def check_fields(spec: LearnerFields) -> None:
-    """Raises :exc:`SpecError` where fields do not go together."""
+    """Raises :exc:`SpecError` where the loss is unknown, or fields do not go together."""
+    if not isinstance(spec.loss, str) or spec.loss not in LOSSES:
+        raise SpecError.of("loss", spec.loss, f"must be {join_choices(map(repr, LOSSES))}")
     _check_lengths(spec)
     for low, high in spec.per_layer("grid_range"):
         if not low < high:
@@ -62,6 +65,9 @@ def check_arithmetic(spec: LearnerFields, formats: Formats, layers: Sequence[Lay
         _check_layer(spec, index, layer)
         _check_step(spec, layer)
         _check_folding(spec, index, layer)
+    exact = find_loss(spec.loss).gradient_format(layers[-1])
+    if exact.width > MAX_WIDTH:
+        raise SpecError.of("loss", spec.loss, f"its gradient would need {exact.width} bits, the limit is {MAX_WIDTH}")
     _check_initial_coefficients(spec, layers)
 
 
@@ -102,11 +108,11 @@ def _check_formats(spec: LearnerFields, formats: Formats) -> None:
                 activation,
                 f"does not reach the grid_range ({low}, {high}); add integer bits",
             )
-    if spec.loss == "logistic" and not activation.holds(1):
+    if find_loss(spec.loss).binary_targets and not activation.holds(1):
         raise SpecError.of(
             "activation_format",
             activation,
-            'cannot hold a target of 1, which loss = "logistic" needs; use SQ(2, f) or wider',
+            f'cannot hold a target of 1, which loss = "{spec.loss}" needs; use SQ(2, f) or wider',
         )
     rate = formats.learning_rate
     for value in spec.per_layer("learning_rate"):
@@ -218,7 +224,7 @@ def _check_folding(spec: LearnerFields, index: int, layer: LayerArithmetic) -> N
         "reuse_factor",
         factor,
         f"does not divide the {layer.n_in} x {layer.n_out} edges of layer {index} evenly; "
-        f"use {' or '.join(map(str, nearest))}",
+        f"use {join_choices(map(str, nearest))}",
     )
 
 

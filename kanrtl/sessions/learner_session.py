@@ -14,6 +14,7 @@ from ..arrays import Reals, as_reals, real_rows
 from ..errors import InputError
 from ..files import write_arrays
 from ..learner.codes import checked_coefficients
+from ..learner.losses import find_loss
 from ..learner.spec import LearnerSpec
 from ..numeric.fixed import Codes, Format
 from .backend import LearnerBackend
@@ -69,8 +70,8 @@ class Session(Closing):
     def learn_many(self, x: npt.ArrayLike, target: npt.ArrayLike) -> Reals:
         """Learns from samples ``(n, n_in)`` and targets ``(n, n_out)``, one after another; returns the predictions,
         each made before its step."""
-        if self.spec.loss == "external":
-            raise InputError('learn: the spec has loss = "external"; call predict, then feedback with dL/dy')
+        if find_loss(self.spec.loss).takes_gradients:
+            raise InputError(f'learn: the spec has loss = "{self.spec.loss}"; call predict, then feedback with dL/dy')
         x, target = real_rows("x", x, self.spec.n_in), real_rows("target", target, self.spec.n_out)
         if len(x) != len(target):
             raise InputError(f"target: {len(target)} rows for {len(x)} samples; give one for each")
@@ -82,7 +83,7 @@ class Session(Closing):
 
         The sample is run again, with the same coefficients. Needs ``loss="external"``.
         """
-        if self.spec.loss != "external":
+        if not find_loss(self.spec.loss).takes_gradients:
             raise InputError(f'feedback: the spec has loss = "{self.spec.loss}"; set loss = "external", or call learn')
         if self._last_x is None:
             raise InputError("feedback: there is no prediction to give it for; call predict first")

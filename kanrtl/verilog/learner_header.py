@@ -8,6 +8,7 @@ from amaranth.hdl import Shape, ShapeLike
 from amaranth.lib import data
 
 from ..learner.address_map import SATURATIONS, AddressMap
+from ..learner.losses import find_loss
 from ..learner.rtl.learner import Learner
 from ..version import __version__
 
@@ -71,7 +72,7 @@ def _port_lines(learner: Learner) -> list[str]:
         ("predictions__payload", "y", learner.predictions.payload),
     ]
     if hasattr(learner, "teaching"):
-        kind = "gradient" if learner.spec.loss == "external" else "target"
+        kind = "gradient" if find_loss(learner.spec.loss).takes_gradients else "target"
         ports.append(("teaching__payload", kind, learner.teaching.payload))
     ports += [
         ("gradient", "gradient", learner.gradient),

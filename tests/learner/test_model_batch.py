@@ -297,11 +297,7 @@ def test_saturations_are_counted_by_kind(kind: str, narrow: Format) -> None:
 
 def listed_kinds(spec: LearnerSpec) -> list[frozenset[str]]:
     """What may saturate, by layer."""
-    last = spec.n_layers - 1
-    return [
-        layer.saturating(spec.rounding, hidden=index > 0, loss=spec.loss if index == last else None)
-        for index, layer in enumerate(spec.layers)
-    ]
+    return [plan.saturating for plan in spec.plans]
 
 
 def counted_kinds(model: Model) -> set[str]:

@@ -11,11 +11,12 @@ from ...fabric.blocks import Family
 from ...fabric.parts import Parts
 from ...numeric.fixed import Codes, Format, Rounding, rounding_constant
 from ...numeric.lfsr import WIDTH as NOISE_WIDTH
-from ...numeric.sigmoid import Sigmoid
 from ...numeric.widths import bits_for, clog2
 from ..address_map import COUNTER_WIDTH, AddressMap
 from ..folded_schedule import FoldedSchedule
+from ..losses import find_loss
 from ..plan import LayerPlan
+from ..rtl.loss_gradient import count_loss_gradient
 from ..schedule import Schedule
 
 if TYPE_CHECKING:
@@ -47,10 +48,10 @@ class _Learner:
         for index, plan in enumerate(spec.plans):
             parts.counts["layer"] += 1
             self._kinds |= plan.saturating
-            predicts = self._reached or index < last or spec.loss == "logistic"
+            predicts = self._reached or index < last or find_loss(spec.loss).reads_outputs
             (_FoldedLayer if spec.folded else _Layer)(plan, parts, predicts=predicts).count()
         if not spec.plans[-1].forms_error:
-            self._loss()
+            count_loss_gradient(parts, spec)
         self._sequence()
         if self._reached:
             self._monitor()
@@ -58,21 +59,6 @@ class _Learner:
         if spec.update_rounding == "stochastic":
             parts.noise()
             parts.choice(NOISE_WIDTH if self._reached else 0)
-
-    def _loss(self) -> None:
-        spec, parts, layer = self._spec, self._parts, self._spec.layers[-1]
-        formats, n_out = spec.formats, spec.n_out
-        if spec.loss == "external":
-            return
-        if spec.loss == "logistic":
-            sigmoid = Sigmoid.of(formats.activation, formats.gradient)
-            parts.counts["truth table"] += ceil(n_out * (1 << sigmoid.row_bits) * (sigmoid.value.f) / 16)
-            parts.counts["limit"] += n_out * sigmoid.row_bits
-            exact = Format(True, formats.activation.i + 1, max(sigmoid.value.f, formats.activation.f))
-        else:
-            exact = layer.error_sum
-        parts.adder(exact.width, n_out)
-        parts.narrowed(exact, formats.gradient, spec.rounding, saturates=True, times=n_out)
 
     def _sequence(self) -> None:
         spec, parts, timing = self._spec, self._parts, self._spec.timing

@@ -15,11 +15,12 @@ from amaranth.lib.wiring import In, Out
 
 from ..address_map import CONTROL_FREEZE, AddressMap
 from ..folded_schedule import FoldedSchedule
+from ..losses import find_loss
 from ..schedule import Schedule
 from ..spec import LearnerSpec
 from .folded_layer import FoldedLayer
 from .layer import Layer
-from .loss import Loss
+from .loss_gradient import LossGradient
 from .noise_register import Noise
 from .pipeline_registers import Stages, delay
 from .saturation_counters import Monitor
@@ -185,14 +186,15 @@ class Learner(wiring.Component):  # type: ignore[misc]
             m.d.comb += last.target.eq(target)
             errors = last.error
         else:
-            m.submodules.loss = loss = Loss(self.spec.layers[-1], self.spec.loss, self.spec.rounding)
+            m.submodules.loss = loss = LossGradient(self.spec)
+            value = last.y if find_loss(self.spec.loss).reads_outputs else last.total
             self._loss_saturated = loss.saturated
             if times:
                 target = delay(m, target, times.summed - 1, "target")
                 late = timing.latency - times.summed
                 self._loss_saturated = delay(m, self._loss_saturated, late, "loss_saturates")
-            m.d.comb += [loss.total.eq(last.total), loss.y.eq(last.y), loss.target.eq(target)]
-            errors = loss.gradient
+            m.d.comb += [loss.values.eq(value), loss.targets.eq(target)]
+            errors = loss.gradients
         for node in range(self.spec.n_out):
             m.d.comb += last.gradient[node].eq(stages.end("error", errors[node], f"gradient{node}"))
         late = timing.latency - times.gradient if times else 0
@@ -334,7 +336,7 @@ class Learner(wiring.Component):  # type: ignore[misc]
         for layer in layers:
             for kind in layer.saturated.shape().members:
                 bits[kind].append(layer.saturated[kind])
-        if not self.spec.plans[-1].forms_error and self.spec.loss != "external":
+        if not self.spec.plans[-1].forms_error and not find_loss(self.spec.loss).takes_gradients:
             bits["gradient"].append(delay(m, self._loss_saturated, updated_late, "loss_saturated"))
         m.submodules.monitor = monitor = Monitor(bits)
         # Layers tell of some a cycle late, so that nothing waits for it.

@@ -1,0 +1,74 @@
+"""The cross entropy of sigmoid(y): its gradient is sigmoid(y) - target, with the sigmoid from a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import ceil
+
+import numpy as np
+from amaranth.hdl import Const, Module, Mux
+from amaranth.lib import memory
+
+from ...fabric.parts import Parts
+from ...numeric.fixed import SQ, FixedValue, Format
+from ...numeric.sigmoid import Sigmoid
+from ...numeric.stacking import stack_attributes
+from ..arithmetic import LayerArithmetic
+from ..loss import Array, Loss, subtract_targets
+
+__all__ = ["LOSS"]
+
+
+def _sigmoid(layer: LayerArithmetic) -> Sigmoid:
+    return Sigmoid.of(layer.formats.activation, layer.formats.gradient)
+
+
+class _Logistic(Loss):
+    binary_targets = True
+    reads_outputs = True
+    curvature = 0.25
+
+    def gradient_format(self, layer: LayerArithmetic) -> Format:
+        activation = layer.formats.activation
+        return SQ(activation.i + 1, max(_sigmoid(layer).value.f, activation.f))
+
+    def in_integers(self, layers: Sequence[LayerArithmetic]) -> Callable[[Array, Array], Array]:
+        sigmoids = [_sigmoid(layer) for layer in layers]
+        rows = stack_attributes(sigmoids, "row_bits", "row_shift")
+        table = np.concatenate([sigmoid.table for sigmoid in sigmoids])
+        first = np.cumsum([0] + [len(sigmoid.table) for sigmoid in sigmoids[:-1]])
+        subtract = subtract_targets(
+            [sigmoid.value for sigmoid in sigmoids], [layer.formats.activation for layer in layers]
+        )
+        return lambda y, target: subtract(table.take(Sigmoid.row(rows, y) + first), target)
+
+    def in_reals(self, value: Array, target: Array) -> Array:
+        probability: Array = (1 + np.tanh(value / 2)) / 2  # sigmoid(y), without the overflow of exp(-y)
+        return probability - target
+
+    def in_hardware(
+        self, m: Module, layer: LayerArithmetic, value: FixedValue, target: FixedValue, name: str
+    ) -> FixedValue:
+        sigmoid = _sigmoid(layer)
+        m.submodules[f"sigmoid{name}"] = rom = memory.Memory(
+            shape=sigmoid.value.width,
+            depth=1 << sigmoid.row_bits,
+            init=[int(value) for value in sigmoid.table],
+            attrs={"ram_style": "logic"},
+        )
+        port = rom.read_port(domain="comb")
+        step = value.raw >> sigmoid.row_shift
+        half = 1 << (sigmoid.row_bits - 1)
+        clamped = Mux(step < -half, Const(-half, sigmoid.row_bits), Mux(step >= half, half - 1, step))
+        # Rows count from the lowest y: the sign bit is turned over.
+        m.d.comb += port.addr.eq(clamped[: sigmoid.row_bits] ^ half)
+        return FixedValue(sigmoid.value, port.data) - target
+
+    def count(self, parts: Parts, layer: LayerArithmetic) -> None:
+        super().count(parts, layer)
+        sigmoid = _sigmoid(layer)
+        parts.counts["truth table"] += ceil(layer.n_out * (1 << sigmoid.row_bits) * sigmoid.value.f / 16)
+        parts.counts["limit"] += layer.n_out * sigmoid.row_bits
+
+
+LOSS = _Logistic()
