@@ -121,6 +121,11 @@ class LayerPlan:
         return self.index > 0
 
     @property
+    def folded(self) -> bool:
+        """Whether its edges are gone through in several steps, by fewer multipliers."""
+        return isinstance(self.schedule, FoldedSchedule)
+
+    @property
     def streaming(self) -> bool:
         """Whether a sample is taken at every clock edge."""
         return self.schedule.streaming
@@ -191,9 +196,19 @@ class LayerPlan:
         return self.times.table < self.times.read and self.ends("read")
 
     @property
+    def registers_change(self) -> bool:
+        """Whether a register stands behind what a coefficient is changed by."""
+        return not self.folded and self.ends("change")
+
+    @property
+    def registers_update(self) -> bool:
+        """Whether a register stands behind changed coefficients."""
+        return not self.folded and self.ends("update")
+
+    @property
     def writes_late(self) -> bool:
         """Whether a coefficient is written a cycle after it was changed, and may be changed again before."""
-        return self.streaming and self.ends("update")
+        return self.streaming and self.registers_update
 
     @property
     def turnaround(self) -> int | None:

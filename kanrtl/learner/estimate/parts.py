@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from math import ceil
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from ...fabric.blocks import Family
 from ...fabric.parts import Parts
-from ...numeric.fixed import Codes, Format, Rounding, rounding_constant
+from ...numeric.fixed import Format, rounding_constant
 from ...numeric.lfsr import WIDTH as NOISE_WIDTH
 from ...numeric.widths import bits_for, clog2
 from ..address_map import COUNTER_WIDTH, AddressMap
 from ..folded_schedule import FoldedSchedule
 from ..losses import find_loss
 from ..plan import LayerPlan
+from ..rtl.basis import count_basis
+from ..rtl.coefficients import count_coefficients
+from ..rtl.locate import count_locate
 from ..rtl.loss_gradient import count_loss_gradient
+from ..rtl.narrowing import count_narrowing
+from ..rtl.update import count_coefficient_update
 from ..schedule import Schedule
 
 if TYPE_CHECKING:
@@ -117,87 +119,7 @@ class _AnyLayer:
         return self._plan.ends(stage, below)
 
     def _narrowed(self, kind: str, value: Format, format: Format, times: int, rounds: bool = True) -> None:
-        self._parts.narrowed(
-            value, format, self._plan.rounding, saturates=kind in self._plan.saturating, times=times, rounds=rounds
-        )
-
-    def _locate(self, inputs: int) -> None:
-        """See :class:`kanrtl.learner.rtl.locate.Locate`."""
-        layer, parts = self._layer, self._parts
-        locator, x = layer.locator, layer.formats.activation
-        position, cell = layer.position.width - layer.position.f, (locator.end - 1).bit_length()
-        digits = bin(locator.scale ^ 3 * locator.scale).count("1")
-        for _ in range(inputs):
-            if self._plan.located:
-                width = locator.shift + position
-                if digits == 2 and self._plan.located.offset:
-                    parts.counts["compressor"] += width
-                    parts.adder(width)
-                else:
-                    parts.sum(digits + bool(self._plan.located.offset), width)
-            elif locator.offset % locator.scale:
-                parts.sum(digits + 1, x.width + locator.scale.bit_length())
-            else:
-                offset = locator.offset // locator.scale
-                parts.adder(x.width + 1 - _trailing_zeros(offset) if offset else 0)
-                parts.times_constant(x.width + 1, locator.scale)
-            parts.counts["detection"] += max(0, position - cell)
-            if locator.grid_size & (locator.grid_size - 1) and not self._plan.located:
-                parts.adder(position)
-            parts.choice(cell)
-            parts.choice((layer.bases - 1).bit_length())
-
-    def _dealt(self, table: Codes) -> Codes:
-        """The values that a bank meets: zeros among them where there are more banks than values."""
-        return np.append(table, 0) if self._layer.banks > self._layer.window else table
-
-    def _table(self, count: int) -> None:
-        """See :class:`kanrtl.learner.rtl.basis.Basis`."""
-        layer = self._layer
-        tables = {"bases": (layer.basis_table, layer.formats.basis.width)}
-        if self._plan.hidden:
-            tables["derivatives"] = (layer.derivative_table, layer.derivative.width)
-            self._parts.choice(layer.banks * layer.derivative.width, times=count)
-        for name, (table, width) in tables.items():
-            if self._plan.block_tables:
-                bits = _changing(self._dealt(table)) * layer.banks
-                self._parts.memory(name, layer.table_size * layer.banks, bits, block=True, count=count)
-            else:
-                columns = sum(_changing(column) for column in table.T)
-                self._parts.counts["truth table"] += ceil(count * columns * layer.table_size / 16)
-                self._parts.choice(layer.banks * width, layer.banks, count)
-
-    def _changed(self, times: int) -> None:
-        """``coefficient - product``, rounded, saturated, or what is written from outside."""
-        layer, parts, rounding = self._layer, self._parts, Rounding(self._plan.update_rounding)
-        coefficient = layer.formats.coefficient
-        exact = layer.update_sum
-        dropped = layer.noise_bits
-        simple = rounding == Rounding.STOCHASTIC or rounding_constant(rounding, dropped) is not None
-        if simple and dropped and self._ends("change") and isinstance(self._plan.schedule, Schedule):
-            move = layer.move(self._plan.rounding)
-            # Noise, or a constant, less the product: what it borrows decides how the rest is rounded.
-            parts.adder(move.width + dropped, times)
-            parts.adder(coefficient.width + 1, times)
-            parts.register(move.width * times, moved=False)
-            if self._ends("update"):
-                parts.register((coefficient.width + 1) * times, moved=False)
-            over = 1
-        else:
-            parts.adder(exact.width, times)
-            over = exact.width - exact.f - coefficient.i
-            if self._ends("change") and isinstance(self._plan.schedule, Schedule):
-                parts.register(layer.update_product.width * times)
-            if self._ends("update") and isinstance(self._plan.schedule, Schedule):
-                parts.register(exact.width * times, moved=False)
-        parts.narrowed(
-            Format(True, coefficient.i + over, exact.f),
-            coefficient,
-            rounding,
-            saturates=True,
-            times=times,
-            rounds=not simple,
-        )
+        count_narrowing(self._parts, self._plan, kind, value, format, times, rounds=rounds)
 
 
 class _Layer(_AnyLayer):
@@ -210,10 +132,11 @@ class _Layer(_AnyLayer):
 
     def count(self) -> None:
         layer = self._layer
-        self._locate(layer.n_in)
+        count_locate(self._parts, self._plan, layer.n_in)
         self._registers_of_place()
-        self._coefficients()
-        self._table(layer.n_in)
+        count_coefficients(self._parts, self._plan)
+        self._window_registers()
+        count_basis(self._parts, self._plan, layer.n_in)
         if self._plan.block_tables:
             self._steps()
         else:
@@ -229,7 +152,7 @@ class _Layer(_AnyLayer):
         )
         if self._ends("product") and self._plan.in_logic:
             self._parts.register(layer.update_product.width * edges, moved=False)
-        self._changed(edges)
+        count_coefficient_update(self._parts, self._plan, edges)
 
     def _registers_of_place(self) -> None:
         layer, parts = self._layer, self._parts
@@ -250,35 +173,9 @@ class _Layer(_AnyLayer):
             else:
                 parts.register(layer.n_in * layer.banks * layer.formats.basis.width, moved=False)
 
-    def _coefficients(self) -> None:
-        """See :class:`kanrtl.learner.rtl.coefficients.Coefficients`."""
+    def _window_registers(self) -> None:
         layer, parts, times = self._layer, self._parts, self._plan.times
         width, memories = layer.formats.coefficient.width, layer.n_in * layer.banks
-        later = self._plan.writes_late
-        turnaround = self._plan.turnaround or 0
-        parts.memory(
-            "coefficients",
-            layer.depth + 1,
-            layer.n_out * width,
-            block=self._plan.block,
-            lanes=layer.n_out,
-            reads=2 if turnaround else 1,
-            count=memories,
-        )
-        address = layer.depth.bit_length()
-        parts.adder(address, memories)
-        parts.choice(address, times=memories)
-        if self._plan.streaming:
-            parts.register(memories * address * (turnaround + later))
-            if later:
-                # What has just been changed is changed again.
-                parts.counts["detection"] += address * memories
-                parts.choice(width * layer.n_out, times=memories)
-                parts.register(2 * memories, moved=False)
-            if turnaround:
-                parts.counts["detection"] += address * memories
-                parts.choice(width * layer.n_out, times=memories)
-                parts.register(0 if self._plan.block else width * layer.n_out * memories, moved=False)
         since = times.fetch + self._plan.block
         if since < times.read and self._ends("read"):
             parts.register_behind(width * layer.n_out * memories, block=self._plan.block)
@@ -500,12 +397,12 @@ class _FoldedLayer(_AnyLayer):
         if not passes.hidden and not passes.held_place:
             parts.register(formats.activation.width * layer.n_in)
         parts.choice(formats.activation.width, passes.inputs, self._inputs)
-        self._locate(self._inputs)
+        count_locate(self._parts, self._plan, self._inputs)
         if passes.held_place:
             parts.register(place * self._inputs, moved=False)
         else:
             self._delay(place * self._inputs, 0, passes.located)
-        self._table(self._inputs)
+        count_basis(self._parts, self._plan, self._inputs)
         values = layer.banks * (formats.basis.width + passes.hidden * layer.derivative.width)
         parts.register_behind(values * self._inputs * (passes.read - passes.settled), block=self._plan.block)
         width, memories = formats.coefficient.width, self._inputs * layer.banks
@@ -540,7 +437,7 @@ class _FoldedLayer(_AnyLayer):
             self._product(a, b, self._lanes, in_logic, serial)
         if passes.hidden:
             self._product(formats.gradient, formats.slope, self._inputs * self._nodes, in_logic, serial)
-        self._changed(self._lanes)
+        count_coefficient_update(self._parts, self._plan, self._lanes)
         parts.choice(formats.coefficient.width, times=self._lanes)
 
     def _product(self, a: Format, b: Format, times: int, in_logic: bool, serial: bool) -> None:
@@ -591,15 +488,3 @@ def _common(formats: list[Format]) -> Format:
     """What holds the codes of all of them."""
     signed = any(format.signed for format in formats)
     return Format(signed, max(format.width + (signed and not format.signed) for format in formats), 0)
-
-
-def _changing(table: Codes) -> int:
-    """Bits of a table's values that are not the same in all of them; with a sign bit where some are negative."""
-    flat = np.asarray(table).ravel()
-    highest = max(int(value if value >= 0 else ~value).bit_length() for value in (flat.min(), flat.max()))
-    differing = int(np.bitwise_or.reduce(flat ^ flat[0]))
-    return (differing & ((1 << highest) - 1)).bit_count() + (differing < 0)
-
-
-def _trailing_zeros(number: int) -> int:
-    return (number & -number).bit_length() - 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,13 @@ from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
+from ...fabric.parts import Parts
 from ...numeric.fixed import Codes
 from ..arithmetic import LayerArithmetic
+from ..plan import LayerPlan
 from .coefficients import cell_bits
 
-__all__ = ["Basis", "rotated_words", "rotation_bits"]
+__all__ = ["Basis", "count_basis", "rotated_words", "rotation_bits"]
 
 
 def rotation_bits(layer: LayerArithmetic) -> int:
@@ -122,3 +125,31 @@ class Basis(wiring.Component):  # type: ignore[misc]
                 with m.Case(rotation):
                     for bank in range(layer.banks):
                         m.d.comb += banks[bank].as_value().eq(values[(bank - rotation) % layer.banks])
+
+
+def count_basis(parts: Parts, plan: LayerPlan, inputs: int) -> None:
+    """Count what ``inputs`` :class:`Basis` of a layer have."""
+    layer = plan.layer
+    tables = {"bases": (layer.basis_table, layer.formats.basis.width)}
+    if plan.hidden:
+        tables["derivatives"] = (layer.derivative_table, layer.derivative.width)
+        parts.choice(layer.banks * layer.derivative.width, times=inputs)
+    for name, (table, width) in tables.items():
+        if plan.block_tables:
+            # A bank meets zeros too where there are more banks than values.
+            met = np.append(table, 0) if layer.banks > layer.window else table
+            parts.memory(
+                name, layer.table_size * layer.banks, _changing_bits(met) * layer.banks, block=True, count=inputs
+            )
+        else:
+            columns = sum(_changing_bits(column) for column in table.T)
+            parts.counts["truth table"] += ceil(inputs * columns * layer.table_size / 16)
+            parts.choice(layer.banks * width, layer.banks, inputs)
+
+
+def _changing_bits(table: Codes) -> int:
+    """Bits of a table's values that are not the same in all of them; with a sign bit where some are negative."""
+    flat = np.asarray(table).ravel()
+    highest = max(int(value if value >= 0 else ~value).bit_length() for value in (flat.min(), flat.max()))
+    differing = int(np.bitwise_or.reduce(flat ^ flat[0]))
+    return (differing & ((1 << highest) - 1)).bit_count() + (differing < 0)

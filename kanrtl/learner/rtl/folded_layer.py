@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
-from amaranth.lib import data, memory, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib import memory, wiring
 
 from ...numeric.fixed import Codes, FixedValue, Format
 from ...numeric.lfsr import WIDTH as NOISE_WIDTH
@@ -17,12 +16,14 @@ from ...numeric.lfsr import lane_rotation
 from ..folded_schedule import Passes
 from ..plan import LayerPlan
 from .basis import Basis
-from .coefficients import CoefficientAccess, cell_bits
+from .coefficients import cell_bits
+from .layer_signature import LayerSignature
 from .locate import Locate
 from .multiply import product, product_in_logic, times_constant, tree_sum
-from .narrowing import Narrowing, fitting
+from .narrowing import Narrowing, resize
 from .noise_register import lane_noise
 from .serial_multiplier import SerialMultiplier
+from .update import CoefficientUpdate
 
 __all__ = ["FoldedLayer"]
 
@@ -100,18 +101,9 @@ class FoldedLayer(wiring.Component):  # type: ignore[misc]
 
     Members
     -------
-    forward : In(1), the forward pass begins in the next cycle; the first layer takes ``x`` with it
-    backward : In(1), the backward pass begins in the next cycle
-    x : In, ``n_in`` activations
-    total : Out, ``n_out`` exact node sums; y : Out, ``n_out`` activations: held from forward pass to forward pass
-    gradient : In, dL/dy for ``n_out`` nodes
-    downstream : Out, dL/dx for ``n_in`` inputs, held from backward pass to backward pass; not in the first layer
-    learning_rate : In
-    noise : In(32), state of the noise register; only with stochastic rounding
-    saturated : Out, one bit per kind: whether any value has been saturating in this sample's passes; told a cycle
-        late, but for activations
-    access : In, see :class:`CoefficientAccess`; read with the latency of a step, and one cycle more
-    access_write : In(1), what ``access`` writes is ``access_data`` rather than the update; high with ``enable``
+    See :class:`LayerSignature`. ``total`` and ``y`` are held from forward pass to forward pass, ``downstream`` from
+    backward pass to backward pass. ``saturated`` says whether any value has been saturating in this sample's passes;
+    it is told a cycle late, except for activations. ``access`` is read with the latency of a step, and one cycle more.
     """
 
     def __init__(self, plan: LayerPlan, initial: Codes) -> None:
@@ -120,36 +112,13 @@ class FoldedLayer(wiring.Component):  # type: ignore[misc]
         layer, passes = plan.layer, plan.passes
         self._inputs = layer.n_in // passes.inputs
         self._nodes = layer.n_out // passes.nodes
-        formats = layer.formats
-        members: dict[str, Any] = {
-            "forward": In(1),
-            "backward": In(1),
-            "x": In(data.ArrayLayout(formats.activation, layer.n_in)),
-            "total": Out(data.ArrayLayout(layer.node_sum, layer.n_out)),
-            "y": Out(data.ArrayLayout(formats.activation, layer.n_out)),
-            "gradient": In(data.ArrayLayout(formats.gradient, layer.n_out)),
-            "learning_rate": In(formats.learning_rate),
-            "saturated": Out(data.StructLayout(dict.fromkeys(sorted(plan.saturating), 1))),
-            "access": In(CoefficientAccess(layer)),
-            "access_write": In(1),
-            "access_data": In(formats.coefficient),
-        }
-        if passes.hidden:
-            members["downstream"] = Out(data.ArrayLayout(formats.gradient, layer.n_in))
-        if plan.stochastic:
-            members["noise"] = In(NOISE_WIDTH)
-        super().__init__(members)
+        super().__init__(LayerSignature(plan))
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         layer, passes = self._plan.layer, self._plan.passes
         self._flow = _Flow(m, passes)
-        self._narrowing = Narrowing(
-            layer,
-            rounding=self._plan.rounding,
-            update_rounding=self._plan.update_rounding,
-            saturating=self._plan.saturating,
-        )
+        self._narrowing = Narrowing(self._plan.rounding, self._plan.saturating)
         self._slopes = _Pass.SLOPES if passes.shared else _Pass.UPDATE
         self._sequence(m)
         if hasattr(self, "noise"):
@@ -221,11 +190,11 @@ class FoldedLayer(wiring.Component):  # type: ignore[misc]
                 m.d.sync += part_out.eq(Mux(last_out, 0, part_out + 1))
             with m.If(last_in & last_out):
                 m.d.sync += [running.eq(passing == _Pass.SLOPES), passing.eq(_Pass.UPDATE)]
-        with m.If(self.forward | self.backward):
+        with m.If(self.take | self.update):
             begun = _Pass.SLOPES if passes.hidden and passes.shared else _Pass.UPDATE
             m.d.sync += [
                 running.eq(1),
-                passing.eq(Mux(self.forward, _Pass.FORWARD, begun)),
+                passing.eq(Mux(self.take, _Pass.FORWARD, begun)),
                 tick.eq(0),
                 part_in.eq(0),
                 part_out.eq(0),
@@ -276,10 +245,10 @@ class FoldedLayer(wiring.Component):  # type: ignore[misc]
         self._basis: list[Banks] = []
         self._derivative: list[Banks] = []
         begins = Signal()
-        m.d.comb += begins.eq(self.forward | self.access.enable)
+        m.d.comb += begins.eq(self.take | self.access.enable)
         sources = [self.x[i] for i in range(layer.n_in)]
         if not passes.hidden and not passes.held_place:
-            sources = [self._hold(m, x, self.forward, f"x{i}") for i, x in enumerate(sources)]
+            sources = [self._hold(m, x, self.take, f"x{i}") for i, x in enumerate(sources)]
         for lane in range(self._inputs):
             m.submodules[f"locate{lane}"] = locate = Locate(layer.locator, layer.formats.activation)
             mine = [source.raw for source in sources[lane :: self._inputs]]
@@ -455,14 +424,14 @@ class FoldedLayer(wiring.Component):  # type: ignore[misc]
     def _accumulate_node(self, m: Module, lane: int, products: list[Value]) -> None:
         layer, passes = self._plan.layer, self._plan.passes
         # The bases sum to one: the sum fits node_sum, whatever its single products could reach together.
-        partial = fitting(tree_sum(products), layer.node_sum)
+        partial = resize(tree_sum(products), layer.node_sum)
         totals = [self.total[node].raw for node in range(lane, layer.n_out, self._nodes)]
         self._accumulate(m, _Pass.FORWARD, passes.multiplied, partial.raw, totals, "input", "node", f"sum{lane}")
 
     def _slope(self, rises: list[Value], edge: str) -> FixedValue:
         """Slope of a lane's edge, where it meets the gradient."""
         layer, passes = self._plan.layer, self._plan.passes
-        total = fitting(tree_sum(rises), layer.slope_sum)
+        total = resize(tree_sum(rises), layer.slope_sum)
         total = self._flow.delay(total, passes.multiplied, passes.sloped, f"slope_sum{edge}")
         when = self._pulse(self._slopes, passes.sloped)
         return self._narrowing.narrow("slope", total, layer.formats.slope, when=when)
@@ -473,7 +442,7 @@ class FoldedLayer(wiring.Component):  # type: ignore[misc]
         for node, slope in enumerate(slopes):
             use = _Use(self._slopes, passes.sloped, self._gradient_at(node, passes.sloped), slope)
             terms.append(self._products(m, [use], [passes.gathered], f"{node}_{lane}_downstream")[0].raw)
-        partial = fitting(tree_sum(terms), layer.downstream_sum)
+        partial = resize(tree_sum(terms), layer.downstream_sum)
         sources = range(lane, layer.n_in, self._inputs)
         totals = [Signal(layer.downstream_sum, name=f"downstream_sum{i}", reset_less=True) for i in sources]
         raws = [total.raw for total in totals]
@@ -525,15 +494,12 @@ class FoldedLayer(wiring.Component):  # type: ignore[misc]
         if self._plan.multiplier == "serial":  # it multiplies when a step begins, not when something is written
             change = FixedValue(change.format, Mux(self._writing, 0, change.raw)[: change.format.width])
         lane = (node * layer.n_in + source) * layer.banks + bank
-        updates = self._pulse(_Pass.UPDATE, passes.written)
-        after = self._narrowing.changed(
-            m,
-            before,
-            change,
-            noise=lambda bits: lane_noise(self._noise, self._plan.first_lane + lane, bits),
-            name=f"changed{place}",
-            when=updates,
-        )
+        m.submodules[f"update{place}"] = update = CoefficientUpdate(self._plan)
+        m.d.comb += [update.coefficient.eq(before), update.product.eq(change)]
+        if self._plan.stochastic:
+            m.d.comb += update.noise.eq(lane_noise(self._noise, self._plan.first_lane + lane, layer.noise_bits))
+        updates, after = self._pulse(_Pass.UPDATE, passes.written), update.result
+        self._narrowing.note("coefficient", update.saturated, updates)
         port = self._ports[source][bank]
         reached = [wanted == own for wanted, own in zip(self._access_lane, (node, source, bank), strict=True)]
         m.d.comb += [
@@ -573,7 +539,7 @@ class FoldedLayer(wiring.Component):  # type: ignore[misc]
                 m.d.comb += self.saturated[kind].eq(now.any())
                 continue
             before = Signal(name=f"{kind}_saturated")
-            m.d.sync += before.eq((before | now.any()) & ~self.backward)
+            m.d.sync += before.eq((before | now.any()) & ~self.update)
             m.d.comb += self.saturated[kind].eq(before | now.any())
 
 

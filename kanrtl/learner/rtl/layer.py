@@ -7,21 +7,22 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
-from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.lib import wiring
+from amaranth.lib.wiring import connect, flipped
 
 from ...numeric.fixed import Codes, FixedValue, Format, Rounding, narrow, rounding_constant
-from ...numeric.lfsr import WIDTH as NOISE_WIDTH
 from ...numeric.widths import bits_for, clog2
 from ..plan import LayerPlan
 from .basis import Basis
-from .coefficients import CoefficientAccess, Coefficients, cell_bits
+from .coefficients import Coefficients, cell_bits
+from .layer_signature import LayerSignature
 from .locate import Locate
 from .multiply import Offset, apart, chained_sum, joined, product, product_in_logic, sums_with, tree_sum
-from .narrowing import fitting, rounding_bits
+from .narrowing import resize
 from .noise_register import lane_noise
 from .pipeline_registers import Stages, delay
 from .step_tables import Steps
+from .update import CoefficientUpdate
 
 __all__ = ["Layer"]
 
@@ -63,67 +64,18 @@ class Layer(wiring.Component):  # type: ignore[misc]
 
     Members
     -------
-    x : In, ``n_in`` activations; or, with ``located``, exact node sums of the layer before with what that adds to them
-    take : In(1), the first layer takes ``x`` at the clock edge; only where it is held
-    total : Out, ``n_out`` exact node sums, with what ``next_located`` adds to them; not with ``forms_error``
-    y : Out, ``n_out`` activations
-    target : In, ``n_out`` activations, from time 1; only with ``forms_error``
-    error : Out, ``n_out`` gradients, as y; only with ``forms_error``
-    gradient : In, dL/dy for ``n_out`` nodes
-    downstream : Out, dL/dx for ``n_in`` inputs; not in the first layer
-    learning_rate : In
-    rate_written : In(1), the learning rate changes at the clock edge
-    busy : Out(1), tables are being made for it, and nothing else can be done
-    noise : In(32), state of the noise register, for the sample whose coefficients change; only with stochastic rounding
-    write : In(1); where samples stream and ``update`` is named, a cycle ahead
-    saturated : Out, one bit per kind: whether any value is saturating, at the times :attr:`Schedule.counted`
-    access : In, see :class:`CoefficientAccess`
-    access_write : In(1), what ``access`` writes is ``access_data``; low, and that zero, where an update is written
+    See :class:`LayerSignature`.
     """
 
     def __init__(self, plan: LayerPlan, initial: Codes) -> None:
         self._plan = plan
         self._initial = initial
-        layer = plan.layer
-        formats = layer.formats
-        members: dict[str, Any] = {
-            "x": In(data.ArrayLayout(plan.located.format if plan.located else formats.activation, layer.n_in)),
-            "y": Out(data.ArrayLayout(formats.activation, layer.n_out)),
-            "gradient": In(data.ArrayLayout(formats.gradient, layer.n_out)),
-            "learning_rate": In(formats.learning_rate),
-            "rate_written": In(1),
-            "busy": Out(1),
-            "write": In(1),
-            "saturated": Out(data.StructLayout(dict.fromkeys(sorted(plan.saturating), 1))),
-            "access": In(CoefficientAccess(layer)),
-            "access_write": In(1),
-            "access_data": In(formats.coefficient),
-        }
-        if plan.held:
-            members["take"] = In(1)
-        if plan.hidden:
-            members["downstream"] = Out(data.ArrayLayout(formats.gradient, layer.n_in))
-        if plan.forms_error:
-            members["target"] = In(data.ArrayLayout(formats.activation, layer.n_out))
-            members["error"] = Out(data.ArrayLayout(formats.gradient, layer.n_out))
-        else:
-            total = plan.next_located.format if plan.next_located else layer.node_sum
-            members["total"] = Out(data.ArrayLayout(total, layer.n_out))
-        if plan.stochastic:
-            members["noise"] = In(NOISE_WIDTH)
-        super().__init__(members)
+        super().__init__(LayerSignature(plan))
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         stages = Stages(m, self._plan.schedule, self._plan.index)
-        m.submodules.coefficients = memory = Coefficients(
-            self._plan.layer,
-            self._initial,
-            block=self._plan.block,
-            held=self._plan.holds_addresses,
-            turnaround=self._plan.turnaround,
-            later=self._plan.writes_late,
-        )
+        m.submodules.coefficients = memory = Coefficients(self._plan, self._initial)
         connect(m, flipped(self.access), memory.access)
         self._flags: defaultdict[tuple[str, int], list[Value]] = defaultdict(list)
         read = self._locate_and_read(m, stages, memory)
@@ -297,12 +249,12 @@ class Layer(wiring.Component):  # type: ignore[misc]
         if located is None:
             # The bases sum to one: the sum fits node_sum, whatever its single products could reach together.
             [total] = self._sums(m, stages, terms, [Offset.of(0)], layer.node_sum.width)
-            rounded = total = stages.end("sum", fitting(total, layer.node_sum), f"sum{node}")
+            rounded = total = stages.end("sum", resize(total, layer.node_sum), f"sum{node}")
         else:
             rounds = rounding_constant(rounding, located.dropped) or 0
             sums = self._sums(m, stages, terms, [Offset.of(located.added), Offset.of(rounds)], located.format.width)
-            total = stages.end("sum", fitting(sums[0], located.format), f"sum{node}")
-            rounded = stages.end("sum", fitting(sums[1], self._rounded_sum), f"rounded_sum{node}")
+            total = stages.end("sum", resize(sums[0], located.format), f"sum{node}")
+            rounded = stages.end("sum", resize(sums[1], self._rounded_sum), f"rounded_sum{node}")
             rounding = Rounding.FLOOR
         y = self._narrow("activation", rounded, layer.formats.activation, self._plan.times.summed, rounding)
         m.d.comb += [self.total[node].eq(total), self.y[node].eq(y)]
@@ -389,10 +341,10 @@ class Layer(wiring.Component):  # type: ignore[misc]
         if stages.ends("sum") and stages.ends("error"):
             # Where a product's highest bit has no use, yosys does not take its register into an iCE40's multiplier.
             [plain] = self._sums(m, stages, terms, [Offset.of(0)], wide.width)
-            total = stages.end("sum", fitting(plain, wide), f"sum{node}")
+            total = stages.end("sum", resize(plain, wide), f"sum{node}")
             offset = stages.meet(offset, now, times.summed, f"offset{node}_of_sum")
             rounded = stages.wire(total.raw + offset, f"error{node}")
-            error = fitting(rounded, Format(True, width - layer.error_sum.f, layer.error_sum.f))
+            error = resize(rounded, Format(True, width - layer.error_sum.f, layer.error_sum.f))
             gradient = self._narrow("gradient", error, formats.gradient, times.summed, rounding)
             y = self._narrow("activation", total, formats.activation, times.summed)
             m.d.comb += [self.error[node].eq(gradient), self.y[node].eq(y)]
@@ -402,15 +354,15 @@ class Layer(wiring.Component):  # type: ignore[misc]
         beside = layer.n_in > 1 and not stages.ends("sum")
         offsets = [Offset(offset, zeros), *([Offset.of(rounds_y)] if beside else [])]
         rounded, *totals = self._sums(m, stages, terms, offsets, width)
-        error = fitting(rounded, Format(True, width - layer.error_sum.f, layer.error_sum.f))
+        error = resize(rounded, Format(True, width - layer.error_sum.f, layer.error_sum.f))
         error = stages.end("sum", error, f"error{node}")
         gradient = self._narrow("gradient", error, formats.gradient, times.summed, rounding)
         if beside:
-            total = fitting(totals[0], wide)
+            total = resize(totals[0], wide)
         else:
             target = stages.meet(self.target[node], 1, times.summed, f"target{node}")
             target = Cat(Const(0, shift), target.raw).as_signed()
-            total = fitting(error.raw + target + (rounds_y - rounds), wide)
+            total = resize(error.raw + target + (rounds_y - rounds), wide)
         y = self._narrow("activation", stages.wire(total, f"sum{node}"), formats.activation, times.summed, rounding)
         m.d.comb += [self.error[node].eq(gradient), self.y[node].eq(y)]
 
@@ -427,7 +379,7 @@ class Layer(wiring.Component):  # type: ignore[misc]
                 products = self._products(m, stages, read.factors[node][source], read.derivative[source], f"rise{edge}")
                 width = max(len(products[0]), layer.slope_sum.width)
                 added = tree_sum([apart(m, pair) for pair in self._added(stages, products, width, f"rise{edge}_pair")])
-                total = stages.end("sum", fitting(added, layer.slope_sum), f"slope_sum{edge}")
+                total = stages.end("sum", resize(added, layer.slope_sum), f"slope_sum{edge}")
                 slope = stages.end(
                     "error", self._narrow("slope", total, layer.formats.slope, times.summed), f"slope{edge}"
                 )
@@ -440,9 +392,9 @@ class Layer(wiring.Component):  # type: ignore[misc]
         if rounds is not None:
             rounding = Rounding.FLOOR
         for source in range(layer.n_in):
-            total = stages.wire(fitting(tree_sum(terms[source]), layer.downstream_sum), f"downstream_sum{source}")
+            total = stages.wire(resize(tree_sum(terms[source]), layer.downstream_sum), f"downstream_sum{source}")
             # A product of lowest values is only half of what its bits can hold: there is room for what rounds it.
-            rounded = stages.wire(fitting(total.raw + (rounds or 0), layer.downstream_sum), f"rounded_sum{source}")
+            rounded = stages.wire(resize(total.raw + (rounds or 0), layer.downstream_sum), f"rounded_sum{source}")
             gradient = self._narrow("gradient", rounded, layer.formats.gradient, after, rounding)
             m.d.comb += self.downstream[source].eq(below.end("error", gradient, f"gradient{source}"))
 
@@ -468,7 +420,7 @@ class Layer(wiring.Component):  # type: ignore[misc]
                     again = memory.again[source][bank] if later else None
                     coefficient = self._changed(m, stages, window[node][source][bank], again, product, lane, place)
                     m.d.comb += memory.write[node][source][bank].eq(coefficient)
-        m.d.comb += memory.write_enable.eq(self.write)
+        m.d.comb += memory.write_enable.eq(self.update)
 
     def _step(self, m: Module, stages: Stages, basis: FixedValue, source: int, bank: int, now: int) -> FixedValue:
         """Learning rate times basis: read or computed beside the forward pass, so that nothing waits for it."""
@@ -496,59 +448,22 @@ class Layer(wiring.Component):  # type: ignore[misc]
         lane: int,
         place: str,
     ) -> FixedValue:
-        """``coefficient - product``, rounded once, saturated; or what is written from outside.
-
-        Where ``again`` is high it is what this gave a cycle ago that is changed, and ``coefficient`` is zero.
-        """
-        format = coefficient.format
-        result = Signal(format.width, name=f"result{place}")
-        outside, negative = Signal(name=f"outside{place}"), Signal(name=f"negative{place}")
+        """The updated coefficient; see :class:`CoefficientUpdate`."""
+        m.submodules[f"update{place}"] = update = CoefficientUpdate(self._plan)
+        m.d.comb += [
+            update.coefficient.eq(coefficient),
+            update.product.eq(product),
+            update.access_write.eq(self.access_write),
+            update.access_data.eq(self.access_data),
+        ]
+        if self._plan.stochastic:
+            noise = lane_noise(self.noise, self._plan.first_lane + lane, self._plan.layer.noise_bits)
+            m.d.comb += update.noise.eq(noise)
         if again is not None:
-            unwritten = self._saturated(m, result, outside, negative, ~again, f"again{place}")
-            coefficient = FixedValue(format, (coefficient.raw.as_unsigned() | unwritten).as_signed())
-        low = rounding_bits(
-            self._plan.update_rounding,
-            product.format.f - format.f,
-            lambda bits: lane_noise(self.noise, self._plan.first_lane + lane, bits),
-        )
-        rounding: str = self._plan.update_rounding
-        if low is not None:
-            rounding = Rounding.FLOOR
-        if low is not None and stages.ends("change"):
-            # A coefficient has no bits below its own, so the product alone decides how the difference is rounded.
-            moved = (low.as_unsigned() - product.raw >> len(low))[
-                : self._plan.layer.move(self._plan.rounding).width
-            ].as_signed()
-            move = FixedValue(Format(True, len(moved) - format.f, format.f), moved)
-            exact = coefficient + stages.end("change", move, f"move{place}")
-        else:
-            if low is not None:
-                # What rounding adds is narrower than what it drops: it stands in the bits below the coefficient, for
-                # nothing.
-                coefficient = FixedValue(Format(True, format.i, product.format.f), Cat(low, coefficient.raw))
-            if stages.ends("change"):
-                # With a reset it stays out of an iCE40's SB_MAC16: of two registers behind a product that go in there
-                # yosys 0.70 loses the product.
-                register = Signal(product.shape(), name=f"change_product{place}")
-                m.d.sync += register.eq(product)
-                product = register
-            exact = coefficient - product
-        changed = stages.end("update", exact, f"changed{place}")
-        rounded, beyond = narrow(changed, changed.format.f, format, rounding, "wrap")
-        m.d.comb += [result.eq(rounded.raw), outside.eq(beyond), negative.eq(changed.raw[-1])]
-        self._flags["coefficient", self._plan.times.changed].append(outside)
-        # What comes from outside comes on top of zeros: a LUT4 for each bit.
-        written = self._saturated(m, result, outside, negative, self.access_write, f"written{place}")
-        return FixedValue(format, written | self.access_data.raw.as_unsigned())
-
-    @staticmethod
-    def _saturated(m: Module, result: Value, outside: Value, negative: Value, clear: Value, name: str) -> Value:
-        """``result``, or the bound that it is ``outside`` of; zero where ``clear`` is high."""
-        zeros, ones = Signal(name=f"{name}_zeros"), Signal(name=f"{name}_ones")
-        m.d.comb += [zeros.eq(clear | (outside & negative)), ones.eq(~clear & outside & ~negative)]
-        bits = len(result) - 1
-        magnitude = (result[:-1] & ~zeros.replicate(bits)) | ones.replicate(bits)
-        return Cat(magnitude, Mux(outside, negative, result[-1]) & ~clear)
+            m.d.comb += update.again.eq(again)
+        self._flags["coefficient", self._plan.times.changed].append(update.saturated)
+        result: FixedValue = update.result
+        return result
 
     def _narrow(
         self, kind: str, value: FixedValue, format: Format, now: int, rounding: str | None = None

@@ -132,7 +132,7 @@ class Learner(wiring.Component):  # type: ignore[misc]
         self._control_freeze = Signal()
         self._busy = Signal()
         layers = self._flow(m)
-        m.d.comb += self._busy.eq(Cat(layer.busy for layer in layers if hasattr(layer, "busy")).any())
+        m.d.comb += self._busy.eq(Cat(layer.busy for layer in layers).any())
         load = self._stream(m, layers) if self.spec.timing.streaming else self._sequence(m, layers)
         monitor = self._count_saturations(m, layers, load)
         self._learning_rates(m, layers)
@@ -231,7 +231,7 @@ class Learner(wiring.Component):  # type: ignore[misc]
         with m.If((phase == _Phase.ACCESS) & ~self._busy):
             m.d.sync += count.eq(count + 1)
         m.d.comb += [
-            layer.write.eq(taught[times.changed - ("update" in stages) - 1])
+            layer.update.eq(taught[times.changed - ("update" in stages) - 1])
             for layer, times, stages in zip(layers, timing.layers, timing.stages, strict=True)
         ]
         if self.spec.update_rounding == "stochastic":
@@ -301,7 +301,7 @@ class Learner(wiring.Component):  # type: ignore[misc]
         if isinstance(schedule, FoldedSchedule):
             self._begin_passes(m, layers, schedule, learns=learn & ~frozen, stalled=prediction_due & blocked)
         else:
-            m.d.comb += [layer.write.eq(write) for layer in layers]
+            m.d.comb += [layer.update.eq(write) for layer in layers]
         if self.spec.update_rounding == "stochastic":
             m.submodules.noise = self._noise = noise = Noise(self.spec.seed)
             m.d.comb += [noise.leap.eq(write), *(layer.noise.eq(noise.state) for layer in layers)]
@@ -323,8 +323,8 @@ class Learner(wiring.Component):  # type: ignore[misc]
 
         for layer, forward, backward in zip(layers, schedule.forward[:-1], schedule.backward, strict=True):
             m.d.comb += [
-                layer.forward.eq(before(_Phase.SAMPLE, forward)),
-                layer.backward.eq(before(taught, backward) & learns),
+                layer.take.eq(before(_Phase.SAMPLE, forward)),
+                layer.update.eq(before(taught, backward) & learns),
             ]
 
     def _count_saturations(self, m: Module, layers: list[Any], load: Value) -> Monitor:
@@ -416,8 +416,7 @@ class Learner(wiring.Component):  # type: ignore[misc]
                     m.d.comb += read.eq(register.raw)
                     # Early enough for the layer to be busy when the request would be done.
                     with m.If((self._phase == _Phase.ACCESS) & (self._count == 1) & held.write):
-                        if hasattr(layers[index], "rate_written"):
-                            m.d.comb += layers[index].rate_written.eq(1)
+                        m.d.comb += layers[index].rate_written.eq(1)
                         m.d.sync += register.raw.eq(written)
             for kind in monitor.count.shape().members:
                 with m.Case(address_of(addresses.saturations(kind))):

@@ -8,12 +8,13 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from ...fabric.parts import Parts
 from ...numeric.fixed import Format
 from ...numeric.spline import Locator
-from ..plan import LocatedSum
+from ..plan import LayerPlan, LocatedSum
 from .multiply import shifted_terms, sum_of_three, times_constant, tree_sum
 
-__all__ = ["Locate"]
+__all__ = ["Locate", "count_locate"]
 
 
 class Locate(wiring.Component):  # type: ignore[misc]
@@ -113,3 +114,30 @@ class Locate(wiring.Component):  # type: ignore[misc]
             self.inside.eq(~outside),
         ]
         return m
+
+
+def count_locate(parts: Parts, plan: LayerPlan, inputs: int) -> None:
+    """Count what locates ``inputs`` inputs of a layer at once, or the index of a coefficient in place of a cell."""
+    layer, locator, x = plan.layer, plan.layer.locator, plan.layer.formats.activation
+    position, cell = layer.position.width - layer.position.f, (locator.end - 1).bit_length()
+    digits = bin(locator.scale ^ 3 * locator.scale).count("1")
+    for _ in range(inputs):
+        if plan.located:
+            width = locator.shift + position
+            if digits == 2 and plan.located.offset:
+                parts.counts["compressor"] += width
+                parts.adder(width)
+            else:
+                parts.sum(digits + bool(plan.located.offset), width)
+        elif locator.offset % locator.scale:
+            parts.sum(digits + 1, x.width + locator.scale.bit_length())
+        else:
+            offset = locator.offset // locator.scale
+            trailing_zeros = (offset & -offset).bit_length() - 1
+            parts.adder(x.width + 1 - trailing_zeros if offset else 0)
+            parts.times_constant(x.width + 1, locator.scale)
+        parts.counts["detection"] += max(0, position - cell)
+        if locator.grid_size & (locator.grid_size - 1) and not plan.located:
+            parts.adder(position)
+        parts.choice(cell)
+        parts.choice((layer.bases - 1).bit_length())

@@ -3,54 +3,57 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
 
-from amaranth.hdl import Cat, Const, Module, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Value
+from amaranth.lib import data
 
+from ...fabric.parts import Parts
 from ...numeric.fixed import FixedValue, Format, Rounding, narrow, rounding_constant
-from ..arithmetic import LayerArithmetic
+from ..plan import LayerPlan
 
-__all__ = ["Narrowing", "fitting", "rounding_bits"]
+__all__ = ["Narrowing", "count_narrowing", "flag_layout", "resize", "rounding_bits"]
 
 
-def fitting(total: Value, format: Format) -> FixedValue:
-    """A sum that is known to fit ``format``."""
+def resize(total: Value, format: Format) -> FixedValue:
+    """``total``, a sum that is known to fit ``format``, in exactly the bits of that."""
     if len(total) < format.width:
         total = Cat(total, total[-1].replicate(format.width - len(total)))
     return FixedValue(format, total[: format.width])
 
 
-def rounding_bits(rounding: str, dropped: int, noise: Callable[[int], Value]) -> Value | None:
+def rounding_bits(rounding: str, dropped: int, noise: Value) -> Value | None:
     """What an update's rounding adds in the ``dropped`` bits; None where it is not that simple.
 
-    ``noise`` gives as many of its bits as it is asked for. What is added is narrower than what is dropped, so it can
-    stand in the bits below a coefficient, for nothing.
+    ``noise`` has ``dropped`` bits, and matters only where rounding is stochastic. What is added is narrower than what
+    is dropped, so it can stand in the bits below a coefficient, for nothing.
     """
     if dropped <= 0:
         return None
     if rounding == Rounding.STOCHASTIC:
-        return noise(dropped)
+        return noise
     constant = rounding_constant(rounding, dropped)
     return None if constant is None else Const(constant, dropped)
 
 
+def flag_layout(saturating: frozenset[str], **counts: int) -> data.StructLayout:
+    """A bit for every value that a component narrows, by kind, from their counts; nothing for a kind that cannot
+    saturate."""
+    return data.StructLayout({kind: count for kind, count in counts.items() if kind in saturating and count})
+
+
 class Narrowing:
-    """Narrows the values of one layer, and notes where they saturate.
+    """Narrows the values of one layer or of a component of it, and notes where they saturate.
 
     Parameters
     ----------
-    rounding, update_rounding
+    rounding
         As in :class:`kanrtl.LearnerSpec`.
     saturating
         The kinds of value that can saturate; the others get no logic for it.
     """
 
-    def __init__(
-        self, layer: LayerArithmetic, *, rounding: str, update_rounding: str, saturating: frozenset[str]
-    ) -> None:
-        self._layer = layer
+    def __init__(self, rounding: str, saturating: frozenset[str]) -> None:
         self._rounding = rounding
-        self._update_rounding = update_rounding
         self._saturating = saturating
         self.flags: defaultdict[str, list[Value]] = defaultdict(list)
         """By kind, a bit for every value: whether it is saturating now."""
@@ -61,28 +64,23 @@ class Narrowing:
         """``value`` in ``format``; what saturates is noted ``when`` that is high."""
         overflow = "saturate" if kind in self._saturating else "wrap"
         result, outside = narrow(value, value.format.f, format, rounding or self._rounding, overflow)
-        if kind in self._saturating:
-            self.flags[kind].append(outside if when is None else outside & when)
+        self.note(kind, outside, when)
         return result  # type: ignore[no-any-return]
 
-    def changed(
-        self,
-        m: Module,
-        coefficient: FixedValue,
-        product: FixedValue,
-        *,
-        noise: Callable[[int], Value],
-        name: str,
-        when: Value | None = None,
-    ) -> FixedValue:
-        """``coefficient - product``, rounded once, saturated; ``noise`` as in :func:`rounding_bits`."""
-        format = self._layer.formats.coefficient
-        rounding = self._update_rounding
-        low = rounding_bits(rounding, product.format.f - format.f, noise)
-        if low is not None:
-            coefficient = FixedValue(Format(True, format.i, product.format.f), Cat(low, coefficient.raw))
-            rounding = Rounding.FLOOR
-        exact = coefficient - product
-        difference = Signal(exact.shape(), name=name)
-        m.d.comb += difference.eq(exact)
-        return self.narrow("coefficient", difference, format, rounding, when)
+    def note(self, kind: str, outside: Value, when: Value | None = None) -> None:
+        """Note that a value of ``kind`` saturates where ``outside`` is high, while ``when`` is."""
+        if kind in self._saturating:
+            self.flags[kind].append(outside if when is None else outside & when)
+
+    def report(self, m: Module, saturated: data.View) -> None:
+        """Drive ``saturated``, which has the :func:`flag_layout` of what was narrowed."""
+        for kind, flags in self.flags.items():
+            assert len(saturated[kind]) == len(flags), f"{len(flags)} values of kind {kind}"
+            m.d.comb += saturated[kind].eq(Cat(flags))
+
+
+def count_narrowing(
+    parts: Parts, plan: LayerPlan, kind: str, value: Format, format: Format, times: int, *, rounds: bool = True
+) -> None:
+    """Count what :meth:`Narrowing.narrow` takes; ``rounds`` as in :meth:`.Parts.narrowed`."""
+    parts.narrowed(value, format, plan.rounding, saturates=kind in plan.saturating, times=times, rounds=rounds)

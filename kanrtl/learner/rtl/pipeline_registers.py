@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Signal, Value
 
 from ..folded_schedule import FoldedSchedule
 from ..schedule import Schedule
 
-__all__ = ["Stages", "delay"]
+__all__ = ["Stages", "delay", "hold", "name_signal"]
 
 
 def delay(m: Module, value: Any, cycles: int, name: str) -> Any:
@@ -19,6 +19,23 @@ def delay(m: Module, value: Any, cycles: int, name: str) -> Any:
         m.d.sync += later.eq(value)
         value = later
     return value
+
+
+def hold(m: Module, value: Any, when: Value, name: str) -> Any:
+    """``value`` as it was at the last clock edge at which ``when`` was high."""
+    register = Signal(value.shape(), name=name, reset_less=True)
+    with m.If(when):
+        m.d.sync += register.eq(value)
+    return register
+
+
+def name_signal(m: Module, value: Any, name: str, *, registered: bool = False) -> Any:
+    """A new signal of the same shape that is ``value``, a cycle later if it is ``registered``."""
+    # Without a reset, DSP blocks can take the register in; nothing reads it before it was loaded.
+    signal = Signal(value.shape(), name=name, reset_less=registered)
+    domain = m.d.sync if registered else m.d.comb
+    domain += signal.eq(value)
+    return signal
 
 
 class Stages:
@@ -40,11 +57,11 @@ class Stages:
 
     def end(self, stage: str, value: Any, name: str) -> Any:
         """``value`` as it leaves ``stage``: a new signal of the same shape, registered or not."""
-        return self._signal(value, name, self.ends(stage))
+        return name_signal(self._m, value, name, registered=self.ends(stage))
 
     def wire(self, value: Any, name: str) -> Any:
         """``value`` under a name: for the reader of a waveform, and so that what is used often is computed once."""
-        return self._signal(value, name, registered=False)
+        return name_signal(self._m, value, name)
 
     def meet(self, value: Any, since: int, now: int, name: str, *, cut: bool = False) -> Any:
         """``value``, there at time ``since``, for use with others of the same sample at time ``now``.
@@ -53,10 +70,3 @@ class Stages:
         """
         assert since <= now, f"{name} is there at {since}, after {now}"
         return delay(self._m, value, now - since, name) if cut or self._schedule.streaming else value
-
-    def _signal(self, value: Any, name: str, registered: bool) -> Any:
-        # Without a reset, DSP blocks can take the register in; nothing reads it before it was loaded.
-        signal = Signal(value.shape(), name=name, reset_less=registered)
-        domain = self._m.d.sync if registered else self._m.d.comb
-        domain += signal.eq(value)
-        return signal

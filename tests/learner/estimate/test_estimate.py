@@ -84,7 +84,7 @@ def test_products_and_memories_are_those_of_the_hardware(spec: LearnerSpec) -> N
     described = [
         (int(depth), int(width))
         for width, depth, name in re.findall(r"^ *memory width (\d+) size (\d+) (\S+)", text, re.MULTILINE)
-        if re.search(r"input\d+_bank\d+|\\table\d+$", name)
+        if re.search(r"input\d+_bank\d+|\\rows$|\\table\d+$", name)
     ]
     written = [memory for memory in parts.memories if memory.lanes]
     derived = Counter[tuple[int, int]]()
