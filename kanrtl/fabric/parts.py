@@ -108,12 +108,12 @@ class Parts:
         self.counts["parity"] += sum(ceil((len(taps) - 1) / 3) for taps in leap_taps())
 
     def times_constant(self, bits: int, constant: int) -> None:
-        """See :func:`kanrtl.learner.rtl.multiply.times_constant`."""
+        """See :func:`kanrtl.learner.rtl.multiply.multiply_by_constant`."""
         digits = bin(constant ^ 3 * constant).count("1")
         self.sum(digits, bits + constant.bit_length())
 
     def product(self, a: Format, b: Format, *, in_logic: bool, times: int = 1) -> None:
-        """A product, in a multiplier or written out: :func:`kanrtl.learner.rtl.multiply.product`."""
+        """A product, in a multiplier or written out: :func:`kanrtl.learner.rtl.multiply.multiply`."""
         if in_logic:
             self.written_out(a, b, times)
             return
@@ -128,7 +128,7 @@ class Parts:
             self.counts["product"] += widths[0] * widths[1] * times
 
     def written_out(self, a: Format, b: Format, times: int = 1) -> None:
-        """See :func:`kanrtl.learner.rtl.multiply.product_in_logic`."""
+        """See :func:`kanrtl.learner.rtl.multiply.multiply_in_logic`."""
         if a.signed != b.signed:
             a, b = (a, b) if a.signed else (b, a)
         elif b.signed and a.width < b.width:

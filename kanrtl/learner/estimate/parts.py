@@ -354,7 +354,7 @@ class _Layer(_AnyLayer):
 
 
 def _adders(terms: int, offsets: int) -> int:
-    """Adders that :func:`kanrtl.learner.rtl.multiply.sums_with` makes."""
+    """Adders that :func:`kanrtl.learner.rtl.multiply.add_offsets` makes."""
     adders, inside = 0, False
     while terms > 1 + (not inside):
         if terms % 2:

@@ -19,7 +19,7 @@ from .basis import Basis
 from .coefficients import cell_bits
 from .layer_signature import LayerSignature
 from .locate import Locate
-from .multiply import product, product_in_logic, times_constant, tree_sum
+from .multiply import add_tree, multiply, multiply_by_constant, multiply_in_logic
 from .narrowing import Narrowing, resize
 from .noise_register import lane_noise
 from .serial_multiplier import SerialMultiplier
@@ -298,9 +298,9 @@ class FoldedLayer(wiring.Component):  # type: ignore[misc]
         layer, passes = self._plan.layer, self._plan.passes
         bank_bits = (layer.banks - 1).bit_length()
         part = Signal(range(passes.inputs * passes.nodes))
-        m.d.comb += part.eq(times_constant(self._part("node", 0), passes.inputs) + self._part("input", 0))
+        m.d.comb += part.eq(multiply_by_constant(self._part("node", 0), passes.inputs) + self._part("input", 0))
         base = Signal(range(passes.inputs * passes.nodes * layer.depth))
-        m.d.comb += base.eq(times_constant(part, layer.depth))
+        m.d.comb += base.eq(multiply_by_constant(part, layer.depth))
         base = self._flow.delay(base, 0, passes.located, "base")
         read: list[list[Any]] = []
         self._ports: list[list[Any]] = []
@@ -372,7 +372,7 @@ class FoldedLayer(wiring.Component):  # type: ignore[misc]
     def _step(self, m: Module, basis: FixedValue, place: str) -> FixedValue:
         """Learning rate times basis, where it meets the gradient."""
         layer, passes = self._plan.layer, self._plan.passes
-        exact = product_in_logic(m, basis, self.learning_rate)
+        exact = multiply_in_logic(m, basis, self.learning_rate)
         when = self._pulse(_Pass.UPDATE, min(passes.read, passes.stepped))
         step = self._narrowing.narrow("step", exact, layer.formats.step, when=when)
         # What is written from outside takes the way of an update that moves by nothing.
@@ -405,7 +405,7 @@ class FoldedLayer(wiring.Component):  # type: ignore[misc]
         m.d.comb += [multiplicand.eq(a), multiplier.eq(b)]
         if self._plan.multiplier != "serial":
             operands = [FixedValue(Format(v.shape().signed, len(v), 0), v) for v in (multiplicand, multiplier)]
-            result = product(m, *operands, in_logic=self._plan.multiplier == "lut").raw
+            result = multiply(m, *operands, in_logic=self._plan.multiplier == "lut").raw
             total = Signal(result.shape(), name=f"product{name}")
             m.d.comb += total.eq(result)
             return total
@@ -424,14 +424,14 @@ class FoldedLayer(wiring.Component):  # type: ignore[misc]
     def _accumulate_node(self, m: Module, lane: int, products: list[Value]) -> None:
         layer, passes = self._plan.layer, self._plan.passes
         # The bases sum to one: the sum fits node_sum, whatever its single products could reach together.
-        partial = resize(tree_sum(products), layer.node_sum)
+        partial = resize(add_tree(products), layer.node_sum)
         totals = [self.total[node].raw for node in range(lane, layer.n_out, self._nodes)]
         self._accumulate(m, _Pass.FORWARD, passes.multiplied, partial.raw, totals, "input", "node", f"sum{lane}")
 
     def _slope(self, rises: list[Value], edge: str) -> FixedValue:
         """Slope of a lane's edge, where it meets the gradient."""
         layer, passes = self._plan.layer, self._plan.passes
-        total = resize(tree_sum(rises), layer.slope_sum)
+        total = resize(add_tree(rises), layer.slope_sum)
         total = self._flow.delay(total, passes.multiplied, passes.sloped, f"slope_sum{edge}")
         when = self._pulse(self._slopes, passes.sloped)
         return self._narrowing.narrow("slope", total, layer.formats.slope, when=when)
@@ -442,7 +442,7 @@ class FoldedLayer(wiring.Component):  # type: ignore[misc]
         for node, slope in enumerate(slopes):
             use = _Use(self._slopes, passes.sloped, self._gradient_at(node, passes.sloped), slope)
             terms.append(self._products(m, [use], [passes.gathered], f"{node}_{lane}_downstream")[0].raw)
-        partial = resize(tree_sum(terms), layer.downstream_sum)
+        partial = resize(add_tree(terms), layer.downstream_sum)
         sources = range(lane, layer.n_in, self._inputs)
         totals = [Signal(layer.downstream_sum, name=f"downstream_sum{i}", reset_less=True) for i in sources]
         raws = [total.raw for total in totals]

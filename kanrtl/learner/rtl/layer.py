@@ -17,7 +17,16 @@ from .basis import Basis
 from .coefficients import Coefficients, cell_bits
 from .layer_signature import LayerSignature
 from .locate import Locate
-from .multiply import Offset, apart, chained_sum, joined, product, product_in_logic, sums_with, tree_sum
+from .multiply import (
+    Offset,
+    add_in_chains,
+    add_offsets,
+    add_shifted,
+    add_tree,
+    carry_chain_barrier,
+    multiply,
+    multiply_in_logic,
+)
 from .narrowing import resize
 from .noise_register import lane_noise
 from .pipeline_registers import Stages, delay
@@ -101,7 +110,7 @@ class Layer(wiring.Component):  # type: ignore[misc]
             m.d.comb += self.saturated[kind].eq(Cat(any_of_kind).any())
 
     def _product(self, m: Module, a: FixedValue, b: FixedValue) -> FixedValue:
-        return product(m, a, b, in_logic=self._plan.in_logic)
+        return multiply(m, a, b, in_logic=self._plan.in_logic)
 
     # Forward.
 
@@ -276,12 +285,12 @@ class Layer(wiring.Component):  # type: ignore[misc]
         if self._plan.differences:
             pairs = self._added(stages, [product for edge in edges for product in edge], width + 1, f"pair{node}")
             firsts = [window[0].raw for window in read.window[node]]
-            total = chained_sum(m, firsts, layer.formats.coefficient.width + clog2(layer.n_in))
-            return _Terms([apart(m, pair) for pair in pairs], stages.wire(total, f"firsts{node}"))
+            total = add_in_chains(m, firsts, layer.formats.coefficient.width + clog2(layer.n_in))
+            return _Terms([carry_chain_barrier(m, pair) for pair in pairs], stages.wire(total, f"firsts{node}"))
         pairs_of_edges = [self._added(stages, edge, width, f"pair{node}_{source}") for source, edge in enumerate(edges)]
         if layer.n_in == 1:
             return _Terms(pairs_of_edges[0], None)
-        totals = [chained_sum(m, [apart(m, pair) for pair in pairs], width) for pairs in pairs_of_edges]
+        totals = [add_in_chains(m, [carry_chain_barrier(m, pair) for pair in pairs], width) for pairs in pairs_of_edges]
         return _Terms([stages.wire(total, f"edge{node}_{source}") for source, total in enumerate(totals)], None)
 
     def _products(self, m: Module, stages: Stages, window: Banks, values: Banks, name: str) -> list[Value]:
@@ -295,7 +304,7 @@ class Layer(wiring.Component):  # type: ignore[misc]
     def _added(stages: Stages, products: list[Value], width: int, name: str) -> list[Value]:
         """The products, added in pairs; ``width`` bits hold every sum."""
         return [
-            stages.end("add", tree_sum(products[first : first + 2])[:width].as_signed(), f"{name}_{first}")
+            stages.end("add", add_tree(products[first : first + 2])[:width].as_signed(), f"{name}_{first}")
             for first in range(0, len(products), 2)
         ]
 
@@ -307,17 +316,19 @@ class Layer(wiring.Component):  # type: ignore[misc]
         offsets: list[Offset],
         width: int,
     ) -> list[Value]:
-        """The sum of a node and each of ``offsets``, modulo ``2**width``; see :func:`sums_with`.
+        """The sum of a node and each of ``offsets``, modulo ``2**width``; see :func:`add_offsets`.
 
         ``offsets`` are there at time ``read`` where coefficients are added, otherwise at ``added``.
         """
         if terms.coefficients is not None:
             times, below = self._plan.times, self._plan.layer.formats.basis.f
-            early = [apart(m, joined(m, offset.value, terms.coefficients, below)) for offset in offsets]
+            early = [
+                carry_chain_barrier(m, add_shifted(m, offset.value, terms.coefficients, below)) for offset in offsets
+            ]
             offsets = [
                 Offset(stages.meet(stages.wire(total, "offset"), times.read, times.added, "offset")) for total in early
             ]
-        return sums_with(m, terms.products, offsets, width=width)
+        return add_offsets(m, terms.products, offsets, width=width)
 
     def _error(self, m: Module, stages: Stages, terms: _Terms, node: int) -> None:
         """The node's error, in its adder tree with what rounds it; and y, which is the error and the target. Where the
@@ -378,7 +389,8 @@ class Layer(wiring.Component):  # type: ignore[misc]
                 edge = f"{node}_{source}"
                 products = self._products(m, stages, read.factors[node][source], read.derivative[source], f"rise{edge}")
                 width = max(len(products[0]), layer.slope_sum.width)
-                added = tree_sum([apart(m, pair) for pair in self._added(stages, products, width, f"rise{edge}_pair")])
+                pairs = self._added(stages, products, width, f"rise{edge}_pair")
+                added = add_tree([carry_chain_barrier(m, pair) for pair in pairs])
                 total = stages.end("sum", resize(added, layer.slope_sum), f"slope_sum{edge}")
                 slope = stages.end(
                     "error", self._narrow("slope", total, layer.formats.slope, times.summed), f"slope{edge}"
@@ -392,7 +404,7 @@ class Layer(wiring.Component):  # type: ignore[misc]
         if rounds is not None:
             rounding = Rounding.FLOOR
         for source in range(layer.n_in):
-            total = stages.wire(resize(tree_sum(terms[source]), layer.downstream_sum), f"downstream_sum{source}")
+            total = stages.wire(resize(add_tree(terms[source]), layer.downstream_sum), f"downstream_sum{source}")
             # A product of lowest values is only half of what its bits can hold: there is room for what rounds it.
             rounded = stages.wire(resize(total.raw + (rounds or 0), layer.downstream_sum), f"rounded_sum{source}")
             gradient = self._narrow("gradient", rounded, layer.formats.gradient, after, rounding)
@@ -428,7 +440,7 @@ class Layer(wiring.Component):  # type: ignore[misc]
         if self._plan.block_tables:
             step: FixedValue = self._steps.steps[source][bank]
         else:
-            product = product_in_logic(
+            product = multiply_in_logic(
                 m, basis, self.learning_rate, lambda part, half: stages.end("scale", part, f"scaled{place}_{half}")
             )
             exact = stages.wire(product, f"scaled{place}")

@@ -12,7 +12,7 @@ from ...fabric.parts import Parts
 from ...numeric.fixed import Format
 from ...numeric.spline import Locator
 from ..plan import LayerPlan, LocatedSum
-from .multiply import shifted_terms, sum_of_three, times_constant, tree_sum
+from .multiply import add_three, add_tree, multiply_by_constant, shifted_terms
 
 __all__ = ["Locate", "count_locate"]
 
@@ -64,13 +64,13 @@ class Locate(wiring.Component):  # type: ignore[misc]
         cut = self.x.raw[exact.dropped :].as_signed()
         terms = shifted_terms(cut, scale)
         if not exact.offset:
-            return tree_sum(terms)
+            return add_tree(terms)
         constant = Const(exact.offset, signed(exact.offset.bit_length() + 1))
         if len(terms) != 2:
-            return tree_sum([*terms, constant])
+            return add_tree([*terms, constant])
         width = len(cut) + scale.bit_length() + 1
         width = max(width, len(constant)) + 1
-        return sum_of_three(m, terms[0], terms[1], constant, width=width, zeros=0).as_signed()
+        return add_three(m, terms[0], terms[1], constant, width=width, zeros=0).as_signed()
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -78,13 +78,13 @@ class Locate(wiring.Component):  # type: ignore[misc]
         if self._exact:
             scaled = self._scaled_sum(m, self._exact)
         elif locator.offset % locator.scale:
-            scaled = times_constant(self.x.raw, locator.scale) + locator.offset
+            scaled = multiply_by_constant(self.x.raw, locator.scale) + locator.offset
         else:
             # The same number, and one short adder less: a bound of the grid has few bits.
             from_lowest = self.x.raw + locator.offset // locator.scale
             distance = Signal(from_lowest.shape())
             m.d.comb += distance.eq(from_lowest)
-            scaled = times_constant(distance, locator.scale)
+            scaled = multiply_by_constant(distance, locator.scale)
         exact = scaled >> locator.shift
         position = Signal(exact.shape(), reset_less=self._registered)
         if self._registered:

@@ -15,28 +15,28 @@ from ...numeric.fixed import FixedValue, Format
 
 __all__ = [
     "Offset",
-    "apart",
-    "chained_sum",
-    "joined",
-    "product",
-    "product_in_logic",
+    "add_in_chains",
+    "add_offsets",
+    "add_shifted",
+    "add_three",
+    "add_tree",
+    "carry_chain_barrier",
+    "multiply",
+    "multiply_by_constant",
+    "multiply_in_logic",
     "shifted_terms",
-    "sum_of_three",
-    "sums_with",
-    "times_constant",
-    "tree_sum",
 ]
 
 
-def tree_sum(terms: Sequence[Any]) -> Any:
+def add_tree(terms: Sequence[Any]) -> Any:
     """The sum of values, added in pairs; widens as it needs."""
     if len(terms) == 1:
         return terms[0]
     half = len(terms) // 2
-    return tree_sum(terms[:half]) + tree_sum(terms[half:])
+    return add_tree(terms[:half]) + add_tree(terms[half:])
 
 
-def apart(m: Module, total: Value) -> Value:
+def carry_chain_barrier(m: Module, total: Value) -> Value:
     """``total``, a signed sum that is to be added to others, such that it stays one carry chain.
 
     Of sums that follow each other yosys makes one carry-save tree, which is larger, and deeper than a few chains. It
@@ -48,13 +48,13 @@ def apart(m: Module, total: Value) -> Value:
     return Cat(exact[:-1], sign).as_signed()
 
 
-def chained_sum(m: Module, terms: Sequence[Value], width: int) -> Value:
+def add_in_chains(m: Module, terms: Sequence[Value], width: int) -> Value:
     """The sum of signed terms modulo ``2**width``, added in pairs, by one carry chain each."""
     if len(terms) == 1:
         return terms[0]
     half = len(terms) // 2
-    low, high = (chained_sum(m, part, width) for part in (terms[:half], terms[half:]))
-    return apart(m, (low + high)[:width].as_signed())
+    low, high = (add_in_chains(m, part, width) for part in (terms[:half], terms[half:]))
+    return carry_chain_barrier(m, (low + high)[:width].as_signed())
 
 
 class Offset(NamedTuple):
@@ -69,7 +69,7 @@ class Offset(NamedTuple):
         return cls(Const(constant, signed(constant.bit_length() + 1)), zeros)
 
 
-def sums_with(m: Module, terms: Sequence[Value], offsets: Sequence[Offset], *, width: int) -> list[Value]:
+def add_offsets(m: Module, terms: Sequence[Value], offsets: Sequence[Offset], *, width: int) -> list[Value]:
     """The sum of signed ``terms`` and of each one of ``offsets``, modulo ``2**width``, by carry chains.
 
     Offsets are known before the terms: where the number of terms is not a power of two, the way through the tree is as
@@ -77,7 +77,7 @@ def sums_with(m: Module, terms: Sequence[Value], offsets: Sequence[Offset], *, w
     """
 
     def add(a: Value, b: Value) -> Value:
-        return apart(m, (a + b)[:width].as_signed())
+        return carry_chain_barrier(m, (a + b)[:width].as_signed())
 
     terms, offsets, inside = list(terms), list(offsets), False
     while len(terms) > 1 + (not inside):
@@ -88,14 +88,14 @@ def sums_with(m: Module, terms: Sequence[Value], offsets: Sequence[Offset], *, w
     if len(terms) == 1:
         return [(terms[0] + offset.value)[:width].as_signed() for offset in offsets]
     return [
-        tree_sum(terms)[:width].as_signed()
+        add_tree(terms)[:width].as_signed()
         if isinstance(offset.value, Const) and not offset.value.value
-        else sum_of_three(m, terms[0], terms[1], offset.value, width=width, zeros=offset.zeros).as_signed()
+        else add_three(m, terms[0], terms[1], offset.value, width=width, zeros=offset.zeros).as_signed()
         for offset in offsets
     ]
 
 
-def sum_of_three(m: Module, a: Value, b: Value, c: Value, *, width: int, zeros: int) -> Value:
+def add_three(m: Module, a: Value, b: Value, c: Value, *, width: int, zeros: int) -> Value:
     """``a + b + c`` modulo ``2**width``, of signed values: a full adder for each bit, and one carry chain.
 
     The lowest ``zeros`` bits of ``c`` are constant zeros, and take no full adder.
@@ -113,12 +113,12 @@ def sum_of_three(m: Module, a: Value, b: Value, c: Value, *, width: int, zeros: 
     return (Cat(a[:zeros], sums) + Cat(b[:zeros], Const(0, 1), carries))[:width]
 
 
-def times_constant(value: Value, constant: int) -> Value:
+def multiply_by_constant(value: Value, constant: int) -> Value:
     """``value * constant`` for a positive constant as the fewest shifted additions and subtractions.
 
     Synthesis would spend a DSP block on a ``*`` with three bits or more, constant or not.
     """
-    return tree_sum(shifted_terms(value, constant))
+    return add_tree(shifted_terms(value, constant))
 
 
 def shifted_terms(value: Value, constant: int) -> list[Value]:
@@ -140,12 +140,12 @@ def shifted_terms(value: Value, constant: int) -> list[Value]:
     return terms
 
 
-def product(m: Module, a: FixedValue, b: FixedValue, *, in_logic: bool) -> FixedValue:
+def multiply(m: Module, a: FixedValue, b: FixedValue, *, in_logic: bool) -> FixedValue:
     """``a * b``, exact: left to synthesis, or written out."""
-    return product_in_logic(m, a, b) if in_logic else a * b
+    return multiply_in_logic(m, a, b) if in_logic else a * b
 
 
-def product_in_logic(
+def multiply_in_logic(
     m: Module, a: FixedValue, b: FixedValue, halfway: Callable[[Value, str], Value] = lambda value, _: value
 ) -> FixedValue:
     """``a * b``, exact, as a sum of one shifted term for each bit of the second operand.
@@ -164,15 +164,15 @@ def product_in_logic(
     if b.format.signed:
         terms[-1] = Mux(b.raw[-1], -a.raw, zero)
     half = (len(terms) + 1) // 2
-    exact = halfway(_shifted_sum(m, terms[:half]), "low")
+    exact = halfway(_add_terms(m, terms[:half]), "low")
     if half < len(terms):
-        exact = joined(m, exact, halfway(_shifted_sum(m, terms[half:]), "high"), half)
+        exact = add_shifted(m, exact, halfway(_add_terms(m, terms[half:]), "high"), half)
     total = Signal(format.as_shape(), name="product_in_logic")
     m.d.comb += total.eq(exact)
     return FixedValue(format, total)
 
 
-def _shifted_sum(m: Module, terms: Sequence[Value]) -> Value:
+def _add_terms(m: Module, terms: Sequence[Value]) -> Value:
     """``sum(term[n] << n)``, added in pairs.
 
     Low bits that meet nothing bypass the adder. This also keeps yosys from turning the tree into one carry-save
@@ -181,10 +181,10 @@ def _shifted_sum(m: Module, terms: Sequence[Value]) -> Value:
     if len(terms) == 1:
         return terms[0]
     half = (len(terms) + 1) // 2
-    return joined(m, _shifted_sum(m, terms[:half]), _shifted_sum(m, terms[half:]), half)
+    return add_shifted(m, _add_terms(m, terms[:half]), _add_terms(m, terms[half:]), half)
 
 
-def joined(m: Module, low: Value, high: Value, half: int) -> Value:
+def add_shifted(m: Module, low: Value, high: Value, half: int) -> Value:
     """``low + (high << half)``, of which the lowest bits need no adder."""
     if len(low) < half and low.shape().signed:
         low = Cat(low, low[-1].replicate(half - len(low))).as_signed()

@@ -8,7 +8,7 @@ from amaranth.sim import Simulator
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kanrtl.learner.rtl.multiply import Offset, chained_sum, product_in_logic, sum_of_three, sums_with
+from kanrtl.learner.rtl.multiply import Offset, add_in_chains, add_offsets, add_three, multiply_in_logic
 from kanrtl.learner.rtl.serial_multiplier import SerialMultiplier
 from kanrtl.numeric.fixed import Format
 
@@ -31,7 +31,7 @@ class Product(Elaboratable):  # type: ignore[misc]
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        product = product_in_logic(m, self.a, self.b)
+        product = multiply_in_logic(m, self.a, self.b)
         self.format = product.format
         m.d.comb += self.result.eq(product.raw)
         return m
@@ -94,7 +94,7 @@ class Sum(Elaboratable):  # type: ignore[misc]
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        m.d.comb += self.result.eq(sum_of_three(m, *self.terms, width=self.width, zeros=self.zeros))
+        m.d.comb += self.result.eq(add_three(m, *self.terms, width=self.width, zeros=self.zeros))
         return m
 
 
@@ -134,7 +134,7 @@ class Sums(Elaboratable):  # type: ignore[misc]
         m = Module()
         value = Cat(Const(0, self.zeros), self.high).as_signed()
         offsets = [Offset.of(self.constant), Offset(value, self.zeros)]
-        sums = [*sums_with(m, self.terms, offsets, width=self.width), chained_sum(m, self.terms, self.width)]
+        sums = [*add_offsets(m, self.terms, offsets, width=self.width), add_in_chains(m, self.terms, self.width)]
         m.d.comb += [result.eq(total) for result, total in zip(self.results, sums, strict=True)]
         return m
 
