@@ -211,6 +211,27 @@ class LayerPlan:
         return self.streaming and self.registers_update
 
     @property
+    def scaled(self) -> int:
+        """When steps are there, before the register after ``step``."""
+        return self.times.table if self.block_tables else self.times.read + self.ends("scale")
+
+    @property
+    def multiplied(self) -> int:
+        """When steps and gradients meet."""
+        return self.times.rounded - self.ends("product")
+
+    @property
+    def factor(self) -> Format:
+        """What is multiplied by bases and derivatives: coefficients, or their differences from the window's first."""
+        coefficient = self.layer.formats.coefficient
+        return Format(True, coefficient.i + self.differences, coefficient.f)
+
+    @property
+    def factors(self) -> int:
+        """How many of them an edge has."""
+        return self.layer.banks - self.differences
+
+    @property
     def turnaround(self) -> int | None:
         """Cycles from a window's address to its change, where samples stream."""
         return self.times.changed - self.writes_late - self.times.fetch if self.streaming else None

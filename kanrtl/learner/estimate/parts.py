@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 from ...fabric.blocks import Family
 from ...fabric.parts import Parts
-from ...numeric.fixed import Format, rounding_constant
+from ...numeric.fixed import Format
 from ...numeric.lfsr import WIDTH as NOISE_WIDTH
-from ...numeric.widths import bits_for, clog2
+from ...numeric.widths import bits_for
 from ..address_map import COUNTER_WIDTH, AddressMap
 from ..folded_schedule import FoldedSchedule
 from ..losses import find_loss
 from ..plan import LayerPlan
 from ..rtl.basis import count_basis
-from ..rtl.coefficients import count_coefficients
+from ..rtl.layer import count_layer
 from ..rtl.locate import count_locate
 from ..rtl.loss_gradient import count_loss_gradient
 from ..rtl.narrowing import count_narrowing
@@ -51,7 +51,10 @@ class _Learner:
             parts.counts["layer"] += 1
             self._kinds |= plan.saturating
             predicts = self._reached or index < last or find_loss(spec.loss).reads_outputs
-            (_FoldedLayer if spec.folded else _Layer)(plan, parts, predicts=predicts).count()
+            if spec.folded:
+                _FoldedLayer(plan, parts, predicts=predicts).count()
+            else:
+                count_layer(parts, plan, predicts=predicts)
         if not spec.plans[-1].forms_error:
             count_loss_gradient(parts, spec)
         self._sequence()
@@ -105,8 +108,8 @@ class _Learner:
                 parts.choice(coefficient.width, layer.n_out)
 
 
-class _AnyLayer:
-    """What layers of both kinds are made of."""
+class _FoldedLayer:
+    """Counts what :class:`kanrtl.learner.rtl.folded_layer.FoldedLayer` has."""
 
     def __init__(self, plan: LayerPlan, parts: Parts, *, predicts: bool) -> None:
         """``predicts``: whether anything looks at y."""
@@ -120,252 +123,6 @@ class _AnyLayer:
 
     def _narrowed(self, kind: str, value: Format, format: Format, times: int, rounds: bool = True) -> None:
         count_narrowing(self._parts, self._plan, kind, value, format, times, rounds=rounds)
-
-
-class _Layer(_AnyLayer):
-    """Counts what :class:`kanrtl.learner.rtl.layer.Layer` has."""
-
-    def _meet(self, bits: int, since: int, now: int, *, cut: bool = False) -> None:
-        """Delays a value until it meets another: where samples stream, or the way to it is ``cut``."""
-        if cut or self._plan.streaming:
-            self._parts.register(bits * max(0, now - since))
-
-    def count(self) -> None:
-        layer = self._layer
-        count_locate(self._parts, self._plan, layer.n_in)
-        self._registers_of_place()
-        count_coefficients(self._parts, self._plan)
-        self._window_registers()
-        count_basis(self._parts, self._plan, layer.n_in)
-        if self._plan.block_tables:
-            self._steps()
-        else:
-            self._scale()
-        self._forward()
-        if self._plan.hidden:
-            self._downstream()
-        edges = layer.n_in * layer.n_out * layer.banks
-        formats = layer.formats
-        step = Format(False, formats.step.i, formats.step.f)
-        self._parts.product(
-            formats.gradient, _shortened(step, self._plan.step_bits), in_logic=self._plan.in_logic, times=edges
-        )
-        if self._ends("product") and self._plan.in_logic:
-            self._parts.register(layer.update_product.width * edges, moved=False)
-        count_coefficient_update(self._parts, self._plan, edges)
-
-    def _registers_of_place(self) -> None:
-        layer, parts = self._layer, self._parts
-        place = (layer.bases - 1).bit_length() + layer.locator.row_bits + 1
-        address = layer.depth.bit_length() * layer.banks
-        if self._ends("position"):
-            parts.register(layer.n_in * (layer.position.width - layer.position.f), moved=False)
-        if self._plan.hidden and self._ends("locate"):
-            parts.register(layer.n_in * place, moved=False)
-        if self._plan.hidden and self._plan.block_tables:
-            held = (layer.bases - 1).bit_length() if self._plan.times.fetch == self._plan.times.table else 0
-            parts.register(layer.n_in * (held + 1), moved=False)
-        if not self._plan.hidden:
-            parts.register(layer.n_in * address, moved=False)
-            early = self._plan.times.table == self._plan.times.fetch if self._plan.block_tables else False
-            if self._plan.block_tables or self._plan.block or self._ends("locate"):
-                parts.register(0 if early else layer.n_in * (place - 1), moved=False)
-            else:
-                parts.register(layer.n_in * layer.banks * layer.formats.basis.width, moved=False)
-
-    def _window_registers(self) -> None:
-        layer, parts, times = self._layer, self._parts, self._plan.times
-        width, memories = layer.formats.coefficient.width, layer.n_in * layer.banks
-        since = times.fetch + self._plan.block
-        if since < times.read and self._ends("read"):
-            parts.register_behind(width * layer.n_out * memories, block=self._plan.block)
-            since += 1
-        self._meet(width * layer.n_out * memories, since, times.read, cut=self._plan.hidden)
-        self._basis_registers()
-
-    def _basis_registers(self) -> None:
-        layer, parts, times = self._layer, self._parts, self._plan.times
-        bits = layer.banks * (layer.formats.basis.width + self._plan.hidden * layer.derivative.width) * layer.n_in
-        since = times.table
-        if since < times.read and self._ends("read"):
-            parts.register_behind(bits, block=self._plan.block_tables)
-            since += 1
-        self._meet(bits, since, times.read, cut=self._plan.hidden)
-
-    def _steps(self) -> None:
-        """See :class:`kanrtl.learner.rtl.step_tables.Steps`."""
-        layer, parts, formats = self._layer, self._parts, self._layer.formats
-        saturates = "step" in self._plan.saturating
-        word = (self._plan.step_bits + saturates) * layer.banks
-        rows = layer.table_size * layer.banks
-        self._meet(word * layer.n_in, self._plan.times.step, self._plan.times.rounded - self._ends("product"))
-        if self._ends("step"):
-            parts.register_behind(word * layer.n_in, block=True)
-        parts.memory("steps", rows, word, block=True, lanes=1, count=layer.n_in)
-        place = rows.bit_length()
-        rate = formats.learning_rate.width
-        beat = (rate + 3).bit_length()
-        parts.counts["counter"] += place + beat
-        parts.register(place + beat + word + layer.step_product.width + 2, moved=False)
-        parts.choice(word // layer.banks)
-        parts.adder(layer.formats.basis.width + 1)
-        parts.choice(rate)
-        self._narrowed("step", layer.step_product, formats.step, 1, rounds=False)
-        parts.choice(layer.locator.row_bits + (layer.banks - 1).bit_length())
-
-    def _scale(self) -> None:
-        """Learning rate times basis, in logic."""
-        layer, parts, formats = self._layer, self._parts, self._layer.formats
-        times = layer.n_in * layer.banks
-        parts.written_out(formats.basis, formats.learning_rate, times)
-        self._narrowed("step", layer.step_product, formats.step, times)
-        if self._ends("scale"):
-            parts.register((layer.step_product.width + formats.basis.width) * times, moved=False)
-        if self._ends("step"):
-            parts.register(formats.step.width * times, moved=False)
-        self._meet(formats.step.width * times, self._plan.times.step, self._plan.times.rounded - self._ends("product"))
-
-    def _tree(self, terms: int, bits: int, product: int, times: int, extra: int = 0) -> None:
-        """A sum of products, which are added in pairs first, and ``extra``, the high bits of a third summand then."""
-        parts = self._parts
-        if self._ends("multiply") and self._plan.in_logic:
-            parts.register(product * terms * times, moved=False)
-        pairs = terms // self._layer.banks * (self._layer.banks // 2)
-        parts.adder(product, pairs * times)
-        if self._ends("add"):
-            parts.register(product * pairs * times, moved=False)
-        if extra and pairs == 2:
-            parts.adder(bits, times)
-            parts.counts["compressor"] += extra * times
-        else:
-            parts.sum(pairs + bool(extra), bits, times)
-        if self._ends("sum"):
-            parts.register(bits * times, moved=False)
-
-    def _differences(self) -> None:
-        """Sums of differences: they serve both passes."""
-        layer, parts, formats = self._layer, self._parts, self._layer.formats
-        edges = layer.n_in * layer.n_out
-        difference = Format(True, formats.coefficient.i + 1, formats.coefficient.f)
-        parts.adder(difference.width, edges * (layer.banks - 1))
-        terms = layer.n_in * (layer.banks - 1)
-        product = difference.width + formats.basis.width
-        parts.product(difference, formats.basis, in_logic=self._plan.in_logic, times=terms * layer.n_out)
-        if self._ends("multiply") and self._plan.in_logic:
-            parts.register(product * terms * layer.n_out, moved=False)
-        pairs = (terms + 1) // 2
-        parts.adder(product + 1, terms // 2 * layer.n_out)
-        if self._ends("add"):
-            parts.register((product + 1) * pairs * layer.n_out, moved=False)
-        bits = layer.error_sum.width if self._plan.forms_error else layer.node_sum.width
-        apart = self._plan.forms_error and self._ends("sum") and self._ends("error")
-        # What the others are added to comes twice where y is rounded otherwise than the sum that goes on.
-        ways = 1 + (
-            bool(self._plan.next_located) or (self._plan.forms_error and layer.n_in > 1 and not self._ends("sum"))
-        )
-        parts.sum(layer.n_in, formats.coefficient.width + clog2(layer.n_in), layer.n_out)
-        parts.adder(bits - formats.basis.f, ways * layer.n_out)
-        self._meet(bits * ways * layer.n_out, self._plan.times.read, self._plan.times.added)
-        parts.adder(bits, _adders(pairs, ways) * layer.n_out)
-        if self._ends("sum"):
-            parts.register(bits * (ways if self._plan.next_located else 1) * layer.n_out, moved=False)
-        self._rounded(apart)
-
-    def _rounded(self, apart: bool) -> None:
-        """What becomes of sums of differences."""
-        layer, parts, activation = self._layer, self._parts, self._layer.formats.activation
-        rounds = rounding_constant(self._plan.rounding, layer.error_sum.f - layer.formats.gradient.f)
-        if self._plan.forms_error:
-            parts.adder(activation.width + 1, layer.n_out)
-            kind = "gradient", layer.error_sum, layer.formats.gradient
-            self._narrowed(*kind, layer.n_out, rounds=rounds is None)
-            if apart or (self._predicts and (layer.n_in == 1 or self._ends("sum"))):
-                parts.adder(layer.node_sum.width, layer.n_out)
-            if self._predicts:
-                early = rounds is not None and not apart
-                self._narrowed("activation", layer.node_sum, activation, layer.n_out, rounds=not early)
-        elif self._plan.next_located:
-            # Of y it is only looked at whether it saturates.
-            parts.counts["detection"] += max(0, layer.node_sum.i - activation.i) * layer.n_out
-        elif self._predicts:
-            self._narrowed("activation", layer.node_sum, activation, layer.n_out)
-
-    def _forward(self) -> None:
-        if self._plan.differences:
-            self._differences()
-            return
-        layer, parts, formats = self._layer, self._parts, self._layer.formats
-        terms = layer.n_in * layer.banks
-        parts.product(formats.coefficient, formats.basis, in_logic=self._plan.in_logic, times=terms * layer.n_out)
-        product = formats.coefficient.width + formats.basis.width
-        activation = formats.activation
-        if not self._plan.forms_error:
-            self._tree(terms, layer.node_sum.width, product, layer.n_out)
-            if self._plan.next_located:
-                # Of y it is only looked at whether it saturates.
-                parts.adder(layer.node_sum.width, layer.n_out)
-                parts.counts["detection"] += max(0, layer.node_sum.i - activation.i) * layer.n_out
-            elif self._predicts:
-                self._narrowed("activation", layer.node_sum, activation, layer.n_out)
-            return
-        rounds = rounding_constant(self._plan.rounding, layer.error_sum.f - formats.gradient.f)
-        apart = self._ends("sum") and self._ends("error")
-        parts.adder(activation.width + 1, layer.n_out)
-        self._tree(terms, layer.error_sum.width, product, layer.n_out, extra=0 if apart else activation.width + 2)
-        self._narrowed("gradient", layer.error_sum, formats.gradient, layer.n_out, rounds=rounds is None)
-        if self._predicts:
-            parts.sum(2 if apart else 3, layer.node_sum.width, layer.n_out)
-            self._narrowed("activation", layer.node_sum, activation, layer.n_out, rounds=rounds is None or apart)
-        times = self._plan.times
-        self._meet((activation.width + 2) * layer.n_out, 1, times.summed if apart else times.added)
-        if not apart and self._predicts:
-            self._meet(activation.width * layer.n_out, 1, times.summed)
-
-    def _downstream(self) -> None:
-        layer, parts, formats = self._layer, self._parts, self._layer.formats
-        edges, times = layer.n_in * layer.n_out, self._plan.times
-        differences = self._plan.differences
-        factor = Format(True, formats.coefficient.i + differences, formats.coefficient.f)
-        terms = layer.banks - differences
-        parts.product(factor, layer.derivative, in_logic=self._plan.in_logic, times=edges * terms)
-        product = factor.width + layer.derivative.width
-        if differences:
-            parts.adder(product, terms // 2 * edges)
-            parts.sum((terms + 1) // 2, layer.slope_sum.width, edges)
-            if self._ends("add"):
-                parts.register(product * ((terms + 1) // 2) * edges, moved=False)
-            if self._ends("multiply") and self._plan.in_logic:
-                parts.register(product * terms * edges, moved=False)
-            if self._ends("sum"):
-                parts.register(layer.slope_sum.width * edges, moved=False)
-        else:
-            self._tree(layer.banks, layer.slope_sum.width, product, edges)
-        self._narrowed("slope", layer.slope_sum, formats.slope, edges)
-        if self._ends("error"):
-            parts.register(formats.slope.width * edges, moved=False)
-        self._meet(formats.slope.width * edges, times.summed + self._ends("error"), times.gradient)
-        parts.product(formats.gradient, formats.slope, in_logic=self._plan.in_logic, times=edges)
-        if self._ends("downstream") and self._plan.in_logic:
-            parts.register(layer.downstream_sum.width * edges, moved=False)
-        parts.sum(layer.n_out, layer.downstream_sum.width, layer.n_in)
-        self._narrowed("gradient", layer.downstream_sum, formats.gradient, layer.n_in)
-        if self._ends("error", below=1):
-            parts.register(formats.gradient.width * layer.n_in, moved=False)
-
-
-def _adders(terms: int, offsets: int) -> int:
-    """Adders that :func:`kanrtl.learner.rtl.multiply.add_offsets` makes."""
-    adders, inside = 0, False
-    while terms > 1 + (not inside):
-        if terms % 2:
-            terms, adders, inside = terms - 1, adders + offsets, True
-        terms //= 2
-        adders += terms
-    return adders + offsets
-
-
-class _FoldedLayer(_AnyLayer):
-    """Counts what :class:`kanrtl.learner.rtl.folded_layer.FoldedLayer` has."""
 
     def count(self) -> None:
         layer, parts = self._layer, self._parts
@@ -477,11 +234,6 @@ class _FoldedLayer(_AnyLayer):
             if across > 1:
                 parts.register(format.width * lanes)
         parts.register(format.width * kept, moved=False)
-
-
-def _shortened(format: Format, bits: int) -> Format:
-    """``format`` without the high bits that are always zero."""
-    return Format(format.signed, min(bits, format.width), 0)
 
 
 def _common(formats: list[Format]) -> Format:

@@ -12,18 +12,22 @@ from typing import Any, NamedTuple
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 
 from ...numeric.fixed import FixedValue, Format
+from .pipeline_registers import Stages
 
 __all__ = [
     "Offset",
     "add_in_chains",
     "add_offsets",
+    "add_pairs",
     "add_shifted",
     "add_three",
     "add_tree",
     "carry_chain_barrier",
+    "count_offsets",
     "multiply",
     "multiply_by_constant",
     "multiply_in_logic",
+    "multiply_window",
     "shifted_terms",
 ]
 
@@ -93,6 +97,17 @@ def add_offsets(m: Module, terms: Sequence[Value], offsets: Sequence[Offset], *,
         else add_three(m, terms[0], terms[1], offset.value, width=width, zeros=offset.zeros).as_signed()
         for offset in offsets
     ]
+
+
+def count_offsets(terms: int, offsets: int) -> int:
+    """The adders of :func:`add_offsets`."""
+    adders, inside = 0, False
+    while terms > 1 + (not inside):
+        if terms % 2:
+            terms, adders, inside = terms - 1, adders + offsets, True
+        terms //= 2
+        adders += terms
+    return adders + offsets
 
 
 def add_three(m: Module, a: Value, b: Value, c: Value, *, width: int, zeros: int) -> Value:
@@ -193,3 +208,24 @@ def add_shifted(m: Module, low: Value, high: Value, half: int) -> Value:
     total = Signal(len(joined), name="partial_product")
     m.d.comb += total.eq(joined)
     return total.as_signed() if above.shape().signed else total
+
+
+def multiply_window(
+    m: Module, stages: Stages, factors: Sequence[FixedValue], values: Sequence[FixedValue], *, in_logic: bool, name: str
+) -> list[Value]:
+    """The products of an edge's factors with bases or derivatives, as they leave the stage ``multiply``.
+
+    Factors that are differences are one less than the values, of which the first then has no product.
+    """
+    return [
+        stages.end("multiply", multiply(m, factor, value, in_logic=in_logic), f"{name}_{bank}").raw
+        for bank, (factor, value) in enumerate(zip(factors, values[len(values) - len(factors) :], strict=True))
+    ]
+
+
+def add_pairs(stages: Stages, products: Sequence[Value], width: int, name: str) -> list[Value]:
+    """Each two products added, as they leave the stage ``add``; ``width`` bits hold every sum."""
+    return [
+        stages.end("add", add_tree(products[first : first + 2])[:width].as_signed(), f"{name}_{first}")
+        for first in range(0, len(products), 2)
+    ]

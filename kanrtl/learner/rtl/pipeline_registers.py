@@ -6,10 +6,12 @@ from typing import Any
 
 from amaranth.hdl import Module, Signal, Value
 
+from ...fabric.parts import Parts
 from ..folded_schedule import FoldedSchedule
+from ..plan import LayerPlan
 from ..schedule import Schedule
 
-__all__ = ["Stages", "delay", "hold", "name_signal"]
+__all__ = ["Stages", "count_meeting", "count_read", "delay", "end_read", "hold", "name_signal"]
 
 
 def delay(m: Module, value: Any, cycles: int, name: str) -> Any:
@@ -70,3 +72,27 @@ class Stages:
         """
         assert since <= now, f"{name} is there at {since}, after {now}"
         return delay(self._m, value, now - since, name) if cut or self._schedule.streaming else value
+
+
+def end_read(stages: Stages, plan: LayerPlan, banks: Any, since: int, name: str) -> list[Any]:
+    """The banks' values, there at time ``since``, as they leave the stage ``read`` of a layer that is not folded."""
+    values, now = list(banks), plan.times.read
+    if since < now and stages.ends("read"):
+        values = [stages.end("read", value, f"{name}_bank{bank}") for bank, value in enumerate(values)]
+        since += 1
+    # In a layer behind another one the window is found within the same clock.
+    return [stages.meet(value, since, now, f"{name}_bank{bank}", cut=plan.hidden) for bank, value in enumerate(values)]
+
+
+def count_meeting(parts: Parts, plan: LayerPlan, bits: int, since: int, now: int, *, cut: bool = False) -> None:
+    """Count what :meth:`Stages.meet` takes for values of so many ``bits``."""
+    if cut or plan.streaming:
+        parts.register(bits * max(0, now - since))
+
+
+def count_read(parts: Parts, plan: LayerPlan, bits: int, since: int, *, block: bool) -> None:
+    """Count what :func:`end_read` takes for values of so many ``bits``; ``block``: they come from block memory."""
+    if since < plan.times.read and plan.ends("read"):
+        parts.register_behind(bits, block=block)
+        since += 1
+    count_meeting(parts, plan, bits, since, plan.times.read, cut=plan.hidden)

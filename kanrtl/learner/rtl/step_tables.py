@@ -9,15 +9,17 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
+from ...fabric.parts import Parts
 from ...numeric.fixed import FixedValue, Rounding, narrow, rounding_constant
-from ..arithmetic import LayerArithmetic
+from ..plan import LayerPlan
 from .basis import rotated_words, rotation_bits
+from .narrowing import Narrowing, count_narrowing, flag_layout
 
-__all__ = ["Steps"]
+__all__ = ["StepTables", "count_step_tables"]
 
 
-class Steps(wiring.Component):  # type: ignore[misc]
-    """Block memories of steps, laid out as :class:`Basis` lays out its table, and what makes them anew.
+class StepTables(wiring.Component):  # type: ignore[misc]
+    """Block memories of steps, laid out as :class:`.Basis` lays out its table, and what makes them anew.
 
     They begin with the steps of the layer's own learning rate. When it changes, every value is computed again: the
     basis is read from its table, which nothing else may read then, multiplied a bit a cycle, and written in every
@@ -25,35 +27,30 @@ class Steps(wiring.Component):  # type: ignore[misc]
 
     Parameters
     ----------
-    layer
-        Sizes, tables and the first learning rate.
-    rounding
-        Of a step.
-    saturating
-        Whether a step can saturate.
-    basis_delay
-        Clock edges from reading the basis table to ``basis``, 1 or 2.
+    plan
+        How the layer is built.
 
     Members
     -------
     learning_rate : In
     remake : In(1), the learning rate changes at the clock edge
-    busy : Out(1), the tables are being made
+    busy : Out(1), the tables are being made, for ``duration`` cycles after that edge
     making_row, making_rotation : Out, where the basis table is to be read at every edge while ``busy``; else zero
-    basis : In, what it reads for bank 0
+    basis : In, what it reads for bank 0, with ``registers_table`` through one more register
     row, rotation : In, for every input, where its steps are read
     enable : In(1), read at the clock edge; not while ``busy``
-    steps : Out, one step for each ``[input][bank]``
-    saturated : Out(1), any of them has saturated
+    steps : Out, one step for each ``[input][bank]``, ``latency`` cycles after ``row`` and ``rotation``
+    saturated : Out, whether any of them has saturated, where they can
     """
 
-    def __init__(self, layer: LayerArithmetic, rounding: str, *, saturating: bool, basis_delay: int) -> None:
-        self._layer = layer
-        self._basis_delay = basis_delay
-        self._rounding = rounding
-        self._saturating = saturating
-        formats = layer.formats
+    def __init__(self, plan: LayerPlan) -> None:
+        self._plan = plan
+        layer, formats = plan.layer, plan.layer.formats
         row, rotation = layer.locator.row_bits, rotation_bits(layer)
+        # From reading the basis table to `basis`.
+        self._basis_delay = 1 + plan.registers_table
+        # A value, and above it whether it has saturated.
+        self._lane_bits = plan.step_bits + ("step" in plan.saturating)
         super().__init__(
             {
                 "learning_rate": In(formats.learning_rate),
@@ -66,35 +63,35 @@ class Steps(wiring.Component):  # type: ignore[misc]
                 "rotation": In(data.ArrayLayout(rotation, layer.n_in)),
                 "enable": In(1),
                 "steps": Out(data.ArrayLayout(data.ArrayLayout(formats.step, layer.banks), layer.n_in)),
-                "saturated": Out(1),
+                "saturated": Out(flag_layout(plan.saturating, step=1)),
             }
         )
 
     @property
-    def _value_bits(self) -> int:
-        """Bits of a step that any learning rate can set."""
-        layer, formats = self._layer, self._layer.formats
-        largest = formats.learning_rate.maximum * int(layer.basis_table.max())
-        result, _ = narrow(np.array(largest), layer.step_product.f, formats.step, self._rounding)
-        return max(1, int(result).bit_length())
+    def latency(self) -> int:
+        """Cycles from ``row`` and ``rotation`` to ``steps``."""
+        return 1
 
     @property
-    def _lane_bits(self) -> int:
-        """A value, and above it whether it has saturated."""
-        return self._value_bits + self._saturating
+    def duration(self) -> int:
+        """Cycles for which the tables are made after the learning rate has changed."""
+        layer = self._plan.layer
+        multiplied = layer.formats.learning_rate.width + 2 + self._basis_delay
+        return layer.table_size * layer.banks * (multiplied + 1)
 
     def _initial(self) -> list[int]:
-        layer = self._layer
+        layer = self._plan.layer
         exact = layer.learning_rate_code * layer.basis_table
-        values, saturated = narrow(exact, layer.step_product.f, layer.formats.step, self._rounding)
-        return rotated_words(layer, values + (saturated.astype(np.int64) << self._value_bits), self._lane_bits)
+        values, saturated = narrow(exact, layer.step_product.f, layer.formats.step, self._plan.rounding)
+        flagged = values + (saturated.astype(np.int64) << self._plan.step_bits)
+        return rotated_words(layer, flagged, self._lane_bits)
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         word, write = self._make(m)
         initial, bits = self._initial(), self._lane_bits
         flags = []
-        for source in range(self._layer.n_in):
+        for source in range(self._plan.layer.n_in):
             table = memory.Memory(shape=len(word), depth=len(initial), init=initial, attrs={"ram_style": "block"})
             m.submodules[f"table{source}"] = table
             # The register becomes that of the memory. Only in this form yosys sees that there is never a reading and a
@@ -109,16 +106,16 @@ class Steps(wiring.Component):  # type: ignore[misc]
                 written.data.eq(word),
                 written.en.eq(write),
             ]
-            for bank in range(self._layer.banks):
+            for bank in range(self._plan.layer.banks):
                 lane = found[bank * bits : (bank + 1) * bits]
-                m.d.comb += self.steps[source][bank].raw.eq(lane[: self._value_bits])
-                flags.append(lane[self._value_bits :].any())
+                m.d.comb += self.steps[source][bank].raw.eq(lane[: self._plan.step_bits])
+                flags.append(lane[self._plan.step_bits :].any())
         m.d.comb += self.saturated.eq(Cat(flags).any())
         return m
 
     def _make(self, m: Module) -> tuple[Signal, Signal]:
         """Goes through the table; gives the word to be written, and when."""
-        layer = self._layer
+        layer = self._plan.layer
         busy = Signal(reset_less=True)
         # In a row, first every basis is multiplied and joins the word, then the word is written in every rotation.
         place = Signal(layer.locator.row_bits + 1 + rotation_bits(layer), reset_less=True)
@@ -154,12 +151,12 @@ class Steps(wiring.Component):  # type: ignore[misc]
 
     def _product(self, m: Module, beat: Signal) -> Any:
         """The step of the basis that was read, by a bit of the learning rate in every beat after the first."""
-        layer, rate = self._layer, self._layer.formats.learning_rate
+        layer, rate = self._plan.layer, self._plan.layer.formats.learning_rate
         product = Signal(layer.step_product.width, reset_less=True)
-        rounds = rounding_constant(self._rounding, layer.step_product.f - layer.formats.step.f)
+        rounds = rounding_constant(self._plan.rounding, layer.step_product.f - layer.formats.step.f)
         rounding: str = Rounding.FLOOR
         if rounds is None or rounds > self.basis.shape().maximum:
-            rounds, rounding = 0, self._rounding
+            rounds, rounding = 0, self._plan.rounding
         chosen, factor = Signal(name="chosen", reset_less=True), Signal(self.basis.shape(), name="factor")
         m.d.sync += chosen.eq(self.learning_rate.raw.bit_select(beat, 1))
         m.d.comb += factor.raw.eq(Mux(chosen, self.basis.raw, 0))
@@ -169,6 +166,24 @@ class Steps(wiring.Component):  # type: ignore[misc]
         with m.Else():
             m.d.sync += product.eq(Cat(product[1 : rate.width], product[rate.width :] + factor.raw))
         exact = FixedValue(layer.step_product, product)
-        overflow = "saturate" if self._saturating else "wrap"
-        step, saturated = narrow(exact, layer.step_product.f, layer.formats.step, rounding, overflow)
-        return Cat(step.raw[: self._value_bits], saturated)[: self._lane_bits]
+        narrowing = Narrowing(rounding, self._plan.saturating)
+        step = narrowing.narrow("step", exact, layer.formats.step)
+        return Cat(step.raw[: self._plan.step_bits], *narrowing.flags["step"])
+
+
+def count_step_tables(parts: Parts, plan: LayerPlan) -> None:
+    """Count what :class:`StepTables` has."""
+    layer, formats = plan.layer, plan.layer.formats
+    word = (plan.step_bits + ("step" in plan.saturating)) * layer.banks
+    rows = layer.table_size * layer.banks
+    parts.memory("steps", rows, word, block=True, lanes=1, count=layer.n_in)
+    place = rows.bit_length()
+    rate = formats.learning_rate.width
+    beat = (rate + 3).bit_length()
+    parts.counts["counter"] += place + beat
+    parts.register(place + beat + word + layer.step_product.width + 2, moved=False)
+    parts.choice(word // layer.banks)
+    parts.adder(layer.formats.basis.width + 1)
+    parts.choice(rate)
+    count_narrowing(parts, plan, "step", layer.step_product, formats.step, 1, rounds=False)
+    parts.choice(layer.locator.row_bits + (layer.banks - 1).bit_length())

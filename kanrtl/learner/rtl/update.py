@@ -1,20 +1,24 @@
-"""The update of coefficients."""
+"""The update of coefficients: of a single one in layers of any kind, and of a layer that is not folded."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...fabric.parts import Parts
 from ...numeric.fixed import FixedValue, Format, Overflow, Rounding, narrow, rounding_constant
+from ...numeric.lfsr import WIDTH as NOISE_WIDTH
 from ..plan import LayerPlan
-from .narrowing import rounding_bits
-from .pipeline_registers import name_signal
+from .coefficients import window_layout
+from .multiply import multiply
+from .narrowing import Narrowing, flag_layout, rounding_bits
+from .noise_register import lane_noise
+from .pipeline_registers import Stages, name_signal
 
-__all__ = ["CoefficientUpdate", "count_coefficient_update"]
+__all__ = ["CoefficientUpdate", "LayerUpdate", "count_coefficient_update", "count_layer_update"]
 
 
 class CoefficientUpdate(wiring.Component):  # type: ignore[misc]
@@ -122,6 +126,99 @@ class CoefficientUpdate(wiring.Component):  # type: ignore[misc]
                 product = register
             exact = coefficient - product
         return name_signal(m, exact, "changed", registered=plan.registers_update), rounding
+
+
+class LayerUpdate(wiring.Component):  # type: ignore[misc]
+    """Multiplies the steps of a layer that is not folded with its gradients, and updates every coefficient.
+
+    Parameters
+    ----------
+    plan
+        How the layer is built; the times below are those of :class:`.LayerTimes`.
+
+    Members
+    -------
+    gradient : In, for each node, at time ``gradient``
+    steps : In, for each ``[input][bank]``, at time ``step``
+    coefficients : In, for each ``[node][input][bank]``, to be updated: at time ``changed``, before the register after
+        ``update``
+    again : In, for each ``[input][bank]``, with the coefficient: change ``write`` instead; only with ``writes_late``
+    noise : In(32), state of the noise register, at time ``rounded``; only with stochastic rounding
+    access_write : In(1), write ``access_data`` instead of updates
+    access_data : In, coefficient; zero where ``access_write`` is low
+    write : Out, updated coefficients, at time ``changed``
+    saturated : Out, which of them saturate, at time ``changed``
+    """
+
+    def __init__(self, plan: LayerPlan) -> None:
+        self._plan = plan
+        layer, formats = plan.layer, plan.layer.formats
+        window = window_layout(layer, formats.coefficient)
+        count = layer.n_out * layer.n_in * layer.banks
+        members: dict[str, Any] = {
+            "gradient": In(data.ArrayLayout(formats.gradient, layer.n_out)),
+            "steps": In(data.ArrayLayout(data.ArrayLayout(formats.step, layer.banks), layer.n_in)),
+            "coefficients": In(window),
+            "access_write": In(1),
+            "access_data": In(formats.coefficient),
+            "write": Out(window),
+            "saturated": Out(flag_layout(plan.saturating, coefficient=count)),
+        }
+        if plan.writes_late:
+            members["again"] = In(data.ArrayLayout(layer.banks, layer.n_in))
+        if plan.stochastic:
+            members["noise"] = In(NOISE_WIDTH)
+        super().__init__(members)
+
+    @property
+    def latency(self) -> int:
+        """Cycles from the later of ``gradient`` and ``steps`` to ``write``."""
+        plan = self._plan
+        return plan.ends("product") + plan.registers_change + plan.registers_update
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        plan, layer, times = self._plan, self._plan.layer, self._plan.times
+        stages = Stages(m, plan.schedule, plan.index)
+        narrowing = Narrowing(plan.rounding, plan.saturating)
+        met = plan.multiplied
+        steps = [
+            [stages.meet(step, times.step, met, f"step{source}_{bank}") for bank, step in enumerate(banks)]
+            for source, banks in enumerate(self.steps)
+        ]
+        gradients = [
+            stages.meet(gradient, times.gradient, met, f"gradient{node}") for node, gradient in enumerate(self.gradient)
+        ]
+        edges = [(node, source) for node in range(layer.n_out) for source in range(layer.n_in)]
+        for lane, (node, source, bank) in enumerate((*edge, bank) for edge in edges for bank in range(layer.banks)):
+            name = f"{node}_{source}_{bank}"
+            product = multiply(m, gradients[node], steps[source][bank], in_logic=plan.in_logic)
+            m.submodules[f"coefficient{name}"] = update = CoefficientUpdate(plan)
+            m.d.comb += [
+                update.coefficient.eq(self.coefficients[node][source][bank]),
+                update.product.eq(stages.end("product", product, f"change{name}")),
+                update.access_write.eq(self.access_write),
+                update.access_data.eq(self.access_data),
+                self.write[node][source][bank].eq(update.result),
+            ]
+            if plan.stochastic:
+                m.d.comb += update.noise.eq(lane_noise(self.noise, plan.first_lane + lane, layer.noise_bits))
+            if plan.writes_late:
+                m.d.comb += update.again.eq(self.again[source][bank])
+            narrowing.note("coefficient", update.saturated)
+        narrowing.report(m, self.saturated)
+        return m
+
+
+def count_layer_update(parts: Parts, plan: LayerPlan) -> None:
+    """Count what :class:`LayerUpdate` has, except what delays steps."""
+    layer, formats = plan.layer, plan.layer.formats
+    edges = layer.n_in * layer.n_out * layer.banks
+    step = Format(False, min(plan.step_bits, formats.step.width), 0)
+    parts.product(formats.gradient, step, in_logic=plan.in_logic, times=edges)
+    if plan.ends("product") and plan.in_logic:
+        parts.register(layer.update_product.width * edges, moved=False)
+    count_coefficient_update(parts, plan, edges)
 
 
 def count_coefficient_update(parts: Parts, plan: LayerPlan, times: int) -> None:
