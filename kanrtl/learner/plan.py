@@ -211,6 +211,11 @@ class LayerPlan:
         return self.streaming and self.registers_update
 
     @property
+    def arrival(self) -> int:
+        """When its inputs are there, or taken."""
+        return self.parallel.layers[self.index - 1].summed if self.hidden else 0
+
+    @property
     def scaled(self) -> int:
         """When steps are there, before the register after ``step``."""
         return self.times.table if self.block_tables else self.times.read + self.ends("scale")

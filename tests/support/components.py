@@ -1,28 +1,36 @@
-"""What the unit tests of components share."""
+"""Components alone: simulated, and made into what a synthesis tool reads."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from amaranth.back import rtlil
-from amaranth.lib import wiring
+from amaranth.hdl import ClockDomain, Module
 from amaranth.sim import Simulator
 
-
-def check_synthesis(component: wiring.Component) -> str:
-    """Elaborates a component alone, as a top with its ports, into what yosys reads; gives that."""
-    text: str = rtlil.convert(component, name="alone")
-    assert "attribute \\top 1" in text
-    for name in component.signature.members:
-        assert f"\\{name}" in text, name
-    return text
+from kanrtl.tools.rtlil import component_rtlil
 
 
-def simulate(component: wiring.Component, *benches: Callable[[Any], Any]) -> None:
-    """Runs testbenches beside each other, with a clock for the domain ``sync``."""
-    simulator = Simulator(component)
+def simulate(component: Any, *benches: Callable[[Any], Awaitable[None]]) -> None:
+    """Runs testbenches beside each other on a component that stands alone."""
+    top = Module()
+    top.domains.sync = ClockDomain()  # for what has no register too
+    top.submodules.dut = component
+    simulator = Simulator(top)
     simulator.add_clock(1e-8)
     for bench in benches:
         simulator.add_testbench(bench)
     simulator.run()
+
+
+def convert(component: Any) -> str:
+    """A component as the top of a design."""
+    text = component_rtlil(component, "top")
+    assert "\nmodule \\top\n" in text
+    return text
+
+
+def register_bits(text: str) -> int:
+    """Flip-flops of what :func:`convert` gave."""
+    return sum(int(width) for width in re.findall(r"cell \$[as]?dffe? .*\n\s*parameter \\WIDTH (\d+)", text))

@@ -74,10 +74,7 @@ class InputBases(wiring.Component):  # type: ignore[misc]
     @property
     def latency(self) -> int:
         """Cycles from ``x`` to ``basis``; in the first layer from the cycle in which a sample is taken."""
-        plan, before = self._plan, 0
-        if plan.hidden:
-            before = plan.parallel.layers[plan.index - 1].summed
-        return plan.times.read - before
+        return self._plan.times.read - self._plan.arrival
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()

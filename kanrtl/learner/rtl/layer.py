@@ -54,8 +54,7 @@ class Layer(wiring.Component):  # type: ignore[misc]
     @property
     def latency(self) -> int:
         """Cycles from ``x`` to ``y``; in the first layer from the edge that takes it."""
-        before = self._plan.parallel.layers[self._plan.index - 1].summed if self._plan.hidden else 0
-        return self._plan.times.summed - before
+        return self._plan.times.summed - self._plan.arrival
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()

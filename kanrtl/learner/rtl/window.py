@@ -83,7 +83,7 @@ class Window(wiring.Component):  # type: ignore[misc]
     def latency(self) -> int:
         """Cycles from ``x`` to ``basis``, ``coefficients`` and ``factors``; in the first layer from the cycle in which
         a sample is taken."""
-        return InputBases(self._plan).latency
+        return self._plan.times.read - self._plan.arrival
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()

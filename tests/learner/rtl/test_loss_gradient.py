@@ -13,7 +13,7 @@ from kanrtl.learner.losses import LOSSES, find_loss
 from kanrtl.learner.rtl.loss_gradient import LossGradient
 from kanrtl.numeric.bits import pack, unpack
 from kanrtl.numeric.fixed import narrow
-from support.components import check_synthesis
+from support.components import convert
 from support.strategies import codes_in, specs
 
 
@@ -48,4 +48,4 @@ def test_hardware_gives_what_the_integers_give(spec: LearnerSpec, loss: str, see
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_it_can_be_synthesised_alone(loss: str) -> None:
-    check_synthesis(LossGradient(plain(loss)))
+    convert(LossGradient(plain(loss)))
