@@ -48,7 +48,7 @@ from ..learner.spec import LearnerSpec
 from ..learner.spec_file import derived, to_toml
 from ..lookup.floats.convert import KINDS, convert
 from ..lookup.network import LookupNetwork
-from ..lookup.rtl.checked_core import checked_core
+from ..lookup.rtl.core_ports import create_core
 from ..lookup.rtl.lookup_core import LookupCore
 from ..numeric.fixed import Format
 from ..plots.canvas import check_picture
@@ -260,7 +260,7 @@ def verilog(
         raise InputError(f"--name = {name!r}: must be a Verilog identifier of letters, digits and underscores")
     if isinstance(spec, LookupNetwork):
         options = _network_options(hardware)
-        core = core_for(spec, Device.parse(device), **options) if device else checked_core(spec, **options)
+        core = core_for(spec, Device.parse(device), **options) if device else create_core(spec, **options)
         _write_verilog(core, network_header(core), name, path)
     else:
         _only_for("network", {"device": device, **hardware})

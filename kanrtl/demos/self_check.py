@@ -16,7 +16,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..learner.rtl.noise_register import Noise
 from ..lookup.quantiser import FixedQuantiser
-from ..lookup.rtl.checked_core import port_shapes
+from ..lookup.rtl.core_ports import port_shapes
 from ..lookup.rtl.lookup_core import LookupCore
 from ..numeric.bits import pack
 from ..numeric.fixed import Codes

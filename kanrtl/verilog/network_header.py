@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..lookup.quantiser import FixedQuantiser
-from ..lookup.rtl.checked_core import port_shapes
+from ..lookup.rtl.core_ports import port_shapes
 from ..lookup.rtl.lookup_core import LookupCore
 from ..version import __version__
 from .learner_header import _numbers, _table
