@@ -10,7 +10,7 @@ from ..demos.self_check import SelfCheckTop
 from ..errors import BuildError
 from ..fabric.device import Device
 from ..lookup.network import LookupNetwork
-from ..lookup.rtl.checked_core import checked_core
+from ..lookup.rtl.core_ports import create_core
 from ..lookup.rtl.lookup_core import Family, LookupCore
 from ..progress import Progress
 from .bitstream import build_board
@@ -24,7 +24,7 @@ def core_for(network: LookupNetwork, device: Device, **options: Any) -> LookupCo
     """The core of a network as it is best made on a device; ``options`` are other parameters of
     :class:`kanrtl.LookupCore`."""
     family = device.family if device.family in get_args(Family) else "any"
-    return checked_core(network, family, **options)
+    return create_core(network, family, **options)
 
 
 def _planned(network: LookupNetwork, device: str, progress: Progress | None, options: dict[str, Any]) -> LookupCore:

@@ -48,7 +48,7 @@ from ..learner.spec import LearnerSpec
 from ..learner.spec_file import derived, to_toml
 from ..lookup.floats.convert import KINDS, convert
 from ..lookup.network import LookupNetwork
-from ..lookup.rtl.checked_core import checked_core
+from ..lookup.rtl.core_ports import create_core
 from ..lookup.rtl.lookup_core import LookupCore
 from ..numeric.fixed import Format
 from ..plots.canvas import check_picture
@@ -56,7 +56,7 @@ from ..plots.sweep_plot import MAX_AXES, plot_sweep
 from ..sessions.backends import BACKENDS
 from ..sim import TASKS
 from ..tools.toolchain import ECPPACK, NEXTPNR_ECP5, YOSYS, warm
-from ..verilog.learner_header import header
+from ..verilog.learner_header import learner_header
 from ..verilog.network_header import network_header
 from ..verilog.write import write_verilog
 from ..version import __version__
@@ -260,12 +260,12 @@ def verilog(
         raise InputError(f"--name = {name!r}: must be a Verilog identifier of letters, digits and underscores")
     if isinstance(spec, LookupNetwork):
         options = _network_options(hardware)
-        core = core_for(spec, Device.parse(device), **options) if device else checked_core(spec, **options)
+        core = core_for(spec, Device.parse(device), **options) if device else create_core(spec, **options)
         _write_verilog(core, network_header(core), name, path)
     else:
         _only_for("network", {"device": device, **hardware})
         learner = Learner(spec)
-        _write_verilog(learner, header(learner), name, path)
+        _write_verilog(learner, learner_header(learner), name, path)
     _show({"verilog": str(path), "top": name}, as_json, lambda: results.print(f"wrote {escape(str(path))}"))
 
 
@@ -480,7 +480,7 @@ def demo(output: Path, samples: int, seed: int) -> None:
     with _working("compiling the synthesis tools, once"):
         warming.join()
     learner = Learner(DEMO_SPEC)
-    _write_verilog(learner, header(learner), "learner", output / "learner.v")
+    _write_verilog(learner, learner_header(learner), "learner", output / "learner.v")
     report = _build_board(DEMO_SPEC, DEMO_BOARD, 1, output / f"{DEMO_BOARD}.bit")
     (output / f"{DEMO_BOARD}.json").write_text(json.dumps(report.to_json(), indent=2) + "\n")
     _report_table(report)

@@ -16,7 +16,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..learner.rtl.noise_register import Noise
 from ..lookup.quantiser import FixedQuantiser
-from ..lookup.rtl.checked_core import port_shapes
+from ..lookup.rtl.core_ports import port_shapes
 from ..lookup.rtl.lookup_core import LookupCore
 from ..numeric.bits import pack
 from ..numeric.fixed import Codes
@@ -25,7 +25,7 @@ from ..numeric.lfsr import WIDTH, initial_state, states_from
 __all__ = ["SelfCheck", "SelfCheckTop", "samples_of_a_round", "signature"]
 
 ROUND = 1 << 14
-"""Samples of a round on a board: at 25 MHz it takes less than a millisecond."""
+"""How many samples a round on a board has: at 25 MHz it takes less than a millisecond."""
 
 _SEED = 1
 
@@ -33,37 +33,52 @@ _CHUNK = 1 << 10
 
 
 class SelfCheck(wiring.Component):  # type: ignore[misc]
-    """Sends pseudo-random samples into a core, round after round the same, and compares a checksum of its predictions
-    with what the integer model gives (built-in self-test: an LFSR in front, a CRC-32 behind).
+    """A built-in self-test of a core: an LFSR in front, a CRC-32 behind.
 
-    All inputs are exercised over their whole range: a sample is a window onto the bits of a 32-bit LFSR, 32 of which
-    pass with every sample.
+    It sends pseudo-random samples into the core, round after round the same, and compares a checksum of the predictions
+    with what the integer model gives. All inputs are exercised over their whole range: a sample is a window onto the
+    bits of a 32-bit LFSR, 32 of which pass with every sample.
 
     Parameters
     ----------
-    core
+    core : LookupCore
         What is checked. Its samples are offered as fast as it takes them.
-    length
-        Samples of a round; a power of two, 2 or more.
-    blink
-        Rounds after which ``running`` changes; a power of two.
+    length : int
+        How many samples a round has; a power of two, 2 or more.
+    blink : int
+        After how many rounds ``running`` changes; a power of two, 2 or more.
+    expected : int, optional
+        The checksum of a round without errors. By default it is that of the core's own network (:func:`signature`).
 
     Members
     -------
-    corrupt : In(1), while high the lowest bit of every prediction is inverted, to see that the check can fail
-    running : Out(1), changes every ``blink`` rounds
-    passing : Out(1), a round has been checked, and none of the last ``2 * blink`` was wrong
-    failing : Out(1), one of the last ``2 * blink`` rounds was wrong
-    failed : Out(1), some round since the reset was wrong
-    checked : Out(1), high for one clock at the end of every round
+    corrupt : In(1)
+        While it is high, the lowest bit of every prediction is inverted, to see that the check can fail.
+    running : Out(1)
+        It changes every ``blink`` rounds.
+    passing : Out(1)
+        A round has been checked, and none of the last ``2 * blink`` was wrong.
+    failing : Out(1)
+        One of the last ``2 * blink`` rounds was wrong.
+    failed : Out(1)
+        Some round since the reset was wrong.
+    checked : Out(1)
+        It is high for one cycle at the end of every round.
+
+    Raises
+    ------
+    ValueError
+        If ``length`` or ``blink`` is no such power of two.
     """
 
-    def __init__(self, core: LookupCore, *, length: int = ROUND, blink: int = 1 << 8) -> None:
+    def __init__(
+        self, core: LookupCore, *, length: int = ROUND, blink: int = 1 << 8, expected: int | None = None
+    ) -> None:
         for field, value in (("length", length), ("blink", blink)):
             if value < 2 or value & (value - 1):
                 raise ValueError(f"{field} = {value}: must be a power of two, 2 or more")
         self._core, self._length, self._blink = core, length, blink
-        self._expected = signature(core, length)
+        self._expected = signature(core, length) if expected is None else expected
         super().__init__(
             {
                 "corrupt": In(1),
@@ -97,7 +112,7 @@ class SelfCheck(wiring.Component):  # type: ignore[misc]
         return m
 
     def _generate(self, m: Module, offer: Any, again: Signal) -> None:
-        """Samples while ``offer`` is high; from the first on after ``again``."""
+        """Send samples while ``offer`` is high; from the first on after ``again``."""
         samples = self._core.samples
         payload = samples.payload.as_value()
         m.submodules.noise = noise = Noise(_SEED)
@@ -117,7 +132,7 @@ class SelfCheck(wiring.Component):  # type: ignore[misc]
                 m.d.sync += word.eq(last)
 
     def _judge(self, m: Module, done: Signal, right: Any) -> None:
-        """What the lamps say."""
+        """Drive the outputs that LEDs show, at the end of every round."""
         rounds, left = Signal(range(self._blink)), Signal(range(2 * self._blink + 1))
         started = Signal()
         with m.If(done):
@@ -132,11 +147,12 @@ class SelfCheck(wiring.Component):  # type: ignore[misc]
 
 
 def _checksum(core: LookupCore) -> Parameters:
+    """Give the parameters of the checksum of a core's predictions."""
     return CRC32_BZIP2(len(core.predictions.payload.as_value()))
 
 
 def samples_of_a_round(core: LookupCore, length: int) -> Iterator[Codes]:
-    """The samples, as the ports carry them, in parts ``(n, n_in)``."""
+    """Give the samples of a round as the ports carry them: integers ``(n, n_in)``, in parts."""
     (shape, _), n_in = port_shapes(core), core.network.n_in
     states = states_from(np.array([initial_state(_SEED)]), length)[:, 0]
     words = -(-n_in * shape.width // WIDTH)
@@ -152,7 +168,7 @@ def samples_of_a_round(core: LookupCore, length: int) -> Iterator[Codes]:
 
 
 def signature(core: LookupCore, length: int) -> int:
-    """The checksum of the integer model's predictions for the samples of a round."""
+    """Compute the checksum of the integer model's predictions for the ``length`` samples of a round."""
     network, (_, shape) = core.network, port_shapes(core)
     quantiser = network.quantiser
 
@@ -165,10 +181,17 @@ def signature(core: LookupCore, length: int) -> int:
 
 
 class SelfCheckTop(Elaboratable):  # type: ignore[misc]
-    """A :class:`SelfCheck` on a board. Its lamps, in order: running, passing, failing, has failed; on a board with
-    fewer the first of these. A button corrupts the predictions.
+    """A :class:`SelfCheck` on a board.
 
-    ``board`` is a :class:`kanrtl.boards.Board`.
+    Its LEDs are, in order, ``running``, ``passing``, ``failing`` and ``failed``; a board with fewer LEDs has the first
+    of these. A button corrupts the predictions.
+
+    Parameters
+    ----------
+    core : LookupCore
+        What is checked.
+    board : kanrtl.boards.Board
+        Where it is checked.
     """
 
     def __init__(self, core: LookupCore, board: Any) -> None:
@@ -180,8 +203,8 @@ class SelfCheckTop(Elaboratable):  # type: ignore[misc]
         m = Module()
         leds = self._board.request_leds(platform)
         m.submodules.check = check = self._check
-        lamps = [check.running, check.passing, check.failing, check.failed]
-        m.d.comb += [led.eq(lamp) for led, lamp in zip(leds, lamps, strict=False)]
+        shown = [check.running, check.passing, check.failing, check.failed]
+        m.d.comb += [led.eq(signal) for led, signal in zip(leds, shown, strict=False)]
         button = self._board.request_button(platform)
         if button is not None:
             m.submodules.button = FFSynchronizer(button, check.corrupt)

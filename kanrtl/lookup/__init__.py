@@ -20,12 +20,13 @@ can be imported from here too, as they could before they moved.
 
 from .floats.calibration import Calibration, calibrate
 from .floats.float_kan import FloatKAN
-from .floats.float_network import FloatLayer
+from .floats.float_network import FloatLayer, FloatNetwork
 from .floats.importers import from_efficient_kan, from_kanele, from_kanele_tables, from_pykan, kanele_floats
 from .floats.pruning import edge_effects, prune
 from .floats.search import Search, search
 from .floats.training import Penalty, Trained, initial_kan, train
-from .network import LookupLayer, LookupNetwork
+from .lookup_layer import LookupLayer
+from .network import LookupNetwork
 from .quantiser import FixedQuantiser, Quantiser
 from .rtl.lookup_core import LookupCore
 from .rtl.size import Size, network_size

@@ -23,13 +23,14 @@ Reals = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Quantiser:
-    """Codes of ``bits`` bits of real numbers.
+    """Makes codes of real inputs: ``code = saturate(rint(x * scale + offset))``.
 
     Attributes
     ----------
     scale, offset : arrays ``(n_in,)``
-        In codes: ``code = saturate(rint(x * scale + offset))``.
+        The constants of every input, in codes.
     bits : int
+        How many bits a code has.
     """
 
     scale: Reals
@@ -38,36 +39,68 @@ class Quantiser:
 
     @classmethod
     def of(cls, scale: npt.ArrayLike, offset: npt.ArrayLike, bits: int, n_in: int) -> Self:
-        """A checked quantiser; one scale or offset serves all inputs. Raises :exc:`kanrtl.InputError`."""
+        """Make a quantiser of plain numbers, and check them.
+
+        Parameters
+        ----------
+        scale, offset
+            One number for all inputs, or an array ``(n_in,)``.
+        bits
+            How many bits a code has.
+        n_in
+            The number of inputs.
+
+        Raises
+        ------
+        InputError
+            If an array has another shape, or a number is not finite.
+        """
         return cls(_per_input("scale", scale, n_in), _per_input("offset", offset, n_in), bits)
 
     @property
     def n_in(self) -> int:
+        """The number of inputs."""
         return len(self.scale)
 
     def codes(self, x: Reals) -> Codes:
-        """Codes ``(n, n_in)`` of real inputs ``(n, n_in)``; infinite ones saturate."""
+        """Make codes ``(n, n_in)`` of real inputs ``(n, n_in)``; infinite ones saturate."""
         with np.errstate(over="ignore"):
             exact = x * self.scale + self.offset
         limit = 1 << (self.bits - 1)
         return np.clip(np.rint(exact), -limit, limit - 1).astype(np.int64)
 
     def fixed(self, format: Format, fraction_bits: int = 8) -> FixedQuantiser:
-        """The same in integers, for inputs in ``format``: no code differs but where an input lies within
-        ``2**-fraction_bits`` codes of the border between two."""
+        """Give the same quantiser in integers, for inputs in ``format``.
+
+        No code differs, except where an input lies within ``2**-fraction_bits`` codes of the border between two.
+
+        Raises
+        ------
+        InputError
+            If its constants are too large for the model's integers.
+        """
         return FixedQuantiser.of(self, format, fraction_bits)
 
     # Files.
 
     def about(self) -> dict[str, Any]:
+        """Describe the quantiser for a file, in what JSON can hold."""
         return {"kind": "real", "bits": self.bits}
 
     def arrays(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+        """Give the arrays for a file, by name."""
         yield "input_scale", self.scale
         yield "input_offset", self.offset
 
     @classmethod
     def from_archive(cls, about: Mapping[str, Any], content: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """Make the quantiser that :meth:`about` and :meth:`arrays` described.
+
+        Raises
+        ------
+        InputError
+            If the arrays do not fit together.
+        """
         return cls.of(content["input_scale"], content["input_offset"], about["bits"], len(content["input_scale"]))
 
 
@@ -81,21 +114,26 @@ def _per_input(field: str, values: npt.ArrayLike, n_in: int) -> Reals:
 
 
 def step_quantiser(n_in: int, bits: int, step: float) -> Quantiser:
-    """Divides every input by its step."""
+    """Make the quantiser that divides each of ``n_in`` inputs by ``step``, and gives codes of ``bits`` bits."""
     return Quantiser.of(1 / step, 0.0, bits, n_in)
 
 
 @dataclass(frozen=True, eq=False)
 class FixedQuantiser:
-    """Codes of fixed-point inputs, in integers: ``saturate(round_half_even((raw * scale + offset) / 2**shift))``.
+    """Makes codes of fixed-point inputs, in integers.
+
+    The code of an input is ``saturate(round_half_even((raw * scale + offset) / 2**shift))``.
 
     Attributes
     ----------
     format : Format
-        Of the inputs.
+        The format of the inputs, whose codes are ``raw``.
     scale, offset : arrays of integers ``(n_in,)``
+        The constants of every input.
     shift : int
+        How many bits are cut off.
     bits : int
+        How many bits a code has.
     """
 
     format: Format
@@ -106,51 +144,61 @@ class FixedQuantiser:
 
     @classmethod
     def of(cls, quantiser: Quantiser, format: Format, fraction_bits: int) -> Self:
-        """See :meth:`Quantiser.fixed`."""
+        """Make integers of a quantiser; see :meth:`Quantiser.fixed`."""
         # Over all inputs, |raw| < 2**width: the error of a scale, half an LSB, grows to 2**(width - 1 - shift).
         shift = format.width + fraction_bits
         scale = np.rint(quantiser.scale * format.lsb * 2.0**shift)
         offset = np.rint(quantiser.offset * 2.0**shift)
         if (np.abs(scale) >= 2.0 ** (60 - format.width)).any() or (np.abs(offset) >= 2.0**60).any():
             raise InputError(f"quantiser: its scale or offset is too large for inputs in {format}; give fewer bits")
-        return cls._shortened(format, scale.astype(np.int64), offset.astype(np.int64), shift, quantiser.bits)
+        return cls._shorten(format, scale.astype(np.int64), offset.astype(np.int64), shift, quantiser.bits)
 
     @classmethod
-    def _shortened(cls, format: Format, scale: Codes, offset: Codes, shift: int, bits: int) -> Self:
-        """Without the zeros that all constants end in: where the scales are powers of two, no multiplier is left."""
+    def _shorten(cls, format: Format, scale: Codes, offset: Codes, shift: int, bits: int) -> Self:
+        """Cut the zeros that all constants end in: where the scales are powers of two, no multiplier is left."""
         while shift and not ((scale | offset) & 1).any():
             scale, offset, shift = scale >> 1, offset >> 1, shift - 1
         return cls(format, scale, offset, shift, bits)
 
     @property
     def n_in(self) -> int:
+        """The number of inputs."""
         return len(self.scale)
 
     def raw_codes(self, x: Reals) -> Codes:
-        """The inputs as the component takes them: codes of ``format``."""
+        """Give real inputs ``(n, n_in)`` as the component takes them, as codes of ``format``."""
         return self.format.quantise(x)
 
     def codes_of_raw(self, raw: Codes) -> Codes:
-        """Codes of the first layer for inputs that are codes of ``format``."""
+        """Make the codes of the first layer ``(n, n_in)`` for inputs that are codes of ``format``."""
         exact = raw * self.scale + self.offset
         result: Codes = narrow(exact, self.shift, SQ(self.bits, 0), "half_even").result
         return result
 
     def codes(self, x: Reals) -> Codes:
-        """Codes ``(n, n_in)`` of real inputs ``(n, n_in)``."""
+        """Make codes ``(n, n_in)`` of real inputs ``(n, n_in)``."""
         return self.codes_of_raw(self.raw_codes(x))
 
     # Files.
 
     def about(self) -> dict[str, Any]:
+        """Describe the quantiser for a file, in what JSON can hold."""
         return {"kind": "fixed", "bits": self.bits, "format": str(self.format), "shift": self.shift}
 
     def arrays(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+        """Give the arrays for a file, by name."""
         yield "input_scale", self.scale
         yield "input_offset", self.offset
 
     @classmethod
     def from_archive(cls, about: Mapping[str, Any], content: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """Make the quantiser that :meth:`about` and :meth:`arrays` described.
+
+        Raises
+        ------
+        InputError
+            If the format or the arrays are damaged.
+        """
         scale, offset, shift = content["input_scale"], content["input_offset"], about["shift"]
         try:
             format = Format.parse(about["format"])

@@ -14,41 +14,53 @@ import numpy.typing as npt
 from ..errors import InputError
 from ..files import read_arrays, write_arrays
 
-__all__ = ["Arrays", "Saved"]
+__all__ = ["Arrays", "SavedNetwork"]
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 
-class Saved(ABC):
-    """What can be written to a file and read from it, and is then the same."""
+class SavedNetwork(ABC):
+    """A network that can be written to a file and read from it, and is then the same."""
 
     _kind: ClassVar[str]
-    """What messages call it."""
+    """What messages call a network of this class."""
     _entry: ClassVar[str]
-    """The name of the description in a file."""
+    """The name of the array in a file that holds the description."""
     _format: ClassVar[str]
-    """Of a file, with its version."""
+    """The name of the file's format, with its version."""
 
     def save(self, path: str | Path) -> None:
-        """Writes the network to an ``.npz`` file; the file is complete or not there."""
+        """Write the network to an ``.npz`` file, which is then complete or not there."""
         write_arrays(Path(path), dict(self.arrays()))
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Reads what :meth:`save` wrote; raises :exc:`kanrtl.InputError` where the file is damaged or another."""
+        """Read a network that :meth:`save` wrote.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be read, is damaged, or holds something else.
+        """
         try:
             return cls.from_arrays(read_arrays(Path(path), f"a saved {cls._kind}", cls._mend()))
         except InputError as error:
             raise InputError(f"load: {str(path)!r}: {error}") from None
 
     def arrays(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-        """All that the network is, by the names that it is saved under."""
+        """Give all that the network is, by the names that it is saved under."""
         yield self._entry, np.array(json.dumps({"format": self._format, **self._about()}))
         yield from self._content()
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> Self:
-        """The network whose :meth:`arrays` these are; raises :exc:`kanrtl.InputError` where there is none."""
+        """Make the network whose :meth:`arrays` these are.
+
+        Raises
+        ------
+        InputError
+            If they are those of no network, or of another version.
+        """
         another = InputError(f"not a saved {cls._kind}; {cls._mend()}")
         try:
             about = json.loads(str(arrays[cls._entry]))
@@ -58,7 +70,7 @@ class Saved(ABC):
         if found != cls._format:
             raise InputError(f"is of format {found!r}; this version reads {cls._format!r}")
         try:
-            return cls._restored(about, arrays)
+            return cls._restore(about, arrays)
         except KeyError as error:
             raise InputError(f"{error.args[0]!r} is missing; {cls._mend()}") from None
         except (TypeError, AttributeError):  # something is of another kind
@@ -70,13 +82,13 @@ class Saved(ABC):
 
     @abstractmethod
     def _about(self) -> dict[str, Any]:
-        """The description, as :mod:`json` writes it."""
+        """Describe the network in what :mod:`json` can write."""
 
     @abstractmethod
     def _content(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-        """The arrays beside it."""
+        """Give the arrays beside the description, by name."""
 
     @classmethod
     @abstractmethod
-    def _restored(cls, about: dict[str, Any], arrays: Arrays) -> Self:
-        """The network of a description and arrays, checked; what is missing is a :exc:`KeyError`."""
+    def _restore(cls, about: dict[str, Any], arrays: Arrays) -> Self:
+        """Make the network of a description and arrays, checked; what is missing is a :exc:`KeyError`."""

@@ -1,4 +1,4 @@
-"""Between real values and the codes of a lookup network."""
+"""What the codes of a lookup network stand for in real values."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class CodeScale:
     Attributes
     ----------
     bits : int
-        Of a code, which is signed.
+        How many bits a code has; codes are signed.
     step, offset : arrays ``(n,)``
-        Of every input or node: the real value of one LSB, and that of code zero.
+        The real value of one LSB, and that of code zero, for every input or node.
     """
 
     bits: int
@@ -30,23 +30,25 @@ class CodeScale:
 
     @property
     def lowest(self) -> int:
+        """The lowest code."""
         return -(1 << (self.bits - 1))
 
     @property
     def highest(self) -> int:
+        """The highest code."""
         return (1 << (self.bits - 1)) - 1
 
-    def levels(self, place: int) -> Reals:
-        """The values of all codes of one input or node, lowest code first."""
+    def levels(self, number: int) -> Reals:
+        """Give the real values ``(2**bits,)`` of all codes of one input or node, lowest code first."""
         codes = np.arange(1 << self.bits, dtype=np.float64) + self.lowest
-        result: Reals = codes * self.step[place] + self.offset[place]
+        result: Reals = codes * self.step[number] + self.offset[number]
         return result
 
     def codes(self, values: Reals) -> Reals:
-        """The nearest codes of real values ``(n_samples, n)``, half to even, saturated."""
+        """Give the nearest codes of real values ``(n_samples, n)``, half to even, saturated."""
         return np.clip(np.rint((values - self.offset) / self.step), self.lowest, self.highest)
 
-    def rounded(self, values: Reals) -> Reals:
-        """What is left of real values ``(n_samples, n)`` after they have been codes."""
+    def round(self, values: Reals) -> Reals:
+        """Give what is left of real values ``(n_samples, n)`` after they have been codes."""
         result: Reals = self.codes(values) * self.step + self.offset
         return result

@@ -41,7 +41,7 @@ class LookupSession(Closing):
         quantiser = self.network.quantiser
         if isinstance(quantiser, FixedQuantiser):
             raise InputError(f"predict_codes: this network takes inputs in {quantiser.format}; call predict")
-        return self._run(self.network.checked_codes(codes))
+        return self._run(self.network.check_codes(codes))
 
     def _run(self, samples: Codes) -> Codes:
         self._samples += len(samples)

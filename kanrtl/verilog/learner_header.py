@@ -1,22 +1,18 @@
-"""What a Verilog user has to know about the ports of a learner or of a lookup network."""
+"""The comment on top of a learner's Verilog."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
-
-from amaranth.hdl import Shape, ShapeLike
-from amaranth.lib import data
 
 from ..learner.address_map import SATURATIONS, AddressMap
 from ..learner.losses import find_loss
 from ..learner.rtl.learner import Learner
 from ..version import __version__
+from .port_table import align_rows, list_fields
 
-__all__ = ["header"]
+__all__ = ["learner_header"]
 
 
-def header(learner: Learner) -> str:
-    """The comment at the top of a learner's Verilog file: its spec, timing, ports and the bits of their payloads."""
+def learner_header(learner: Learner) -> str:
+    """Write the comment at the top of a learner's Verilog file: spec, timing, ports and the bits of their payloads."""
     spec = learner.spec
     schedule, addresses = spec.timing, AddressMap.of(spec)
     lines = [
@@ -45,12 +41,8 @@ def header(learner: Learner) -> str:
     return "\n".join(lines)
 
 
-def _numbers(port: str, root: str, layout: data.ArrayLayout, format: str) -> list[tuple[str, str, str]]:
-    """The rows of an array of numbers, all in one format."""
-    return [(f"{port}{bits}", name, format) for bits, name, _ in _fields(layout, root)]
-
-
 def _streaming_lines(learner: Learner) -> list[str]:
+    """Write what is different about a streaming learner."""
     if not learner.spec.timing.streaming:
         return []
     delays = ", ".join(map(str, learner.spec.delays))
@@ -61,12 +53,13 @@ def _streaming_lines(learner: Learner) -> list[str]:
 
 
 def _upper_fields(addresses: AddressMap) -> list[tuple[str, int]]:
+    """Name the fields of a coefficient's address above its index, with their bits."""
     fields = [("input", addresses.input_bits), ("node", addresses.node_bits), ("layer", addresses.layer_bits)]
     return [(name, bits) for name, bits in fields if bits]
 
 
 def _port_lines(learner: Learner) -> list[str]:
-    """One line for each number that a port carries."""
+    """Write one line for each number that a port carries."""
     ports = [
         ("samples__payload", "", learner.samples.payload),
         ("predictions__payload", "y", learner.predictions.payload),
@@ -79,28 +72,10 @@ def _port_lines(learner: Learner) -> list[str]:
         ("access__request__payload", "", learner.access.request.payload),
         ("access__response__payload", "data", learner.access.response.payload),
     ]
-    return _table(
+    return align_rows(
         [
             (f"{port}{bits}", name, format)
             for port, root, value in ports
-            for bits, name, format in _fields(value.shape(), root)
+            for bits, name, format in list_fields(value.shape(), root)
         ]
     )
-
-
-def _table(rows: list[tuple[str, str, str]]) -> list[str]:
-    """Bits of a port, name and format of each number in it, one line for each."""
-    bits_width, name_width = (max(len(row[column]) for row in rows) for column in (0, 1))
-    return [f"  {bits:<{bits_width}}  {name:<{name_width}}  {format}".rstrip() for bits, name, format in rows]
-
-
-def _fields(shape: ShapeLike, name: str, offset: int = 0) -> Iterator[tuple[str, str, str]]:
-    """Bits, name and format of every number in a payload."""
-    if isinstance(shape, data.Layout):
-        for key, field in shape:
-            inner = f"{name}[{key}]" if isinstance(key, int) else f"{name}.{key}".lstrip(".")
-            yield from _fields(field.shape, inner, offset + field.offset)
-    else:
-        width = Shape.cast(shape).width
-        bits = f"[{offset + width - 1}:{offset}]" if width > 1 else f"[{offset}]"
-        yield bits, name, "" if isinstance(shape, int) else str(shape)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from amaranth.lib import data
+
 from ..lookup.quantiser import FixedQuantiser
-from ..lookup.rtl.checked_core import port_shapes
+from ..lookup.rtl.core_ports import port_shapes
 from ..lookup.rtl.lookup_core import LookupCore
 from ..version import __version__
-from .learner_header import _numbers, _table
+from .port_table import align_rows, list_fields
 
 __all__ = ["network_header"]
 
 
 def network_header(core: LookupCore) -> str:
-    """The comment at the top of a lookup network's Verilog file: what it is, timing, ports and formats."""
+    """Write the comment at the top of a lookup network's Verilog file: what it is, timing, ports and formats."""
     network, quantiser = core.network, core.network.quantiser
     if core.samples.signature.always_ready:
         transfer = (
@@ -37,10 +39,10 @@ def network_header(core: LookupCore) -> str:
         f"sample to prediction {core.latency} cycles, one sample to the next {core.interval}.",
         "rst is synchronous and active high; what is on its way is lost.",
         "",
-        *_table(
+        *align_rows(
             [
-                *_numbers("samples__payload", "x", core.samples.payload.shape(), sample),
-                *_numbers("predictions__payload", root, core.predictions.payload.shape(), format),
+                *_list_numbers("samples__payload", "x", core.samples.payload.shape(), sample),
+                *_list_numbers("predictions__payload", root, core.predictions.payload.shape(), format),
             ]
         ),
         "",
@@ -60,3 +62,8 @@ def network_header(core: LookupCore) -> str:
     else:
         lines.append(f"Outputs are compared with the codes {list(network.thresholds)}: 1 above.")
     return "\n".join(lines)
+
+
+def _list_numbers(port: str, root: str, layout: data.ArrayLayout, format: str) -> list[tuple[str, str, str]]:
+    """List the numbers of an array, all in one format."""
+    return [(f"{port}{bits}", name, format) for bits, name, _ in list_fields(layout, root)]

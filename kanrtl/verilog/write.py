@@ -31,10 +31,22 @@ def write_verilog(
     *,
     header: str | None = None,
 ) -> None:
-    """Write ``component`` to ``path`` as one self-contained Verilog file with the top module ``name``.
+    """Write a component as one self-contained Verilog file, which appears whole or not at all.
 
-    The same passes as in :mod:`amaranth.back.verilog`, with whichever yosys there is. ``header`` becomes a
-    comment on top. The file appears whole or not at all.
+    The passes are those of :mod:`amaranth.back.verilog`, with whichever yosys there is.
+
+    Parameters
+    ----------
+    component
+        What is written.
+    name
+        The name of the top module.
+    path
+        The file. Its folder is made if it is not there.
+    progress
+        A function that is told what is being done.
+    header
+        Lines that become a comment on top.
 
     Raises
     ------

@@ -77,8 +77,7 @@ def test_one_wrong_entry_is_found(lookup: LookupNetwork, seed: int) -> None:
     assert (signature(core, 64) != signature(other, 64)) == differs
     dut = SelfCheck(core, length=64, blink=2)
     assert rounds(dut, 1)[0]["passing"]
-    dut = SelfCheck(other, length=64, blink=2)
-    dut._expected = signature(core, 64)
+    dut = SelfCheck(other, length=64, blink=2, expected=signature(core, 64))
     assert rounds(dut, 1)[0]["failing"] == differs
 
 
@@ -105,10 +104,10 @@ def test_samples_are_those_of_the_generator(fixed: bool) -> None:
     assert seen == expected * 2
 
 
+@pytest.mark.usefixtures("unelaborated")
 def test_samples_reach_everywhere() -> None:
     """All codes of every input, and no input like another, in any round that is long enough."""
     core = LookupCore(network())
-    core._MustUse__silence = True
     codes = np.concatenate(list(samples_of_a_round(core, 4096)))
     for column in codes.T:
         assert np.unique(column).tolist() == list(range(-8, 8))

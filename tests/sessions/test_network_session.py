@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import kanrtl
 from kanrtl import SQ, UQ, InputError, LookupNetwork
 from kanrtl.lookup import FixedQuantiser, Quantiser, connect_network
-from kanrtl.lookup.rtl.checked_core import checked_core
+from kanrtl.lookup.rtl.core_ports import create_core
 from kanrtl.lookup.rtl.network_plan import plan_layers
 from kanrtl.lookup.rtl.pipeline import Pipeline
 from kanrtl.sessions.backends import native as made
@@ -33,7 +33,7 @@ def settings_for(draw: st.DrawFn, network: LookupNetwork) -> dict[str, Any]:
     small = [number for number, layer in enumerate(network.layers) if layer.n_in * layer.bits_in <= 10]
     options["whole_from"] = draw(st.sampled_from([None, *small]))
     free = Pipeline.of(network, plans, **options)
-    options["latency"] = draw(st.none() | st.integers(free.least, len(free.places)))
+    options["latency"] = draw(st.none() | st.integers(free.least, len(free.positions)))
     return options
 
 
@@ -78,7 +78,7 @@ def check_every_backend(network: LookupNetwork, options: dict[str, Any], seed: i
     expected = network.predict(samples) if real else network.predict_codes(samples)
     assert [predictions for predictions, _, _ in told] == [expected.tolist()] * 3
     assert told[1] == told[2]
-    core = checked_core(network, **options)
+    core = create_core(network, **options)
     core._MustUse__silence = True
     assert told[1][2] == {"latency": [core.latency], "interval": [core.interval]}
 
@@ -131,7 +131,7 @@ def test_what_was_compiled_is_found_again(monkeypatch: pytest.MonkeyPatch) -> No
     def elaborated(*_: Any, **__: Any) -> None:
         raise InputError("was made again")
 
-    monkeypatch.setattr(made, "checked_core", elaborated)
+    monkeypatch.setattr(made, "create_core", elaborated)
     with kanrtl.connect(tiny(), "native") as again:
         assert np.array_equal(again.predict_codes(codes), tiny().predict_codes(codes))
     for network, options in [(tiny("argmax"), {}), (tiny(), {"latency": 3})]:

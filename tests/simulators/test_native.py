@@ -21,7 +21,7 @@ from kanrtl.sessions.backends.native import NativeLearner
 from kanrtl.sessions.backends.pysim import PysimLearner
 from kanrtl.sim import TASKS
 from kanrtl.simulators import cxxrtl as made
-from kanrtl.verilog.learner_header import header
+from kanrtl.verilog.learner_header import learner_header
 from kanrtl.verilog.write import write_verilog
 from support.strategies import codes_in, specs
 from support.verilator_backend import VerilatorBackend, compile_learner
@@ -112,7 +112,7 @@ def test_model_simulator_machine_code_and_verilog_are_one(
     assert end == (expected, pysim.cycles, pysim.observed)
     folder = tmp_path_factory.mktemp("verilator")
     learner = Learner(spec)
-    write_verilog(learner, "learner", folder / "learner.v", header=header(learner))
+    write_verilog(learner, "learner", folder / "learner.v", header=learner_header(learner))
     program = compile_learner(folder / "learner.v", runtime, folder)
     assert story(VerilatorBackend(spec, program, folder / "learner.v"), seed) == expected
 

@@ -15,7 +15,7 @@ from kanrtl.build.flow import Job
 from kanrtl.fabric.device import Device
 from kanrtl.tools.rtlil import portable_sources
 from kanrtl.tools.toolchain import YOSYS
-from kanrtl.verilog.learner_header import header
+from kanrtl.verilog.learner_header import learner_header
 
 MULTIPLIER = """
     reg [35:0] held = 0;
@@ -79,6 +79,6 @@ def write_netlist(spec: LearnerSpec, device: str, folder: Path) -> dict[str, Any
     YOSYS.run(["-q", "-s", "flat.ys"], folder, "flat.log", lambda _: None, produces=["flat.v"])
     # Verilator dies of an address that is undefined, although nothing is ever written there.
     flat = re.sub(r"\[\d+'hx+\]", "[0]", (folder / "flat.v").read_text())
-    comment = "".join(f"// {line}\n" for line in header(learner).splitlines())
+    comment = "".join(f"// {line}\n" for line in learner_header(learner).splitlines())
     (folder / "learner.v").write_text(comment + flat)
     return module

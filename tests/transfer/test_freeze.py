@@ -207,7 +207,7 @@ def test_scaling_keeps_the_bound(learner: Learned, bits: int | None) -> None:
     real = spec.formats.activation.to_float(inputs) + spec.formats.activation.lsb * random.choice(
         [0, 0.3, 0.5], inputs.shape
     )
-    x = scaling.raw(real)
+    x = scaling.unscale(real)
     frozen = freeze(spec, coefficients, bits, x=x, scaling=scaling)
     taken = spec.formats.activation.quantise(x * scaling.scale + scaling.offset)
     expected = spec.formats.activation.to_float(learner_codes(spec, coefficients, taken)) * 7.5 - 1000

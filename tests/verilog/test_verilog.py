@@ -1,7 +1,6 @@
 """The Verilog file stands alone: other tools read it, and another simulator gives the model's bits."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from kanrtl import Learner, LearnerSpec, Session, connect
 from kanrtl.errors import ToolError
 from kanrtl.learner.address_map import SATURATIONS, AddressMap
 from kanrtl.tools.toolchain import YOSYS
-from kanrtl.verilog.learner_header import header
+from kanrtl.verilog.learner_header import learner_header
 from kanrtl.verilog.write import write_verilog
 from support.verilator_backend import VerilatorBackend, compile_learner, port_fields
 
@@ -46,13 +45,6 @@ SPECS = {
 TOP = "my_learner"
 
 
-@contextmanager
-def silenced(learner: Learner) -> Iterator[Learner]:
-    """Amaranth warns of a component that nobody elaborates; here only its ports are looked at."""
-    learner._MustUse__silence = True
-    yield learner
-
-
 @pytest.fixture(scope="module")
 def verilog_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """A function that writes the Verilog file of a spec, once."""
@@ -62,7 +54,7 @@ def verilog_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path
         if which not in written:
             written[which] = tmp_path_factory.mktemp("verilog") / "learner.v"
             learner = Learner(SPECS[which])
-            write_verilog(learner, TOP, written[which], header=header(learner))
+            write_verilog(learner, TOP, written[which], header=learner_header(learner))
         return written[which]
 
     return write
@@ -98,44 +90,45 @@ def test_verilator_gives_the_models_bits(
         assert model.status["saturations"]["activation"] == 0
 
 
+@pytest.mark.usefixtures("unelaborated")
 @pytest.mark.parametrize("which", SPECS)
 def test_comment_names_the_bits_of_every_port(which: str) -> None:
     spec = SPECS[which]
-    with silenced(Learner(spec)) as learner:
-        fields = port_fields("".join(f"// {line}\n" for line in header(learner).splitlines()))
-        ports = {
-            "samples__payload": learner.samples.payload,
-            "predictions__payload": learner.predictions.payload,
-            "gradient": learner.gradient,
-            "access__request__payload": learner.access.request.payload,
-            "access__response__payload": learner.access.response.payload,
-        }
-        if spec.teaching == "after_prediction":
-            ports["teaching__payload"] = learner.teaching.payload
-        assert fields.keys() == ports.keys()
-        for port, value in ports.items():
-            width = Shape.cast(value.shape()).width
-            covered = sum(field.put(-1) for field in fields[port].values())
-            assert covered == (1 << width) - 1, port
-            assert sum(field.width for field in fields[port].values()) == width, port
-        sample = learner.samples.payload.shape()
-        for place in range(spec.n_in):
-            field = fields["samples__payload"][f"x[{place}]"]
-            assert field.low == sample["x"].offset + place * spec.formats.activation.width
-            assert field.format == spec.formats.activation
-        assert fields["samples__payload"]["learn"].low == sample["learn"].offset
-        assert fields["gradient"]["gradient[0]"].format == spec.formats.gradient
-        request = learner.access.request.payload.shape()
-        assert isinstance(request, data.StructLayout)
-        for name, field in request:
-            assert fields["access__request__payload"][name].low == field.offset
+    learner = Learner(spec)
+    fields = port_fields("".join(f"// {line}\n" for line in learner_header(learner).splitlines()))
+    ports = {
+        "samples__payload": learner.samples.payload,
+        "predictions__payload": learner.predictions.payload,
+        "gradient": learner.gradient,
+        "access__request__payload": learner.access.request.payload,
+        "access__response__payload": learner.access.response.payload,
+    }
+    if spec.teaching == "after_prediction":
+        ports["teaching__payload"] = learner.teaching.payload
+    assert fields.keys() == ports.keys()
+    for port, value in ports.items():
+        width = Shape.cast(value.shape()).width
+        covered = sum(field.put(-1) for field in fields[port].values())
+        assert covered == (1 << width) - 1, port
+        assert sum(field.width for field in fields[port].values()) == width, port
+    sample = learner.samples.payload.shape()
+    for place in range(spec.n_in):
+        field = fields["samples__payload"][f"x[{place}]"]
+        assert field.low == sample["x"].offset + place * spec.formats.activation.width
+        assert field.format == spec.formats.activation
+    assert fields["samples__payload"]["learn"].low == sample["learn"].offset
+    assert fields["gradient"]["gradient[0]"].format == spec.formats.gradient
+    request = learner.access.request.payload.shape()
+    assert isinstance(request, data.StructLayout)
+    for name, field in request:
+        assert fields["access__request__payload"][name].low == field.offset
 
 
+@pytest.mark.usefixtures("unelaborated")
 @pytest.mark.parametrize("which", SPECS)
 def test_comment_tells_timing_and_registers(which: str) -> None:
     spec = SPECS[which]
-    with silenced(Learner(spec)) as learner:
-        comment = header(learner)
+    comment = learner_header(Learner(spec))
     assert f"sample to prediction {spec.timing.prediction_latency} cycles" in comment
     assert f"sample to written update {spec.latency}," in comment
     assert f"to the next {spec.interval}." in comment

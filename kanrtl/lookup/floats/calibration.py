@@ -1,7 +1,8 @@
 """What codes stand for, chosen by data: the step and the offset of every input and node, for given bits.
 
-Post-training quantisation as usual (Nagel et al., A White Paper on Neural Network Quantization, arXiv 2106.08295), but
-that every input and every hidden node has a step and an offset of its own, which tables take in at no cost.
+This is post-training quantisation as usual (Nagel et al., A White Paper on Neural Network Quantization, arXiv
+2106.08295), except that every input and every hidden node has a step and an offset of its own, which tables take in at
+no cost.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import InputError
-from ..network import LookupNetwork, bits_of
+from ..network import LookupNetwork
+from ..number_checks import check_bits
 from ..scales import CodeScale
 from .float_network import FloatNetwork
 
@@ -23,15 +25,15 @@ __all__ = ["GUARD_BITS", "METHODS", "Calibration", "calibrate", "input_scale", "
 Reals = npt.NDArray[np.float64]
 
 PERCENTILES = (0.1, 1.0)
-"""Of the values, how many percent may saturate at either end."""
+"""How many percent of the values may saturate at either end."""
 
 GUARD_BITS = 2
-"""Of hidden layers, where none are given."""
+"""How many guard bits hidden layers have where none are given."""
 
 _ROUNDS = 30
 
 _SHARES = np.linspace(0.1, 1.0, 46)
-"""Of the range of the outputs that are tried."""
+"""The shares of the outputs' range that are tried."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,12 +43,12 @@ class Calibration:
     Attributes
     ----------
     scales : tuple of CodeScale
-        Of the inputs, then of every layer's nodes.
+        What the codes of the inputs stand for, then those of every layer's nodes.
     methods : tuple of str
-        How each was found.
+        The name of the method that each scale was found by.
     error : float
-        Mean squared difference of the outputs, in real numbers, to those without codes, over their variance. Tables are
-        not rounded here.
+        The mean squared difference of the outputs, in real numbers, to those without codes, over their variance. Tables
+        are not rounded here.
     """
 
     scales: tuple[CodeScale, ...]
@@ -55,21 +57,31 @@ class Calibration:
 
     @property
     def bits(self) -> tuple[int, ...]:
+        """How many bits the codes of the inputs have, then those of every layer's nodes."""
         return tuple(scale.bits for scale in self.scales)
 
     @property
     def steps(self) -> tuple[Reals, ...]:
+        """The real values of one LSB of every input, then of every layer's nodes."""
         return tuple(scale.step for scale in self.scales)
 
     @property
     def offsets(self) -> tuple[Reals, ...]:
+        """The real values of code zero of every input, then of every layer's nodes."""
         return tuple(scale.offset for scale in self.scales)
 
     def quantise(self, kan: FloatNetwork, guard_bits: Sequence[int] | None = None, **options: Any) -> LookupNetwork:
-        """The tables of ``kan``.
+        """Make the tables of ``kan``, whose codes these are.
 
-        Without ``guard_bits`` those of hidden layers have two, as the roundings of many edges add up, and those of the
-        last layer none; ``options`` are ``output`` and ``thresholds`` of :meth:`FloatNetwork.quantise`.
+        Parameters
+        ----------
+        kan : FloatNetwork
+            The network that was calibrated.
+        guard_bits
+            One number for each layer. Where they are left out, hidden layers have two, as the roundings of many edges
+            add up, and the last layer none.
+        options
+            ``output`` and ``thresholds`` of :meth:`FloatNetwork.quantise`.
         """
         if guard_bits is None:
             guard_bits = [*[GUARD_BITS] * (len(self.scales) - 2), 0]
@@ -85,64 +97,80 @@ def calibrate(
     method: str = "output",
     inputs: CodeScale | None = None,
 ) -> Calibration:
-    """Steps and offsets for ``bits`` of the inputs and of every layer's nodes.
+    """Choose steps and offsets for codes of given widths.
 
     Parameters
     ----------
-    x
-        Samples ``(n, n_in)`` such as the network will see; some hundred are enough.
+    kan : FloatNetwork
+        The network whose values are to become codes.
+    x : array ``(n, n_in)``
+        Samples such as the network will see; some hundred are enough.
+    bits
+        How many bits the codes of the inputs have, then those of every layer's nodes.
     method
-        ``range``: all of the samples' values have a code. ``percentile``: all but one percent at either end.
+        ``range``: all of the samples' values have a code. ``percentile``: all except one percent at either end.
         ``least_squares``: the values' mean squared error is least. ``output``: whichever of these, and of 0.1 percent,
         changes the network's outputs least, taken layer by layer from the inputs on.
-    inputs
-        That of the inputs, where it is known already.
+    inputs : CodeScale, optional
+        What the codes of the inputs stand for, where that is known already.
+
+    Raises
+    ------
+    InputError
+        If the samples, the bits or the method are refused.
     """
     rows = rows_of("x", x, kan.layer_sizes[0])
     count = len(kan.layers)
     if len(bits) != count + 1:
         raise InputError(f"bits: {len(bits)} values; give {count + 1}, for the inputs and for every layer")
-    checked = [bits_of(f"bits[{index}]", width) for index, width in enumerate(bits)]
+    checked = [check_bits(f"bits[{index}]", width) for index, width in enumerate(bits)]
     names = _METHODS_BY_OUTPUT if method == "output" else (method,)
     if not set(names) <= set(METHODS):
         raise InputError(f"method = {method!r}: must be one of 'output', {', '.join(map(repr, METHODS))}")
     exact = kan.evaluate(rows)[-1]
     variance = variance_of(exact)
 
-    def error(place: int, values: Reals) -> float:
-        outputs = kan.evaluate_from(place, values)[-1] if place < count else values
+    def error(depth: int, values: Reals) -> float:
+        """Measure the error of the outputs where layer ``depth`` takes ``values``."""
+        outputs = kan.evaluate_from(depth, values)[-1] if depth < count else values
         return float(((outputs - exact) ** 2).mean(axis=0).sum()) / variance
 
-    values = kan.scaled(rows)
+    values = kan.scale_inputs(rows)
     scales: list[CodeScale] = []
     chosen: list[str] = []
-    for place, width in enumerate(checked):
-        if place == 0 and inputs is not None:
+    for depth, width in enumerate(checked):
+        if depth == 0 and inputs is not None:
             found = {"given": inputs}
         else:
-            find = output_scale if place == count else input_scale
+            find = output_scale if depth == count else input_scale
             found = {name: find(values, width, name) for name in names}
         best = (
-            min(found, key=lambda name: error(place, found[name].rounded(values)))
+            min(found, key=lambda name: error(depth, found[name].round(values)))
             if len(found) > 1
             else next(iter(found))
         )
         scales.append(found[best])
         chosen.append(best)
-        values = found[best].rounded(values)
-        least = error(place, values)
-        if place < count:
-            values = kan.layers[place].evaluate(values)
+        values = found[best].round(values)
+        least = error(depth, values)
+        if depth < count:
+            values = kan.layers[depth].evaluate(values)
     return Calibration(tuple(scales), tuple(chosen), least)
 
 
 def variance_of(outputs: Reals) -> float:
-    """Of the outputs ``(n, n_out)`` together; not zero."""
+    """Give the variance of the outputs ``(n, n_out)`` together, or one where they do not vary."""
     return float(outputs.var(axis=0).sum()) or 1.0
 
 
 def rows_of(field: str, values: npt.ArrayLike, columns: int) -> Reals:
-    """``values`` as finite rows ``(n, columns)``; raises :exc:`kanrtl.InputError` if they are not."""
+    """Check that ``values`` are rows ``(n, columns)`` of finite numbers, one or more.
+
+    Raises
+    ------
+    InputError
+        If they are not, by the name ``field``.
+    """
     try:
         rows = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
@@ -150,21 +178,31 @@ def rows_of(field: str, values: npt.ArrayLike, columns: int) -> Reals:
     if rows.ndim != 2 or rows.shape[1] != columns or not len(rows):
         raise InputError(f"{field}: shape {rows.shape}; must be (n, {columns}), with one sample or more")
     if not np.isfinite(rows).all():
-        place = np.argwhere(~np.isfinite(rows))[0]
-        raise InputError(f"{field}[{place[0]}, {place[1]}] = {rows[tuple(place)]}: give a finite number")
+        index = np.argwhere(~np.isfinite(rows))[0]
+        raise InputError(f"{field}[{index[0]}, {index[1]}] = {rows[tuple(index)]}: give a finite number")
     return rows
 
 
-# Ways to choose.
+# Methods to choose scales.
 
 
 def input_scale(values: Reals, bits: int, method: str) -> CodeScale:
-    """Of values ``(n, places)``, for each place its own: evenly spaced levels from the lowest code to the highest."""
+    """Choose what the codes of inputs or hidden nodes stand for, each by its own values.
+
+    Parameters
+    ----------
+    values : array ``(n_samples, n)``
+        The values of ``n`` inputs or nodes.
+    bits
+        How many bits a code has.
+    method
+        A name of :data:`METHODS`.
+    """
     return METHODS[method](values, bits)
 
 
 def _between(low: Reals, high: Reals, bits: int) -> CodeScale:
-    """The lowest code at ``low``, the highest at ``high``."""
+    """Put the lowest code at ``low`` and the highest at ``high``."""
     step = np.where(high > low, (high - low) / ((1 << bits) - 1), 1.0)
     return CodeScale(bits, step, low + step * (1 << (bits - 1)))
 
@@ -181,26 +219,26 @@ def _percentile(values: Reals, bits: int, percent: float = PERCENTILES[-1]) -> C
 
 
 def _least_squares(values: Reals, bits: int) -> CodeScale:
-    """Codes for given levels and the levels that fit these codes best, in turn (Lloyd), from several beginnings."""
+    """Choose codes for given levels, and levels that fit these codes best, in turn (Lloyd), from several beginnings."""
     best = _range(values, bits)
-    least = _squared(best, values)
+    least = _squared_error(best, values)
     for scale in (best, *(_percentile(values, bits, percent) for percent in (*PERCENTILES, 5.0, 15.0))):
         for _ in range(_ROUNDS):
-            scale = _refitted(scale, values)
-        found = _squared(scale, values)
+            scale = _refit(scale, values)
+        found = _squared_error(scale, values)
         better = found < least
         least = np.where(better, found, least)
         best = CodeScale(bits, np.where(better, scale.step, best.step), np.where(better, scale.offset, best.offset))
     return best
 
 
-def _squared(scale: CodeScale, values: Reals) -> Reals:
-    result: Reals = ((scale.rounded(values) - values) ** 2).mean(axis=0)
+def _squared_error(scale: CodeScale, values: Reals) -> Reals:
+    result: Reals = ((scale.round(values) - values) ** 2).mean(axis=0)
     return result
 
 
-def _refitted(scale: CodeScale, values: Reals) -> CodeScale:
-    """The levels that fit the codes of ``scale`` best: a line through values over codes."""
+def _refit(scale: CodeScale, values: Reals) -> CodeScale:
+    """Choose the levels that fit the codes of ``scale`` best: a line through values over codes."""
     codes = scale.codes(values)
     middle, mean = codes.mean(axis=0), values.mean(axis=0)
     spread = ((codes - middle) ** 2).sum(axis=0)
@@ -216,13 +254,22 @@ METHODS: dict[str, Callable[[Reals, int], CodeScale]] = {
     "least_squares": _least_squares,
     "percentile 0.1": lambda values, bits: _percentile(values, bits, PERCENTILES[0]),
 }
-"""How to choose steps and offsets, by name."""
+"""The methods that choose steps and offsets, by name."""
 
 _METHODS_BY_OUTPUT = tuple(METHODS)
 
 
 def output_scale(values: Reals, bits: int, method: str) -> CodeScale:
-    """Of the outputs ``(n, n_out)``, which share one step and have no offset."""
+    """Choose what the codes of the outputs stand for: they share one step and have no offset.
+
+    Parameters
+    ----------
+    values : array ``(n_samples, n_out)``
+    bits
+        How many bits a code has.
+    method
+        A name of :data:`METHODS`.
+    """
     half = 1 << (bits - 1)
     magnitude = np.maximum(values / (half - 0.5), -values / (half + 0.5)).max(axis=1)
     full = float(magnitude.max()) or 1.0
@@ -233,4 +280,4 @@ def output_scale(values: Reals, bits: int, method: str) -> CodeScale:
     if method == "range":
         return CodeScale(bits, zeros + full, zeros)
     found = [CodeScale(bits, zeros + share * full, zeros) for share in _SHARES]
-    return min(found, key=lambda scale: float(_squared(scale, values).sum()))
+    return min(found, key=lambda scale: float(_squared_error(scale, values).sum()))

@@ -28,10 +28,10 @@ from .importers import (
 __all__ = ["KINDS", "Converted", "convert"]
 
 KINDS = ("kanele", "kanele-tables", "efficient-kan", "pykan", "float-kan", "network")
-"""What can be converted: see :func:`convert`."""
+"""The kinds of files that can be converted; see :func:`convert`."""
 
 DEFAULT_BITS = 6
-"""Of all codes, where nothing is said: as many as a table has address bits in the logic of these chips."""
+"""How many bits codes have where nothing is said: as many as a table has address bits in the logic of these chips."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,10 +41,11 @@ class Converted:
     Attributes
     ----------
     kind : str
-        One of :data:`KINDS`.
+        What the file was, one of :data:`KINDS`.
     network : LookupNetwork
+        What was made of it.
     floats : FloatKAN or None
-        What its tables were sampled from.
+        The real-valued network that its tables were sampled from, if there was one.
     x : array ``(n, n_in)`` or None
         The samples that were given.
     """
@@ -55,8 +56,11 @@ class Converted:
     x: npt.NDArray[np.float64] | None
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values. ``rms_difference``: of the last layer's nodes, between the network and the real numbers it was
-        made of, over the samples; ``rms_nodes``: of the latter alone."""
+        """Summarise the network in what JSON can hold.
+
+        Where there are samples, ``rms_difference`` is that of the last layer's nodes, between the network and the real
+        numbers it was made of, and ``rms_nodes`` is that of the latter alone.
+        """
         network = self.network
         found: dict[str, Any] = {
             "kind": self.kind,
@@ -89,45 +93,52 @@ def convert(
     thresholds: Sequence[int] | None = None,
     input_format: Format | None = None,
 ) -> Converted:
-    """Reads a trained KAN and makes a network of it.
+    """Read a trained KAN and make a network of it.
 
     Parameters
     ----------
     path
-        A checkpoint of KANELÉ (``kanele``) or its truth tables (``kanele-tables``), a state dict of efficient-kan or
-        pykan, a saved :class:`FloatKAN` (``float-kan``) or :class:`LookupNetwork` (``network``), as ``.npz``; state
-        dicts as ``.pt`` or ``.pth``, too, which takes torch; truth tables also as ``.json`` or ``.json.gz``.
+        The file: a checkpoint of KANELÉ (``kanele``) or its truth tables (``kanele-tables``), a state dict of
+        efficient-kan or pykan, a saved :class:`FloatKAN` (``float-kan``) or :class:`LookupNetwork` (``network``), as
+        ``.npz``. State dicts may also be ``.pt`` or ``.pth``, which takes torch, and truth tables ``.json`` or
+        ``.json.gz``.
     kind
         One of :data:`KINDS`; by default what the names in the file tell.
     config
         KANELÉ's ``config.json``, where it is not in the file.
     base
-        For efficient-kan and pykan: the function beside the splines, by default ``silu``.
+        The function beside the splines of efficient-kan and pykan, by default ``silu``.
     bits, steps
-        For real numbers (efficient-kan, pykan, float-kan): of the inputs, then of every layer's nodes, bits of a code
-        and real value of one LSB; one width for all, or :data:`DEFAULT_BITS`. Where steps are left out, they and
-        offsets are chosen for ``x``: see :meth:`FloatKAN.calibrate`.
-    x
-        Samples ``(n, n_in)`` such as the network will see.
+        How many bits a code has, and the real value of its LSB: of the inputs, then of every layer's nodes. They are
+        for real numbers (efficient-kan, pykan, float-kan). One width serves all; by default it is
+        :data:`DEFAULT_BITS`. Where steps are left out, they and offsets are chosen for ``x``; see
+        :meth:`FloatKAN.calibrate`.
+    x : array ``(n, n_in)``, optional
+        Samples such as the network will see.
     guard_bits
         For real numbers, as in :meth:`FloatKAN.quantise`.
     output, thresholds
         As in :meth:`LookupNetwork.with_output`; by default ``raw``, or what a saved network has.
     input_format
-        Of fixed-point inputs, for a quantiser in hardware.
+        The format of fixed-point inputs, for a quantiser in hardware.
+
+    Returns
+    -------
+    Converted
+        The network, and what it was made of.
 
     Raises
     ------
     InputError
-        Where something cannot be represented, or does not belong to this kind; by its name.
+        If something cannot be represented, or does not belong to this kind; by its name.
     """
     path = Path(path)
     source, kind = _read(path, kind)
-    _check_fitting(kind, {"bits": bits, "steps": steps, "guard_bits": guard_bits}, kind in _FLOATS, "its codes are set")
-    _check_fitting(kind, {"base": base}, kind in _FLOATS[:2], "it tells its own")
-    _check_fitting(kind, {"config": config}, kind.startswith("kanele"), "it has none")
+    _check_fits(kind, {"bits": bits, "steps": steps, "guard_bits": guard_bits}, kind in _FLOATS, "its codes are set")
+    _check_fits(kind, {"base": base}, kind in _FLOATS[:2], "it tells its own")
+    _check_fits(kind, {"config": config}, kind.startswith("kanele"), "it has none")
     try:
-        network, floats = _network(kind, source, config, base, x, bits, steps, guard_bits)
+        network, floats = _make_network(kind, source, config, base, x, bits, steps, guard_bits)
     except InputError as error:
         raise InputError(f"{str(path)!r}: {error}") from None
     if output is not None or thresholds is not None:
@@ -143,14 +154,15 @@ def convert(
 _FLOATS = ("efficient-kan", "pykan", "float-kan")
 
 
-def _check_fitting(kind: str, given: Mapping[str, Any], fits: bool, why: str) -> None:
+def _check_fits(kind: str, given: Mapping[str, Any], fits: bool, why: str) -> None:
+    """Refuse what is given where it does not fit the kind, and say why."""
     for field, value in given.items():
         if value is not None and not fits:
             raise InputError(f"{field}: not for {kind!r}: {why}; leave it out")
 
 
 def _read(path: Path, kind: str | None) -> tuple[Mapping[str, Any] | Path, str]:
-    """What the file holds, or the file where its importer reads it; and what it is."""
+    """Read what the file holds, or give its path where its importer reads it; and tell what it is."""
     if kind is not None and kind not in KINDS:
         raise InputError(f"kind = {kind!r}: must be one of {', '.join(map(repr, KINDS))}")
     if path.suffix in (".json", ".gz"):
@@ -160,11 +172,11 @@ def _read(path: Path, kind: str | None) -> tuple[Mapping[str, Any] | Path, str]:
     if path.suffix not in (".npz", ".pt", ".pth"):
         raise InputError(f"{str(path)!r}: not a kind of file that is known; give .npz, .pt, .pth, .json or .json.gz")
     state = read_state_dict(path)
-    return state, kind or _kind(path, state)
+    return state, kind or _recognise(path, state)
 
 
-def _kind(path: Path, state: Mapping[str, Any]) -> str:
-    """What a file is, by the names in it."""
+def _recognise(path: Path, state: Mapping[str, Any]) -> str:
+    """Tell what a file is, by the names in it."""
     signs = {
         "network": r"network",
         "float-kan": r"kan",
@@ -182,7 +194,7 @@ def _kind(path: Path, state: Mapping[str, Any]) -> str:
     )
 
 
-def _network(
+def _make_network(
     kind: str,
     source: Any,
     config: str | Path | None,
@@ -192,6 +204,7 @@ def _network(
     steps: Sequence[float] | None,
     guard_bits: Sequence[int] | None,
 ) -> tuple[LookupNetwork, FloatKAN | None]:
+    """Make the network, and give the real-valued one that it was made of."""
     if kind == "network":
         return LookupNetwork.from_arrays(source), None
     if kind == "kanele-tables":

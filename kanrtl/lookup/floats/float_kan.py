@@ -1,4 +1,4 @@
-"""A trained KAN in real numbers, with what turns it into a lookup network."""
+"""A trained KAN in real numbers, with the methods that turn it into a lookup network."""
 
 from __future__ import annotations
 
@@ -18,17 +18,20 @@ __all__ = ["FloatKAN"]
 
 @dataclass(frozen=True, eq=False)
 class FloatKAN(FloatNetwork):
-    """A trained KAN, such as an importer or :func:`kanrtl.lookup.train` gives: a :class:`FloatNetwork` that can be
-    calibrated, pruned and searched by its own methods."""
+    """A trained KAN, such as an importer or :func:`kanrtl.lookup.train` gives.
+
+    It is a :class:`FloatNetwork` that can be calibrated, pruned and searched by its own methods.
+    """
 
     def calibrate(self, x: npt.ArrayLike, bits: Sequence[int], method: str = "output") -> Calibration:
-        """Steps and offsets for ``bits``, from samples; see :func:`kanrtl.lookup.floats.calibration.calibrate`."""
+        """Choose steps and offsets for ``bits``, by samples ``x`` ``(n, n_in)``; see
+        :func:`kanrtl.lookup.floats.calibration.calibrate`."""
         return calibrate(self, x, bits, method)
 
     def prune(self, x: npt.ArrayLike, *, threshold: float | None = None, edges: int | None = None) -> Self:
-        """Without the edges that do least to the outputs; see :func:`kanrtl.lookup.floats.pruning.prune`."""
+        """Remove the edges that do least to the outputs; see :func:`kanrtl.lookup.floats.pruning.prune`."""
         return prune(self, x, threshold=threshold, edges=edges)
 
     def search(self, x: npt.ArrayLike, y: npt.ArrayLike | None = None, **options: Any) -> Search[Self]:
-        """Bits and edges that trade accuracy for size; see :func:`kanrtl.lookup.floats.search.search`."""
+        """Search for bits and edges that trade accuracy for size; see :func:`kanrtl.lookup.floats.search.search`."""
         return search(self, x, y, **options)

@@ -19,9 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import InputError
-from ..network import LookupNetwork, bits_of, positive
+from ..network import LookupNetwork
+from ..number_checks import check_bits, check_positive
 from ..quantiser import Quantiser
-from ..saved_network import Arrays, Saved
+from ..saved_network import Arrays, SavedNetwork
 from ..scales import CodeScale
 
 __all__ = ["BASES", "BASE_SLOPES", "FloatLayer", "FloatNetwork", "Kan", "bases", "slopes"]
@@ -46,7 +47,7 @@ BASES: dict[str, Callable[[Reals], Reals]] = {
     "identity": lambda x: x,
     "zero": np.zeros_like,
 }
-"""What stands beside the splines, by name. ``gelu`` is the exact one."""
+"""The functions that stand beside the splines, by name. ``gelu`` is the exact one."""
 
 
 def _silu_slope(x: Reals) -> Reals:
@@ -66,9 +67,20 @@ BASE_SLOPES: dict[str, Callable[[Reals], Reals]] = {
 
 
 def bases(x: Reals, knots: Reals, order: int) -> Reals:
-    """B-splines of ``order`` at points ``(...)``, for ``knots`` in ascending order: ``(..., len(knots) - order - 1)``.
+    """Evaluate B-splines of ``order``.
 
-    Where there are several rows of knots, each is for one place along the points' last axis.
+    Parameters
+    ----------
+    x : array ``(...)``
+        The points.
+    knots : array ``(knots,)`` or ``(n, knots)``
+        The knots in ascending order. Where there are several rows, each is for one index of the points' last axis.
+    order : int
+        0 for steps, 1 for lines, and so on.
+
+    Returns
+    -------
+    array ``(..., knots - order - 1)``
     """
     x = x[..., None]
     values = ((x >= knots[..., :-1]) & (x < knots[..., 1:])).astype(np.float64)
@@ -81,7 +93,10 @@ def bases(x: Reals, knots: Reals, order: int) -> Reals:
 
 
 def slopes(x: Reals, knots: Reals, order: int) -> Reals:
-    """Derivatives of :func:`bases`, of the same shape (de Boor, A Practical Guide to Splines, chapter X)."""
+    """Evaluate the derivatives of :func:`bases`, in the same shape (de Boor, A Practical Guide to Splines, chapter X).
+
+    The parameters are the same.
+    """
     if order == 0:
         return np.zeros((*x.shape, knots.shape[-1] - 1))
     lower = order * bases(x, knots, order - 1) / (knots[..., order:] - knots[..., :-order])
@@ -100,17 +115,19 @@ class FloatLayer:
     Attributes
     ----------
     knots : array ``(n_in, cells + 2 * order + 1)``
-        In ascending order, one row for each input.
+        The knots in ascending order, one row for each input.
     coefficients : array ``(n_out, n_in, cells + order)``
-        With the edges' scales in them.
+        What each basis is multiplied by; the edges' scales are in them.
     base_weights : array ``(n_out, n_in)``
+        What the base function of each edge is multiplied by.
     base : str
-        A name of :data:`BASES`.
+        The name of the base function, one of :data:`BASES`.
     order : int
-        0 to 10 and beyond.
+        The order of the splines, 0 to 10 and beyond.
     edges : array of booleans ``(n_out, n_in)``
         Which edges there are; the others were pruned.
     bias : array ``(n_out,)``
+        What is added to every node.
     """
 
     knots: Reals
@@ -134,16 +151,30 @@ class FloatLayer:
         edges: npt.ArrayLike | None = None,
         bias: npt.ArrayLike | None = None,
     ) -> Self:
-        """A checked layer; the order follows from the shapes. ``scales`` multiply the coefficients.
+        """Make a layer of plain arrays, and check them; the order follows from their shapes.
 
-        One row of knots serves all inputs. ``name`` is what messages call the layer. Raises
-        :exc:`kanrtl.InputError`.
+        Parameters
+        ----------
+        name
+            What messages call the layer.
+        knots
+            One row for each input, or one for all.
+        scales
+            An array ``(n_out, n_in)`` that multiplies the coefficients; ones where it is left out.
+
+        The other parameters are the attributes. Where they are left out, base weights and biases are zero, and all
+        edges are there.
+
+        Raises
+        ------
+        InputError
+            If anything does not fit together, by its name.
         """
-        c = _finite(f"{name}.coefficients", coefficients)
+        c = _check_array(f"{name}.coefficients", coefficients)
         if c.ndim != 3 or 0 in c.shape:
             raise InputError(f"{name}.coefficients: shape {c.shape}; must be (n_out, n_in, grid_size + spline_order)")
         n_out, n_in, count = c.shape
-        t = np.atleast_2d(_finite(f"{name}.knots", knots))
+        t = np.atleast_2d(_check_array(f"{name}.knots", knots))
         t = np.broadcast_to(t, (n_in, t.shape[1])) if len(t) == 1 else t
         order = t.shape[1] - count - 1
         if t.shape[0] != n_in or order < 0 or count <= order:
@@ -156,36 +187,38 @@ class FloatLayer:
         if base not in BASES:
             raise InputError(f"{name}.base = {base!r}: cannot be represented; it must be one of {', '.join(BASES)}")
         if scales is not None:
-            c = c * _shaped(f"{name}.scales", scales, (n_out, n_in))[:, :, None]
+            c = c * _check_shape(f"{name}.scales", scales, (n_out, n_in))[:, :, None]
         weights = np.zeros((n_out, n_in)) if base_weights is None else base_weights
         return cls(
             knots=t,
             coefficients=c,
-            base_weights=_shaped(f"{name}.base_weights", weights, (n_out, n_in)),
+            base_weights=_check_shape(f"{name}.base_weights", weights, (n_out, n_in)),
             base=base,
             order=order,
             edges=np.ones((n_out, n_in), bool)
             if edges is None
-            else _shaped(f"{name}.edges", edges, (n_out, n_in)) != 0,
-            bias=_shaped(f"{name}.bias", np.zeros(n_out) if bias is None else bias, (n_out,)),
+            else _check_shape(f"{name}.edges", edges, (n_out, n_in)) != 0,
+            bias=_check_shape(f"{name}.bias", np.zeros(n_out) if bias is None else bias, (n_out,)),
         )
 
     @property
     def n_in(self) -> int:
+        """The number of inputs."""
         return int(self.coefficients.shape[1])
 
     @property
     def n_out(self) -> int:
+        """The number of nodes."""
         return int(self.coefficients.shape[0])
 
     def edge_values(self, source: int, x: Reals) -> Reals:
-        """``phi`` of all edges from input ``source`` at points ``(n,)``: ``(n_out, n)``, those pruned included."""
+        """Evaluate all edges from input ``source`` at points ``(n,)``, as ``(n_out, n)``, those pruned included."""
         splines = self.coefficients[:, source] @ bases(x, self.knots[source], self.order).T
         result: Reals = splines + self.base_weights[:, source, None] * BASES[self.base](x)
         return result
 
     def evaluate(self, x: Reals) -> Reals:
-        """The nodes ``(n, n_out)`` for inputs ``(n, n_in)``, in real numbers."""
+        """Evaluate the nodes ``(n, n_out)`` for inputs ``(n, n_in)``, in real numbers."""
         total = np.tile(self.bias, (len(x), 1))
         used = np.flatnonzero(self.edges.any(axis=0))
         if not len(used):
@@ -200,9 +233,16 @@ class FloatLayer:
         return total
 
     def tables(self, inputs: CodeScale, nodes: CodeScale, guard_bits: int = 0, saturate: bool = True) -> dict[str, Any]:
-        """The edges as :meth:`LookupNetwork.of` takes them, each entry rounded half to even.
+        """Make the tables of the edges, as :meth:`LookupNetwork.of` takes them, each entry rounded half to even.
 
-        With ``saturate`` entries end where an edge alone leaves the range of its node.
+        Parameters
+        ----------
+        inputs, nodes : CodeScale
+            What the codes of the inputs and of the nodes stand for.
+        guard_bits
+            How many fraction bits the tables have below a node's LSB.
+        saturate
+            Whether entries end where an edge alone leaves the range of its node.
         """
         limit = 1 << (nodes.bits - 1 + guard_bits) if saturate else _LARGEST_ENTRY
         lsb = nodes.step / (1 << guard_bits)
@@ -217,13 +257,15 @@ class FloatLayer:
 
 
 @dataclass(frozen=True, eq=False)
-class FloatNetwork(Saved):
+class FloatNetwork(SavedNetwork):
     """A KAN in real numbers: real-valued layers behind an affine map of every input, ``z = x * scale + offset``.
 
     Attributes
     ----------
     layers : tuple of FloatLayer
+        All layers, first layer first.
     input_scale, input_offset : arrays ``(n_in,)``
+        The constants of the map.
     """
 
     layers: tuple[FloatLayer, ...]
@@ -234,7 +276,20 @@ class FloatNetwork(Saved):
     def of(
         cls, layers: Sequence[FloatLayer], input_scale: npt.ArrayLike = 1.0, input_offset: npt.ArrayLike = 0.0
     ) -> Self:
-        """A checked network. Raises :exc:`kanrtl.InputError`."""
+        """Make a network of layers, and check that they fit together.
+
+        Parameters
+        ----------
+        layers
+            All layers, first layer first.
+        input_scale, input_offset
+            One number for all inputs, or an array ``(n_in,)``.
+
+        Raises
+        ------
+        InputError
+            If they do not fit together.
+        """
         if not layers:
             raise InputError("layers: there are none; give at least one")
         for index in range(1, len(layers)):
@@ -244,26 +299,27 @@ class FloatNetwork(Saved):
                 )
         n_in = layers[0].n_in
         affine = [
-            _shaped(field, values, (n_in,))
+            _check_shape(field, values, (n_in,))
             for field, values in (("input_scale", input_scale), ("input_offset", input_offset))
         ]
         return cls(tuple(layers), *affine)
 
     @property
     def layer_sizes(self) -> tuple[int, ...]:
+        """The number of inputs, then the number of nodes of every layer."""
         return (self.layers[0].n_in, *(layer.n_out for layer in self.layers))
 
-    def scaled(self, x: Reals) -> Reals:
-        """What the first layer takes, for inputs ``(n, n_in)``."""
+    def scale_inputs(self, x: Reals) -> Reals:
+        """Give what the first layer takes, ``(n, n_in)``, for inputs ``(n, n_in)``."""
         result: Reals = x * self.input_scale + self.input_offset
         return result
 
     def evaluate(self, x: Reals) -> list[Reals]:
-        """The values after every layer, each ``(n, n_out)``, in real numbers."""
-        return self.evaluate_from(0, self.scaled(x))
+        """Evaluate the values after every layer, each ``(n, n_out)``, in real numbers, for inputs ``(n, n_in)``."""
+        return self.evaluate_from(0, self.scale_inputs(x))
 
     def evaluate_from(self, start: int, values: Reals) -> list[Reals]:
-        """The values after layer ``start`` and those behind it, for what it takes ``(n, n_in)``."""
+        """Evaluate the values after layer ``start`` and those behind it, for what that layer takes, ``(n, n_in)``."""
         result = []
         for layer in self.layers[start:]:
             values = layer.evaluate(values)
@@ -281,22 +337,29 @@ class FloatNetwork(Saved):
         output: str = "raw",
         thresholds: Sequence[int] | None = None,
     ) -> LookupNetwork:
-        """The tables of all edges; :meth:`calibrate` finds steps and offsets.
+        """Make the tables of all edges; :func:`~kanrtl.lookup.calibrate` finds steps and offsets.
 
         Parameters
         ----------
         bits, steps
-            Of the inputs, then of every layer's nodes: bits of a code, real value of one LSB. A step is one number, or
-            but for the last layer one for each input or node: that costs no hardware, as tables take it in.
+            How many bits a code has, and the real value of its LSB: of the inputs, then of every layer's nodes. A step
+            is one number or, except for the last layer, one for each input or node: that costs no hardware, as tables
+            take it in.
         offsets
-            As ``steps``: real values of code zero; zeros where they are left out. That of the last layer is zero.
+            The real values of code zero, in the same order; zeros where they are left out. That of the last layer is
+            zero.
         guard_bits
-            For each layer, by how many bits its tables are finer than its nodes; zeros where it is left out.
+            By how many bits the tables of each layer are finer than its nodes; zeros where they are left out.
         saturate
             Whether table entries end where an edge alone leaves the range of its node, as those of KANELÉ do. Edges
             that cancel each other need ``False``.
         output, thresholds
             As for :meth:`LookupNetwork.of`.
+
+        Raises
+        ------
+        InputError
+            If an argument is refused, by its name.
         """
         count = len(self.layers)
         if len(bits) != count + 1 or len(steps) != count + 1:
@@ -353,7 +416,7 @@ class FloatNetwork(Saved):
                 yield f"{field}_{index}", getattr(layer, field)
 
     @classmethod
-    def _restored(cls, about: dict[str, Any], arrays: Arrays) -> Self:
+    def _restore(cls, about: dict[str, Any], arrays: Arrays) -> Self:
         layers = [
             FloatLayer.of(f"layer {index}", base=base, **{field: arrays[f"{field}_{index}"] for field in _LAYER_ARRAYS})
             for index, base in enumerate(about["base"])
@@ -362,18 +425,18 @@ class FloatNetwork(Saved):
 
 
 Kan = TypeVar("Kan", bound=FloatNetwork)
-"""What is calibrated, pruned or searched, and keeps its class."""
+"""A network that is calibrated, pruned or searched, and keeps its class."""
 
 _LAYER_ARRAYS = ("knots", "coefficients", "base_weights", "edges", "bias")
 
 
 def _code_scale(index: int, size: int, bits: int, step: npt.ArrayLike, offset: npt.ArrayLike) -> CodeScale:
-    steps = _shaped(f"steps[{index}]", step, (size,))
-    positive(f"steps[{index}]", steps.min())
-    return CodeScale(bits_of(f"bits[{index}]", bits), steps, _shaped(f"offsets[{index}]", offset, (size,)))
+    steps = _check_shape(f"steps[{index}]", step, (size,))
+    check_positive(f"steps[{index}]", steps.min())
+    return CodeScale(check_bits(f"bits[{index}]", bits), steps, _check_shape(f"offsets[{index}]", offset, (size,)))
 
 
-def _finite(field: str, values: npt.ArrayLike) -> Reals:
+def _check_array(field: str, values: npt.ArrayLike) -> Reals:
     try:
         array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
@@ -383,8 +446,8 @@ def _finite(field: str, values: npt.ArrayLike) -> Reals:
     return array
 
 
-def _shaped(field: str, values: npt.ArrayLike, shape: tuple[int, ...]) -> Reals:
-    array = _finite(field, values)
+def _check_shape(field: str, values: npt.ArrayLike, shape: tuple[int, ...]) -> Reals:
+    array = _check_array(field, values)
     if array.shape not in ((), shape):
         raise InputError(f"{field}: shape {array.shape}; must be {shape}")
     return np.broadcast_to(array, shape)

@@ -38,7 +38,18 @@ StateDict = Mapping[str, Any]
 
 
 def read_state_dict(source: StateDict | str | Path) -> dict[str, Array]:
-    """The arrays of a state dict by name; see the module."""
+    """Read the arrays of a state dict by name.
+
+    Parameters
+    ----------
+    source
+        A mapping from names to arrays, or the path of an ``.npz``, ``.pt`` or ``.pth`` file that holds one.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or holds something else than arrays of numbers.
+    """
     if isinstance(source, Mapping):
         return {name: _to_array(name, value) for name, value in source.items()}
     path = Path(source)
@@ -93,7 +104,7 @@ _EFFICIENT = {"base_weight", "spline_weight", "spline_scaler", "grid", "spline_s
 
 
 def _efficient_layers(state: Mapping[str, Array], base: str) -> list[FloatLayer]:
-    """The layers of a state dict with efficient-kan's names: ``layers.{l}.grid`` and so on."""
+    """Make the layers of a state dict with efficient-kan's names: ``layers.{l}.grid`` and so on."""
     numbers = sorted({int(match[1]) for name in state if (match := _LAYER.match(name))})
     if not numbers or numbers != list(range(len(numbers))):
         raise InputError("layers.0.grid: missing from the state dict; give that of an efficient-kan KAN")
@@ -120,8 +131,20 @@ def _efficient_layers(state: Mapping[str, Array], base: str) -> list[FloatLayer]
 
 
 def from_efficient_kan(state_dict: StateDict | str | Path, base: str = "silu") -> FloatKAN:
-    """A KAN of efficient-kan (``KAN(...).state_dict()``); ``base`` is its ``base_activation``, a name of
-    :data:`kanrtl.lookup.floats.float_network.BASES`."""
+    """Import a KAN of efficient-kan.
+
+    Parameters
+    ----------
+    state_dict
+        ``KAN(...).state_dict()``, or the path of a file that holds it; see :func:`read_state_dict`.
+    base
+        Its ``base_activation``, a name of :data:`kanrtl.lookup.floats.float_network.BASES`.
+
+    Raises
+    ------
+    InputError
+        If it has anything that cannot be represented, by its name.
+    """
     state = read_state_dict(state_dict)
     for name in state:
         match = _LAYER.fullmatch(name)
@@ -146,16 +169,21 @@ _BATCH_NORM_EPSILON = 1e-5  # torch's default, which the checkpoint does not nam
 def from_kanele(
     state_dict: StateDict | str | Path, config: Mapping[str, Any] | str | Path | None = None, **options: Any
 ) -> LookupNetwork:
-    """A network of KANELÉ from its checkpoint and its configuration.
+    """Import a network of KANELÉ from its checkpoint and its configuration.
 
     Parameters
     ----------
     state_dict
-        See :mod:`kanrtl.lookup.floats.importers`.
+        The checkpoint, or the path of a file that holds it; see :func:`read_state_dict`.
     config
-        ``config.json``, or what it holds. May be left out where the state dict has it as ``config_json``.
+        ``config.json``, or what it holds. It may be left out where the state dict has it as ``config_json``.
     options
         ``output`` and ``thresholds`` of :meth:`LookupNetwork.of`.
+
+    Raises
+    ------
+    InputError
+        If it has anything that cannot be represented, or the two do not belong together.
     """
     kan, bits, steps = kanele_floats(state_dict, config)
     return kan.quantise(bits, steps, **options)
@@ -164,7 +192,16 @@ def from_kanele(
 def kanele_floats(
     state_dict: StateDict | str | Path, config: Mapping[str, Any] | str | Path | None = None
 ) -> tuple[FloatKAN, list[int], list[float]]:
-    """The real-valued KAN behind a checkpoint of KANELÉ, the bits of its codes and the real values of their LSBs."""
+    """Import the real-valued KAN behind a checkpoint of KANELÉ; parameters and errors as for :func:`from_kanele`.
+
+    Returns
+    -------
+    kan : FloatKAN
+    bits : list of int
+        How many bits the codes of the inputs have, then those of every layer's nodes.
+    steps : list of float
+        The real values of their LSBs.
+    """
     state = read_state_dict(state_dict)
     settings = _kanele_config(state, config)
     bits = [int(width) for width in _setting(settings, "layers_bitwidth")]
@@ -218,7 +255,7 @@ def _setting(settings: Mapping[str, Any], name: str) -> Any:
 
 
 def _activation(name: Any) -> str:
-    """A name of :data:`BASES` for ``nn.SiLU``, ``SiLU`` and so on."""
+    """Give the name of :data:`BASES` for ``nn.SiLU``, ``SiLU`` and so on."""
     short = str(name).rpartition(".")[2].lower().removesuffix("()")
     if short not in BASES:
         raise InputError(f"base_activation = {name!r}: cannot be represented; it must be one of {', '.join(BASES)}")
@@ -226,7 +263,7 @@ def _activation(name: Any) -> str:
 
 
 def _affine(state: Mapping[str, Array], n_in: int) -> tuple[Array, Array]:
-    """Scale and offset of the inputs: batch normalisations and biases, in the order in which they stand."""
+    """Give scale and offset of the inputs: batch normalisations and biases, in the order in which they stand."""
     scale, offset = np.ones(n_in), np.zeros(n_in)
     numbers = sorted({int(name[len(_TRANSFORM) :].partition(".")[0]) for name in state if name.startswith(_TRANSFORM)})
     for number in numbers:
@@ -258,20 +295,25 @@ def from_kanele_tables(
     steps: Sequence[float] | None = None,
     **options: Any,
 ) -> LookupNetwork:
-    """A network of KANELÉ from its truth tables.
+    """Import a network of KANELÉ from its truth tables.
 
     Parameters
     ----------
     tables
-        ``truth_tables.json``, also compressed as ``.gz``, or what it holds: an entry ``"layer_input_node"`` for every
-        edge.
+        ``truth_tables.json``, which may be compressed as ``.gz``, or what it holds: an entry ``"layer_input_node"`` for
+        every edge.
     config
         ``config.json``, or what it holds.
     steps
-        Real values of one LSB of the inputs and of every layer's nodes, which the files do not have; ones where left
-        out.
+        The real values of one LSB of the inputs and of every layer's nodes, which the files do not have; ones where
+        they are left out.
     options
         ``quantiser``, ``output`` and ``thresholds`` of :meth:`LookupNetwork.of`.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read, or an entry does not belong to the network.
     """
     content = tables if isinstance(tables, Mapping) else _read_tables(Path(tables))
     settings = _kanele_config({}, config)
@@ -299,8 +341,21 @@ def from_kanele_tables(
 def kanele_packed_tables(
     tables: Mapping[str, Any], config: Mapping[str, Any] | str | Path | None = None
 ) -> LookupNetwork:
-    """A network of KANELÉ's truth tables as arrays: of layer ``l`` the edges ``L{l}_src``, ``L{l}_dst`` and their
-    ``L{l}_table``; with ``config_json``, and ``steps`` where they are known."""
+    """Import a network of KANELÉ from its truth tables as arrays.
+
+    Parameters
+    ----------
+    tables
+        For every layer ``l`` its edges as ``L{l}_src``, ``L{l}_dst`` and ``L{l}_table``; and ``steps`` where they are
+        known.
+    config
+        As for :func:`from_kanele`.
+
+    Raises
+    ------
+    InputError
+        If an array is missing, or does not fit the others.
+    """
     settings = _kanele_config(tables, config)
     sizes = [int(size) for size in _setting(settings, "layers")]
     bits = [int(width) for width in _setting(settings, "layers_bitwidth")]
@@ -333,10 +388,22 @@ _PYKAN_NODE = re.compile(r"(?:sub)?node_(?:bias|scale)_\d+")
 
 
 def from_pykan(model: Any, base: str | None = None) -> FloatKAN:
-    """A trained ``kan.KAN`` of pykan 0.2.8, or its state dict (see the module).
+    """Import a KAN of pykan 0.2.8.
 
     Its affine maps of nodes are taken into coefficients and biases. Symbolic functions and multiplication nodes cannot
-    be represented. ``base`` is its ``base_fun``, which a state dict does not have; then ``silu`` where left out.
+    be represented.
+
+    Parameters
+    ----------
+    model
+        A trained ``kan.KAN``, its state dict, or the path of a file that holds that; see :func:`read_state_dict`.
+    base
+        Its ``base_fun``, which a state dict does not have; then it is ``silu`` where it is left out.
+
+    Raises
+    ------
+    InputError
+        If it has anything that cannot be represented, by its name.
     """
     is_model = hasattr(model, "state_dict")
     if is_model:

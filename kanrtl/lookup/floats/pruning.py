@@ -18,12 +18,28 @@ Reals = npt.NDArray[np.float64]
 
 
 def edge_effects(kan: FloatNetwork, x: npt.ArrayLike) -> list[Reals]:
-    """What every edge does to the outputs: arrays ``(n_out, n_in)``, one for each layer; zero where there is no edge.
+    """Measure what every edge does to the outputs.
 
     It is the rise of the outputs' mean squared error over their variance when this edge alone is replaced by its mean
-    over the samples ``x`` ``(n, n_in)``. In the last layer that is the variance that the edge contributes.
+    over the samples. In the last layer that is the variance that the edge contributes.
+
+    Parameters
+    ----------
+    kan : FloatNetwork
+    x : array ``(n, n_in)``
+        Samples such as the network will see.
+
+    Returns
+    -------
+    list of arrays ``(n_out, n_in)``
+        One for each layer; zero where there is no edge.
+
+    Raises
+    ------
+    InputError
+        If the samples are not such an array of finite numbers.
     """
-    values = kan.scaled(rows_of("x", x, kan.layer_sizes[0]))
+    values = kan.scale_inputs(rows_of("x", x, kan.layer_sizes[0]))
     after = kan.evaluate_from(0, values)
     variance = variance_of(after[-1])
     result = []
@@ -33,15 +49,15 @@ def edge_effects(kan: FloatNetwork, x: npt.ArrayLike) -> list[Reals]:
             edges = layer.edge_values(source, values[:, source])
             missing = edges - edges.mean(axis=1, keepdims=True)
             for node in np.flatnonzero(layer.edges[:, source]):
-                change = _without(kan, index, after, int(node), missing[node])
+                change = _change_without(kan, index, after, int(node), missing[node])
                 effects[node, source] = (change**2).mean(axis=0).sum() / variance
         result.append(effects)
         values = after[index]
     return result
 
 
-def _without(kan: FloatNetwork, index: int, after: list[Reals], node: int, missing: Reals) -> Reals:
-    """How the outputs change when ``node`` of layer ``index`` lacks ``missing`` ``(n,)``."""
+def _change_without(kan: FloatNetwork, index: int, after: list[Reals], node: int, missing: Reals) -> Reals:
+    """Tell how the outputs change when ``node`` of layer ``index`` lacks ``missing`` ``(n,)``."""
     if index + 1 == len(kan.layers):
         return -missing[:, None]
     following = kan.layers[index + 1]
@@ -55,18 +71,30 @@ def _without(kan: FloatNetwork, index: int, after: list[Reals], node: int, missi
 
 
 def prune(kan: Kan, x: npt.ArrayLike, *, threshold: float | None = None, edges: int | None = None) -> Kan:
-    """``kan`` without the edges that do least (:func:`edge_effects`), their means added to the nodes' biases.
+    """Remove the edges that do least (:func:`edge_effects`), and add their means to the nodes' biases.
 
     Edges of nodes that lead nowhere go too, and so do those that have become constants.
 
     Parameters
     ----------
-    x
-        Samples ``(n, n_in)`` such as the network will see.
+    kan : FloatNetwork
+        The network, which stays as it is.
+    x : array ``(n, n_in)``
+        Samples such as the network will see.
     threshold
         Edges with a smaller effect go.
     edges
-        Instead of ``threshold``: how many remain, at most.
+        Instead of ``threshold``, how many edges remain at most.
+
+    Returns
+    -------
+    FloatNetwork
+        The pruned network, of the class of ``kan``.
+
+    Raises
+    ------
+    InputError
+        If an argument is refused, or not one of the two is given.
     """
     if (threshold is None) == (edges is None):
         raise InputError("threshold, edges: give one of the two")
@@ -84,13 +112,17 @@ def prune(kan: Kan, x: npt.ArrayLike, *, threshold: float | None = None, edges: 
 
 
 def keep(kan: Kan, x: Reals, kept: list[npt.NDArray[np.bool_]]) -> Kan:
-    """``kan`` with these edges alone, and without those of them that nothing depends on or that depend on nothing."""
+    """Keep the edges ``kept`` alone, boolean arrays ``(n_out, n_in)`` for each layer.
+
+    Of these, edges that nothing depends on and edges that depend on nothing go too. The means of all that go, over the
+    samples ``x`` ``(n, n_in)``, are added to the nodes' biases.
+    """
     kept = [mask.copy() for mask in kept]
     for before, after in zip(reversed(kept[:-1]), reversed(kept[1:]), strict=True):
         before[~after.any(axis=0)] = False
     for before, after in pairwise(kept):
         after[:, ~before.any(axis=1)] = False
-    values, layers = kan.scaled(x), []
+    values, layers = kan.scale_inputs(x), []
     for layer, mask in zip(kan.layers, kept, strict=True):
         bias = layer.bias.copy()
         for source in map(int, np.flatnonzero((layer.edges & ~mask).any(axis=0))):

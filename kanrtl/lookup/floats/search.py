@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from ...errors import InputError
 from ...plots.search_plot import plot_search
-from ..network import LookupNetwork, bits_of
+from ..network import LookupNetwork
+from ..number_checks import check_bits
 from ..rtl.size import Size, network_size
 from ..scales import CodeScale
 from .calibration import Calibration, calibrate, rows_of, variance_of
@@ -26,7 +27,7 @@ Reals = npt.NDArray[np.float64]
 Labels = npt.NDArray[Any]
 
 _PRUNED = 0.9
-"""Of the edges, how many are left when some are pruned."""
+"""The share of the edges that is left when some are pruned."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,15 +37,17 @@ class Point(Generic[Kan]):
     Attributes
     ----------
     kan : FloatNetwork, of the class that was searched
-        With the edges that were left.
+        The real-valued network with the edges that were left.
     calibration : Calibration
+        What its codes stand for.
     guard_bits : tuple of int
-        Of every layer's tables.
+        How many guard bits the tables of every layer have.
     size : Size
+        How large the network is.
     score : float
-        See :class:`Search`.
+        How well it predicts; see :class:`Search`.
     error : float
-        Mean squared difference of the outputs to those of the float KAN, over their variance.
+        The mean squared difference of the outputs to those of the float KAN, over their variance.
     """
 
     kan: Kan
@@ -56,13 +59,15 @@ class Point(Generic[Kan]):
 
     @property
     def bits(self) -> tuple[int, ...]:
+        """How many bits the codes of the inputs have, then those of every layer's nodes."""
         return self.calibration.bits
 
     def quantise(self, output: str = "raw") -> LookupNetwork:
-        """The network itself."""
+        """Make the network itself, with the output stage ``output``."""
         return self.calibration.quantise(self.kan, self.guard_bits, output=output)
 
     def as_dict(self) -> dict[str, Any]:
+        """Give everything except the network as JSON can hold it."""
         return {
             "bits": list(self.bits),
             "guard_bits": list(self.guard_bits),
@@ -79,11 +84,12 @@ class Search(Generic[Kan]):
     Attributes
     ----------
     points : tuple of Point
-        All that were tried, in their order.
+        All networks that were tried, in their order.
     measure : str
-        What the score is: ``accuracy`` of classes, or ``R2`` of outputs. Without ``y`` by what the float KAN gives.
+        What the score is: ``accuracy`` of classes, or ``R2`` of outputs. Without ``y`` it is measured against what the
+        float KAN gives.
     float_score : float
-        That of the float KAN with all its edges.
+        The score of the float KAN with all its edges.
     output : str
         The networks' output stage.
     """
@@ -95,7 +101,7 @@ class Search(Generic[Kan]):
 
     @property
     def front(self) -> tuple[Point[Kan], ...]:
-        """The points that no other beats in both, smallest first (Pareto)."""
+        """The points that no other beats in both score and size (the Pareto front), smallest first."""
         found: list[Point[Kan]] = []
         for point in sorted(self.points, key=lambda one: (one.size.lut, -one.score, one.error)):
             if not found or point.score > found[-1].score:
@@ -103,14 +109,20 @@ class Search(Generic[Kan]):
         return tuple(found)
 
     def best(self, max_lut: int | None = None, tolerance: float | None = None) -> Point[Kan]:
-        """The point to take.
+        """Choose the point to take.
 
         Parameters
         ----------
         max_lut
-            An estimate (:class:`~kanrtl.lookup.rtl.size.Size`) that it must not exceed.
+            How many LUTs its estimate (:class:`~kanrtl.lookup.rtl.size.Size`) may have at most.
         tolerance
-            The smallest whose score is at most this below that of the float KAN; without it that of the highest score.
+            How far its score may be below that of the float KAN: the smallest such point is taken. Where it is left
+            out, the point of the highest score is taken.
+
+        Raises
+        ------
+        InputError
+            If no point is within these limits.
         """
         fits = [point for point in self.front if max_lut is None or point.size.lut <= max_lut]
         if not fits:
@@ -127,7 +139,7 @@ class Search(Generic[Kan]):
         return good[0]
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything as JSON has it."""
+        """Give everything as JSON can hold it."""
         front = self.front
         return {
             "measure": self.measure,
@@ -137,7 +149,7 @@ class Search(Generic[Kan]):
         }
 
     def plot(self, path: str | Path) -> None:
-        """Draws score against LUTs into a file; see :func:`kanrtl.plots.search_plot.plot_search`."""
+        """Draw score against LUTs into a file; see :func:`kanrtl.plots.search_plot.plot_search`."""
         plot_search(self.as_dict(), Path(path))
 
 
@@ -154,28 +166,42 @@ def search(
     method: str = "least_squares",
     progress: Callable[[str], None] | None = None,
 ) -> Search[Kan]:
-    """Walks from a large network to small ones, always the step that costs least score for each LUT it saves.
+    """Walk from a large network to small ones, always by the step that costs least score for each LUT it saves.
 
     A step takes a bit from the codes of the inputs or of one layer, takes a guard bit, or prunes a tenth of the edges.
 
     Parameters
     ----------
-    x, y
-        Samples ``(n, n_in)``, and what is to be predicted: classes ``(n,)`` for the output stages ``argmax`` and
-        ``threshold``, else outputs ``(n, n_out)``. Without ``y`` it is what the float KAN gives.
+    kan : FloatNetwork
+        The network, trained.
+    x : array ``(n, n_in)``
+        Samples such as the network will see.
+    y : array, optional
+        What is to be predicted: classes ``(n,)`` for the output stages ``argmax`` and ``threshold``, else outputs
+        ``(n, n_out)``. Where it is left out, it is what the float KAN gives.
     bits, guard_bits
-        To begin with, one for all or one for each. The tables of the last layer have no guard bits: they are rounded to
-        the outputs' codes, which nothing is lost by.
+        How many bits to begin with, one number for all or one for each. The tables of the last layer have no guard
+        bits: they are rounded to the outputs' codes, which nothing is lost by.
     least_bits
-        Not to go below.
+        How many bits codes have at least.
     output
         ``raw``, ``argmax`` or ``threshold``; see :class:`kanrtl.LookupNetwork`.
     loss
         How far below the float KAN's score to go on.
     method
-        See :func:`~kanrtl.lookup.floats.calibration.calibrate`.
+        How to choose steps and offsets; see :func:`~kanrtl.lookup.floats.calibration.calibrate`.
     progress
-        Told of every step.
+        A function that is told of every step, in one line.
+
+    Returns
+    -------
+    Search
+        All networks that were tried.
+
+    Raises
+    ------
+    InputError
+        If an argument is refused.
     """
     count = len(kan.layers)
     start = _each("bits", bits, count + 1)
@@ -197,16 +223,16 @@ def search(
 
 
 def _cost(before: Point[Kan], after: Point[Kan]) -> tuple[float, float]:
-    """Of a step: score lost for each LUT saved, and where that is nothing, the error that comes."""
+    """Give the score that a step loses for each LUT it saves, and where that is nothing, the error that comes."""
     saved = before.size.lut - after.size.lut
     return max(0.0, before.score - after.score) / saved, (after.error - before.error) / saved
 
 
 def _steps(here: Point[Kan], least: Sequence[int], x: Reals) -> Iterator[tuple[Kan, tuple[int, ...], tuple[int, ...]]]:
-    """The networks next to one: edges, bits, guard bits."""
-    for place, width in enumerate(here.bits):
-        if width > least[place]:
-            yield here.kan, (*here.bits[:place], width - 1, *here.bits[place + 1 :]), here.guard_bits
+    """Give the networks next to one, by edges, bits and guard bits."""
+    for index, width in enumerate(here.bits):
+        if width > least[index]:
+            yield here.kan, (*here.bits[:index], width - 1, *here.bits[index + 1 :]), here.guard_bits
     for layer, guard in enumerate(here.guard_bits):
         if guard:
             yield here.kan, here.bits, (*here.guard_bits[:layer], guard - 1, *here.guard_bits[layer + 1 :])
@@ -217,7 +243,7 @@ def _steps(here: Point[Kan], least: Sequence[int], x: Reals) -> Iterator[tuple[K
 
 
 class _Trial(Generic[Kan]):
-    """Scores networks."""
+    """What networks are scored by: the samples, and what is to be predicted."""
 
     def __init__(self, kan: Kan, x: Reals, y: npt.ArrayLike | None, output: str, method: str) -> None:
         if output not in ("raw", "argmax", "threshold"):
@@ -229,17 +255,17 @@ class _Trial(Generic[Kan]):
         self._exact = kan.evaluate(x)[-1]
         self._variance = variance_of(self._exact)
         self.measure = "R2" if output == "raw" else "accuracy"
-        own = self._decided(self._exact)
-        self._wanted: Labels = own if y is None else self._checked(y)
+        own = self._decide(self._exact)
+        self._wanted: Labels = own if y is None else self._check_targets(y)
         self.float_score = self._score(own)
 
-    def _decided(self, outputs: Reals) -> Labels:
+    def _decide(self, outputs: Reals) -> Labels:
         if self._output == "argmax":
             best: Labels = outputs.argmax(axis=1)
             return best
         return (outputs[:, 0] > 0).astype(np.int64) if self._output == "threshold" else outputs
 
-    def _checked(self, y: npt.ArrayLike) -> Labels:
+    def _check_targets(self, y: npt.ArrayLike) -> Labels:
         if self._output == "raw":
             array = np.asarray(y, dtype=np.float64)
             wanted = rows_of("y", array[:, None] if array.ndim == 1 else array, self._exact.shape[1])
@@ -262,14 +288,14 @@ class _Trial(Generic[Kan]):
         outputs = network.predict(self.rows)
         error = float(((outputs - self._exact) ** 2).mean(axis=0).sum()) / self._variance
         size = network_size(network.with_output(self._output))
-        return Point(kan, calibration, guard_bits, size, self._score(self._decided(outputs)), error)
+        return Point(kan, calibration, guard_bits, size, self._score(self._decide(outputs)), error)
 
 
 def _each(field: str, given: Sequence[int] | int, count: int) -> list[int]:
     values = [given] * count if isinstance(given, int) else list(given)
     if len(values) != count:
         raise InputError(f"{field}: {len(values)} values; give one for all, or {count}")
-    return [bits_of(f"{field}[{index}]", value) for index, value in enumerate(values)]
+    return [check_bits(f"{field}[{index}]", value) for index, value in enumerate(values)]
 
 
 def _guards(given: Sequence[int] | int, count: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""What a chip is made of, as far as tables and sums are written in its own cells: synthesis finds larger ones.
+"""What a chip is made of, as far as tables and sums are written in its own cells, where synthesis finds larger ones.
 
 A tree of adders that is left to yosys becomes compressors, which are larger on these chips and slower; of several
 functions of the same address it sees less in common than :mod:`kanrtl.lookup.rtl.minimise`.
@@ -12,7 +12,7 @@ from typing import Any
 
 from amaranth.hdl import Const, Instance, Module, Signal, Value
 
-from .minimise import Gate
+from .gates import Gate
 
 __all__ = ["CELLS", "Cells", "Ecp5Cells", "Ice40Cells"]
 
@@ -20,7 +20,13 @@ _ZERO, _ONE = Const(0, 1), Const(1, 1)
 
 
 class Cells(ABC):
-    """Writes a family's cells into a module."""
+    """What writes a family's cells into a module.
+
+    Parameters
+    ----------
+    m : Module
+        The module that they are written into.
+    """
 
     muxes: bool
     """Whether two LUTs can be joined by a multiplexer that costs nothing."""
@@ -30,32 +36,32 @@ class Cells(ABC):
         self._sums = 0
 
     def add(self, one: Value, other: Value, width: int) -> Value:
-        """The sum of two values in ``width`` bits, which it fits, in a carry chain."""
+        """Add two values in a carry chain, and give the sum in ``width`` bits, which it has to fit."""
         number, self._sums = self._sums, self._sums + 1
         total = Signal(width, name=f"sum{number}")
         pairs = [
-            (one[place] if place < len(one) else _ZERO, other[place] if place < len(other) else _ZERO)
-            for place in range(width)
+            (one[bit] if bit < len(one) else _ZERO, other[bit] if bit < len(other) else _ZERO) for bit in range(width)
         ]
         self._chain(f"sum{number}", pairs, total)
         return total
 
     @abstractmethod
     def _chain(self, name: str, pairs: Sequence[tuple[Value, Value]], total: Signal) -> None:
-        """``total`` is the sum of the pairs of bits, lowest first."""
+        """Write the chain that makes ``total`` the sum of the pairs of bits, lowest first."""
 
     def gate(self, gate: Gate, signals: Sequence[Value], name: str) -> Value:
-        """The output of a gate among ``signals``."""
+        """Write a gate that takes from ``signals``, and give its output."""
         output = Signal(name=name)
         self._m.submodules[name] = self._gate(gate, [signals[signal] for signal in gate.inputs], output)
         return output
 
     @abstractmethod
-    def _gate(self, gate: Gate, inputs: Sequence[Value], output: Signal) -> Instance: ...
+    def _gate(self, gate: Gate, inputs: Sequence[Value], output: Signal) -> Instance:
+        """Make the cell of a gate."""
 
 
 class Ecp5Cells(Cells):
-    """LUT4, the multiplexers PFUMX and L6MUX21 behind them, and CCU2C: two bits of a carry chain."""
+    """What writes ECP5's cells: LUT4, the multiplexers PFUMX and L6MUX21 behind it, and CCU2C, two bits of a chain."""
 
     muxes = True
 
@@ -93,35 +99,33 @@ class Ecp5Cells(Cells):
 
 
 class Ice40Cells(Cells):
-    """SB_LUT4 and SB_CARRY, which nextpnr puts into one logic cell where they take the same bits."""
+    """What writes iCE40's cells: SB_LUT4 and SB_CARRY, which nextpnr packs together where they take the same bits."""
 
     muxes = False
 
     def _chain(self, name: str, pairs: Sequence[tuple[Value, Value]], total: Signal) -> None:
         carry: Value = _ZERO
-        for place, (a, b) in enumerate(pairs):
+        for bit, (a, b) in enumerate(pairs):
             # The exclusive or of I1, I2 and I3, which is where the carry comes in.
             pins = {"i_I0": _ZERO, "i_I1": a, "i_I2": b, "i_I3": carry}
-            self._m.submodules[f"{name}_{place}"] = Instance(
-                "SB_LUT4", p_LUT_INIT=Const(0xC33C, 16), **pins, o_O=total[place]
+            self._m.submodules[f"{name}_{bit}"] = Instance(
+                "SB_LUT4", p_LUT_INIT=Const(0xC33C, 16), **pins, o_O=total[bit]
             )
-            if place < len(pairs) - 1:
-                above = Signal(name=f"{name}_carry{place}")
-                self._m.submodules[f"{name}_{place}_carry"] = Instance(
-                    "SB_CARRY", i_I0=a, i_I1=b, i_CI=carry, o_CO=above
-                )
+            if bit < len(pairs) - 1:
+                above = Signal(name=f"{name}_carry{bit}")
+                self._m.submodules[f"{name}_{bit}_carry"] = Instance("SB_CARRY", i_I0=a, i_I1=b, i_CI=carry, o_CO=above)
                 carry = above
 
     def _gate(self, gate: Gate, inputs: Sequence[Value], output: Signal) -> Instance:
         assert gate.init is not None
-        names = [f"I{place}" for place in range(4)]
+        names = [f"I{number}" for number in range(4)]
         return Instance("SB_LUT4", p_LUT_INIT=Const(gate.init, 16), **_pins(names, inputs), o_O=output)
 
 
 def _pins(names: Sequence[str], inputs: Sequence[Value]) -> dict[str, Any]:
-    """Inputs of a LUT; those that are left are low, so only the first rows matter."""
-    return {f"i_{name}": inputs[place] if place < len(inputs) else _ZERO for place, name in enumerate(names)}
+    """Connect the inputs of a LUT; those that are left are low, so only the first rows matter."""
+    return {f"i_{name}": inputs[number] if number < len(inputs) else _ZERO for number, name in enumerate(names)}
 
 
 CELLS: dict[str, type[Cells]] = {"ecp5": Ecp5Cells, "ice40": Ice40Cells}
-"""By family."""
+"""The classes of cells by family."""

@@ -1,4 +1,4 @@
-"""A folded layer as hardware: its inputs pass by its tables, one at every clock, and its nodes accumulate.
+"""A folded layer as hardware: its inputs pass by its tables, one in every cycle, and its nodes accumulate.
 
 See :mod:`kanrtl.lookup.rtl.folding` for what lies where. ::
 
@@ -16,8 +16,8 @@ from amaranth.hdl import Cat, Const, Module, Signal, Value
 
 from .folding import Lane, LayerFold
 from .network_plan import NodePlan, Term
-from .nodes import Operand, added
-from .pipeline import levels
+from .nodes import Operand, add_pairs
+from .pipeline import count_levels
 from .tables import Tables
 
 __all__ = ["swept_layer"]
@@ -32,16 +32,21 @@ def swept_layer(
     node_value: Callable[[int, int, NodePlan, Operand], Value],
     tables: Tables,
 ) -> tuple[Value, list[Value]]:
-    """Layer ``index``.
+    """Make layer ``index``.
 
     Parameters
     ----------
+    m
+        The module that it is written into.
+    fold
+        How the layer is folded.
     start, values
         In the cycle in which ``start`` is high, ``values`` are its inputs.
     node_value
-        What becomes of a node's sum, by the numbers of layer and node; used in the cycle in which that is complete.
+        Gives what becomes of a node's sum, by the numbers of layer and node. It is used in the cycle in which the sum
+        is complete.
     tables
-        Of the family.
+        What makes tables and sums in the cells of the family.
 
     Returns
     -------
@@ -49,12 +54,12 @@ def swept_layer(
         In the cycle in which ``done`` is high, ``nodes`` are what ``node_value`` gave.
     """
     name = f"layer{index}"
-    step, flags = _steps(m, name, fold, start)
+    step, flags = _count_steps(m, name, fold, start)
     words = [
-        _lane(m, f"{name}_lane{number}", fold, lane, start, step, values, tables)
+        _make_lane(m, f"{name}_lane{number}", fold, lane, start, step, values, tables)
         for number, lane in enumerate(fold.lanes)
     ]
-    busy, *ends = (_later(m, flag, fold.words_after) for flag in flags)
+    busy, *ends = (_delay(m, flag, fold.words_after) for flag in flags)
     clear = ~busy | Cat(ends).any()
     nodes = {
         number: node_value(index, number, node, Operand(Const(0), 0))
@@ -63,13 +68,13 @@ def swept_layer(
     }
     for column in range(len(fold.groups[0]) if fold.groups else 0):
         given = [row[column] for row in words if row[column].highest]
-        for _ in range(levels(len(fold.lanes))):
-            given = [_registered(m, one, f"{name}_sum{column}") for one in added(given, tables.add)]
+        for _ in range(count_levels(len(fold.lanes))):
+            given = [_register(m, one, f"{name}_sum{column}") for one in add_pairs(given, tables.add)]
         (term,) = given or [Operand(Const(0, 1), 0)]
         summed = [(group[column], end) for group, end in zip(fold.groups, ends, strict=True) if column < len(group)]
         total = term.value
         if fold.inputs_per_pass > 1:
-            total = _accumulated(m, f"{name}_column{column}", fold, [node for node, _ in summed], term, clear, tables)
+            total = _accumulate(m, f"{name}_column{column}", fold, [node for node, _ in summed], term, clear, tables)
         for node, end in summed:
             plan = fold.plan.nodes[node]
             width = plan.highest.bit_length()
@@ -82,8 +87,8 @@ def swept_layer(
     return ends[-1], [nodes[number] for number in range(len(fold.plan.nodes))]
 
 
-def _steps(m: Module, name: str, fold: LayerFold, start: Value) -> tuple[Value, list[Value]]:
-    """The number of the step; and whether there is one, and for each pass whether it is its last."""
+def _count_steps(m: Module, name: str, fold: LayerFold, start: Value) -> tuple[Value, list[Value]]:
+    """Count the steps: give the number of the step, whether there is one, and for each pass whether it is its last."""
     busy = Signal(name=f"{name}_busy")
     if fold.steps == 1:
         m.d.sync += busy.eq(start)
@@ -98,7 +103,7 @@ def _steps(m: Module, name: str, fold: LayerFold, start: Value) -> tuple[Value, 
     return step, [busy, *ends]
 
 
-def _lane(
+def _make_lane(
     m: Module,
     name: str,
     fold: LayerFold,
@@ -108,9 +113,9 @@ def _lane(
     values: Sequence[Value],
     tables: Tables,
 ) -> list[Operand]:
-    """What the lane gives to every column."""
+    """Make a lane, and give what it adds to every column."""
     bits = fold.plan.bits_in
-    chain = [Signal(bits, name=f"{name}_input{place}", reset_less=True) for place in range(len(lane.sources))]
+    chain = [Signal(bits, name=f"{name}_input{number}", reset_less=True) for number in range(len(lane.sources))]
     # The inputs come round where they pass by more than once.
     following = [*chain[1:], chain[0] if len(fold.groups) > 1 else chain[-1]]
     m.d.sync += [held.eq(one) for held, one in zip(chain, following, strict=True)]
@@ -134,16 +139,17 @@ def _lane(
     return [Operand(word, highest) for word, highest in zip(words, lane.highest, strict=True)]
 
 
-def _registered(m: Module, operand: Operand, name: str) -> Operand:
+def _register(m: Module, operand: Operand, name: str) -> Operand:
+    """Give an operand one cycle later."""
     held = Signal(len(operand.value), name=name, reset_less=True)
     m.d.sync += held.eq(operand.value)
     return Operand(held, operand.highest)
 
 
-def _accumulated(
+def _accumulate(
     m: Module, name: str, fold: LayerFold, nodes: Sequence[int], term: Operand, clear: Value, tables: Tables
 ) -> Value:
-    """The sum so far, this cycle's term included."""
+    """Accumulate a term until ``clear``, and give the sum so far, this cycle's term included."""
     width = max(fold.plan.nodes[node].highest for node in nodes).bit_length()
     so_far, total = Signal(width, name=f"{name}_so_far", reset_less=True), Signal(width, name=f"{name}_total")
     m.d.comb += total.eq(tables.add(so_far, term.value, width))
@@ -154,8 +160,8 @@ def _accumulated(
     return total
 
 
-def _later(m: Module, flag: Value, cycles: int) -> Value:
-    """``flag`` as it was some cycles ago."""
+def _delay(m: Module, flag: Value, cycles: int) -> Value:
+    """Give ``flag`` as it was some cycles ago."""
     for _ in range(cycles):
         later = Signal(name="flag_later")
         m.d.sync += later.eq(flag)

@@ -1,11 +1,10 @@
-"""The lookup network as hardware: one sample a clock, and its prediction a constant number of clocks later."""
+"""The lookup network as hardware: one sample a cycle, and its prediction a constant number of cycles later."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
-import numpy as np
 from amaranth.hdl import Cat, Const, EnableInserter, Module, Shape, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -17,10 +16,10 @@ from ..network import LookupNetwork
 from ..quantiser import FixedQuantiser
 from .cells import CELLS
 from .folded_lanes import swept_layer
-from .folding import Folding, scheduled
-from .network_plan import LayerPlan, NodePlan, Term, plan_layers
-from .nodes import Candidate, Operand, above, added, address_of, better
-from .pipeline import Pipeline, levels
+from .folding import Folding, schedule_core
+from .network_plan import LookupLayerPlan, NodePlan, list_whole_terms, plan_layers
+from .nodes import Candidate, Operand, add_pairs, choose_higher, compare_sum, saturate_sum
+from .pipeline import Pipeline, count_levels
 from .tables import Tables
 
 __all__ = ["LookupCore"]
@@ -29,12 +28,13 @@ Family = Literal["any", "ecp5", "ice40"]
 
 
 class LookupCore(wiring.Component):  # type: ignore[misc]
-    """A lookup network that takes a sample at every clock, without a pause and without a stall; or, folded, one every
-    so many clocks.
+    """A lookup network that takes a sample in every cycle, without a pause and without a stall; or, folded, one every
+    ``interval`` cycles.
 
-    Without folding nothing here ever waits, so neither stream has a ``ready``: who cannot take a prediction at every
-    clock puts a FIFO behind it, or sends samples less often. A folded network has ``ready`` on both sides, and stands
-    still while a prediction waits to be taken. What is on its way when ``rst`` rises is lost; there is no other state.
+    Without folding nothing here ever waits, so neither stream has a ``ready``: whoever cannot take a prediction in
+    every cycle puts a FIFO behind it, or sends samples less often. A folded network has ``ready`` on both sides, and
+    stands still while a prediction waits to be taken. Samples in flight when ``rst`` rises are lost; there is no other
+    state.
 
     Parameters
     ----------
@@ -42,11 +42,11 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
         With a :class:`~kanrtl.lookup.quantiser.FixedQuantiser`, samples are fixed-point numbers in its format; else
         codes of the first layer.
     latency : int, optional
-        Clock cycles from the edge that takes a sample to the edge from which its prediction is valid, at least one:
+        Cycles from the edge that takes a sample to the edge from which its prediction is valid, at least one:
         the number of registers behind that which holds the sample. They stand where they make the longest stage
         shortest (:mod:`.pipeline`). By default two for each layer, or as many as there have to be. Folded,
-        there is a choice only of registers behind memories; by default there are all but for ``ice40``, where they
-        would take logic cells.
+        there is a choice only of registers behind memories; by default there are all of them, except for ``ice40``,
+        where they would take logic cells.
     memory : ``"auto"``, ``"logic"`` or ``"block"``
         Where tables lie, for all layers or a list with one for each. ``auto``: block memory where an address has more
         than eight bits.
@@ -59,19 +59,25 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
     reuse_factor : int or list of int
         How many edges share one port of a memory, for all layers or a list with one for each: at most so many, and as
         evenly as can be (:mod:`.folding`). A layer with a factor above one lies in block memory, and takes
-        a sample every so many clocks; of all layers the slowest sets the ``interval``.
+        a sample every so many cycles; of all layers the slowest sets the ``interval``.
 
     Attributes
     ----------
     progress : callable or None
-        Is told which tables are being made as the core is elaborated: minimising them can take seconds for each input.
+        A function that is told which tables are being made as the core is elaborated: minimising them can take seconds
+        for each input.
+    plans : tuple of LookupLayerPlan
+        What the layers are made of.
+    schedule : Pipeline or Folding
+        Where the registers stand.
 
     Members
     -------
     samples : In, stream
-        ``n_in`` numbers.
+        A sample is an array of ``n_in`` numbers. Without folding there is no ``ready``.
     predictions : Out, stream
-        By the network's output stage: ``n_out`` codes of the last layer, a class, or ``n_out`` bits.
+        A prediction is an array: by the network's output stage ``n_out`` codes of the last layer, a class, or ``n_out``
+        bits. It is valid ``latency`` cycles after its sample was taken, and without folding for one cycle.
 
     Raises
     ------
@@ -95,7 +101,7 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
         self._family = family
         self.plans = plan_layers(network)
         self._whole_from = whole_from
-        self.schedule = scheduled(network, self.plans, latency, memory, whole_from, reuse_factor, family)
+        self.schedule = schedule_core(network, self.plans, latency, memory, whole_from, reuse_factor, family)
         if family in CELLS and self.folding is None:
             self.plans = plan_layers(network, CELLS[family].muxes)
         super().__init__(
@@ -110,24 +116,24 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
 
     @property
     def folding(self) -> Folding | None:
-        """What lies where, if edges share ports."""
+        """What lies where if edges share ports, else None."""
         return self.schedule if isinstance(self.schedule, Folding) else None
 
     @property
     def latency(self) -> int:
-        """Clock cycles from the edge that takes a sample to the edge from which its prediction is valid."""
+        """Cycles from the edge that takes a sample to the edge from which its prediction is valid."""
         return self.schedule.latency
 
     @property
     def interval(self) -> int:
-        """Clock cycles from one sample to the next."""
+        """Cycles from one sample to the next."""
         return self.schedule.interval
 
     def elaborate(self, platform: Any) -> Module:
-        return self._streamed() if self.folding is None else self._swept(self.folding)
+        return self._pipeline() if self.folding is None else self._swept(self.folding)
 
-    def _streamed(self) -> Module:
-        """A sample at every clock."""
+    def _pipeline(self) -> Module:
+        """Make the core that takes a sample in every cycle."""
         assert isinstance(self.schedule, Pipeline)
         m = Module()
         # A bit for every stage: whether a sample is in it.
@@ -135,18 +141,21 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
         m.d.sync += present.eq(Cat(self.samples.valid, present))
         m.d.comb += self.predictions.valid.eq(present[-1])
         tables = Tables(m, self._family)
-        values, place = self._inputs(m)
+        values, position = self._inputs(m)
         for index, plan in enumerate(self.plans[: self._whole_from]):
-            values, place = self._layer(m, index, plan, values, place, tables, self.schedule.block[index])
+            values, position = self._layer(m, index, plan, values, position, tables, self.schedule.block[index])
         if self._whole_from is not None:
-            values, place = self._whole(m, self._whole_from, values, tables)
+            values, position = self._whole(m, self._whole_from, values, tables)
         else:
-            values, place = self._output(m, values, place)
-        self._predict(m, values, place)
+            values, position = self._output(m, values, position)
+        self._predict(m, values, position)
         return m
 
     def _swept(self, folding: Folding) -> Module:
-        """A sample whenever the slowest layer is done with the last; all stands still while a prediction waits."""
+        """Make the core that takes a sample whenever the slowest layer is done with the last.
+
+        All of it stands still while a prediction waits.
+        """
         m, work = Module(), Module()
         moves = Signal()
         m.d.comb += moves.eq(~self.predictions.valid | self.predictions.ready)
@@ -161,67 +170,78 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
         values, _ = self._inputs(work)
         done: Value = start
         for _ in range(folding.before):
-            done = _next(work, done, "taken")
+            done = _delay(work, done, "taken")
         for index, layer in enumerate(folding.layers):
             done, values = swept_layer(work, index, layer, done, values, self._node_value, tables)
         for _ in range(folding.after + 1):
-            done = _next(work, done, "present")
+            done = _delay(work, done, "present")
         work.d.comb += self.predictions.valid.eq(done)
         threshold = self.network.output == "threshold"
         self._predict(work, *self._output(work, values, "compare1" if threshold else f"node{len(self.plans) - 1}"))
         return m
 
-    def _output(self, m: Module, values: list[Value], place: str) -> tuple[list[Value], str]:
-        """What the output stage makes of the last layer."""
+    def _output(self, m: Module, values: list[Value], position: str) -> tuple[list[Value], str]:
+        """Make the output stage behind the last layer."""
         if self.network.output == "argmax":
-            return self._highest(m, values, place)
-        return [_flipped(value) for value in values] if self.network.output == "raw" else values, place
+            return self._find_highest(m, values, position)
+        return [_flip_sign(value) for value in values] if self.network.output == "raw" else values, position
 
-    def _predict(self, m: Module, values: Sequence[Value], place: str) -> None:
+    def _predict(self, m: Module, values: Sequence[Value], position: str) -> None:
+        """Drive the predictions."""
         for index, value in enumerate(values):
-            prediction = self._at(m, place, value, f"prediction{index}")
+            prediction = self._hold(m, position, value, f"prediction{index}")
             m.d.comb += Value.cast(self.predictions.payload[index]).eq(prediction)
 
-    # Everything below passes values on before they leave their place, with the place's name: memories take them so.
+    # Everything below passes values on before they leave their position, with its name: memories take them so.
 
-    def _at(self, m: Module, place: str, value: Value, name: str) -> Value:
-        """``value`` as it leaves ``place``: registered or not."""
+    def _hold(self, m: Module, position: str, value: Value, name: str) -> Value:
+        """Give ``value`` as it leaves ``position``: registered or not."""
         if isinstance(value, Const):
             return value
-        registered = place == "sample" or place in self.schedule.registers
+        registered = position == "sample" or position in self.schedule.registers
         signal = Signal(len(value), name=name, reset_less=registered)
         domain = m.d.sync if registered else m.d.comb
         domain += signal.eq(value)
         return signal
 
     def _inputs(self, m: Module) -> tuple[list[Value], str]:
-        """The codes that the first layer takes."""
+        """Make the codes that the first layer takes."""
         network, quantiser = self.network, self.network.quantiser
         values = [Value.cast(self.samples.payload[index]) for index in range(network.n_in)]
         if not isinstance(quantiser, FixedQuantiser):
             return values, "sample"
         codes = []
         for index, value in enumerate(values):
-            held = self._at(m, "sample", value, f"sample{index}")
+            held = self._hold(m, "sample", value, f"sample{index}")
             held = held.as_signed() if quantiser.format.signed else held
-            codes.append(_quantised(m, quantiser, index, held))
+            codes.append(_quantise(m, quantiser, index, held))
         return codes, "codes"
 
     def _layer(
-        self, m: Module, index: int, plan: LayerPlan, values: list[Value], place: str, tables: Tables, block: bool
+        self,
+        m: Module,
+        index: int,
+        plan: LookupLayerPlan,
+        values: list[Value],
+        position: str,
+        tables: Tables,
+        block: bool,
     ) -> tuple[list[Value], str]:
-        """The addresses that a layer gives; of the last what its output stage takes."""
-        operands = self._tables(m, index, plan, values, place, tables, block)
+        """Make a layer, and give its addresses; of the last layer what its output stage takes."""
+        operands = self._tables(m, index, plan, values, position, tables, block)
         sums = [[operands[term] for term in node.terms] for node in plan.nodes]
         for row, node in zip(sums, plan.nodes, strict=True):
             if node.constant:
                 row.append(Operand(Const(node.constant), node.constant))
-        place = f"table{index}"
-        for level in range(levels(plan.fan_in)):
-            sums = [added(self._all_at(m, place, row, f"{place}_{node}"), tables.add) for node, row in enumerate(sums)]
-            place = f"sum{index}.{level + 1}"
+        position = f"table{index}"
+        for level in range(count_levels(plan.fan_in)):
+            sums = [
+                add_pairs(self._hold_all(m, position, row, f"{position}_{node}"), tables.add)
+                for node, row in enumerate(sums)
+            ]
+            position = f"sum{index}.{level + 1}"
         ends = [
-            next(iter(self._all_at(m, place, row, f"{place}_{node}")), Operand(Const(0), 0))
+            next(iter(self._hold_all(m, position, row, f"{position}_{node}")), Operand(Const(0), 0))
             for node, row in enumerate(sums)
         ]
         nodes = [
@@ -231,25 +251,34 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
         return nodes, "compare1" if self._compares(index) else f"node{index}"
 
     def _compares(self, index: int) -> bool:
-        """Whether a layer's sums are compared with thresholds, and need no saturation."""
+        """Tell whether a layer's sums are compared with thresholds, and need no saturation."""
         return index == len(self.plans) - 1 and self.network.output == "threshold"
 
     def _node_value(self, index: int, number: int, node: NodePlan, total: Operand) -> Value:
-        """The address that a node gives, of its sum; of the last layer what its output stage takes."""
+        """Give the address that a node makes of its sum; of the last layer what its output stage takes."""
         plan = self.plans[index]
         if self._compares(index):
-            return above(plan, node, total, self.network.thresholds[number])
-        return address_of(plan, node, total)
+            return compare_sum(plan, node, total, self.network.thresholds[number])
+        return saturate_sum(plan, node, total)
 
-    def _all_at(self, m: Module, place: str, row: Sequence[Operand], name: str) -> list[Operand]:
+    def _hold_all(self, m: Module, position: str, row: Sequence[Operand], name: str) -> list[Operand]:
+        """Give all of a row as they leave ``position``."""
         return [
-            Operand(self._at(m, place, one.value, f"{name}_{number}"), one.highest) for number, one in enumerate(row)
+            Operand(self._hold(m, position, one.value, f"{name}_{number}"), one.highest)
+            for number, one in enumerate(row)
         ]
 
     def _tables(
-        self, m: Module, index: int, plan: LayerPlan, values: list[Value], place: str, tables: Tables, block: bool
+        self,
+        m: Module,
+        index: int,
+        plan: LookupLayerPlan,
+        values: list[Value],
+        position: str,
+        tables: Tables,
+        block: bool,
     ) -> list[Operand]:
-        """The values of all terms of a layer, in their order."""
+        """Make the tables of a layer, and give the values of all terms in their order."""
         results = []
         for source in sorted({term.source for term in plan.terms}):
             if self.progress:
@@ -259,50 +288,44 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
             if block:
                 words = tables.block(values[source], terms, f"{name}_memory")
             else:
-                words = tables.logic(self._at(m, place, values[source], f"{name}_address"), terms, name)
+                words = tables.logic(self._hold(m, position, values[source], f"{name}_address"), terms, name)
             results += [Operand(word, term.highest) for word, term in zip(words, terms, strict=True)]
         return results
 
     def _whole(self, m: Module, start: int, values: list[Value], tables: Tables) -> tuple[list[Value], str]:
-        """All that is left of the network as one table over all its codes at once."""
-        network, bits, count = self.network, self.network.bits[start], len(values)
-        address = np.arange(1 << bits * count)
-        codes = np.stack([address >> bits * index & (1 << bits) - 1 for index in range(count)], axis=1)
-        # The first layer takes codes, whose top half is negative; all others take addresses.
-        codes = np.where(codes >> bits - 1, codes - (1 << bits), codes) if start == 0 else codes - (1 << bits - 1)
-        for layer in network.layers[start:]:
-            codes = layer.evaluate(codes)
-        results = network.outputs_of(codes)
-        width = Shape.cast(_prediction_shape(network)).width
-        terms = [Term(0, column & (1 << width) - 1) for column in results.T]
-        words = tables.block(Cat(values), terms, "whole")
+        """Make one table, over all codes at once, of all that is left of the network."""
+        width = Shape.cast(_prediction_shape(self.network)).width
+        words = tables.block(Cat(values), list_whole_terms(self.network, start, width), "whole")
         return [Cat(word, Const(0, width - len(word))) for word in words], "whole"
 
-    def _highest(self, m: Module, values: list[Value], place: str) -> tuple[list[Value], str]:
-        """The index of the highest of the outputs, the lowest of equals."""
+    def _find_highest(self, m: Module, values: list[Value], position: str) -> tuple[list[Value], str]:
+        """Find the index of the highest of the outputs, the lowest of equals."""
         candidates = [Candidate(value, Const(index, max(1, index.bit_length()))) for index, value in enumerate(values)]
-        for level in range(levels(len(values))):
+        for level in range(count_levels(len(values))):
             held = [
                 Candidate(
-                    *(self._at(m, place, value, f"{place}_{field}{number}") for field, value in vars(one).items())
+                    *(
+                        self._hold(m, position, value, f"{position}_{field}{number}")
+                        for field, value in vars(one).items()
+                    )
                 )
                 for number, one in enumerate(candidates)
             ]
-            candidates = [better(*pair) for pair in zip(held[0::2], held[1::2], strict=False)]
+            candidates = [choose_higher(*pair) for pair in zip(held[0::2], held[1::2], strict=False)]
             candidates += held[len(held) - len(held) % 2 :]
-            place = f"compare{level + 1}"
-        return [candidates[0].index], place
+            position = f"compare{level + 1}"
+        return [candidates[0].index], position
 
 
-def _next(m: Module, flag: Value, name: str) -> Value:
-    """``flag`` as it was a cycle ago."""
+def _delay(m: Module, flag: Value, name: str) -> Value:
+    """Give ``flag`` as it was a cycle ago."""
     later = Signal(name=name)
     m.d.sync += later.eq(flag)
     return later
 
 
-def _flipped(value: Value) -> Value:
-    """The address of a code, and the code of an address: the sign bit upside down."""
+def _flip_sign(value: Value) -> Value:
+    """Give the address of a code, or the code of an address: the sign bit upside down."""
     return Cat(value[:-1], ~value[-1])
 
 
@@ -321,8 +344,8 @@ def _prediction_shape(network: LookupNetwork) -> Shape:
     return unsigned(max(1, (network.n_out - 1).bit_length()) if network.output == "argmax" else 1)
 
 
-def _quantised(m: Module, quantiser: FixedQuantiser, index: int, raw: Value) -> Value:
-    """The code of one input."""
+def _quantise(m: Module, quantiser: FixedQuantiser, index: int, raw: Value) -> Value:
+    """Make the code of one input."""
     scale, offset = int(quantiser.scale[index]), int(quantiser.offset[index])
     magnitude = abs(scale)
     if magnitude & (magnitude - 1):

@@ -21,14 +21,14 @@ import numpy.typing as npt
 
 from ...numeric.fixed import Codes
 from ..network import LookupLayer, LookupNetwork
-from .minimise import INPUTS
-from .offsets import cheapest_offsets
+from .offsets import find_cheapest_offsets
+from .truth_tables import INPUTS
 
-__all__ = ["LayerPlan", "NodePlan", "Term", "plan_layers"]
+__all__ = ["LookupLayerPlan", "NodePlan", "Term", "list_whole_terms", "plan_layers"]
 
 Mask = npt.NDArray[np.bool_]
 
-_MOST_SUMS = 1 << 16  # beyond, only the range of a sum is followed
+_MOST_SUMS = 1 << 16  # beyond that, only the range of a sum is followed
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,23 +38,26 @@ class Term:
     Attributes
     ----------
     source : int
-    values : array ``(2**bits_in,)``
-        Not negative. Where an address cannot be reached, what is cheapest.
+        The number of the input.
+    values : array of integers ``(2**bits_in,)``
+        What is added, by address; it is not negative. Where an address cannot be reached, it is what is cheapest.
     """
 
     source: int
     values: Codes
 
     def by_code(self) -> Term:
-        """The same for an address that is the code itself, without half its range added."""
+        """Give the same table for an address that is the code itself, without half its range added."""
         return Term(self.source, np.roll(self.values, len(self.values) // 2))
 
     @property
     def highest(self) -> int:
+        """The highest value."""
         return int(self.values.max())
 
     @property
     def width(self) -> int:
+        """How many bits the values have."""
         return self.highest.bit_length()
 
 
@@ -65,17 +68,18 @@ class NodePlan:
     Attributes
     ----------
     terms : tuple of int
-        Of :attr:`LayerPlan.terms`.
+        The numbers of its terms in :attr:`LookupLayerPlan.terms`.
     constant : int
-        What is left to add, not negative: only where there is no table to take it in.
+        What is left to add, not negative. It is zero where there is a table to take it in.
     highest : int
-        Of the sum.
+        The highest value of the sum.
     pages_below : int
-        In the sum's bits above the address: below this it saturates at the lowest code, above it at the highest.
+        The value of the sum's bits above the address at which the sum does not saturate: below this it saturates at the
+        lowest code, above it at the highest.
     address : int or None
-        Where the node is a constant, its address.
+        The address of a node that is a constant; None for all others.
     above : int or None
-        Where a threshold is all that matters, the bit of the sum that says whether the node is above it; then the sum
+        Where a threshold is all that matters, the bit of the sum that says whether the node is above it; the sum then
         holds no address.
     """
 
@@ -88,17 +92,19 @@ class NodePlan:
 
 
 @dataclass(frozen=True, eq=False)
-class LayerPlan:
-    """One layer.
+class LookupLayerPlan:
+    """One layer of a lookup network as it is built.
 
     Attributes
     ----------
     terms : tuple of Term
-        In order of source; each only once.
+        The tables in order of source, each only once.
     nodes : tuple of NodePlan
+        The nodes in their order.
     bits_in, bits_out, guard_bits : int
+        The widths of the layer; see :class:`~kanrtl.lookup.LookupLayer`.
     reachable : array of booleans ``(n_in, 2**bits_in)``
-        Addresses that can occur.
+        Which addresses can occur.
     """
 
     terms: tuple[Term, ...]
@@ -110,29 +116,42 @@ class LayerPlan:
 
     @cached_property
     def fan_in(self) -> int:
-        """Terms of the largest node."""
+        """How many terms the largest node adds."""
         return max(len(node.terms) + bool(node.constant) for node in self.nodes)
 
     @cached_property
     def sum_width(self) -> int:
-        """Of the widest sum."""
+        """How many bits the widest sum has."""
         return max(node.highest.bit_length() for node in self.nodes)
 
     @cached_property
     def saturates(self) -> bool:
+        """Whether any node can saturate."""
         top = [node.highest >> (self.bits_out + self.guard_bits) for node in self.nodes]
         return any(pages or node.pages_below for pages, node in zip(top, self.nodes, strict=True))
 
 
-_planned: WeakKeyDictionary[LookupNetwork, dict[bool | None, tuple[LayerPlan, ...]]] = WeakKeyDictionary()
+_planned: WeakKeyDictionary[LookupNetwork, dict[bool | None, tuple[LookupLayerPlan, ...]]] = WeakKeyDictionary()
 
 
-def plan_layers(network: LookupNetwork, muxes: bool | None = None) -> tuple[LayerPlan, ...]:
-    """The plan of every layer, first layer first.
+def plan_layers(network: LookupNetwork, muxes: bool | None = None) -> tuple[LookupLayerPlan, ...]:
+    """Plan every layer of a network.
 
-    With ``muxes``, as for :func:`kanrtl.lookup.rtl.minimise.minimise`, tables of few address bits begin where they take
-    the fewest LUTs; else all the same but where they begin. A network is planned once: cores of it are made again for
-    every seed of a build, and plans of large tables take seconds.
+    A network is planned once: cores of it are made again for every seed of a build, and plans of large tables take
+    seconds.
+
+    Parameters
+    ----------
+    network : LookupNetwork
+    muxes : bool, optional
+        Whether the chip has multiplexers behind LUTs; see :func:`kanrtl.lookup.rtl.minimise.minimise`. Where it is
+        given, tables of few address bits begin where they take the fewest LUTs; otherwise they begin elsewhere, and all
+        else is the same.
+
+    Returns
+    -------
+    tuple of LookupLayerPlan
+        First layer first.
     """
     plans = _planned.setdefault(network, {})
     if muxes not in plans:
@@ -140,7 +159,23 @@ def plan_layers(network: LookupNetwork, muxes: bool | None = None) -> tuple[Laye
     return plans[muxes]
 
 
-def _plan(network: LookupNetwork, muxes: bool | None) -> tuple[LayerPlan, ...]:
+def list_whole_terms(network: LookupNetwork, start: int, width: int) -> list[Term]:
+    """List the tables, one for each number of a prediction, of all layers from ``start`` on and the output stage.
+
+    Their address has the codes of all inputs of layer ``start``, the first input lowest. A value is a number of
+    ``width`` bits.
+    """
+    bits, count = network.bits[start], network.layers[start].n_in
+    address = np.arange(1 << bits * count)
+    codes = np.stack([address >> bits * index & (1 << bits) - 1 for index in range(count)], axis=1)
+    # The first layer takes codes, whose top half is negative; all others take addresses.
+    codes = np.where(codes >> bits - 1, codes - (1 << bits), codes) if start == 0 else codes - (1 << bits - 1)
+    for layer in network.layers[start:]:
+        codes = layer.evaluate(codes)
+    return [Term(0, column & (1 << width) - 1) for column in network.outputs_of(codes).T]
+
+
+def _plan(network: LookupNetwork, muxes: bool | None) -> tuple[LookupLayerPlan, ...]:
     reachable = np.ones((network.n_in, 1 << network.bits[0]), dtype=bool)
     plans = []
     for index, layer in enumerate(network.layers):
@@ -152,9 +187,11 @@ def _plan(network: LookupNetwork, muxes: bool | None) -> tuple[LayerPlan, ...]:
 
 def _plan_layer(
     layer: LookupLayer, reachable: Mask, muxes: bool | None, thresholds: Sequence[int] | None
-) -> tuple[LayerPlan, Mask]:
-    """The plan of a layer, and the addresses of its nodes that can occur. ``thresholds``: of the last layer's nodes,
-    where its codes are only compared with them."""
+) -> tuple[LookupLayerPlan, Mask]:
+    """Plan a layer, and give the addresses of its nodes that can occur.
+
+    ``thresholds`` are those of the last layer's nodes, where its codes are only compared with them.
+    """
     lowest = np.array([table[reachable[source]].min() for source, table in zip(layer.source, layer.table, strict=True)])
     shifted = [
         np.where(reachable[source], table - low, 0)
@@ -171,7 +208,7 @@ def _plan_layer(
         edges = [edge for edge in np.flatnonzero(layer.node == node) if shifted[edge].any()]
         least = int(layer.bias[node] + lowest[layer.node == node].sum())
         spans = [shifted[edge][reachable[layer.source[edge]]] for edge in edges]
-        following[node], page = _reachable_addresses(layer, least, spans)
+        following[node], page = _find_reachable(layer, least, spans)
         addresses = np.flatnonzero(following[node])
         above, span = None, sum(int(shifted[edge].max()) for edge in edges)
         # The sum is to begin at `start`, where its address is that of the lowest sum.
@@ -181,48 +218,49 @@ def _plan_layer(
             if addresses[0] > limit or addresses[-1] <= limit:
                 edges = []  # always above, or never
             else:
-                page, (above, start) = 0, _compared(layer, thresholds[node], least, span)
+                page, (above, start) = 0, _start_for_threshold(layer, thresholds[node], least, span)
         if not edges:
             drafts.append(([], NodePlan((), 0, 0, 0, int(addresses[0]))))
             continue
         own = [users[keys[edge]] == 1 for edge in edges]
-        settled = [_settled(shifted[edge], reachable[layer.source[edge]]) for edge in edges]
-        offsets, constant = _distribute(start, settled, [not one for one in own])
+        filled = [_fill_unreachable(shifted[edge], reachable[layer.source[edge]]) for edge in edges]
+        offsets, constant = _distribute(start, filled, [not one for one in own])
         if muxes is not None and layer.bits_in <= INPUTS and not constant:
-            offsets = _cheaper(start, settled, own, muxes)
+            offsets = _distribute_cheaply(start, filled, own, muxes)
         used = []
         for edge, offset in zip(edges, offsets, strict=True):
             source = int(layer.source[edge])
             values = np.where(reachable[source], shifted[edge] + offset, 0)
             name = (*keys[edge], offset)
-            terms.setdefault(name, Term(source, _settled(values, reachable[source])))
+            terms.setdefault(name, Term(source, _fill_unreachable(values, reachable[source])))
             used.append(name)
         drafts.append((used, NodePlan((), constant, start + span, page, None, above)))
     order = sorted(terms, key=lambda key: key[0])
     index = {key: number for number, key in enumerate(order)}
     nodes = tuple(replace(node, terms=tuple(index[key] for key in used)) for used, node in drafts)
-    plan = LayerPlan(
+    plan = LookupLayerPlan(
         tuple(terms[key] for key in order), nodes, layer.bits_in, layer.bits_out, layer.guard_bits, reachable
     )
     return plan, following
 
 
 def _rounding(layer: LookupLayer) -> int:
+    """Give the constant that rounds a sum."""
     return 1 << (layer.guard_bits - 1) if layer.guard_bits else 0
 
 
-def _compared(layer: LookupLayer, threshold: int, least: int, span: int) -> tuple[int, int]:
-    """Where a sum of what lies up to ``span`` above ``least`` begins, if one of its bits is to say whether the node is
-    above ``threshold``; that bit comes first. There has to be something on both sides."""
+def _start_for_threshold(layer: LookupLayer, threshold: int, least: int, span: int) -> tuple[int, int]:
+    """Choose where a sum of what lies up to ``span`` above ``least`` begins, if one of its bits is to say whether the
+    node is above ``threshold``; that bit comes first. There has to be something on both sides."""
     rise = (threshold + 1 << layer.guard_bits) - _rounding(layer) - least
     bit = max((rise - 1).bit_length(), (span - rise).bit_length())
     return bit, (1 << bit) - rise
 
 
-def _reachable_addresses(layer: LookupLayer, least: int, spans: Sequence[Codes]) -> tuple[Mask, int]:
-    """Which addresses a node can give, and by how many pages of addresses the lowest sum is below the first.
+def _find_reachable(layer: LookupLayer, least: int, spans: Sequence[Codes]) -> tuple[Mask, int]:
+    """Find which addresses a node can give, and by how many pages of addresses the lowest sum is below the first.
 
-    ``spans``: for each edge what it can add to ``least``.
+    ``spans`` are what each edge can add to ``least``.
     """
     total = sum(int(span.max()) for span in spans)
     size, half = 1 << layer.bits_out, 1 << (layer.bits_out - 1)
@@ -243,13 +281,13 @@ def _reachable_addresses(layer: LookupLayer, least: int, spans: Sequence[Codes])
 
 
 def _spare(values: Codes) -> int:
-    """By how much a table may begin higher without taking another bit."""
+    """Tell by how much a table may begin higher without taking another bit."""
     highest = int(values.max())
     return (1 << highest.bit_length()) - 1 - highest
 
 
 def _distribute(start: int, tables: Sequence[Codes], shared: Sequence[bool]) -> tuple[list[int], int]:
-    """Offsets of a node's tables that make ``start``, and what is left for a constant.
+    """Choose offsets of a node's tables that make ``start``, and tell what is left for a constant.
 
     Tables that are ``shared`` with other nodes stay as they are.
     """
@@ -265,26 +303,26 @@ def _distribute(start: int, tables: Sequence[Codes], shared: Sequence[bool]) -> 
     return offsets, left
 
 
-def _cheaper(start: int, tables: Sequence[Codes], own: Sequence[bool], muxes: bool) -> list[int]:
-    """As :func:`_distribute`, where nothing is left for a constant: the offsets with which the tables take the fewest
-    LUTs. Where one table has to become wider it can be any that is not shared."""
-    places = [place for place, one in enumerate(own) if one]
-    given = [tables[place] for place in places]
+def _distribute_cheaply(start: int, tables: Sequence[Codes], own: Sequence[bool], muxes: bool) -> list[int]:
+    """Choose, as :func:`_distribute` where nothing is left for a constant, the offsets with which the tables take the
+    fewest LUTs. Where one table has to become wider it can be any that is not shared."""
+    numbers = [number for number, one in enumerate(own) if one]
+    given = [tables[number] for number in numbers]
     highest = [int(table.max()) + _spare(table) for table in given]
     left = start - sum(_spare(table) for table in given)
     widened = [
-        [*highest[:place], (1 << (one + left).bit_length()) - 1, *highest[place + 1 :]]
-        for place, one in enumerate(highest)
+        [*highest[:index], (1 << (one + left).bit_length()) - 1, *highest[index + 1 :]]
+        for index, one in enumerate(highest)
     ]
-    _, chosen = min(cheapest_offsets(start, given, one, muxes) for one in (widened if left > 0 else [highest]))
+    _, chosen = min(find_cheapest_offsets(start, given, one, muxes) for one in (widened if left > 0 else [highest]))
     offsets = [0] * len(tables)
-    for place, offset in zip(places, chosen, strict=True):
-        offsets[place] = offset
+    for number, offset in zip(numbers, chosen, strict=True):
+        offsets[number] = offset
     return offsets
 
 
-def _settled(values: Codes, reachable: Mask) -> Codes:
-    """``values``, with those that do not matter set to the next below that does."""
-    places = np.maximum.accumulate(np.where(reachable, np.arange(len(values)), np.argmax(reachable)))
-    result: Codes = values[places]
+def _fill_unreachable(values: Codes, reachable: Mask) -> Codes:
+    """Set the values that do not matter to the next below that does."""
+    rows = np.maximum.accumulate(np.where(reachable, np.arange(len(values)), np.argmax(reachable)))
+    result: Codes = values[rows]
     return result

@@ -7,23 +7,23 @@ from dataclasses import dataclass
 
 from amaranth.hdl import Cat, Const, Mux, Value
 
-from .network_plan import LayerPlan, NodePlan
+from .network_plan import LookupLayerPlan, NodePlan
 
-__all__ = ["Candidate", "Operand", "above", "added", "address_of", "better", "plain_sum"]
+__all__ = ["Candidate", "Operand", "add_pairs", "add_plainly", "choose_higher", "compare_sum", "saturate_sum"]
 
 
 @dataclass(frozen=True)
 class Operand:
-    """A value, and the highest that it can have."""
+    """An unsigned value in hardware, and the highest that it can have."""
 
     value: Value
     highest: int
 
 
-def added(operands: Sequence[Operand], add: Callable[[Value, Value, int], Value]) -> list[Operand]:
-    """One level of an adder tree: narrow ones with narrow ones; of an odd number the widest is left as it is.
+def add_pairs(operands: Sequence[Operand], add: Callable[[Value, Value, int], Value]) -> list[Operand]:
+    """Make one level of an adder tree: narrow operands with narrow ones; of an odd number the widest is left as it is.
 
-    ``add`` gives the sum of two values in so many bits, which it fits.
+    ``add`` gives the sum of two values in so many bits, which it has to fit.
     """
     order = sorted(operands, key=lambda operand: operand.highest)
     sums = []
@@ -33,13 +33,13 @@ def added(operands: Sequence[Operand], add: Callable[[Value, Value, int], Value]
     return sums + order[len(order) - len(order) % 2 :]
 
 
-def plain_sum(one: Value, other: Value, width: int) -> Value:
-    """The sum, left to synthesis."""
+def add_plainly(one: Value, other: Value, width: int) -> Value:
+    """Add two values in ``width`` bits, and leave the adder to synthesis."""
     return (one + other)[:width]
 
 
-def address_of(plan: LayerPlan, node: NodePlan, total: Operand) -> Value:
-    """What the sum of a node addresses in the next layer: saturated, where it can be outside."""
+def saturate_sum(plan: LookupLayerPlan, node: NodePlan, total: Operand) -> Value:
+    """Give what the sum of a node addresses in the next layer: saturated, where it can be outside."""
     bits = plan.bits_out
     if node.address is not None:
         return Const(node.address, bits)
@@ -55,8 +55,8 @@ def address_of(plan: LayerPlan, node: NodePlan, total: Operand) -> Value:
     return address
 
 
-def above(plan: LayerPlan, node: NodePlan, total: Operand, threshold: int) -> Value:
-    """Whether a node's code is above ``threshold``, a code: a bit of the sum, which begins where it has to for that."""
+def compare_sum(plan: LookupLayerPlan, node: NodePlan, total: Operand, threshold: int) -> Value:
+    """Tell whether a node's code is above the code ``threshold``: by a bit of its sum, which begins where that does."""
     if node.address is not None:
         return Const(node.address > threshold + (1 << (plan.bits_out - 1)), 1)
     assert node.above is not None
@@ -65,14 +65,14 @@ def above(plan: LayerPlan, node: NodePlan, total: Operand, threshold: int) -> Va
 
 @dataclass(frozen=True)
 class Candidate:
-    """The highest of some outputs, and its index."""
+    """The highest of some outputs in hardware, and its index."""
 
     value: Value
     index: Value
 
 
-def better(first: Candidate, second: Candidate) -> Candidate:
-    """The higher of two; the first of equals."""
+def choose_higher(first: Candidate, second: Candidate) -> Candidate:
+    """Choose the higher of two; the first of equals."""
     wins = second.value > first.value
     width = max(len(first.index), len(second.index))
     index = [Cat(one.index, Const(0, width - len(one.index))) for one in (first, second)]

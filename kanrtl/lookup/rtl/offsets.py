@@ -1,4 +1,4 @@
-"""Where the tables of a node begin: of all ways to begin that make the same sum, that which takes the fewest LUTs.
+"""Where the tables of a node begin: of all offsets that make the same sum, those that take the fewest LUTs.
 
 A table's bits change with what is added to it, and some are simpler than others. How many LUTs a bit takes is estimated
 by how its function of six bits falls apart, without regard to what it might share with others.
@@ -13,20 +13,37 @@ import numpy as np
 import numpy.typing as npt
 
 from ...numeric.fixed import Codes
-from .minimise import INPUTS
+from .truth_tables import INPUTS
 
-__all__ = ["cheapest_offsets", "estimated_luts"]
+__all__ = ["estimate_luts", "find_cheapest_offsets"]
 
 Bits = npt.NDArray[np.bool_]
 
 _ONES = np.array([number.bit_count() for number in range(1 << 16)])
 
 
-def cheapest_offsets(start: int, tables: Sequence[Codes], highest: Sequence[int], muxes: bool) -> tuple[int, list[int]]:
-    """Offsets of tables of up to six address bits, not negative, that make ``start``, and lift none above ``highest``;
-    before them the LUTs that the tables then take.
+def find_cheapest_offsets(
+    start: int, tables: Sequence[Codes], highest: Sequence[int], muxes: bool
+) -> tuple[int, list[int]]:
+    """Find the offsets with which tables of up to six address bits take the fewest LUTs.
 
-    There has to be a way. ``muxes`` as for :func:`kanrtl.lookup.rtl.minimise.minimise`.
+    Parameters
+    ----------
+    start : int
+        The sum of the offsets, none of which is negative.
+    tables : sequence of arrays ``(2**bits,)``
+        The tables, of non-negative integers.
+    highest : sequence of int
+        What no value of each table may be above. There have to be offsets that leave it so.
+    muxes : bool
+        Whether the chip has multiplexers behind LUTs; see :func:`kanrtl.lookup.rtl.minimise.minimise`.
+
+    Returns
+    -------
+    luts : int
+        How many LUTs the tables then take, by estimate.
+    offsets : list of int
+        One for each table.
     """
     rooms = [limit - int(table.max()) for table, limit in zip(tables, highest, strict=True)]
     # From what the others leave where they take all they can, to all there is.
@@ -35,8 +52,8 @@ def cheapest_offsets(start: int, tables: Sequence[Codes], highest: Sequence[int]
     # offset of each table that leads there.
     low, best = 0, np.zeros(1)
     chosen = []
-    for place, (given, costs) in enumerate(zip(offsets, _costs(tables, offsets, muxes), strict=True)):
-        first, last = max(0, start - sum(rooms[place + 1 :])), min(start, sum(rooms[: place + 1]))
+    for number, (given, costs) in enumerate(zip(offsets, _cost_tables(tables, offsets, muxes), strict=True)):
+        first, last = max(0, start - sum(rooms[number + 1 :])), min(start, sum(rooms[: number + 1]))
         following, choice = np.full(last - first + 1, np.inf), np.zeros(last - first + 1, dtype=np.int64)
         for offset, cost in zip(given.tolist(), costs, strict=True):
             begin, end = max(first, low + offset), min(last + 1, low + len(best) + offset)
@@ -55,30 +72,42 @@ def cheapest_offsets(start: int, tables: Sequence[Codes], highest: Sequence[int]
     return int(best[0]), offsets_of[::-1]
 
 
-def _costs(tables: Sequence[Codes], offsets: Sequence[Codes], muxes: bool) -> list[npt.NDArray[np.float64]]:
-    """LUTs of each table by what is added to it, of ``offsets`` that follow each other."""
-    functions, places = [], []
+def _cost_tables(tables: Sequence[Codes], offsets: Sequence[Codes], muxes: bool) -> list[npt.NDArray[np.float64]]:
+    """Estimate the LUTs of each table by what is added to it, of ``offsets`` that follow each other."""
+    functions, numbers = [], []
     for number, (table, given) in enumerate(zip(tables, offsets, strict=True)):
         values = np.tile(table[None] + given[:, None], (1, (1 << INPUTS) // len(table)))
-        for place in range(int(values.max()).bit_length()):
+        for bit in range(int(values.max()).bit_length()):
             # A bit comes back where twice its weight is added.
-            bits = np.packbits(values[: 2 << place] >> place & 1, axis=1)
+            bits = np.packbits(values[: 2 << bit] >> bit & 1, axis=1)
             functions.append(bits.view(np.uint64)[:, 0])
-            places.append(number)
+            numbers.append(number)
     costs = [np.zeros(len(given)) for given in offsets]
     if not functions:
         return costs
     # Many are the same: estimating is what takes time.
     kinds, which = np.unique(np.concatenate(functions), return_inverse=True)
-    luts = estimated_luts(np.unpackbits(kinds[:, None].view(np.uint8), axis=1).astype(bool), muxes)[which]
+    luts = estimate_luts(np.unpackbits(kinds[:, None].view(np.uint8), axis=1).astype(bool), muxes)[which]
     ends = np.cumsum([len(one) for one in functions])
-    for number, once in zip(places, np.split(luts, ends[:-1]), strict=True):
+    for number, once in zip(numbers, np.split(luts, ends[:-1]), strict=True):
         costs[number] += np.resize(once, len(costs[number]))
     return costs
 
 
-def estimated_luts(functions: Bits, muxes: bool) -> npt.NDArray[np.int64]:
-    """LUTs that functions ``(n, 64)`` of six bits take, each alone."""
+def estimate_luts(functions: Bits, muxes: bool) -> npt.NDArray[np.int64]:
+    """Estimate how many LUTs functions of six bits take, each alone.
+
+    Parameters
+    ----------
+    functions : array of booleans ``(n, 64)``
+        Truth tables.
+    muxes : bool
+        Whether the chip has multiplexers behind LUTs.
+
+    Returns
+    -------
+    array of integers ``(n,)``
+    """
     count = len(functions)
     cube = functions.reshape((count, *(2,) * INPUTS))  # the last axis is the lowest bit
     joined, quarters = (2, 4) if muxes else (3, 6)
@@ -91,45 +120,46 @@ def estimated_luts(functions: Bits, muxes: bool) -> npt.NDArray[np.int64]:
         free = [axis for axis in range(1, INPUTS + 1) if axis not in bound]
         columns = cube.transpose((0, *bound, *free)).reshape(count, 2, 2, 2, 2, 4) @ (1 << np.arange(4))
         kinds = 1 << columns
-        found = _distinct(kinds.reshape(count, 16))
+        found = _count_distinct(kinds.reshape(count, 16))
         luts = np.where(found <= 4, np.minimum(luts, 3), luts)
         chained = found <= 2
         for axis in range(1, 5):
             halves = [np.take(kinds, value, axis=axis).reshape(count, 8) for value in range(2)]
-            chained |= (_distinct(halves[0]) <= 2) & (_distinct(halves[1]) <= 2)
+            chained |= (_count_distinct(halves[0]) <= 2) & (_count_distinct(halves[1]) <= 2)
         # Where a bit has no part in it, the second LUT has an input more to see what the first sees.
         spare = ~(_depends(cube, free[0]) & _depends(cube, free[1]))
         for pair in itertools.combinations(range(4), 2) if spare.any() else ():
             rest = [axis for axis in range(4) if axis not in pair]
             parts = kinds.transpose((0, *(1 + axis for axis in (*pair, *rest)))).reshape(count, 4, 4)
-            chained |= spare & np.all([_distinct(parts[:, place]) <= 2 for place in range(4)], axis=0)
+            chained |= spare & np.all([_count_distinct(parts[:, number]) <= 2 for number in range(4)], axis=0)
         luts = np.where(chained, np.minimum(luts, 2), luts)
     if not muxes and (large := luts > 3).any():
-        luts[large] = np.minimum(luts[large], _halved(cube[large]))
+        luts[large] = np.minimum(luts[large], _halve_luts(cube[large]))
     several = sum(_depends(cube, axis).astype(int) for axis in range(1, INPUTS + 1))
     # Of a single bit a function is that bit, or its inverse.
     least = np.where(several == 1, functions[:, 0].astype(int), 0)
     return np.where(several <= 1, least, np.where(several <= 4, 1, luts))
 
 
-def _halved(cube: Bits) -> npt.NDArray[np.int64]:
-    """LUTs of one that selects from two functions of five bits, each one LUT or two behind each other."""
+def _halve_luts(cube: Bits) -> npt.NDArray[np.int64]:
+    """Count the LUTs where one selects from two functions of five bits, each one LUT or two behind each other."""
     luts = np.full(len(cube), 6)
     for axis in range(1, INPUTS + 1):
         halves = [np.repeat(np.take(cube, [value], axis=axis), 2, axis=axis) for value in range(2)]
-        each = [estimated_luts(half.reshape(-1, 1 << INPUTS), False) for half in halves]
+        each = [estimate_luts(half.reshape(-1, 1 << INPUTS), False) for half in halves]
         fits = (each[0] <= 2) & (each[1] <= 2)
         luts = np.where(fits, np.minimum(luts, 1 + each[0] + each[1]), luts)
     return luts
 
 
 def _depends(cube: Bits, axis: int) -> Bits:
+    """Tell which functions depend on the bit along an axis."""
     differing = np.take(cube, 0, axis=axis) != np.take(cube, 1, axis=axis)
     result: Bits = differing.any(axis=tuple(range(1, differing.ndim)))
     return result
 
 
-def _distinct(kinds: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """How many different powers of two there are in a row."""
+def _count_distinct(kinds: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Count the different powers of two in a row."""
     result: npt.NDArray[np.int64] = _ONES[np.bitwise_or.reduce(kinds, axis=1)]
     return result

@@ -1,13 +1,13 @@
 """Where the registers of a lookup network stand.
 
-A sample passes places one after another; between two of them there is logic. A register can stand at every place, and
-then stands there for all values of the sample alike::
+A sample passes one position after another; between two of them there is logic. A register can stand at every position,
+and then stands there for all values of the sample alike::
 
     sample [codes] (table0 sum0.1 .. sum0.N node0) for every layer [compare1 .. compareN]
 
-or, where the layers from one on are a single table, ``whole`` in the place of all theirs.
+or, where the layers from one on are a single table, ``whole`` instead of all theirs.
 
-``sample`` and the last place always have one, and so has the place before tables in block memory: there it is the
+``sample`` and the last position always have one, and so has the position before tables in block memory: there it is the
 memory's own.
 """
 
@@ -20,11 +20,12 @@ from functools import cached_property
 from typing import Literal, Self, cast, get_args
 
 from ...errors import InputError
-from ..network import MAX_BITS, LookupNetwork
+from ..network import LookupNetwork
+from ..number_checks import MAX_BITS
 from ..quantiser import FixedQuantiser
-from .network_plan import LayerPlan
+from .network_plan import LookupLayerPlan
 
-__all__ = ["Pipeline", "in_block_memory", "levels", "memory_of_layers"]
+__all__ = ["Memory", "Pipeline", "choose_memories", "count_levels", "is_in_block_memory"]
 
 # Estimates of delays in ns, logic and routing, for ECP5 of speed grade 6; only their proportions matter.
 _LUT = 1.0
@@ -42,32 +43,34 @@ _TO_BLOCK = 1.5  # memories stand in columns of their own, further away
 _MULTIPLY = 7.0
 
 Memory = Literal["auto", "logic", "block"]
+"""Where the tables of a layer lie."""
 
 _LOGIC_BITS = 8
-"""Of an address, up to which a table is cheaper in logic."""
+"""How many address bits a table has at most that is cheaper in logic."""
 
 
-def levels(operands: int) -> int:
-    """Of a binary tree."""
+def count_levels(operands: int) -> int:
+    """Count the levels of a binary tree of so many operands."""
     return max(0, (operands - 1).bit_length())
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """The places that a sample passes, and which of them have a register.
+    """The positions that a sample passes, and which of them have a register.
 
     Attributes
     ----------
-    places : tuple of (str, float)
-        In order, each with the delay of the logic before it.
+    positions : tuple of (str, float)
+        The names of the positions in order, each with the delay of the logic before it in ns.
     registers : frozenset of str
+        The names of those that have a register.
     block : tuple of bool
-        For each layer whether its tables lie in block memory.
+        Whether the tables of each layer lie in block memory.
     least : int
         How few registers there can be.
     """
 
-    places: tuple[tuple[str, float], ...]
+    positions: tuple[tuple[str, float], ...]
     registers: frozenset[str]
     block: tuple[bool, ...]
     least: int
@@ -76,37 +79,57 @@ class Pipeline:
     def of(
         cls,
         network: LookupNetwork,
-        plans: Sequence[LayerPlan],
+        plans: Sequence[LookupLayerPlan],
         latency: int | None = None,
         memory: str | Sequence[str] = "auto",
         whole_from: int | None = None,
     ) -> Self:
-        """The registers that make the longest stage shortest; see :class:`kanrtl.lookup.rtl.lookup_core.LookupCore`."""
-        choices = memory_of_layers(plans, memory)
-        block = tuple(in_block_memory(plan, choice) for plan, choice in zip(plans, choices, strict=True))
-        places, forced = _places(network, plans, block, _whole(network, whole_from))
-        names = [name for name, _ in places]
+        """Choose the registers that make the longest stage shortest.
+
+        Parameters
+        ----------
+        network, plans
+            The network, and the plans of its layers.
+        latency, memory, whole_from
+            As of :class:`kanrtl.lookup.rtl.lookup_core.LookupCore`.
+
+        Raises
+        ------
+        InputError
+            If one of these cannot be.
+        """
+        choices = choose_memories(plans, memory)
+        block = tuple(is_in_block_memory(plan, choice) for plan, choice in zip(plans, choices, strict=True))
+        positions, forced = _list_positions(network, plans, block, _check_whole(network, whole_from))
+        names = [name for name, _ in positions]
         least = max(1, len(forced))
         if latency is None:
-            latency = max(least, min(len(places), 2 * len(plans)))
-        if isinstance(latency, bool) or not isinstance(latency, int) or not least <= latency <= len(places):
+            latency = max(least, min(len(positions), 2 * len(plans)))
+        if isinstance(latency, bool) or not isinstance(latency, int) or not least <= latency <= len(positions):
             raise InputError(
-                f"latency = {latency!r}: must be an integer from {least} to {len(places)}: {', '.join(names)}"
+                f"latency = {latency!r}: must be an integer from {least} to {len(positions)}: {', '.join(names)}"
             )
-        return cls(tuple(places), _balanced(places, forced, latency), block, least)
+        return cls(tuple(positions), _balance(positions, forced, latency), block, least)
 
     @cached_property
     def latency(self) -> int:
+        """Cycles from the edge that takes a sample to the edge from which its prediction is valid: one a register."""
         return len(self.registers)
 
     @property
     def interval(self) -> int:
-        """Clock cycles from one sample to the next."""
+        """Cycles from one sample to the next, which is one."""
         return 1
 
 
-def memory_of_layers(plans: Sequence[LayerPlan], memory: str | Sequence[str]) -> tuple[Memory, ...]:
-    """``memory`` as :class:`kanrtl.lookup.rtl.lookup_core.LookupCore` takes it, checked, for each layer."""
+def choose_memories(plans: Sequence[LookupLayerPlan], memory: str | Sequence[str]) -> tuple[Memory, ...]:
+    """Check ``memory`` as :class:`kanrtl.lookup.rtl.lookup_core.LookupCore` takes it, and give it for each layer.
+
+    Raises
+    ------
+    InputError
+        If there is no such memory, or there are not as many entries as layers.
+    """
     given = [memory] * len(plans) if isinstance(memory, str) else list(memory)
     choices = get_args(Memory)
     if len(given) != len(plans):
@@ -117,13 +140,13 @@ def memory_of_layers(plans: Sequence[LayerPlan], memory: str | Sequence[str]) ->
     return cast(tuple[Memory, ...], tuple(given))
 
 
-def in_block_memory(plan: LayerPlan, choice: Memory, folded: bool = False) -> bool:
-    """Whether a layer's tables lie in block memory; where they share a port they do."""
+def is_in_block_memory(plan: LookupLayerPlan, choice: Memory, folded: bool = False) -> bool:
+    """Tell whether a layer's tables lie in block memory; where they share a port, ``folded``, they do."""
     return bool(plan.terms) and (folded or choice == "block" or (choice == "auto" and plan.bits_in > _LOGIC_BITS))
 
 
-def _whole(network: LookupNetwork, start: int | None) -> int:
-    """The first of the layers that are one table; their number where there is none."""
+def _check_whole(network: LookupNetwork, start: int | None) -> int:
+    """Give the first of the layers that are one table, or the number of layers where there is none."""
     count = len(network.layers)
     if start is None:
         return count
@@ -138,57 +161,59 @@ def _whole(network: LookupNetwork, start: int | None) -> int:
     return start
 
 
-def _places(
-    network: LookupNetwork, plans: Sequence[LayerPlan], block: Sequence[bool], whole: int
+def _list_positions(
+    network: LookupNetwork, plans: Sequence[LookupLayerPlan], block: Sequence[bool], whole: int
 ) -> tuple[list[tuple[str, float]], set[str]]:
-    """All places behind ``sample``, with delays; and those that must have a register."""
-    places: list[tuple[str, float]] = []
+    """List all positions behind ``sample``, with delays; and name those that must have a register."""
+    positions: list[tuple[str, float]] = []
     forced: set[str] = set()
     if isinstance(network.quantiser, FixedQuantiser):
-        places.append(
+        positions.append(
             ("codes", _MULTIPLY if any(scale & (scale - 1) for scale in abs(network.quantiser.scale)) else 3.0)
         )
     last = len(plans) - 1
     for index, plan in enumerate(plans[:whole]):
         if block[index]:
-            _before_memory(places, forced)
-        places.append((f"table{index}", _BLOCK if block[index] else _LUT * (1 + 0.8 * max(0, plan.bits_in - 4))))
-        places += [
-            (f"sum{index}.{level + 1}", _ADDER + _CARRY * plan.sum_width) for level in range(levels(plan.fan_in))
+            _register_before_memory(positions, forced)
+        positions.append((f"table{index}", _BLOCK if block[index] else _LUT * (1 + 0.8 * max(0, plan.bits_in - 4))))
+        positions += [
+            (f"sum{index}.{level + 1}", _ADDER + _CARRY * plan.sum_width) for level in range(count_levels(plan.fan_in))
         ]
         if index < last or network.output != "threshold":
-            places.append((f"node{index}", _SATURATION if plan.saturates else 0.0))
+            positions.append((f"node{index}", _SATURATION if plan.saturates else 0.0))
     width = network.bits[-1]
     if whole < len(plans):
-        _before_memory(places, forced)
-        places.append(("whole", _BLOCK))
+        _register_before_memory(positions, forced)
+        positions.append(("whole", _BLOCK))
     elif network.output == "argmax":
-        places += [(f"compare{level + 1}", _ADDER + _CARRY * width + _LUT) for level in range(levels(network.n_out))]
+        positions += [
+            (f"compare{level + 1}", _ADDER + _CARRY * width + _LUT) for level in range(count_levels(network.n_out))
+        ]
     elif network.output == "threshold":
-        places.append(("compare1", 0.0))  # a bit of the sum
-    return places, forced | {places[-1][0]}
+        positions.append(("compare1", 0.0))  # a bit of the sum
+    return positions, forced | {positions[-1][0]}
 
 
-def _before_memory(places: list[tuple[str, float]], forced: set[str]) -> None:
-    """The last place has the memory's address register; at ``sample`` there is one anyway."""
-    if places:
-        name, delay = places[-1]
-        places[-1] = (name, delay + _TO_BLOCK)
+def _register_before_memory(positions: list[tuple[str, float]], forced: set[str]) -> None:
+    """Put the memory's address register at the last position; at ``sample`` there is one anyway."""
+    if positions:
+        name, delay = positions[-1]
+        positions[-1] = (name, delay + _TO_BLOCK)
         forced.add(name)
 
 
-def _balanced(places: Sequence[tuple[str, float]], forced: set[str], count: int) -> frozenset[str]:
-    """The ``count`` places with a register, the last among them, that make the longest stage shortest; of equal ones
-    that with the least sum of squares."""
-    delays = [delay for _, delay in places]
+def _balance(positions: Sequence[tuple[str, float]], forced: set[str], count: int) -> frozenset[str]:
+    """Choose the ``count`` positions with a register, the last among them, that make the longest stage shortest; of
+    equal choices that with the least sum of squares."""
+    delays = [delay for _, delay in positions]
     ends = list(itertools.accumulate(delays, initial=0.0))
-    must = [name in forced for name, _ in places]
-    # By the number of registers and the place of the last: cost and the place before it.
+    must = [name in forced for name, _ in positions]
+    # By the number of registers and the index of the last: cost and the index before it.
     best: list[dict[int, tuple[tuple[float, float], int]]] = [{0: ((0.0, 0.0), 0)}]
     for _ in range(count):
         found: dict[int, tuple[tuple[float, float], int]] = {}
         for start, ((longest, squares), _) in best[-1].items():
-            for end in range(start + 1, len(places) + 1):
+            for end in range(start + 1, len(positions) + 1):
                 stage = ends[end] - ends[start]
                 cost = (max(longest, stage), squares + stage * stage)
                 if end not in found or cost < found[end][0]:
@@ -196,8 +221,8 @@ def _balanced(places: Sequence[tuple[str, float]], forced: set[str], count: int)
                 if must[end - 1]:
                     break
         best.append(found)
-    end, chosen = len(places), set()
+    end, chosen = len(positions), set()
     for found in reversed(best[1:]):
-        chosen.add(places[end - 1][0])
+        chosen.add(positions[end - 1][0])
         end = found[end][1]
     return frozenset(chosen)

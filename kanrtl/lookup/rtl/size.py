@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..network import LookupNetwork
-from .network_plan import LayerPlan, plan_layers
+from .network_plan import LookupLayerPlan, plan_layers
 
 __all__ = ["Size", "network_size"]
 
@@ -23,11 +23,12 @@ class Size:
     Attributes
     ----------
     edges : int
-        That are not constant.
+        The number of edges that are not constant.
     table_bits : int
-        Of all tables that are left.
+        The number of bits in all tables that are left.
     lut : int
-        LUT4 of tables, sums, saturation and output stage, where all is logic: an estimate, to compare networks by.
+        The number of LUT4 of tables, sums, saturation and output stage, where all is logic: an estimate, to compare
+        networks by.
     """
 
     edges: int
@@ -35,13 +36,16 @@ class Size:
     lut: int
 
     def as_dict(self) -> dict[str, Any]:
+        """Give the numbers by name."""
         return asdict(self)
 
 
 def network_size(network: LookupNetwork) -> Size:
-    """The size of ``network``. Registers, and a quantiser in hardware, are not counted."""
+    """Estimate the size of ``network``. Registers, and a quantiser in hardware, are not counted."""
     plans = plan_layers(network)
-    lut = sum(_tables(plan) + _sums(plan) + _saturation(plan) for plan in plans) + _output(network)
+    lut = sum(_count_tables(plan) + _count_sums(plan) + _count_saturation(plan) for plan in plans) + _count_output(
+        network
+    )
     return Size(
         edges=sum(len(node.terms) for plan in plans for node in plan.nodes),
         table_bits=sum(term.width * int(plan.reachable[term.source].sum()) for plan in plans for term in plan.terms),
@@ -49,28 +53,28 @@ def network_size(network: LookupNetwork) -> Size:
     )
 
 
-def _tables(plan: LayerPlan) -> int:
-    """Every bit of every table is a function of the address; each is made once for all tables of one input."""
+def _count_tables(plan: LookupLayerPlan) -> int:
+    """Count the LUTs of all tables: every bit is a function of the address, made once for all tables of one input."""
     made = set[tuple[int, bytes]]()
     for term in plan.terms:
-        for place in range(term.width):
-            truth = (term.values >> place & 1).astype(np.int8)
-            # A function and its inverse take the same, and who takes one can take the other.
+        for bit in range(term.width):
+            truth = (term.values >> bit & 1).astype(np.int8)
+            # A function and its inverse take the same, and what takes one can take the other.
             made.add((term.source, (truth ^ truth[0]).tobytes()))
-    return sum(_function(truth) for _, truth in made)
+    return sum(_count_function(truth) for _, truth in made)
 
 
 @lru_cache(maxsize=1 << 16)
-def _function(rows: bytes) -> int:
-    """LUTs of one function, two of which are joined by multiplexers that cost nothing."""
+def _count_function(rows: bytes) -> int:
+    """Count the LUTs of one function; multiplexers that join two cost nothing."""
     truth = np.frombuffer(rows, np.int8)
     halves = (truth.reshape(-1, 2, 1 << bit) for bit in range((len(truth) - 1).bit_length()))
     support = sum(bool((pair[:, 0] != pair[:, 1]).any()) for pair in halves)
     return 0 if support <= 1 else 1 << max(0, support - _LUT_INPUTS)
 
 
-def _sums(plan: LayerPlan) -> int:
-    """One LUT for every bit of every sum; as :func:`kanrtl.lookup.rtl.nodes.added` pairs them."""
+def _count_sums(plan: LookupLayerPlan) -> int:
+    """Count one LUT for every bit of every sum, as :func:`kanrtl.lookup.rtl.nodes.add_pairs` pairs them."""
     total = 0
     for node in plan.nodes:
         row = [plan.terms[term].highest for term in node.terms] + [node.constant] * bool(node.constant)
@@ -82,8 +86,8 @@ def _sums(plan: LayerPlan) -> int:
     return total
 
 
-def _saturation(plan: LayerPlan) -> int:
-    """One LUT for every bit of a node that can saturate, and one for either end."""
+def _count_saturation(plan: LookupLayerPlan) -> int:
+    """Count one LUT for every bit of a node that can saturate, and one for either end."""
     total = 0
     for node in plan.nodes:
         ends = (node.highest >> (plan.bits_out + plan.guard_bits) > node.pages_below) + bool(node.pages_below)
@@ -91,7 +95,8 @@ def _saturation(plan: LayerPlan) -> int:
     return total
 
 
-def _output(network: LookupNetwork) -> int:
+def _count_output(network: LookupNetwork) -> int:
+    """Count the LUTs of the output stage."""
     if network.output != "argmax":  # a threshold is a bit of the sum
         return 0
     # A comparison, and what chooses value and index.

@@ -11,30 +11,34 @@ from amaranth.lib.memory import Memory
 
 from ...numeric.fixed import Codes
 from .cells import CELLS, Cells
-from .minimise import INPUTS, minimise
+from .minimise import minimise
 from .network_plan import Term
-from .nodes import plain_sum
+from .nodes import add_plainly
+from .truth_tables import INPUTS
 
 __all__ = ["Tables", "block_width"]
 
 
-def logic_tables(m: Module, address: Value, terms: Sequence[Term], name: str) -> list[Value]:
-    """The values of all tables over one ``address``, in as many bits as each has. Equal bits are made once."""
+def make_logic_tables(m: Module, address: Value, terms: Sequence[Term], name: str) -> list[Value]:
+    """Make tables of logic, and give their values at one ``address``, in as many bits as each has.
+
+    Equal bits are made once.
+    """
     made: dict[int, Value] = {}
     results = []
     for number, term in enumerate(terms):
         bits = []
-        for place in range(term.width):
-            truth = _truth(term, place)
+        for bit in range(term.width):
+            truth = _truth(term, bit)
             if truth not in made:
-                made[truth] = _function(m, address, truth, f"{name}_{number}_bit{place}")
+                made[truth] = _make_bit(m, address, truth, f"{name}_{number}_bit{bit}")
             bits.append(made[truth])
         results.append(Cat(bits))
     return results
 
 
-def _function(m: Module, address: Value, truth: int, name: str) -> Value:
-    """One bit that depends on ``address``: row ``u`` is bit ``u`` of ``truth``."""
+def _make_bit(m: Module, address: Value, truth: int, name: str) -> Value:
+    """Make a bit that depends on ``address``: row ``u`` is bit ``u`` of ``truth``."""
     rows = 1 << len(address)
     if truth in (0, (1 << rows) - 1):
         return Const(truth & 1, 1)
@@ -43,11 +47,11 @@ def _function(m: Module, address: Value, truth: int, name: str) -> Value:
     return bit
 
 
-def cell_tables(cells: Cells, address: Value, terms: Sequence[Term], name: str) -> list[Value]:
-    """As :func:`logic_tables`, in a family's own cells, over an address of at most six bits."""
+def make_cell_tables(cells: Cells, address: Value, terms: Sequence[Term], name: str) -> list[Value]:
+    """Make tables as :func:`make_logic_tables` does, in a family's own cells, for an address of at most six bits."""
     rows = 1 << len(address)
     fill = (1 << 64) // ((1 << rows) - 1) if rows < 64 else 1  # repeats a shorter truth table
-    truths = [[_truth(term, place) * fill for place in range(term.width)] for term in terms]
+    truths = [[_truth(term, bit) * fill for bit in range(term.width)] for term in terms]
     logic = minimise(tuple(truth for bits in truths for truth in bits), muxes=cells.muxes)
     signals: list[Value] = [address[bit] if bit < len(address) else Const(0, 1) for bit in range(INPUTS)]
     for number, gate in enumerate(logic.gates):
@@ -56,32 +60,48 @@ def cell_tables(cells: Cells, address: Value, terms: Sequence[Term], name: str) 
     return [Cat(next(outputs) for _ in bits) for bits in truths]
 
 
-def _truth(term: Term, place: int) -> int:
-    """A bit of a table: row ``u`` is bit ``u``."""
-    return sum(1 << row for row, value in enumerate(term.values) if int(value) >> place & 1)
+def _truth(term: Term, bit: int) -> int:
+    """Give a bit of a table as a number: row ``u`` is its bit ``u``."""
+    return sum(1 << row for row, value in enumerate(term.values) if int(value) >> bit & 1)
 
 
 _BLOCK_WIDTHS = {
     "ecp5": {9: 36, 10: 18, 11: 9, 12: 4, 13: 2, 14: 1},
     "ice40": {8: 16, 9: 8, 10: 4, 11: 2},
 }
-"""Bits of a word that a memory block has, by address bits, the fewest first: DP16KD and SB_RAM40_4K."""
+"""How many bits a word of a memory block has, by its address bits, the fewest first: DP16KD and SB_RAM40_4K."""
 
 
 def block_width(family: str, depth: int) -> int | None:
-    """The widest word of a memory of so many words in one block; None where it takes more than one, or is not known."""
+    """Give the width of the widest word that ``depth`` words in one block of memory can have.
+
+    None says that they take more than one block, or that the family is not known.
+    """
     address_bits = max(1, depth - 1).bit_length()
     return next((width for bits, width in _BLOCK_WIDTHS.get(family, {}).items() if address_bits <= bits), None)
 
 
-def block_words(
+def make_block_words(
     m: Module, address: Value, rows: Codes, highest: Sequence[int], name: str, *, family: str
 ) -> list[Value]:
-    """The columns of ``rows``, array ``(words, columns)`` of non-negative integers, from memory that holds ``address``
-    itself: they are those of the address one clock ago.
+    """Make block memory, and give the columns of the row at ``address``, one cycle later: the memory registers it.
 
-    For a family by name in memories of which each is one block, if it can be: synthesis would save a block here and
-    there by a multiplexer behind others, in the slowest path there is.
+    For a family by name there are memories of which each is one block, if it can be: synthesis would save a block here
+    and there by a multiplexer behind others, in the slowest path there is.
+
+    Parameters
+    ----------
+    m : Module
+        The module that it is written into.
+    address : Value
+    rows : array of non-negative integers ``(words, columns)``
+        What the memory holds.
+    highest : sequence of int
+        The highest number of each column.
+    name : str
+        The beginning of the memories' names.
+    family : str
+        ``"ecp5"``, ``"ice40"`` or another.
     """
     depth, widths = len(rows), [one.bit_length() for one in highest]
     offsets = [sum(widths[:column]) for column in range(len(widths))]
@@ -102,25 +122,38 @@ def block_words(
 
 
 class Tables:
-    """Tables and sums in what a family has; written into ``m``."""
+    """Tables and sums in the cells that a family has.
+
+    Parameters
+    ----------
+    m : Module
+        The module that they are written into.
+    family : str
+        A name of :data:`.cells.CELLS`; for any other, synthesis chooses the cells.
+
+    Attributes
+    ----------
+    add : callable
+        Gives the sum of two values in so many bits, which it has to fit.
+    """
 
     def __init__(self, m: Module, family: str) -> None:
         self._m = m
         self.family = family
         self._cells = CELLS[family](m) if family in CELLS else None
-        self.add: Callable[[Value, Value, int], Value] = self._cells.add if self._cells else plain_sum
+        self.add: Callable[[Value, Value, int], Value] = self._cells.add if self._cells else add_plainly
 
     def logic(self, address: Value, terms: Sequence[Term], name: str) -> list[Value]:
-        """The values of all tables over one ``address``."""
+        """Make tables of logic, and give their values at one ``address``."""
         if self._cells and len(address) <= INPUTS:
-            return cell_tables(self._cells, address, terms, name)
-        return logic_tables(self._m, address, terms, name)
+            return make_cell_tables(self._cells, address, terms, name)
+        return make_logic_tables(self._m, address, terms, name)
 
     def block(self, address: Value, terms: Sequence[Term], name: str) -> list[Value]:
-        """The same from block memory: those of the address one clock ago."""
+        """Make tables of block memory, and give their values at the address that was there one cycle ago."""
         rows = np.stack([term.values for term in terms], axis=1)
         return self.words(address, rows, [term.highest for term in terms], name)
 
     def words(self, address: Value, rows: Codes, highest: Sequence[int], name: str) -> list[Value]:
-        """As :func:`block_words`."""
-        return block_words(self._m, address, rows, highest, name, family=self.family)
+        """Make block memory, and give its columns one cycle later; see :func:`make_block_words`."""
+        return make_block_words(self._m, address, rows, highest, name, family=self.family)

@@ -12,7 +12,7 @@ from ...learner.address_map import AddressMap
 from ...learner.rtl.learner import Learner
 from ...learner.spec import LearnerSpec
 from ...lookup.network import LookupNetwork
-from ...lookup.rtl.checked_core import checked_core, port_shapes
+from ...lookup.rtl.core_ports import create_core, port_shapes
 from ...lookup.rtl.lookup_core import LookupCore
 from ...numeric.fixed import Codes
 from ...progress import Progress
@@ -64,7 +64,7 @@ class NativeNetwork(SimulatedNetwork):
     ) -> None:
         self._native = Native(
             ["lookup network", _digest(network), json.dumps(options)],
-            lambda: checked_core(network, **options),
+            lambda: create_core(network, **options),
             _network_macros,
             lambda fragment: network_ports(network, fragment),
             trace,

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from ...learner.rtl.learner import Learner
 from ...learner.spec import LearnerSpec
 from ...lookup.network import LookupNetwork
-from ...lookup.rtl.checked_core import checked_core, port_shapes
+from ...lookup.rtl.core_ports import create_core, port_shapes
 from ...numeric.bits import pack, unpack
 from ...numeric.fixed import Codes
 from ...progress import Progress
@@ -95,7 +95,7 @@ class PysimNetwork(SimulatedNetwork):
     def __init__(
         self, network: LookupNetwork, options: Options, trace: Trace | None, _progress: Progress | None = None
     ) -> None:
-        core = checked_core(network, **options)
+        core = create_core(network, **options)
         self._sample, self._prediction = port_shapes(core)
         self._pysim = Pysim(core, trace, lambda fragment: network_ports(network, fragment))
         super().__init__(network, self._pysim)

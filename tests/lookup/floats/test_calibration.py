@@ -72,11 +72,11 @@ def test_entries_saturate_unless_edges_are_to_cancel() -> None:
 def test_scales_hold_the_values(rows: list[list[float]], bits: int) -> None:
     values = np.array(rows)
     found = {name: input_scale(values, bits, name) for name in METHODS}
-    errors = {name: ((scale.rounded(values) - values) ** 2).mean(axis=0) for name, scale in found.items()}
+    errors = {name: ((scale.round(values) - values) ** 2).mean(axis=0) for name, scale in found.items()}
     for name, scale in found.items():
         assert (scale.step > 0).all(), name
         assert (errors["least_squares"] <= errors[name] + 1e-9).all() or name.startswith("percentile")
-    assert (np.abs(found["range"].rounded(values) - values) <= found["range"].step * (0.5 + 1e-6)).all()
+    assert (np.abs(found["range"].round(values) - values) <= found["range"].step * (0.5 + 1e-6)).all()
     spread = np.ptp(values, axis=0)
     ends = found["range"].levels(0)
     assert ends[0] == pytest.approx(values[:, 0].min(), abs=1e-9)
@@ -92,8 +92,8 @@ def test_outputs_share_a_step(rows: list[list[float]], bits: int) -> None:
         assert scale.step[0] == scale.step[1] > 0
         assert not scale.offset.any()
     if bits > 1:  # of one bit, codes are 0 and -1
-        assert (np.abs(whole.rounded(values) - values) <= whole.step * (0.5 + 1e-6)).all()
-    assert ((best.rounded(values) - values) ** 2).sum() <= ((whole.rounded(values) - values) ** 2).sum() + 1e-9
+        assert (np.abs(whole.round(values) - values) <= whole.step * (0.5 + 1e-6)).all()
+    assert ((best.round(values) - values) ** 2).sum() <= ((whole.round(values) - values) ** 2).sum() + 1e-9
 
 
 def test_an_outlier_makes_the_outputs_choose_another_scale() -> None:
@@ -203,5 +203,5 @@ def test_a_damaged_or_another_file_is_refused(tmp_path: Path) -> None:
 def test_a_scale_rounds_to_the_nearest_level_and_saturates() -> None:
     scale = CodeScale(2, np.array([0.5]), np.array([10.0]))
     assert scale.levels(0).tolist() == [9.0, 9.5, 10.0, 10.5]
-    assert scale.rounded(np.array([[-100.0], [9.7], [10.2], [99.0]])).ravel().tolist() == [9.0, 9.5, 10.0, 10.5]
+    assert scale.round(np.array([[-100.0], [9.7], [10.2], [99.0]])).ravel().tolist() == [9.0, 9.5, 10.0, 10.5]
     assert isinstance(KAN.quantise([2, 2, 2], [1, 1, 1]), LookupNetwork)

@@ -32,7 +32,7 @@ def test_an_effect_is_the_rise_of_the_error_without_the_edge(kan: FloatKAN, seed
         assert not found[~layer.edges].any()
     index = int(np.random.default_rng(seed).integers(len(kan.layers)))
     layer = kan.layers[index]
-    values = kan.scaled(x) if index == 0 else exact[index - 1]
+    values = kan.scale_inputs(x) if index == 0 else exact[index - 1]
     for node, source in np.argwhere(layer.edges)[:3]:
         edges, bias = layer.edges.copy(), layer.bias.copy()
         edges[node, source] = False

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from kanrtl import InputError
 from kanrtl.lookup import FloatKAN, Penalty, calibrate, initial_kan, train
 from kanrtl.lookup.floats.float_network import BASE_SLOPES, BASES, bases, slopes
-from kanrtl.lookup.floats.training import LOSSES, _Features, _State, loss_and_gradients
+from kanrtl.lookup.floats.training import loss_and_gradients
+from kanrtl.lookup.floats.training_losses import LOSSES
+from kanrtl.lookup.floats.training_state import FirstLayerFeatures, TrainingState
 from support.float_kans import kans, random_kan, samples
 
 STEP = 1e-6
@@ -97,9 +99,9 @@ def test_training_with_codes_sees_what_the_network_gives(kan: FloatKAN, data: st
     calibration = calibrate(kan, x, data.draw(st.lists(st.integers(1, 7), min_size=count + 1, max_size=count + 1)))
     guards = data.draw(st.lists(st.integers(0, 3), min_size=count, max_size=count))
     network = calibration.quantise(kan, guards)
-    state = _State(kan, calibration.scales, guards)
-    outputs, _ = state.forward(_Features(state, x).of(...))
-    codes = calibration.scales[0].codes(kan.scaled(x)).astype(np.int64)
+    state = TrainingState(kan, calibration.scales, guards)
+    outputs, _ = state.forward(FirstLayerFeatures(state, x).features(...))
+    codes = calibration.scales[0].codes(kan.scale_inputs(x)).astype(np.int64)
     for layer in network.layers[:-1]:
         codes = layer.evaluate(codes)
     last = network.layers[-1]

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from kanrtl import SQ, InputError, LookupCore, LookupNetwork
 from kanrtl.lookup import Quantiser, connect_network
-from kanrtl.lookup.rtl.folding import Folding, scheduled
+from kanrtl.lookup.rtl.folding import Folding, schedule_core
 from kanrtl.lookup.rtl.network_plan import plan_layers
 from support.cell_netlist import synthesised
 from support.clocked_netlist import clocked
@@ -164,8 +164,8 @@ def test_layers_work_at_the_same_time() -> None:
     # By layer the steps, the memory and its register; and nothing between them.
     assert core.latency == (8 + 2) + (4 + 2)
     plans = plan_layers(network)
-    assert scheduled(network, plans, reuse_factor=[8, 4], latency=14).latency == 14
-    assert scheduled(network, plans, reuse_factor=[8, 4], family="ice40").latency == 14
+    assert schedule_core(network, plans, reuse_factor=[8, 4], latency=14).latency == 14
+    assert schedule_core(network, plans, reuse_factor=[8, 4], family="ice40").latency == 14
     assert not core.samples.signature.always_ready
     assert not core.predictions.signature.always_ready
 
@@ -188,7 +188,7 @@ def test_wrong_settings_are_refused() -> None:
         ({"reuse_factor": 3, "latency": 10}, "latency = 10: must be an integer from 7 to 9"),
     ]:
         with pytest.raises(InputError, match=message):
-            scheduled(network, plan_layers(network), **arguments)
+            schedule_core(network, plan_layers(network), **arguments)
 
 
 def test_parameter_reaches_the_hardware() -> None:

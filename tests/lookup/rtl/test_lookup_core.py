@@ -28,7 +28,7 @@ def pipeline(network: LookupNetwork, **options: Any) -> Pipeline:
 def test_component_equals_model(network: LookupNetwork, data: st.DataObject) -> None:
     memory = [data.draw(st.sampled_from(["auto", "logic", "block"])) for _ in network.layers]
     free = pipeline(network, memory=memory)
-    latency = data.draw(st.none() | st.integers(free.least, len(free.places)))
+    latency = data.draw(st.none() | st.integers(free.least, len(free.positions)))
     codes = codes_for(network, 12, data.draw(st.integers(0, 2**32 - 1)))
     with connect_network(network, "pysim", latency, memory) as session:
         assert session.predict_codes(codes).tolist() == network.predict_codes(codes).tolist()

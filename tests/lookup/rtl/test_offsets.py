@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from kanrtl import LookupNetwork
 from kanrtl.lookup.rtl.minimise import minimise
 from kanrtl.lookup.rtl.network_plan import plan_layers
-from kanrtl.lookup.rtl.offsets import cheapest_offsets, estimated_luts
+from kanrtl.lookup.rtl.offsets import estimate_luts, find_cheapest_offsets
 from support.lookup_networks import SHAPES, networks, table
 
 
@@ -21,7 +21,7 @@ def bits_of(values: np.ndarray) -> list[np.ndarray]:
 
 def luts_of(values: np.ndarray, muxes: bool) -> int:
     """By the estimate, bit by bit."""
-    return sum(int(estimated_luts(np.tile(bit, 64 // len(bit))[None], muxes)[0]) for bit in bits_of(values))
+    return sum(int(estimate_luts(np.tile(bit, 64 // len(bit))[None], muxes)[0]) for bit in bits_of(values))
 
 
 @settings(max_examples=30, deadline=None)
@@ -29,7 +29,7 @@ def luts_of(values: np.ndarray, muxes: bool) -> int:
 def test_a_function_alone_takes_no_more_than_was_thought(seed: int, bits: int, shape: str, muxes: bool) -> None:
     values = np.tile(table(np.random.default_rng(seed), shape, 1 << bits, 16) + 16, 64 >> bits)
     functions = bits_of(values)
-    estimates = estimated_luts(np.array(functions, dtype=bool).reshape(-1, 64), muxes)
+    estimates = estimate_luts(np.array(functions, dtype=bool).reshape(-1, 64), muxes)
     for function, estimate in zip(functions, estimates, strict=True):
         truth = sum(1 << int(row) for row in np.flatnonzero(function))
         assert minimise((truth,), muxes=muxes).luts <= estimate <= minimise((truth,), muxes=muxes).luts + 1
@@ -44,7 +44,7 @@ def test_the_cheapest_of_all_offsets_is_found(seed: int, shapes: list[str], muxe
     highest = [int(one.max() + random.integers(0, 5)) for one in tables]
     room = [limit - int(one.max()) for one, limit in zip(tables, highest, strict=True)]
     start = int(random.integers(0, sum(room) + 1))
-    cost, offsets = cheapest_offsets(start, tables, highest, muxes)
+    cost, offsets = find_cheapest_offsets(start, tables, highest, muxes)
     assert sum(offsets) == start
     assert all(0 <= offset <= most for offset, most in zip(offsets, room, strict=True))
     costs = {

@@ -1,0 +1,111 @@
+"""Checks of the numbers that networks are made of; what cannot be is refused by the name of its field."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InputError
+from ..numeric.fixed import Codes
+
+__all__ = [
+    "MAX_BITS",
+    "MAX_GUARD_BITS",
+    "check_bits",
+    "check_entries",
+    "check_finite",
+    "check_guard_bits",
+    "check_indices",
+    "check_integer",
+    "check_positive",
+    "code_range",
+]
+
+MAX_BITS = 16
+"""The widest code: a table has so many address bits at most."""
+
+MAX_GUARD_BITS = 30
+"""The most guard bits of a table, whose entries have 31 bits and a sign."""
+
+_ENTRY_LIMIT = 1 << 31  # so that a sum of 2**30 edges fits the model's integers
+
+
+def code_range(bits: int) -> tuple[int, int]:
+    """Give the lowest and the highest code of ``bits`` bits."""
+    return -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+
+
+def check_integer(field: str, value: Any, low: int, high: int) -> int:
+    """Check that ``value`` is an integer from ``low`` to ``high``.
+
+    Raises
+    ------
+    InputError
+        If it is not, by the name ``field``; so do all other functions here.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not low <= value <= high:
+        raise InputError(f"{field} = {value!r}: must be an integer from {low} to {high}")
+    return int(value)
+
+
+def check_bits(field: str, value: Any) -> int:
+    """Check that ``value`` is the width of a code, from 1 to :data:`MAX_BITS`."""
+    return check_integer(field, value, 1, MAX_BITS)
+
+
+def check_guard_bits(field: str, value: Any) -> int:
+    """Check that ``value`` is a number of guard bits, from 0 to :data:`MAX_GUARD_BITS`."""
+    return check_integer(field, value, 0, MAX_GUARD_BITS)
+
+
+def check_positive(field: str, value: Any) -> float:
+    """Check that ``value`` is a finite number above zero."""
+    try:
+        real = float(value)
+    except (TypeError, ValueError):
+        real = 0.0
+    if not (np.isfinite(real) and real > 0):
+        raise InputError(f"{field} = {value!r}: must be a number above 0")
+    return real
+
+
+def check_finite(field: str, value: Any) -> float:
+    """Check that ``value`` is a finite number."""
+    try:
+        real = float(value)
+    except (TypeError, ValueError):
+        real = np.nan
+    if not np.isfinite(real):
+        raise InputError(f"{field} = {value!r}: must be a finite number")
+    return real
+
+
+def check_indices(field: str, values: npt.ArrayLike, count: int) -> Codes:
+    """Check that ``values`` are integers ``(edges,)`` from 0 to below ``count``."""
+    array = np.asarray(values)
+    if array.size == 0:
+        return np.zeros(0, dtype=np.int64)
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise InputError(f"{field}: shape {array.shape}, type {array.dtype}; give integers, one for each edge")
+    if array.min() < 0 or array.max() >= count:
+        raise InputError(f"{field}: from {array.min()} to {array.max()}; must lie between 0 and {count - 1}")
+    return array.astype(np.int64)
+
+
+def check_entries(field: str, values: npt.ArrayLike, shape: tuple[int, ...]) -> Codes:
+    """Check that ``values`` are integers of ``shape`` such as tables and biases hold, of 31 bits and a sign."""
+    try:
+        array = np.asarray(values)
+    except ValueError:  # rows of different lengths
+        raise InputError(f"{field}: rows of different lengths; must have shape {shape}") from None
+    if array.size == 0 and 0 in shape:
+        return np.zeros(shape, dtype=np.int64)
+    if array.shape != shape:
+        raise InputError(f"{field}: shape {array.shape}; must be {shape}")
+    if array.dtype.kind not in "iu":
+        raise InputError(f"{field}: type {array.dtype}; give integer codes")
+    if array.min() <= -_ENTRY_LIMIT or array.max() >= _ENTRY_LIMIT:
+        raise InputError(f"{field}: from {array.min()} to {array.max()}; must be within 31 bits and a sign")
+    return array.astype(np.int64)

@@ -1,0 +1,103 @@
+"""How the tables of a network are addressed by the activations of a learner."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from ..lookup.quantiser import FixedQuantiser, Quantiser
+from ..numeric.fixed import Codes, Format
+from ..numeric.spline import Locator
+from .grid_positions import grid_position
+from .learner_scaling import Scaling
+
+__all__ = ["SLACK_PARTS", "Addressing", "find_activations"]
+
+SLACK_PARTS = 256
+"""In how many parts of an activation's LSB slack is counted, rounded up."""
+
+
+@dataclass(frozen=True)
+class Addressing:
+    """Gives addresses to numbers ``y`` in LSBs of an activation: ``floor((y * scale + offset) / 2**shift)``, saturated.
+
+    Attributes
+    ----------
+    scale, offset, shift : int
+        The constants of the formula.
+    bits : int
+        The width of an address.
+    """
+
+    scale: int
+    offset: int
+    shift: int
+    bits: int
+
+    @property
+    def step(self) -> Fraction:
+        """How many LSBs of an activation an address stands for."""
+        return Fraction(1 << self.shift, self.scale)
+
+    @property
+    def zero(self) -> Fraction:
+        """The ``y`` in the middle of what code 0 stands for."""
+        half = 1 << (self.bits - 1)
+        return ((half << self.shift) - self.offset) / Fraction(self.scale) + self.step / 2
+
+    def codes(self, x: Codes) -> Codes:
+        """Give the addresses of activations as the codes of a network, which begin at ``-2**(bits - 1)``."""
+        half = 1 << (self.bits - 1)
+        codes: Codes = np.clip((x * self.scale + self.offset >> self.shift) - half, -half, half - 1)
+        return codes
+
+    def lowest(self, slack: int) -> tuple[Codes, Codes]:
+        """Give the least ``y`` of every address, and of the one behind the last, less ``slack / SLACK_PARTS``.
+
+        Returns
+        -------
+        down, up : arrays of Python integers ``(2**bits + 1,)``
+            The same numbers, rounded down and rounded up to activations.
+        """
+        numerator = ((np.arange((1 << self.bits) + 1).astype(object) << self.shift) - self.offset) * SLACK_PARTS
+        numerator = numerator - slack * self.scale
+        down = numerator // (self.scale * SLACK_PARTS)
+        up = -(-numerator // (self.scale * SLACK_PARTS))
+        return down, up
+
+    def real_quantiser(self, format: Format, n_in: int, scaling: Scaling) -> Quantiser:
+        """Make the quantiser of real inputs that are scaled and then rounded to ``format``.
+
+        It gives the addresses of all of them except those on the border between two.
+        """
+        step = float(self.step)
+        code = scaling.scale / format.lsb / step
+        offset = (scaling.offset / format.lsb + 0.5) / step + self.offset / (1 << self.shift)
+        return Quantiser.of(code, offset - 0.5 - (1 << (self.bits - 1)), self.bits, n_in)
+
+    def quantiser(self, format: Format, n_in: int) -> FixedQuantiser:
+        """Make the quantiser that gives the addresses of inputs in ``format``."""
+        offset = self.offset - (1 << (self.bits - 1) << self.shift)
+        scale, shift = self.scale, self.shift
+        if shift:
+            # Half even of twice as many parts: rounded down, and never a tie.
+            scale, offset, shift = 2 * scale, 2 * offset - (1 << shift) + 1, shift + 1
+        return FixedQuantiser(format, np.full(n_in, scale), np.full(n_in, offset), shift, self.bits)
+
+
+def find_activations(locator: Locator, reach: tuple[Codes, Codes]) -> tuple[int, int]:
+    """Find the lowest and the highest activation that a grid tells from those beyond.
+
+    Only activations that can occur are looked at: ``reach`` is the lowest and the highest of every input, two arrays
+    ``(n_in,)``.
+    """
+    first = -(locator.offset // locator.scale)
+    last = -((locator.offset - (locator.end << locator.shift)) // locator.scale) - 1
+    low, high = sorted((first, last))  # there may be none inside the grid
+    # Those beyond may be at positions that none inside is at.
+    low -= int(grid_position(locator, np.array(low)) > 0)
+    high += int(grid_position(locator, np.array(high)) < locator.end - 1)
+    lowest, highest = int(reach[0].min()), int(reach[1].max())
+    return min(max(lowest, low), high), min(max(highest, low), high)

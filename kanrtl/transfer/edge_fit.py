@@ -1,0 +1,126 @@
+"""A learner's coefficients by least squares: the nearest that its splines come to given functions."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ..learner.arithmetic import LayerArithmetic
+from ..numeric.fixed import Codes
+from .grid_positions import grid_position
+
+__all__ = ["EdgeFit", "find_outside_format", "middle_activations", "weigh_positions"]
+
+Reals = npt.NDArray[np.float64]
+
+_EVEN = 0.02  # of all weight: spread evenly over where samples are, so that no gap between them is left open
+
+_STIFF = 1e-7  # what coefficients that no sample reaches cost where they differ from their neighbours
+
+_REACH = 2  # beyond an edge's range, in parts of it, that coefficients lie for no good reason
+
+_WORSE, _MUCH_WORSE = 1.1, 3.0  # that an edge's error may become for coefficients nearer to that, or in their format
+
+
+def find_outside_format(layer: LayerArithmetic, real: Reals) -> npt.NDArray[np.bool_]:
+    """Tell which real coefficients, of any shape, their format does not hold."""
+    format = layer.formats.coefficient
+    nearest = np.rint(real / format.lsb)
+    return (nearest < format.minimum) | (nearest > format.maximum)
+
+
+def middle_activations(layer: LayerArithmetic) -> Codes:
+    """Give an activation in the middle of each position of the grid, or next to it where there is none.
+
+    Returns
+    -------
+    array of codes ``(positions,)``
+    """
+    locator = layer.locator
+    borders = -((locator.offset - (np.arange(locator.end + 1) << locator.shift)) // locator.scale)
+    result: Codes = (borders[:-1] + np.maximum(borders[1:] - 1, borders[:-1])) // 2
+    return result
+
+
+def weigh_positions(layer: LayerArithmetic, taken: Codes) -> Reals:
+    """Weigh the positions of the grid, ``(positions,)``, by how often activations ``taken`` ``(n,)`` come there."""
+    positions = grid_position(layer.locator, taken)
+    counts = np.bincount(positions, minlength=layer.locator.end).astype(np.float64)
+    within = np.zeros(len(counts))
+    within[positions.min() : positions.max() + 1] = 1
+    result: Reals = counts / counts.sum() + _EVEN * within / within.sum()
+    return result
+
+
+class EdgeFit:
+    """The least-squares fit of the edges that lead from one input of a layer.
+
+    Where no sample comes, coefficients stay as they are at the last position where one does (P-splines, Eilers and Marx
+    1996, of first differences).
+
+    Parameters
+    ----------
+    layer : LayerArithmetic
+        What the edges can be.
+    weights : array ``(positions,)``
+        How much each position of the grid counts.
+    target : array ``(n_out, positions)``
+        What the edges are to add to their nodes.
+    """
+
+    def __init__(self, layer: LayerArithmetic, weights: Reals, target: Reals) -> None:
+        self._layer = layer
+        cells = (layer.grid_size, layer.table_size)
+        self._weights, self._target = weights.reshape(cells), target.reshape(-1, *cells)
+        self._basis = layer.formats.basis.to_float(layer.basis_table)
+        self._windows = np.arange(layer.grid_size)[:, None] + np.arange(layer.window)
+        # Band i holds the diagonal that lies i rows below the main one.
+        self._normal = np.zeros((layer.window, layer.bases))
+        blocks = np.einsum("kr,rj,ri->kji", self._weights, self._basis, self._basis)
+        for first in range(layer.window):
+            for last in range(first, layer.window):
+                np.add.at(self._normal[last - first], self._windows[:, first], blocks[:, last, first])
+        self._moments = np.zeros((layer.bases, layer.n_out))
+        moments = np.einsum("kr,rj,okr->kjo", self._weights, self._basis, self._target)
+        np.add.at(self._moments, self._windows, moments)
+        self._rough = np.zeros_like(self._normal)
+        self._rough[0], self._rough[1] = 2 + 1e-6, -1
+        self._rough[0, [0, -1]] -= 1
+        self._rough *= self._normal[0].max()
+
+    def coefficients(self) -> Reals:
+        """Give the real coefficients ``(n_out, bases)`` whose edges are nearest to the target."""
+        best = self._solve(_STIFF)
+        error = self._error(best)
+        seen = self._target[:, self._weights > 0]
+        room = _REACH * np.ptp(seen, axis=1)
+        lowest, highest = (seen.min(axis=1) - room)[:, None], (seen.max(axis=1) + room)[:, None]
+        unfit = find_outside_format(self._layer, best).any(axis=1)
+        allowed = np.maximum(np.where(unfit, _MUCH_WORSE, _WORSE) * error, self._layer.formats.activation.lsb / 4)
+        # A basis that samples touch only at its very end can take any coefficient to fit a few of them.
+        for stiff in _STIFF * 10.0 ** np.arange(1, 7):
+            wild = ((best < lowest) | (best > highest)).any(axis=1)
+            stiffer = self._solve(float(stiff))
+            taken = wild & (self._error(stiffer) < allowed)
+            if not taken.any():
+                break
+            best[taken] = stiffer[taken]
+        # What the format cannot hold may not matter either.
+        format = self._layer.formats.coefficient
+        clipped = np.clip(best, *format.to_float([format.minimum, format.maximum]))
+        taken = self._error(clipped) < allowed
+        best[taken] = clipped[taken]
+        return best
+
+    def _solve(self, stiff: float) -> Reals:
+        """Solve for coefficients that cost ``stiff`` where they differ from their neighbours."""
+        from scipy.linalg import solveh_banded  # only here: it takes long to import
+
+        result: Reals = solveh_banded(self._normal + stiff * self._rough, self._moments, lower=True).T
+        return result
+
+    def _error(self, coefficients: Reals) -> Reals:
+        """Give the root of the weighted mean square error of every edge, ``(n_out,)``."""
+        errors = np.einsum("okj,rj->okr", coefficients[:, self._windows], self._basis) - self._target
+        result: Reals = np.sqrt(np.einsum("okr,kr->o", errors**2, self._weights))
+        return result
