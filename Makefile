@@ -1,7 +1,8 @@
 # make demo    see a chip learn: simulation, picture, Verilog and a bitstream, in demo/
-# make test    lint and tests
+# make test    lint, tests and documentation
+# make docs    the documentation, in build/docs
 # make bench   measure everything again (long)
-# make tables  make the tables and pictures of README.md anew from what was measured
+# make tables  make the tables and pictures of README.md and docs/ anew from what was measured
 # Each makes its own environment in .venv.
 
 PYTHON ?= python3
@@ -11,12 +12,12 @@ STAMP := $(VENV)/.installed
 # The tests compile a Verilator simulation; where there is no C++ compiler, one comes from PyPI.
 CXX_FROM_PIP := $(if $(shell command -v $${CXX:-c++} || command -v clang++),,ziglang)
 
-.PHONY: demo test lint check bench tables clean
+.PHONY: demo test lint check docs bench tables clean
 
 demo: $(STAMP)
 	$(BIN)/kanrtl demo
 
-test: lint check
+test: lint check docs
 
 check: $(STAMP)
 	$(BIN)/python -m pytest -n 2
@@ -29,6 +30,11 @@ lint: $(STAMP)
 	cd build/typing && $(CURDIR)/$(BIN)/mypy -p kanrtl --config-file $(CURDIR)/pyproject.toml
 	cd build/typing && $(CURDIR)/$(BIN)/lint-imports $(CURDIR)/pyproject.toml
 
+# -W: a warning fails; --keep-going: all are shown. -E -a: a page that did not change is checked again too.
+docs: $(STAMP)
+	$(BIN)/sphinx-build -q -W --keep-going -E -a -b html docs build/docs
+	@echo "the documentation is in build/docs/index.html"
+
 bench: $(STAMP)
 	$(BIN)/python -m bench
 	$(BIN)/python -m bench.fit
@@ -40,7 +46,7 @@ tables: $(STAMP)
 $(STAMP): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "kanrtl needs Python 3.11 or newer; set PYTHON")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[plot,test,lint]' $(CXX_FROM_PIP)
+	$(BIN)/python -m pip install --quiet --editable '.[plot,test,lint,docs]' $(CXX_FROM_PIP)
 	touch $@
 
 clean:

@@ -1,4 +1,7 @@
-"""Draws the pictures of README.md from ``bench/results``: ``python -m bench.draw``. Needs the extra ``plot``."""
+"""Draws the pictures of README.md and docs/ from ``bench/results``: ``python -m bench.draw``.
+
+Needs the extra ``plot``.
+"""
 
 from __future__ import annotations
 

@@ -1,11 +1,17 @@
-"""Writes the tables of README.md from ``bench/results``: ``python -m bench.render`` (``--check``: only compare).
+"""Writes what README.md and the pages of ``docs/`` show of ``bench/results``: ``python -m bench.render`` (``--check``:
+only compare).
 
-Pictures are shown there as far as ``bench.draw`` has drawn them.
+A page marks what it shows by comments, which stay::
+
+    <!-- table: builds -->             a table of TABLES, up to <!-- end -->
+    <!-- picture: grid -->             a picture of PICTURES that bench.draw has drawn, up to <!-- end -->
+    <!-- value: t-single.step_ns .1f -->31.7<!-- end -->   a number of a result, by its path, in a format
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -15,7 +21,9 @@ from typing import Any
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
-README = HERE.parent / "README.md"
+ROOT = HERE.parent
+UNITS = ("ns", "µs", "s", "MHz", "M", "million", "%", "block")
+IMAGES = ROOT / "docs" / "images"
 
 # The peer's figures, measured by us or by its authors; sources in bench/peers.json.
 PEERS: dict[str, Any] = json.loads((HERE / "peers.json").read_text())
@@ -85,9 +93,17 @@ def result(name: str) -> dict[str, Any]:
     return load(RESULTS, name)
 
 
+def pages() -> list[Path]:
+    """Every page that a reader is given."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
 def table(header: list[str], rows: list[list[str]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    # A number stays with its unit, and with the number that it is of.
+    text = re.sub(rf"(\d) ({'|'.join(UNITS)})(?!\w)", "\\1\N{NO-BREAK SPACE}\\2", text)
+    return re.sub(r"(\d) (of|/) (?=\d)", "\\1\N{NO-BREAK SPACE}\\2\N{NO-BREAK SPACE}", text)
 
 
 def speed(data: dict[str, Any]) -> str:
@@ -130,6 +146,7 @@ def builds() -> str:
             peer["ff"],
             peer["dsp"],
             peer["memory"],
+            "",
         ]
         for peer in PEERS["builds"]
     ]
@@ -143,9 +160,11 @@ def builds() -> str:
                 speed(data),
                 f"**{data['step_ns']:.1f} ns**",
                 *used(data),
+                f"`{name}`",
             ]
         )
-    return table(["one learning step", "device", "cycles", "clock", "time", "LUT", "FF", "DSP", "memory"], rows)
+    header = ["one learning step", "device", "cycles", "clock", "time", "LUT", "FF", "DSP", "memory", "row"]
+    return table(header, rows)
 
 
 def schedules() -> str:
@@ -161,10 +180,17 @@ def schedules() -> str:
                 f"{data['step_ns']:.1f} ns",
                 f"**{data['steps_per_second'] / 1e6:.1f} M**",
                 *used(data),
+                f"`{name}`",
             ]
         )
     header = ["", "device", "clock", "cycles: latency, interval", "latency", "steps a second"]
-    return table([*header, "LUT", "FF", "DSP", "memory"], rows)
+    return table([*header, "LUT", "FF", "DSP", "memory", "row"], rows)
+
+
+def coefficients(spec: dict[str, Any]) -> int:
+    """How many a learner of one layer has."""
+    inputs, outputs = spec["layer_sizes"]
+    return int(inputs * outputs * (spec["grid_size"] + spec["spline_order"]))
 
 
 def scale() -> str:
@@ -173,10 +199,9 @@ def scale() -> str:
         data = result(name)
         spec = data["spec"]
         inputs, outputs = spec["layer_sizes"]
-        coefficients = inputs * outputs * (spec["grid_size"] + spec["spline_order"])
         rows.append(
             [
-                f"**{coefficients:,}**",
+                f"**{coefficients(spec):,}**",
                 f"[{inputs}, {outputs}], {spec['grid_size']} cells",
                 data["device"],
                 data["title"],
@@ -184,9 +209,10 @@ def scale() -> str:
                 speed(data),
                 f"**{data['step_ns']:.0f} ns**",
                 *(f"{data[kind]} of {data['capacity'][kind]}" for kind in ("lut", "dsp", "bram")),
+                f"`{name}`",
             ]
         )
-    header = ["coefficients", "layers", "device", "", "cycles", "clock", "time", "LUT", "DSP", "memory blocks"]
+    header = ["coefficients", "layers", "device", "", "cycles", "clock", "time", "LUT", "DSP", "memory blocks", "row"]
     return table(header, rows)
 
 
@@ -231,10 +257,11 @@ def simulations() -> str:
                 f"{data['model']['steps_per_second']:,}",
                 f"**{data['native']['steps_per_second']:,}**",
                 f"{data['first_start_processor']:.1f} s, {data['second_start']:.2f} s",
+                f"`{name}`",
             ]
         )
     header = ["", "pysim, cycles a second", "native", "ratio", "Verilator, without Python"]
-    return table([*header, "model, steps a second", "native, steps a second", "start: first, later"], rows)
+    return table([*header, "model, steps a second", "native, steps a second", "start: first, later", "row"], rows)
 
 
 def estimates() -> str:
@@ -249,9 +276,11 @@ def estimates() -> str:
         cycles = f"{found.latency} / {result(build.name)['latency_cycles']}"
         error = f"{100 * (found.lut / built['lut'] - 1):+.0f} %"
         lut, ff = (f"{getattr(found, name)} / {built[name]}" for name in ("lut", "ff"))
-        rows.append([ROWS[build.name].title, build.device, lut, f"**{error}**", ff, *exact.values(), cycles])
+        rows.append(
+            [ROWS[build.name].title, build.device, lut, f"**{error}**", ff, *exact.values(), cycles, f"`{build.name}`"]
+        )
     header = ["estimate / build", "device", "LUT", "error", "FF", "DSP", "memory blocks", "LUTs as memory", "cycles"]
-    return table(header, rows)
+    return table([*header, "row"], rows)
 
 
 def lookup() -> str:
@@ -263,7 +292,17 @@ def lookup() -> str:
                 time = f"{peer['cycles'] * 1000 / peer['fmax_mhz']:.1f} ns"
                 speed_there = f"{peer['fmax_mhz']:.1f} MHz"
                 rows.append(
-                    [peer["name"], "", str(peer["cycles"]), speed_there, time, str(peer["lut"]), str(peer["ff"]), "0"]
+                    [
+                        peer["name"],
+                        "",
+                        str(peer["cycles"]),
+                        speed_there,
+                        time,
+                        str(peer["lut"]),
+                        str(peer["ff"]),
+                        "0",
+                        "",
+                    ]
                 )
         for row in LOOKUPS:
             data = result(row)
@@ -279,9 +318,10 @@ def lookup() -> str:
                         f"**{data['lut']}**",
                         str(data["ff"]),
                         str(data["bram"]),
+                        f"`{row}`",
                     ]
                 )
-    return table(["", "held-out rows right", "cycles", "clock", "latency", "LUT", "FF", "memory blocks"], rows)
+    return table(["", "held-out rows right", "cycles", "clock", "latency", "LUT", "FF", "memory blocks", "row"], rows)
 
 
 def adapt() -> str:
@@ -311,9 +351,10 @@ def frozen() -> str:
                 f"**{data['step_ns']:.1f} ns**",
                 f"**{data['lut']}**",
                 *(str(data[kind]) for kind in ("ff", "dsp", "bram")),
+                f"`{name}`",
             ]
         )
-    header = ["", "error at most", "RMS", "cycles", "clock", "latency", "LUT", "FF", "DSP", "memory blocks"]
+    header = ["", "error at most", "RMS", "cycles", "clock", "latency", "LUT", "FF", "DSP", "memory blocks", "row"]
     return table(header, rows)
 
 
@@ -332,9 +373,10 @@ def self_checks() -> str:
                 str(data["latency_cycles"]),
                 f"{data['clock_mhz']:g} MHz",
                 speed(data),
+                f"`{name}`",
             ]
         )
-    return table(["", "board", "LUT", "memory blocks", "cycles", "clock", "possible"], rows)
+    return table(["", "board", "LUT", "memory blocks", "cycles", "clock", "possible", "row"], rows)
 
 
 def folding() -> str:
@@ -354,10 +396,11 @@ def folding() -> str:
                 str(data["interval_cycles"]),
                 f"**{data['steps_per_second'] / 1e6:.2f} million/s**",
                 f"{data['step_ns'] / 1000:.2f} µs",
+                f"`{row}`",
             ]
         )
     header = ["network", "edges", "device", "reuse factor", "LUT", "memory blocks", "clock", "interval", "inferences"]
-    return table([*header, "latency"], rows)
+    return table([*header, "latency", "row"], rows)
 
 
 def classify() -> str:
@@ -384,6 +427,7 @@ def classify() -> str:
                 speed(data),
                 str(data["latency_cycles"]),
                 f"**{data['step_ns']:.0f} ns**",
+                f"`{name}`",
             ]
         )
         before = data["example"]
@@ -394,10 +438,60 @@ def classify() -> str:
         "tables trained on",
         "held out: floats, tables trained on",
     ]
-    return table([*header, "device", "LUT", "FF", "clock", "cycles", "latency"], rows)
+    return table([*header, "device", "LUT", "FF", "clock", "cycles", "latency", "row"], rows)
+
+
+def summary() -> str:
+    """What README.md shows of builds: the fastest step, the most steps, the smallest chip, the most coefficients, and a
+    learner that was frozen."""
+    words = (
+        ("t-single", "learns, a step in one cycle"),
+        ("t-streaming", "learns, a sample every cycle"),
+        ("t-up5k", "learns, on a small chip"),
+        ("large", f"learns, {coefficients(result('large')['spec']):,} coefficients"),
+        ("frozen-t8", "predicts what was learned, frozen"),
+    )
+    rows = []
+    for name, what in words:
+        data = result(name)
+        device = data["device"].removesuffix("-6")
+        rate = f"{data['steps_per_second'] / 1e6:.1f} million"
+        used = [str(data[kind]) for kind in ("lut", "dsp")]
+        rows.append([what, device, f"**{data['step_ns']:.1f} ns**", rate, *used, f"`{name}`"])
+    return table(["", "device", "latency", "samples a second", "LUT", "DSP", "row"], rows)
+
+
+def boards() -> str:
+    """The boards that can be built for."""
+    from kanrtl.boards import BOARDS
+    from kanrtl.build import Device
+
+    rows = []
+    for board in BOARDS.values():
+        part = Device.parse(board.device)
+        chip = [board.device, f"{board.clock_mhz:g} MHz", str(part.lut), str(part.dsp), str(part.bram)]
+        rows.append([f"`{board.name}`", *chip, board.fits])
+    return table(["board", "device", "clock", "LUT", "DSP", "memory blocks", "what fits"], rows)
+
+
+def presets() -> str:
+    """What a learner's ``pipeline`` can be by a name, the fewest registers on top."""
+    from kanrtl.learner.stages import PRESETS, STAGES
+
+    rows = []
+    for name, stages in PRESETS.items():
+        others = [stage for stage in STAGES if stage not in stages]
+        words = ", ".join(stages) or "none"
+        if len(others) < len(stages):
+            words = f"all but {', '.join(others)}" if others else "all"
+        rows.append([f'`"{name}"`', words])
+    return table(["`pipeline`", "stages that end in a register"], rows)
 
 
 TABLES: dict[str, Callable[[], str]] = {
+    "presets": presets,
+    "summary": summary,
+    "boards": boards,
     "errors": errors,
     "builds": builds,
     "schedules": schedules,
@@ -417,18 +511,20 @@ TABLES: dict[str, Callable[[], str]] = {
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture in ``docs/``, and what it shows, for who cannot see it."""
+    """A picture in ``docs/images``, and what it shows, for who cannot see it."""
 
     name: str
     text: str
 
     @property
     def path(self) -> Path:
-        return README.parent / "docs" / self.name
+        return IMAGES / self.name
 
-    def link(self) -> str:
-        """What shows it; nothing if it has not been drawn."""
-        return f"![{self.text}](docs/{self.name})\n" if self.path.exists() else ""
+    def link(self, page: Path) -> str:
+        """What shows it on a page; nothing if it has not been drawn."""
+        if not self.path.exists():
+            return ""
+        return f"![{self.text}]({Path(os.path.relpath(self.path, page.parent)).as_posix()})\n"
 
 
 PICTURES = {
@@ -442,25 +538,37 @@ PICTURES = {
 }
 
 
-def render(text: str) -> str:
-    """``text`` with every marked table and picture made anew."""
+def value(path: str, spec: str) -> str:
+    """A number of a result, such as ``t-single.step_ns``, in a format such as ``.1f``."""
+    found: Any = result(path.partition(".")[0])
+    for name in path.split(".")[1:]:
+        found = found[int(name) if isinstance(found, list) else name]
+    return format(found, spec)
+
+
+def render(text: str, page: Path) -> str:
+    """The text of a page with everything that is marked made anew."""
 
     def fill(match: re.Match[str]) -> str:
         kind, name = match[1], match[2]
-        body = f"{TABLES[name]()}\n" if kind == "table" else PICTURES[name].link()
+        body = f"{TABLES[name]()}\n" if kind == "table" else PICTURES[name].link(page)
         return f"<!-- {kind}: {name} -->\n{body}<!-- end -->"
 
-    return re.sub(r"<!-- (table|picture): ([\w-]+) -->\n.*?<!-- end -->", fill, text, flags=re.DOTALL)
+    def number(match: re.Match[str]) -> str:
+        return f"<!-- value: {match[1]} {match[2]} -->{value(match[1], match[2])}<!-- end -->"
+
+    text = re.sub(r"<!-- (table|picture): ([\w-]+) -->\n.*?<!-- end -->", fill, text, flags=re.DOTALL)
+    return re.sub(r"<!-- value: (\S+) (\S+) -->.*?<!-- end -->", number, text)
 
 
 def main() -> None:
-    old = README.read_text()
-    new = render(old)
-    if "--check" in sys.argv[1:]:
-        if new != old:
-            sys.exit("README.md: its tables are not those of bench/results; run `make tables`")
-        return
-    README.write_text(new)
+    texts = {page: page.read_text() for page in pages()}
+    stale = {page: new for page, old in texts.items() if (new := render(old, page)) != old}
+    if stale and "--check" in sys.argv[1:]:
+        names = ", ".join(str(page.relative_to(ROOT)) for page in stale)
+        sys.exit(f"not what bench/results says: {names}; run `make tables`")
+    for page, new in stale.items():
+        page.write_text(new)
 
 
 if __name__ == "__main__":

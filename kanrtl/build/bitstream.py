@@ -32,7 +32,8 @@ def build_board(
     keep: Path | None = None,
     allow_timing_failure: bool = False,
 ) -> Report:
-    """Build the bitstream of ``top`` for ``board``, at the board's clock.
+    """Build the bitstream of ``top`` for ``board``, at the board's clock. Parameters that are not listed are as in
+    :func:`build_core`.
 
     Parameters
     ----------
@@ -44,8 +45,6 @@ def build_board(
         Where to copy the bitstream. Without it, the report's ``bitstream`` is in the cache.
     allow_timing_failure : bool
         Whether a design that is slower than the clock, or whose speed is not known, is a result all the same.
-
-    Other parameters as in :func:`build_core`.
 
     Raises
     ------

@@ -156,8 +156,12 @@ def sweep(
     progress
         Called with how many learners of how many are done.
 
-    Raises :exc:`InputError` for anything that cannot be run, before anything runs, and :exc:`ToolError` where the
-    cluster or a process fails.
+    Raises
+    ------
+    InputError
+        For anything that cannot be run, before anything runs.
+    ToolError
+        If the cluster or a process fails.
     """
     axes = tuple(axis_of(fields, values) for fields, values in over.items())
     check_axes(axes)

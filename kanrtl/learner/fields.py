@@ -138,9 +138,10 @@ class LearnerFields(BaseModel):
     table_size
         Rows of the basis table, that is steps per cell; a power of two. With 64 and nine bits of basis,
         ``track`` stays within 6 % of float64 from every start tried; with 64 and eight bits within 12 %.
-    activation_format, coefficient_format, basis_format, slope_format, gradient_format, step_format,
-    learning_rate_format
+    activation_format, coefficient_format, basis_format, slope_format
         Where values are narrowed, ``SQ(i, f)`` or ``UQ(i, f)``; see :mod:`kanrtl.learner.arithmetic` for the defaults.
+    gradient_format, step_format, learning_rate_format
+        The same.
     rounding
         How outputs, slopes, gradients and steps are rounded: ``floor``, ``half_up`` or ``half_even``.
     update_rounding
@@ -240,14 +241,17 @@ class LearnerFields(BaseModel):
 
     @property
     def n_layers(self) -> int:
+        """The number of layers."""
         return len(self.layer_sizes) - 1
 
     @property
     def n_in(self) -> int:
+        """The number of inputs."""
         return self.layer_sizes[0]
 
     @property
     def n_out(self) -> int:
+        """The number of outputs."""
         return self.layer_sizes[-1]
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -316,21 +317,45 @@ def test_no_picture_of_builds_without_a_speed(family: str, tmp_path: Path) -> No
     assert not (tmp_path / "picture.png").exists()
 
 
-def test_every_picture_has_a_family_and_a_place() -> None:
+def test_every_picture_has_a_family() -> None:
     assert {*draw.DRAWINGS, "estimate"} == set(render.PICTURES)
-    text = render.README.read_text()
-    assert all(f"<!-- picture: {name} -->" in text for name in render.PICTURES)
-    assert all(f"<!-- table: {name} -->" in text for name in render.TABLES)
 
 
-def test_rendering_again_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "docs").mkdir()
-    (tmp_path / "docs" / "bench-grid.png").touch()
-    monkeypatch.setattr(render, "README", tmp_path / "README.md")
+@pytest.mark.parametrize(
+    ("page", "link"), [("README.md", "docs/images/bench-grid.png"), ("docs/a.md", "images/bench-grid.png")]
+)
+def test_rendering_again_changes_nothing(page: str, link: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = tmp_path / "docs" / "images"
+    images.mkdir(parents=True)
+    (images / "bench-grid.png").touch()
+    monkeypatch.setattr(render, "IMAGES", images)
     empty = "a\n<!-- picture: grid -->\n<!-- end -->\nb\n<!-- picture: pipeline -->\n![old](old.png)\n<!-- end -->\n"
-    once = render.render(empty)
-    assert links(once) == ["docs/bench-grid.png"]
-    assert render.render(once) == once
+    once = render.render(empty, tmp_path / page)
+    assert links(once) == [link]
+    assert render.render(once, tmp_path / page) == once
+
+
+def test_values_are_those_of_the_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "row.json").write_text(json.dumps({"step_ns": 31.69, "native": {"rates": [1000, 2000]}}))
+    monkeypatch.setattr(render, "RESULTS", tmp_path)
+    text = "a <!-- value: row.step_ns .1f -->30<!-- end --> b <!-- value: row.native.rates.1 ,d --><!-- end -->."
+    once = render.render(text, tmp_path)
+    assert re.sub("<!--.*?-->", "", once) == "a 31.7 b 2,000."
+    assert render.render(once, tmp_path) == once
+
+
+def test_stale_pages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = tmp_path / "README.md"
+    page.write_text("<!-- value: t-single.lut d -->0<!-- end -->\n")
+    monkeypatch.setattr(render, "ROOT", tmp_path)
+    monkeypatch.setattr("sys.argv", ["render", "--check"])
+    with pytest.raises(SystemExit, match=r": README\.md; run `make tables`"):
+        render.main()
+    monkeypatch.setattr("sys.argv", ["render"])
+    render.main()
+    assert page.read_text() == f"<!-- value: t-single.lut d -->{render.result('t-single')['lut']}<!-- end -->\n"
+    monkeypatch.setattr("sys.argv", ["render", "--check"])
+    render.main()
 
 
 def links(text: str) -> list[str]:
