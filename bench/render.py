@@ -30,21 +30,21 @@ PEERS: dict[str, Any] = json.loads((HERE / "peers.json").read_text())
 
 
 BUILDS = (
-    "t-single",
-    "t-single-8",
-    "t8-single",
+    "t-no-registers",
+    "t-no-registers-8",
+    "t8-no-registers",
     "t-logic",
     "t8-logic",
     "t8-logic-8",
-    "t-low-latency",
-    "t-high-clock",
-    "t-full",
+    "t-few-registers",
+    "t-most-registers",
+    "t-all-registers",
     "t-up5k",
     "two-layers",
     "board-ulx3s-85f",
     "board-icebreaker",
 )
-SIMULATIONS = ("simulate-1-1", "simulate-1-1-low-latency", "simulate-2-4-1")
+SIMULATIONS = ("simulate-1-1", "simulate-1-1-few-registers", "simulate-2-4-1")
 SCHEDULES = (
     "t-streaming",
     "t-streaming-up5k",
@@ -338,7 +338,7 @@ def adapt() -> str:
 def frozen() -> str:
     """Learners as frozen networks, beside a learner itself."""
     rows = []
-    for name in (*FROZENS, "t8-single"):
+    for name in (*FROZENS, "t8-no-registers"):
         data = result(name)
         learner = name not in FROZENS
         rows.append(

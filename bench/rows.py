@@ -78,7 +78,7 @@ class Track(LearnerRow):
 
 # As T, with the gradient as wide as an error can be, so that it needs no saturation; 17 bits suit an ECP5's multiplier.
 T_ECP5 = T | {"gradient_format": "SQ(7, 10)"}
-T_SINGLE = T_ECP5 | {"pipeline": "single"}
+T_SINGLE = T_ECP5 | {"pipeline": "no_registers"}
 T8_SINGLE = T_SINGLE | {"grid_size": 8}
 TWO_LAYERS = T_ECP5 | {"layer_sizes": [2, 4, 1]}
 LOGIC = {"table_memory": "logic"}
@@ -96,7 +96,7 @@ LARGE: dict[str, Any] = {
     "spline_order": 1,
     "activation_format": "SQ(3, 13)",
     "memory": "block",
-    "pipeline": "high_clock",
+    "pipeline": "most_registers",
 }
 # As T, with more fraction bits: in the smallest of these cells there are still 32 inputs to tell apart.
 GRID = T_SINGLE | {"activation_format": "SQ(3, 13)", "gradient_format": "SQ(4, 13)"}
@@ -126,7 +126,7 @@ FAMILIES = (
         tuple(
             Core(
                 f"t-{preset.replace('_', '-')}",
-                "T, one clock" if preset == "single" else f"T, {preset}",
+                "T, one cycle" if preset == "no_registers" else f"T, {preset}",
                 T_ECP5 | {"pipeline": preset},
                 SLOW,
             )
@@ -142,12 +142,12 @@ FAMILIES = (
         "core",
         "other learners alone",
         (
-            Core("t-single-8", "T, one clock", T_SINGLE, FAST),
-            Core("t8-single", "T with 8 cells, one clock", T8_SINGLE, SLOW),
-            Core("t-logic", "T, one clock, tables in logic", T_SINGLE | LOGIC, SLOW),
-            Core("t8-logic", "T with 8 cells, one clock, tables in logic", T8_SINGLE | LOGIC, SLOW),
-            Core("t8-logic-8", "T with 8 cells, one clock, tables in logic", T8_SINGLE | LOGIC, FAST),
-            Core("t-up5k", "T, high_clock", T, "iCE40UP5K"),
+            Core("t-no-registers-8", "T, one cycle", T_SINGLE, FAST),
+            Core("t8-no-registers", "T with 8 cells, one cycle", T8_SINGLE, SLOW),
+            Core("t-logic", "T, one cycle, tables in logic", T_SINGLE | LOGIC, SLOW),
+            Core("t8-logic", "T with 8 cells, one cycle, tables in logic", T8_SINGLE | LOGIC, SLOW),
+            Core("t8-logic-8", "T with 8 cells, one cycle, tables in logic", T8_SINGLE | LOGIC, FAST),
+            Core("t-up5k", "T, most_registers", T, "iCE40UP5K"),
             Core(
                 "two-layers",
                 "layers [2, 4, 1], fully parallel",
@@ -179,7 +179,7 @@ FAMILIES = (
             Core(
                 "two-layers-folded",
                 "layers [2, 4, 1], reuse_factor 4 and 2, shared",
-                TWO_LAYERS | {"reuse_factor": [4, 2], "share_multipliers": True, "pipeline": "high_clock"},
+                TWO_LAYERS | {"reuse_factor": [4, 2], "share_multipliers": True, "pipeline": "most_registers"},
                 SLOW,
             ),
             Core("smallest-hx1k", "[1, 1], 8 cells, order 1, 12 bits, serial", SMALLEST, "iCE40HX1K"),

@@ -276,7 +276,7 @@ _T: dict[str, Any] = {"grid_range": [-2, 2], "grid_size": 5, "spline_order": 3, 
 _ONE = _T | {"layer_sizes": [1, 1]}
 SPEEDS = (
     Speed("simulate-1-1", "layers [1, 1]", _ONE),
-    Speed("simulate-1-1-low-latency", "layers [1, 1], low_latency", _ONE | {"pipeline": "low_latency"}),
+    Speed("simulate-1-1-few-registers", "layers [1, 1], few_registers", _ONE | {"pipeline": "few_registers"}),
     Speed("simulate-2-4-1", "layers [2, 4, 1]", _T | {"layer_sizes": [2, 4, 1]}),
 )
 EQUALITY = Equality("simulate-million", "a million samples of track", _ONE, 1_000_000)

@@ -62,9 +62,9 @@ def build_exercise(
 ) -> Report:
     """Makes the bitstream with which a board teaches itself (:class:`kanrtl.demos.self_teaching.BoardTop`).
 
-    With ``pipeline="auto"`` the presets are built from the fewest nanoseconds a step to the highest clock, up to the
-    first that meets the board's clock. Other arguments and errors as those of :func:`build_board`; what certainly does
-    not fit is refused at once.
+    With ``pipeline="auto"`` the presets are built from the fewest registers to the most, up to the first that meets the
+    board's clock. Other arguments and errors as those of :func:`build_board`; what certainly does not fit is refused at
+    once.
     """
     part = Device.parse(board.device)
     check_exercise_fits(spec, part, lamps=len(board.leds))

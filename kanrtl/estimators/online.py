@@ -34,6 +34,7 @@ from ..errors import InputError
 from ..files import read_arrays, write_arrays
 from ..learner.losses import find_loss
 from ..learner.spec import LearnerSpec
+from ..learner.stages import rename_presets
 from ..numeric.fixed import Format
 from ..sessions.learner_session import Session
 from .scaled_learner import Node, OnlineLearner
@@ -283,6 +284,11 @@ class _KANEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
 
     # Files.
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """From a pickle, which a former version may have written."""
+        given = state["spec"]
+        super().__setstate__(state | {"spec": rename_presets(given) if isinstance(given, Mapping) else given})
+
     def save(self, path: str | Path) -> None:
         """Writes parameters, scales and what was learned to an ``.npz`` file, which is complete or not there.
 
@@ -326,6 +332,8 @@ class _KANEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
         parameters = described["parameters"]
         hidden = parameters["hidden_layer_sizes"] or ()
         parameters["hidden_layer_sizes"] = tuple(hidden) or None
+        if parameters["spec"]:
+            parameters["spec"] = rename_presets(parameters["spec"])
         if backend is not None:
             parameters["backend"] = backend
         estimator = cls(**parameters)

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..learner.spec import LearnerSpec
+from ..learner.stages import rename_presets
 from ..sessions.connect import connect
 from .scaling import RunningScale
 
@@ -117,7 +118,7 @@ class OnlineLearner:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         fields, learned = state["session"]
-        session = connect(LearnerSpec.from_dict(fields), state["backend"])
+        session = connect(LearnerSpec.from_dict(rename_presets(fields)), state["backend"])
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "learned.npz"
             path.write_bytes(learned)

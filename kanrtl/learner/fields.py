@@ -21,7 +21,7 @@ from pydantic import (
 
 from ..errors import SpecError
 from ..numeric.fixed import Format
-from .stages import PRESETS, STAGES
+from .stages import FORMER_PRESETS, PRESETS, STAGES
 
 if TYPE_CHECKING:
     pass
@@ -58,11 +58,13 @@ def _is_each_pipeline(value: object) -> bool:
     """Whether it is a list of lists of stages, or of presets: one for each layer."""
     if not isinstance(value, (list, tuple)) or not value:
         return False
-    return all(isinstance(item, (list, tuple)) or item in PRESETS for item in value)
+    return all(isinstance(item, (list, tuple)) or item in PRESETS or item in FORMER_PRESETS for item in value)
 
 
 def _parse_pipeline(value: object) -> object:
     if isinstance(value, str):
+        if value in FORMER_PRESETS:
+            raise ValueError(f"{value!r} is called {FORMER_PRESETS[value]!r} now; use that")
         if value not in ("auto", *PRESETS):
             raise ValueError(f"must be one of {', '.join(map(repr, ('auto', *PRESETS)))}, or a list of stages")
         return value
@@ -176,8 +178,8 @@ class LearnerFields(BaseModel):
         the sample.
     pipeline
         Where registers stand in a step: a preset, or a list of stages; see :mod:`kanrtl.learner.schedule`. ``auto`` is
-        ``single``, but ``high_clock`` on iCE40, and on a board the first preset that meets its clock; with
-        streaming it is ``full``. *Each*: a list of such lists, or of presets.
+        ``no_registers``, except ``most_registers`` on iCE40, and on a board the first preset that meets its clock; with
+        streaming it is ``all_registers``. *Each*: a list of such lists, or of presets.
     reuse_factor
         How many edges share one set of multipliers: the layer is gone through in that many steps; see
         :mod:`kanrtl.learner.folded_schedule`. Inputs are folded first, then nodes. *Each.*

@@ -26,6 +26,7 @@ from .folded_schedule import FoldedSchedule
 from .losses import find_loss
 from .plan import LayerPlan, plan_learner
 from .schedule import Schedule
+from .stages import rename_presets
 from .validation import check_arithmetic, check_fields
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ class LearnerSpec(LearnerFields):
 
     def __setstate__(self, state: dict[Any, Any]) -> None:
         """From a pickle, the fields alone: what follows from them is derived anew, as this version does it."""
-        fields = {name: value for name, value in state["__dict__"].items() if name in type(self).model_fields}
+        fields = rename_presets(state["__dict__"])
+        fields = {name: value for name, value in fields.items() if name in type(self).model_fields}
         super().__setstate__(state | {"__dict__": fields})
 
     @classmethod
@@ -87,7 +89,7 @@ class LearnerSpec(LearnerFields):
         memory = tuple("block" if choice == "auto" else choice for choice in self.per_layer("memory"))
         # A subtraction would part a multiplier from the register before it.
         sums = tuple("products" if choice == "auto" else choice for choice in self.per_layer("edge_sums"))
-        automatic = "full" if self.schedule == "streaming" else "high_clock"
+        automatic = "all_registers" if self.schedule == "streaming" else "most_registers"
         pipeline = automatic if self.pipeline == "auto" else self.pipeline
         return self.replace(memory=memory, edge_sums=sums, pipeline=pipeline)
 

@@ -39,7 +39,8 @@ _COMMENTS = {
     "table_memory": "auto, logic, block; one value, or one per layer",
     "edge_sums": "auto, products, differences; one value, or one per layer",
     "schedule": "sequential: exact SGD; streaming: a sample every clock, updates seen later",
-    "pipeline": "auto, single, low_latency, high_clock, full, or a list of stages; or a list of these, one per layer",
+    "pipeline": "auto, no_registers, few_registers, most_registers, all_registers, or a list of stages; one, or one "
+    "per layer",
     "reuse_factor": "edges that share one set of multipliers; one value, or one per layer",
     "share_multipliers": "whether forward and backward pass use the same multipliers",
     "multiplier": "auto, dsp, lut, serial",
@@ -137,7 +138,7 @@ def _derived_comments(spec: LearnerSpec) -> list[str]:
             "#",
             f"# layer {index}: {values['n_in']} x {values['n_out']} edges, {values['coefficients']} coefficients in "
             f"{values['banks']} {values['memory']} banks of {values['bank_rows']} x {values['bank_width']} bits"
-            + (f", swept in {values['steps']} steps" if values["steps"] > 1 else ""),
+            + (f", folded into {values['steps']} steps" if values["steps"] > 1 else ""),
             f"#   cell width {values['cell_width']:g}; position = (x * {locate['scale']} + {locate['offset']}) >> "
             f"{locate['shift']}, in codes",
             f"#   registers after {', '.join(values['stages']) or 'no stage'}",

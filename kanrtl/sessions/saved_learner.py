@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy.typing as npt
 
 from ..errors import InputError, SpecError
 from ..files import read_arrays
 from ..learner.spec import LearnerSpec
+from ..learner.stages import rename_presets
 from ..numeric.lfsr import WIDTH as NOISE_WIDTH
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ class SavedLearner:
     @classmethod
     def _from_arrays(cls, content: dict[str, npt.NDArray[Any]]) -> Self:
         try:
-            spec = LearnerSpec.from_dict(json.loads(str(content["spec"])))
+            spec = LearnerSpec.from_dict(rename_presets(json.loads(str(content["spec"]))))
         except SpecError as error:
             raise InputError(f"the saved spec does not work here ({error}); save it again with this version") from None
         rates = _in_range("learning_rates", content["learning_rates"], spec.formats.learning_rate.maximum)

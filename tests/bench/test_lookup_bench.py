@@ -70,7 +70,7 @@ def test_frozen_learners_and_their_table(tmp_path: Path, monkeypatch: pytest.Mon
         (tmp_path / f"{row.name}.json").write_text(json.dumps(result))
     assert errors[0] == 0 < errors[1] < errors[2]
     assert {(build["device"], build["frequency"]) for build in builds} == {(lookup.DEVICE, lookup.FREQUENCY)}
-    (tmp_path / "t8-single.json").write_text((render.RESULTS / "t8-single.json").read_text())
+    (tmp_path / "t8-no-registers.json").write_text((render.RESULTS / "t8-no-registers.json").read_text())
     monkeypatch.setattr(render, "RESULTS", tmp_path)
     lines = render.frozen().splitlines()
     assert lines[2].startswith("| T with 8 cells, to the bit | 0.0000 | 0.0000 | 2 | 103.0 MHz (101.0 to 105.0) | ")

@@ -372,10 +372,10 @@ def test_a_board_takes_the_first_pipeline_that_meets_its_clock(monkeypatch: pyte
     said: list[str] = []
     assert build_exercise(spec, get("ulx3s-85f"), progress=said.append) == "a report"
     assert [facts["latency_cycles"] for facts in tried] == [1, 2, 6]
-    assert said == ["single is too slow for 25 MHz", "low_latency is too slow for 25 MHz"]
+    assert said == ["no_registers is too slow for 25 MHz", "few_registers is too slow for 25 MHz"]
     tried.clear()
     with pytest.raises(TimingError, match="too slow"):  # what was asked for is not replaced by something else
-        build_exercise(spec.replace(pipeline="single"), get("ulx3s-85f"))
+        build_exercise(spec.replace(pipeline="no_registers"), get("ulx3s-85f"))
     gc.collect()
 
 

@@ -256,7 +256,7 @@ SMALL = LearnerSpec(
     table_size=16,
     learning_rate=0.5,
     activation_format="SQ(3, 6)",
-    pipeline="single",
+    pipeline="no_registers",
 )
 
 

@@ -26,7 +26,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from kanrtl import InputError, KANClassifier, KANRegressor, Session, connect
+from kanrtl import InputError, KANClassifier, KANRegressor, LearnerSpec, Session, connect
 from kanrtl.estimators.scaled_learner import Node
 from kanrtl.estimators.scaling import BEYOND, OUTLIER, RunningScale
 
@@ -353,6 +353,34 @@ def test_a_session_loads_the_file_and_another_backend_too(tmp_path: Path) -> Non
     assert isinstance(other.session_, Session)
     assert other.session_.status["backend"] == "pysim"
     assert other.predict_one({"a": 0.5, "b": 0.1}) == model.predict_one({"a": 0.5, "b": 0.1})
+
+
+@pytest.mark.parametrize("way", ["file", "pickle"])
+def test_a_former_version_names_presets_otherwise(way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = KANRegressor(random_state=5, spec={"pipeline": "few_registers"})
+    continued(model)
+    path = tmp_path / "model.npz"
+    if way == "file":
+        model.save(path)
+        with np.load(path) as content:
+            arrays = dict(content)
+        for name in ("spec", "estimator"):
+            assert "few_registers" in str(arrays[name])
+            arrays[name] = np.array(str(arrays[name]).replace("few_registers", "low_latency"))
+        np.savez(path, **arrays)
+        other = KANRegressor.load(path)
+    else:
+        former = copy.deepcopy(model)
+        former.spec = {"pipeline": "low_latency"}
+        fields = LearnerSpec.to_dict
+        with monkeypatch.context() as patch:
+            patch.setattr(LearnerSpec, "to_dict", lambda spec: fields(spec) | {"pipeline": "low_latency"})
+            saved = pickle.dumps(former)
+        assert b"few_registers" not in saved
+        other = pickle.loads(saved)
+    assert other.spec == {"pipeline": "few_registers"}
+    assert other.session_.spec == model.session_.spec
+    assert continued(other) == continued(model)
 
 
 @pytest.mark.parametrize("labels", [[0, 1, 2], ["a", "b"], [True, False], [1.0, 2.0, 7.0]])

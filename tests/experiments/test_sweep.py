@@ -49,7 +49,7 @@ def spec(tracker: LearnerSpec) -> LearnerSpec:
         ("update_rounding=floor", "update_rounding", ["floor"]),
         ('loss="squared"', "loss", ["squared"]),
         ("pipeline=[sum,step]", "pipeline", ["[sum,step]"]),
-        ("pipeline=['sum','step'],full", "pipeline", [["sum", "step"], "full"]),
+        ("pipeline=['sum','step'],all_registers", "pipeline", [["sum", "step"], "all_registers"]),
         ("a,b=1,2:3", ("a", "b"), [(1, 1), (2, 3)]),
         ("a , b=[1:2]:x,SQ(1,2):'3:4'", ("a", "b"), [("[1:2]", "x"), ("SQ(1,2)", "3:4")]),
         ("seed=1\nloss = 2", "seed", ["1\nloss = 2"]),

@@ -1,8 +1,10 @@
 """What a spec accepts, how it refuses the rest, and that it survives a file."""
 
 import json
+import pickle
 import re
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from pydantic import ValidationError
 
 from kanrtl import LearnerSpec, SpecError
 from kanrtl.build import Device
+from kanrtl.learner.stages import PRESETS
 from kanrtl.numeric.fixed import SQ, UQ, Format
 from support.reference_arithmetic import reference_narrow
 
@@ -193,8 +196,16 @@ ARRAYS = 'must be "zeros", "uniform", or a list of one array (n_out, n_in, bases
         ({"table_memory": ["auto"] * 3}, f"table_memory = ('auto', 'auto', 'auto'): {EACH}"),
         (
             {"pipeline": "fast"},
-            "pipeline = 'fast': must be one of 'auto', 'single', 'low_latency', 'high_clock', 'full', "
-            "or a list of stages",
+            "pipeline = 'fast': must be one of 'auto', 'no_registers', 'few_registers', 'most_registers', "
+            "'all_registers', or a list of stages",
+        ),
+        ({"pipeline": "single"}, "pipeline = 'single': is called 'no_registers' now; use that"),
+        ({"pipeline": "low_latency"}, "pipeline = 'low_latency': is called 'few_registers' now; use that"),
+        ({"pipeline": "high_clock"}, "pipeline = 'high_clock': is called 'most_registers' now; use that"),
+        ({"pipeline": "full"}, "pipeline = 'full': is called 'all_registers' now; use that"),
+        (
+            {"pipeline": ["full", ["sum"]]},
+            "pipeline = ['full', ['sum']]: 'full' is called 'all_registers' now; use that",
         ),
         (
             {"pipeline": ["sum", "subtract"]},
@@ -324,7 +335,7 @@ scalars = st.one_of(
     st.integers(),
     st.floats(),
     st.text(max_size=5),
-    st.sampled_from(["SQ(1, 0)", "SQ(40, 20)", "UQ(0, 61)", "UQ(1, 4)", "SQ(99999, 9)", "zeros", "single"]),
+    st.sampled_from(["SQ(1, 0)", "SQ(40, 20)", "UQ(0, 61)", "UQ(1, 4)", "SQ(99999, 9)", "zeros", "no_registers"]),
 )
 values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3), max_leaves=6)
 
@@ -497,8 +508,8 @@ def test_tables_lie_in_block_memory_where_that_takes_no_cycle(
         ({"layer_sizes": [1, 2, 1]}, (False, True)),
         ({"layer_sizes": [1, 2, 1], "edge_sums": "differences"}, (True, True)),
         ({"pipeline": [["multiply"], ["sum", "error"]]}, (False, True)),
-        ({"pipeline": "high_clock"}, (False, False)),
-        ({"pipeline": "high_clock", "edge_sums": "differences"}, (True, True)),
+        ({"pipeline": "most_registers"}, (False, False)),
+        ({"pipeline": "most_registers", "edge_sums": "differences"}, (True, True)),
         ({"coefficient_format": "SQ(7, 10)"}, (True, True)),
         ({"coefficient_format": "SQ(7, 11)"}, (False, False)),
         ({"share_multipliers": True}, (False, False)),
@@ -515,7 +526,7 @@ def test_edges_are_sums_of_differences_where_multipliers_are_many_and_wide_enoug
 def test_differences_are_left_to_ecp5() -> None:
     """A register has to stand directly before an iCE40's multiplier, and the multiplier is narrower."""
     spec = LearnerSpec.from_dict(
-        TWO_LAYERS | {"layer_sizes": [2, 3, 1], "pipeline": "single", "edge_sums": ["auto", "differences"]}
+        TWO_LAYERS | {"layer_sizes": [2, 3, 1], "pipeline": "no_registers", "edge_sums": ["auto", "differences"]}
     )
     assert spec.for_device(Device.parse("LFE5U-25F")) == spec
     plans = spec.for_device(Device.parse("iCE40UP5K")).plans
@@ -550,8 +561,32 @@ def test_a_layer_may_have_a_pipeline_of_its_own() -> None:
     # The register at `error` is on the way of the gradient to the layer that has it.
     assert spec.replace(pipeline=[["error"], []]).latency == 3
     assert spec.replace(pipeline=["error"]).latency == 4
-    mixed = spec.replace(pipeline=["single", ["sum", "error"]])
+    mixed = spec.replace(pipeline=["no_registers", ["sum", "error"]])
     assert mixed.timing.stages == (frozenset(), frozenset({"sum", "error"}))
+
+
+@pytest.mark.parametrize(
+    ("former", "now"),
+    [
+        ("single", "no_registers"),
+        ("low_latency", "few_registers"),
+        ("high_clock", "most_registers"),
+        ("full", "all_registers"),
+        (("full", ("sum",)), ("all_registers", ("sum",))),
+        (("sum", "step"), ("sum", "step")),
+    ],
+)
+def test_pickles_of_former_versions_name_presets_otherwise(former: Any, now: Any) -> None:
+    spec = LearnerSpec(**TWO_LAYERS, pipeline=now)
+    saved = spec.replace()
+    vars(saved)["pipeline"] = former
+    loaded = pickle.loads(pickle.dumps(saved))
+    assert (loaded, loaded.pipeline, loaded.latency) == (spec, now, spec.latency)
+
+
+def test_presets_have_more_and_more_registers() -> None:
+    for fewer, more in pairwise(PRESETS.values()):
+        assert set(fewer) < set(more)
 
 
 def test_one_layer_starts_at_zero() -> None:

@@ -57,14 +57,15 @@ def test_toml_shows_what_was_not_given_as_comments(tracker: LearnerSpec, tmp_pat
 
 
 def test_toml_tells_cycles_and_formats(tracker: LearnerSpec) -> None:
-    lines = to_toml(tracker.replace(pipeline="low_latency")).splitlines()
+    lines = to_toml(tracker.replace(pipeline="few_registers")).splitlines()
     assert "#   sample to written update   2" in lines
     assert "#   sample to prediction       2" in lines
     assert "#   registers after sum, step" in lines
     assert "# layer 0: 1 x 1 edges, 8 coefficients in 4 distributed banks of 2 x 16 bits" in lines
     assert f"#   {'node_sum':<16} {tracker.layers[0].node_sum}" in lines
     folded = to_toml(tracker.replace(layer_sizes=(4, 2), reuse_factor=8)).splitlines()
-    assert "# layer 0: 4 x 2 edges, 64 coefficients in 4 distributed banks of 16 x 16 bits, swept in 8 steps" in folded
+    banks = "4 distributed banks of 16 x 16 bits"
+    assert f"# layer 0: 4 x 2 edges, 64 coefficients in {banks}, folded into 8 steps" in folded
 
 
 @settings(max_examples=30, deadline=None)

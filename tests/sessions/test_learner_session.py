@@ -1,6 +1,7 @@
 """One session, any backend: the same calls give the same bits, and what cannot be used is refused in one line."""
 
 import io
+import json
 import re
 import zipfile
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from kanrtl import InputError, LearnerSpec, Model, Session, SpecError, connect
+from kanrtl.sessions.saved_learner import SavedLearner
 
 SMALL = LearnerSpec(
     layer_sizes=[2, 1],
@@ -455,7 +457,7 @@ def test_a_file_of_another_learner(changes: dict[str, Any], line: str, saved: Pa
 
 
 def test_a_file_may_be_of_another_schedule(saved: Path, learner: Session) -> None:
-    other = connect(SMALL.replace(memory="block", pipeline="single", update_rounding="half_up", seed=5))
+    other = connect(SMALL.replace(memory="block", pipeline="no_registers", update_rounding="half_up", seed=5))
     other.load(saved)
     assert np.array_equal(other.coefficients[0], learner.coefficients[0])
 
@@ -469,6 +471,15 @@ def test_a_file_without_noise_leaves_it(learner: Session, tmp_path: Path) -> Non
     learner.load(tmp_path / "plain.npz")
     assert contents(learner)["noise"] == before["noise"]
     assert np.array_equal(learner.coefficients[0], plain.coefficients[0])
+
+
+def test_a_file_of_a_former_version_names_presets_otherwise(saved: Path, learner: Session) -> None:
+    for former, now in (("low_latency", "few_registers"), (["full"], ["all_registers"]), (["sum"], ["sum"])):
+        path = rewritten(saved, spec=np.array(json.dumps(SMALL.to_dict() | {"pipeline": former})))
+        assert SavedLearner.read(path).spec == SMALL.replace(pipeline=now)
+        other = connect(SMALL)
+        other.load(path)
+        assert np.array_equal(other.coefficients[0], learner.coefficients[0])
 
 
 def rewritten(saved: Path, **arrays: Any) -> Path:

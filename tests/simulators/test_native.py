@@ -60,7 +60,7 @@ ONE_CELL = LearnerSpec(
     learning_rate=1.0,
     rounding="floor",
     update_rounding="floor",
-    pipeline="single",
+    pipeline="no_registers",
     share_multipliers=True,
 )
 

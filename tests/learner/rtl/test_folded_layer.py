@@ -35,7 +35,7 @@ def test_folds_are_those_that_come_out_even(n_in: int, n_out: int, factor: int) 
         # Forwards and backwards, a cycle each.
         ({"share_multipliers": True}, 2, 2),
         # The coefficients are read, multiplied and added up; meanwhile the update reads them. Error, change, write.
-        ({"share_multipliers": True, "pipeline": "high_clock"}, 4, 6),
+        ({"share_multipliers": True, "pipeline": "most_registers"}, 4, 6),
         # A bit of the basis a clock, then one of the step; the widest has ten bits.
         ({"multiplier": "serial", "basis_format": "UQ(1, 9)", "step_format": "UQ(0, 8)"}, 12, 22),
         # Two steps, two sums; the update's first step begins with the gradient, and each writes in its own cycle.

@@ -293,7 +293,7 @@ def test_a_learner_waits_for_its_teacher() -> None:
 
 
 def test_an_untaken_prediction_holds_the_learner() -> None:
-    spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), pipeline="single")
+    spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), pipeline="no_registers")
     stimulus = stimulus_for(spec, np.random.default_rng(4), 30, gaps={"predictions": 0.9})
     record = Bench(spec, stimulus).record
     replay(spec, stimulus, record)
@@ -331,7 +331,7 @@ def test_a_reset_leaves_learning_rate_and_steps_in_step(table_memory: str) -> No
     assert Reset(spec, stimulus).record.outputs == expected
 
 
-@pytest.mark.parametrize("pipeline", ["single", "auto", "high_clock"])
+@pytest.mark.parametrize("pipeline", ["no_registers", "auto", "most_registers"])
 def test_the_learning_rate_can_change_while_learning(pipeline: str) -> None:
     spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), learning_rate=0.5, pipeline=pipeline)
     random = np.random.default_rng(5)
