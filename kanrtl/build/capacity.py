@@ -1,10 +1,11 @@
-"""Refuses at once what certainly cannot fit a device, and finds what would make it fit."""
+"""Whether a learner fits a device, and what would make it fit; what certainly does not is refused at once."""
 
 from __future__ import annotations
 
 import json
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -15,67 +16,139 @@ from ..learner.estimate.estimate import Estimate, estimate
 from ..learner.folded_schedule import folds
 from ..learner.spec import LearnerSpec
 
-__all__ = ["check_exercise_fits", "check_fits"]
+__all__ = ["Fit", "Mend", "check_exercise_fits", "check_fits", "find_fit"]
 
 DEVICES = ("iCE40HX1K", "iCE40UP5K", "iCE40HX8K", "LFE5U-25F", "LFE5U-45F", "LFE5U-85F")
-"""From small to large: the devices that are proposed."""
+"""The devices that are proposed, from small to large."""
 
 _Estimates = Callable[[LearnerSpec, Device], Estimate]
 
 
-def check_fits(spec: LearnerSpec, device: Device) -> None:
-    """Raises :exc:`BuildError` if the learner alone certainly does not fit ``device``.
+@dataclass(frozen=True)
+class Mend:
+    """What makes a learner fit: fields of its spec to change, or another device; and what it then takes."""
 
-    Its line says what there is too little of, and the setting with which it fits: that which changes the fewest fields,
-    and of those the one with the most steps a clock.
+    changes: dict[str, Any]
+    estimate: Estimate
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Whether a learner fits a device; and where it does not, or may not, what would make it fit.
+
+    Attributes
+    ----------
+    estimate : Estimate
+        What it takes.
+    setting : Mend, optional
+        The fields to change with which it fits: the fewest, and of these the most steps a cycle.
+    larger : Mend, optional
+        The smallest larger device that it fits as it is.
     """
-    _check(spec, device, estimate)
 
+    estimate: Estimate
+    setting: Mend | None = None
+    larger: Mend | None = None
 
-def check_exercise_fits(spec: LearnerSpec, device: Device, lamps: int) -> None:
-    """The same for a learner that is taught by an :class:`kanrtl.demos.self_teaching.Exercise` with so many lamps."""
-    _check(spec, device, lambda changed, part: estimate_exercise(changed, part, lamps))
+    @property
+    def fits(self) -> bool | None:
+        """Whether it fits; None if it may, within the error of the estimate."""
+        return True if self.estimate.fits else None if self.estimate.lacks is None else False
 
+    @property
+    def shortage(self) -> str:
+        """What it needs of the resource that there is or may be too little of, and how much there is."""
+        found, what = self.estimate, self._resource
+        needed = f"{found.least_lut} or more" if what == "lut" else f"{getattr(found, what)}"
+        if self.fits is None:
+            needed = f"{found.least_lut} to {found.most_lut}"
+        return f"the learner needs {needed} {_WORDS[what]}, there are {found.capacity[what]}"
 
-def _check(spec: LearnerSpec, device: Device, of: _Estimates) -> None:
-    found = of(spec, device)
-    lack = found.lacks
-    if lack is None:
-        return
-    setting, larger = _setting(spec, device, of, lack), _larger(spec, device, of)
-    mends = [*([f"set {setting}"] if setting else []), *([f"take {larger}"] if larger else [])]
-    mend = ", or ".join(mends) or "no setting was found with which it fits, and no device; make layer_sizes smaller"
-    needed = f"{found.least_lut} or more" if lack == "lut" else f"{getattr(found, lack)}"
-    there = getattr(device, lack)
-    raise BuildError(f"device = {device.name!r}: the learner needs {needed} {_WORDS[lack]}, there are {there}; {mend}")
+    @property
+    def mend(self) -> str:
+        """What to change, in words."""
+        mends = []
+        if self.setting is not None:
+            what, found = self._resource, self.setting.estimate
+            fields = " and ".join(f"{field} = {json.dumps(value)}" for field, value in self.setting.changes.items())
+            about = "about " if what == "lut" else ""
+            mends.append(f"set {fields} ({about}{getattr(found, what)} {_WORDS[what]}, interval {found.interval})")
+        if self.larger is not None:
+            mends.append(f"take {self.larger.estimate.device}")
+        return ", or ".join(mends) or "no setting was found with which it fits, and no device; make layer_sizes smaller"
+
+    @property
+    def sentence(self) -> str:
+        """Everything in one line."""
+        if self.fits:
+            return "It fits."
+        return f"It {'may' if self.fits is None else 'does not'} fit: {self.shortage}; {self.mend}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The estimate as a dictionary that :mod:`json` can write, with ``fits``, ``lacks`` (a resource, or None), and
+        what would make it fit: ``set`` (fields and values, or None) and ``take`` (a device, or None)."""
+        return self.estimate.to_json() | {
+            "fits": self.fits,
+            "lacks": self.estimate.lacks,
+            "set": self.setting and self.setting.changes,
+            "take": self.larger and self.larger.estimate.device,
+        }
+
+    @property
+    def _resource(self) -> str:
+        return self.estimate.lacks or "lut"
 
 
 _WORDS = {"dsp": "multipliers", "bram": "memory blocks", "lut": "LUTs"}
 
 
-def _fitting(spec: LearnerSpec, device: Device, of: _Estimates, changes: dict[str, Any]) -> Estimate | None:
+def find_fit(spec: LearnerSpec, device: Device) -> Fit:
+    """Whether the learner alone fits ``device``, and what would make it fit."""
+    return _find_fit(spec, device, estimate)
+
+
+def check_fits(spec: LearnerSpec, device: Device) -> None:
+    """Raises :exc:`BuildError` if the learner alone certainly does not fit ``device``, with what would make it fit."""
+    _check(find_fit(spec, device))
+
+
+def check_exercise_fits(spec: LearnerSpec, device: Device, leds: int) -> None:
+    """The same for a learner that is taught by an :class:`kanrtl.demos.self_teaching.Exercise` with so many LEDs."""
+    _check(_find_fit(spec, device, lambda changed, part: estimate_exercise(changed, part, leds)))
+
+
+def _check(fit: Fit) -> None:
+    if fit.fits is False:
+        raise BuildError(f"device = {fit.estimate.device!r}: {fit.shortage}; {fit.mend}")
+
+
+def _find_fit(spec: LearnerSpec, device: Device, of: _Estimates) -> Fit:
+    found = of(spec, device)
+    return Fit(found) if found.fits else Fit(found, _find_setting(spec, device, of), _find_larger(spec, device, of))
+
+
+def _try(spec: LearnerSpec, device: Device, of: _Estimates, changes: dict[str, Any]) -> Mend | None:
     """The estimate with some fields changed, if that can be had and fits."""
     try:
         found = of(spec.replace(**changes), device)
     except SpecError:  # what cannot be had together
         return None
-    return found if found.fits else None
+    return Mend(changes, found) if found.fits else None
 
 
-def _setting(spec: LearnerSpec, device: Device, of: _Estimates, lack: str) -> str | None:
-    """The best of the settings with which it fits, and what it then takes."""
-    fitting = []
+def _find_setting(spec: LearnerSpec, device: Device, of: _Estimates) -> Mend | None:
+    """The best of the settings with which it fits."""
+    mends = []
     for settings in _settings(spec):
         # Each is smaller than the one before, and slower or coarser: the first that fits is sought by halves.
-        first = bisect_left(settings, True, key=lambda changes: _fitting(spec, device, of, changes) is not None)
-        if first < len(settings) and (found := _fitting(spec, device, of, settings[first])):
-            fitting.append((settings[first], found))
-    if not fitting:
-        return None
-    changes, found = min(fitting, key=lambda each: ("grid_size" in each[0], len(each[0]), each[1].interval))
-    setting = " and ".join(f"{field} = {json.dumps(value)}" for field, value in changes.items())
-    about = "about " if lack == "lut" else ""
-    return f"{setting} ({about}{getattr(found, lack)} {_WORDS[lack]}, interval {found.interval})"
+        first = bisect_left(settings, True, key=lambda changes: _try(spec, device, of, changes) is not None)
+        if first < len(settings) and (mend := _try(spec, device, of, settings[first])):
+            mends.append(mend)
+    return min(
+        mends,
+        key=lambda mend: ("grid_size" in mend.changes, len(mend.changes), mend.estimate.interval),
+        default=None,
+    )
 
 
 def _settings(spec: LearnerSpec) -> Iterator[list[dict[str, Any]]]:
@@ -113,7 +186,8 @@ def _reuse_factors(spec: LearnerSpec) -> list[int | list[int]]:
     return found
 
 
-def _larger(spec: LearnerSpec, device: Device, of: _Estimates) -> str | None:
+def _find_larger(spec: LearnerSpec, device: Device, of: _Estimates) -> Mend | None:
     """The smallest device that it fits as it is."""
     parts = (Device.parse(name) for name in DEVICES)
-    return next((part.name for part in parts if part.lut > device.lut and _fitting(spec, part, of, {})), None)
+    mends = (_try(spec, part, of, {}) for part in parts if part.lut > device.lut)
+    return next((mend for mend in mends if mend is not None), None)

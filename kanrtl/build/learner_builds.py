@@ -67,7 +67,7 @@ def build_exercise(
     once.
     """
     part = Device.parse(board.device)
-    check_exercise_fits(spec, part, lamps=len(board.leds))
+    check_exercise_fits(spec, part, leds=len(board.leds))
     spec = spec.for_device(part)
     candidates = [spec.replace(pipeline=preset) for preset in PRESETS] if spec.pipeline == "auto" else [spec]
     for candidate in candidates:

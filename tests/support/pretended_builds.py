@@ -8,7 +8,28 @@ from typing import Any
 import pytest
 
 from kanrtl import LookupCore
-from kanrtl.build import Device, network_builds
+from kanrtl.build import Device, Report, network_builds
+
+
+def built(device: str, seed: int, mhz: float | None) -> Report:
+    """What a build reports that took two cycles and 900 LUTs."""
+    return Report(
+        device=device,
+        seed=seed,
+        clock_mhz=200.0,
+        fmax_mhz=mhz,
+        fmax_kind="measured" if mhz else "unverified",
+        fmax_nextpnr_mhz=mhz,
+        timing_met=False,
+        lut=900,
+        ff=100,
+        dsp=8,
+        bram=0,
+        lutram=64,
+        capacity={"lut": 24_000, "ff": 24_000, "dsp": 28, "bram": 56},
+        critical_path={"summary": f"path at {mhz}"},
+        tools={"yosys": "1"},
+    ).with_facts({"latency_cycles": 2, "interval_cycles": 4})
 
 
 class Reports:

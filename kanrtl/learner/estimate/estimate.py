@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.resources import files
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from ...fabric.blocks import families
@@ -68,9 +69,14 @@ class Estimate:
         return int(self.lut / (1 + self.lut_margin))
 
     @property
+    def most_lut(self) -> int:
+        """What a build takes at the most."""
+        return ceil(self.lut / (1 - self.lut_margin))
+
+    @property
     def fits(self) -> bool:
         """Whether it fits, even if it takes as many LUTs as it may."""
-        return self.lacks is None and self.lut <= (1 - self.lut_margin) * self.capacity["lut"]
+        return self.lacks is None and self.most_lut <= self.capacity["lut"]
 
     @property
     def lacks(self) -> str | None:
