@@ -1,5 +1,5 @@
 """The command line."""
 
-from .commands import cli, main
+from .command_line import cli, main
 
 __all__ = ["cli", "main"]

@@ -15,8 +15,10 @@ from amaranth.hdl import UnusedElaboratable
 
 from kanrtl import LearnerSpec, connect
 from kanrtl.boards import get
-from kanrtl.build import Device, TimingError, build_exercise, learner_builds
-from kanrtl.cli import commands as cli
+from kanrtl.build import Device, Report, TimingError, build_exercise, learner_builds
+from kanrtl.build.seeds import summarise_seeds
+from kanrtl.cli import command_line, demo_command, simulate_command
+from kanrtl.cli.spec_command import DEMO_SPEC
 from kanrtl.errors import ToolError
 from kanrtl.learner.spec_file import derived
 from kanrtl.sessions.backend import BackendKind
@@ -24,6 +26,7 @@ from kanrtl.sessions.backends.model import ModelLearner, ModelNetwork
 from kanrtl.sessions.model import Model
 from kanrtl.sim import Track
 from support.command_line import Outcome, files, noted_builds
+from support.pretended_builds import built
 
 BOARDS = (
     "ulx3s-12f, ulx3s-25f, ulx3s-45f, ulx3s-85f, orangecrab-r0.2-25f, orangecrab-r0.2-85f, ecpix5-45f, ecpix5-85f, "
@@ -55,7 +58,7 @@ def run(folder: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Outco
 
     def run(*arguments: str) -> Outcome:
         assert Path.cwd() == folder
-        status = cli._main(list(arguments))
+        status = command_line.run(list(arguments))
         gc.collect()  # components that were never elaborated would say so now
         captured = capsys.readouterr()
         return Outcome(status, captured.out, captured.err)
@@ -69,7 +72,6 @@ ECP5 = (*BUILD, "--device", "LFE5U-25F-6")
 SIMULATE = ("simulate", "good.toml", "--backend", "model")
 
 REFUSED: list[tuple[tuple[str, ...], str]] = [
-    ((), "Missing command." + SEE.format("")),
     (("train",), "No such command 'train'." + SEE.format("")),
     (("simulate",), "Missing argument 'SPEC'." + SEE.format(" simulate")),
     (("verilog", "good.toml", "extra"), "Got unexpected extra argument (extra)" + SEE.format(" verilog")),
@@ -137,6 +139,17 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
         (*BUILD, "--board", "icestick", "--wide-luts"),
         "--wide-luts: only a --device build takes it; leave it out, or use --device",
     ),
+    (
+        (*BUILD, "--board", "icestick", "--register-ports"),
+        "--register-ports: only a --device build takes it; leave it out, or use --device",
+    ),
+    (
+        (*BUILD, "--board", "icestick", "--seeds", "1-3"),
+        "--seeds = '1-3': only a --device build takes it; leave it out, or use --device",
+    ),
+    ((*ECP5, "--seeds", "3"), "--seeds = '3': must be the first and the last, such as 1-5"),
+    ((*ECP5, "--seeds", "3-1"), "--seeds = '3-1': must be the first and the last, such as 1-5"),
+    ((*ECP5, "--seeds", "1-3", "--seed", "2"), "--seed = 2: --seeds names all of them; leave one of the two out"),
     (
         (*BUILD, "--board", "icestick", "--frequency", "12"),
         "--frequency = 12: a board has its own clock; leave it out, or use --device",
@@ -209,7 +222,7 @@ def test_unwritable_output_is_one_line(run: Callable[..., Outcome], folder: Path
 )
 def test_exit_status_of_the_process(arguments: list[str], status: int, folder: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", "from kanrtl.cli.commands import main; main()", *arguments],
+        [sys.executable, "-c", "from kanrtl.cli import main; main()", *arguments],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -247,7 +260,7 @@ def test_simulate_table(run: Callable[..., Outcome]) -> None:
 def test_simulate_refuses_a_picture_before_the_run(
     run: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delattr(cli, "simulate")
+    monkeypatch.delattr(simulate_command, "simulate")
     assert run(*SIMULATE, "--plot", "run").status == 2
 
 
@@ -298,7 +311,7 @@ def test_spec_prints_toml_that_gives_the_spec_back(file: str | None, run: Callab
     outcome = run("spec", *([file] if file else []))
     assert (outcome.status, outcome.stderr) == (0, "")
     Path("again.toml").write_text(outcome.stdout)
-    expected = LearnerSpec.from_toml(file) if file else cli.DEMO_SPEC
+    expected = LearnerSpec.from_toml(file) if file else DEMO_SPEC
     assert LearnerSpec.from_toml("again.toml") == expected
 
 
@@ -326,9 +339,9 @@ def builds(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
 
 
 def test_build_of_a_core(run: Callable[..., Outcome], builds: list[dict[str, Any]]) -> None:
-    outcome = run(*ECP5, "--seed", "3", "--frequency", "80", "--placer", "static", "--wide-luts", "--json")
+    outcome = run(*ECP5, "--seed", "3", "--frequency", "80", "--placer", "static", "--wide-luts", "--register-ports")
     assert (outcome.status, outcome.stderr) == (0, "")
-    assert json.loads(outcome.stdout) == {"device": "a device", "fmax": 12.5}
+    assert "12.5 MHz [measured]" in outcome.stdout
     (build,) = builds
     spec = LearnerSpec.from_toml("good.toml")
     assert build.pop("component").spec == spec
@@ -336,11 +349,30 @@ def test_build_of_a_core(run: Callable[..., Outcome], builds: list[dict[str, Any
         "device": "LFE5U-25F-6",
         "seed": 3,
         "frequency": 80.0,
-        "register_ports": False,
+        "register_ports": True,
         "placer": "static",
         "wide_luts": True,
         "facts": {"latency_cycles": spec.latency, "interval_cycles": spec.interval},
     }
+
+
+def test_build_with_several_seeds(run: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch) -> None:
+    speeds = {2: 50.0, 3: 20.0, 4: 40.0}
+
+    def build(component: Any, *, device: str, seed: int, **_: Any) -> Report:
+        component._MustUse__silence = True  # it is not elaborated here
+        return built(device, seed, speeds[seed])
+
+    monkeypatch.setattr(learner_builds, "build_core", build)
+    outcome = run(*ECP5, "--seeds", "2-4", "--json")
+    assert (outcome.status, outcome.stderr) == (0, "")
+    told = json.loads(outcome.stdout)
+    reports = [built("LFE5U-25F-6", seed, speed).to_json() for seed, speed in speeds.items()]
+    assert told == {"device": "LFE5U-25F-6", "seeds": [2, 3, 4], **summarise_seeds(reports)}
+    assert (told["fmax_mhz"], told["fmax_mhz_by_seed"]) == (40.0, [50.0, 20.0, 40.0])
+    table = run(*ECP5, "--seeds", "2-4").stdout
+    assert "40.0 MHz, the median of 20.0 to 50.0" in table
+    assert "LFE5U-25F-6, seeds 2, 3, 4" in table
 
 
 def test_build_decides_what_is_left_to_the_device(run: Callable[..., Outcome], builds: list[dict[str, Any]]) -> None:
@@ -380,10 +412,10 @@ def test_a_board_takes_the_first_pipeline_that_meets_its_clock(monkeypatch: pyte
 
 
 def test_demo(run: Callable[..., Outcome], builds: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "warm", lambda _: None)
+    monkeypatch.setattr(demo_command, "warm", lambda _: None)
     outcome = run("demo", "--samples", "30")
     assert (outcome.status, outcome.stderr) == (0, "drew demo/track.png\n")
-    assert LearnerSpec.from_toml("demo/learner.toml") == cli.DEMO_SPEC
+    assert LearnerSpec.from_toml("demo/learner.toml") == DEMO_SPEC
     assert json.loads(Path("demo/track.json").read_text())["mismatches"] == 0
     assert json.loads(Path("demo/ulx3s-85f.json").read_text())["fmax"] == 12.5
     assert Path("demo/track.png").read_bytes().startswith(b"\x89PNG")

@@ -13,7 +13,7 @@ import pytest
 
 from kanrtl import SQ, LookupNetwork
 from kanrtl.build import network_builds
-from kanrtl.cli import commands as cli
+from kanrtl.cli import command_line
 from kanrtl.lookup.quantiser import Quantiser
 from kanrtl.sessions.backend import BackendKind
 from kanrtl.sessions.backends.model import ModelLearner, ModelNetwork
@@ -52,7 +52,7 @@ def run(
     np.savez("efficient.npz", **efficient([2, 2]))
 
     def run(*arguments: str) -> Outcome:
-        status = cli._main(list(arguments))
+        status = command_line.run(list(arguments))
         gc.collect()  # components that were never elaborated would say so now
         captured = capsys.readouterr()
         return Outcome(status, captured.out, captured.err)

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from kanrtl import InputError, Learner, LearnerSpec, connect
-from kanrtl.cli.commands import main
+from kanrtl.cli import main
 from kanrtl.errors import ToolError
 from kanrtl.sessions.backend import LearnerBackend
 from kanrtl.sessions.backends.model import ModelLearner

@@ -16,12 +16,10 @@ from hypothesis import Phase, given, settings
 from bench import area, fit
 from bench.render import RESULTS, load
 from bench.rows import ROWS, OnBoard
-from kanrtl import Learner, LearnerSpec, SpecError
+from kanrtl import Learner, LearnerSpec
 from kanrtl.boards import BOARDS
-from kanrtl.build import BuildError, Device, build_exercise, build_learner, capacity
-from kanrtl.build.capacity import check_exercise_fits, check_fits
+from kanrtl.build import Device
 from kanrtl.build.out_of_context import AreaJob
-from kanrtl.cli.commands import _main
 from kanrtl.demos.self_teaching import estimate_exercise
 from kanrtl.fabric.blocks import Memory, families, multipliers
 from kanrtl.fabric.parts import KINDS, Parts
@@ -231,117 +229,3 @@ def test_measuring_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pyt
 def test_samples_can_be_had() -> None:
     assert all(isinstance(sample.spec, LearnerSpec) for sample in area.SAMPLES)
     assert {Device.parse(sample.device).family for sample in area.SAMPLES} == set(families)
-
-
-# Refusals.
-
-
-@pytest.fixture(autouse=True)
-def no_builds(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    """Nothing is synthesised for a refusal."""
-    if "refus" in request.node.name:
-        for name in ("build_core", "build_board"):
-            monkeypatch.setattr(f"kanrtl.build.learner_builds.{name}", lambda *_, **__: pytest.fail("built"))
-
-
-REFUSALS = [
-    (
-        {"layer_sizes": [2, 4, 1]},
-        "LFE5U-25F",
-        "device = 'LFE5U-25F': the learner needs 100 multipliers, there are 28; "
-        "set reuse_factor = [8, 4] (21 multipliers, interval 24), or take LFE5U-85F",
-    ),
-    (
-        {"layer_sizes": [4, 1], "schedule": "streaming"},
-        "LFE5U-25F",
-        "device = 'LFE5U-25F': the learner needs 32 multipliers, there are 28; "
-        'set multiplier = "lut" (0 multipliers, interval 1), or take LFE5U-45F',
-    ),
-    (
-        {"layer_sizes": [8, 1], "reuse_factor": 8, "grid_size": 4096, "memory": "block"},
-        "iCE40UP5K",
-        "device = 'iCE40UP5K': the learner needs 139 memory blocks, there are 30; "
-        "set grid_size = 512 (23 memory blocks, interval 22), or take LFE5U-25F",
-    ),
-    (
-        {"layer_sizes": [64, 64]},
-        "iCE40UP5K",
-        "device = 'iCE40UP5K': the learner needs 32768 multipliers, there are 8; "
-        "no setting was found with which it fits, and no device; make layer_sizes smaller",
-    ),
-    (
-        {"multiplier": "lut"},
-        "iCE40LP384",
-        "device = 'iCE40LP384': the learner needs 10 memory blocks, there are 0; take iCE40UP5K",
-    ),
-]
-
-
-@pytest.mark.parametrize(("fields", "device", "line"), REFUSALS)
-def test_refusals(fields: dict[str, Any], device: str, line: str) -> None:
-    with pytest.raises(BuildError) as refusal:
-        build_learner(LearnerSpec(**T | fields), device)
-    assert str(refusal.value) == line
-
-
-def test_refusal_for_luts_names_a_setting_that_fits() -> None:
-    spec, device = LearnerSpec(**T | {"layer_sizes": [8, 8], "multiplier": "lut"}), Device.parse("LFE5U-45F")
-    with pytest.raises(BuildError) as refusal:
-        check_fits(spec, device)
-    found = re.fullmatch(
-        r"device = 'LFE5U-45F': the learner needs (\d+) or more LUTs, there are 43848; "
-        r"set reuse_factor = (\d+) \(about (\d+) LUTs, interval (\d+)\)",
-        str(refusal.value),
-    )
-    assert found, str(refusal.value)
-    needed, factor, lut, interval = map(int, found.groups())
-    assert needed == spec.estimate(device).least_lut > device.lut
-    smaller = spec.replace(reuse_factor=factor).estimate(device)
-    assert (smaller.lut, smaller.interval) == (lut, interval)
-    assert smaller.fits
-
-
-def test_refusal_of_an_exercise() -> None:
-    spec = LearnerSpec(**T | {"layer_sizes": [2, 1]})
-    with pytest.raises(
-        BuildError, match=r"^device = 'iCE40UP5K-SG48': the learner needs 16 multipliers, there are 8; "
-    ):
-        build_exercise(spec, BOARDS["icebreaker"])
-    check_exercise_fits(spec, Device.parse("LFE5U-25F"), 8)
-
-
-def test_refusals_of_the_spec_come_first() -> None:
-    spec = LearnerSpec(**T | {"memory": "distributed"})
-    with pytest.raises(SpecError, match=r"^memory = 'distributed': iCE40 has no distributed memory"):
-        build_learner(spec, "iCE40UP5K")
-    with pytest.raises(BuildError, match=r"^device: 'Z80' is not known"):
-        spec.estimate("Z80")
-
-
-def test_every_device_that_is_proposed_is_known_and_larger_than_the_one_before() -> None:
-    parts = [Device.parse(name) for name in capacity.DEVICES]
-    assert [part.lut for part in parts] == sorted(part.lut for part in parts)
-
-
-# The command line.
-
-
-def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "learner.toml"
-    path.write_text("layer_sizes = [1, 1]\ngrid_range = [-2, 2]\n")
-    assert _main(["estimate", str(path), "--device", "LFE5U-25F", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found == LearnerSpec.from_toml(path).estimate("LFE5U-25F").to_json()
-    assert _main(["estimate", str(path), "--device", "iCE40UP5K"]) == 0
-    text = capsys.readouterr().out
-    assert "8 of 8" in text
-    assert "logic cells" in text
-
-
-def test_a_refusal_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "learner.toml"
-    path.write_text("layer_sizes = [2, 4, 1]\ngrid_range = [-2, 2]\ngrid_size = 5\nlearning_rate = 0.3\n")
-    assert _main(["build", str(path), "--device", "LFE5U-25F"]) == 2
-    said = capsys.readouterr()
-    assert said.err == f"kanrtl: {REFUSALS[0][2]}\n"
-    assert said.out == ""

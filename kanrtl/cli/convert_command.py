@@ -1,0 +1,114 @@
+"""``kanrtl convert``: a lookup network from a trained KAN."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cloup
+from rich.markup import escape
+
+from ..errors import InputError
+from ..experiments.simulate_network import read_samples, simulate_network
+from ..lookup.floats.convert import KINDS, convert
+from .console import score_pairs, show, show_pairs, show_work
+from .options import OUTPUT, as_json, format_callback, numbers_callback, output_callback
+
+__all__ = ["convert_command"]
+
+
+@cloup.command("convert")
+@cloup.argument(
+    "model",
+    metavar="MODEL",
+    help="A checkpoint or a state dict (.npz, or .pt and .pth with torch), KANELÉ's truth tables (.npz, .json or "
+    ".json.gz), or a network, which is to have another output stage.",
+)
+@cloup.option_group(
+    "What MODEL is",
+    cloup.option("--kind", help=f"Read it as {', '.join(KINDS)}, where its names do not tell."),
+    cloup.option("--config", metavar="FILE", help="Take KANELÉ's config.json from here, where MODEL does not have it."),
+    cloup.option("--base", help="Add this function to the splines of efficient-kan and pykan.  [default: silu]"),
+)
+@cloup.option_group(
+    "Quantisation",
+    cloup.option(
+        "--bits",
+        metavar="B,...",
+        callback=numbers_callback(int),
+        help="Give inputs and outputs of every layer so many bits, one number for all or one for each.",
+    ),
+    cloup.option(
+        "--steps",
+        metavar="S,...",
+        callback=numbers_callback(float),
+        help="Let an LSB of these stand for so much, one number for all or one for each.",
+    ),
+    cloup.option(
+        "--data",
+        metavar="FILE",
+        help="Derive steps from the samples X of this .npz file, and score the network with y, if it is there.",
+    ),
+    cloup.option(
+        "--guard-bits",
+        metavar="B,...",
+        callback=numbers_callback(int),
+        help="Give every layer's tables so many bits below an LSB, one number for all or one for each.",
+    ),
+    cloup.option(
+        "--input-format",
+        metavar="FORMAT",
+        callback=format_callback,
+        help='Quantise inputs in hardware, from this format, such as "SQ(4, 8)".',
+    ),
+)
+@cloup.option_group(
+    "Output stage",
+    cloup.option("--stage", help="End in this stage: raw, argmax or threshold."),
+    cloup.option(
+        "--thresholds",
+        metavar="C,...",
+        callback=numbers_callback(int),
+        help="Compare with these codes, one for each output.",
+    ),
+)
+@cloup.option_group(
+    OUTPUT,
+    cloup.option(
+        "-o",
+        "--output",
+        metavar="FILE",
+        callback=output_callback,
+        default="network.npz",
+        show_default=True,
+        help="Write the network into this file.",
+    ),
+    as_json,
+)
+def convert_command(
+    model: str, output: Path, stage: str | None, data: str | None, as_json: bool, **options: Any
+) -> None:
+    """Make a lookup network of a trained KAN.
+
+    KANs of KANELÉ, efficient-kan and pykan are known.
+    """
+    if output.suffix != ".npz":
+        raise InputError(f"--output = {str(output)!r}: must end in .npz")
+    x, y = (None, None) if data is None else read_samples(Path(data))
+    with show_work(f"converting {escape(model)}"):
+        converted = convert(model, x=x, output=stage, **options)
+        score = {} if y is None else simulate_network(converted.network, "model", x=x, y=y).score
+        converted.network.save(output)
+    found = {"network": str(output), **converted.to_json(), **score}
+    show(found, as_json, lambda: _show_network(found))
+
+
+def _show_network(data: dict[str, Any]) -> None:
+    pairs = [
+        ("layers", f"{data['layer_sizes']}, bits {data['bits']}, output {data['output']}"),
+        ("tables", f"{data['edges']} edges, {data['table_bits']} bits"),
+    ]
+    if "rms_difference" in data:
+        what = f"{data['rms_difference']:.4g} RMS, of {data['rms_nodes']:.4g}, over {data['samples']} samples"
+        pairs.append(("quantising changes outputs by", what))
+    show_pairs(f"{data['kind']} to {data['network']}", [*pairs, *score_pairs(data)])
