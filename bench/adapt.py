@@ -18,7 +18,7 @@ from kanrtl import connect
 from kanrtl.sim import TASKS, Task
 
 from .lookup import DEVICE, FREQUENCY
-from .row import Family, LearnerRow, Progress, Result, T, network_summary
+from .row import Family, LearnerRow, Progress, Result, network_summary
 
 __all__ = ["FAMILY", "FROZEN", "Adapt", "FrozenCore"]
 
@@ -120,9 +120,9 @@ FROZEN = Family(
     "frozen",
     f"learners as frozen networks on {DEVICE}",
     (
-        FrozenCore("frozen-t8", "T with 8 cells, to the bit", T | {"grid_size": 8}, None),
-        FrozenCore("frozen-t8-6", "the same, 6 address bits", T | {"grid_size": 8}, 6),
-        FrozenCore("frozen-t8-4", "the same, 4 address bits", T | {"grid_size": 8}, 4),
+        FrozenCore("frozen-t8", "T with 8 cells, to the bit", None),
+        FrozenCore("frozen-t8-6", "the same, 6 address bits", 6),
+        FrozenCore("frozen-t8-4", "the same, 4 address bits", 4),
     ),
 )
 
@@ -130,7 +130,7 @@ FAMILY = Family(
     "adapt",
     "learners that start from a frozen network, and what they are worth as the target moves",
     (
-        Adapt("adapt-switch", "the target switches twice", T, "switch", 7),
-        Adapt("adapt-slow", "the target moves slowly", T, "slow", 7),
+        Adapt("adapt-switch", "the target switches twice", "switch", 7),
+        Adapt("adapt-slow", "the target moves slowly", "slow", 7),
     ),
 )

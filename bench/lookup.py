@@ -7,6 +7,7 @@ They are not part of the project: ``KANRTL_KANELE`` names the folder with ``Moon
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +16,9 @@ import numpy as np
 from kanrtl import InputError
 from kanrtl.lookup import from_kanele
 
-from .row import Family, Progress, Result, Row, network_summary
+from .row import Family, Progress, Result, Row, network_summary, seed_options
 
-__all__ = ["DEVICE", "FAMILY", "FREQUENCY", "Lookup", "data_folder"]
+__all__ = ["DEVICE", "FAMILY", "FREQUENCY", "Lookup", "convert_command", "data_folder", "name_files"]
 
 DEVICE = "LFE5U-85F-6"
 FREQUENCY = 250.0  # asked for, in MHz: more than there is
@@ -30,6 +31,17 @@ def data_folder() -> Path:
     if not folder.is_dir():
         raise InputError(f"KANRTL_KANELE = {str(folder)!r}: no such folder; name the one with Moons.state_dict.npz")
     return folder
+
+
+def convert_command(network: str, output: str, path: str) -> str:
+    """The command line that makes a network of a checkpoint, and tells how many held-out rows it gets right."""
+    source = f"$KANRTL_KANELE/{network}"
+    return f"kanrtl convert {source}.state_dict.npz --stage {output} --data {source}.test.npz -o {path}"
+
+
+def name_files(network: str) -> str:
+    """The files of :func:`data_folder` that a network takes."""
+    return f"KANELÉ's {network}.state_dict.npz and {network}.test.npz, in the folder that KANRTL_KANELE names"
 
 
 @dataclass(frozen=True)
@@ -46,6 +58,19 @@ class Lookup(Row):
     built: str = "raw"
     whole_from: int | None = None
     seeds: tuple[int, ...] = (1, 2, 3, 4, 5)
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        converted = [convert_command(self.network, self.output, f"{self.name}.npz")]
+        if self.built != self.output:
+            converted += [f"kanrtl convert {self.name}.npz --stage {self.built} -o {self.name}.npz"]
+        options = ["--device", DEVICE, "--frequency", f"{FREQUENCY:g}", "--latency", str(self.latency)]
+        options += [] if self.whole_from is None else ["--whole-from", str(self.whole_from)]
+        return *converted, shlex.join(["kanrtl", "build", f"{self.name}.npz", *options, *seed_options(self.seeds)])
+
+    @property
+    def needs(self) -> str:
+        return name_files(self.network)
 
     def measure(self, progress: Progress) -> Result:
         folder = data_folder()

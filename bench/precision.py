@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from kanrtl.experiments.axes import BITS
 from kanrtl.experiments.sweep import sweep
 
-from .row import Family, LearnerRow, Progress, Result, T
+from .row import Family, LearnerRow, Progress, Result
 
 __all__ = ["PRECISION", "SEEDS", "Swept"]
 
@@ -23,6 +24,12 @@ class Swept(LearnerRow):
 
     axis: str
     values: tuple[Any, ...]
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        over = f"{self.axis}={','.join(map(str, self.values))}"
+        runs = ["--task", "track", "--samples", "1500", "--seeds", str(SEEDS)]
+        return (shlex.join(["kanrtl", "sweep", self.spec_file, "--over", over, *runs]),)
 
     def measure(self, progress: Progress) -> Result:
         found = sweep(
@@ -37,14 +44,11 @@ class Swept(LearnerRow):
         return {"tools": {"numpy": version("numpy")}, **found.to_json()}
 
 
-# Function tracking as everywhere, its 16 bits with no more integer bits than its values (up to 2.4) need.
-TRACK = T | {"activation_format": "SQ(3, 13)"}
-
 PRECISION = Family(
     "precision",
     "function tracking by bits and by rows of the basis table",
     (
-        Swept("precision-bits", "bits of activations and coefficients", TRACK, BITS, (8, 9, 10, 12, 16)),
-        Swept("precision-table", "rows of the basis table", TRACK, "table_size", (8, 16, 32, 64, 256)),
+        Swept("precision-bits", "bits of activations and coefficients", BITS, (8, 9, 10, 12, 16)),
+        Swept("precision-table", "rows of the basis table", "table_size", (8, 16, 32, 64, 256)),
     ),
 )

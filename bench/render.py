@@ -488,6 +488,16 @@ def presets() -> str:
     return table(["`pipeline`", "stages that end in a register"], rows)
 
 
+def commands() -> str:
+    """The command lines that give the figures of every row again."""
+    from .rows import ROWS  # they need this module
+
+    rows = [
+        [f"`{row.name}`", "<br>".join(f"`{command}`" for command in row.commands), row.needs] for row in ROWS.values()
+    ]
+    return table(["row", "commands", "what they need besides"], rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "presets": presets,
     "summary": summary,
@@ -506,6 +516,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "self_checks": self_checks,
     "folding": folding,
     "classify": classify,
+    "commands": commands,
 }
 
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from kanrtl.boards import BOARDS
 from kanrtl.build import build_self_check
+from kanrtl.build.seeds import summarise_seeds
 from kanrtl.lookup import from_kanele
 
-from .lookup import data_folder
-from .row import Family, Progress, Result, Row, build_summary
+from .lookup import convert_command, data_folder, name_files
+from .row import Family, Progress, Result, Row
 
 __all__ = ["FAMILY", "SelfChecking"]
 
@@ -23,6 +24,15 @@ class SelfChecking(Row):
     output: str
     board: str
 
+    @property
+    def commands(self) -> tuple[str, ...]:
+        path = f"{self.name}.npz"
+        return convert_command(self.network, self.output, path), f"kanrtl build {path} --board {self.board}"
+
+    @property
+    def needs(self) -> str:
+        return name_files(self.network)
+
     def measure(self, progress: Progress) -> Result:
         network = from_kanele(data_folder() / f"{self.network}.state_dict.npz", output=self.output)
         board = BOARDS[self.board]
@@ -34,7 +44,7 @@ class SelfChecking(Row):
             "board": self.board,
             "device": board.device,
             "seeds": [1],
-            **build_summary([report]),
+            **summarise_seeds([report]),
         }
 
 

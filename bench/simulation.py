@@ -272,11 +272,9 @@ def _run(command: list[str], folder: Path, environment: dict[str, str] | None = 
         raise ToolError(f"{command[0]} failed: {done.stderr.strip()[-300:]}")
 
 
-_T: dict[str, Any] = {"grid_range": [-2, 2], "grid_size": 5, "spline_order": 3, "learning_rate": 0.3}
-_ONE = _T | {"layer_sizes": [1, 1]}
 SPEEDS = (
-    Speed("simulate-1-1", "layers [1, 1]", _ONE),
-    Speed("simulate-1-1-few-registers", "layers [1, 1], few_registers", _ONE | {"pipeline": "few_registers"}),
-    Speed("simulate-2-4-1", "layers [2, 4, 1]", _T | {"layer_sizes": [2, 4, 1]}),
+    Speed("simulate-1-1", "layers [1, 1]"),
+    Speed("simulate-1-1-few-registers", "layers [1, 1], few_registers"),
+    Speed("simulate-2-4-1", "layers [2, 4, 1]"),
 )
-EQUALITY = Equality("simulate-million", "a million samples of track", _ONE, 1_000_000)
+EQUALITY = Equality("simulate-million", "a million samples of track", 1_000_000)

@@ -13,26 +13,14 @@ import pytest
 
 from bench import adapt, folding, lookup, render, self_check
 from kanrtl import InputError
-from kanrtl.lookup import from_kanele
-from support.kan_checkpoints import kanele
+from support.kan_checkpoints import write_published
 from support.pretended_builds import Reports, pretend_builds
 
 
 @pytest.fixture
 def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a network under each of the two names, and held-out rows half of whose classes are right."""
-    for row in lookup.FAMILY.rows:
-        assert isinstance(row, lookup.Lookup)
-        sizes = {"Moons": [2, 2, 1], "DryBean": [8, 2, 2]}[row.network]
-        state, config = kanele(sizes, [3, 3, 4])
-        # Deep enough for every row's latency: nothing is pruned, and no table is constant.
-        state |= {name: np.ones_like(value) for name, value in state.items() if name.endswith("spline_selector")}
-        state |= {name: np.full_like(value, 4.0) for name, value in state.items() if name.endswith("base_weight")}
-        np.savez(tmp_path / f"{row.network}.state_dict.npz", config_json=json.dumps(config), **state)
-        x = np.random.default_rng(0).normal(0, 1, (40, sizes[0]))
-        y = from_kanele(state, config, output=row.output).predict(x)
-        y[20:] += 1
-        np.savez(tmp_path / f"{row.network}.test.npz", X=x, y=y)
+    write_published(tmp_path)
     monkeypatch.setenv("KANRTL_KANELE", str(tmp_path))
     return tmp_path
 

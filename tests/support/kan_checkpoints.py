@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from kanrtl.lookup import from_kanele
 
 RANDOM = np.random.default_rng(11)
 
@@ -79,3 +83,18 @@ def pykan(sizes: list[int], size: int = 4, order: int = 3) -> dict[str, Any]:
             f"symbolic_fun.{layer}.affine": np.zeros((n_out, n_in, 4)),
         }
     return state
+
+
+def write_published(folder: Path) -> None:
+    """Small networks under the names of the two that KANELÉ has published, and held-out rows half of whose classes are
+    right."""
+    for name, sizes, output in (("Moons", [2, 2, 1], "threshold"), ("DryBean", [8, 2, 2], "argmax")):
+        state, config = kanele(sizes, [3, 3, 4])
+        # Deep enough for every row's latency: nothing is pruned, and no table is constant.
+        state |= {field: np.ones_like(value) for field, value in state.items() if field.endswith("spline_selector")}
+        state |= {field: np.full_like(value, 4.0) for field, value in state.items() if field.endswith("base_weight")}
+        np.savez(folder / f"{name}.state_dict.npz", config_json=json.dumps(config), **state)
+        x = np.random.default_rng(0).normal(0, 1, (40, sizes[0]))
+        y = from_kanele(state, config, output=output).predict(x)
+        y[20:] += 1
+        np.savez(folder / f"{name}.test.npz", X=x, y=y)
