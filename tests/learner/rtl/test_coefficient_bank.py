@@ -138,7 +138,8 @@ def test_no_change_of_a_streaming_bank_is_lost(
                 if later and writing is not None:
                     assert again == (writing[0] == changed)
                 if again:
-                    assert writing is not None and get_codes(ctx, dut.old) == [0, 0]
+                    assert writing is not None
+                    assert get_codes(ctx, dut.old) == [0, 0]
                     before = writing[1]
                 else:
                     before = get_codes(ctx, dut.old)

@@ -125,13 +125,15 @@ def test_what_rounding_adds() -> None:
     assert rounding_bits("half_up", 0, noise) is None
     for rounding, value in (("floor", 0), ("half_up", 8)):
         added = rounding_bits(rounding, 4, noise)
-        assert isinstance(added, Const) and (added.value, len(added)) == (value, 4)
+        assert isinstance(added, Const)
+        assert (added.value, len(added)) == (value, 4)
 
 
 def test_only_what_can_saturate_is_counted() -> None:
     plan = plan_of(1)
     layer = plan.layer
-    assert "gradient" in plan.saturating and "step" not in plan.saturating
+    assert "gradient" in plan.saturating
+    assert "step" not in plan.saturating
     counts = []
     for kind in ("gradient", "step"):
         parts = Parts(families["ice40"], multiplies=True)

@@ -48,7 +48,8 @@ def cycles(dut: Registers) -> int:
             await ctx.tick()
 
     simulate(dut, bench)
-    assert found and len(set(found)) == 1
+    assert found
+    assert len(set(found)) == 1
     return found[0]
 
 
