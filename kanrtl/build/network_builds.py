@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, get_args
 
-from ..boards._board import Board
+from ..boards import Board
 from ..demos.self_check import SelfCheckTop
 from ..errors import BuildError
 from ..fabric.device import Device

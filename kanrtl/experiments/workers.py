@@ -91,6 +91,7 @@ def check_address(address: str) -> None:
 
 
 def _on_cluster(units: Sequence[Unit], address: str) -> Finished:
+    # distributed is an extra, and takes a second to import.
     from distributed import CancelledError, Client, KilledWorker
     from distributed import as_completed as completed
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +16,10 @@ from ..files import write_arrays
 from ..learner.codes import checked_coefficients
 from ..learner.spec import LearnerSpec
 from ..numeric.fixed import Codes, Format
+from ..transfer.freeze import Frozen, freeze
 from .backend import LearnerBackend
 from .closing import Closing
 from .saved_learner import SavedLearner
-
-if TYPE_CHECKING:
-    from ..transfer.freeze import Frozen
 
 __all__ = ["Session"]
 
@@ -131,8 +129,6 @@ class Session(Closing):
     ) -> Frozen:
         """What has been learned so far as a :class:`kanrtl.LookupNetwork`, and how near it is: by default it is the
         learner to the bit. Parameters as for :func:`kanrtl.transfer.freeze`."""
-        from ..transfer import freeze
-
         return freeze(self.spec, self.coefficients, bits, guard_bits=guard_bits, x=x)
 
     @property

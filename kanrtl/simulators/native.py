@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import weakref
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from amaranth.hdl import Fragment, Value
@@ -14,9 +14,6 @@ from ..numeric.fixed import Codes
 from ..progress import Progress
 from .cxxrtl import Design, load
 from .trace import Port, Trace
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["Native"]
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from amaranth.hdl import Const, Fragment
 from amaranth.sim import Simulator
 
 from .observer import Observer
 from .trace import Port, Trace
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["Pysim"]
 
