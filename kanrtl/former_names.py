@@ -12,6 +12,7 @@ __all__ = ["keep_former_names"]
 
 _MODULES = {
     "arithmetic": "learner.arithmetic",
+    "estimators.online": "estimators",
     "fixed": "numeric.fixed",
     "lookup.calibration": "lookup.floats.calibration",
     "lookup.estimators": "estimators.frozen",
