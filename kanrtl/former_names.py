@@ -25,6 +25,7 @@ _MODULES = {
     "schedule": "learner.schedule",
     "spec": "learner.spec",
     "spline": "numeric.spline",
+    "sessions.model": "sessions.standalone_model",
     "sweep": "learner.folded_schedule",
 }
 """Modules that pickled estimators, networks and specs name."""

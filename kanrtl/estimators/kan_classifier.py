@@ -15,7 +15,7 @@ from ..arrays import Reals
 from ..errors import InputError
 from .online_estimator import OnlineEstimator
 from .river_bases import RiverClassifier
-from .river_samples import Features, check_features
+from .river_samples import FeatureDict, check_features
 from .scaled_learner import OutputStart
 
 __all__ = ["KANClassifier"]
@@ -82,7 +82,7 @@ class KANClassifier(ClassifierMixin, OnlineEstimator, RiverClassifier):  # type:
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(axis=1)]  # type: ignore[no-any-return]
 
-    def learn_one(self, x: Features, y: Any) -> None:
+    def learn_one(self, x: FeatureDict, y: Any) -> None:
         """Learns from one sample; features as in :meth:`KANRegressor.learn_one`, and a new class is added."""
         y = y.item() if isinstance(y, np.generic) else y
         if not self.__sklearn_is_fitted__():
@@ -96,14 +96,14 @@ class KANClassifier(ClassifierMixin, OnlineEstimator, RiverClassifier):  # type:
             self.add_class(y)
         self._learner.learn(row, self._targets([y]))
 
-    def predict_proba_one(self, x: Features) -> dict[Any, float]:
+    def predict_proba_one(self, x: FeatureDict) -> dict[Any, float]:
         """The probability of each class so far, by its label, for one sample."""
         if not self.__sklearn_is_fitted__():
             return {}
         probabilities = self._probabilities(self._learner.predict(self._row(x)))[0]
         return dict(zip(self._labels, probabilities.tolist(), strict=True))
 
-    def predict_one(self, x: Features) -> Any:
+    def predict_one(self, x: FeatureDict) -> Any:
         """The most probable class of one sample; None before anything has been learned."""
         probabilities = self.predict_proba_one(x)
         return max(probabilities, key=probabilities.__getitem__) if probabilities else None

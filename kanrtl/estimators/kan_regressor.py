@@ -13,7 +13,7 @@ from ..arrays import Reals
 from ..errors import InputError
 from .online_estimator import OnlineEstimator
 from .river_bases import RiverRegressor
-from .river_samples import Features, check_features, to_number
+from .river_samples import FeatureDict, check_features, to_number
 
 __all__ = ["KANRegressor"]
 
@@ -97,7 +97,7 @@ class KANRegressor(RegressorMixin, OnlineEstimator, RiverRegressor):  # type: ig
     def _n_out(self) -> int:
         return self._learner.session.spec.n_out
 
-    def learn_one(self, x: Features, y: float) -> None:
+    def learn_one(self, x: FeatureDict, y: float) -> None:
         """Learns from one sample.
 
         A feature that is missing, None or NaN counts as its mean; one that has not been seen before becomes a new
@@ -115,7 +115,7 @@ class KANRegressor(RegressorMixin, OnlineEstimator, RiverRegressor):  # type: ig
             self._take_features(x)
         self._learner.learn(self._row(x), np.array([[target]]))
 
-    def predict_one(self, x: Features) -> float:
+    def predict_one(self, x: FeatureDict) -> float:
         """The prediction for one sample; zero before anything has been learned."""
         if not self.__sklearn_is_fitted__():
             return 0.0

@@ -29,7 +29,7 @@ from ..errors import InputError
 from ..learner.spec import LearnerSpec
 from ..sessions.learner_session import Session
 from ..transfer.freeze import Frozen, Scaling, freeze
-from .river_samples import Features, check_features, sort_names, to_number
+from .river_samples import FeatureDict, check_features, sort_names, to_number
 from .saved_estimator import SavedEstimator
 from .scaled_learner import OnlineLearner
 from .scaling import RunningScale
@@ -220,16 +220,16 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
             self._names = [*self._names, *new]
             self._name_features()
 
-    def _row(self, x: Features) -> Reals:
+    def _row(self, x: FeatureDict) -> Reals:
         """The features of one sample in the order of the inputs, NaN where one is missing; others are left out."""
         return np.array([[to_number(f"x[{name!r}]", x.get(name)) for name in self._names]])
 
-    def _start_for_dict(self, x: Features, n_out: int) -> None:
+    def _start_for_dict(self, x: FeatureDict, n_out: int) -> None:
         """Starts a learner for samples like this one."""
         self._start(sort_names(x), n_out)
         self._name_features()
 
-    def _take_features(self, x: Features) -> None:
+    def _take_features(self, x: FeatureDict) -> None:
         """Takes on the features of a sample that have not been seen before, if they are numbers."""
         if set(x).difference(self._names):
             check_features(x)

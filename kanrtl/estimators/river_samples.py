@@ -11,9 +11,9 @@ import numpy as np
 
 from ..errors import InputError
 
-__all__ = ["Features", "check_features", "sort_names", "to_number"]
+__all__ = ["FeatureDict", "check_features", "sort_names", "to_number"]
 
-Features = Mapping[Any, Any]
+FeatureDict = Mapping[Any, Any]
 """One sample: the values of its features by their names."""
 
 
@@ -34,7 +34,7 @@ def to_number(field: str, value: Any) -> float:
     return number
 
 
-def check_features(x: Features) -> None:
+def check_features(x: FeatureDict) -> None:
     """Raises :exc:`InputError` where a sample has no features, or one that is no number."""
     if not x:
         raise InputError("x: has no features; the first sample needs one or more")

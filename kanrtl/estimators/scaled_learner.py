@@ -20,7 +20,7 @@ from .scaling import RunningScale
 
 __all__ = ["OnlineLearner", "OutputStart"]
 
-Design = Callable[[int, int], LearnerSpec]
+SpecMaker = Callable[[int, int], LearnerSpec]
 """Gives the spec for a number of inputs and one of outputs."""
 
 
@@ -52,7 +52,7 @@ class OnlineLearner:
     """
 
     def __init__(
-        self, design: Design, inputs: RunningScale, targets: RunningScale | None, n_out: int, backend: str
+        self, design: SpecMaker, inputs: RunningScale, targets: RunningScale | None, n_out: int, backend: str
     ) -> None:
         self.inputs = inputs
         self.targets = targets
@@ -89,7 +89,7 @@ class OnlineLearner:
         """The outputs as they are, for :meth:`grow`."""
         return [OutputStart(index) for index in range(self.session.spec.n_out)]
 
-    def grow(self, design: Design, n_in: int, outputs: list[OutputStart]) -> None:
+    def grow(self, design: SpecMaker, n_in: int, outputs: list[OutputStart]) -> None:
         """Becomes a learner with more inputs or other outputs, which predicts as before where those play no part.
 
         New inputs start from zero coefficients. The bases of an edge sum to one, so a bias is a constant added to them.

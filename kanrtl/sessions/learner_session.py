@@ -38,6 +38,11 @@ class Session(Closing):
         self._samples = 0
         self._inputs_saturated = 0
 
+    @property
+    def backend(self) -> LearnerBackend:
+        """What the learner runs on; it takes and gives integer codes."""
+        return self._backend
+
     def close(self) -> None:
         """Ends the learner; what it has learned is lost unless it was saved."""
         self._backend.close()

@@ -9,13 +9,14 @@ import numpy as np
 from amaranth.hdl import Cat, Const, Module, Signal, Value, unsigned
 from amaranth.lib.memory import Memory
 
+from ...fabric.blocks import block_width
 from ...numeric.fixed import Codes
 from .cells import CELLS, Cells
 from .minimise import INPUTS, minimise
 from .network_plan import Term
 from .nodes import plain_sum
 
-__all__ = ["Tables", "block_width"]
+__all__ = ["Tables"]
 
 
 def logic_tables(m: Module, address: Value, terms: Sequence[Term], name: str) -> list[Value]:
@@ -59,19 +60,6 @@ def cell_tables(cells: Cells, address: Value, terms: Sequence[Term], name: str) 
 def _truth(term: Term, place: int) -> int:
     """A bit of a table: row ``u`` is bit ``u``."""
     return sum(1 << row for row, value in enumerate(term.values) if int(value) >> place & 1)
-
-
-_BLOCK_WIDTHS = {
-    "ecp5": {9: 36, 10: 18, 11: 9, 12: 4, 13: 2, 14: 1},
-    "ice40": {8: 16, 9: 8, 10: 4, 11: 2},
-}
-"""Bits of a word that a memory block has, by address bits, the fewest first: DP16KD and SB_RAM40_4K."""
-
-
-def block_width(family: str, depth: int) -> int | None:
-    """The widest word of a memory of so many words in one block; None where it takes more than one, or is not known."""
-    address_bits = max(1, depth - 1).bit_length()
-    return next((width for bits, width in _BLOCK_WIDTHS.get(family, {}).items() if address_bits <= bits), None)
 
 
 def block_words(

@@ -12,7 +12,7 @@ from amaranth.sim import Simulator
 from .observer import Observer
 from .trace import Port, Trace
 
-__all__ = ["Pysim"]
+__all__ = ["AmaranthSimulator"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Teaching:
     """Cycles from the last sample to its update, where the next may come before."""
 
 
-class Pysim:
+class AmaranthSimulator:
     """A component that takes ``samples`` and gives ``predictions``, in a simulation that stands still between calls.
 
     ``ports`` tells what of the elaborated component is worth tracing.
