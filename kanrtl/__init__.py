@@ -33,7 +33,7 @@ from .lookup.rtl.lookup_core import LookupCore
 from .numeric.fixed import SQ, UQ, Format
 from .sessions.connect import connect
 from .sessions.learner_session import Session
-from .sessions.model import Model
+from .sessions.standalone_model import Model
 from .version import __version__
 
 if TYPE_CHECKING:

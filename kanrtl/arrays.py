@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .errors import InputError
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["real_rows"]
 

@@ -9,15 +9,12 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 from .errors import InputError
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["read_arrays", "replacing", "write_arrays", "write_whole"]
 

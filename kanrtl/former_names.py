@@ -12,6 +12,7 @@ __all__ = ["keep_former_names"]
 
 _MODULES = {
     "arithmetic": "learner.arithmetic",
+    "estimators.online": "estimators",
     "fixed": "numeric.fixed",
     "lookup.calibration": "lookup.floats.calibration",
     "lookup.estimators": "estimators.frozen",
@@ -24,6 +25,7 @@ _MODULES = {
     "schedule": "learner.schedule",
     "spec": "learner.spec",
     "spline": "numeric.spline",
+    "sessions.model": "sessions.standalone_model",
     "sweep": "learner.folded_schedule",
 }
 """Modules that pickled estimators, networks and specs name."""

@@ -10,6 +10,7 @@ import pytest
 from amaranth.hdl import UnusedElaboratable
 
 from kanrtl import LearnerSpec
+from kanrtl.simulators.native_simulator import NativeSimulator
 from support.verilator_backend import compile_runtime
 
 # The configuration of the reference paper's function tracking.
@@ -63,17 +64,15 @@ def compiled(simulations: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def interrupt(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
     """A function that makes the next run of a native session end as ^C would end it, a few cycles after its start."""
-    monkeypatch.setattr("kanrtl.simulators.native.STRETCH", 7)
+    monkeypatch.setattr("kanrtl.simulators.native_simulator.STRETCH", 7)
+    write_trace = NativeSimulator.write_trace
 
-    def once(session: Any) -> None:
-        native = session._backend._native
-        write_trace = native._write_trace
-
-        def stop() -> None:
-            native._write_trace = write_trace
+    def once(_session: Any) -> None:
+        def stop(_simulator: NativeSimulator) -> None:
+            monkeypatch.setattr(NativeSimulator, "write_trace", write_trace)
             raise KeyboardInterrupt
 
-        native._write_trace = stop
+        monkeypatch.setattr(NativeSimulator, "write_trace", stop)
 
     return once
 

@@ -76,5 +76,6 @@ def test_names_of_lookup(name: str) -> None:
 
 def test_a_former_module_gives_what_has_taken_its_place() -> None:
     assert importlib.import_module("kanrtl.spec").LearnerSpec is kanrtl.LearnerSpec
+    assert importlib.import_module("kanrtl.estimators.online").KANRegressor is kanrtl.KANRegressor
     with pytest.raises(AttributeError):
         importlib.import_module("kanrtl.spec").nothing  # noqa: B018

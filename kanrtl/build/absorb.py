@@ -31,7 +31,7 @@ class _Register:
 
 
 @dataclass(frozen=True)
-class _Port:
+class _OutputPort:
     """Outputs of a block that share a register, which is not used yet."""
 
     outputs: tuple[str, ...]
@@ -107,7 +107,7 @@ def _users(module: dict[str, Any]) -> dict[Bit, list[tuple[str, str]]]:
 
 
 def _followers(
-    block: dict[str, Any], port: _Port, cells: dict[str, Any], users: dict[Bit, list[tuple[str, str]]]
+    block: dict[str, Any], port: _OutputPort, cells: dict[str, Any], users: dict[Bit, list[tuple[str, str]]]
 ) -> dict[str, str]:
     """The flip-flops at the outputs that are used, by pin; none at all if anything else is there."""
     followers = {}
@@ -148,7 +148,7 @@ def _global_reset(cell: dict[str, Any]) -> str:
     return str(cell["parameters"].get("GSR", "ENABLED"))
 
 
-def _multiplier_ports(block: dict[str, Any]) -> Iterable[_Port]:
+def _multiplier_ports(block: dict[str, Any]) -> Iterable[_OutputPort]:
     """That of a MULT18X18D, if it has no register so far.
 
     Its register gets no enable: which of the four enables it listens to is not known to Project Trellis, so it must
@@ -157,7 +157,7 @@ def _multiplier_ports(block: dict[str, Any]) -> Iterable[_Port]:
     stages = ("INPUTA", "INPUTB", "INPUTC", "PIPELINE", "OUTPUT")
     if any(block["parameters"].get(f"REG_{stage}_CLK", "NONE") != "NONE" for stage in stages):
         return
-    yield _Port(
+    yield _OutputPort(
         tuple(f"P{bit}" for bit in range(36)),
         clock="CLK0",
         enables=("CE0",),
@@ -173,13 +173,13 @@ def _multiplier_ports(block: dict[str, Any]) -> Iterable[_Port]:
     )
 
 
-def _memory_ports(block: dict[str, Any]) -> Iterable[_Port]:
+def _memory_ports(block: dict[str, Any]) -> Iterable[_OutputPort]:
     """Those of a DP16KD that read; at 36 bits the outputs of both sides belong to side B."""
     wide = str(block["parameters"].get("DATA_WIDTH_B", "")).lstrip("0") == f"{36:b}"
     for sides, side in [("AB", "B")] if wide else [("A", "A"), ("B", "B")]:
         modes = [f"REGMODE_{one}" for one in sides]
         if _is_free(block, modes, f"CLK{side}", f"RST{side}"):
-            yield _Port(
+            yield _OutputPort(
                 tuple(f"DO{one}{bit}" for one in sides for bit in range(18)),
                 clock=f"CLK{side}",
                 enables=tuple(f"OCE{one}" for one in sides),
@@ -190,11 +190,11 @@ def _memory_ports(block: dict[str, Any]) -> Iterable[_Port]:
             )
 
 
-def _wide_memory_ports(block: dict[str, Any]) -> Iterable[_Port]:
+def _wide_memory_ports(block: dict[str, Any]) -> Iterable[_OutputPort]:
     """The reading port of a PDPW16KD."""
     if _is_free(block, ["REGMODE"], "CLKR", "RST"):
         outputs = tuple(f"DO{bit}" for bit in range(36))
-        yield _Port(
+        yield _OutputPort(
             outputs,
             clock="CLKR",
             enables=("OCER",),

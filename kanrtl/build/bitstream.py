@@ -4,10 +4,10 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from amaranth.hdl import Elaboratable
 
+from ..boards import Board, get
 from ..fabric.device import Device
 from ..progress import Progress
 from ..tools.rtlil import portable_sources
@@ -15,15 +15,12 @@ from .build_cache import cached_build
 from .flow import Job, checked_seed
 from .report import Report, TimingError, checked_facts
 
-if TYPE_CHECKING:
-    from ..boards._board import Board
-
 __all__ = ["build_board"]
 
 
 def build_board(
     top: Elaboratable,
-    board: "Board | str",
+    board: Board | str,
     *,
     seed: int = 1,
     progress: Progress | None = None,
@@ -56,8 +53,6 @@ def build_board(
         If a tool is missing or fails.
     """
     if isinstance(board, str):
-        from ..boards import get
-
         board = get(board)
     part = Device.parse(board.device)
     seed, facts = checked_seed(seed), checked_facts(facts)
@@ -71,7 +66,7 @@ def build_board(
     return report
 
 
-def _job(top: Elaboratable, board: "Board", part: Device, seed: int) -> Job:
+def _job(top: Elaboratable, board: Board, part: Device, seed: int) -> Job:
     """``top`` elaborated for ``board``, with the constraints of its pins."""
     plan = board.platform().build(top, name="top", do_build=False)
     constraints = "top.lpf" if part.family == "ecp5" else "top.pcf"

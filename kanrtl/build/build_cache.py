@@ -25,8 +25,8 @@ _FLOW_VERSION = 5
 """Goes into the hash of a build, as what the tools are told does by itself. To be raised when what the tools
 give is read into another report, or the netlist is changed in another way between them."""
 
-_NETLISTS = 16
-"""Kept at a time: enough for the rows that are measured side by side."""
+NETLISTS_KEPT = 16
+"""The number of netlists that are kept: enough for the rows that are measured side by side."""
 
 
 def cached_build(job: Job, progress: Progress | None, keep: Path | None) -> Report:
@@ -80,7 +80,7 @@ def _synthesised(job: Job, work: Path, progress: Progress) -> list[str]:
 def _forget_oldest(folder: Path) -> None:
     entries = [path for path in folder.iterdir() if not path.name.startswith(WORK)]
     with suppress(OSError):  # another process is doing the same
-        for path in sorted(entries, key=lambda path: path.stat().st_mtime)[:-_NETLISTS]:
+        for path in sorted(entries, key=lambda path: path.stat().st_mtime)[:-NETLISTS_KEPT]:
             shutil.rmtree(path)
 
 

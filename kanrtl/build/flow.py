@@ -11,10 +11,11 @@ from ..fabric.device import Device
 from ..progress import Progress
 from ..tools.toolchain import ECPPACK, ICEPACK, YOSYS, Tool
 from .absorb import absorb_registers_in
+from .critical_path import critical_path
 from .floorplan import MOST_LEFT_ALONE, place_multipliers
 from .netlist import Netlist, cut_unused_carries, read_netlist, remove_ports
 from .report import Report
-from .timing import critical_path, honest_fmax, reads_undefined, untimed_ports
+from .timing import honest_fmax, reads_undefined, untimed_ports
 
 __all__ = [
     "Job",
@@ -232,7 +233,7 @@ def floorplan(job: Job, cwd: Path, progress: Progress) -> list[str]:
     if job.device.family != "ecp5":
         return []
     netlist = read_netlist(cwd / "netlist.json", job.top)
-    if netlist.count(lambda kind: kind == "MULT18X18D") > MOST_LEFT_ALONE:
+    if netlist.count("multiplier") > MOST_LEFT_ALONE:
         progress("placing multipliers")
     placed = place_multipliers(cwd / "netlist.json", job.top, job.device)
     return [f"{placed} multipliers placed beside what they work with, before the rest is placed"] if placed else []
@@ -280,11 +281,8 @@ def _check_operands(netlist: Netlist) -> None:
 def _check_capacity(netlist: Netlist, device: Device) -> None:
     """Refuse what nextpnr would refuse later and less clearly."""
     needs = {
-        "multipliers": (netlist.count(lambda kind: kind in ("MULT18X18D", "SB_MAC16")), device.dsp),
-        "memory blocks": (
-            netlist.count(lambda kind: kind in ("DP16KD", "PDPW16KD") or kind.startswith("SB_RAM40")),
-            device.bram,
-        ),
+        "multipliers": (netlist.count("multiplier"), device.dsp),
+        "memory blocks": (netlist.count("block memory"), device.bram),
     }
     for what, (needed, there) in needs.items():
         if needed > there:
@@ -340,10 +338,10 @@ def used_resources(part: Device, netlist: Netlist, nextpnr: dict[str, Any]) -> d
     ecp5 = part.family == "ecp5"
     return {
         "lut": used["TRELLIS_COMB" if ecp5 else "ICESTORM_LC"],
-        "ff": used["TRELLIS_FF"] if ecp5 else netlist.count(lambda kind: kind.startswith("SB_DFF")),
+        "ff": used["TRELLIS_FF"] if ecp5 else netlist.count("register"),
         "dsp": used.get("MULT18X18D" if ecp5 else "ICESTORM_DSP", 0),
         "bram": used.get("DP16KD" if ecp5 else "ICESTORM_RAM", 0),
-        "lutram": 4 * netlist.count(lambda kind: kind == "TRELLIS_DPR16X4"),
+        "lutram": 4 * netlist.count("distributed memory"),
     }
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ..boards._board import Board
+from ..boards import Board
 from ..demos.self_teaching import BoardTop
 from ..fabric.device import Device
 from ..learner.rtl.learner import Learner

@@ -2,17 +2,14 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Cell", "Netlist", "cut_unused_carries", "parse_netlist", "python_place", "read_netlist", "remove_ports"]
+from ..fabric.primitives import SEQUENTIAL, name_primitive
 
-_SEQUENTIAL = re.compile(
-    r"TRELLIS_FF|DP16KD|PDPW16KD|SB_DFF\w*|SB_RAM\w*|SB_SPRAM\w*|EHXPLLL|SB_PLL\w*|DCCA|SB_GB|"
-    r"SB_[HL]FOSC|OSCG"
-)
+__all__ = ["Cell", "Netlist", "cut_unused_carries", "find_python", "parse_netlist", "read_netlist", "remove_ports"]
 
 
 @dataclass(frozen=True)
@@ -24,10 +21,10 @@ class Cell:
     kind : str
         Its type, such as ``LUT4``.
     parameters : dict
-        As yosys writes them.
+        Its parameters, as yosys writes them.
     inputs, outputs : dict
-        Nets at every port, by number; constants are text.
-    place : str or None
+        The nets at every port, by number; constants are text.
+    source : str or None
         The line of Python that it comes from.
     """
 
@@ -35,31 +32,44 @@ class Cell:
     parameters: dict[str, str]
     inputs: dict[str, list[Any]]
     outputs: dict[str, list[Any]]
-    place: str | None
+    source: str | None
+
+    @property
+    def primitive(self) -> str:
+        """Its kind in words, such as ``block memory``."""
+        return name_primitive(self.kind)
 
     @property
     def sequential(self) -> bool:
-        """Whether no path goes through it; what depends on its parameters is not counted."""
-        return _SEQUENTIAL.fullmatch(self.kind) is not None
+        """Whether no path goes through it, whatever its parameters are."""
+        return self.primitive in SEQUENTIAL
 
     def flag(self, name: str) -> bool:
         """Whether any bit of the parameter ``name`` is set."""
         return "1" in str(self.parameters.get(name, "0"))
 
     def bits(self, ports: Iterable[str] | None = None) -> Iterable[int]:
-        """Nets at the inputs; constants are no nets."""
+        """The nets at the inputs, or at those among ``ports``; constants are no nets."""
         names = self.inputs if ports is None else [name for name in self.inputs if name in ports]
         return (bit for name in names for bit in self.inputs[name] if isinstance(bit, int))
 
     @property
     def output_bits(self) -> Iterable[int]:
-        """Nets at the outputs."""
+        """The nets at the outputs."""
         return (bit for bits in self.outputs.values() for bit in bits if isinstance(bit, int))
 
 
 @dataclass(frozen=True)
 class Netlist:
-    """The cells by their names, and the nets at the ports of the design, those of clock and reset left out."""
+    """A flat module.
+
+    Attributes
+    ----------
+    named : dict
+        The cells by their names.
+    input_bits, output_bits : set of int
+        The nets at the ports of the module, without those of clock and reset.
+    """
 
     named: dict[str, Cell]
     input_bits: set[int]
@@ -70,9 +80,9 @@ class Netlist:
         """All of them, without their names."""
         return self.named.values()
 
-    def count(self, wanted: Callable[[str], bool]) -> int:
-        """The number of cells of the kinds that are ``wanted``."""
-        return sum(wanted(cell.kind) for cell in self.cells)
+    def count(self, primitive: str) -> int:
+        """The number of cells that are such a ``primitive``, such as ``block memory``."""
+        return sum(cell.primitive == primitive for cell in self.cells)
 
     def find(self, name: str) -> Cell | None:
         """The cell that nextpnr calls ``name``: it appends to yosys' names where it packs cells."""
@@ -89,28 +99,32 @@ def parse_netlist(design: dict[str, Any], top: str) -> Netlist:
     module = design["modules"][top]
     cells = {}
     for name, entry in module["cells"].items():
-        direction = entry["port_directions"]
+        directions = entry["port_directions"]
         cells[name] = Cell(
             entry["type"],
             entry["parameters"],
-            {port: bits for port, bits in entry["connections"].items() if direction[port] != "output"},
-            {port: bits for port, bits in entry["connections"].items() if direction[port] == "output"},
-            python_place(str(entry.get("attributes", {}).get("src", "")).split("|")),
+            {port: bits for port, bits in entry["connections"].items() if directions[port] != "output"},
+            {port: bits for port, bits in entry["connections"].items() if directions[port] == "output"},
+            find_python(str(entry.get("attributes", {}).get("src", "")).split("|")),
         )
     # Reset arrives slowly by nature, and the clock is no data.
     ports = {name: port for name, port in module["ports"].items() if name not in ("clk", "rst")}
     bits = {
-        way: {
-            bit for port in ports.values() if port["direction"] == way for bit in port["bits"] if isinstance(bit, int)
+        direction: {
+            bit
+            for port in ports.values()
+            if port["direction"] == direction
+            for bit in port["bits"]
+            if isinstance(bit, int)
         }
-        for way in ("input", "output")
+        for direction in ("input", "output")
     }
     return Netlist(cells, bits["input"], bits["output"])
 
 
-def python_place(places: Iterable[str]) -> str | None:
-    """The first of ``places`` that is Python; the others are in the tools' own libraries."""
-    return next((place for place in places if place.partition(":")[0].endswith(".py")), None)
+def find_python(sources: Iterable[str]) -> str | None:
+    """The first of ``sources`` that is a line of Python; the others are in the tools' own libraries."""
+    return next((source for source in sources if source.partition(":")[0].endswith(".py")), None)
 
 
 def cut_unused_carries(path: Path, top: str) -> None:

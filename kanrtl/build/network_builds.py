@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from ..boards._board import Board
+from ..boards import Board
 from ..demos.self_check import SelfCheckTop
 from ..errors import BuildError
 from ..fabric.device import Device
 from ..lookup.network import LookupNetwork
+from ..lookup.rtl.cells import CELLS
 from ..lookup.rtl.core_ports import create_core
-from ..lookup.rtl.lookup_core import Family, LookupCore
+from ..lookup.rtl.lookup_core import LookupCore
 from ..progress import Progress
 from .bitstream import build_board
 from .out_of_context import build_core
@@ -23,7 +24,7 @@ __all__ = ["build_network", "build_self_check", "core_for"]
 def core_for(network: LookupNetwork, device: Device, **options: Any) -> LookupCore:
     """The core of a network as it is best made on a device; ``options`` are other parameters of
     :class:`kanrtl.LookupCore`."""
-    family = device.family if device.family in get_args(Family) else "any"
+    family = device.family if device.family in CELLS else "any"
     return create_core(network, family, **options)
 
 

@@ -1,49 +1,34 @@
-"""Timing: what nextpnr has not checked, and the critical path in words.
+"""The frequency that a design reaches, corrected for what nextpnr has not timed.
 
 nextpnr takes every SB_MAC16 for registered, and ends a path there although it may go on; such a path is bounded
 from the delay of an SB_MAC16. Inside a MULT18X18D, between registers, it times nothing, and of an ALU54B
 nothing at all; there is no bound for these. Paths to and from the ports of a core are not timed either.
 """
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
-from .netlist import Cell, Netlist, python_place
+from ..fabric.delays import MAC16_MULTIPLY_ADD_NS, MAC16_MULTIPLY_NS
+from .netlist import Cell, Netlist
 
-__all__ = [
-    "MAC16_MULTIPLY_ADD_NS",
-    "MAC16_MULTIPLY_NS",
-    "critical_path",
-    "honest_fmax",
-    "reads_undefined",
-    "untimed_ports",
-]
-
-# Delays of an unregistered SB_MAC16 on UP5K, slow corner, as iCEcube2 gives them: icestorm, in
-# icefuzz/timings_up5k.txt of commit 722790a. The 16x16 multiplier alone (MUL_*_16X16_BYPASS), B[1] to O[31]:
-# 9.05 ns, signed or not. Through the accumulator's adder as well (multiply-accumulate without input
-# registers), B[1] to CO: 11.23 ns.
-MAC16_MULTIPLY_NS = 9.1
-
-MAC16_MULTIPLY_ADD_NS = 11.3
+__all__ = ["honest_fmax", "reads_undefined", "untimed_ports"]
 
 
 def honest_fmax(
     netlist: Netlist, reached: float | None, bram_mhz: float | None = None
 ) -> tuple[float | None, str, list[str]]:
-    """nextpnr's figure, in MHz, corrected for what it has not timed; its kind; and notes.
+    """The frequency in MHz that ``netlist`` reaches, its kind as in :attr:`Report.fmax_kind`, and notes on it.
 
-    Memory blocks take a clock of up to ``bram_mhz``, which it does not check.
+    nextpnr says that it reaches ``reached``, in MHz, or None where no path was timed. Memory blocks take a clock of up
+    to ``bram_mhz``, which nextpnr does not check.
     """
     unseen = _unverified_multipliers(netlist)
     if unseen:
         return None, "unverified", [unseen]
-    if bram_mhz and reached and reached > bram_mhz and netlist.count(lambda kind: kind in ("DP16KD", "PDPW16KD")):
+    if bram_mhz and reached and reached > bram_mhz and netlist.count("block memory"):
         note = f"fmax is that of the memory blocks' clock; the paths between registers reach {reached:.1f} MHz"
         return bram_mhz, "measured", [note]
-    if not netlist.count(lambda kind: kind == "SB_MAC16"):
+    if all(cell.kind != "SB_MAC16" for cell in netlist.cells):
         return (
             (None, "none", ["no path leads from register to register"])
             if reached is None
@@ -65,13 +50,16 @@ def honest_fmax(
 
 
 def _unverified_multipliers(netlist: Netlist) -> str | None:
-    """nextpnr times a MULT18X18D to the pins on either side, but nothing between two registers inside."""
+    """A note on multipliers that nextpnr does not time; None where there are none.
+
+    It times a MULT18X18D to the pins on either side, but nothing between two registers inside.
+    """
     inside = sum(
         _registered(cell, "REG_INPUTA_CLK", "REG_INPUTB_CLK") and _registered(cell, "REG_OUTPUT_CLK")
         for cell in netlist.cells
         if cell.kind == "MULT18X18D"
     )
-    adders = netlist.count(lambda kind: kind == "ALU54B")
+    adders = netlist.count("accumulator")
     if not inside and not adders:
         return None
     what = [f"{inside} MULT18X18D between their own input and output registers"] if inside else []
@@ -91,7 +79,7 @@ _MAC16_REGISTERS = {"A": "A_REG", "B": "B_REG", "C": "C_REG", "D": "D_REG"}
 
 @dataclass(frozen=True)
 class _Mac16:
-    """Where the registers of an SB_MAC16 stand.
+    """Which registers of an SB_MAC16 are in use.
 
     Its data go through four rows of them, each of which may be left out: inputs, partial products, product,
     and the output of the adder.
@@ -106,6 +94,7 @@ class _Mac16:
 
     @classmethod
     def of(cls, cell: Cell) -> "_Mac16":
+        """The registers of ``cell``."""
         selects = _mac16_selects(cell)
         adds = _mac16_adds(cell)
         connected = _mac16_data(cell, adds)
@@ -140,7 +129,7 @@ def _mac16_data(cell: Cell, adds: bool) -> list[str]:
 
 
 def _mac16_taken(cell: Cell, adds: bool) -> list[str]:
-    """The data inputs that an SB_MAC16 takes."""
+    """The data inputs that an SB_MAC16 takes, whether a net arrives there or not."""
     # The adder takes its own output for C and D where these bits are clear, whatever is connected there.
     taken = {"C": "TOPADDSUB_UPPERINPUT", "D": "BOTADDSUB_UPPERINPUT"}
     return [port for port in _MAC16_REGISTERS if port in "AB" or (adds and cell.flag(taken[port]))]
@@ -154,7 +143,7 @@ def reads_undefined(cell: Cell) -> bool:
 
 
 def _path_inputs(cell: Cell) -> set[str]:
-    """Inputs from which a path leads to the outputs, within one clock."""
+    """Inputs from which a path leads to the outputs, within one cycle."""
     if cell.kind == "TRELLIS_DPR16X4":
         return {"RAD"}
     if cell.kind == "MULT18X18D" and _registered(cell, *_MULT18_REGISTERS):
@@ -232,7 +221,7 @@ def _combinational_order(netlist: Netlist) -> tuple[list[Cell], bool]:
 
 
 def _drivers(cells: list[Cell]) -> list[set[int]]:
-    """For each of ``cells``, the indices of those that feed it within one clock."""
+    """For each of ``cells``, the indices of those that feed it within one cycle."""
 
     def feeds(cell: Cell) -> Iterable[int]:
         return cell.bits(_Mac16.of(cell).open_inputs if cell.kind == "SB_MAC16" else _path_inputs(cell))
@@ -245,7 +234,7 @@ def _drivers(cells: list[Cell]) -> list[set[int]]:
 
 
 def untimed_ports(netlist: Netlist) -> list[str]:
-    """Count the logic between the ports and the nearest registers."""
+    """Notes on the logic between the ports and the nearest registers; empty where there is none."""
     forward = _reach(netlist, netlist.input_bits, ahead=True)
     backward = _reach(netlist, netlist.output_bits, ahead=False)
     between = len(forward | backward)
@@ -270,92 +259,3 @@ def _reach(netlist: Netlist, start: set[int], ahead: bool) -> set[int]:
                 cell = cells[index]
                 todo += cell.output_bits if ahead else cell.bits(_path_inputs(cell))
     return found
-
-
-def critical_path(nextpnr: dict[str, Any], clock: str, netlist: Netlist, *, whole: bool) -> dict[str, Any]:
-    """The longest path from register to register of ``clock``, as in :attr:`Report.critical_path`.
-
-    Unless nextpnr has timed the ``whole`` design, it is only the longest of those that it has.
-    """
-    paths = [
-        path
-        for path in nextpnr["critical_paths"]
-        if clock and path["from"].endswith(f" {clock}") and path["to"].endswith(f" {clock}")
-    ]
-    if not paths:
-        return {}
-    hops = _merge_carries(list(_hops(paths[0]["path"], netlist)))
-    total = sum(hop["delay_ns"] for hop in hops)
-    routing = sum(hop["delay_ns"] for hop in hops if hop["kind"] == "routing")
-    for hop in hops:
-        hop["delay_ns"] = round(hop["delay_ns"], 3)
-    return {
-        "summary": ("" if whole else "longest path that is timed: ") + _summary(hops, total, routing),
-        "delay_ns": round(total, 3),
-        "routing_ns": round(routing, 3),
-        "hops": hops,
-    }
-
-
-def _hops(path: list[dict[str, Any]], netlist: Netlist) -> Iterable[dict[str, Any]]:
-    for number, step in enumerate(path):
-        carry = bool({step["from"]["port"], step["to"]["port"]} & _CARRY_PORTS)
-        routing = step["type"] == "routing" and not carry
-        # A net is named after what drives it, so a cell stands where the net after it does.
-        after = path[number + 1] if step["type"] != "routing" and number + 1 < len(path) else step
-        cell = netlist.find(step["to"]["cell"])
-        source = python_place(after.get("sources", ())) or (cell.place if cell and not routing else None)
-        word = "wire" if routing else "carry chain" if carry else _cell_word(step, cell)
-        kind = "routing" if routing else "logic"
-        yield {"kind": kind, "cell": word, "delay_ns": float(step["delay"]), "source": source}
-
-
-_CARRY_PORTS = {"FCI", "FCO", "CIN", "COUT"}
-
-_CELL_WORDS = {
-    "multiplier": r"MULT18X18D|SB_MAC16",
-    "block memory": r"DP16KD|PDPW16KD|SB_RAM40\w*|SB_SPRAM\w*",
-    "distributed memory": r"TRELLIS_DPR16X4|TRELLIS_RAMW",
-    "register": r"TRELLIS_FF|SB_DFF\w*",
-    "adder": r"CCU2C",
-    "mux": r"PFUMX|L6MUX21",
-    "LUT": r"LUT4|SB_LUT4",
-}
-
-
-def _cell_word(step: dict[str, Any], cell: Cell | None) -> str:
-    """What a hardware person calls the cell of a logic hop."""
-    kind = cell.kind if cell else "TRELLIS_RAMW" if "RAMW" in step["to"]["cell"] else "LUT4"
-    word = next((word for word, kinds in _CELL_WORDS.items() if re.fullmatch(kinds, kind)), kind)
-    # A logic cell holds a LUT and a flip-flop under one name; a path begins and ends in the latter.
-    return "register" if word in ("LUT", "adder") and step["type"] in ("clk-to-q", "setup") else word
-
-
-def _merge_carries(hops: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Make one hop of every run along a carry chain."""
-    merged: list[dict[str, Any]] = []
-    for hop in hops:
-        if merged and merged[-1]["cell"] == hop["cell"] == "carry chain":
-            merged[-1]["delay_ns"] += hop["delay_ns"]
-            merged[-1]["source"] = merged[-1]["source"] or hop["source"]
-        else:
-            merged.append(dict(hop))
-    return merged
-
-
-def _summary(hops: list[dict[str, Any]], total: float, routing: float) -> str:
-    """One sentence: where the time goes, and through what."""
-    steps: list[list[Any]] = []  # cell, place, how many alike in a row
-    for hop in hops:
-        if hop["kind"] == "routing" or (hop["delay_ns"] == 0 and hop is not hops[-1]):
-            continue
-        place = hop["source"].rpartition("/")[2] if hop["source"] else ""
-        if steps and steps[-1][:2] == [hop["cell"], place]:
-            steps[-1][2] += 1
-        else:
-            steps.append([hop["cell"], place, 1])
-    words = [
-        cell + (f" x{number}" if number > 1 else "") + (f" ({place})" if place else "") for cell, place, number in steps
-    ]
-    share = 100 * routing / total if total else 0.0
-    return f"{total:.1f} ns: {share:.0f}% routing, {' -> '.join(words)}"

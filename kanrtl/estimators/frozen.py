@@ -17,6 +17,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ..arrays import Reals
 from ..errors import InputError
 from ..lookup.floats.calibration import GUARD_BITS, Calibration
 from ..lookup.floats.float_kan import FloatKAN
@@ -25,8 +26,6 @@ from ..lookup.floats.training import Penalty, initial_kan, train
 from ..lookup.network import LookupNetwork
 
 __all__ = ["LookupClassifier", "LookupRegressor"]
-
-Reals = npt.NDArray[np.float64]
 
 
 class _LookupEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type information

@@ -1,6 +1,6 @@
 """A learner with its scaling: real samples in, real predictions out, on any backend.
 
-What :mod:`kanrtl.estimators.online` has two faces for.
+:mod:`kanrtl.estimators.online_estimator` gives it the APIs of scikit-learn and of river.
 """
 
 from __future__ import annotations
@@ -12,22 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from ..arrays import Reals
 from ..learner.spec import LearnerSpec
 from ..learner.stages import rename_presets
 from ..sessions.connect import connect
 from .scaling import RunningScale
 
-__all__ = ["Node", "OnlineLearner"]
+__all__ = ["OnlineLearner", "OutputStart"]
 
-Reals = npt.NDArray[np.float64]
-
-Design = Callable[[int, int], LearnerSpec]
+SpecMaker = Callable[[int, int], LearnerSpec]
+"""Gives the spec for a number of inputs and one of outputs."""
 
 
 @dataclass(frozen=True)
-class Node:
+class OutputStart:
     """What an output of a grown learner starts from: ``sign`` times output ``like`` (None: zero), plus ``bias``."""
 
     like: int | None
@@ -48,13 +47,13 @@ class OnlineLearner:
     inputs, targets
         The scales; their columns are the inputs and outputs. ``targets`` is None where targets are probabilities.
     n_out
-        Outputs.
+        The number of outputs.
     backend
         As for :func:`kanrtl.connect`.
     """
 
     def __init__(
-        self, design: Design, inputs: RunningScale, targets: RunningScale | None, n_out: int, backend: str
+        self, design: SpecMaker, inputs: RunningScale, targets: RunningScale | None, n_out: int, backend: str
     ) -> None:
         self.inputs = inputs
         self.targets = targets
@@ -67,13 +66,16 @@ class OnlineLearner:
         return predictions if self.targets is None else self.targets.from_unit(predictions)
 
     def learn(self, x: Reals, target: Reals) -> None:
-        """Takes samples ``(n, n_in)`` with targets ``(n, n_out)`` one after another."""
+        """Learns from samples ``(n, n_in)`` with targets ``(n, n_out)`` one after another."""
         x = self.inputs.learn_many(x)
         self.session.learn_many(x, target if self.targets is None else self.targets.learn_many(target))
 
     def train(self, x: Reals, target: Reals, epochs: int, random: np.random.RandomState) -> Iterator[int]:
-        """Goes through all samples ``epochs`` times, shuffled, with scales that are known before and stay; gives the
-        number of each epoch that is done."""
+        """Goes through samples ``(n, n_in)`` with targets ``(n, n_out)`` ``epochs`` times, each time shuffled.
+
+        The scales are those of all samples, known before and not moved any more. Gives the number of each epoch that is
+        done.
+        """
         self.inputs.learn_many(x)
         x = self.inputs.to_unit(x)
         if self.targets is not None:
@@ -84,21 +86,25 @@ class OnlineLearner:
             self.session.learn_many(x[order], target[order])
             yield epoch + 1
 
-    def grow(self, design: Design, n_in: int, nodes: list[Node]) -> None:
+    def outputs(self) -> list[OutputStart]:
+        """The outputs as they are, for :meth:`grow`."""
+        return [OutputStart(index) for index in range(self.session.spec.n_out)]
+
+    def grow(self, design: SpecMaker, n_in: int, outputs: list[OutputStart]) -> None:
         """Becomes a learner with more inputs or other outputs, which predicts as before where those play no part.
 
         New inputs start from zero coefficients. The bases of an edge sum to one, so a bias is a constant added to them.
         """
         old = self.session.coefficients
-        session = connect(design(n_in, len(nodes)), self.backend)
+        session = connect(design(n_in, len(outputs)), self.backend)
         coefficient = session.spec.formats.coefficient
         first = old[0]
         old[0] = np.concatenate([first, np.zeros((len(first), n_in - first.shape[1], first.shape[2]), np.int64)], 1)
         last = old[-1]
         grown = []
-        for node in nodes:
-            source = np.zeros_like(last[0]) if node.like is None else node.sign * last[node.like]
-            bias = int(coefficient.quantise(node.bias / last.shape[1]))
+        for output in outputs:
+            source = np.zeros_like(last[0]) if output.like is None else output.sign * last[output.like]
+            bias = int(coefficient.quantise(output.bias / last.shape[1]))
             grown.append(np.clip(source + bias, coefficient.minimum, coefficient.maximum))
         session.coefficients = [*old[:-1], np.array(grown)]
         self.session.close()
@@ -106,7 +112,7 @@ class OnlineLearner:
         self.inputs.grow(n_in)
 
     def learned(self) -> bytes:
-        """What :meth:`kanrtl.Session.save` writes."""
+        """The content of the file that :meth:`kanrtl.Session.save` writes."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "learned.npz"
             self.session.save(path)

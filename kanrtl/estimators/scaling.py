@@ -11,9 +11,9 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["RunningScale"]
+from ..arrays import Reals
 
-Reals = npt.NDArray[np.float64]
+__all__ = ["RunningScale"]
 
 OUTLIER = 8.0
 """How many deviations from the mean a value may count for: one wild value must not squeeze all others together, but a

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays import Reals
 from ..learner.losses import find_loss
 from ..learner.model_batch import ModelBatch
 from ..learner.spec import LearnerSpec
@@ -16,8 +17,6 @@ from ..sessions.connect import connect
 from ..sim import TASKS
 from ..sim.task import Task
 from .simulate_learner import teach
-
-Reals = npt.NDArray[np.float64]
 
 # Samples of all learners in a batch that are worth another process: it takes as long to start as to learn so many.
 WORTH = 1_000_000

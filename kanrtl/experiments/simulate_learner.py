@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from ..arrays import Reals
 from ..errors import InputError
 from ..learner.losses import find_loss
 from ..learner.spec import LearnerSpec
@@ -17,12 +17,10 @@ from ..plots.simulation_plot import SimulationCurves, plot_simulation
 from ..progress import Progress
 from ..sessions.connect import connect
 from ..sessions.learner_session import Session
-from ..sessions.model import Model
+from ..sessions.standalone_model import Model
 from ..sim.task import Task
 
 __all__ = ["Simulation", "check_task", "simulate", "teach"]
-
-Reals = npt.NDArray[np.float64]
 
 CHUNK = 50  # samples between two signs of progress
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import Reals
 from ..errors import InputError
 from ..learner.address_map import SATURATIONS
 from ..learner.model_batch import shape_of
@@ -25,12 +26,10 @@ from ..learner.spec import LearnerSpec
 from ..sessions.backends import BACKENDS
 from ..sim import TASKS
 from .axes import Axis, axis_of, check_axes, checked_point, points_of
-from .runs import WORTH, Reals, Result, Run, Unit
-from .workers import check_address, finished_units
+from .runs import WORTH, Result, Run, Unit
+from .workers import check_address, measure_units
 
 __all__ = ["Row", "Sweep", "sweep"]
-
-Progress = Callable[[int, int], None]
 
 UNIT = 256  # learners in a batch: more would gain little, and show progress more rarely
 
@@ -133,7 +132,7 @@ def sweep(
     backend: str = "model",
     jobs: int = 1,
     scheduler: str | None = None,
-    progress: Progress | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Sweep:
     """Learns a task with every combination of the values in ``over``.
 
@@ -187,7 +186,7 @@ def sweep(
 
 
 def _measure(
-    works: Sequence[_Work], jobs: int, scheduler: str | None, progress: Progress | None
+    works: Sequence[_Work], jobs: int, scheduler: str | None, progress: Callable[[int, int], None] | None
 ) -> dict[str, dict[int, Result]]:
     """The results by backend and number of the run."""
     units = [work.unit for work in works]
@@ -195,7 +194,7 @@ def _measure(
     found: dict[str, dict[int, Result]] = {unit.backend: {} for unit in units}
     if progress:
         progress(0, total)
-    with closing(finished_units(units, jobs, scheduler)) as finished:
+    with closing(measure_units(units, jobs, scheduler)) as finished:
         for index, results in finished:
             for places, result in zip(works[index].places, results, strict=True):
                 found[units[index].backend] |= dict.fromkeys(places, result)

@@ -27,7 +27,7 @@ SCHEMES = ("tcp", "tls", "ucx", "ws", "wss")
 Finished = Generator[tuple[int, list[Result]], None, None]
 
 
-def finished_units(units: Sequence[Unit], jobs: int, scheduler: str | None) -> Finished:
+def measure_units(units: Sequence[Unit], jobs: int, scheduler: str | None) -> Finished:
     """Numbers of units with their results, in the order in which they are done."""
     if scheduler is not None:
         return _on_cluster(units, scheduler)
@@ -91,6 +91,7 @@ def check_address(address: str) -> None:
 
 
 def _on_cluster(units: Sequence[Unit], address: str) -> Finished:
+    # distributed is an extra, and takes a second to import.
     from distributed import CancelledError, Client, KilledWorker
     from distributed import as_completed as completed
 
@@ -118,15 +119,15 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
-def _version() -> str:
-    """That of kanrtl where this runs."""
+def installed_version() -> str:
+    """The version of kanrtl where this runs; a cluster's workers are asked for theirs."""
     return __version__
 
 
 def _check_workers(client: Any, where: str) -> None:
     """That there are workers, all with this version: others might give other bits."""
     try:
-        versions = client.run(_version)
+        versions = client.run(installed_version)
     except OSError as error:
         raise ToolError(f"{where}: the cluster failed ({_one_line(error)}); see its own log") from None
     except Exception as error:  # as which a worker's failure arrives depends on how it failed

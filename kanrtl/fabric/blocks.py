@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
 
-__all__ = ["Family", "Memory", "families", "multipliers"]
+__all__ = ["Family", "MemoryDemand", "block_width", "families", "multipliers"]
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,17 @@ families = {
 }
 
 
+def block_width(family: str, depth: int) -> int | None:
+    """The widest word of a memory of ``depth`` words in one block.
+
+    None where it takes more than one, or the family is not known.
+    """
+    shapes = families[family].read_only if family in families else ()
+    return max((shape.width for shape in shapes if shape.rows >= depth), default=None)
+
+
 @dataclass(frozen=True)
-class Memory:
+class MemoryDemand:
     """A memory as it is described.
 
     Attributes
@@ -94,7 +103,7 @@ class Memory:
     count: int
 
     def blocks(self, family: Family) -> int:
-        """Memory blocks, or with ``block`` not set groups of LUTs, that all of them take.
+        """MemoryDemand blocks, or with ``block`` not set groups of LUTs, that all of them take.
 
         The word is cut into the blocks' words, across the ends of segments as well (``handle_geom`` in
         yosys' ``memory_libmap.cc``): of all widths the cheapest, the choice between segments included.

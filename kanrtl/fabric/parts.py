@@ -9,7 +9,7 @@ from ..numeric.fixed import Format, Rounding
 from ..numeric.lfsr import WIDTH as NOISE_WIDTH
 from ..numeric.lfsr import leap_taps
 from ..numeric.widths import clog2
-from .blocks import Family, Memory, multipliers
+from .blocks import Family, MemoryDemand, multipliers
 
 __all__ = ["KINDS", "Parts"]
 
@@ -51,13 +51,13 @@ class Parts:
         self.family = family
         self._multiplies = multiplies
         self.counts: Counter[str] = Counter()
-        self.memories: list[Memory] = []
+        self.memories: list[MemoryDemand] = []
         self.multipliers = 0
 
     def memory(
         self, name: str, depth: int, width: int, *, block: bool, lanes: int = 0, reads: int = 1, count: int = 1
     ) -> None:
-        memory = Memory(name, depth, width, lanes, reads, block, count)
+        memory = MemoryDemand(name, depth, width, lanes, reads, block, count)
         self.memories.append(memory)
         segments = memory.segments(self.family)
         self.choice(width, segments, reads * count)

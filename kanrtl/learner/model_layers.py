@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..numeric import lfsr as noise
-from ..numeric.fixed import Codes, Narrowing
+from ..numeric.fixed import CodeNarrowing, Codes
 from ..numeric.spline import Locator, basis_values, derivative_values
 from ..numeric.stacking import shift_left, stack_attributes, stack_shifts
 from .arithmetic import LayerArithmetic
@@ -46,7 +46,7 @@ class Located:
 class Rounded:
     """Values of one kind in one layer as they were rounded, kept until it is counted which did not fit the format."""
 
-    def __init__(self, kind: str, narrowing: Narrowing | None, samples: int, *shape: int) -> None:
+    def __init__(self, kind: str, narrowing: CodeNarrowing | None, samples: int, *shape: int) -> None:
         self.kind = kind
         self._narrowing = narrowing  # None: real numbers, which are left as they are
         # Zero fits every format: what is never narrowed is not counted.
@@ -70,11 +70,11 @@ class ModelLayer:
 
     dtype: Any
     # What is narrowed; real numbers are not.
-    activation: Narrowing | None = None
-    slope: Narrowing | None = None
-    gradient: Narrowing | None = None
-    step: Narrowing | None = None
-    coefficient: Narrowing | None = None
+    activation: CodeNarrowing | None = None
+    slope: CodeNarrowing | None = None
+    gradient: CodeNarrowing | None = None
+    step: CodeNarrowing | None = None
+    coefficient: CodeNarrowing | None = None
 
     def __init__(self, specs: Sequence[LearnerSpec], index: int, *, first_lane: int, draws: bool) -> None:
         layers = [spec.layers[index] for spec in specs]
@@ -129,11 +129,11 @@ class IntegerLayer(ModelLayer):
         roundings = [spec.rounding for spec in specs]
         formats = [layer.formats for layer in layers]
 
-        def narrowing(fractions: Iterable[int], name: str, roundings: Sequence[str]) -> Narrowing:
+        def narrowing(fractions: Iterable[int], name: str, roundings: Sequence[str]) -> CodeNarrowing:
             targets = [getattr(learner, name) for learner in formats]
-            return Narrowing.stack(
+            return CodeNarrowing.stack(
                 [
-                    Narrowing.of(fraction - format.f, format, rounding)
+                    CodeNarrowing.of(fraction - format.f, format, rounding)
                     for fraction, format, rounding in zip(fractions, targets, roundings, strict=True)
                 ]
             )

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import numpy.typing as npt
 from amaranth.hdl import Shape
 
 from .fixed import Format
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["pack", "unpack"]
 

@@ -29,10 +29,10 @@ from amaranth.hdl import Cat, Const, Mux, Shape, ShapeCastable, Value, ValueCast
 __all__ = [
     "SQ",
     "UQ",
+    "CodeNarrowing",
     "FixedValue",
     "Format",
     "Narrowed",
-    "Narrowing",
     "Overflow",
     "Rounding",
     "fits",
@@ -329,7 +329,7 @@ def rounding_constant(rounding: str, dropped: int) -> int | None:
 
 
 @dataclass(frozen=True)
-class Narrowing:
+class CodeNarrowing:
     """What :func:`narrow` does to numpy codes, prepared: for one format, or for one per place of the last axis.
 
     Rounding and saturating are apart, so that it can be looked at later, for many values at once, what was outside.
@@ -347,7 +347,7 @@ class Narrowing:
     maximum: Codes
 
     @classmethod
-    def of(cls, dropped: int, format: Format, rounding: str) -> Narrowing:
+    def of(cls, dropped: int, format: Format, rounding: str) -> CodeNarrowing:
         """From ``format.f + dropped`` fraction bits to ``format``."""
         rounding, cut = Rounding(rounding), dropped > 0
         constants = (
@@ -361,7 +361,7 @@ class Narrowing:
         return cls(*(np.array(constant, dtype=np.int64) for constant in constants))
 
     @classmethod
-    def stack(cls, narrowings: Sequence[Narrowing]) -> Narrowing:
+    def stack(cls, narrowings: Sequence[CodeNarrowing]) -> CodeNarrowing:
         """Several, along the last axis of the values."""
         return cls(*(np.array([getattr(one, field.name) for one in narrowings]) for field in fields(cls)))
 
@@ -401,7 +401,7 @@ class Narrowing:
 def _narrow_numpy(
     codes: Codes, dropped: int, format: Format, rounding: Rounding, overflow: Overflow, noise: Any
 ) -> Narrowed:
-    narrowing = Narrowing.of(dropped, format, rounding)
+    narrowing = CodeNarrowing.of(dropped, format, rounding)
     rounded = narrowing.round(codes, noise if rounding is Rounding.STOCHASTIC and dropped > 0 else None)
     outside = narrowing.outside(rounded)
     if overflow is Overflow.SATURATE:

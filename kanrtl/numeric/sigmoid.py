@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .fixed import UQ, Codes, Format
 from .widths import clog2
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["Sigmoid"]
 

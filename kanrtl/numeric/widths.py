@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
-
 
 def bits_for(limit: int) -> int:
     """Bits of an unsigned number up to ``limit``."""

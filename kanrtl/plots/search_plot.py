@@ -23,7 +23,8 @@ _SHOWN = 0.25  # below the highest score; what is worse is of no use
 def plot_search(data: Mapping[str, Any], path: Path) -> None:
     """Draws what :meth:`kanrtl.lookup.Search.as_dict` gives into a file, whose ending says the kind of picture."""
     check_picture(path)
-    from matplotlib.figure import Figure  # not pyplot: that would choose a backend for the whole process
+    # matplotlib is an extra. Not pyplot: that would choose a backend for the whole process.
+    from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.2, 4.4), layout="constrained")
     draw_search(figure.subplots(), data)
@@ -32,6 +33,8 @@ def plot_search(data: Mapping[str, Any], path: Path) -> None:
 
 def draw_search(axes: Axes, data: Mapping[str, Any]) -> None:
     """All networks that were tried, and those that no other beats, some with their bits."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter  # matplotlib is an extra
+
     points = sorted(data["points"], key=lambda point: point["lut"])
     front = [point for point in points if point["on_front"]]
     high = max(data["float_score"], *(point["score"] for point in points))
@@ -72,8 +75,6 @@ def draw_search(axes: Axes, data: Mapping[str, Any]) -> None:
                 fontsize=8,
                 color=TARGET,
             )
-    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
-
     axes.set(xscale="log", xlabel="LUT4, estimated", ylabel=data["measure"], ylim=(low - margin, high + margin))
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))

@@ -51,7 +51,8 @@ def plot_simulation(run: SimulationCurves, path: Path) -> None:
     The first output is drawn. The file's ending says the kind of picture.
     """
     check_picture(path)
-    from matplotlib.figure import Figure  # not pyplot: that would choose a backend for the whole process
+    # matplotlib is an extra. Not pyplot: that would choose a backend for the whole process.
+    from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 7.2), layout="constrained")
     grid = figure.add_gridspec(3, len(run.stops), height_ratios=(1.15, 0.85, 1.35))

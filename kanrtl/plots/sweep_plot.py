@@ -45,7 +45,8 @@ def plot_sweep(data: Mapping[str, Any], path: Path) -> None:
     panel for each value of the third. Raises :exc:`InputError` for more axes.
     """
     check_picture(path)
-    from matplotlib.figure import Figure  # not pyplot: that would choose a backend for the whole process
+    # matplotlib is an extra. Not pyplot: that would choose a backend for the whole process.
+    from matplotlib.figure import Figure
 
     names = list(data["axes"])
     if len(names) > MAX_AXES:
@@ -107,7 +108,7 @@ def _lines(data: Mapping[str, Any], panel: int) -> list[_Line]:
 
 def _scale(axes: Axes, labels: Sequence[Any]) -> list[float]:
     """Where the points are: numbers in their place, logarithmic where they span much; texts side by side."""
-    from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+    from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator  # matplotlib is an extra
 
     numbers = all(isinstance(label, (int, float)) for label in labels)
     x = [float(label) for label in labels] if numbers else [float(place) for place in range(len(labels))]

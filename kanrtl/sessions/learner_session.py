@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +17,10 @@ from ..learner.codes import checked_coefficients
 from ..learner.losses import find_loss
 from ..learner.spec import LearnerSpec
 from ..numeric.fixed import Codes, Format
+from ..transfer.freeze import Frozen, freeze
 from .backend import LearnerBackend
 from .closing import Closing
 from .saved_learner import SavedLearner
-
-if TYPE_CHECKING:
-    from ..transfer.freeze import Frozen
 
 __all__ = ["Session"]
 
@@ -40,6 +38,11 @@ class Session(Closing):
         self._last_x: Codes | None = None
         self._samples = 0
         self._inputs_saturated = 0
+
+    @property
+    def backend(self) -> LearnerBackend:
+        """What the learner runs on; it takes and gives integer codes."""
+        return self._backend
 
     def close(self) -> None:
         """Ends the learner; what it has learned is lost unless it was saved."""
@@ -132,8 +135,6 @@ class Session(Closing):
     ) -> Frozen:
         """What has been learned so far as a :class:`kanrtl.LookupNetwork`, and how near it is: by default it is the
         learner to the bit. Parameters as for :func:`kanrtl.transfer.freeze`."""
-        from ..transfer import freeze
-
         return freeze(self.spec, self.coefficients, bits, guard_bits=guard_bits, x=x)
 
     @property

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..lookup.network import LookupNetwork
-from ..simulators.native import Native
-from ..simulators.pysim import Pysim
+from ..simulators.amaranth_simulator import AmaranthSimulator
+from ..simulators.native_simulator import NativeSimulator
 from .backend import NetworkBackend
 
 __all__ = ["SimulatedNetwork"]
@@ -13,7 +13,7 @@ __all__ = ["SimulatedNetwork"]
 class SimulatedNetwork(NetworkBackend):
     """A :class:`LookupCore` in a simulator."""
 
-    def __init__(self, network: LookupNetwork, simulator: Pysim | Native) -> None:
+    def __init__(self, network: LookupNetwork, simulator: AmaranthSimulator | NativeSimulator) -> None:
         self._network = network
         self._simulator = simulator
 

@@ -11,7 +11,6 @@ import importlib.metadata
 import importlib.util
 import json
 import os
-import re
 import shlex
 import shutil
 import subprocess
@@ -32,6 +31,7 @@ from ..files import write_whole
 from ..progress import Progress
 from ..tools.rtlil import component_rtlil
 from ..tools.toolchain import YOSYS
+from .split_eval import PART, split_eval
 
 __all__ = ["Compiler", "Design", "load", "port_name"]
 
@@ -59,9 +59,6 @@ write_cxxrtl -g0 dut.cc
 _MENDED = ("memory_index(value<0>(), ", "memory_index(value<1>(), ")
 """A memory of one row has no address bits. CXXRTL (yosys 0.70) reads the first word of them all the same: what happens
 to lie there decides whether the row is found."""
-
-_PART = 4000
-"""Characters of C++ in one function: gcc takes minutes for all in one, and the result is slower."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +149,7 @@ def load(design: Design, progress: Progress | None = None) -> ctypes.CDLL:
         "yosys": YOSYS.version(),
         "script": _SCRIPT,
         "mended": _MENDED,
-        "part": _PART,
+        "part": PART,
     }
     memo = folder / f"{design.digest}.json"
     known = None if design.traced else _remembered(memo)
@@ -288,7 +285,7 @@ def _make(design: Design, work: Path, compiler: Compiler, flags: tuple[str, ...]
     YOSYS.run(["-q", "-s", "cxxrtl.ys"], work, "yosys.log", progress, produces=["dut.cc"])
     source = work / "simulation.cc"
     netlist = (work / "dut.cc").read_text().replace(*_MENDED)
-    source.write_text(f"{_in_parts(netlist)}\n{design.driver}")
+    source.write_text(f"{split_eval(netlist)}\n{design.driver}")
     library = work / "dut.so"
     compiler.compile(source, library, (*flags, f"-I{_headers()}"))
     for path in work.iterdir():
@@ -312,59 +309,6 @@ def _headers() -> Path:
             "unset YOSYS"
         )
     return headers
-
-
-_EVAL = re.compile(
-    r"^bool p_dut::eval\(performer \*performer\) \{\n\tbool converged = (?P<converged>\w+);\n"
-    r"\tbool posedge_p_clk = this->posedge_p_clk\(\);\n(?P<body>.*?)^\treturn converged;\n\}\n",
-    re.MULTILINE | re.DOTALL,
-)
-
-_LOCAL = re.compile(r"\tvalue<\d+> \w+;")
-
-_CLASS = "\tp_dut(interior) {}\n"
-
-
-def _in_parts(text: str) -> str:
-    """CXXRTL's C++ with its one long function cut into many, its local values being members then.
-
-    A yosys that writes something else gets its text back as it is.
-    """
-    match = _EVAL.search(text)
-    if match is None or "converged" in match["body"] or _CLASS not in text:
-        return text
-    lines = [line for line in match["body"].splitlines() if not line.lstrip().startswith("//")]
-    values = [line for line in lines if _LOCAL.fullmatch(line)]
-    parts = _parts([line for line in lines if not _LOCAL.fullmatch(line)])
-    members = [*values, *(f"\tvoid part{number}(bool posedge_p_clk);" for number in range(len(parts)))]
-    functions = [
-        f"void p_dut::part{number}(bool posedge_p_clk) {{\n\t(void)posedge_p_clk;\n{part}\n}}"
-        for number, part in enumerate(parts)
-    ]
-    calls = "".join(f"\tpart{number}(edge);\n" for number in range(len(parts)))
-    whole = (
-        f"bool p_dut::eval(performer *) {{\n\tbool edge = posedge_p_clk();\n{calls}\treturn {match['converged']};\n}}\n"
-    )
-    text = f"{text[: match.start()]}{chr(10).join(functions)}\n{whole}{text[match.end() :]}"
-    return text.replace(_CLASS, "\n".join(members) + f"\n{_CLASS}", 1)
-
-
-def _parts(lines: list[str]) -> list[str]:
-    """Statements of a function's body, in parts of about equal length: what reads a memory stays with what names its
-    place, and a block with its end."""
-    parts: list[str] = []
-    part: list[str] = []
-    inside = False
-    for line in lines:
-        part.append(line)
-        if line.startswith("\tauto ") or (line.startswith(("\tif", "\tfor")) and line.endswith("{")):
-            inside = True
-        elif line == "\t}":
-            inside = False
-        if not inside and sum(map(len, part)) > _PART:
-            parts.append("\n".join(part))
-            part = []
-    return [*parts, "\n".join(part)]
 
 
 def _declared(library: ctypes.CDLL) -> ctypes.CDLL:

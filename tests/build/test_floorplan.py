@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kanrtl.build.floorplan import MOST_LEFT_ALONE, _Blocks, multiplier_sites, place_multipliers
+from kanrtl.build.block_paths import BlockPaths
+from kanrtl.build.floorplan import MOST_LEFT_ALONE, place_multipliers
 from kanrtl.fabric.device import Device
+from kanrtl.fabric.sites import multiplier_sites
 from kanrtl.tools.toolchain import NEXTPNR_ECP5
 
 DIES = ["LFE5U-25F-6", "LFE5U-45F-6", "LFE5U-85F-6"]
@@ -107,7 +109,7 @@ def test_few_multipliers_are_left_to_nextpnr_and_too_many_to_its_refusal(name: s
 
 def test_the_longest_way_counts() -> None:
     """Register to multiplier through a LUT and a carry chain, and past them; from there to a memory that is read."""
-    blocks = _Blocks(
+    blocks = BlockPaths(
         {
             "x_TRELLIS_FF_Q": cell("TRELLIS_FF", Q=2, CLK=1),
             "lut": cell("LUT4", A=2, Z=3),
@@ -135,7 +137,7 @@ def test_the_longest_way_counts() -> None:
 
 
 def test_a_loop_has_an_end() -> None:
-    blocks = _Blocks(
+    blocks = BlockPaths(
         {
             "x_TRELLIS_FF_Q": cell("TRELLIS_FF", Q=2),
             "first": cell("LUT4", A=2, B=4, Z=3),

@@ -23,7 +23,7 @@ from kanrtl.errors import ToolError
 from kanrtl.learner.spec_file import derived
 from kanrtl.sessions.backend import BackendKind
 from kanrtl.sessions.backends.model import ModelLearner, ModelNetwork
-from kanrtl.sessions.model import Model
+from kanrtl.sessions.standalone_model import Model
 from kanrtl.sim import Track
 from support.command_line import Outcome, files, noted_builds
 from support.pretended_builds import built

@@ -13,7 +13,7 @@ from kanrtl.numeric.fixed import Codes
 from kanrtl.plots.canvas import check_picture
 from kanrtl.sessions.backend import BackendKind
 from kanrtl.sessions.backends.model import ModelLearner, ModelNetwork
-from kanrtl.sessions.model import Model
+from kanrtl.sessions.standalone_model import Model
 from kanrtl.sim import TASKS, Track
 
 FORMULAS = (

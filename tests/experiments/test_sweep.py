@@ -143,7 +143,7 @@ def test_refusals(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """In one line, before anything runs."""
-    monkeypatch.setattr(explore, "_measure", None)
+    monkeypatch.setattr(explore, "measure_units", None)
     with pytest.raises(InputError, match=f"^{re.escape(line)}") as refusal:
         sweep(spec, over, **options)
     assert "\n" not in str(refusal.value)
@@ -265,7 +265,7 @@ def test_a_cluster_gives_the_same_bits(spec: LearnerSpec, expected: dict[str, An
 
 
 def test_workers_need_the_same_version(spec: LearnerSpec, cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "_version", lambda: "0.0.1")
+    monkeypatch.setattr(workers, "installed_version", lambda: "0.0.1")
     with pytest.raises(
         ToolError, match=r"^scheduler = '.*': worker .* has kanrtl 0\.0\.1, here it is .*; install the "
     ):
@@ -276,7 +276,7 @@ def test_workers_need_kanrtl(spec: LearnerSpec, cluster: Any, monkeypatch: pytes
     def absent() -> str:
         raise ModuleNotFoundError("No module named 'kanrtl'")
 
-    monkeypatch.setattr(workers, "_version", absent)
+    monkeypatch.setattr(workers, "installed_version", absent)
     with pytest.raises(ToolError, match=r"^scheduler = '.*': its workers cannot run kanrtl \(No module .*\); install"):
         sweep(spec, {"seed": [1]}, samples=3, scheduler=cluster.scheduler_address)
 

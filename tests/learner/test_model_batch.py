@@ -20,7 +20,7 @@ from kanrtl.learner.model_batch import ModelBatch
 from kanrtl.learner.spec import LearnerSpec
 from kanrtl.numeric.fixed import SQ, UQ, Format
 from kanrtl.numeric.sigmoid import Sigmoid
-from kanrtl.sessions.model import Model
+from kanrtl.sessions.standalone_model import Model
 from support.reference_arithmetic import extremes, reference_narrow
 from support.strategies import codes_in, specs
 

@@ -71,7 +71,7 @@ def contents(session: Session) -> dict[str, Any]:
     return {
         "coefficients": session.coefficients,
         "learning_rate": session.learning_rate,
-        "noise": session._backend.read_noise(),
+        "noise": session.backend.read_noise(),
         **{key: status[key] for key in ("samples", "frozen", "saturations", "inputs_saturated")},
     }
 

@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -197,6 +198,8 @@ class VerilatorBackend(AddressedLearner):
         super().__init__(spec)
         self._ports = port_fields(verilog.read_text())
         self._process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        # Also where a check fails before it is closed: the next test would be told of an open process.
+        self._end = weakref.finalize(self, _end, self._process)
 
     def _ask(self, *lines: str) -> list[int]:
         assert self._process.stdin is not None
@@ -240,4 +243,10 @@ class VerilatorBackend(AddressedLearner):
         return answers
 
     def close(self) -> None:
-        self._process.communicate()
+        self._end()
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Ends the program, which has nothing to do any more, and closes its pipes."""
+    process.kill()
+    process.communicate()

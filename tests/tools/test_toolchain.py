@@ -44,7 +44,6 @@ def tool(tmp_path, monkeypatch):
         monkeypatch.setenv("SHAM", str(program(tmp_path / "sham", body)))
         return Tool("sham", "yowasp-sham", ("--version",), log_option)
 
-    toolchain._version.cache_clear()
     return make
 
 

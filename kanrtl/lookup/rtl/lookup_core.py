@@ -24,7 +24,7 @@ from .tables import Tables
 
 __all__ = ["LookupCore"]
 
-Family = Literal["any", "ecp5", "ice40"]
+CellFamily = Literal["any", "ecp5", "ice40"]
 
 
 class LookupCore(wiring.Component):  # type: ignore[misc]
@@ -94,8 +94,8 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
         whole_from: int | None = None,
         reuse_factor: int | Sequence[int] = 1,
     ) -> None:
-        if family not in get_args(Family):
-            raise InputError(f"family = {family!r}: must be one of {', '.join(map(repr, get_args(Family)))}")
+        if family not in get_args(CellFamily):
+            raise InputError(f"family = {family!r}: must be one of {', '.join(map(repr, get_args(CellFamily)))}")
         self.network = network
         self.progress: Progress | None = None
         self._family = family

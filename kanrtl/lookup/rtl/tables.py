@@ -9,6 +9,7 @@ import numpy as np
 from amaranth.hdl import Cat, Const, Module, Signal, Value, unsigned
 from amaranth.lib.memory import Memory
 
+from ...fabric.blocks import block_width
 from ...numeric.fixed import Codes
 from .cells import CELLS, Cells
 from .minimise import minimise
@@ -16,7 +17,7 @@ from .network_plan import Term
 from .nodes import add_plainly
 from .truth_tables import INPUTS
 
-__all__ = ["Tables", "block_width"]
+__all__ = ["Tables"]
 
 
 def make_logic_tables(m: Module, address: Value, terms: Sequence[Term], name: str) -> list[Value]:
@@ -63,22 +64,6 @@ def make_cell_tables(cells: Cells, address: Value, terms: Sequence[Term], name: 
 def _truth(term: Term, bit: int) -> int:
     """Give a bit of a table as a number: row ``u`` is its bit ``u``."""
     return sum(1 << row for row, value in enumerate(term.values) if int(value) >> bit & 1)
-
-
-_BLOCK_WIDTHS = {
-    "ecp5": {9: 36, 10: 18, 11: 9, 12: 4, 13: 2, 14: 1},
-    "ice40": {8: 16, 9: 8, 10: 4, 11: 2},
-}
-"""How many bits a word of a memory block has, by its address bits, the fewest first: DP16KD and SB_RAM40_4K."""
-
-
-def block_width(family: str, depth: int) -> int | None:
-    """Give the width of the widest word that ``depth`` words in one block of memory can have.
-
-    None says that they take more than one block, or that the family is not known.
-    """
-    address_bits = max(1, depth - 1).bit_length()
-    return next((width for bits, width in _BLOCK_WIDTHS.get(family, {}).items() if address_bits <= bits), None)
 
 
 def make_block_words(

@@ -13,7 +13,7 @@ from ...numeric.fixed import Codes
 from ...progress import Progress
 from ...simulators.trace import Trace
 from ..backend import BackendKind, LearnerBackend, NetworkBackend, Options
-from ..model import Model
+from ..standalone_model import Model
 
 __all__ = ["BACKEND", "ModelLearner", "ModelNetwork"]
 
@@ -24,7 +24,7 @@ def _refuse_trace(trace: Trace | None) -> None:
 
 
 class ModelLearner(LearnerBackend):
-    """Runs :class:`kanrtl.sessions.model.Model`."""
+    """Runs :class:`kanrtl.sessions.standalone_model.Model`."""
 
     name = "model"
 

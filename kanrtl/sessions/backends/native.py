@@ -16,7 +16,7 @@ from ...lookup.rtl.core_ports import create_core, port_shapes
 from ...lookup.rtl.lookup_core import LookupCore
 from ...numeric.fixed import Codes
 from ...progress import Progress
-from ...simulators.native import Native
+from ...simulators.native_simulator import NativeSimulator
 from ...simulators.trace import Trace
 from ..backend import AddressedLearner, BackendKind, Options
 from ..simulated_network import SimulatedNetwork
@@ -32,7 +32,7 @@ class NativeLearner(AddressedLearner):
 
     def __init__(self, spec: LearnerSpec, trace: Trace | None = None, progress: Progress | None = None) -> None:
         super().__init__(spec)
-        self._native = Native(
+        self._native = NativeSimulator(
             spec.to_dict(), lambda: Learner(spec), lambda _: _learner_macros(spec), learner_ports, trace, progress
         )
 
@@ -62,7 +62,7 @@ class NativeNetwork(SimulatedNetwork):
     def __init__(
         self, network: LookupNetwork, options: Options, trace: Trace | None, progress: Progress | None
     ) -> None:
-        self._native = Native(
+        self._native = NativeSimulator(
             ["lookup network", _digest(network), json.dumps(options)],
             lambda: create_core(network, **options),
             _network_macros,

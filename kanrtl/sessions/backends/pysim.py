@@ -14,7 +14,7 @@ from ...lookup.rtl.core_ports import create_core, port_shapes
 from ...numeric.bits import pack, unpack
 from ...numeric.fixed import Codes
 from ...progress import Progress
-from ...simulators.pysim import Pysim, Teaching
+from ...simulators.amaranth_simulator import AmaranthSimulator, Teaching
 from ...simulators.trace import Trace
 from ..backend import AddressedLearner, BackendKind, Options
 from ..simulated_network import SimulatedNetwork
@@ -31,7 +31,7 @@ class PysimLearner(AddressedLearner):
     def __init__(self, spec: LearnerSpec, trace: Trace | None = None, _progress: Progress | None = None) -> None:
         super().__init__(spec)
         self._dut = Learner(spec)
-        self._pysim = Pysim(self._dut, trace, learner_ports)
+        self._pysim = AmaranthSimulator(self._dut, trace, learner_ports)
 
     def close(self) -> None:
         self._pysim.close()
@@ -97,7 +97,7 @@ class PysimNetwork(SimulatedNetwork):
     ) -> None:
         core = create_core(network, **options)
         self._sample, self._prediction = port_shapes(core)
-        self._pysim = Pysim(core, trace, lambda fragment: network_ports(network, fragment))
+        self._pysim = AmaranthSimulator(core, trace, lambda fragment: network_ports(network, fragment))
         super().__init__(network, self._pysim)
 
     def run(self, samples: Codes) -> Codes:

@@ -21,7 +21,7 @@ from kanrtl.boards import BOARDS
 from kanrtl.build import Device
 from kanrtl.build.out_of_context import AreaJob
 from kanrtl.demos.self_teaching import estimate_exercise
-from kanrtl.fabric.blocks import Memory, families, multipliers
+from kanrtl.fabric.blocks import families
 from kanrtl.fabric.parts import KINDS, Parts
 from kanrtl.learner.estimate.parts import count_parts
 from kanrtl.tools.rtlil import component_rtlil
@@ -110,53 +110,6 @@ def test_a_build(device: str, fields: dict[str, Any]) -> None:
     assert found.lut == pytest.approx(area.lut, rel=0.2)
     assert area.ff > 0
     assert set(area.tools) == {"yosys", "nextpnr-ecp5" if device.startswith("LFE") else "nextpnr-ice40"}
-
-
-# Blocks.
-
-
-@pytest.mark.parametrize(
-    ("family", "memory", "blocks"),
-    [
-        # name, depth, width, lanes, reads, block, count
-        ("ecp5", Memory("", 512, 36, 0, 1, True, 1), 1),
-        ("ecp5", Memory("", 512, 37, 0, 1, True, 1), 2),
-        ("ecp5", Memory("", 513, 36, 0, 1, True, 1), 2),
-        ("ecp5", Memory("", 1024, 18, 0, 1, True, 1), 1),
-        ("ecp5", Memory("", 1024, 16, 2, 1, True, 1), 1),
-        ("ecp5", Memory("", 1024, 20, 2, 1, True, 1), 2),  # lanes of ten bits do not share a byte of nine
-        ("ecp5", Memory("", 1024, 16, 1, 2, True, 3), 6),
-        ("ecp5", Memory("", 16, 16, 1, 1, False, 4), 16),
-        ("ecp5", Memory("", 17, 16, 1, 1, False, 1), 8),
-        ("ecp5", Memory("", 16, 34, 2, 1, False, 1), 10),
-        ("ice40", Memory("", 256, 16, 1, 1, True, 1), 1),
-        ("ice40", Memory("", 256, 36, 0, 1, True, 1), 3),
-        ("ice40", Memory("", 512, 16, 1, 1, True, 1), 2),
-        ("ice40", Memory("", 512, 12, 1, 1, True, 1), 2),
-        ("ice40", Memory("", 2048, 1, 0, 1, True, 1), 1),
-        ("ice40", Memory("", 256, 0, 0, 1, True, 1), 0),
-    ],
-)
-def test_memories_are_cut_into_blocks(family: str, memory: Memory, blocks: int) -> None:
-    assert memory.blocks(families[family]) == blocks
-
-
-@pytest.mark.parametrize(
-    ("a", "b", "ecp5", "ice40"),
-    [
-        (16, 10, 1, 1),
-        (18, 18, 1, 3),  # the pieces of two bits are too short for one
-        (17, 16, 1, 1),
-        (19, 10, 1, 2),
-        (24, 10, 2, 2),
-        (24, 24, 4, 4),
-        (4, 5, 1, 0),
-        (4, 4, 0, 0),
-    ],
-)
-def test_products_are_split(a: int, b: int, ecp5: int, ice40: int) -> None:
-    for x, y in ((a, b), (b, a)):
-        assert (multipliers(x, y, families["ecp5"]), multipliers(x, y, families["ice40"])) == (ecp5, ice40)
 
 
 # The fit.

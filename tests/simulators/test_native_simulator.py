@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from kanrtl import InputError, Learner, LearnerSpec, connect
@@ -21,6 +21,8 @@ from kanrtl.sessions.backends.native import NativeLearner
 from kanrtl.sessions.backends.pysim import PysimLearner
 from kanrtl.sim import TASKS
 from kanrtl.simulators import cxxrtl as made
+from kanrtl.simulators.split_eval import split_eval
+from kanrtl.tools.toolchain import Tool
 from kanrtl.verilog.learner_header import learner_header
 from kanrtl.verilog.write import write_verilog
 from support.strategies import codes_in, specs
@@ -95,7 +97,13 @@ def story(backend: LearnerBackend, seed: int) -> list[Any]:
     return told
 
 
-@settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
+# Not shrunk: every example is compiled twice, and a failure's seed and spec are printed as they are.
+@settings(
+    max_examples=2,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[phase for phase in Phase if phase not in (Phase.shrink, Phase.explain)],
+)
 @given(spec=specs(max_edges=4), seed=st.integers(0, 2**32 - 1))
 def test_model_simulator_machine_code_and_verilog_are_one(
     spec: LearnerSpec, seed: int, runtime: Path, tmp_path_factory: pytest.TempPathFactory
@@ -212,7 +220,7 @@ def test_a_damaged_entry_is_made_again(
             library.with_name("sha256").unlink()
         else:
             library.write_bytes(content[:1000] if damage == "cut" else content[:-1] + b"?")
-    monkeypatch.setattr(made, "_make", lambda *_: (_ for _ in ()).throw(ToolError("was made again")))
+    monkeypatch.setattr(Tool, "run", lambda *_, **__: (_ for _ in ()).throw(ToolError("was made again")))
     with pytest.raises(ToolError, match="was made again"):
         connect(WIDE, "native")
 
@@ -226,7 +234,7 @@ def test_a_long_function_is_cut_without_a_statement_lost() -> None:
         + "\n".join(lines)
         + "\n\treturn converged;\n}\nend\n"
     )
-    cut = made._in_parts(text)
+    cut = split_eval(text)
     parts = re.findall(
         r"^void p_dut::part\d+\(bool posedge_p_clk\) \{\n\t\(void\)posedge_p_clk;\n(.*?)^\}", cut, re.M | re.S
     )
@@ -235,7 +243,7 @@ def test_a_long_function_is_cut_without_a_statement_lost() -> None:
     assert all(part.count("auto") == part.count("\n\t}") for part in parts)
     assert cut.index("value<3> local;") < cut.index("p_dut(interior)")
     assert cut.endswith("\treturn true;\n}\nend\n")
-    assert made._in_parts("something else") == "something else"
+    assert split_eval("something else") == "something else"
 
 
 # What goes wrong is told in one line
@@ -291,7 +299,7 @@ def traced(spec: LearnerSpec, backend: str, path: Path) -> Any:
         predictions = learner.learn_many(x, target)
         learner.predict([1, -1])
         assert not path.exists()
-        cycles = learner._backend.cycles
+        cycles = learner.backend.cycles
     return predictions, cycles
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import weakref
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from amaranth.hdl import Fragment, Value
@@ -15,10 +15,7 @@ from ..progress import Progress
 from .cxxrtl import Design, load
 from .trace import Port, Trace
 
-if TYPE_CHECKING:
-    pass
-
-__all__ = ["Native"]
+__all__ = ["NativeSimulator"]
 
 STRETCH = 1 << 20
 """Clock cycles that are simulated without a look at anything else, so that a run can be interrupted."""
@@ -26,12 +23,27 @@ STRETCH = 1 << 20
 TRACED_STRETCH = 1 << 12
 
 
-class Native:
+class NativeSimulator:
     """Drives the netlist that synthesis gets too, as a library of :mod:`kanrtl.simulators.cxxrtl`.
 
     A call of :meth:`run` crosses into it once for every :data:`STRETCH` of clock cycles. At every clock edge the same
-    happens as with :class:`kanrtl.simulators.pysim.Pysim`. The first three parameters are those of
-    :class:`kanrtl.simulators.cxxrtl.Design`; ``ports`` tells what of the elaborated component is worth tracing.
+    happens as with :class:`~kanrtl.simulators.amaranth_simulator.AmaranthSimulator`.
+
+    Parameters
+    ----------
+    key, make, macros
+        As for :class:`kanrtl.simulators.cxxrtl.Design`.
+    ports
+        Gives the ports of the elaborated component that are worth tracing.
+    trace
+        Where to trace them to; None for nowhere.
+    progress
+        Told what takes a while.
+
+    Raises
+    ------
+    ToolError
+        If yosys or a C++ compiler is missing or fails.
     """
 
     def __init__(
@@ -86,7 +98,7 @@ class Native:
         done = False
         while not done:
             done = bool(self._library.kanrtl_proceed(self._live, TRACED_STRETCH if self._trace else STRETCH))
-            self._write_trace()
+            self.write_trace()
 
     def access(self, requests: list[tuple[int, int | None]]) -> list[int]:
         """Reads (``(address, None)``) and writes (``(address, value)``) in order; returns what each was answered."""
@@ -94,11 +106,11 @@ class Native:
         writes = np.array([value is not None for _, value in requests], dtype=np.uint8)
         values = np.array([value or 0 for _, value in requests], dtype=np.int64)
         self._library.kanrtl_access(self._live, len(requests), addresses, writes, values)
-        self._write_trace()
+        self.write_trace()
         return values.tolist()  # type: ignore[no-any-return]
 
-    def _write_trace(self) -> None:
-        """Hands on what was traced since the last time."""
+    def write_trace(self) -> None:
+        """Writes what happened since the last call to the trace, where there is one."""
         if self._trace is None:
             return
         pointer = ctypes.POINTER(ctypes.c_uint32)()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from amaranth.hdl import Const, Fragment
 from amaranth.sim import Simulator
@@ -12,10 +12,7 @@ from amaranth.sim import Simulator
 from .observer import Observer
 from .trace import Port, Trace
 
-if TYPE_CHECKING:
-    pass
-
-__all__ = ["Pysim"]
+__all__ = ["AmaranthSimulator"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +25,7 @@ class Teaching:
     """Cycles from the last sample to its update, where the next may come before."""
 
 
-class Pysim:
+class AmaranthSimulator:
     """A component that takes ``samples`` and gives ``predictions``, in a simulation that stands still between calls.
 
     ``ports`` tells what of the elaborated component is worth tracing.

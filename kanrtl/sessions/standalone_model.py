@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import InputError
 from ..learner.model_batch import ModelBatch, Numeric
 from ..learner.model_layers import Array
 from ..learner.spec import LearnerSpec
-
-if TYPE_CHECKING:
-    from ..transfer.freeze import Frozen
+from ..transfer.freeze import Frozen, freeze
 
 __all__ = ["Model"]
 
@@ -112,9 +111,6 @@ class Model:
     def freeze(self, bits: int | Sequence[int] | None = None, **options: Any) -> Frozen:
         """What has been learned, with all updates under way, as a :class:`kanrtl.LookupNetwork`; parameters as for
         :func:`kanrtl.transfer.freeze`."""
-        from ..errors import InputError
-        from ..transfer import freeze
-
         if self.numeric != "integer":
             raise InputError(f'numeric = "{self.numeric}": has no integers to freeze; use a model with "integer"')
         self.settle()

@@ -1,4 +1,4 @@
-"""The estimators: what scikit-learn and river ask of them, scaling, growth, files, and the bits of the hardware."""
+"""The estimators: what scikit-learn and river ask of them, growth, files, and the bits of the hardware."""
 
 from __future__ import annotations
 
@@ -27,8 +27,6 @@ from sklearn.preprocessing import PolynomialFeatures
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from kanrtl import InputError, KANClassifier, KANRegressor, LearnerSpec, Session, connect
-from kanrtl.estimators.scaled_learner import Node
-from kanrtl.estimators.scaling import BEYOND, OUTLIER, RunningScale
 
 # The smallest that learns what the checks ask for.
 SMALL: dict[str, Any] = {"grid_size": 4, "spline_order": 1, "epochs": 2}
@@ -60,84 +58,6 @@ def test_what_river_asks_of_a_regressor(check: Callable[[Any], None]) -> None:
 @pytest.mark.parametrize("check", river_checks(KANClassifier(), "check_bounded_memory_growth"))
 def test_what_river_asks_of_a_classifier(check: Callable[[Any], None]) -> None:
     check(KANClassifier(**SMALL))
-
-
-# Scaling.
-
-FINITE = st.floats(-1e12, 1e12, allow_subnormal=False)
-COLUMN = st.lists(FINITE, min_size=1, max_size=30)
-
-
-@given(COLUMN, st.none() | st.integers(2, 40))
-def test_scale_is_deterministic_and_finite(column: list[float], horizon: int | None) -> None:
-    rows = np.array(column)[:, None]
-    scale, again = RunningScale(1, horizon), RunningScale(1, horizon)
-    scaled = scale.learn_many(rows)
-    for row, expected in zip(rows, scaled, strict=True):
-        again.learn(row)
-        np.testing.assert_array_equal(again.to_unit(row), expected)
-    assert np.isfinite(scaled).all()
-    assert (np.abs(scaled) <= BEYOND).all()
-    assert scale.variance >= 0
-    arrays = scale.arrays("x")
-    restored = RunningScale.from_arrays("x", arrays, horizon)
-    np.testing.assert_array_equal(restored.to_unit(rows), scale.to_unit(rows))
-
-
-@given(st.lists(st.floats(-100, 100), min_size=2, max_size=40))
-def test_scale_is_that_of_all_samples(column: list[float]) -> None:
-    """Where nothing counts as an outlier: no sample of a few lies eight deviations off, once there are some."""
-    rows = np.array(column)[:, None]
-    scale = RunningScale(1)
-    limited = False
-    for row in rows:
-        limited |= bool(scale.deviation[0] > 0 and abs(row[0] - scale.mean[0]) > OUTLIER * scale.deviation[0])
-        limited |= 0 < scale.deviation[0] < 1e-6
-        scale.learn(row)
-    if not limited:
-        assert scale.mean[0] == pytest.approx(np.mean(column), abs=1e-9)
-        assert scale.deviation[0] == pytest.approx(np.std(column), rel=1e-6, abs=1e-9)
-
-
-@given(FINITE, st.integers(1, 50))
-def test_constant_columns_are_zero(value: float, count: int) -> None:
-    scale = RunningScale(1)
-    assert not scale.learn_many(np.full((count, 1), value)).any()
-    assert not scale.to_unit(np.array([[1e300]])).any()
-
-
-@given(FINITE)
-def test_missing_values_count_for_nothing(value: float) -> None:
-    rows = np.array([[1.0, 5.0], [2.0, np.nan], [value, 7.0], [np.nan, np.nan]])
-    scale, first, second = RunningScale(2), RunningScale(1), RunningScale(1)
-    scaled = scale.learn_many(rows)
-    first.learn_many(rows[:3, :1])
-    second.learn_many(rows[[0, 2], 1:])
-    assert (scale.mean == [first.mean[0], second.mean[0]]).all()
-    assert (scale.variance == [first.variance[0], second.variance[0]]).all()
-    assert (scaled[[1, 3, 3], [1, 0, 1]] == 0).all()
-
-
-def test_an_outlier_squeezes_nothing_and_a_drift_is_followed() -> None:
-    random = np.random.default_rng(0)
-    scale = RunningScale(1)
-    scale.learn_many(random.normal(0, 1, (1000, 1)))
-    scale.learn(np.array([1e30]))
-    assert scale.deviation[0] < 1.1
-    forgetful = RunningScale(1, horizon=200)
-    for regime in (random.normal(0, 1, (1000, 1)), random.normal(1e4, 1, (3000, 1))):
-        forgetful.learn_many(regime)
-        scale.learn_many(regime)
-    assert forgetful.mean[0] == pytest.approx(1e4, abs=1)
-    assert forgetful.deviation[0] < 10
-    assert abs(float(scale.to_unit(np.array([1e4]))[0])) < 2
-
-
-def test_scale_way_back() -> None:
-    scale = RunningScale(2)
-    rows = np.random.default_rng(0).normal(3, 5, (50, 2))
-    scale.learn_many(rows)
-    np.testing.assert_allclose(scale.from_unit(scale.to_unit(rows)), rows)
 
 
 # Learning.
@@ -249,26 +169,29 @@ def test_progress_is_shown_when_asked_for(capsys: pytest.CaptureFixture[str]) ->
 def taught(model: Any, random: np.random.Generator, labels: list[Any], samples: int = 60) -> Any:
     for _ in range(samples):
         place = int(random.integers(len(labels)))
-        model.learn_one({"a": random.normal(2 * place, 0.3), "b": random.normal(-place, 0.3)}, labels[place])
+        model.learn_one({0: random.normal(2 * place, 0.3), 1: random.normal(-place, 0.3)}, labels[place])
     return model
 
 
 def test_a_new_class_leaves_the_odds_of_the_others() -> None:
     random = np.random.default_rng(0)
     model = taught(KANClassifier(), random, ["no", "yes"])
-    x = {"a": 1.1, "b": -0.4}
+    x = {0: 1.1, 1: -0.4}
     before = model.predict_proba_one(x)
     logit = math.log(before["yes"] / before["no"])
-    model._add_class("perhaps")
+    model.add_class("perhaps")
     assert sorted(model.classes_[:2]) == ["no", "yes"]
     assert model.classes_[2] == "perhaps"
-    outputs = model._learner.predict(model._row(x))[0]
-    assert outputs[model._labels.index("yes")] == -outputs[model._labels.index("no")]
-    assert abs(outputs[model._labels.index("yes")]) == pytest.approx(abs(logit), abs=1e-9)
-    model._add_class("never")
-    np.testing.assert_array_equal(model._learner.predict(model._row(x))[0][:3], outputs)
+    outputs = model.decision_function([[1.1, -0.4]])[0]
+    yes, no = (list(model.classes_).index(label) for label in ("yes", "no"))
+    assert outputs[yes] == -outputs[no]
+    assert abs(outputs[yes]) == pytest.approx(abs(logit), abs=1e-9)
+    model.add_class("never")
+    np.testing.assert_array_equal(model.decision_function([[1.1, -0.4]])[0][:3], outputs)
+    with pytest.raises(InputError, match=r"^add_class: 'never' is a class already$"):
+        model.add_class("never")
     late = taught(model, random, ["no", "yes", "perhaps", "never"], 200)
-    assert [late.predict_one({"a": 2 * place, "b": -place}) for place in range(4)] == ["no", "yes", "perhaps", "never"]
+    assert [late.predict_one({0: 2 * place, 1: -place}) for place in range(4)] == ["no", "yes", "perhaps", "never"]
 
 
 def test_one_class_is_certain() -> None:
@@ -289,7 +212,7 @@ def test_a_new_feature_changes_no_prediction_until_it_is_learned(hidden: tuple[i
     before = [model.predict_one(x) for x, _ in samples]
     assert before == [model.predict_one(x | {"new": 7.0}) for x, _ in samples]
     coefficients = model.session_.coefficients
-    model._grow_features({"new": 7.0}, [Node(0)])
+    model.add_features(["new"])
     assert model.n_features_in_ == 3
     assert [model.predict_one(x) for x, _ in samples] == before
     np.testing.assert_array_equal(model.session_.coefficients[0][:, :2], coefficients[0])

@@ -1,0 +1,164 @@
+"""A classification that is learned online, as an estimator. Needs the extra ``sklearn``."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets, unique_labels
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ..arrays import Reals
+from ..errors import InputError
+from .online_estimator import OnlineEstimator
+from .river_bases import RiverClassifier
+from .river_samples import FeatureDict, check_features
+from .scaled_learner import OutputStart
+
+__all__ = ["KANClassifier"]
+
+LEAST_LOGIT = -4.0
+"""A class that comes late starts from no smaller a logit, so that it is not slow to be learned."""
+
+
+class KANClassifier(ClassifierMixin, OnlineEstimator, RiverClassifier):  # type: ignore[misc]
+    """A classification that is learned online in fixed point, as the hardware does it, with the logistic loss.
+
+    Two classes have one output, the logit of the second. More have one output each, one class against the rest; their
+    probabilities are divided by their sum. Parameters are those of :class:`KANRegressor`.
+
+    Classes are those that :meth:`fit` finds or :meth:`partial_fit` is told, in sorted order. :meth:`learn_one` adds
+    each as it comes, by :meth:`add_class`. On a board that means another bitstream.
+
+    Attributes
+    ----------
+    classes_, n_features_in_, feature_names_in_, n_samples_seen_
+        As in scikit-learn.
+    session_ : kanrtl.Session
+        The learner.
+    """
+
+    _loss = "logistic"
+    _scaled_targets = False
+    _saved = ("_names", "_seed", "_labels", "_label_type")
+    _labels: list[Any]
+    _label_type: str
+
+    def fit(self, X: Any, y: Any) -> Self:  # noqa: N803
+        """Learns from samples ``(n, n_in)`` and labels ``(n,)``, forgetting what was before."""
+        x, labels = validate_data(self, X, y, dtype=np.float64)
+        check_classification_targets(labels)
+        self._start_for_classes(x, unique_labels(labels))
+        self._train(x, self._targets(labels))
+        return self
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:  # noqa: N803
+        """Learns from samples one after another, once. The first call needs to know all ``classes``."""
+        first = not self.__sklearn_is_fitted__()
+        x, labels = validate_data(self, X, y, dtype=np.float64, reset=first)
+        if first and classes is None:
+            raise InputError("classes: must be given in the first call of partial_fit")
+        if first:
+            self._start_for_classes(x, unique_labels(classes))
+        elif classes is not None and not np.array_equal(unique_labels(classes), np.sort(self.classes_)):
+            raise InputError(f"classes = {classes!r}: were {self.classes_.tolist()!r} before; leave them out")
+        self._learner.learn(x, self._targets(labels))
+        return self
+
+    def decision_function(self, X: Any) -> Reals:  # noqa: N803
+        """Logits of samples ``(n, n_in)``: ``(n,)`` of the second of two classes, ``(n, classes)`` for more."""
+        logits = self._outputs(X)
+        return logits[:, 0] if len(self._labels) <= 2 else logits
+
+    def predict_proba(self, X: Any) -> Reals:  # noqa: N803
+        """Probabilities ``(n, classes)`` for samples ``(n, n_in)``."""
+        return self._probabilities(self._outputs(X))
+
+    def predict(self, X: Any) -> npt.NDArray[Any]:  # noqa: N803
+        """The most probable class of each of the samples ``(n, n_in)``."""
+        probabilities = self.predict_proba(X)
+        return self.classes_[probabilities.argmax(axis=1)]  # type: ignore[no-any-return]
+
+    def learn_one(self, x: FeatureDict, y: Any) -> None:
+        """Learns from one sample; features as in :meth:`KANRegressor.learn_one`, and a new class is added."""
+        y = y.item() if isinstance(y, np.generic) else y
+        if not self.__sklearn_is_fitted__():
+            check_features(x)
+            self._start_for_dict(x, 1)
+            self._set_labels([y])
+        else:
+            self._take_features(x)
+        row = self._row(x)
+        if y not in self._labels:
+            self.add_class(y)
+        self._learner.learn(row, self._targets([y]))
+
+    def predict_proba_one(self, x: FeatureDict) -> dict[Any, float]:
+        """The probability of each class so far, by its label, for one sample."""
+        if not self.__sklearn_is_fitted__():
+            return {}
+        probabilities = self._probabilities(self._learner.predict(self._row(x)))[0]
+        return dict(zip(self._labels, probabilities.tolist(), strict=True))
+
+    def predict_one(self, x: FeatureDict) -> Any:
+        """The most probable class of one sample; None before anything has been learned."""
+        probabilities = self.predict_proba_one(x)
+        return max(probabilities, key=probabilities.__getitem__) if probabilities else None
+
+    def add_class(self, label: Any) -> None:
+        """Adds a class of which there is no sample yet.
+
+        The learner gets a new output (a third class: two, since the one of two classes is both, with one sign and the
+        other) and keeps all its coefficients. Raises :exc:`InputError` where the class is known.
+        """
+        check_is_fitted(self)
+        if label in self._labels:
+            raise InputError(f"add_class: {label!r} is a class already")
+        if len(self._labels) >= 2:
+            # As probable as one sample among all so far.
+            new = OutputStart(None, bias=max(LEAST_LOGIT, -math.log(max(1, self.n_samples_seen_))))
+            before = [OutputStart(0, sign=-1), OutputStart(0)] if len(self._labels) == 2 else self._learner.outputs()
+            self._learner.grow(self._design, len(self._names), [*before, new])
+        self._set_labels([*self._labels, label])
+
+    def _output_stage(self) -> str:
+        if len(self._labels) < 2:
+            raise InputError(f"freeze: there is one class so far, {self._labels[0]!r}; learn another")
+        return "threshold" if len(self._labels) == 2 else "argmax"
+
+    # Classes and outputs.
+
+    def _start_for_classes(self, x: Reals, classes: npt.NDArray[Any]) -> None:
+        self._start_for_array(x, len(classes) if len(classes) > 2 else 1)
+        self._set_labels(classes.tolist(), classes.dtype.str)
+
+    def _set_labels(self, labels: list[Any], label_type: str | None = None) -> None:
+        if label_type is None:
+            label_type = np.array(labels).dtype.str if len({type(label) for label in labels}) == 1 else "O"
+        self._labels, self._label_type = labels, label_type
+        self._complete()
+
+    def _complete(self) -> None:
+        self.classes_ = np.array(self._labels, dtype=self._label_type)
+
+    def _targets(self, labels: Any) -> Reals:
+        """What the outputs are taught, ``(n, n_out)``."""
+        numbers = {label: index for index, label in enumerate(self._labels)}
+        labels = labels.tolist() if isinstance(labels, np.ndarray) else labels
+        unknown = [label for label in labels if label not in numbers]
+        if unknown:
+            raise InputError(f"y: {unknown[0]!r} is none of the classes, {self._labels!r}")
+        column = np.array([numbers[label] for label in labels])[:, None]
+        taught: Reals = (column == (1 if len(numbers) <= 2 else np.arange(len(numbers)))).astype(np.float64)
+        return taught
+
+    def _probabilities(self, logits: Reals) -> Reals:
+        probability = 1 / (1 + np.exp(-logits))
+        if len(self._labels) == 1:
+            return np.ones_like(probability)
+        if len(self._labels) == 2:
+            return np.hstack([1 - probability, probability])
+        return probability / probability.sum(axis=1, keepdims=True)  # type: ignore[no-any-return]

@@ -1,0 +1,144 @@
+"""A regression that is learned online, as an estimator. Needs the extra ``sklearn``."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.utils.validation import validate_data
+
+from ..arrays import Reals
+from ..errors import InputError
+from .online_estimator import OnlineEstimator
+from .river_bases import RiverRegressor
+from .river_samples import FeatureDict, check_features, to_number
+
+__all__ = ["KANRegressor"]
+
+
+class KANRegressor(RegressorMixin, OnlineEstimator, RiverRegressor):  # type: ignore[misc]
+    """A regression that is learned online in fixed point, as the hardware does it.
+
+    Without hidden layers it is an additive model: a sum of one spline curve for each feature. There are no sample
+    weights, as a step of the hardware has none.
+
+    Parameters
+    ----------
+    hidden_layer_sizes
+        Nodes of every hidden layer; at most three layers.
+    grid_size, spline_order
+        Cells and order of every layer's splines; the grid reaches two deviations to either side of the mean, and values
+        beyond count as its ends.
+    learning_rate
+        The share of a sample's error that its step removes, where there is no hidden layer: for that the spec's
+        learning rate is this divided by a layer's inputs and by the mean sum of squares of its basis.
+    epochs
+        How often :meth:`fit` goes through the samples.
+    horizon
+        Over how many samples the scales run; None: over all.
+    backend
+        As for :func:`kanrtl.connect`.
+    spec
+        Further fields of :class:`kanrtl.LearnerSpec`, such as ``{"update_rounding": "stochastic"}``; they take
+        precedence.
+    random_state
+        Seed of initial coefficients, rounding noise, and the order of samples in :meth:`fit`.
+    verbose
+        Whether :meth:`fit` shows its progress.
+
+    Attributes
+    ----------
+    n_features_in_, feature_names_in_, n_samples_seen_
+        As in scikit-learn.
+    session_ : kanrtl.Session
+        The learner.
+    """
+
+    _loss = "squared"
+    _scaled_targets = True
+    _saved = ("_names", "_seed", "_flat")
+    _flat: bool
+
+    def fit(self, X: Any, y: Any) -> Self:  # noqa: N803
+        """Learns from samples ``(n, n_in)`` and targets ``(n,)`` or ``(n, n_out)``, forgetting what was before."""
+        x, target = self._validated(X, y, first=True)
+        self._start_for_array(x, target.shape[1])
+        self._train(x, target)
+        return self
+
+    def partial_fit(self, X: Any, y: Any) -> Self:  # noqa: N803
+        """Learns from samples one after another, once; the same as :meth:`learn_one` for each."""
+        first = not self.__sklearn_is_fitted__()
+        x, target = self._validated(X, y, first=first)
+        if first:
+            self._start_for_array(x, target.shape[1])
+        self._learner.learn(x, target)
+        return self
+
+    def predict(self, X: Any) -> Reals:  # noqa: N803
+        """Predictions for samples ``(n, n_in)``, of the shape that targets had."""
+        outputs = self._outputs(X)
+        return outputs[:, 0] if self._flat else outputs
+
+    def _validated(self, X: Any, y: Any, *, first: bool) -> tuple[Reals, Reals]:  # noqa: N803
+        x, target = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True, reset=first)
+        flat = target.ndim == 1
+        target = target.astype(np.float64).reshape(len(x), -1)
+        if first:
+            self._flat = flat
+        elif flat != self._flat or target.shape[1] != self._n_out:
+            was = "(n,)" if self._flat else f"(n, {self._n_out})"
+            raise InputError(f"y: shape {np.shape(y)}; must be {was}, as at first")
+        return x, target
+
+    @property
+    def _n_out(self) -> int:
+        return self._learner.session.spec.n_out
+
+    def learn_one(self, x: FeatureDict, y: float) -> None:
+        """Learns from one sample.
+
+        A feature that is missing, None or NaN counts as its mean; one that has not been seen before becomes a new
+        input. Raises :exc:`InputError` where a value is no number, or the estimator has several outputs.
+        """
+        target = to_number("y", y)
+        if math.isnan(target):
+            raise InputError(f"y = {y!r}: not a number")
+        if not self.__sklearn_is_fitted__():
+            check_features(x)
+            self._flat = True
+            self._start_for_dict(x, 1)
+        else:
+            self._check_single()
+            self._take_features(x)
+        self._learner.learn(self._row(x), np.array([[target]]))
+
+    def predict_one(self, x: FeatureDict) -> float:
+        """The prediction for one sample; zero before anything has been learned."""
+        if not self.__sklearn_is_fitted__():
+            return 0.0
+        self._check_single()
+        return float(self._learner.predict(self._row(x))[0, 0])
+
+    def _check_single(self) -> None:
+        if self._n_out != 1:
+            raise InputError(f"learn_one and predict_one: this estimator has {self._n_out} outputs; use partial_fit")
+
+    def _output_scale(self) -> tuple[float, float]:
+        targets = self._learner.targets
+        assert targets is not None
+        if len(targets.mean) != 1:
+            raise InputError(
+                f"freeze: {len(targets.mean)} outputs, each with a scale of its own, and a network has one; freeze "
+                f"session_, which has none, and scale what it gives"
+            )
+        if not targets.deviation[0]:
+            raise InputError(f"freeze: every target so far is {targets.mean[0]:g}; learn others")
+        return float(targets.deviation[0]), float(targets.mean[0])
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

@@ -1,0 +1,308 @@
+"""What the estimators that learn online have in common: scikit-learn's API and river's, on any backend.
+
+One class has both APIs, since both are thin: each gives rows of numbers to the same
+:class:`~kanrtl.estimators.scaled_learner.OnlineLearner`, which scales them and runs a session. scikit-learn is needed;
+where river is installed the classes are also river's, so that its pipelines, metrics and evaluation take them. What was
+taught by one API is predicted by the other: a column of scikit-learn's is a feature of river's by its name, or by its
+number where columns have no names.
+
+Scaling (:mod:`kanrtl.estimators.scaling`) is part of an estimator, done in floats on the host before values are
+rounded to the formats of the hardware: inputs, and targets of a regression, to running mean zero and deviation one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ..arrays import Reals
+from ..errors import InputError
+from ..learner.losses import find_loss
+from ..learner.spec import LearnerSpec
+from ..learner.stages import rename_presets
+from ..sessions.learner_session import Session
+from ..transfer.freeze import Frozen, Scaling, freeze
+from .river_samples import FeatureDict, check_features, sort_names, to_number
+from .saved_estimator import SavedEstimator
+from .scaled_learner import OnlineLearner
+from .scaling import RunningScale
+
+__all__ = ["OnlineEstimator"]
+
+BASIS_ENERGY = {1: 2 / 3, 2: 11 / 20, 3: 151 / 315}
+"""The mean of the sum of squares of all bases, by spline order: how far an edge's output moves for a step of one."""
+
+FROM_DATA = ("layer_sizes", "loss", "seed")
+"""Fields of the spec that an estimator sets itself."""
+
+
+class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type information
+    """An estimator that learns sample by sample; see :class:`kanrtl.KANRegressor` for its parameters.
+
+    ``_learner`` is there from the first sample on; ``_names`` are the features in the order of the inputs. A subclass
+    names its loss, whether targets are scaled, and the attributes that a file keeps.
+    """
+
+    _loss: ClassVar[str]
+    _scaled_targets: ClassVar[bool]
+    _saved: ClassVar[tuple[str, ...]] = ("_names", "_seed")
+    _learner: OnlineLearner
+    _names: list[Any]
+
+    def __init__(
+        self,
+        hidden_layer_sizes: tuple[int, ...] | None = None,
+        *,
+        grid_size: int = 8,
+        spline_order: int = 3,
+        learning_rate: float = 0.3,
+        epochs: int = 20,
+        horizon: int | None = None,
+        backend: str = "model",
+        spec: dict[str, Any] | None = None,
+        random_state: Any = None,
+        verbose: bool = False,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.grid_size = grid_size
+        self.spline_order = spline_order
+        self.learning_rate = learning_rate
+        self.epochs = epochs
+        self.horizon = horizon
+        self.backend = backend
+        self.spec = spec
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # The learner.
+
+    def _design(self, n_in: int, n_out: int) -> LearnerSpec:
+        """The spec for these numbers of inputs and outputs."""
+        given = self.spec or {}
+        if not isinstance(given, Mapping):
+            raise InputError(f"spec = {given!r}: must be a dict of fields of LearnerSpec")
+        for field in FROM_DATA:
+            if field in given:
+                raise InputError(f"spec[{field!r}]: follows from the data and the other parameters; leave it out")
+        hidden = () if self.hidden_layer_sizes is None else self.hidden_layer_sizes
+        if not isinstance(hidden, (list, tuple)):
+            raise InputError(f"hidden_layer_sizes = {hidden!r}: must be a tuple of sizes, such as (8,), or None")
+        sizes = [n_in, *hidden, n_out]
+        rate = _checked("learning_rate", self.learning_rate, Real, "above 0", lambda value: value > 0)
+        order = self.spline_order
+        fields: dict[str, Any] = {
+            "layer_sizes": sizes,
+            "grid_range": (-2.0, 2.0),
+            "grid_size": self.grid_size,
+            "spline_order": order,
+            "loss": self._loss,
+            "seed": self._seed,
+        }
+        if order in BASIS_ENERGY and "learning_rate" not in given:
+            curvature = find_loss(self._loss).curvature
+            fields["learning_rate"] = [float(rate) / (BASIS_ENERGY[order] * curvature * size) for size in sizes[:-1]]
+        return LearnerSpec(**fields | dict(given))
+
+    def _start(self, names: Iterable[Any], n_out: int) -> None:
+        """Starts a learner that has learned nothing; the one before it ends."""
+        horizon = self.horizon
+        if horizon is not None:
+            horizon = int(_checked("horizon", horizon, Integral, "2 or more", lambda value: value >= 2))
+        names = list(names)
+        self._seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        targets = RunningScale(n_out, horizon) if self._scaled_targets else None
+        self._design(len(names), n_out)  # so that what cannot be built leaves the learner before as it is
+        self.close()
+        self._learner = OnlineLearner(self._design, RunningScale(len(names), horizon), targets, n_out, self.backend)
+        self._names = names
+
+    @property
+    def session_(self) -> Session:
+        """The running learner: its coefficients, status, and registers. What goes in and out of it is scaled."""
+        check_is_fitted(self)
+        return self._learner.session
+
+    @property
+    def n_samples_seen_(self) -> int:
+        """The largest number of samples in which any one feature had a value."""
+        check_is_fitted(self)
+        return int(self._learner.inputs.count.max())
+
+    def close(self) -> None:
+        """Ends the learner, for backends that hold a device; the estimator has to be fitted anew to be used."""
+        if self.__sklearn_is_fitted__():
+            self._learner.session.close()
+            del self._learner
+
+    def freeze(
+        self,
+        bits: int | Sequence[int] | None = None,
+        *,
+        X: Any = None,  # noqa: N803
+        guard_bits: int | None = None,
+    ) -> Frozen:
+        """Makes a :class:`kanrtl.LookupNetwork` of what has been learned; its samples and predictions are unscaled.
+
+        A classifier's network gives classes, as their indices in ``classes_``.
+
+        Parameters
+        ----------
+        bits, guard_bits
+            As for :func:`kanrtl.transfer.freeze`.
+        X
+            Samples ``(n, n_in)`` with which the error is measured: of a classifier that of its decision function.
+
+        Raises
+        ------
+        InputError
+            If there are several outputs, each with a scale of its own, or nothing yet to tell apart.
+        """
+        check_is_fitted(self)
+        x = None if X is None else validate_data(self, X, dtype=np.float64, reset=False)
+        session = self._learner.session
+        scaling, output = Scaling(*self._learner.inputs.affine(), *self._output_scale()), self._output_stage()
+        frozen = freeze(session.spec, session.coefficients, bits, guard_bits=guard_bits, x=x, scaling=scaling)
+        return replace(frozen, network=frozen.network.with_output(output))
+
+    def _output_stage(self) -> str:
+        """The output stage of a frozen network."""
+        return "raw"
+
+    def _output_scale(self) -> tuple[float, float]:
+        """The factor of the learner's output, and what is added to the product."""
+        return 1.0, 0.0
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_learner")
+
+    # Arrays: the API of scikit-learn.
+
+    def _start_for_array(self, x: Reals, n_out: int) -> None:
+        """Starts a learner for samples as they come in an array that has been validated."""
+        self._start(getattr(self, "feature_names_in_", range(x.shape[1])), n_out)
+
+    def _train(self, x: Reals, target: Reals) -> None:
+        epochs = int(_checked("epochs", self.epochs, Integral, "1 or more", lambda value: value >= 1))
+        # A seed of its own: that of the coefficients was drawn first.
+        random = check_random_state(self._seed)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, disable=not self.verbose) as bar:
+            task = bar.add_task("epochs", total=epochs)
+            for done in self._learner.train(x, target, epochs, random):
+                bar.update(task, completed=done)
+
+    def _outputs(self, X: Any) -> Reals:  # noqa: N803  # scikit-learn's name
+        check_is_fitted(self)
+        return self._learner.predict(validate_data(self, X, dtype=np.float64, reset=False))
+
+    # Dicts: the API of river.
+
+    def add_features(self, names: Iterable[Any]) -> None:
+        """Gives the learner an input for each of ``names`` that it does not know.
+
+        What it has learned stays: predictions change only when something is learned of the new features.
+        """
+        check_is_fitted(self)
+        new = sort_names(set(names).difference(self._names))
+        if new:
+            self._learner.grow(self._design, len(self._names) + len(new), self._learner.outputs())
+            self._names = [*self._names, *new]
+            self._name_features()
+
+    def _row(self, x: FeatureDict) -> Reals:
+        """The features of one sample in the order of the inputs, NaN where one is missing; others are left out."""
+        return np.array([[to_number(f"x[{name!r}]", x.get(name)) for name in self._names]])
+
+    def _start_for_dict(self, x: FeatureDict, n_out: int) -> None:
+        """Starts a learner for samples like this one."""
+        self._start(sort_names(x), n_out)
+        self._name_features()
+
+    def _take_features(self, x: FeatureDict) -> None:
+        """Takes on the features of a sample that have not been seen before, if they are numbers."""
+        if set(x).difference(self._names):
+            check_features(x)
+            self.add_features(x)
+
+    def _name_features(self) -> None:
+        self.n_features_in_ = len(self._names)
+        if all(isinstance(name, str) for name in self._names):
+            self.feature_names_in_ = np.array(self._names, dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+
+    # Files.
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """From a pickle, which a former version may have written."""
+        given = state["spec"]
+        super().__setstate__(state | {"spec": rename_presets(given) if isinstance(given, Mapping) else given})
+
+    def save(self, path: str | Path) -> None:
+        """Writes parameters, scales and what was learned to an ``.npz`` file, which is complete or not there.
+
+        A session of the same spec can load it too. Raises :exc:`InputError` where it cannot be written.
+        """
+        check_is_fitted(self)
+        state = {name: getattr(self, name) for name in self._saved}
+        named = hasattr(self, "feature_names_in_")
+        SavedEstimator(type(self).__name__, self.get_params(deep=False), state, named).write(Path(path), self._learner)
+
+    @classmethod
+    def load(cls, path: str | Path, backend: str | None = None) -> Self:
+        """The estimator that :meth:`save` wrote, which goes on as that one would have.
+
+        It runs on another ``backend`` if that is named. Raises :exc:`InputError` where the file is not one of this
+        class.
+        """
+        name = f"load: {str(path)!r}: "
+        try:
+            return cls._restore(Path(path), backend)
+        except InputError as error:
+            raise InputError(name + str(error).removeprefix(name)) from None
+        except (KeyError, TypeError, AttributeError, ValueError):  # something is missing, or of another kind
+            raise InputError(f"{name}not a saved {cls.__name__}; give a file that save wrote") from None
+
+    @classmethod
+    def _restore(cls, path: Path, backend: str | None) -> Self:
+        saved, arrays = SavedEstimator.read(path, cls.__name__)
+        estimator = cls(**saved.parameters | ({} if backend is None else {"backend": backend}))
+        for name in cls._saved:
+            setattr(estimator, name, saved.state[name])
+        inputs = RunningScale.from_arrays("inputs", arrays, estimator.horizon)
+        if len(inputs.mean) != len(estimator._names):
+            raise ValueError("_names")
+        estimator.n_features_in_ = len(estimator._names)
+        if saved.named:
+            estimator.feature_names_in_ = np.array(estimator._names, dtype=object)
+        targets = RunningScale.from_arrays("targets", arrays, estimator.horizon) if cls._scaled_targets else None
+        estimator._complete()
+        n_out = arrays[f"coefficients_{len(estimator.hidden_layer_sizes or ())}"].shape[0]
+        learner = OnlineLearner(estimator._design, inputs, targets, n_out, estimator.backend)
+        try:
+            learner.session.load(path)
+        except InputError:
+            learner.session.close()
+            raise
+        estimator._learner = learner
+        return estimator
+
+    def _complete(self) -> None:
+        """Makes the attributes that follow from those that are saved."""
+
+
+def _checked(field: str, value: Any, kind: type, wanted: str, is_good: Callable[[Any], bool]) -> Any:
+    """The value of a parameter that only the estimators have; :exc:`InputError` unless it is good."""
+    if isinstance(value, bool) or not isinstance(value, kind) or not is_good(value):
+        name = "an integer" if kind is Integral else "a number"
+        raise InputError(f"{field} = {value!r}: must be {name}, {wanted}")
+    return value

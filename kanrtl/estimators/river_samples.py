@@ -1,0 +1,47 @@
+"""Samples as river gives them: dicts of features by name, of which any may be missing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+
+__all__ = ["FeatureDict", "check_features", "sort_names", "to_number"]
+
+FeatureDict = Mapping[Any, Any]
+"""One sample: the values of its features by their names."""
+
+
+def to_number(field: str, value: Any) -> float:
+    """The value of a feature or a target as a number, NaN for None.
+
+    Raises :exc:`InputError`, naming ``field``, where it is no number or infinite.
+    """
+    if value is None:
+        return math.nan
+    if not isinstance(value, (Real, np.bool_)):
+        raise InputError(
+            f"{field} = {value!r}: not a number; make it one, for example with river's OneHotEncoder in a pipeline"
+        )
+    number = float(value)
+    if math.isinf(number):
+        raise InputError(f"{field} = {value!r}: must be finite; leave it out, or give None, where it is missing")
+    return number
+
+
+def check_features(x: FeatureDict) -> None:
+    """Raises :exc:`InputError` where a sample has no features, or one that is no number."""
+    if not x:
+        raise InputError("x: has no features; the first sample needs one or more")
+    for name, value in x.items():
+        to_number(f"x[{name!r}]", value)
+
+
+def sort_names(names: Iterable[Any]) -> list[Any]:
+    """Names of features, which need not be strings, in an order that does not depend on that of a dict."""
+    return sorted(names, key=lambda name: (str(name), type(name).__name__))
