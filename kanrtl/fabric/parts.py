@@ -29,7 +29,7 @@ KINDS = {
     "register": "flip-flops",
     "moved": "flip-flops that take what no LUT has formed",
     "collision": "bits of what is written to a memory block and may be read at that edge, held to be read after it",
-    "lane": "lanes of a swept layer",
+    "lane": "lanes of a folded layer",
     "layer": "layers",
     "learner": "one",
 }

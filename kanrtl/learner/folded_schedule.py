@@ -1,4 +1,4 @@
-"""When things happen in a learner whose layers are folded: swept in several steps by fewer multipliers.
+"""When things happen in a learner whose layers are folded: folded in several steps by fewer multipliers.
 
 An edge's multipliers are what a layer costs. A ``reuse_factor`` of R gives each set of them R edges: a pass of the
 layer then goes through R steps, one after another. Every step takes the same way, so its registers are those of

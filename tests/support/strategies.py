@@ -30,10 +30,10 @@ def specs(draw: st.DrawFn, max_edges: int = 27) -> LearnerSpec:
         )
     )
     count = len(sizes) - 1
-    kind = draw(st.sampled_from(["sequential", "swept", "streaming"]))
+    kind = draw(st.sampled_from(["sequential", "folded", "streaming"]))
     teaching = ["with_sample"] if kind == "streaming" else ["with_sample", "after_prediction"]
     folding: dict[str, Any] = {"multiplier": draw(st.sampled_from(["auto", "auto", "lut"]))}
-    if kind == "swept":
+    if kind == "folded":
         folding = {
             "reuse_factor": [draw(st.sampled_from(folds(n_in, n_out))) for n_in, n_out in pairwise(sizes)],
             "share_multipliers": draw(st.booleans()),

@@ -1,4 +1,4 @@
-"""A folded layer: swept in several steps by fewer multipliers."""
+"""A folded layer: folded in several steps by fewer multipliers."""
 
 from __future__ import annotations
 

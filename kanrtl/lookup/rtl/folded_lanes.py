@@ -20,10 +20,10 @@ from .nodes import Operand, add_pairs
 from .pipeline import count_levels
 from .tables import Tables
 
-__all__ = ["swept_layer"]
+__all__ = ["build_folded_layer"]
 
 
-def swept_layer(
+def build_folded_layer(
     m: Module,
     index: int,
     fold: LayerFold,

@@ -15,7 +15,7 @@ from ...progress import Progress
 from ..network import LookupNetwork
 from ..quantiser import FixedQuantiser
 from .cells import CELLS
-from .folded_lanes import swept_layer
+from .folded_lanes import build_folded_layer
 from .folding import Folding, schedule_core
 from .network_plan import LookupLayerPlan, NodePlan, list_whole_terms, plan_layers
 from .nodes import Candidate, Operand, add_pairs, choose_higher, compare_sum, saturate_sum
@@ -130,9 +130,9 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
         return self.schedule.interval
 
     def elaborate(self, platform: Any) -> Module:
-        return self._pipeline() if self.folding is None else self._swept(self.folding)
+        return self._build_streamed() if self.folding is None else self._build_folded(self.folding)
 
-    def _pipeline(self) -> Module:
+    def _build_streamed(self) -> Module:
         """Make the core that takes a sample in every cycle."""
         assert isinstance(self.schedule, Pipeline)
         m = Module()
@@ -151,7 +151,7 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
         self._predict(m, values, position)
         return m
 
-    def _swept(self, folding: Folding) -> Module:
+    def _build_folded(self, folding: Folding) -> Module:
         """Make the core that takes a sample whenever the slowest layer is done with the last.
 
         All of it stands still while a prediction waits.
@@ -172,7 +172,7 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
         for _ in range(folding.before):
             done = _delay(work, done, "taken")
         for index, layer in enumerate(folding.layers):
-            done, values = swept_layer(work, index, layer, done, values, self._node_value, tables)
+            done, values = build_folded_layer(work, index, layer, done, values, self._node_value, tables)
         for _ in range(folding.after + 1):
             done = _delay(work, done, "present")
         work.d.comb += self.predictions.valid.eq(done)

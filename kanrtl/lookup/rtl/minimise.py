@@ -142,7 +142,7 @@ class _SharedLogic:
         old_nodes, old_made, before = dict(self.nodes), {key: list(one) for key, one in self.made.items()}, self.luts
         behind = self._behind(truth)
         del self.nodes[truth]
-        self._sweep(truth)
+        self._remove_unused(truth)
         pool = self._pool(truth, behind)
         self._add(truth, self._cheapest(truth, pool))
         if self.luts > before or self._broken():
@@ -157,7 +157,7 @@ class _SharedLogic:
                 return behind
             behind |= more
 
-    def _sweep(self, kept: int) -> None:
+    def _remove_unused(self, kept: int) -> None:
         """Remove what nothing uses, except functions."""
         wanted = set(self.functions) | {kept}
         while True:
