@@ -1,7 +1,7 @@
-"""When things happen in a learner whose layers are folded: folded in several steps by fewer multipliers.
+"""When things happen in a learner whose layers are folded: gone through in several steps by fewer multipliers.
 
 An edge's multipliers are what a layer costs. A ``reuse_factor`` of R gives each set of them R edges: a pass of the
-layer then goes through R steps, one after another. Every step takes the same way, so its registers are those of
+layer then goes through R steps, one after another. Every step takes the same path, so its registers are those of
 :mod:`kanrtl.learner.schedule`, and a pass takes one cycle for each of them and one (with serial multipliers, several)
 for each step. In a forward pass the nodes' sums grow from step to step. The backward pass takes the same steps again:
 it reads the coefficients anew, so that a sample leaves nothing behind but its inputs and its sums.
@@ -14,8 +14,8 @@ it reads the coefficients anew, so that a sample leaves nothing behind but its i
                         +---------> eta*b -------> g*s ----> c - g*s --> written        update
 
 A layer begins forward when the layer before has its y, and backward when its dL/dy is there. A pass begins early by as
-many cycles as its steps take up to the place where they need what they wait for. A first layer of a single step has
-read all that it needs: its update begins at that place.
+many cycles as its steps take up to the point where they need what they wait for. A first layer of a single step has
+read all that it needs: its update begins at that point.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = ["FoldedSchedule", "Passes", "fold", "folds"]
 
 
 def fold(reuse_factor: int, n_in: int, n_out: int) -> tuple[int, int] | None:
-    """In how many parts inputs and nodes are gone through, inputs first; None where that does not come out even."""
+    """In how many parts inputs and nodes are gone through, inputs first; None where that does not divide evenly."""
     inputs = gcd(reuse_factor, n_in)
     nodes = reuse_factor // inputs
     return None if n_out % nodes else (inputs, nodes)
@@ -45,8 +45,8 @@ def folds(n_in: int, n_out: int) -> list[int]:
     return sorted(factor for factor in products if fold(factor, n_in, n_out))
 
 
-def serial_clocks(layer: LayerArithmetic, *, hidden: bool, shared: bool) -> int:
-    """Clocks of a serial multiplication: one for each bit of the widest second operand.
+def serial_cycles(layer: LayerArithmetic, *, hidden: bool, shared: bool) -> int:
+    """Cycles of a serial multiplication: one for each bit of the widest second operand.
 
     Those are the table's values, the steps and the slopes. Where one multiplier takes some that are signed and some
     that are not, the latter get a sign bit.
@@ -60,19 +60,26 @@ def serial_clocks(layer: LayerArithmetic, *, hidden: bool, shared: bool) -> int:
 
 @dataclass(frozen=True)
 class Passes:
-    """One layer's passes: how many steps, and where each of them is, in cycles after it began."""
+    """One layer's passes: how many steps, and when each of them is where, in cycles after it began.
+
+    Input ``i`` belongs to lane ``i % input_lanes`` in part ``i // input_lanes`` of the inputs, and nodes likewise.
+    """
 
     inputs: int
-    """Steps through the inputs."""
+    """Parts of the inputs: steps through them."""
     nodes: int
-    """Steps through the nodes, for each of those."""
-    clocks: int
-    """From one step to the next."""
+    """Parts of the nodes: steps through them, for each of those."""
+    input_lanes: int
+    """Inputs that a step takes at once."""
+    node_lanes: int
+    """Nodes that a step takes at once."""
+    step_cycles: int
+    """Cycles from one step to the next."""
     shared: bool
     """The passes have their multipliers in common, so that slopes and update need a pass each."""
     hidden: bool
     """Slopes are computed; not in the first layer."""
-    held_place: bool
+    held_position: bool
     """Cells and table rows are held in a register, where a sample needs no more than one for each input."""
     located: int
     settled: int
@@ -100,26 +107,28 @@ class Passes:
         inputs, nodes = folded
         stages, shared = schedule.stages[index], spec.share_multipliers
         serial = spec.multiplier == "serial"
-        clocks = serial_clocks(layer, hidden=hidden, shared=shared) if serial else 1
+        cycles = serial_cycles(layer, hidden=hidden, shared=shared) if serial else 1
 
         def multiply(stage: str) -> int:
-            return clocks if serial else stage in stages
+            return cycles if serial else stage in stages
 
-        held_place = not hidden and inputs == 1
-        located = 0 if held_place else int("locate" in stages)
+        held_position = not hidden and inputs == 1
+        located = 0 if held_position else int("locate" in stages)
         settled = located + schedule.block_memory[index]
         read = settled + ("read" in stages)
         multiplied = read + multiply("multiply")
         sloped = multiplied + ("sum" in stages)
         scaled = read + ("step" in stages)
-        stepped = 0 if held_place and nodes == 1 else scaled
+        stepped = 0 if held_position and nodes == 1 else scaled
         return cls(
             inputs=inputs,
             nodes=nodes,
-            clocks=clocks,
+            input_lanes=layer.n_in // inputs,
+            node_lanes=layer.n_out // nodes,
+            step_cycles=cycles,
             shared=shared,
             hidden=hidden,
-            held_place=held_place,
+            held_position=held_position,
             located=located,
             settled=settled,
             read=read,
@@ -132,14 +141,19 @@ class Passes:
         )
 
     @property
+    def steps(self) -> int:
+        """Steps of a pass."""
+        return self.inputs * self.nodes
+
+    @property
     def duration(self) -> int:
         """Cycles in which a pass begins its steps."""
-        return self.inputs * self.nodes * self.clocks
+        return self.steps * self.step_cycles
 
     @property
     def last(self) -> int:
         """From the first step's beginning to the last's."""
-        return self.duration - self.clocks
+        return self.duration - self.step_cycles
 
     @property
     def update(self) -> int:
@@ -237,6 +251,6 @@ class FoldedSchedule:
 
     @property
     def access_cycles(self) -> int:
-        """From a request's first cycle to the end of that in which it is answered: one to choose a step, and its
-        way."""
+        """From a request's first cycle to the end of that in which it is answered: one to choose a step, and what
+        that takes."""
         return 2 + max(each.scaled + each.written - each.stepped for each in self.passes)

@@ -141,6 +141,11 @@ class LayerPlan:
         return self.multiplier == "lut"
 
     @property
+    def serial(self) -> bool:
+        """Whether products are formed by shift and add, a bit a cycle."""
+        return self.multiplier == "serial"
+
+    @property
     def block(self) -> bool:
         """Whether its coefficients lie in block memory."""
         return self.schedule.block_memory[self.index]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..learner.rtl.coefficients import Coefficients
+from ..learner.rtl.folded_coefficients import FoldedCoefficients
 from ..learner.rtl.folded_layer import FoldedLayer
 from ..learner.rtl.layer import Layer
 from ..learner.rtl.learner import Learner
@@ -26,7 +27,7 @@ def learner_ports(fragment: Any) -> list[Port]:
     for layer, name in parts_of(fragment, (Layer, FoldedLayer)):
         scope = f"learner.{name}"
         ports += ports_of(layer.origins[0], scope, f"{name}__{{}}__traced")
-        for memory, inner in parts_of(layer, (Coefficients,)):
+        for memory, inner in parts_of(layer, (Coefficients, FoldedCoefficients)):
             ports += ports_of(memory.origins[0], f"{scope}.{inner}", f"{name}__{inner}__{{}}__traced")
     return ports
 

@@ -1,58 +1,31 @@
-"""Folded layers: how they fold, how long they take, what they are made of. That they compute what the model does is
-tested with all other learners in test_learner.py."""
+"""A folded layer alone: what it computes, in which cycles, and what it is made of.
+
+That a learner of such layers computes what the model does is tested with all others in test_learner.py.
+"""
 
 from __future__ import annotations
 
-from math import gcd
 from typing import Any
 
 import numpy as np
 import pytest
-from amaranth.back import rtlil
-from amaranth.sim import Simulator
+from amaranth.hdl import Fragment
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kanrtl import Learner, LearnerSpec
-from kanrtl.learner.folded_schedule import fold, folds
-from kanrtl.learner.rtl.folded_layer import FoldedLayer
+from kanrtl.fabric.blocks import families
+from kanrtl.fabric.parts import Parts
+from kanrtl.learner.plan import LayerPlan
+from kanrtl.learner.rtl.coefficient_bank import CoefficientBank
+from kanrtl.learner.rtl.folded_coefficients import FoldedCoefficients
+from kanrtl.learner.rtl.folded_layer import FoldedLayer, count_folded_layer
+from kanrtl.numeric import lfsr
+from kanrtl.numeric.fixed import narrow
+from kanrtl.simulators.trace import parts_of
+from support.components import convert, simulate
+from support.folded import PLANS, T, codes, plan_of
 from support.strategies import specs
-
-T = {"layer_sizes": [1, 1], "grid_range": (-2, 2), "grid_size": 5, "learning_rate": 0.3}
-
-
-@given(n_in=st.integers(1, 40), n_out=st.integers(1, 40), factor=st.integers(1, 2000))
-def test_folds_are_those_that_come_out_even(n_in: int, n_out: int, factor: int) -> None:
-    inputs = gcd(factor, n_in)
-    even = n_out % (factor // inputs) == 0
-    assert fold(factor, n_in, n_out) == ((inputs, factor // inputs) if even else None)
-    assert (factor in folds(n_in, n_out)) == even
-
-
-@pytest.mark.parametrize(
-    ("fields", "prediction", "latency"),
-    [
-        # Forwards and backwards, a cycle each.
-        ({"share_multipliers": True}, 2, 2),
-        # The coefficients are read, multiplied and added up; meanwhile the update reads them. Error, change, write.
-        ({"share_multipliers": True, "pipeline": "most_registers"}, 4, 6),
-        # A bit of the basis a clock, then one of the step; the widest has ten bits.
-        ({"multiplier": "serial", "basis_format": "UQ(1, 9)", "step_format": "UQ(0, 8)"}, 12, 22),
-        # Two steps, two sums; the update's first step begins with the gradient, and each writes in its own cycle.
-        ({"layer_sizes": [2, 1], "reuse_factor": 2}, 3, 4),
-        # Both ways, four steps in each layer; the first begins backward when the last has begun all of its steps.
-        ({"layer_sizes": [2, 2, 2], "reuse_factor": 4}, 9, 16),
-        # The same with a sweep for slopes and one for the update, which goes on beside the first layer's.
-        ({"layer_sizes": [2, 2, 2], "reuse_factor": 4, "share_multipliers": True}, 9, 16),
-        # The first layer is shorter than the last one's update.
-        ({"layer_sizes": [1, 1, 4], "reuse_factor": [1, 4], "share_multipliers": True}, 6, 13),
-    ],
-)
-def test_cycles_of_some_learners(fields: dict[str, Any], prediction: int, latency: int) -> None:
-    schedule = LearnerSpec(**T | fields).timing
-    assert (schedule.prediction_latency, schedule.latency) == (prediction, latency)
-    assert schedule.interval == latency
-    assert schedule.prediction_interval == prediction
 
 
 @pytest.mark.parametrize(
@@ -70,53 +43,197 @@ def test_cycles_of_some_learners(fields: dict[str, Any], prediction: int, latenc
     ],
 )
 def test_as_many_multipliers_as_asked_for(fields: dict[str, Any], multipliers: int) -> None:
-    assert rtlil.convert(Learner(LearnerSpec(**T | fields))).count("cell $mul ") == multipliers
+    assert convert(Learner(LearnerSpec(**T | fields))).count("cell $mul ") == multipliers
 
 
 def test_a_large_layer_needs_few_multipliers_and_two_memories() -> None:
     spec = LearnerSpec(
         layer_sizes=[26, 1], grid_range=(-2, 2), grid_size=512, spline_order=1, reuse_factor=26, memory="block"
     )
-    layer = _layer(spec, 0)
-    assert layer._rows(0, 0) == layer._rows(0, 1) == []  # zeros are not listed
-    text = rtlil.convert(layer)
+    text = convert(FoldedLayer(spec.plans[0], spec.initial_codes()[0]))
     assert text.count("cell $mul ") == 4
     assert text.count(f"memory width 16 size {26 * spec.layers[0].depth} ") == 2
+    assert len(text) < 1 << 20  # zeros are not listed
     assert spec.latency < 60
 
 
-def _layer(spec: LearnerSpec, index: int) -> FoldedLayer:
-    return FoldedLayer(spec.plans[index], spec.initial_codes()[index])
+class Reference:
+    """A layer of a plan in numpy, one edge after the other."""
+
+    def __init__(self, plan: LayerPlan, coefficients: Any, rate: int) -> None:
+        self.plan, self.coefficients, self.rate = plan, coefficients.copy(), rate
+
+    def locate(self, x: Any) -> Any:
+        """By input: the coefficients' indices, bases, and derivatives."""
+        layer = self.plan.layer
+        cells, rows, inside = layer.locator.locate(x)
+        for cell, row, within in zip(cells, rows, inside, strict=True):
+            yield cell + np.arange(layer.window), layer.basis_table[row], layer.derivative_table[row] * within
+
+    def forward(self, x: Any) -> Any:
+        """Node sums."""
+        total = np.zeros(self.plan.layer.n_out, dtype=np.int64)
+        for source, (index, basis, _) in enumerate(self.locate(x)):
+            total += (self.coefficients[:, source, index] * basis).sum(axis=1)
+        return total
+
+    def backward(self, x: Any, gradient: Any, noise: int) -> tuple[Any, frozenset[str]]:
+        """What goes downstream, and the kinds of value that saturate; changes the coefficients."""
+        plan, layer, formats = self.plan, self.plan.layer, self.plan.layer.formats
+        downstream, outside = [], {}
+        exact = layer.update_sum.f
+        for source, (index, basis, derivative) in enumerate(self.locate(x)):
+            rises = (self.coefficients[:, source, index] * derivative).sum(axis=1)
+            slope, outside["slope", source] = narrow(rises, layer.slope_sum.f, formats.slope, plan.rounding)
+            downstream.append((gradient * slope).sum())
+            move, outside["step", source] = narrow(basis * self.rate, layer.step_product.f, formats.step, plan.rounding)
+            for node in range(layer.n_out):
+                lanes = plan.first_lane + (node * layer.n_in + source) * layer.banks + index % layer.banks
+                old = self.coefficients[node, source, index] << exact - formats.coefficient.f
+                self.coefficients[node, source, index], outside["coefficient", node, source] = narrow(
+                    old - (gradient[node] * move << exact - layer.update_product.f),
+                    exact,
+                    formats.coefficient,
+                    plan.update_rounding,
+                    noise=lfsr.lane_noise(noise, lanes, layer.noise_bits),
+                )
+        sums = np.array(downstream)
+        given, outside["gradient",] = narrow(sums, layer.downstream_sum.f, formats.gradient, plan.rounding)
+        return given, frozenset(kind for (kind, *_), bits in outside.items() if bits.any())
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_a_layer_learns_in_its_cycles(name: str) -> None:
+    plan = plan_of(name, learning_rate=2.0, slope_format="SQ(2, 6)", step_format="UQ(0, 8)", gradient_format="SQ(4, 8)")
+    layer, passes, formats = plan.layer, plan.passes, plan.layer.formats
+    random = np.random.default_rng(9)
+    rate = layer.learning_rate_code
+    held = codes(random, formats.coefficient, layer.n_out, layer.n_in, layer.bases) // 2
+    dut, reference = FoldedLayer(plan, held), Reference(plan, held, rate)
+    told: set[str] = set()
+
+    async def pulse(ctx: Any, member: Any) -> None:
+        ctx.set(member, 1)
+        await ctx.tick()
+        ctx.set(member, 0)
+
+    async def bench(ctx: Any) -> None:
+        ctx.set(dut.learning_rate.raw, rate)
+        for _ in range(3):
+            x = formats.activation.quantise(random.uniform(-2.3, 2.3, layer.n_in))
+            gradient, noise = codes(random, formats.gradient, layer.n_out), int(random.integers(1 << 32))
+            for source, code in enumerate(x):
+                ctx.set(dut.x[source].raw, int(code))
+            await pulse(ctx, dut.take)
+            if not passes.hidden:  # it has been taken
+                for source in range(layer.n_in):
+                    ctx.set(dut.x[source].raw, 0)
+            await ctx.tick().repeat(dut.latency - 1)
+            total = reference.forward(x)
+            y, saturated = narrow(total, layer.node_sum.f, formats.activation, plan.rounding)
+            assert [ctx.get(value.raw) for value in dut.total] == total.tolist()
+            assert [ctx.get(value.raw) for value in dut.y] == y.tolist()
+            if "activation" in plan.saturating:
+                assert ctx.get(dut.saturated.activation) == saturated.any()
+            for node, code in enumerate(gradient):
+                ctx.set(dut.gradient[node].raw, int(code))
+            if plan.stochastic:
+                ctx.set(dut.noise, noise)
+            await pulse(ctx, dut.update)
+            given, kinds = reference.backward(x, gradient, noise)
+            cycle = 1
+            if passes.hidden:
+                cycle += passes.last + passes.gathered + 1 + plan.ends("error", below=1)
+                await ctx.tick().repeat(cycle - 1)
+                assert [ctx.get(value.raw) for value in dut.downstream] == given.tolist()
+            written = 1 + passes.update + passes.last + passes.written + 1
+            await ctx.tick().repeat(max(written - cycle, 0) + 1)
+            # The loss tells whether the gradient of the last layer saturates.
+            for kind in plan.saturating - {"activation"} - (set() if passes.hidden else {"gradient"}):
+                assert ctx.get(dut.saturated[kind]) == (kind in kinds), kind
+            told.update(kinds & plan.saturating)
+        ctx.set(dut.access.enable, 1)
+        for place in [*np.argwhere(reference.coefficients != held).tolist(), [0, 0, 0]]:
+            for member, number in zip((dut.access.output, dut.access.input, dut.access.index), place, strict=True):
+                ctx.set(member, number)
+            await ctx.tick().repeat(2 + passes.scaled + passes.written - passes.stepped)
+            assert ctx.get(dut.access.read_data.raw) == reference.coefficients[tuple(place)]
+
+    simulate(dut, bench)
+    assert "step" in told
+    assert not np.array_equal(reference.coefficients, held)
+    parts = Parts(families["ecp5"], multiplies=True)
+    count_folded_layer(parts, plan, predicts=True)
+    assert parts.counts["lane"] == passes.input_lanes * passes.node_lanes * layer.banks
+    assert parts.multipliers == convert(dut).count("cell $mul ")
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_a_coefficient_is_written_from_outside(name: str) -> None:
+    plan = plan_of(name)
+    layer, passes = plan.layer, plan.passes
+    random = np.random.default_rng(10)
+    held = codes(random, layer.formats.coefficient, layer.n_out, layer.n_in, layer.bases)
+    dut = FoldedLayer(plan, held)
+    access = dut.access
+    cycles = 2 + passes.scaled + passes.written - passes.stepped
+    written = random.integers(0, held.shape, (6, 3))
+
+    async def reach(ctx: Any, place: Any, value: int | None) -> int:
+        ctx.set(access.enable, 1)
+        for member, number in zip((access.output, access.input, access.index), place, strict=True):
+            ctx.set(member, int(number))
+        ctx.set(dut.access_write, value is not None)
+        ctx.set(dut.access_data.raw, value or 0)
+        await ctx.tick().repeat(cycles - 1)
+        ctx.set(access.write, value is not None)
+        found = int(ctx.get(access.read_data.raw))
+        await ctx.tick()
+        for member in (access.write, access.enable, dut.access_write):
+            ctx.set(member, 0)
+        return found
+
+    async def bench(ctx: Any) -> None:
+        ctx.set(dut.learning_rate.raw, layer.formats.learning_rate.maximum)
+        for node in range(layer.n_out):
+            ctx.set(dut.gradient[node].raw, 1000)
+        for place in written:
+            value = int(codes(random, layer.formats.coefficient))
+            await reach(ctx, place, value)
+            held[tuple(place)] = value
+        for place in (*written, *random.integers(0, held.shape, (6, 3))):
+            assert await reach(ctx, place, None) == held[tuple(place)]
+
+    simulate(dut, bench)
 
 
 @settings(max_examples=10, deadline=None)
 @given(spec=specs(max_edges=7).filter(lambda spec: spec.folded), seed=st.integers(0, 2**32 - 1))
 def test_no_row_is_read_and_written_at_once(spec: LearnerSpec, seed: int) -> None:
     """A block memory's word that is read as it is written would be undefined. Each step has rows of its own, and a
-    sweep takes each step once, so it holds where a step reads before it writes."""
-    index = int(np.random.default_rng(seed).integers(spec.n_layers))
-    layer, sweep = _layer(spec, index), spec.timing.passes[index]  # type: ignore[union-attr]
-    steps, reads, writes = sweep.inputs * sweep.nodes, set(), []
+    pass takes each step once, so it holds where a step reads before it writes."""
+    plan = spec.plans[int(np.random.default_rng(seed).integers(spec.n_layers))]
+    layer, passes = FoldedLayer(plan, spec.initial_codes()[plan.index]), plan.passes
+    fragment = Fragment.get(layer, None)
+    ((coefficients, _),) = parts_of(fragment, (FoldedCoefficients,))
+    (bank, _), *_ = parts_of(coefficients, (CoefficientBank,))
+    port = bank.origins[0]
+    reads, writes = set(), []
 
     async def bench(ctx: Any) -> None:
-        ctx.set(layer.backward, 1)
+        ctx.set(layer.update, 1)
         await ctx.tick()
-        ctx.set(layer.backward, 0)
-        for cycle in range(sweep.update + sweep.last + sweep.written + 1):
-            update = cycle - sweep.update
-            port = layer._ports[0][0]
-            if update >= 0 and update - sweep.located < sweep.duration and update >= sweep.located:
-                reads.add((cycle, ctx.get(layer._addresses[0][0])))
-            if ctx.get(port.en):
-                writes.append((cycle, ctx.get(port.addr)))
+        ctx.set(layer.update, 0)
+        for cycle in range(passes.update + passes.last + passes.written + 1):
+            update = cycle - passes.update
+            if update >= 0 and update - passes.located < passes.duration and update >= passes.located:
+                reads.add((cycle, ctx.get(port.address)))
+            if ctx.get(port.write_enable):
+                writes.append((cycle, ctx.get(port.write_address)))
             await ctx.tick()
 
-    simulator = Simulator(layer)
-    simulator.add_clock(1e-8)
-    simulator.add_testbench(bench)
-    simulator.run()
-    depth = spec.layers[index].depth
-    assert sorted(address // depth for _, address in writes) == list(range(steps))
+    simulate(fragment, bench)
+    assert sorted(address // plan.layer.depth for _, address in writes) == list(range(passes.steps))
     # A first layer of a single step has read all before, and reads nothing anew.
-    if spec.timing.block_memory[index] and (steps > 1 or index > 0):
+    if plan.block and (passes.steps > 1 or plan.index > 0):
         assert not reads & set(writes)

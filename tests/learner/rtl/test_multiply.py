@@ -1,4 +1,4 @@
-"""Products written out, and serial ones, against numpy."""
+"""Products written out, and sums, against numpy."""
 
 from typing import Any
 
@@ -9,7 +9,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kanrtl.learner.rtl.multiply import Offset, add_in_chains, add_offsets, add_three, multiply_in_logic
-from kanrtl.learner.rtl.serial_multiplier import SerialMultiplier
 from kanrtl.numeric.fixed import Format
 
 formats = st.builds(Format, st.booleans(), st.integers(1, 6), st.integers(0, 6))
@@ -52,38 +51,6 @@ def test_a_product_in_logic_is_exact(a: Format, b: Format, seed: int) -> None:
     simulator.add_testbench(bench)
     simulator.run()
     assert dut.format == Format(a.signed or b.signed, a.i + b.i, a.f + b.f)
-
-
-@settings(max_examples=40, deadline=None)
-@given(
-    a=formats.filter(lambda a: a.signed),
-    b=formats,
-    more=st.integers(0, 3),
-    gap=st.integers(0, 2),
-    seed=st.integers(0, 2**32 - 1),
-)
-def test_a_serial_product_is_exact_and_in_time(a: Format, b: Format, more: int, gap: int, seed: int) -> None:
-    """One multiplication directly after the other, or with clocks between them."""
-    clocks = b.width + more
-    dut = SerialMultiplier(a.as_shape(), b.as_shape(), clocks)
-
-    async def bench(ctx: Any) -> None:
-        for x, y in operands([a, b], np.random.default_rng(seed)):
-            for clock in range(clocks):
-                ctx.set(dut.a, x)
-                ctx.set(dut.b, y if clock == 0 else ~y)  # taken with start
-                ctx.set(dut.start, clock == 0)
-                if b.signed:
-                    ctx.set(dut.last, clock == clocks - 1)
-                await ctx.tick()
-            ctx.set(dut.start, 0)
-            assert ctx.get(dut.product) == x * y
-            await ctx.tick().repeat(gap) if gap else None
-
-    simulator = Simulator(dut)
-    simulator.add_clock(1e-8)
-    simulator.add_testbench(bench)
-    simulator.run()
 
 
 class Sum(Elaboratable):  # type: ignore[misc]
