@@ -137,7 +137,7 @@ def absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     [
         {},
         {"schedule": "streaming"},
-        {"teaching": "after_prediction", "pipeline": "high_clock"},
+        {"teaching": "after_prediction", "pipeline": "most_registers"},
         {"reuse_factor": 2, "update_rounding": "stochastic"},
     ],
     ids=["sequential", "streaming", "after_prediction", "folded"],

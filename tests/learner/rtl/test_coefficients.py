@@ -114,7 +114,7 @@ def test_single_coefficients_are_read_and_written_from_outside(fields: dict[str,
 
 
 @pytest.mark.parametrize("memory", ["distributed", "block"])
-@pytest.mark.parametrize("pipeline", ["single", "full"])
+@pytest.mark.parametrize("pipeline", ["no_registers", "all_registers"])
 def test_windows_are_changed_while_others_are_read(memory: str, pipeline: str) -> None:
     """Every window that is addressed becomes one more, at its time; none of that is lost."""
     random = np.random.default_rng(6)

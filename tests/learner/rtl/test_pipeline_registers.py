@@ -97,7 +97,7 @@ def test_values_wait_where_samples_stream_or_the_way_is_long() -> None:
 
 
 @pytest.mark.parametrize("index", [0, 1])
-@pytest.mark.parametrize("pipeline", ["single", "full", ["read"], ["position", "locate"]])
+@pytest.mark.parametrize("pipeline", ["no_registers", "all_registers", ["read"], ["position", "locate"]])
 @pytest.mark.parametrize("fields", [{}, {"memory": "block"}, {"schedule": "streaming"}])
 def test_what_is_read_leaves_the_stage_in_time(index: int, pipeline: Any, fields: dict[str, str]) -> None:
     plan = plan_of(index, pipeline=pipeline, **fields)
