@@ -5,7 +5,7 @@ A page marks what it shows by comments, which stay::
 
     <!-- table: builds -->             a table of TABLES, up to <!-- end -->
     <!-- picture: grid -->             a picture of PICTURES that bench.draw has drawn, up to <!-- end -->
-    <!-- value: t-single.step_ns .1f -->31.7<!-- end -->   a number of a result, by its path, in a format
+    <!-- value: t-no-registers.step_ns .1f -->31.7<!-- end -->   a number of a result, by its path, in a format
 """
 
 from __future__ import annotations
@@ -100,8 +100,11 @@ def pages() -> list[Path]:
 
 def table(header: list[str], rows: list[list[str]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
-    text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    # A number stays with its unit, and with the number that it is of.
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def keep_together(text: str) -> str:
+    """A number stays in a line with its unit, and with the number that it is of."""
     text = re.sub(rf"(\d) ({'|'.join(UNITS)})(?!\w)", "\\1\N{NO-BREAK SPACE}\\2", text)
     return re.sub(r"(\d) (of|/) (?=\d)", "\\1\N{NO-BREAK SPACE}\\2\N{NO-BREAK SPACE}", text)
 
@@ -445,7 +448,7 @@ def summary() -> str:
     """What README.md shows of builds: the fastest step, the most steps, the smallest chip, the most coefficients, and a
     learner that was frozen."""
     words = (
-        ("t-single", "learns, a step in one cycle"),
+        ("t-no-registers", "learns, a step in one cycle"),
         ("t-streaming", "learns, a sample every cycle"),
         ("t-up5k", "learns, on a small chip"),
         ("large", f"learns, {coefficients(result('large')['spec']):,} coefficients"),
@@ -550,7 +553,7 @@ PICTURES = {
 
 
 def value(path: str, spec: str) -> str:
-    """A number of a result, such as ``t-single.step_ns``, in a format such as ``.1f``."""
+    """A number of a result, such as ``t-no-registers.step_ns``, in a format such as ``.1f``."""
     found: Any = result(path.partition(".")[0])
     for name in path.split(".")[1:]:
         found = found[int(name) if isinstance(found, list) else name]
@@ -562,7 +565,7 @@ def render(text: str, page: Path) -> str:
 
     def fill(match: re.Match[str]) -> str:
         kind, name = match[1], match[2]
-        body = f"{TABLES[name]()}\n" if kind == "table" else PICTURES[name].link(page)
+        body = f"{keep_together(TABLES[name]())}\n" if kind == "table" else PICTURES[name].link(page)
         return f"<!-- {kind}: {name} -->\n{body}<!-- end -->"
 
     def number(match: re.Match[str]) -> str:

@@ -336,6 +336,15 @@ def test_rendering_again_changes_nothing(page: str, link: str, tmp_path: Path, m
     assert render.render(once, tmp_path / page) == once
 
 
+def test_numbers_stay_with_their_units() -> None:
+    text = render.keep_together(
+        "| 43.0 MHz (41.0 to 45.0) | 7 of 30 | 699 / 694 | 5 million/s | 3 million | 12 s | 3 seeds |"
+    )
+    assert text.replace("\N{NO-BREAK SPACE}", "_") == (
+        "| 43.0_MHz (41.0 to 45.0) | 7_of_30 | 699_/_694 | 5_million/s | 3_million | 12_s | 3 seeds |"
+    )
+
+
 def test_values_are_those_of_the_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "row.json").write_text(json.dumps({"step_ns": 31.69, "native": {"rates": [1000, 2000]}}))
     monkeypatch.setattr(render, "RESULTS", tmp_path)
@@ -347,14 +356,14 @@ def test_values_are_those_of_the_results(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_stale_pages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = tmp_path / "README.md"
-    page.write_text("<!-- value: t-single.lut d -->0<!-- end -->\n")
+    page.write_text("<!-- value: t-no-registers.lut d -->0<!-- end -->\n")
     monkeypatch.setattr(render, "ROOT", tmp_path)
     monkeypatch.setattr("sys.argv", ["render", "--check"])
     with pytest.raises(SystemExit, match=r": README\.md; run `make tables`"):
         render.main()
     monkeypatch.setattr("sys.argv", ["render"])
     render.main()
-    assert page.read_text() == f"<!-- value: t-single.lut d -->{render.result('t-single')['lut']}<!-- end -->\n"
+    assert page.read_text() == f"<!-- value: t-no-registers.lut d -->{render.result('t-no-registers')['lut']}<!-- end -->\n"
     monkeypatch.setattr("sys.argv", ["render", "--check"])
     render.main()
 

@@ -53,7 +53,9 @@ def test_rows_and_their_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert lines[2].startswith(
         "| **digits**: [13, 3], 39 edges, bits [4, 7] | 100.0 % | 60.0 % | **75.0 %** | 90.0 %, 80.0 % of 45 |"
     )
-    assert lines[2].endswith("| iCE40UP5K | **7** | 7 | 43.0 MHz (41.0 to 45.0) | 4 | **93 ns** |")
+    assert lines[2].endswith(
+        "| iCE40UP5K | **7** | 7 | 43.0 MHz (41.0 to 45.0) | 4 | **93 ns** | `classify-digits-up5k` |"
+    )
     assert lines[3].startswith("|  |  |  |  |  | LFE5U-25F-6 |")
 
 

@@ -44,7 +44,7 @@ def test_rows_and_their_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         (tmp_path / f"{row.name}.json").write_text(json.dumps(result))
     lines = render.lookup().splitlines()
     assert len(lines) == 2 + len(lookup.FAMILY.rows) + len(render.PEERS["lookup"])
-    assert "| Moons: KANELÉ, its generated VHDL |  | 5 | 340.5 MHz | 14.7 ns | 151 | 67 | 0 |" in lines
+    assert "| Moons: KANELÉ, its generated VHDL |  | 5 | 340.5 MHz | 14.7 ns | 151 | 67 | 0 |  |" in lines
     assert {row.name for row in lookup.FAMILY.rows} == set(render.LOOKUPS)
 
 
@@ -84,7 +84,10 @@ def test_boards_and_their_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert {row.name for row in self_check.FAMILY.rows} == set(render.SELF_CHECKS)
     lines = render.self_checks().splitlines()
     assert len(lines) == 2 + 4
-    assert "| **DryBean**, argmax | icebreaker | 7 of 100 | 7 | 4 | 7 MHz | 40.0 MHz |" in lines
+    assert (
+        "| **DryBean**, argmax | icebreaker | 7 of 100 | 7 | 4 | 7 MHz | 40.0 MHz | `self-check-drybean-icebreaker` |"
+        in lines
+    )
 
 
 def test_without_the_networks_a_row_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -106,7 +109,10 @@ def test_folded_rows_and_their_table(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert (build["register_ports"], build["device"]) == (True, "iCE40UP5K")
     lines = render.folding().splitlines()
     assert len(lines) == 2 + len(folding.FAMILY.rows)
-    assert "| 6 | 7 | 7 of 30 | 30.0 MHz (10.0 to 50.0) | 6 | **5.00 million/s** | 0.50 µs |" in lines[-1]
+    assert (
+        "| 6 | 7 | 7 of 30 | 30.0 MHz (10.0 to 50.0) | 6 | **5.00 million/s** | 0.50 µs | `folded-64-32-10-fast` |"
+        in lines[-1]
+    )
     assert {row.name for row in folding.FAMILY.rows} == set(render.FOLDED)
 
 
