@@ -1,4 +1,4 @@
-"""What took long to make is kept: in folders under a hash of all that goes into it, each whole or not there."""
+"""Caches keep what took long to make, in folders under a hash of all that goes into it, each whole or not there."""
 
 import os
 import shutil
@@ -10,17 +10,20 @@ import platformdirs
 __all__ = ["WORK", "cache_folder", "publish", "remove_leftovers"]
 
 WORK = "building-"
-"""How the names of folders begin in which something is being made."""
+"""The beginning of the names of folders in which something is being made."""
 
 
 def cache_folder(kind: str) -> Path:
-    """Where results of one kind lie: in ``KANRTL_CACHE_DIR``, or where the system keeps a user's caches."""
+    """The folder of results of one kind: in ``KANRTL_CACHE_DIR``, or where the system keeps a user's caches."""
     chosen = os.environ.get("KANRTL_CACHE_DIR")
     return (Path(chosen) if chosen else Path(platformdirs.user_cache_dir("kanrtl", appauthor=False))) / kind
 
 
 def publish(work: Path, entry: Path) -> None:
-    """Puts ``work`` in the place of ``entry``, in one step."""
+    """Renames the folder ``work`` to ``entry``, in one step.
+
+    An entry that is there is replaced; one that another process has put there meanwhile is as good, and stays.
+    """
     if entry.exists():
         # It is corrupt; moved away first, because removing it takes more than one step.
         old = work.with_name(f"{work.name}-old")
@@ -36,7 +39,7 @@ def publish(work: Path, entry: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Removes what failed a day ago."""
+    """Removes the folders of what failed a day ago or earlier."""
     for path in folder.glob(f"{WORK}*"):
         try:
             if time.time() - path.stat().st_mtime > 86400:

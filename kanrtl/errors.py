@@ -1,4 +1,4 @@
-"""What can be wrong, in one line each: what was given, what was asked for, what was run."""
+"""Errors, each in one line: of what was given, of what was asked for, of what was run."""
 
 from __future__ import annotations
 

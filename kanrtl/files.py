@@ -1,4 +1,4 @@
-"""Files that are complete, or as they were before."""
+"""Files are written complete, or stay as they were."""
 
 from __future__ import annotations
 
@@ -16,19 +16,21 @@ import numpy.typing as npt
 
 from .errors import InputError
 
-__all__ = ["read_arrays", "replacing", "write_arrays", "write_whole"]
+__all__ = ["open_replacement", "read_arrays", "write_arrays", "write_whole"]
 
 
 def write_whole(path: Path, content: bytes) -> None:
     """Writes a file through a temporary one beside it. Raises :exc:`OSError` where it cannot be written."""
-    with replacing(path) as file:
+    with open_replacement(path) as file:
         file.write(content)
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A temporary file beside ``path``, to be written piece by piece, which takes its place at the end; after an
-    exception it is gone, and ``path`` as it was."""
+def open_replacement(path: Path) -> Iterator[BinaryIO]:
+    """Opens a temporary file beside ``path``, to be written piece by piece, which replaces that at the end.
+
+    After an exception it is gone, and ``path`` as it was. Raises :exc:`OSError` where it cannot be written.
+    """
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -43,7 +45,10 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_arrays(path: Path, content: dict[str, Any]) -> None:
-    """Writes arrays by name to an ``.npz`` file, which is complete or not there."""
+    """Writes arrays by name to an ``.npz`` file, which is complete or not there.
+
+    Raises :exc:`InputError` where it cannot be written.
+    """
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **content)
     try:
@@ -57,7 +62,10 @@ def write_arrays(path: Path, content: dict[str, Any]) -> None:
 def read_arrays(
     path: Path, kind: str = "a saved learner", mend: str = "give a file that save wrote"
 ) -> dict[str, npt.NDArray[Any]]:
-    """The arrays of an ``.npz`` file, each as it was written; a message says that it is not ``kind``, and ``mend``."""
+    """The arrays of an ``.npz`` file by name, each as it was written.
+
+    Raises :exc:`InputError`, which says that the file is not ``kind`` and how to ``mend`` that, where it is not one.
+    """
     try:
         with zipfile.ZipFile(path) as members:
             damaged = members.testzip()
@@ -66,6 +74,6 @@ def read_arrays(
                 return dict(content)
     except OSError as error:
         raise InputError(f"{error.strerror or f'not {kind}'}; {mend}") from None
-    except Exception:  # only zipfile, zlib and numpy run here: they have a dozen ways to stumble over a damaged file
+    except Exception:  # only zipfile, zlib and numpy run here: they raise a dozen kinds of errors for a damaged file
         raise InputError(f"not {kind}; {mend}") from None
     raise InputError(f"{damaged!r} is damaged; {mend}")

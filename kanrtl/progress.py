@@ -1,4 +1,4 @@
-"""How something that takes a while tells of it."""
+"""The type of what is told of anything that takes a while."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""From a component to a bitstream, and the report that comes from it.
+"""Builds: what makes a bitstream of a component, and the report on it.
 
 The flow is synthesise, place the multipliers if they are many, place and route the rest, pack, read the report. Every
 build is cached under a hash of all that goes into it; a build that is asked for again costs nothing.

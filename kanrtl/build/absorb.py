@@ -65,7 +65,10 @@ class _OutputPort:
 
 
 def absorb_registers_in(path: Path, top: str) -> int:
-    """Do :func:`absorb_registers` in the module ``top`` of the file at ``path``, as yosys has written it."""
+    """Do :func:`absorb_registers` in the module ``top`` of the file at ``path``, which yosys has written.
+
+    The file is written only if anything has moved; return how many flip-flops have.
+    """
     design = json.loads(path.read_text())
     absorbed = absorb_registers(design["modules"][top])
     if absorbed:
@@ -74,7 +77,10 @@ def absorb_registers_in(path: Path, top: str) -> int:
 
 
 def absorb_registers(module: dict[str, Any]) -> int:
-    """Move flip-flops of the flat ``module`` into the blocks before them; return how many."""
+    """Move flip-flops of the flat ``module`` into the blocks before them; return how many.
+
+    ``module`` is what yosys writes to JSON, and is changed.
+    """
     cells, users = module["cells"], _users(module)
     absorbed = 0
     for block in [cell for cell in cells.values() if cell["type"] in _PORTS]:
@@ -92,7 +98,7 @@ def absorb_registers(module: dict[str, Any]) -> int:
 
 
 def _users(module: dict[str, Any]) -> dict[Bit, list[tuple[str, str]]]:
-    """By net, where it goes: names of cell and pin; a port of the module has no cell."""
+    """The names of cell and pin that every net goes to, by net; a port of the module has no cell."""
     users: dict[Bit, list[tuple[str, str]]] = {}
     for name, port in module["ports"].items():
         if port["direction"] != "input":
@@ -149,7 +155,7 @@ def _global_reset(cell: dict[str, Any]) -> str:
 
 
 def _multiplier_ports(block: dict[str, Any]) -> Iterable[_OutputPort]:
-    """That of a MULT18X18D, if it has no register so far.
+    """The outputs of a MULT18X18D, if it has no register so far.
 
     Its register gets no enable: which of the four enables it listens to is not known to Project Trellis, so it must
     not matter, and it does not where all are high.
@@ -174,7 +180,7 @@ def _multiplier_ports(block: dict[str, Any]) -> Iterable[_OutputPort]:
 
 
 def _memory_ports(block: dict[str, Any]) -> Iterable[_OutputPort]:
-    """Those of a DP16KD that read; at 36 bits the outputs of both sides belong to side B."""
+    """The ports of a DP16KD that read; at 36 bits the outputs of both sides belong to side B."""
     wide = str(block["parameters"].get("DATA_WIDTH_B", "")).lstrip("0") == f"{36:b}"
     for sides, side in [("AB", "B")] if wide else [("A", "A"), ("B", "B")]:
         modes = [f"REGMODE_{one}" for one in sides]
@@ -206,7 +212,7 @@ def _wide_memory_ports(block: dict[str, Any]) -> Iterable[_OutputPort]:
 
 
 def _is_free(block: dict[str, Any], modes: list[str], clock: str, reset: str) -> bool:
-    """Whether the output registers of a memory's port are not in use and neither clock nor reset is in the way."""
+    """Whether the output registers of a memory's port are not in use and neither clock nor reset prevents their use."""
     parameters, connections = block["parameters"], block["connections"]
     return (
         all(parameters.get(mode, "NOREG") == "NOREG" for mode in modes)

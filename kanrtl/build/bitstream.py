@@ -11,9 +11,9 @@ from ..boards import Board, get
 from ..fabric.device import Device
 from ..progress import Progress
 from ..tools.rtlil import portable_sources
-from .build_cache import cached_build
-from .flow import Job, checked_seed
-from .report import Report, TimingError, checked_facts
+from .build_cache import build_or_load
+from .flow import Job, check_seed
+from .report import Report, TimingError, check_facts
 
 __all__ = ["build_board"]
 
@@ -35,7 +35,7 @@ def build_board(
     Parameters
     ----------
     top : Elaboratable
-        Requests its pins from the platform.
+        The design, which requests its pins from the platform.
     board : Board or str
         A board, or the name of one.
     output : Path, optional
@@ -55,8 +55,8 @@ def build_board(
     if isinstance(board, str):
         board = get(board)
     part = Device.parse(board.device)
-    seed, facts = checked_seed(seed), checked_facts(facts)
-    report = cached_build(_job(top, board, part, seed), progress, keep).with_facts(facts)
+    seed, facts = check_seed(seed), check_facts(facts)
+    report = build_or_load(_job(top, board, part, seed), progress, keep).with_facts(facts)
     if not report.timing_met and not allow_timing_failure:
         raise TimingError(_timing_complaint(board.name, report), report)
     if output is not None:

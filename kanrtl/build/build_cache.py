@@ -19,18 +19,33 @@ from ..tools.toolchain import YOSYS
 from .flow import Job, floorplan, run_flow, synthesise, write_files
 from .report import Report
 
-__all__ = ["cached_build"]
+__all__ = ["build_or_load"]
 
 _FLOW_VERSION = 5
 """Goes into the hash of a build, as what the tools are told does by itself. To be raised when what the tools
-give is read into another report, or the netlist is changed in another way between them."""
+give is read into another report, or the netlist is changed differently between them."""
 
 NETLISTS_KEPT = 16
 """The number of netlists that are kept: enough for the rows that are measured side by side."""
 
 
-def cached_build(job: Job, progress: Progress | None, keep: Path | None) -> Report:
-    """Load the build of ``job`` if there is one; else build it, and publish it whole."""
+def build_or_load(job: Job, progress: Progress | None, keep: Path | None) -> Report:
+    """The report on the build of ``job``: of one in the cache, or of one made and put there whole.
+
+    Parameters
+    ----------
+    progress
+        Told what begins.
+    keep
+        Folder that everything in the cache on this build is copied to.
+
+    Raises
+    ------
+    BuildError
+        If the design needs more multipliers or memory blocks than there are.
+    ToolError
+        If a tool is missing or fails.
+    """
     folder = cache_folder("builds")
     entry = folder / _digest(job)
     report = _load(entry, job)
@@ -41,7 +56,7 @@ def cached_build(job: Job, progress: Progress | None, keep: Path | None) -> Repo
         work = Path(tempfile.mkdtemp(prefix=WORK, dir=folder))
         told = progress or _silent
         write_files(job, work)
-        _store(run_flow(job, work, told, _synthesised(job, work, told)), work, job)
+        _store(run_flow(job, work, told, _obtain_netlist(job, work, told)), work, job)
         publish(work, entry)
         report = _load(entry, job)
         if report is None:
@@ -53,7 +68,7 @@ def cached_build(job: Job, progress: Progress | None, keep: Path | None) -> Repo
     return report
 
 
-def _synthesised(job: Job, work: Path, progress: Progress) -> list[str]:
+def _obtain_netlist(job: Job, work: Path, progress: Progress) -> list[str]:
     """Makes ``netlist.json`` in ``work``, or takes what was made for another seed; gives the notes on it."""
     folder = cache_folder("netlists")
     content = {"files": job.files, "script": job.commands["synthesise"], "flow": _FLOW_VERSION, "die": job.device.die}

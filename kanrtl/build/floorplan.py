@@ -1,8 +1,8 @@
 """Sites for the multipliers of an ECP5, chosen before nextpnr places the rest around them.
 
-The multipliers of a large die lie in rows of 52, a quarter of a chip apart, and nextpnr's placers spread them over all
-of it: what a hidden node multiplies may end up a chip away from what it updates. Here each gets a site near those it
-works with::
+The multipliers of a large die lie in rows of 52, with a quarter of a chip between them, and nextpnr's placers spread
+them over all of it: what a hidden node multiplies may end up a chip away from what it updates. Here each gets a site
+near those it works with::
 
     netlist -> blocks and the longest path from each to each -> pulls, stronger where paths are long
                      ^                                             | what is no multiplier goes where it is pulled

@@ -19,16 +19,16 @@ from .timing import honest_fmax, reads_undefined, untimed_ports
 
 __all__ = [
     "Job",
-    "checked_seed",
+    "check_seed",
+    "count_resources",
     "place_and_route",
     "prepare",
     "run_flow",
     "synthesise",
-    "used_resources",
     "write_files",
 ]
 
-# What `synth_ice40 -dsp` does at its label `coarse`, but that adders are kept from `ice40_dsp`. yosys 0.70 takes the
+# What `synth_ice40 -dsp` does at its label `coarse`, except that adders are kept from `ice40_dsp`. yosys 0.70 takes the
 # register of one product into the SB_MAC16 that adds another to it, and into the first one's own as well: with that it
 # is read nowhere, and the sum has lost a product.
 _ICE40_COARSE = """\
@@ -75,19 +75,19 @@ class Job:
     Attributes
     ----------
     top : str
-        Name of the top module.
+        The name of the top module.
     files : dict
         Sources and constraints by their names, with ``{top}.il`` among them.
     device : Device
         The part.
     seed : int
-        Seed of placement.
+        The seed of placement.
     clock_mhz : float
         The frequency that is asked for.
     nextpnr_options : tuple of str
-        Beside those of the device and the seed.
+        Options beside those of the device and the seed.
     bitstream : bool
-        Whether one is wanted.
+        Whether a bitstream is wanted.
     pack_options : tuple of str
         Options of the packer.
     notes : tuple of str
@@ -190,15 +190,18 @@ class Job:
         return [*self.pack_options, self.routed_name, self.bitstream_name]
 
 
-def checked_seed(seed: int) -> int:
-    """``seed``, refused if nextpnr does not take it."""
+def check_seed(seed: int) -> int:
+    """Return ``seed``; raise :exc:`BuildError` if nextpnr does not take it."""
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31:
         raise BuildError(f"seed: {seed!r} is not an integer from 0 to {2**31 - 1}")
     return seed
 
 
 def run_flow(job: Job, cwd: Path, progress: Progress, notes: Sequence[str]) -> Report:
-    """Build ``job`` in the folder ``cwd``, from what :func:`synthesise` has left there, with its ``notes``."""
+    """Build ``job`` in the folder ``cwd``, from what :func:`synthesise` has left there, with its ``notes``.
+
+    Raises :exc:`BuildError` if the device holds too little, and :exc:`ToolError` if a tool fails.
+    """
     netlist = prepare(job, cwd)
     _check_capacity(netlist, job.device)
     notes = [*job.notes, *notes]
@@ -311,14 +314,14 @@ def _pack(job: Job, cwd: Path, progress: Progress) -> None:
 def _read_report(job: Job, netlist: Netlist, nextpnr: dict[str, Any], notes: list[str]) -> Report:
     clock, reached = _slowest_clock(nextpnr)
     fmax, kind, timing_notes = honest_fmax(netlist, reached, job.device.bram_mhz)
-    part, used = job.device, used_resources(job.device, netlist, nextpnr)
+    part, used = job.device, count_resources(job.device, netlist, nextpnr)
     return Report(
         device=part.name,
         seed=job.seed,
         clock_mhz=job.clock_mhz,
-        fmax_mhz=_rounded(fmax),
+        fmax_mhz=_round(fmax),
         fmax_kind=kind,
-        fmax_nextpnr_mhz=_rounded(reached),
+        fmax_nextpnr_mhz=_round(reached),
         timing_met=kind == "none" or (fmax is not None and fmax >= job.clock_mhz),
         lut=used["lut"],
         ff=used["ff"],
@@ -332,8 +335,8 @@ def _read_report(job: Job, netlist: Netlist, nextpnr: dict[str, Any], notes: lis
     )
 
 
-def used_resources(part: Device, netlist: Netlist, nextpnr: dict[str, Any]) -> dict[str, int]:
-    """What a design takes of ``part``, by the names of :class:`Report`."""
+def count_resources(part: Device, netlist: Netlist, nextpnr: dict[str, Any]) -> dict[str, int]:
+    """What a design takes of ``part``, by the names of the attributes of :class:`Report`."""
     used = {name: entry["used"] for name, entry in nextpnr["utilization"].items()}
     ecp5 = part.family == "ecp5"
     return {
@@ -345,12 +348,12 @@ def used_resources(part: Device, netlist: Netlist, nextpnr: dict[str, Any]) -> d
     }
 
 
-def _rounded(value: float | None) -> float | None:
+def _round(value: float | None) -> float | None:
     return None if value is None else round(value, 2)
 
 
 def _slowest_clock(nextpnr: dict[str, Any]) -> tuple[str, float | None]:
-    """Name of the clock that is worst off, and the frequency that nextpnr says it reaches."""
+    """The name of the clock that is worst off, and the frequency in MHz that nextpnr says it reaches."""
     clocks = nextpnr["fmax"]
     if not clocks:
         return "", None

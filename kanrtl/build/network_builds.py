@@ -28,7 +28,7 @@ def core_for(network: LookupNetwork, device: Device, **options: Any) -> LookupCo
     return create_core(network, family, **options)
 
 
-def _planned(network: LookupNetwork, device: str, progress: Progress | None, options: dict[str, Any]) -> LookupCore:
+def _plan(network: LookupNetwork, device: str, progress: Progress | None, options: dict[str, Any]) -> LookupCore:
     if progress is not None:
         progress("deciding which tables and sums are needed")
     return core_for(network, Device.parse(device), **options)
@@ -54,9 +54,9 @@ def build_network(
 
     ``options`` are those of :func:`core_for`; other arguments and errors as those of
     :func:`kanrtl.build.build_core`. A network begins and ends with registers, so nothing of it is left untimed; only a
-    folded one is stopped by ``predictions.ready``, and the way from there is timed with ``register_ports``.
+    folded one is stopped by ``predictions.ready``, and the path from there is timed with ``register_ports``.
     """
-    core = _planned(network, device, progress, options)
+    core = _plan(network, device, progress, options)
     core.progress = progress
     return build_core(
         core,
@@ -89,7 +89,7 @@ def build_self_check(
     """
     if len(board.leds) < 2:
         raise BuildError(f"board: {board.name!r} has {len(board.leds)} LED(s); the check needs two or more")
-    core = _planned(network, board.device, progress, options)
+    core = _plan(network, board.device, progress, options)
     top = SelfCheckTop(core, board)
     core.progress = progress
     return build_board(top, board, seed=seed, output=output, facts=_facts(core), progress=progress)

@@ -19,14 +19,14 @@ from ..errors import BuildError
 from ..fabric.device import Device
 from ..progress import Progress
 from ..tools.rtlil import component_rtlil
-from .build_cache import cached_build
-from .flow import Job, checked_seed, place_and_route, prepare, synthesise, used_resources, write_files
-from .report import Report, checked_facts
+from .build_cache import build_or_load
+from .flow import Job, check_seed, count_resources, place_and_route, prepare, synthesise, write_files
+from .report import Report, check_facts
 
 __all__ = ["PLACERS", "Area", "AreaJob", "build_core"]
 
 PLACERS = ("heap", "static", "sa")
-"""Of nextpnr."""
+"""Placers that nextpnr knows."""
 
 
 def build_core(
@@ -55,25 +55,25 @@ def build_core(
     component : Component
         Runs in the domain ``sync``.
     device : str
-        See :meth:`Device.parse`.
+        The part, by a name that :meth:`Device.parse` knows.
     seed : int
-        Seed of placement.
+        The seed of placement.
     frequency : float, optional
         What to ask for, in MHz. Defaults to 200 on ECP5 and 50 on iCE40: more than can be had, so that the
         tools do their best. Not reaching it is no error.
     name : str
-        Name of the top module.
+        The name of the top module.
     facts : mapping, optional
         ``latency_cycles`` and ``interval_cycles``, for the report.
     progress : callable, optional
         Told what begins.
     keep : Path, optional
-        Folder for the tools' logs and the report.
+        A folder for the tools' logs and the report.
     register_ports : bool
         Whether to put a register on every port. They are counted in ``ff``.
     placer : ``"heap"``, ``"static"`` or ``"sa"``, optional
-        Of nextpnr, which takes ``heap`` by default. ``static`` takes twice the time, and has placed designs of many
-        multipliers better.
+        The placer of nextpnr, which takes ``heap`` by default. ``static`` takes twice the time, and has placed designs
+        of many multipliers better.
     wide_luts : bool
         Whether functions of five and six inputs are made of several LUTs and the multiplexers behind them, on ECP5:
         fewer LUTs one behind the other, and more of them.
@@ -87,7 +87,7 @@ def build_core(
         If a tool is missing or fails.
     """
     part = Device.parse(device)
-    seed, facts = checked_seed(seed), checked_facts(facts)
+    seed, facts = check_seed(seed), check_facts(facts)
     clock_mhz = part.default_frequency if frequency is None else float(frequency)
     notes: tuple[str, ...] = ()
     if register_ports:
@@ -101,7 +101,7 @@ def build_core(
     options = ("--timing-allow-fail", "--freq", f"{clock_mhz:g}", *_without_pins(part), *placing)
     files = {f"{name}.il": component_rtlil(component, name)}
     job = Job(name, files, part, seed, clock_mhz, options, bitstream=False, notes=notes)
-    return cached_build(job, progress, keep).with_facts(facts)
+    return build_or_load(job, progress, keep).with_facts(facts)
 
 
 def _without_pins(part: Device) -> tuple[str, ...]:
@@ -120,9 +120,9 @@ class Area:
     device : str
         The part.
     lut, ff, dsp, bram, lutram : int
-        As in :class:`kanrtl.build.Report`.
+        What it takes, counted as in :class:`kanrtl.build.Report`.
     tools : dict
-        Versions of the tools, by name.
+        The versions of the tools, by name.
     """
 
     device: str
@@ -145,7 +145,7 @@ class AreaJob:
 
     @classmethod
     def of(cls, component: Elaboratable, device: str, name: str = "learner") -> AreaJob:
-        """The job of ``component``; raises :exc:`BuildError` if ``device`` is not known."""
+        """The job for ``component``; raises :exc:`BuildError` if ``device`` is not known."""
         part = Device.parse(device)
         files = {f"{name}.il": component_rtlil(component, name)}
         options = ("--pack-only", *_without_pins(part))
@@ -153,7 +153,7 @@ class AreaJob:
 
     @property
     def digest(self) -> str:
-        """A hash of all that decides the outcome: not of the places in the source that the design comes from."""
+        """A hash of all that decides the outcome: except the lines of the source that the design comes from."""
         source = re.compile(r'^\s*attribute \\src "[^"]*"\n', re.MULTILINE)
         content = {
             "files": {name: source.sub("", text) for name, text in self.job.files.items()},
@@ -164,18 +164,18 @@ class AreaJob:
 
     @property
     def tools(self) -> dict[str, str]:
-        """Versions of the tools, by name."""
+        """The versions of the tools, by name."""
         return {tool.name: tool.version() for tool in self.job.tools}
 
     def run(self, progress: Progress) -> Area:
-        """Synthesise and pack. Raises :exc:`ToolError` if a tool is missing or fails."""
+        """Synthesise and pack, telling ``progress`` what begins; :exc:`ToolError` if a tool is missing or fails."""
         with tempfile.TemporaryDirectory(prefix="kanrtl-") as folder:
             write_files(self.job, Path(folder))
             synthesise(self.job, Path(folder), progress)
             netlist = prepare(self.job, Path(folder))
             nextpnr = place_and_route(self.job, Path(folder), progress)
         part = self.job.device
-        return Area(part.name, **used_resources(part, netlist, nextpnr), tools=self.tools)
+        return Area(part.name, **count_resources(part, netlist, nextpnr), tools=self.tools)
 
 
 class _RegisteredPorts(wiring.Component):  # type: ignore[misc]

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..errors import BuildError, ToolError
 
-__all__ = ["Report", "TimingError", "checked_facts"]
+__all__ = ["Report", "TimingError", "check_facts"]
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Report:
     device : str
         The part, as asked for.
     seed : int
-        Seed of placement; the same seed gives the same result.
+        The seed of placement; the same seed gives the same result.
     clock_mhz : float
         The frequency that was asked for.
     fmax_mhz : float or None
@@ -28,11 +28,11 @@ class Report:
         through multipliers; their delay is added from data. ``unverified``: it has not, and there are no
         data. ``none``: no path leads from register to register.
     fmax_nextpnr_mhz : float or None
-        What nextpnr says.
+        The frequency that nextpnr says.
     timing_met : bool
         Whether ``fmax_mhz`` is known and not below ``clock_mhz``.
     latency_cycles, interval_cycles : int or None
-        As the caller stated them.
+        The cycles of a step, and from one sample to the next, where the caller stated them.
     step_ns : float or None
         ``latency_cycles`` at ``fmax_mhz``, in ns.
     lut, ff, dsp, bram : int
@@ -40,19 +40,19 @@ class Report:
         cells on iCE40, those with nothing but a flip-flop included. ``ff`` leaves out registers within multipliers
         and memory blocks.
     lutram : int
-        Those of ``lut`` that are distributed memory. Each group of four also blocks two that nextpnr does not
+        The LUTs among ``lut`` that are distributed memory. Each group of four also blocks two that nextpnr does not
         count.
     capacity : dict
-        ``lut``, ``ff``, ``dsp``, ``bram`` of the device.
+        The ``lut``, ``ff``, ``dsp`` and ``bram`` that the device has.
     critical_path : dict
-        ``summary``, one sentence; ``delay_ns``; ``routing_ns``; ``hops``, each with ``kind`` (``logic`` or
+        Its ``summary`` in one sentence; ``delay_ns``; ``routing_ns``; ``hops``, each with ``kind`` (``logic`` or
         ``routing``), ``cell``, ``delay_ns`` and ``source``. Empty where ``fmax_kind`` is ``none``.
     tools : dict
-        Versions of the tools, by name.
+        The versions of the tools, by name.
     notes : list of str
         What a reader of the figures must know.
     bitstream : str or None
-        Path of the bitstream, where one was made.
+        The path of the bitstream, where one was made.
     """
 
     device: str
@@ -99,13 +99,13 @@ class Report:
         BuildError
             If a fact is not one of ``latency_cycles`` and ``interval_cycles``.
         """
-        facts = checked_facts(facts)
+        facts = check_facts(facts)
         latency = facts.get("latency_cycles")
         step = None if latency is None or self.fmax_mhz is None else round(latency * 1000 / self.fmax_mhz, 2)
         return replace(self, latency_cycles=latency, interval_cycles=facts.get("interval_cycles"), step_ns=step)
 
     def table(self) -> list[tuple[str, str]]:
-        """Label and value of everything that a person wants to see, in order."""
+        """The labels and values of all that a person wants to see, in order."""
         ice40 = self.device.upper().startswith("ICE40")
         fmax = "unknown" if self.fmax_mhz is None else f"{self.fmax_mhz:.1f} MHz"
         rows = [
@@ -133,8 +133,8 @@ class Report:
         return f"{number} of {of}" + (f" ({100 * number / of:.0f}%)" if of else "")
 
 
-def checked_facts(facts: Mapping[str, int] | None) -> Mapping[str, int]:
-    """``facts``, for :meth:`Report.with_facts`; refused if one of them is not known."""
+def check_facts(facts: Mapping[str, int] | None) -> Mapping[str, int]:
+    """Return ``facts`` for :meth:`Report.with_facts`; raise :exc:`BuildError` if one of them is not known."""
     for name in facts or {}:
         if name not in ("latency_cycles", "interval_cycles"):
             raise BuildError(f"facts: {name!r} is not known; state latency_cycles and interval_cycles")

@@ -22,7 +22,7 @@ def honest_fmax(
     nextpnr says that it reaches ``reached``, in MHz, or None where no path was timed. Memory blocks take a clock of up
     to ``bram_mhz``, which nextpnr does not check.
     """
-    unseen = _unverified_multipliers(netlist)
+    unseen = _note_unverified(netlist)
     if unseen:
         return None, "unverified", [unseen]
     if bram_mhz and reached and reached > bram_mhz and netlist.count("block memory"):
@@ -49,13 +49,13 @@ def honest_fmax(
     return 1000 / period_ns, "derated", [note]
 
 
-def _unverified_multipliers(netlist: Netlist) -> str | None:
+def _note_unverified(netlist: Netlist) -> str | None:
     """A note on multipliers that nextpnr does not time; None where there are none.
 
     It times a MULT18X18D to the pins on either side, but nothing between two registers inside.
     """
     inside = sum(
-        _registered(cell, "REG_INPUTA_CLK", "REG_INPUTB_CLK") and _registered(cell, "REG_OUTPUT_CLK")
+        _has_register(cell, "REG_INPUTA_CLK", "REG_INPUTB_CLK") and _has_register(cell, "REG_OUTPUT_CLK")
         for cell in netlist.cells
         if cell.kind == "MULT18X18D"
     )
@@ -70,7 +70,7 @@ def _unverified_multipliers(netlist: Netlist) -> str | None:
 _MULT18_REGISTERS = ("REG_INPUTA_CLK", "REG_INPUTB_CLK", "REG_PIPELINE_CLK", "REG_OUTPUT_CLK")
 
 
-def _registered(cell: Cell, *parameters: str) -> bool:
+def _has_register(cell: Cell, *parameters: str) -> bool:
     return any(cell.parameters.get(name, "NONE") != "NONE" for name in parameters)
 
 
@@ -146,7 +146,7 @@ def _path_inputs(cell: Cell) -> set[str]:
     """Inputs from which a path leads to the outputs, within one cycle."""
     if cell.kind == "TRELLIS_DPR16X4":
         return {"RAD"}
-    if cell.kind == "MULT18X18D" and _registered(cell, *_MULT18_REGISTERS):
+    if cell.kind == "MULT18X18D" and _has_register(cell, *_MULT18_REGISTERS):
         return set()
     if cell.kind == "SB_MAC16":
         mac = _Mac16.of(cell)

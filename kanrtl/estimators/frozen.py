@@ -29,9 +29,10 @@ __all__ = ["LookupClassifier", "LookupRegressor"]
 
 
 class _LookupEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type information
-    """What both have in common."""
+    """An estimator whose KAN is trained in floats and then quantised; its parameters are those of both."""
 
-    _losses: ClassVar[tuple[str, str]]  # of one output, of several
+    _losses: ClassVar[tuple[str, str]]
+    """The losses of one output, and of several."""
 
     def __init__(
         self,
@@ -89,7 +90,7 @@ class _LookupEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         random = check_random_state(self.random_state)
         seeds = random.randint(np.iinfo(np.int32).max, size=4).tolist()
         sizes = self._sizes(x.shape[1], n_out)
-        common: dict[str, Any] = {
+        settings: dict[str, Any] = {
             "loss": self._losses[n_out > 1],
             "batch_size": self.batch_size,
             "penalty": Penalty(self.l2, self.l1, self.entropy),
@@ -98,11 +99,11 @@ class _LookupEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             x, held_x, target, held_target = train_test_split(
                 x, target, test_size=self.validation_fraction, random_state=seeds[0], stratify=stratify
             )
-            common |= {"validation": (held_x, held_target), "patience": self.n_iter_no_change}
+            settings |= {"validation": (held_x, held_target), "patience": self.n_iter_no_change}
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[now]}"), TimeElapsedColumn())
         with Progress(*columns, disable=not self.verbose) as bar:
 
-            def trained(kan: FloatKAN, name: str, epochs: int, share: float, seed: int, **more: Any) -> FloatKAN:
+            def train_on(kan: FloatKAN, name: str, epochs: int, share: float, seed: int, **more: Any) -> FloatKAN:
                 task = bar.add_task(name, total=epochs, now="")
                 return train(
                     kan,
@@ -112,50 +113,46 @@ class _LookupEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
                     learning_rate=share * self.learning_rate,
                     seed=seed,
                     progress=lambda done, loss: bar.update(task, completed=done, now=f"loss {loss:.4f}"),
-                    **common,
+                    **settings,
                     **more,
                 ).kan
 
             start = initial_kan(sizes, x, grid_size=self.grid_size, spline_order=self.spline_order, seed=seeds[1])
-            kan = self.kan_ = trained(start, "training in floats", self.epochs, 1.0, seeds[2])
+            kan = self.kan_ = train_on(start, "training in floats", self.epochs, 1.0, seeds[2])
             if self.edges is not None:
-                kan = trained(kan.prune(x, edges=self.edges), "training what is left", self.epochs, 0.5, seeds[2])
-            if self.bits is None:
-                task = bar.add_task("searching bits", total=None, now="")
-                found = search(
-                    kan,
-                    x,
-                    target,
-                    bits=8,
-                    guard_bits=self.guard_bits,
-                    output=output,
-                    loss=2 * self.tolerance,
-                    progress=lambda text: bar.update(task, now=text),
-                )
-                bar.update(task, total=1, completed=1)
-                point = found.best(self.max_lut, self.tolerance)
-                self.search_: Search[FloatKAN] | None = found
-                kan, calibration, guards = point.kan, point.calibration, point.guard_bits
-            else:
-                self.search_ = None
-                layers = len(sizes)
-                bits = [self.bits] * layers if isinstance(self.bits, (int, np.integer)) else list(self.bits)
-                guards = (*[self.guard_bits] * (layers - 2), 0)
-                calibration = kan.calibrate(x, bits)
+                kan = train_on(kan.prune(x, edges=self.edges), "training what is left", self.epochs, 0.5, seeds[2])
+            kan, calibration, guards = self._calibrate(kan, x, target, output, bar)
             self.untuned_network_: LookupNetwork = calibration.quantise(kan, guards, output=output)
             if self.fine_tuning_epochs:
-                kan = trained(
-                    kan,
-                    "training with codes",
-                    self.fine_tuning_epochs,
-                    0.5,
-                    seeds[3],
-                    scales=calibration.scales,
-                    guard_bits=guards,
-                )
+                codes = {"scales": calibration.scales, "guard_bits": guards}
+                kan = train_on(kan, "training with codes", self.fine_tuning_epochs, 0.5, seeds[3], **codes)
         self.quantised_kan_ = kan
         self.calibration_: Calibration = calibration
         self.network_: LookupNetwork = calibration.quantise(kan, guards, output=output)
+
+    def _calibrate(
+        self, kan: FloatKAN, x: Reals, target: npt.NDArray[Any], output: str, bar: Progress
+    ) -> tuple[FloatKAN, Calibration, tuple[int, ...]]:
+        """The KAN to be quantised, with how it is, and guard bits: with the bits that were asked for, or searched."""
+        if self.bits is not None:
+            self.search_: Search[FloatKAN] | None = None
+            layers = len(kan.layer_sizes)
+            bits = [self.bits] * layers if isinstance(self.bits, (int, np.integer)) else list(self.bits)
+            return kan, kan.calibrate(x, bits), (*[self.guard_bits] * (layers - 2), 0)
+        task = bar.add_task("searching bits", total=None, now="")
+        self.search_ = search(
+            kan,
+            x,
+            target,
+            bits=8,
+            guard_bits=self.guard_bits,
+            output=output,
+            loss=2 * self.tolerance,
+            progress=lambda text: bar.update(task, now=text),
+        )
+        bar.update(task, total=1, completed=1)
+        point = self.search_.best(self.max_lut, self.tolerance)
+        return point.kan, point.calibration, point.guard_bits
 
     def _rows(self, X: Any) -> Reals:  # noqa: N803  # scikit-learn's name
         check_is_fitted(self, "network_")
@@ -172,42 +169,42 @@ class LookupClassifier(ClassifierMixin, _LookupEstimator):  # type: ignore[misc]
     hidden_layer_sizes
         Nodes of every hidden layer; by default there is none, and a class is a sum of one curve for each feature.
     bits
-        Of the codes of the inputs, of every hidden layer and of the outputs: one number for all, or one for each. By
-        default they are searched, together with the edges that are left (:meth:`kanrtl.lookup.FloatKAN.search`).
+        Bits of the codes of the inputs, of every hidden layer and of the outputs: one number for all, or one for each.
+        By default they are searched, together with the edges that are left (:meth:`kanrtl.lookup.FloatKAN.search`).
     guard_bits
-        By how many bits the tables of hidden layers are finer than their nodes; where bits are searched, at most.
+        The bits by which the tables of hidden layers are finer than their nodes; where bits are searched, at most.
     edges
-        How many are left after pruning; by default all.
+        The number of edges that are left after pruning; by default all.
     max_lut, tolerance
-        Of a search: the smallest network is taken whose score on the samples is at most ``tolerance`` below that of the
-        floats, before it is trained on, and at most this large.
+        A search takes the smallest network whose score on the samples is at most ``tolerance`` below that of the
+        floats, before it is trained on; it has at most ``max_lut`` LUTs.
     grid_size, spline_order
-        Of every layer's splines.
+        Cells and order of every layer's splines.
     l2, l1, entropy
-        See :class:`kanrtl.lookup.Penalty`.
+        Weights of the penalty, as in :class:`kanrtl.lookup.Penalty`.
     epochs, fine_tuning_epochs
-        In floats (again after pruning), and with the codes of the hardware.
+        Epochs of training in floats (again after pruning), and with the codes of the hardware.
     learning_rate, batch_size
-        Of Adam; half the rate after pruning and with codes.
+        Step and batch of Adam; the step is halved after pruning and with codes.
     early_stopping, validation_fraction, n_iter_no_change
         As in scikit-learn's ``MLPClassifier``; the epoch with the least loss on the samples held back is kept.
     random_state
-        Seed of everything.
+        The seed of everything.
     verbose
         Whether to show progress.
 
     Attributes
     ----------
     network_ : LookupNetwork
-        Which predicts.
+        The network, which predicts.
     untuned_network_ : LookupNetwork
-        As it was before it was trained on with codes.
+        The network before it was trained on with codes.
     kan_ : FloatKAN
-        As trained in floats, with all edges.
+        The KAN as trained in floats, with all edges.
     quantised_kan_ : FloatKAN
-        What ``network_`` was made from, with ``calibration_``.
+        The KAN that ``network_`` was made from, with ``calibration_``.
     search_ : Search or None
-        Where bits were searched.
+        The search, where bits were searched.
     classes_, n_features_in_, feature_names_in_
         As in scikit-learn.
     """
@@ -215,7 +212,10 @@ class LookupClassifier(ClassifierMixin, _LookupEstimator):  # type: ignore[misc]
     _losses = ("logistic", "cross_entropy")
 
     def fit(self, X: Any, y: Any) -> Self:  # noqa: N803
-        """Learns from samples ``(n, n_in)`` and labels ``(n,)``."""
+        """Learns from samples ``(n, n_in)`` and labels ``(n,)``.
+
+        Raises :exc:`InputError` where there is one class only, or a parameter cannot be used.
+        """
         x, labels = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(labels)
         self.classes_, numbers = np.unique(labels, return_inverse=True)
@@ -226,12 +226,12 @@ class LookupClassifier(ClassifierMixin, _LookupEstimator):  # type: ignore[misc]
         return self
 
     def predict(self, X: Any) -> npt.NDArray[Any]:  # noqa: N803
-        """The class of each sample, as the hardware gives it."""
+        """The class of each of the samples ``(n, n_in)``, as the hardware gives it."""
         x = self._rows(X)
         return self.classes_[self.network_.predict(x)]  # type: ignore[no-any-return]
 
     def predict_float(self, X: Any) -> npt.NDArray[Any]:  # noqa: N803
-        """The class of each sample by the KAN in floats, before pruning and quantising."""
+        """The class of each of the samples ``(n, n_in)`` by the KAN in floats, before pruning and quantising."""
         outputs = self.kan_.evaluate(self._rows(X))[-1]
         return self.classes_[outputs.argmax(axis=1) if len(self.classes_) > 2 else (outputs[:, 0] > 0).astype(int)]  # type: ignore[no-any-return]
 
@@ -253,7 +253,7 @@ class LookupRegressor(RegressorMixin, _LookupEstimator):  # type: ignore[misc]
         return self
 
     def predict(self, X: Any) -> Reals:  # noqa: N803
-        """Predictions, of the shape that targets had."""
+        """Predictions for samples ``(n, n_in)``, of the shape that targets had."""
         rows = self._rows(X)
         outputs: Reals = self.network_.predict(rows) * self._scale + self._middle
         return outputs[:, 0] if self._flat else outputs

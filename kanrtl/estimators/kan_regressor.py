@@ -63,7 +63,7 @@ class KANRegressor(RegressorMixin, OnlineEstimator, RiverRegressor):  # type: ig
 
     def fit(self, X: Any, y: Any) -> Self:  # noqa: N803
         """Learns from samples ``(n, n_in)`` and targets ``(n,)`` or ``(n, n_out)``, forgetting what was before."""
-        x, target = self._validated(X, y, first=True)
+        x, target = self._validate(X, y, first=True)
         self._start_for_array(x, target.shape[1])
         self._train(x, target)
         return self
@@ -71,7 +71,7 @@ class KANRegressor(RegressorMixin, OnlineEstimator, RiverRegressor):  # type: ig
     def partial_fit(self, X: Any, y: Any) -> Self:  # noqa: N803
         """Learns from samples one after another, once; the same as :meth:`learn_one` for each."""
         first = not self.__sklearn_is_fitted__()
-        x, target = self._validated(X, y, first=first)
+        x, target = self._validate(X, y, first=first)
         if first:
             self._start_for_array(x, target.shape[1])
         self._learner.learn(x, target)
@@ -82,7 +82,7 @@ class KANRegressor(RegressorMixin, OnlineEstimator, RiverRegressor):  # type: ig
         outputs = self._outputs(X)
         return outputs[:, 0] if self._flat else outputs
 
-    def _validated(self, X: Any, y: Any, *, first: bool) -> tuple[Reals, Reals]:  # noqa: N803
+    def _validate(self, X: Any, y: Any, *, first: bool) -> tuple[Reals, Reals]:  # noqa: N803
         x, target = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True, reset=first)
         flat = target.ndim == 1
         target = target.astype(np.float64).reshape(len(x), -1)

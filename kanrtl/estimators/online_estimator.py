@@ -97,7 +97,7 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         if not isinstance(hidden, (list, tuple)):
             raise InputError(f"hidden_layer_sizes = {hidden!r}: must be a tuple of sizes, such as (8,), or None")
         sizes = [n_in, *hidden, n_out]
-        rate = _checked("learning_rate", self.learning_rate, Real, "above 0", lambda value: value > 0)
+        rate = _check_parameter("learning_rate", self.learning_rate, Real, "above 0", lambda value: value > 0)
         order = self.spline_order
         fields: dict[str, Any] = {
             "layer_sizes": sizes,
@@ -116,7 +116,7 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         """Starts a learner that has learned nothing; the one before it ends."""
         horizon = self.horizon
         if horizon is not None:
-            horizon = int(_checked("horizon", horizon, Integral, "2 or more", lambda value: value >= 2))
+            horizon = int(_check_parameter("horizon", horizon, Integral, "2 or more", lambda value: value >= 2))
         names = list(names)
         self._seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         targets = RunningScale(n_out, horizon) if self._scaled_targets else None
@@ -191,7 +191,7 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         self._start(getattr(self, "feature_names_in_", range(x.shape[1])), n_out)
 
     def _train(self, x: Reals, target: Reals) -> None:
-        epochs = int(_checked("epochs", self.epochs, Integral, "1 or more", lambda value: value >= 1))
+        epochs = int(_check_parameter("epochs", self.epochs, Integral, "1 or more", lambda value: value >= 1))
         # A seed of its own: that of the coefficients was drawn first.
         random = check_random_state(self._seed)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -300,7 +300,7 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         """Makes the attributes that follow from those that are saved."""
 
 
-def _checked(field: str, value: Any, kind: type, wanted: str, is_good: Callable[[Any], bool]) -> Any:
+def _check_parameter(field: str, value: Any, kind: type, wanted: str, is_good: Callable[[Any], bool]) -> Any:
     """The value of a parameter that only the estimators have; :exc:`InputError` unless it is good."""
     if isinstance(value, bool) or not isinstance(value, kind) or not is_good(value):
         name = "an integer" if kind is Integral else "a number"

@@ -19,7 +19,7 @@ else:
     from river.base import Base, Classifier, Regressor
 
     class _River(Base):
-        """Mends where the base classes of river and of scikit-learn get into each other's way."""
+        """Mends where the base classes of river and of scikit-learn disturb each other."""
 
         def _get_params(self) -> dict[str, Any]:
             """The parameters, with None for an empty tuple, which means the same here.

@@ -51,7 +51,7 @@ class SavedEstimator:
 
         Raises :exc:`InputError` where a parameter or a class cannot be written, or the file cannot.
         """
-        with np.load(io.BytesIO(learner.learned()), allow_pickle=False) as content:
+        with np.load(io.BytesIO(learner.to_bytes()), allow_pickle=False) as content:
             arrays = dict(content)
         arrays |= learner.inputs.arrays("inputs")
         if learner.targets is not None:

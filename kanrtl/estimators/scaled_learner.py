@@ -111,7 +111,7 @@ class OnlineLearner:
         self.session = session
         self.inputs.grow(n_in)
 
-    def learned(self) -> bytes:
+    def to_bytes(self) -> bytes:
         """The content of the file that :meth:`kanrtl.Session.save` writes."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "learned.npz"
@@ -120,7 +120,7 @@ class OnlineLearner:
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy or a pickle is made from; the backend itself may be a device."""
-        return self.__dict__ | {"session": (self.session.spec.to_dict(), self.learned())}
+        return self.__dict__ | {"session": (self.session.spec.to_dict(), self.to_bytes())}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         fields, learned = state["session"]

@@ -16,8 +16,8 @@ from ..arrays import Reals
 __all__ = ["RunningScale"]
 
 OUTLIER = 8.0
-"""How many deviations from the mean a value may count for: one wild value must not squeeze all others together, but a
-column that has really moved gets its scale within some hundred samples."""
+"""The number of deviations from the mean that a value may count for: one wild value must not squeeze all others
+together, but a column that has really moved gets its scale within some hundred samples."""
 
 LARGEST = 1e150  # its square is still a number
 
@@ -25,7 +25,7 @@ BEYOND = 1e6  # deviations: more than any activation format holds, where it satu
 
 
 class RunningScale:
-    """Running mean and deviation of every column (Welford), and the way there and back.
+    """Running mean and deviation of every column (Welford), and the scaling by them in both directions.
 
     A missing value, NaN, counts for nothing and is scaled to zero, the mean. So is every value of a column that has
     been constant so far.
@@ -33,7 +33,7 @@ class RunningScale:
     Parameters
     ----------
     columns
-        How many.
+        How many there are.
     horizon
         Over how many samples mean and deviation run: weights fall by ``1 - 1 / horizon`` a sample. None: over all,
         each with the same weight.
@@ -53,7 +53,7 @@ class RunningScale:
         self._limit = np.where(varies, OUTLIER * self.deviation, LARGEST)
 
     def learn(self, row: Reals) -> None:
-        """Takes one more row, shape ``(columns,)``, into account."""
+        """Takes one more row ``(columns,)`` into account."""
         missing = np.isnan(row)
         count = self.count + ~missing
         known = count if self.horizon is None else np.minimum(count, self.horizon)
@@ -73,23 +73,23 @@ class RunningScale:
         return scaled
 
     def to_unit(self, rows: Reals) -> Reals:
-        """Rows ``(..., columns)`` in deviations from the mean."""
+        """Rows ``(..., columns)``, scaled to deviations from the mean."""
         with np.errstate(over="ignore"):
             scaled = (rows - self.mean) / self._divisor
         scaled[np.isnan(rows)] = 0
         return np.minimum(np.maximum(scaled, -BEYOND), BEYOND)
 
     def from_unit(self, rows: Reals) -> Reals:
-        """What :meth:`to_unit` made rows ``(..., columns)`` of."""
+        """The rows ``(..., columns)`` that :meth:`to_unit` scaled to these."""
         return self.mean + self.deviation * rows
 
     def affine(self) -> tuple[Reals, Reals]:
-        """Scale and offset, ``(columns,)``: what :meth:`to_unit` multiplies by, and then adds."""
+        """The scale that :meth:`to_unit` multiplies by, and the offset that it then adds; both ``(columns,)``."""
         scale = 1 / self._divisor
         return scale, -self.mean * scale
 
     def grow(self, columns: int) -> None:
-        """Adds columns of which nothing is known yet, up to that many."""
+        """Adds columns of which nothing is known yet, until there are so many."""
         new = columns - len(self.count)
         self._set(
             *(
@@ -99,12 +99,15 @@ class RunningScale:
         )
 
     def arrays(self, name: str) -> dict[str, npt.NDArray[Any]]:
-        """All that is known, for a file."""
+        """All that is known, as arrays for a file, by names that begin with ``name``."""
         return {f"{name}_{what}": getattr(self, what) for what in ("count", "mean", "variance")}
 
     @classmethod
     def from_arrays(cls, name: str, arrays: dict[str, npt.NDArray[Any]], horizon: int | None) -> Self:
-        """What :meth:`arrays` gave. Raises :exc:`KeyError` or :exc:`ValueError` where that is not all there."""
+        """The scale of which :meth:`arrays` gave the arrays.
+
+        Raises :exc:`KeyError` or :exc:`ValueError` where they are not all there and good.
+        """
         count, mean, variance = (arrays[f"{name}_{what}"] for what in ("count", "mean", "variance"))
         for values, kind in ((count, np.int64), (mean, np.float64), (variance, np.float64)):
             if values.shape != (len(count),) or values.dtype != kind or not np.isfinite(values).all():

@@ -27,14 +27,15 @@ and formats that the spec leaves open follow."""
 
 @dataclass(frozen=True)
 class Axis:
-    """What is changed together, and to what: fields of the spec, or :data:`BITS`."""
+    """Fields of the spec, or :data:`BITS`, that are changed together, and their values."""
 
     fields: tuple[str, ...]
     values: tuple[tuple[Any, ...], ...]
-    """For every point of the axis one value per field."""
+    """One value per field for every point of the axis."""
 
     @property
     def name(self) -> str:
+        """The fields, with commas between them."""
         return ", ".join(self.fields)
 
     @cached_property
@@ -55,7 +56,7 @@ def parse_over(text: str) -> tuple[str | tuple[str, ...], list[Any]]:
     """Fields and values of ``FIELD=VALUE,VALUE``: values as in a spec file, but texts need no quotes.
 
     ``FIELD,FIELD=VALUE,VALUE`` gives each value to both fields, ``FIELD,FIELD=VALUE:VALUE,...`` one to each. Commas and
-    colons within brackets do not separate.
+    colons within brackets do not separate. Raises :exc:`InputError` where ``text`` is written otherwise.
     """
     names, equals, values = text.partition("=")
     fields = tuple(name.strip() for name in names.split(","))
@@ -99,10 +100,11 @@ def _toml_value(text: str) -> Any:
     return document["value"] if list(document) == ["value"] else text
 
 
-# Points.
-
-
 def axis_of(fields: str | tuple[str, ...], values: Sequence[Any]) -> Axis:
+    """The axis along which a field takes ``values``, or several fields take values that are tuples.
+
+    Raises :exc:`InputError` where the values do not fit the fields.
+    """
     names = (fields,) if isinstance(fields, str) else tuple(fields)
     where = f"over {', '.join(names)}"
     if not isinstance(values, (list, tuple, range, np.ndarray)) or not len(values):
@@ -117,6 +119,7 @@ def axis_of(fields: str | tuple[str, ...], values: Sequence[Any]) -> Axis:
 
 
 def check_axes(axes: Sequence[Axis]) -> None:
+    """Raises :exc:`InputError` where axes name an unknown field, one field twice, or one value twice."""
     if not axes:
         raise InputError("over: nothing to sweep; give a field with its values, such as learning_rate=0.1,0.2")
     names = [name for axis in axes for name in axis.fields]
@@ -136,22 +139,22 @@ def check_axes(axes: Sequence[Axis]) -> None:
 
 
 def points_of(axes: Sequence[Axis]) -> Iterator[tuple[int, ...]]:
-    """Places on the axes, the last axis fastest."""
+    """The points of a sweep, as indices of values on every axis, the last axis fastest."""
     return itertools.product(*(range(len(axis.values)) for axis in axes))
 
 
-def checked_point(spec: LearnerSpec, axes: Sequence[Axis], point: tuple[int, ...], task: type[Task]) -> LearnerSpec:
-    """The learner of a point; a refusal says which it was."""
+def learner_at(spec: LearnerSpec, axes: Sequence[Axis], point: tuple[int, ...], task: type[Task]) -> LearnerSpec:
+    """The learner of a point; :exc:`InputError`, which names the point, where it cannot be or the task does not fit."""
     changes: dict[str, Any] = {}
-    for axis, place in zip(axes, point, strict=True):
-        changes |= zip(axis.fields, axis.values[place], strict=True)
+    for axis, index in zip(axes, point, strict=True):
+        changes |= zip(axis.fields, axis.values[index], strict=True)
     try:
         if BITS in changes:
             changes |= _formats(spec, changes.pop(BITS))
         learner = spec.replace(**changes)
         check_task(learner, task)
     except (SpecError, InputError) as error:
-        where = ", ".join(f"{axis.name} = {axis.labels[place]}" for axis, place in zip(axes, point, strict=True))
+        where = ", ".join(f"{axis.name} = {axis.labels[index]}" for axis, index in zip(axes, point, strict=True))
         raise InputError(f"over {where}: {error}") from None
     return learner
 

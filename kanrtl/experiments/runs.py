@@ -21,18 +21,18 @@ from .simulate_learner import teach
 # Samples of all learners in a batch that are worth another process: it takes as long to start as to learn so many.
 WORTH = 1_000_000
 
-# Runs.
-
 
 @dataclass(frozen=True)
 class Run:
+    """One learner, and the seed of the task that it learns."""
+
     spec: LearnerSpec
-    seed: int  # of the task
+    seed: int
 
 
 @dataclass(frozen=True)
 class Result:
-    """Mean squared error by regime, and of the whole run."""
+    """What came of a run: its mean squared error by regime and as a whole, and what saturated, by kind."""
 
     mse: tuple[float, ...]
     mse_all: float
@@ -49,6 +49,7 @@ class Unit:
     backend: str  # or "float64"
 
     def measure(self) -> list[Result]:
+        """Runs all learners; gives their results in order."""
         tasks = [TASKS[self.task](self.samples, run.seed) for run in self.runs]
         if self.backend in ("model", "float64"):
             predictions, saturations = _side_by_side([run.spec for run in self.runs], tasks, self.backend)
@@ -90,8 +91,8 @@ def _side_by_side(
     else:  # as a session: the sample is run once more, with the gradient
         predictions = np.empty_like(target)
         for sample in range(x.shape[1]):
-            place = slice(sample, sample + 1)
-            predictions[:, place] = reals(batch.predict_many(x[:, place]))
-            batch.learn_many(x[:, place], codes("gradient", predictions[:, place] - target[:, place]))
+            one = slice(sample, sample + 1)
+            predictions[:, one] = reals(batch.predict_many(x[:, one]))
+            batch.learn_many(x[:, one], codes("gradient", predictions[:, one] - target[:, one]))
     batch.settle()
     return list(predictions), batch.saturations

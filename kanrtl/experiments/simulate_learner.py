@@ -32,13 +32,13 @@ class Simulation:
     Attributes
     ----------
     predictions, predictions_float64
-        Each made before its update, shape ``(samples, n_out)``.
+        Predictions ``(samples, n_out)``, each made before its update, by the backend and in float64.
     curves, curves_float64
-        What had been learned at the end of each regime, at :attr:`grid`.
+        What had been learned at the end of each regime: predictions ``(points, n_out)`` at the inputs :attr:`grid`.
     mismatches
-        Predictions and final coefficients that differ from the integer model's.
+        The number of predictions and final coefficients that differ from those of the integer model.
     status
-        The session's, after the run.
+        The status of the session after the run.
     """
 
     spec: LearnerSpec
@@ -73,7 +73,7 @@ class Simulation:
         }
 
     def plot(self, path: Path) -> None:
-        """Draws target, predictions and error over the run, and what was learned at the end of each regime."""
+        """Draws the run into a file, as :func:`kanrtl.plots.simulation_plot.plot_simulation` does."""
         data = self.to_json()
         title = (
             f"{self.task.name}: layers {list(self.spec.layer_sizes)} on {data['backend']}, "
@@ -155,7 +155,10 @@ def _drive(
 
 
 def teach(session: Session, x: Reals, target: Reals) -> Reals:
-    """Teaches samples; where the learner wants gradients, those of the squared loss. Gives the predictions."""
+    """Teaches samples ``(n, n_in)`` with targets ``(n, n_out)``; gives the predictions ``(n, n_out)``.
+
+    A learner that takes gradients is given those of the squared loss.
+    """
     if not find_loss(session.spec.loss).takes_gradients:
         return session.learn_many(x, target)
     predictions = []
@@ -171,11 +174,11 @@ def _drive_float64(spec: LearnerSpec, task: Task, grid: Reals) -> tuple[Reals, l
     predictions, curves = [], []
     for start, stop in task.regimes:
         for index in range(start, stop):
-            # As _drive does: samples follow each other but for a pause after every chunk.
-            place = (index - start) % CHUNK
-            if place == 0:
+            # As _drive does: samples follow each other without a pause, except after every chunk.
+            edge = (index - start) % CHUNK
+            if edge == 0:
                 model.settle()
-            predictions.append(model.learn(task.x[index], task.target[index], place if spec.timing.streaming else None))
+            predictions.append(model.learn(task.x[index], task.target[index], edge if spec.timing.streaming else None))
         model.settle()
         curves.append(np.array([model.predict(x) for x in grid]))
     return np.array(predictions), curves

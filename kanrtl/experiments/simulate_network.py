@@ -33,15 +33,15 @@ class NetworkSimulation:
     Attributes
     ----------
     predictions
-        As :meth:`LookupNetwork.predict` gives them.
+        The predictions, shaped as :meth:`LookupNetwork.predict` gives them.
     mismatches
-        Numbers in predictions that differ from the integer model's.
+        The number of predictions that differ from those of the integer model.
     seconds
-        That the backend took for the samples, what it was made in not counted.
+        The time that the backend took for the samples, without what it took to be made.
     target
         What was known of the samples, or None.
     status
-        The session's, after the run.
+        The status of the session after the run.
     """
 
     network: LookupNetwork
@@ -53,7 +53,7 @@ class NetworkSimulation:
 
     @property
     def score(self) -> dict[str, float]:
-        """``accuracy``, or ``rms_error`` where predictions are real numbers; empty where nothing was known."""
+        """Its ``accuracy``, or ``rms_error`` where predictions are real numbers; empty where nothing was known."""
         if self.target is None:
             return {}
         if self.network.output == "raw":
@@ -86,7 +86,10 @@ def _only(values: list[int]) -> int | None:
 
 
 def read_samples(path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | None]:
-    """``X``, and ``y`` where there is one, of an ``.npz`` file. Raises :exc:`kanrtl.InputError`."""
+    """The arrays ``X``, and ``y`` where there is one, of an ``.npz`` file.
+
+    Raises :exc:`kanrtl.InputError` where it cannot be read, or has no ``X``.
+    """
     try:
         content = read_arrays(path, "an .npz file", "give one with X, and with y where it is known")
     except InputError as error:
@@ -114,7 +117,7 @@ def simulate_network(
     Random samples are codes of the inputs over their whole range, the lowest and the highest first. ``y`` is what is
     known of the samples: classes, bits or real numbers, by the network's output stage. ``progress`` is called with the
     number of samples done since the last call; ``trace``, ``starting`` and ``options`` are ``trace``, ``progress`` and
-    others of :func:`kanrtl.lookup.connect_network`. Raises :exc:`kanrtl.InputError`.
+    others of :func:`kanrtl.lookup.connect_network`. Raises :exc:`kanrtl.InputError` where any of these cannot be used.
     """
     if x is None:
         rows, real = _random_rows(network, samples, seed)

@@ -25,7 +25,7 @@ from ..learner.model_batch import shape_of
 from ..learner.spec import LearnerSpec
 from ..sessions.backends import BACKENDS
 from ..sim import TASKS
-from .axes import Axis, axis_of, check_axes, checked_point, points_of
+from .axes import Axis, axis_of, check_axes, learner_at, points_of
 from .runs import WORTH, Result, Run, Unit
 from .workers import check_address, measure_units
 
@@ -40,12 +40,18 @@ class Row:
 
     Attributes
     ----------
-    point : label by axis
-    spec : the learner, with the seed of the first run
-    mse : mean squared error before each update, of the last samples of each regime; shape ``(seeds, regimes)``
-    mse_all : the same of whole runs, shape ``(seeds,)``
-    mse_float64, mse_all_float64 : the same in float64
-    saturations : counts by kind, all seeds together
+    point
+        The labels of the point, by axis.
+    spec
+        The learner, with the seed of the first run.
+    mse
+        Mean squared error before each update, of the last samples of each regime; shape ``(seeds, regimes)``.
+    mse_all
+        The same of whole runs, shape ``(seeds,)``.
+    mse_float64, mse_all_float64
+        The same in float64.
+    saturations
+        Counts by kind, of all seeds together.
     """
 
     point: dict[str, Any]
@@ -62,6 +68,7 @@ class Row:
         return self.mse.mean(axis=1)  # type: ignore[no-any-return]
 
     def to_json(self) -> dict[str, Any]:
+        """Plain values; errors are means over the seeds where they are not said to be anything else."""
         return {
             "point": self.point,
             "spec": self.spec.to_dict(),
@@ -90,7 +97,7 @@ class Sweep:
     rows: tuple[Row, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; errors are means over the seeds where they are not said to be anything else."""
+        """Plain values, with the rows as :meth:`Row.to_json` gives them."""
         return {
             "spec": self.spec.to_dict(),
             "task": self.task,
@@ -102,8 +109,11 @@ class Sweep:
         }
 
     def table(self) -> tuple[list[str], list[list[str]]]:
-        """Header and rows: errors are means over the seeds; the spread is how far the mean over the regimes of any seed
-        is from theirs, at most. What saturated is told where anything did."""
+        """The header and the rows of a table.
+
+        Errors are means over the seeds; the spread is how far the mean over the regimes of any seed
+        is from theirs, at most. What saturated is told where anything did.
+        """
         saturated = any(any(row.saturations.values()) for row in self.rows)
         header = [axis.name for axis in self.axes]
         header += [f"regime {index + 1}" for index in range(self.rows[0].mse.shape[1])]
@@ -158,7 +168,7 @@ def sweep(
     Raises
     ------
     InputError
-        For anything that cannot be run, before anything runs.
+        If anything cannot be run, before anything runs.
     ToolError
         If the cluster or a process fails.
     """
@@ -172,15 +182,15 @@ def sweep(
     for name, number, least in (("samples", samples, 3), ("seeds", seeds, 1), ("jobs", jobs, 1)):
         if number < least:
             raise InputError(f"{name} = {number}: must be {least} or more")
-    points = [(point, checked_point(spec, axes, point, TASKS[task])) for point in points_of(axes)]
+    points = [(point, learner_at(spec, axes, point, TASKS[task])) for point in points_of(axes)]
     runs = [_run_of(learner, seed) for _, learner in points for seed in range(seeds)]
     parts = jobs if scheduler is None else len(runs)  # a cluster may have any number of workers
     found = _measure(_works(runs, task, samples, backend, parts), jobs, scheduler, progress)
     rows = []
     for index, (point, learner) in enumerate(points):
         own = range(index * seeds, (index + 1) * seeds)
-        labels = {axis.name: axis.labels[place] for axis, place in zip(axes, point, strict=True)}
-        integers, floats = ([found[kind][place] for place in own] for kind in (backend, "float64"))
+        labels = {axis.name: axis.labels[at] for axis, at in zip(axes, point, strict=True)}
+        integers, floats = ([found[kind][run] for run in own] for kind in (backend, "float64"))
         rows.append(_row(labels, learner, integers, floats))
     return Sweep(spec, task, samples, seeds, backend, axes, tuple(rows))
 
@@ -196,8 +206,8 @@ def _measure(
         progress(0, total)
     with closing(measure_units(units, jobs, scheduler)) as finished:
         for index, results in finished:
-            for places, result in zip(works[index].places, results, strict=True):
-                found[units[index].backend] |= dict.fromkeys(places, result)
+            for numbers, result in zip(works[index].numbers, results, strict=True):
+                found[units[index].backend] |= dict.fromkeys(numbers, result)
             done += len(results)
             if progress:
                 progress(done, total)
@@ -214,7 +224,7 @@ class _Work:
     """A unit, and the numbers of the runs that its results are for."""
 
     unit: Unit
-    places: tuple[tuple[int, ...], ...]
+    numbers: tuple[tuple[int, ...], ...]
 
 
 def _works(runs: Sequence[Run], task: str, samples: int, backend: str, parts: int) -> list[_Work]:
@@ -223,18 +233,18 @@ def _works(runs: Sequence[Run], task: str, samples: int, backend: str, parts: in
     In float64 runs that differ in nothing but precision are one.
     """
     groups: dict[Any, dict[Any, list[int]]] = {}
-    for place, run in enumerate(runs):
+    for number, run in enumerate(runs):
         shape = tuple(shape_of(run.spec).values())
-        own = (backend, shape) if backend == "model" else (backend, place)
-        groups.setdefault(own, {})[place] = [place]
-        groups.setdefault(("float64", shape), {}).setdefault(_exact(run), []).append(place)
+        own = (backend, shape) if backend == "model" else (backend, number)
+        groups.setdefault(own, {})[number] = [number]
+        groups.setdefault(("float64", shape), {}).setdefault(_exact(run), []).append(number)
     works = []
     for (kind, _), distinct in groups.items():
-        places = [tuple(same) for same in distinct.values()]
-        worth = max(1, min(parts, len(places) * samples // WORTH))
-        size = min(UNIT, -(-len(places) // worth))
-        for start in range(0, len(places), size):
-            part = tuple(places[start : start + size])
+        alike = [tuple(same) for same in distinct.values()]
+        worth = max(1, min(parts, len(alike) * samples // WORTH))
+        size = min(UNIT, -(-len(alike) // worth))
+        for start in range(0, len(alike), size):
+            part = tuple(alike[start : start + size])
             works.append(_Work(Unit(tuple(runs[same[0]] for same in part), task, samples, kind), part))
     return works
 

@@ -1,4 +1,4 @@
-"""Where the runs of a sweep are measured: here, in processes, or on a Dask cluster."""
+"""The runs of a sweep are measured here, in processes, or on a Dask cluster."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ CONNECT_SECONDS = 5
 
 SCHEMES = ("tcp", "tls", "ucx", "ws", "wss")
 
-# Where the runs are made.
-
-
 Finished = Generator[tuple[int, list[Result]], None, None]
 
 
 def measure_units(units: Sequence[Unit], jobs: int, scheduler: str | None) -> Finished:
-    """Numbers of units with their results, in the order in which they are done."""
+    """Measures ``units``; gives the number of each and its results, in the order in which they are done.
+
+    They run on the cluster of ``scheduler``, or else in at most ``jobs`` processes. Raises :exc:`ToolError` where the
+    cluster or a process fails.
+    """
     if scheduler is not None:
         return _on_cluster(units, scheduler)
     if any(unit.backend not in ("model", "float64") for unit in units):
@@ -44,7 +45,7 @@ def _here(units: Sequence[Unit]) -> Finished:
 
 
 @contextmanager
-def _uninterrupted() -> Iterator[None]:
+def _ignore_interrupts() -> Iterator[None]:
     """Control-C goes to all processes of a terminal. Those that are started within this ignore it: the one that
     started them ends them."""
     if threading.current_thread() is not threading.main_thread():
@@ -63,7 +64,7 @@ def _in_processes(units: Sequence[Unit], jobs: int) -> Finished:
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(jobs, mp_context=context)
     try:
-        with _uninterrupted():
+        with _ignore_interrupts():
             futures = {pool.submit(unit.measure): index for index, unit in enumerate(units)}
         for future in as_completed(futures):
             yield futures[future], future.result()
@@ -78,7 +79,10 @@ def _in_processes(units: Sequence[Unit], jobs: int) -> Finished:
 
 
 def check_address(address: str) -> None:
-    """That it is one: a client of distributed that stumbles over an address takes long to end."""
+    """Raises :exc:`InputError` where ``address`` is not that of a scheduler, or distributed is not installed.
+
+    A client of distributed that stumbles over an address takes long to end.
+    """
     try:
         parts = urlsplit(address if "://" in address else f"tcp://{address}")
         known = parts.scheme == "inproc" or (parts.scheme in SCHEMES and parts.hostname and parts.port)
@@ -105,10 +109,10 @@ def _on_cluster(units: Sequence[Unit], address: str) -> Finished:
     with client:
         _check_workers(client, where)
         futures = client.map(Unit.measure, units, pure=False)
-        places = {future.key: index for index, future in enumerate(futures)}
+        numbers = {future.key: index for index, future in enumerate(futures)}
         try:
             for future in completed(futures, loop=client.loop):
-                yield places[future.key], future.result()
+                yield numbers[future.key], future.result()
         except (OSError, CancelledError, KilledWorker) as error:
             raise ToolError(f"{where}: the cluster failed ({_one_line(error)}); see its own log") from None
         finally:
@@ -125,7 +129,7 @@ def installed_version() -> str:
 
 
 def _check_workers(client: Any, where: str) -> None:
-    """That there are workers, all with this version: others might give other bits."""
+    """Raises :exc:`ToolError` unless there are workers, all with this version: others might give other bits."""
     try:
         versions = client.run(installed_version)
     except OSError as error:

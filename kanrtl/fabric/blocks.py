@@ -1,4 +1,4 @@
-"""How yosys cuts memories and products into the blocks of a device."""
+"""The blocks of a device that yosys cuts memories and products into."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ class _Ram:
 
 @dataclass(frozen=True)
 class Family:
-    """What yosys maps to.
+    """The blocks of a family, as yosys maps to them.
 
     Attributes
     ----------
     read_only, written : tuple
         Shapes of a memory block, by whether anything is written.
     cost : int
-        Of one block, in the unit in which a bit of a 2:1 choice costs a half.
+        The cost of one block, in the unit in which a bit of a 2:1 choice costs a half.
     distributed : tuple
         Shapes of a memory in LUTs.
     operand : int
-        Bits of an operand of a multiplier.
+        The bits of an operand of a multiplier.
     least_product : int
-        Bits of the shortest product that is worth one.
+        The bits of the shortest product that is worth a multiplier.
     registered : bool
         Whether a register behind a memory block becomes the block's own.
     """
@@ -76,7 +76,7 @@ def block_width(family: str, depth: int) -> int | None:
 
 @dataclass(frozen=True)
 class MemoryDemand:
-    """A memory as it is described.
+    """A memory as a design describes it.
 
     Attributes
     ----------
@@ -87,7 +87,7 @@ class MemoryDemand:
     lanes : int
         Parts of a row that are written by themselves; 0 if nothing is ever written.
     reads : int
-        Ports that read. There is one that writes, and one reads beside it: every further one takes a copy.
+        Ports that read. There is one that writes, and one that reads beside it: every further one takes a copy.
     block : bool
         Whether it is in memory blocks, rather than in LUTs.
     count : int
@@ -103,7 +103,7 @@ class MemoryDemand:
     count: int
 
     def blocks(self, family: Family) -> int:
-        """MemoryDemand blocks, or with ``block`` not set groups of LUTs, that all of them take.
+        """The memory blocks, or with ``block`` not set groups of LUTs, that all of them take.
 
         The word is cut into the blocks' words, across the ends of segments as well (``handle_geom`` in
         yosys' ``memory_libmap.cc``): of all widths the cheapest, the choice between segments included.
@@ -111,7 +111,7 @@ class MemoryDemand:
         return self._best(family)[1] * self.reads * self.count if self.width else 0
 
     def segments(self, family: Family) -> int:
-        """Parts that its rows are cut into: from what they read, one is chosen."""
+        """The number of parts that its rows are cut into: from what they read, one is chosen."""
         return self._best(family)[2] if self.width else 1
 
     def _best(self, family: Family) -> tuple[float, int, int]:
@@ -130,12 +130,12 @@ class MemoryDemand:
 
     @property
     def bits(self) -> int:
-        """Of all of them together."""
+        """The bits of all of them together."""
         return self.depth * self.width * self.count
 
 
 def multipliers(a: int, b: int, family: Family) -> int:
-    """Multipliers that a product of ``a`` by ``b`` bits takes, a sign bit in each where one has one.
+    """The multipliers that a product of ``a`` by ``b`` bits takes, a sign bit in each where one has one.
 
     An operand that is too wide is cut into pieces, and what is left of it may be too short for a multiplier
     (yosys' ``mul2dsp.v``).

@@ -22,20 +22,20 @@ MAC16_MULTIPLY_ADD_NS = 11.3
 # Delays of ECP5, speed grade 6, rounded: Project Trellis, timing/speed_6/cells.json. They serve to compare paths, for
 # which they need not be exact.
 ECP5_LUT_NS = {"LUT4": 0.24, "PFUMX": 0.2, "L6MUX21": 0.2}
-"""Through a LUT, and through the multiplexers behind LUTs."""
+"""Delays through a LUT, and through the multiplexers behind LUTs."""
 
 ECP5_CARRY_NS = {"in": 0.45, "along": 0.07, "out": 0.44, "sum": 0.24, "next sum": 0.7}
-"""Into a carry chain, along a CCU2C, out to a sum; and from an input to the sum of its own bit and of the next."""
+"""Delays into a carry chain, along a CCU2C, out to a sum; and from an input to the sum of its bit and of the next."""
 
 ECP5_START_NS = {"TRELLIS_FF": 0.5, "DP16KD": 5.8}
-"""From the clock to the output."""
+"""Delays from the clock to the output."""
 
 ECP5_THROUGH_NS = {"MULT18X18D": 3.9, "TRELLIS_DPR16X4": 0.24}
-"""From input to output of a block without registers, and from the address to the output of a memory in LUTs."""
+"""Delays from input to output of a block without registers, and from the address of a memory in LUTs."""
 
 # Read off routed designs.
 ECP5_WIRE_NS = 1.0
-"""A wire between neighbours."""
+"""The delay of a wire between neighbours."""
 
 ECP5_TILE_NS = 0.05
-"""What a wire takes more for every tile."""
+"""What the delay of a wire grows by for every tile."""

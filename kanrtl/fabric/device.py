@@ -54,10 +54,10 @@ class Device:
     family : str
         ``ecp5`` or ``ice40``.
     lut, ff, dsp, bram : int
-        Capacity: LUT4 (iCE40: logic cells of a LUT4 and a flip-flop), flip-flops, multipliers (MULT18X18D or
+        How many it holds: LUT4 (iCE40: logic cells of a LUT4 and a flip-flop), flip-flops, multipliers (MULT18X18D or
         SB_MAC16), memory blocks.
     bram_kbit : int
-        Size of a memory block, in kbit.
+        The size of a memory block, in kbit.
     synthesis : tuple of str
         The yosys command that synthesises for it.
     nextpnr_options : tuple of str
@@ -133,14 +133,14 @@ class Device:
         return cls(name, "ice40", cells, cells, dsp, bram, 4, synthesis, options)
 
     def with_wide_luts(self) -> "Device":
-        """The same, synthesised with the multiplexers behind LUTs; :exc:`BuildError` for a family that has none."""
+        """The device with the multiplexers behind its LUTs in use; :exc:`BuildError` for a family without them."""
         if self.family != "ecp5":
             raise BuildError(f"wide_luts: True: {self.name} has no multiplexers behind its LUTs; leave it out")
         return replace(self, synthesis=tuple(word for word in self.synthesis if word != "-nowidelut"))
 
     @property
     def die(self) -> str:
-        """As nextpnr calls it, such as ``85k``, ``um-85k``, ``up5k``."""
+        """The die as nextpnr calls it, such as ``85k``, ``um-85k``, ``up5k``."""
         return self.nextpnr_options[0].removeprefix("--")
 
     @property
@@ -150,5 +150,5 @@ class Device:
 
     @property
     def default_frequency(self) -> float:
-        """What a core is asked to reach, in MHz: more than it will, so that the tools do their best."""
+        """The frequency that a core is asked to reach, in MHz: more than it will, so that the tools do their best."""
         return 200.0 if self.family == "ecp5" else 50.0

@@ -19,7 +19,7 @@ KINDS = {
     "compressor": "bits of a third and further operand of one sum, which is reduced to two without a carry",
     "term": "bits of the terms of a product that is written out",
     "product": "bits of the terms of a product that synthesis makes of LUTs",
-    "serial": "bits of what multiplies by one bit a clock",
+    "serial": "bits of what multiplies by one bit in a cycle",
     "choice": "bits chosen from two; from more, as many as a tree of LUTs has",
     "limit": "bits that are kept within a format's limits",
     "detection": "bits looked at to see what is beyond them",
@@ -37,12 +37,12 @@ KINDS = {
 
 
 class Parts:
-    """Memories, multipliers, and whatever else there is, in the units of :data:`KINDS`.
+    """Memories, multipliers, and whatever else there is, in the units of :data:`KINDS`. Every method adds to it.
 
     Parameters
     ----------
     family
-        What multipliers and memories are made of.
+        The blocks that multipliers and memories are made of.
     multiplies
         Whether a product that is left to synthesis gets multipliers.
     """
@@ -57,6 +57,7 @@ class Parts:
     def memory(
         self, name: str, depth: int, width: int, *, block: bool, lanes: int = 0, reads: int = 1, count: int = 1
     ) -> None:
+        """Adds ``count`` memories, as :class:`MemoryDemand` describes them, with the logic around their blocks."""
         memory = MemoryDemand(name, depth, width, lanes, reads, block, count)
         self.memories.append(memory)
         segments = memory.segments(self.family)
@@ -70,50 +71,54 @@ class Parts:
             self.counts["collision"] += (width + (depth - 1).bit_length() + 1) * count
 
     def blocks(self, *, block: bool) -> int:
-        """Memory blocks, or groups of LUTs with a memory in each."""
+        """The memory blocks of all memories so far, or their groups of LUTs with a memory in each."""
         return sum(memory.blocks(self.family) for memory in self.memories if memory.block == block)
 
     def register(self, bits: int, *, moved: bool = True) -> None:
-        """Flip-flops; ``moved``: of what comes from a register, a multiplier or a memory, or is needed elsewhere."""
+        """Adds flip-flops.
+
+        They are ``moved`` where they hold what comes from a register, a multiplier or a memory, or is needed elsewhere.
+        """
         self.counts["register"] += bits
         self.counts["moved"] += bits if moved else 0
 
     def register_behind(self, bits: int, *, block: bool) -> None:
-        """Flip-flops behind a memory."""
+        """Adds flip-flops behind a memory, which are its own where it is a block that has them."""
         if not (block and self.family.registered):
             self.register(bits)
 
     def adder(self, bits: int, times: int = 1) -> None:
+        """Adds an adder of so many bits, in a carry chain of its own."""
         if bits > 0:
             self.counts["adder"] += bits * times
             self.counts["chain"] += times
 
     def sum(self, operands: int, bits: int, times: int = 1) -> None:
-        """One sum of several operands."""
+        """Adds one sum of several operands."""
         if operands > 1:
             self.adder(bits, times)
             self.counts["compressor"] += (operands - 2) * bits * times
 
-    def choice(self, bits: int, ways: int = 2, times: int = 1) -> None:
-        """A LUT4 chooses from two, and two of them from four."""
-        self.counts["choice"] += bits * times * (ways - 1 if ways <= 2 else ceil(2 * (ways - 1) / 3))
+    def choice(self, bits: int, inputs: int = 2, times: int = 1) -> None:
+        """Adds a choice of one of several inputs: a LUT4 chooses from two, and two of them from four."""
+        self.counts["choice"] += bits * times * (inputs - 1 if inputs <= 2 else ceil(2 * (inputs - 1) / 3))
 
-    def union(self, bits: int, ways: int, times: int = 1) -> None:
-        """Four in a LUT4, three more in each further one."""
-        self.counts["choice"] += bits * times * ceil((ways - 1) / 3)
+    def union(self, bits: int, inputs: int, times: int = 1) -> None:
+        """Adds an OR of several inputs: four in a LUT4, three more in each further one."""
+        self.counts["choice"] += bits * times * ceil((inputs - 1) / 3)
 
     def noise(self) -> None:
-        """See :class:`kanrtl.learner.rtl.noise_register.Noise`."""
+        """Adds a :class:`kanrtl.learner.rtl.noise_register.Noise`."""
         self.register(NOISE_WIDTH, moved=False)
         self.counts["parity"] += sum(ceil((len(taps) - 1) / 3) for taps in leap_taps())
 
     def times_constant(self, bits: int, constant: int) -> None:
-        """See :func:`kanrtl.learner.rtl.multiply.multiply_by_constant`."""
+        """Adds a :func:`kanrtl.learner.rtl.multiply.multiply_by_constant` of an operand of so many bits."""
         digits = bin(constant ^ 3 * constant).count("1")
         self.sum(digits, bits + constant.bit_length())
 
     def product(self, a: Format, b: Format, *, in_logic: bool, times: int = 1) -> None:
-        """A product, in a multiplier or written out: :func:`kanrtl.learner.rtl.multiply.multiply`."""
+        """Adds a :func:`kanrtl.learner.rtl.multiply.multiply`, in a multiplier or written out."""
         if in_logic:
             self.written_out(a, b, times)
             return
@@ -128,7 +133,7 @@ class Parts:
             self.counts["product"] += widths[0] * widths[1] * times
 
     def written_out(self, a: Format, b: Format, times: int = 1) -> None:
-        """See :func:`kanrtl.learner.rtl.multiply.multiply_in_logic`."""
+        """Adds a :func:`kanrtl.learner.rtl.multiply.multiply_in_logic`."""
         if a.signed != b.signed:
             a, b = (a, b) if a.signed else (b, a)
         elif b.signed and a.width < b.width:
@@ -139,7 +144,7 @@ class Parts:
     def narrowed(
         self, value: Format, format: Format, rounding: str, *, saturates: bool, times: int = 1, rounds: bool = True
     ) -> None:
-        """See :func:`kanrtl.numeric.fixed.narrow`; ``rounds`` is not set where what rounds it is in a sum already."""
+        """Adds a :func:`kanrtl.numeric.fixed.narrow`; ``rounds`` is not set where a sum holds what rounds it."""
         dropped = value.f - format.f
         if rounds and dropped > 0 and rounding != Rounding.FLOOR:
             self.adder(max(0, value.width - (dropped - 1 if rounding == Rounding.HALF_UP else 0)), times)

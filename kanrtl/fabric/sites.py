@@ -1,4 +1,4 @@
-"""Where the multipliers of an ECP5 are on its die."""
+"""The sites of the multipliers of an ECP5 on its die."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ _OF_FOUR = ((0, 0), (1, 1), (4, 4), (5, 5))
 
 @dataclass(frozen=True)
 class Site:
-    """Where a MULT18X18D can be.
+    """A site of a MULT18X18D.
 
     Attributes
     ----------

@@ -12,13 +12,13 @@ __all__ = ["pack", "unpack"]
 
 
 def pack(codes: npt.NDArray[np.int64], shape: Format | Shape) -> int:
-    """The bits of an array of codes as the ports carry it: the first element lowest."""
+    """The bits of codes ``(n,)`` as ports carry them: the first element lowest, each in the width of ``shape``."""
     mask = (1 << shape.width) - 1
-    return sum((int(code) & mask) << (place * shape.width) for place, code in enumerate(codes))
+    return sum((int(code) & mask) << (index * shape.width) for index, code in enumerate(codes))
 
 
 def unpack(bits: int, shape: Format | Shape, count: int) -> list[int]:
-    """The ``count`` codes in ``bits``."""
+    """The ``count`` codes in ``bits``, as :func:`pack` has put them there."""
     mask, top = (1 << shape.width) - 1, 1 << (shape.width - 1)
-    fields = [(bits >> (place * shape.width)) & mask for place in range(count)]
+    fields = [(bits >> (index * shape.width)) & mask for index in range(count)]
     return [field - (mask + 1) if shape.signed and field & top else field for field in fields]

@@ -5,7 +5,7 @@ A :class:`Format` says how an integer (the *code*) stands for a real number: ``v
 RFC 41; both are ``i + f`` bits wide. A format is a shape: Amaranth signals, ports, layouts and memories
 take it as it is, and give it back as a :class:`FixedValue`, whose ``+``, ``-`` and ``*`` keep full precision.
 
-:func:`narrow` is the only place where precision is lost. It takes numpy codes or an Amaranth value, rounds
+Precision is lost in :func:`narrow` alone. It takes numpy codes or an Amaranth value, rounds
 once, then saturates or wraps, and tells what did not fit::
 
     narrow(codes, fraction, SQ(6, 10), rounding="half_up")       -> codes, which saturated
@@ -44,23 +44,25 @@ Codes = npt.NDArray[np.int64]
 
 
 class Rounding(enum.StrEnum):
-    """How the bits below the last kept one are dropped."""
+    """Roundings: what happens as the bits below the last kept one are dropped."""
 
     FLOOR = "floor"
-    """Towards minus infinity: the bits are cut off."""
+    """The number goes towards minus infinity: the bits are cut off."""
     HALF_UP = "half_up"
-    """To the nearest; a tie goes towards plus infinity."""
+    """The number goes to the nearest code; a tie goes towards plus infinity."""
     HALF_EVEN = "half_even"
-    """To the nearest; a tie goes to the even code."""
+    """The number goes to the nearest code; a tie goes to the even one."""
     STOCHASTIC = "stochastic"
-    """Up with a probability equal to the dropped part: uniform noise is added, then the bits are cut off."""
+    """The number goes up with a probability equal to the dropped part: noise is added, then the bits are cut off."""
 
 
 class Overflow(enum.StrEnum):
-    """What happens to a value outside the format."""
+    """Overflows: what happens to a value outside the format."""
 
     SATURATE = "saturate"
+    """It becomes the lowest or the highest code."""
     WRAP = "wrap"
+    """It keeps its low bits."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,7 @@ class Format(ShapeCastable):  # type: ignore[misc]  # amaranth has no type infor
 
     @property
     def width(self) -> int:
+        """The bits of a code."""
         return self.i + self.f
 
     @property
@@ -119,7 +122,7 @@ class Format(ShapeCastable):  # type: ignore[misc]  # amaranth has no type infor
         return self.minimum <= Fraction(real) * (1 << self.f) <= self.maximum
 
     def quantise(self, real: npt.ArrayLike) -> Codes:
-        """Codes nearest to real numbers, saturated; ties go to the even code. Shape as given.
+        """The codes nearest to real numbers, saturated, in the shape of ``real``; ties go to the even code.
 
         Raises :exc:`ValueError` where a number is NaN.
         """
@@ -129,14 +132,15 @@ class Format(ShapeCastable):  # type: ignore[misc]  # amaranth has no type infor
         return np.clip(np.rint(scaled), self.minimum, self.maximum).astype(np.int64)
 
     def to_float(self, codes: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Real values of codes. Shape as given."""
+        """The real values of codes, in the shape of ``codes``."""
         return np.asarray(codes, dtype=np.float64) * self.lsb
 
     def as_shape(self) -> Shape:
+        """The Amaranth shape of a code."""
         return Shape(self.width, self.signed)
 
     def const(self, init: float | Fraction | None) -> FixedValue:
-        """A constant from a real number, which the format must represent exactly."""
+        """A constant from a real number; raises :exc:`ValueError` where the format does not represent it exactly."""
         try:
             code = Fraction(0 if init is None else init) * (1 << self.f)
         except (ValueError, OverflowError):  # NaN, infinity
@@ -146,6 +150,7 @@ class Format(ShapeCastable):  # type: ignore[misc]  # amaranth has no type infor
         return FixedValue(self, Const(int(code), self.as_shape()))
 
     def from_bits(self, raw: int) -> float | Fraction:
+        """The real number that a code stands for; a fraction where a float would not be exact."""
         if self.signed and raw > self.maximum:  # memories give bits, the simulator signed integers
             raw -= 1 << self.width
         value = Fraction(raw, 1 << self.f)
@@ -156,12 +161,15 @@ class Format(ShapeCastable):  # type: ignore[misc]  # amaranth has no type infor
 
 
 def SQ(i: int, f: int) -> Format:
-    """Signed, ``i`` integer bits with the sign, ``f`` fraction bits: from ``-2**(i-1)`` to ``2**(i-1) - 2**-f``."""
+    """The signed format of ``i`` integer bits, sign included, and ``f`` fraction bits.
+
+    It holds numbers from ``-2**(i-1)`` to ``2**(i-1) - 2**-f``.
+    """
     return Format(True, i, f)
 
 
 def UQ(i: int, f: int) -> Format:
-    """Unsigned, ``i`` integer and ``f`` fraction bits: from 0 to ``2**i - 2**-f``."""
+    """The unsigned format of ``i`` integer and ``f`` fraction bits; it holds numbers from 0 to ``2**i - 2**-f``."""
     return Format(False, i, f)
 
 
@@ -178,13 +186,16 @@ class FixedValue(ValueCastable):  # type: ignore[misc]
         self._value = value
 
     def shape(self) -> Format:
+        """The format, which is the shape that Amaranth sees."""
         return self._format
 
     def as_value(self) -> Value:
+        """The integer code, as a plain Amaranth value."""
         return self._value
 
     @property
     def format(self) -> Format:
+        """The fixed-point format."""
         return self._format
 
     @property
@@ -193,7 +204,10 @@ class FixedValue(ValueCastable):  # type: ignore[misc]
         return self._value
 
     def eq(self, other: FixedValue | float) -> Any:
-        """Assignment from the same format, or from a real constant that the format represents."""
+        """An assignment from the same format, or from a real constant that the format represents.
+
+        Raises :exc:`TypeError` for another format or a plain value, :exc:`ValueError` for another constant.
+        """
         if isinstance(other, (Value, ValueCastable)) and not isinstance(other, FixedValue):
             raise TypeError(f"not a fixed-point value: {other!r}; assign a code of {self._format} to .raw")
         if not isinstance(other, FixedValue):
@@ -202,7 +216,7 @@ class FixedValue(ValueCastable):  # type: ignore[misc]
             raise TypeError(f"cannot assign {other.format} to {self._format}: narrow it first")
         return self._value.eq(other.raw)
 
-    def extended(self, format: Format) -> FixedValue:
+    def extend(self, format: Format) -> FixedValue:
         """The same number in a format that holds every number of this one.
 
         Raises :exc:`TypeError` where it does not.
@@ -211,10 +225,13 @@ class FixedValue(ValueCastable):  # type: ignore[misc]
         room = format.i - own.i - (format.signed and not own.signed)
         if format.f < own.f or room < 0 or (own.signed and not format.signed):
             raise TypeError(f"{format} does not hold every value of {own}")
-        return FixedValue(format, _resize(_shifted_left(self._value, format.f - own.f), format))
+        return FixedValue(format, _resize(_shift_left(self._value, format.f - own.f), format))
 
-    def wrapped(self, format: Format) -> FixedValue:
-        """The low bits in a format with the same fraction; for sums that are proven to fit."""
+    def wrap(self, format: Format) -> FixedValue:
+        """The low bits in a format with the same fraction, for sums that are proven to fit.
+
+        Raises :exc:`TypeError` where the fractions differ.
+        """
         if format.f != self._format.f:
             raise TypeError(f"{format} and {self._format} differ in fraction bits")
         return FixedValue(format, _resize(self._value, format))
@@ -236,7 +253,7 @@ class FixedValue(ValueCastable):  # type: ignore[misc]
 
 
 def _resize(value: Value, format: Format) -> Value:
-    """``value`` in exactly ``format.width`` bits: sign or zero extended by its own sign, or cut."""
+    """``value`` in exactly ``format.width`` bits: sign or zero extend by its own sign, or cut."""
     missing = format.width - len(value)
     if missing <= 0:
         return value[: format.width]
@@ -244,7 +261,7 @@ def _resize(value: Value, format: Format) -> Value:
     return Cat(value, fill)
 
 
-def _shifted_left(value: Value, bits: int) -> Value:
+def _shift_left(value: Value, bits: int) -> Value:
     """``value`` with ``bits`` zeros below it, signed as before."""
     shifted = Cat(Const(0, bits), value)
     return shifted.as_signed() if value.shape().signed else shifted
@@ -254,7 +271,7 @@ def _sum(a: FixedValue, b: FixedValue, operation: Any, signed: bool = False) -> 
     mixed = a.format.signed != b.format.signed
     i = max(fixed.format.i + (mixed and not fixed.format.signed) for fixed in (a, b)) + 1
     result = Format(signed or a.format.signed or b.format.signed, i, max(a.format.f, b.format.f))
-    operands = [_shifted_left(fixed.raw, result.f - fixed.format.f) for fixed in (a, b)]
+    operands = [_shift_left(fixed.raw, result.f - fixed.format.f) for fixed in (a, b)]
     return FixedValue(result, _resize(operation(*operands), result))
 
 
@@ -301,7 +318,8 @@ def narrow(
     or a :class:`FixedValue`. ``rounding`` and ``overflow`` are :class:`Rounding` and :class:`Overflow`
     or their names. For ``"stochastic"``, ``noise`` holds uniform integers of ``fraction - format.f`` bits.
 
-    The second result says (elementwise, or as one bit) whether the rounded number was outside the format.
+    The second result says (elementwise, or as one bit) whether the rounded number was outside the format. Raises
+    :exc:`ValueError` where noise is wanted and not given.
     """
     rounding, overflow = Rounding(rounding), Overflow(overflow)
     dropped = fraction - format.f
@@ -330,17 +348,17 @@ def rounding_constant(rounding: str, dropped: int) -> int | None:
 
 @dataclass(frozen=True)
 class CodeNarrowing:
-    """What :func:`narrow` does to numpy codes, prepared: for one format, or for one per place of the last axis.
+    """What :func:`narrow` does to numpy codes, prepared: for one format, or for one per index of the last axis.
 
-    Rounding and saturating are apart, so that it can be looked at later, for many values at once, what was outside.
+    Rounding and saturating are two steps, so that what was outside can be looked at later, for many values at once.
     """
 
     left: Codes
-    """Bits to shift to the left: the format has more fraction bits than the value."""
+    """The bits to shift to the left, where the format has more fraction bits than the value."""
     right: Codes
-    """Bits that are dropped."""
+    """The bits that are dropped."""
     term: Codes
-    """What is always added before."""
+    """What is always added before they are dropped."""
     even: Codes
     """1 where the last kept bit is added too."""
     minimum: Codes
@@ -348,7 +366,7 @@ class CodeNarrowing:
 
     @classmethod
     def of(cls, dropped: int, format: Format, rounding: str) -> CodeNarrowing:
-        """From ``format.f + dropped`` fraction bits to ``format``."""
+        """The narrowing of codes with ``format.f + dropped`` fraction bits to ``format``."""
         rounding, cut = Rounding(rounding), dropped > 0
         constants = (
             max(0, -dropped),
@@ -362,7 +380,7 @@ class CodeNarrowing:
 
     @classmethod
     def stack(cls, narrowings: Sequence[CodeNarrowing]) -> CodeNarrowing:
-        """Several, along the last axis of the values."""
+        """The narrowing that does each of ``narrowings`` to one index of the last axis."""
         return cls(*(np.array([getattr(one, field.name) for one in narrowings]) for field in fields(cls)))
 
     @cached_property
@@ -370,7 +388,7 @@ class CodeNarrowing:
         return bool(self.left.any()), bool(self.even.any()), bool(self.term.any()), bool(self.right.any())
 
     def round(self, codes: Codes, noise: Codes | None = None, out: Codes | None = None) -> Codes:
-        """Codes with the format's fraction bits, not yet saturated; in ``out`` if that is given.
+        """Codes with the fraction bits of the format, not yet saturated, written to ``out`` if that is given.
 
         ``noise`` holds uniform integers of ``right`` bits where rounding is stochastic, and zeros elsewhere.
         """
@@ -392,9 +410,11 @@ class CodeNarrowing:
         return out
 
     def saturate(self, rounded: Codes) -> Codes:
+        """Rounded codes within the limits of the format."""
         return np.minimum(np.maximum(rounded, self.minimum), self.maximum)
 
     def outside(self, rounded: Codes) -> npt.NDArray[np.bool_]:
+        """Which of the rounded codes are beyond the limits of the format."""
         return (rounded < self.minimum) | (rounded > self.maximum)
 
 
@@ -415,7 +435,7 @@ def _narrow_amaranth(
     value: Value, dropped: int, format: Format, rounding: Rounding, overflow: Overflow, noise: Any
 ) -> Narrowed:
     if dropped <= 0:
-        rounded = _shifted_left(value, -dropped)
+        rounded = _shift_left(value, -dropped)
     else:
         even = value[dropped] if dropped < len(value) else (value[-1] if value.shape().signed else Const(0, 1))
         rounded = value if rounding is Rounding.FLOOR else value + _rounding_term(rounding, dropped, even, noise)

@@ -1,7 +1,7 @@
 """The random bits of stochastic rounding: one linear feedback shift register, the same in model and hardware.
 
 The register is a 32-bit Galois LFSR of maximal length (x^32 + x^22 + x^2 + x + 1). It leaps 32 positions with every
-learning step, so that successive words share no bits; in hardware a leap is a fixed network of XORs, one clock.
+learning step, so that successive words share no bits; in hardware a leap is a fixed network of XORs, in one cycle.
 Each lane (one coefficient memory bank of one edge) sees the word rotated by another amount.
 """
 
@@ -22,7 +22,7 @@ _MASK = (1 << WIDTH) - 1
 
 _POLYNOMIAL = 1 << 22 | 1 << 2 | 1 << 1 | 1 << 0  # the bits that take the one shifted out: all terms but x^32
 
-_STRIDE = 7  # coprime to WIDTH: all 32 rotations come in turn, neighbours far apart
+_STRIDE = 7  # coprime to WIDTH: all 32 rotations come in turn, neighbours far from each other
 
 
 def initial_state(seed: int) -> int:
@@ -37,7 +37,7 @@ def _shift(state: int) -> int:
 
 @cache
 def leap_taps() -> tuple[tuple[int, ...], ...]:
-    """For each bit of the state after a leap, the bits of the state before it whose XOR it is."""
+    """The bits of a state whose XOR is a bit of the state one leap later, for each bit of that, the lowest first."""
     columns = []
     for bit in range(WIDTH):
         state = 1 << bit
@@ -58,7 +58,7 @@ def _leap_table(exponent: int) -> Codes:
     linear: the state after it is the XOR of what its bytes become."""
     if exponent:
         half = _leap_table(exponent - 1)
-        return _leapt(half, half)
+        return _leap_all(half, half)
     bits = [leap(1 << bit) for bit in range(WIDTH)]
     table = np.zeros((WIDTH // 8, 256), dtype=np.int64)
     for byte, row in enumerate(table):
@@ -67,7 +67,7 @@ def _leap_table(exponent: int) -> Codes:
     return table
 
 
-def _leapt(states: Codes, table: Codes) -> Codes:
+def _leap_all(states: Codes, table: Codes) -> Codes:
     parts = (table[byte].take(states >> 8 * byte & 0xFF) for byte in range(WIDTH // 8))
     return reduce(np.bitwise_xor, parts)
 
@@ -79,13 +79,13 @@ def states_from(first: Codes, count: int) -> Codes:
     """
     states, exponent = first[None], 0
     while len(states) < count:
-        states = np.concatenate([states, _leapt(states[: count - len(states)], _leap_table(exponent))])
+        states = np.concatenate([states, _leap_all(states[: count - len(states)], _leap_table(exponent))])
         exponent += 1
     return states
 
 
 def lane_rotation(lane: int) -> int:
-    """By how many bits lane ``lane`` sees the word rotated to the left."""
+    """The number of bits by which lane ``lane`` sees the word rotated to the left."""
     return lane * _STRIDE % WIDTH
 
 

@@ -27,6 +27,7 @@ class Sigmoid:
 
     @classmethod
     def of(cls, activation: Format, gradient: Format, table_size: int = 256) -> Sigmoid:
+        """The table for outputs in one format and gradients in another, with at most ``table_size`` rows."""
         integer_bits = min(4, activation.i)  # sigmoid(8) = 0.9997: beyond, an output has been decided
         row_bits = min(clog2(table_size), integer_bits + activation.f)
         return cls(1 << (integer_bits - 1), row_bits, integer_bits + activation.f - row_bits, UQ(1, gradient.f))
@@ -39,7 +40,7 @@ class Sigmoid:
         return self.value.quantise(1 / (1 + np.exp(-y)))
 
     def row(self, y: Codes) -> Codes:
-        """The row of output codes."""
+        """The rows that output codes of any shape address."""
         half = 1 << (self.row_bits - 1)
         row: Codes = np.clip(y >> self.row_shift, -half, half - 1) + half
         return row

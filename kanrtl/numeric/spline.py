@@ -83,7 +83,7 @@ def basis_table(order: int, size: int, fraction: int) -> Codes:
     ``2**fraction``, so that an edge never leaves the range of its coefficients, and the table is symmetric:
     ``table[r, j] == table[size - 1 - r, order - j]``.
     """
-    return _quantised(lambda u: basis_values(order, u), size, Fraction(1 << fraction), mirror_sign=1)
+    return _quantise_rows(lambda u: basis_values(order, u), size, Fraction(1 << fraction), mirror_sign=1)
 
 
 @cache
@@ -94,10 +94,10 @@ def derivative_table(order: int, size: int, fraction: int, cell_width: Fraction)
     ``cell_width`` is the width ``h`` of a grid cell in units of x. Sampled and symmetric as :func:`basis_table`,
     with the opposite sign.
     """
-    return _quantised(lambda u: derivative_values(order, u), size, (1 << fraction) / cell_width, mirror_sign=-1)
+    return _quantise_rows(lambda u: derivative_values(order, u), size, (1 << fraction) / cell_width, mirror_sign=-1)
 
 
-def _quantised(values: Any, size: int, scale: Fraction, mirror_sign: int) -> Codes:
+def _quantise_rows(values: Any, size: int, scale: Fraction, mirror_sign: int) -> Codes:
     rows = [
         _round_to_sum([value * scale for value in values(Fraction(2 * row + 1, 2 * size))])
         for row in range((size + 1) // 2)
@@ -151,6 +151,7 @@ class Locator:
 
     @property
     def row_bits(self) -> int:
+        """The bits of the position that address a row of the table."""
         return self.table_size.bit_length() - 1
 
     @property

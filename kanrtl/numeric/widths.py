@@ -1,10 +1,10 @@
-"""How many bits numbers take."""
+"""Widths: the bits that numbers take."""
 
 from __future__ import annotations
 
 
 def bits_for(limit: int) -> int:
-    """Bits of an unsigned number up to ``limit``."""
+    """The bits of an unsigned number up to ``limit``; at least one."""
     return max(1, int(limit).bit_length())
 
 

@@ -21,7 +21,10 @@ _SHOWN = 0.25  # below the highest score; what is worse is of no use
 
 
 def plot_search(data: Mapping[str, Any], path: Path) -> None:
-    """Draws what :meth:`kanrtl.lookup.Search.as_dict` gives into a file, whose ending says the kind of picture."""
+    """Draws what :meth:`kanrtl.lookup.Search.as_dict` gives into a file, whose ending says the kind of picture.
+
+    Raises :exc:`InputError` where no picture can be drawn.
+    """
     check_picture(path)
     # matplotlib is an extra. Not pyplot: that would choose a backend for the whole process.
     from matplotlib.figure import Figure
@@ -32,7 +35,7 @@ def plot_search(data: Mapping[str, Any], path: Path) -> None:
 
 
 def draw_search(axes: Axes, data: Mapping[str, Any]) -> None:
-    """All networks that were tried, and those that no other beats, some with their bits."""
+    """Draws all networks that were tried, and those that no other beats, some with their bits."""
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter  # matplotlib is an extra
 
     points = sorted(data["points"], key=lambda point: point["lut"])

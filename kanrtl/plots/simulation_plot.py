@@ -21,17 +21,17 @@ class SimulationCurves:
     Attributes
     ----------
     title
-        Of the whole picture.
+        The title of the whole picture.
     target, predictions, predictions_float64
-        Over the run, shape ``(samples, n_out)``.
+        Values over the run, shape ``(samples, n_out)``.
     stops
         The sample after the last of each regime.
     grid
-        Where the curves are drawn, shape ``(points, n_in)``.
+        The inputs at which curves are drawn, shape ``(points, n_in)``.
     wanted, learned
-        At the grid, one array ``(points, n_out)`` a regime.
+        Outputs at the grid, one array ``(points, n_out)`` for every regime.
     errors
-        Mean squared error of each regime.
+        The mean squared error of each regime.
     """
 
     title: str
@@ -48,7 +48,8 @@ class SimulationCurves:
 def plot_simulation(run: SimulationCurves, path: Path) -> None:
     """Draws target, predictions and error over the run, and what was learned at the end of each regime.
 
-    The first output is drawn. The file's ending says the kind of picture.
+    The first output is drawn. The file's ending says the kind of picture. Raises :exc:`InputError` where none can be
+    drawn.
     """
     check_picture(path)
     # matplotlib is an extra. Not pyplot: that would choose a backend for the whole process.

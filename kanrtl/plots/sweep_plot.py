@@ -42,7 +42,7 @@ def plot_sweep(data: Mapping[str, Any], path: Path) -> None:
 
     Error against the first axis: means over the seeds with bands from their lowest to their highest; dotted, the same
     learner in float64. One line for each value of the second axis, or without one for each regime of the task; one
-    panel for each value of the third. Raises :exc:`InputError` for more axes.
+    panel for each value of the third. Raises :exc:`InputError` for more axes, or where no picture can be drawn.
     """
     check_picture(path)
     # matplotlib is an extra. Not pyplot: that would choose a backend for the whole process.
@@ -58,11 +58,11 @@ def plot_sweep(data: Mapping[str, Any], path: Path) -> None:
     grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
     for axes in grid.flat[len(panels) :]:
         axes.set_visible(False)
-    for place, (axes, label) in enumerate(zip(grid.flat, panels, strict=False)):
-        draw_panel(axes, data, place)
+    for index, (axes, label) in enumerate(zip(grid.flat, panels, strict=False)):
+        draw_panel(axes, data, index)
         if label is not None:
             axes.set_title(f"{names[2]} = {label}", loc="left", fontsize=10)
-        if place % columns == 0:
+        if index % columns == 0:
             axes.set_ylabel("mean squared error, settled" + (", mean of regimes" if len(names) > 1 else ""))
     grid[0, 0].legend(title=names[1] if len(names) > 1 else None, frameon=False, fontsize=9, title_fontsize=9)
     seeds = f"{data['seeds']} seeds, bands from the lowest to the highest" if data["seeds"] > 1 else "one seed"
@@ -71,7 +71,7 @@ def plot_sweep(data: Mapping[str, Any], path: Path) -> None:
 
 
 def draw_panel(axes: Axes, data: Mapping[str, Any], panel: int = 0) -> None:
-    """One panel of :func:`plot_sweep`, which stands for a value of the third axis, without title and legend."""
+    """Draws one panel of :func:`plot_sweep`, for a value of the third axis, without title and legend."""
     (name, labels), *_ = data["axes"].items()
     lines = _lines(data, panel)
     x = _scale(axes, labels)
@@ -95,23 +95,23 @@ def draw_panel(axes: Axes, data: Mapping[str, Any], panel: int = 0) -> None:
 
 def _lines(data: Mapping[str, Any], panel: int) -> list[_Line]:
     axes = list(data["axes"].values())
-    places = np.arange(len(data["rows"])).reshape([len(labels) for labels in axes])
+    rows = np.arange(len(data["rows"])).reshape([len(labels) for labels in axes])
     if len(axes) > 2:
-        places = places[:, :, panel]
+        rows = rows[:, :, panel]
     errors = np.array([row["mse_by_seed"] for row in data["rows"]])  # (rows, seeds, regimes)
     exact = np.array([row["mse_float64"] for row in data["rows"]])  # (rows, regimes)
     if len(axes) == 1:
         return [_Line(f"regime {index + 1}", errors[:, :, index], exact[:, index]) for index in range(errors.shape[2])]
     errors, exact = errors.mean(axis=2), exact.mean(axis=1)
-    return [_Line(str(label), errors[places[:, at]], exact[places[:, at]]) for at, label in enumerate(axes[1])]
+    return [_Line(str(label), errors[rows[:, at]], exact[rows[:, at]]) for at, label in enumerate(axes[1])]
 
 
 def _scale(axes: Axes, labels: Sequence[Any]) -> list[float]:
-    """Where the points are: numbers in their place, logarithmic where they span much; texts side by side."""
+    """The positions of the points: those of numbers, logarithmic where they span much; texts side by side."""
     from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator  # matplotlib is an extra
 
     numbers = all(isinstance(label, (int, float)) for label in labels)
-    x = [float(label) for label in labels] if numbers else [float(place) for place in range(len(labels))]
+    x = [float(label) for label in labels] if numbers else [float(index) for index in range(len(labels))]
     if numbers and min(x) > 0 and max(x) >= 8 * min(x):
         axes.set_xscale("log")
     axes.xaxis.set_major_locator(FixedLocator(x))

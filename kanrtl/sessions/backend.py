@@ -21,13 +21,13 @@ __all__ = ["AddressedLearner", "BackendKind", "LearnerBackend", "NetworkBackend"
 
 
 class Running(ABC):  # what can be asked of it is told by those below
-    """Something that runs, somewhere."""
+    """Something that runs on a backend, whose ``name`` it has."""
 
     name: str
 
     @property
     def cycles(self) -> int | None:
-        """Clock cycles since the start; None where nothing has a clock."""
+        """The clock cycles since the start; None where nothing has a clock."""
         return None
 
     @property
@@ -41,7 +41,7 @@ class Running(ABC):  # what can be asked of it is told by those below
 
 
 class LearnerBackend(Running):
-    """One learner, somewhere."""
+    """One learner that runs on a backend; all values are integer codes."""
 
     def __init__(self, spec: LearnerSpec) -> None:
         self.spec = spec
@@ -55,32 +55,40 @@ class LearnerBackend(Running):
         """
 
     @abstractmethod
-    def read_coefficients(self) -> list[Codes]: ...
+    def read_coefficients(self) -> list[Codes]:
+        """The coefficients, one array ``(n_out, n_in, bases)`` per layer."""
 
     @abstractmethod
-    def write_coefficients(self, coefficients: list[Codes]) -> None: ...
+    def write_coefficients(self, coefficients: list[Codes]) -> None:
+        """Sets the coefficients, which are shaped as :meth:`read_coefficients` gives them."""
 
     @abstractmethod
-    def read_learning_rates(self) -> list[int]: ...
+    def read_learning_rates(self) -> list[int]:
+        """The learning rate registers, one per layer."""
 
     @abstractmethod
-    def write_learning_rates(self, rates: list[int]) -> None: ...
+    def write_learning_rates(self, rates: list[int]) -> None:
+        """Sets the learning rate registers, one per layer."""
 
     @abstractmethod
     def read_noise(self) -> int:
-        """State of the noise register; 0 where the learner has none."""
+        """The state of the noise register; 0 where the learner has none."""
 
     @abstractmethod
-    def write_noise(self, state: int) -> None: ...
+    def write_noise(self, state: int) -> None:
+        """Sets the state of the noise register."""
 
     @abstractmethod
-    def read_frozen(self) -> bool: ...
+    def read_frozen(self) -> bool:
+        """Whether samples are predicted but not learned."""
 
     @abstractmethod
-    def write_frozen(self, frozen: bool) -> None: ...
+    def write_frozen(self, frozen: bool) -> None:
+        """Sets whether samples are predicted but not learned."""
 
     @abstractmethod
-    def read_saturations(self) -> dict[str, int]: ...
+    def read_saturations(self) -> dict[str, int]:
+        """How many values have saturated, by kind (:data:`kanrtl.learner.address_map.SATURATIONS`)."""
 
 
 class AddressedLearner(LearnerBackend):
@@ -92,9 +100,9 @@ class AddressedLearner(LearnerBackend):
 
     @abstractmethod
     def access(self, requests: list[tuple[int, int | None]]) -> list[int]:
-        """Reads (``(address, None)``) and writes (``(address, value)``) in order; returns what each was answered."""
+        """Does reads (``(address, None)``) and writes (``(address, value)``) in order; gives the answer to each."""
 
-    def _places(self) -> list[int]:
+    def _coefficient_addresses(self) -> list[int]:
         return [
             self.addresses.coefficient(number, node, source, index)
             for number, layer in enumerate(self.spec.layers)
@@ -104,7 +112,7 @@ class AddressedLearner(LearnerBackend):
         ]
 
     def read_coefficients(self) -> list[Codes]:
-        values = self.access([(address, None) for address in self._places()])
+        values = self.access([(address, None) for address in self._coefficient_addresses()])
         arrays, start = [], 0
         for layer in self.spec.layers:
             shape = (layer.n_out, layer.n_in, layer.bases)
@@ -115,7 +123,7 @@ class AddressedLearner(LearnerBackend):
 
     def write_coefficients(self, coefficients: list[Codes]) -> None:
         values = [int(value) for layer in coefficients for value in layer.ravel()]
-        self.access(list(zip(self._places(), values, strict=True)))
+        self.access(list(zip(self._coefficient_addresses(), values, strict=True)))
 
     def read_learning_rates(self) -> list[int]:
         return self.access([(self.addresses.learning_rate(layer), None) for layer in range(self.spec.n_layers)])
@@ -145,7 +153,7 @@ Options = Mapping[str, Any]
 
 
 class NetworkBackend(Running):
-    """One lookup network, somewhere."""
+    """One lookup network that runs on a backend."""
 
     @abstractmethod
     def run(self, samples: Codes) -> Codes:
@@ -154,7 +162,10 @@ class NetworkBackend(Running):
 
 @dataclass(frozen=True)
 class BackendKind:
-    """How a backend starts a learner, and how a network: maybe traced, and telling what takes a while."""
+    """What starts a learner on a backend, and what a network.
+
+    Both are also given where to trace to, or None, and whom to tell what takes a while.
+    """
 
     learner: Callable[[LearnerSpec, Trace | None, Progress | None], LearnerBackend]
     network: Callable[[LookupNetwork, Options, Trace | None, Progress | None], NetworkBackend]

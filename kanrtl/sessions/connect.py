@@ -1,4 +1,4 @@
-"""One way to start a learner or a lookup network, whichever backend it runs on."""
+"""Starts a learner or a lookup network on any backend."""
 
 from __future__ import annotations
 
@@ -29,7 +29,11 @@ def connect_network(
     trace: str | Path | None = None,
     progress: Progress | None = None,
 ) -> LookupSession:
-    """Starts a lookup network; see :func:`kanrtl.connect`. Other parameters as those of :class:`LookupCore`."""
+    """Starts a lookup network as :func:`kanrtl.connect` does.
+
+    The parameters that :func:`kanrtl.connect` does not name are those of :class:`kanrtl.LookupCore`. Raises
+    :exc:`kanrtl.InputError` where a parameter cannot be used.
+    """
     kind = load_backend(backend)
     options = {"latency": latency, "memory": memory, "whole_from": whole_from, "reuse_factor": reuse_factor}
     try:
@@ -73,7 +77,7 @@ def connect(
     Parameters
     ----------
     spec
-        What it is, or the path of a TOML file that says so; or a :class:`kanrtl.LookupNetwork`.
+        The learner, or the path of a TOML file that describes it; or a :class:`kanrtl.LookupNetwork`.
     backend
         ``"model"``: the integer model, in numpy. ``"pysim"``: the RTL in Amaranth's simulator. ``"native"``: the RTL
         compiled to machine code, which takes a C++ compiler, and some seconds once for every spec.
@@ -81,9 +85,18 @@ def connect(
         A file that ends in ``.vcd``, for the waveforms of a ``"pysim"`` or ``"native"`` run; complete when the session
         is closed. A view for GTKWave is put beside it, as ``.gtkw``.
     progress
-        Is told in one line what takes a while: compiling.
+        Told in one line what takes a while: compiling.
     options
         For a network, how it becomes hardware: parameters of :class:`kanrtl.LookupCore`, such as ``latency``.
+
+    Raises
+    ------
+    InputError
+        If a parameter cannot be used.
+    SpecError
+        If the file holds no spec that works.
+    ToolError
+        If ``"native"`` finds no yosys or no compiler, or one of them fails.
     """
     if isinstance(spec, LookupNetwork):
         return connect_network(spec, backend, trace=trace, progress=progress, **options)

@@ -1,4 +1,4 @@
-"""One way to use a learner, whichever backend it runs on."""
+"""The session of a learner: the same calls on any backend."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["Session"]
 class Session(Closing):
     """A running learner; made by :func:`connect`. A context manager.
 
-    Values are real numbers; they are rounded to the formats of the spec on the way in (and saturated, which
+    Values are real numbers; they are rounded to the formats of the spec as they come in (and saturated, which
     :attr:`status` counts). Arrays for one sample may be given as numbers where they have one element.
     """
 
@@ -133,8 +133,10 @@ class Session(Closing):
         guard_bits: int | None = None,
         x: npt.ArrayLike | None = None,
     ) -> Frozen:
-        """What has been learned so far as a :class:`kanrtl.LookupNetwork`, and how near it is: by default it is the
-        learner to the bit. Parameters as for :func:`kanrtl.transfer.freeze`."""
+        """Makes a :class:`kanrtl.LookupNetwork` of what has been learned so far, and says how near it is.
+
+        By default it is the learner to the bit. Parameters and errors are those of :func:`kanrtl.transfer.freeze`.
+        """
         return freeze(self.spec, self.coefficients, bits, guard_bits=guard_bits, x=x)
 
     @property
@@ -172,9 +174,12 @@ class Session(Closing):
 
     @property
     def status(self) -> dict[str, Any]:
-        """``samples`` sent, clock ``cycles`` (None without a clock), ``frozen``, ``saturations`` in the learner by
-        kind, ``inputs_saturated`` on the way in, and the ``latency``, ``prediction_latency`` and ``interval`` in
-        cycles."""
+        """Counts and states by name.
+
+        They are ``samples`` sent, clock ``cycles`` (None without a clock), ``frozen``, ``saturations`` in the learner
+        by kind, ``inputs_saturated`` before they reached it, the ``latency``, ``prediction_latency`` and ``interval``
+        in cycles, and what was ``observed`` of these at the ports.
+        """
         schedule = self.spec.timing
         return {
             "backend": self._backend.name,

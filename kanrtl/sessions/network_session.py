@@ -1,4 +1,4 @@
-"""One way to use a lookup network, whichever backend it runs on."""
+"""The session of a lookup network: the same calls on any backend."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class LookupSession(Closing):
         self._samples = 0
 
     def close(self) -> None:
-        """Ends it."""
+        """Ends the network."""
         self._backend.close()
 
     def predict(self, x: npt.ArrayLike) -> npt.NDArray[Any]:
-        """As :meth:`LookupNetwork.predict`."""
+        """Predictions for real samples, with the shapes and errors of :meth:`LookupNetwork.predict`."""
         rows, single = self.network.real_rows(x)
         quantiser = self.network.quantiser
         samples = quantiser.raw_codes(rows) if isinstance(quantiser, FixedQuantiser) else quantiser.codes(rows)
@@ -37,7 +37,10 @@ class LookupSession(Closing):
         return result[0] if single else result
 
     def predict_codes(self, codes: npt.ArrayLike) -> Codes:
-        """As :meth:`LookupNetwork.predict_codes`; only where the component takes codes, and does not quantise."""
+        """Output codes for input codes, with the shapes and errors of :meth:`LookupNetwork.predict_codes`.
+
+        Raises :exc:`InputError` also where the component quantises, and so takes no codes.
+        """
         quantiser = self.network.quantiser
         if isinstance(quantiser, FixedQuantiser):
             raise InputError(f"predict_codes: this network takes inputs in {quantiser.format}; call predict")

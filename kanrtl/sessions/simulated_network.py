@@ -1,4 +1,4 @@
-"""What the simulators have in common as backends of a lookup network."""
+"""A lookup network on a backend that simulates it."""
 
 from __future__ import annotations
 

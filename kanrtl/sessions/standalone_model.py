@@ -1,4 +1,4 @@
-"""One learner in numpy, for use without a session."""
+"""A learner in numpy, for use without a session."""
 
 from __future__ import annotations
 
@@ -20,19 +20,6 @@ __all__ = ["Model"]
 class Model:
     """A learner in numpy: a :class:`ModelBatch` of one. Values are codes with ``numeric="integer"`` and real numbers
     with ``"float64"``.
-
-    Attributes
-    ----------
-    coefficients
-        One array ``(n_out, n_in, bases)`` per layer, with all updates that have landed; may be assigned to.
-    learning_rates
-        One value per layer: the content of the learning rate registers.
-    saturations
-        Counts by kind (:data:`kanrtl.learner.address_map.SATURATIONS`), which stop at the counters' highest value.
-    noise_state
-        State of the register behind stochastic rounding.
-    frozen
-        While true, nothing that is taught is learned.
     """
 
     def __init__(self, spec: LearnerSpec, numeric: Numeric = "integer") -> None:
@@ -42,6 +29,7 @@ class Model:
 
     @property
     def coefficients(self) -> list[Array]:
+        """One array ``(n_out, n_in, bases)`` per layer, with all updates that have landed; may be assigned to."""
         return [layer[0] for layer in self._batch.coefficients]
 
     @coefficients.setter
@@ -50,6 +38,7 @@ class Model:
 
     @property
     def learning_rates(self) -> Array:
+        """The learning rate registers, one value per layer; may be assigned to."""
         return self._batch.learning_rates[0]  # type: ignore[no-any-return]
 
     @learning_rates.setter
@@ -58,10 +47,12 @@ class Model:
 
     @property
     def saturations(self) -> dict[str, int]:
+        """Counts by kind (:data:`kanrtl.learner.address_map.SATURATIONS`), up to the counters' highest value."""
         return self._batch.saturations[0]
 
     @property
     def noise_state(self) -> int:
+        """The state of the register behind stochastic rounding; may be assigned to."""
         return int(self._batch.noise_states[0])
 
     @noise_state.setter
@@ -70,6 +61,7 @@ class Model:
 
     @property
     def frozen(self) -> bool:
+        """While true, nothing that is taught is learned; may be assigned to."""
         return self._batch.frozen
 
     @frozen.setter
@@ -101,7 +93,10 @@ class Model:
         learn: npt.NDArray[np.bool_],
         edges: Sequence[int] | None = None,
     ) -> Array:
-        """As :meth:`ModelBatch.run`, for ``(samples, n_in)`` and ``(samples, n_out)``; gives ``(samples, n_out)``."""
+        """Runs samples ``(samples, n_in)`` with ``teaching`` ``(samples, n_out)``; gives ``(samples, n_out)``.
+
+        See :meth:`ModelBatch.run`.
+        """
         return self._batch.run(x, teaching, learn, edges)[0]  # type: ignore[no-any-return]
 
     def settle(self) -> None:
@@ -109,8 +104,10 @@ class Model:
         self._batch.settle()
 
     def freeze(self, bits: int | Sequence[int] | None = None, **options: Any) -> Frozen:
-        """What has been learned, with all updates under way, as a :class:`kanrtl.LookupNetwork`; parameters as for
-        :func:`kanrtl.transfer.freeze`."""
+        """Makes a :class:`kanrtl.LookupNetwork` of what has been learned, with all updates that have not landed yet.
+
+        Parameters are those of :func:`kanrtl.transfer.freeze`. Raises :exc:`InputError` for a model in floats.
+        """
         if self.numeric != "integer":
             raise InputError(f'numeric = "{self.numeric}": has no integers to freeze; use a model with "integer"')
         self.settle()

@@ -17,10 +17,10 @@ __all__ = ["AmaranthSimulator"]
 
 @dataclass(frozen=True)
 class Teaching:
-    """How the samples of a run are taught."""
+    """What the samples of a run are taught."""
 
     words: list[int]
-    """For the teaching stream, one for each sample that is learned from; empty where they travel with their samples."""
+    """Words for the teaching stream, one for each sample that is learned from; none where they travel with samples."""
     settling: int
     """Cycles from the last sample to its update, where the next may come before."""
 
@@ -28,7 +28,19 @@ class Teaching:
 class AmaranthSimulator:
     """A component that takes ``samples`` and gives ``predictions``, in a simulation that stands still between calls.
 
-    ``ports`` tells what of the elaborated component is worth tracing.
+    Parameters
+    ----------
+    dut
+        The component.
+    trace
+        Where to trace it to; None for nowhere.
+    ports
+        Gives the ports of the elaborated component that are worth tracing.
+
+    Attributes
+    ----------
+    cycles
+        The clock cycles since the start.
     """
 
     def __init__(self, dut: Any, trace: Trace | None, ports: Callable[[Any], list[Port]]) -> None:
@@ -64,11 +76,12 @@ class AmaranthSimulator:
             self._trace.cycle([int(value) for value in values])
 
     def close(self) -> None:
+        """Ends the simulation and completes its trace."""
         if self._trace:
             self._trace.close()
 
     def do(self, job: Callable[[Any], Awaitable[Any]]) -> Any:
-        """Lets the clock run for a job, which is given the simulation's context; gives its result."""
+        """Lets the clock run for ``job``, which is given the context of a testbench; returns its result."""
         self._job = job
         while self._job is not None:
             self._simulator.advance()
@@ -77,7 +90,7 @@ class AmaranthSimulator:
     def run(self, samples: list[int], teaching: Teaching | None = None) -> list[int]:
         """Sends the bits of samples one after another, as fast as they are taken; gives the bits of the predictions.
 
-        ``teaching`` for a learner; then the last update is waited for.
+        A learner is also given its ``teaching``; then the last update is waited for.
         """
         return self.do(lambda ctx: self._stream(ctx, samples, teaching))  # type: ignore[no-any-return]
 
@@ -126,7 +139,7 @@ class AmaranthSimulator:
         return predictions
 
     async def until(self, ctx: Any, condition: Any, value: Any = 0) -> int:
-        """Waits for the clock edge at which ``condition`` holds; gives ``value`` at that edge."""
+        """Waits for the clock edge at which ``condition`` holds; returns ``value`` at that edge."""
         while True:
             _, _, met, sampled = await ctx.tick().sample(condition, value)
             self.cycles += 1
@@ -135,5 +148,5 @@ class AmaranthSimulator:
                 return int(sampled)
 
     def observed(self, kinds: Iterable[str]) -> dict[str, list[int]]:
-        """Every value seen so far, sorted, by its kind."""
+        """Every value seen so far in cycles, sorted, by its kind: ``latency``, ``prediction_latency``, ``interval``."""
         return {kind: sorted(self._observer.seen[kind]) for kind in kinds}

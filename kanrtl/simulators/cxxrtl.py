@@ -75,18 +75,18 @@ class Compiler:
         Raises
         ------
         ToolError
-            If there is none. The line says both ways to get one.
+            If there is none. The line says how to get either.
         """
         chosen = os.environ.get("CXX")
         if chosen:
             words = shlex.split(chosen)
             if not words or shutil.which(words[0]) is None:
                 raise ToolError(f"CXX={chosen} is not a program: correct it, or unset it to use another C++ compiler")
-            return cls(tuple(words), _says(tuple(words)))
+            return cls(tuple(words), _identify(tuple(words)))
         for name in ("c++", "clang++"):
             found = shutil.which(name)
             if found is not None:
-                return cls((found,), _says((found,)))
+                return cls((found,), _identify((found,)))
         if importlib.util.find_spec("ziglang") is not None:
             version = importlib.metadata.version("ziglang")
             return cls((sys.executable, "-m", "ziglang", "c++"), f"ziglang {version}")
@@ -123,7 +123,7 @@ class Compiler:
 
 
 @cache
-def _says(command: tuple[str, ...]) -> str:
+def _identify(command: tuple[str, ...]) -> str:
     """The command, and what it says of its version."""
     try:
         done = subprocess.run([*command, "--version"], stdin=subprocess.DEVNULL, capture_output=True, check=False)
@@ -133,7 +133,9 @@ def _says(command: tuple[str, ...]) -> str:
 
 
 def load(design: Design, progress: Progress | None = None) -> ctypes.CDLL:
-    """The simulation of a component; made if it is not in the cache. ``progress`` is told what takes a while.
+    """The simulation of a component as a library, made if it is not in the cache.
+
+    ``progress`` is told what takes a while.
 
     Raises
     ------
@@ -152,10 +154,10 @@ def load(design: Design, progress: Progress | None = None) -> ctypes.CDLL:
         "part": PART,
     }
     memo = folder / f"{design.digest}.json"
-    known = None if design.traced else _remembered(memo)
+    known = None if design.traced else _recall(memo)
     netlist, driver = known or (_hash(design.rtlil), design.driver)
     entry = folder / _hash(json.dumps([netlist, driver, tools]))
-    library = _kept(entry)
+    library = _load_kept(entry)
     if library is None:
         folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(folder)
@@ -163,7 +165,7 @@ def load(design: Design, progress: Progress | None = None) -> ctypes.CDLL:
         work = Path(tempfile.mkdtemp(prefix=WORK, dir=folder))
         _make(design, work, compiler, flags, progress)
         publish(work, entry)
-        library = _kept(entry)
+        library = _load_kept(entry)
         if library is None:
             raise ToolError(f"the simulation cannot be read back from {entry}: is the disk full?")
     if known is None and not design.traced:
@@ -172,12 +174,12 @@ def load(design: Design, progress: Progress | None = None) -> ctypes.CDLL:
 
 
 def port_name(name: str) -> str:
-    """How CXXRTL writes the name of a port."""
+    """The name of a port as CXXRTL writes it."""
     return "p_" + name.replace("_", "__")
 
 
 class Design:
-    """What is to be compiled; elaborated only where it must be, as that takes seconds.
+    """A component to be compiled; it is elaborated only where it must be, as that takes seconds.
 
     Parameters
     ----------
@@ -186,9 +188,10 @@ class Design:
     make
         Makes the component.
     macros
-        What ``native.cpp`` has to know of it.
+        Gives what ``native.cpp`` has to know of the component, as macros by name.
     more
-        Signals that are to be traced, by the names of their ports; see :func:`kanrtl.tools.rtlil.component_rtlil`.
+        Gives the signals that are to be traced, by the names of their ports, as
+        :func:`kanrtl.tools.rtlil.component_rtlil` takes them.
     """
 
     def __init__(
@@ -205,11 +208,12 @@ class Design:
 
     @property
     def traced(self) -> bool:
+        """Whether signals are to be traced."""
         return self._more is not None
 
     @cached_property
     def digest(self) -> str:
-        """Of everything that the netlist follows from."""
+        """A hash of all that the netlist follows from."""
         versions = {name: importlib.metadata.version(name) for name in ("amaranth", "numpy")}
         return _hash(json.dumps([self._key, _sources(), versions, sys.version], sort_keys=True))
 
@@ -219,9 +223,10 @@ class Design:
 
     @cached_property
     def rtlil(self) -> str:
-        return component_rtlil(self._component, _TOP, self._named if self._more else None)
+        """The component as RTLIL."""
+        return component_rtlil(self._component, _TOP, self._name_signals if self._more else None)
 
-    def _named(self, fragment: Fragment) -> Mapping[str, Value]:
+    def _name_signals(self, fragment: Fragment) -> Mapping[str, Value]:
         assert self._more is not None
         ports = self._more(fragment)
         self._ports = list(ports)
@@ -256,7 +261,7 @@ def _sources() -> str:
     return digest.hexdigest()
 
 
-def _remembered(path: Path) -> tuple[str, str] | None:
+def _recall(path: Path) -> tuple[str, str] | None:
     """The netlist's hash and its driver, if they were written down."""
     try:
         content = json.loads(path.read_text())
@@ -266,13 +271,13 @@ def _remembered(path: Path) -> tuple[str, str] | None:
     return (netlist, driver) if isinstance(netlist, str) and isinstance(driver, str) else None
 
 
-def _kept(entry: Path) -> ctypes.CDLL | None:
+def _load_kept(entry: Path) -> ctypes.CDLL | None:
     """The library in ``entry``, or None if there is none or anything is wrong with it."""
     library = entry / "dut.so"
     try:
         if hashlib.sha256(library.read_bytes()).hexdigest() != (entry / "sha256").read_text():
             return None
-        return _declared(ctypes.CDLL(str(library)))
+        return _declare(ctypes.CDLL(str(library)))
     except (OSError, ValueError, AttributeError):
         return None
 
@@ -311,7 +316,7 @@ def _headers() -> Path:
     return headers
 
 
-def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
+def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
     """``library`` with the types of its functions."""
     size, pointer, u64 = ctypes.c_size_t, ctypes.c_void_p, ctypes.c_uint64
     signed, unsigned, bits = (

@@ -77,7 +77,8 @@ class NativeSimulator:
     def run(self, x: Codes, n_out: int, teaching: Codes | None = None, learn: Codes | None = None) -> Codes:
         """Sends samples ``(n, n_in)`` one after another, as fast as they are taken; gives predictions ``(n, n_out)``.
 
-        ``teaching`` and ``learn`` for a learner, as in :meth:`kanrtl.sessions.backend.LearnerBackend.run`.
+        All are codes. ``teaching`` and ``learn`` are those of a learner, as in
+        :meth:`kanrtl.sessions.backend.LearnerBackend.run`.
         """
         library, live = self._library, self._live
         # They must outlive the call of send.
@@ -101,7 +102,7 @@ class NativeSimulator:
             self.write_trace()
 
     def access(self, requests: list[tuple[int, int | None]]) -> list[int]:
-        """Reads (``(address, None)``) and writes (``(address, value)``) in order; returns what each was answered."""
+        """Does reads (``(address, None)``) and writes (``(address, value)``) in order; gives the answer to each."""
         addresses = np.array([address for address, _ in requests], dtype=np.uint64)
         writes = np.array([value is not None for _, value in requests], dtype=np.uint8)
         values = np.array([value or 0 for _, value in requests], dtype=np.int64)
@@ -130,10 +131,11 @@ class NativeSimulator:
 
     @property
     def cycles(self) -> int:
+        """The clock cycles since the start."""
         return int(self._library.kanrtl_cycles(self._live))
 
     def observed(self, kinds: Iterable[str]) -> dict[str, list[int]]:
-        """Every value seen so far, sorted, by its kind."""
+        """Every value seen so far in cycles, sorted, by its kind: ``latency``, ``prediction_latency``, ``interval``."""
         seen: dict[str, list[int]] = {}
         for kind in kinds:
             which = ("latency", "prediction_latency", "interval").index(kind)
@@ -146,6 +148,7 @@ class NativeSimulator:
         return int(self._library.kanrtl_observed(self._live, which, values, len(values)))
 
     def close(self) -> None:
+        """Ends the simulation and completes its trace."""
         self._end()
         if self._trace:
             self._trace.close()

@@ -19,8 +19,10 @@ class Observer:
         self._last: tuple[int, bool] | None = None
 
     def cycle(self, now: int, taken: bool, predicted: bool, taught: bool | None = None, updated: bool = False) -> None:
-        """One clock edge, number ``now``, and which transfers happened at it; ``taught`` is None where nothing ever
-        is, so that all samples follow each other alike."""
+        """Takes note of clock edge number ``now`` and of the transfers that happened at it.
+
+        ``taught`` is None where nothing ever is, so that all samples follow each other alike.
+        """
         if updated and self._untaught:
             self.seen["latency"].add(now - self._untaught.popleft())
         if predicted:
@@ -35,6 +37,6 @@ class Observer:
                 self._untaught.append(now)
 
     def idle(self) -> None:
-        """One clock edge at which no sample was offered."""
+        """Takes note of a clock edge at which no sample was offered."""
         self._last = None
         self._untaught.clear()

@@ -16,7 +16,7 @@ from vcd.gtkw import GTKWSave
 from vcd.writer import VCDWriter
 
 from ..errors import TraceError
-from ..files import replacing, write_whole
+from ..files import open_replacement, write_whole
 from ..numeric.fixed import Format
 
 __all__ = ["Port", "Trace", "parts_of", "ports_of", "stream_ports"]
@@ -27,27 +27,27 @@ PERIOD = 10
 
 @dataclass(frozen=True)
 class Leaf:
-    """One number in a port."""
+    """One number in a port, ``width`` bits from bit ``low`` on."""
 
     name: str
     low: int
     width: int
     signed: bool
     lsb: float | None
-    """What one step of its code stands for; None where it is no number."""
+    """The real value of one step of its code; None where it is no number."""
 
     def code(self, bits: int) -> int:
-        """Its integer code, from the bits of the whole port."""
+        """The integer code of this number in the bits of the whole port."""
         code = bits >> self.low & ((1 << self.width) - 1)
         return code - (1 << self.width) if self.signed and code >> (self.width - 1) else code
 
 
 @dataclass(frozen=True)
 class Port:
-    """A port of a component or of a part of it, ``scope`` being the group that a person looks for it in."""
+    """A port of a component or of a part of it; ``scope`` is the group of signals in which a viewer shows it."""
 
     name: str
-    """As a port of the netlist."""
+    """The name of the port in the netlist."""
     scope: str
     value: Value
     leaves: tuple[Leaf, ...]
@@ -71,8 +71,11 @@ def parts_of(fragment: Any, kinds: tuple[type, ...]) -> Iterator[tuple[Any, str]
 
 
 def ports_of(component: Any, scope: str, port: str) -> Iterator[Port]:
-    """The ports of a component, without constants. ``port`` formats a member's path to the name that it has in the
-    netlist; ``scope`` is the group that it is shown in."""
+    """The ports of a component, without constants.
+
+    ``port`` formats the path of a member to the name that it has in the netlist; ``scope`` is the group of signals in
+    which a viewer shows it.
+    """
     for path, _, member in component.signature.flatten(component):
         value = Value.cast(member)
         if isinstance(value, Const):
@@ -137,8 +140,8 @@ class Trace:
         return self._path.with_suffix(".gtkw")
 
     def begin(self, ports: Sequence[Port]) -> None:
-        """Tells what the values of every clock edge will be of."""
-        file = self._files.enter_context(replacing(self._path))
+        """Opens the file for ``ports``, whose values :meth:`cycle` will be given."""
+        file = self._files.enter_context(open_replacement(self._path))
         text = io.TextIOWrapper(cast(Any, _Open(file)), encoding="ascii")
         # A date would make every file another.
         writer = VCDWriter(cast(TextIO, text), timescale="1 ns", date="", version="kanrtl", check_values=False)
@@ -161,7 +164,7 @@ class Trace:
             self._variables.append(variables)
 
     def cycle(self, values: Sequence[int]) -> None:
-        """What every port was before a clock edge: what it has been since the edge before that."""
+        """Writes one clock cycle: the ``values`` that the ports had before an edge, since the edge before that."""
         change = self._writer.change
         now = self._edge * PERIOD
         if self._edge:
@@ -183,7 +186,7 @@ class Trace:
         self._edge += 1
 
     def close(self) -> None:
-        """Completes the files."""
+        """Completes both files."""
         if not self._ports:
             return
         self._writer.close(self._edge * PERIOD)

@@ -16,15 +16,15 @@ _SOURCE = re.compile(r'^(\s*attribute \\src )"([^"]*)"$', re.MULTILINE)
 
 
 def portable_sources(text: str) -> str:
-    """RTLIL ``text`` whose source locations name no machine path.
+    """RTLIL ``text`` in which source locations name no path of this machine.
 
-    A file of a Python package is named from that package on (``kanrtl/rtl/layer.py:120``), any other by its
+    A file of a Python package is named from that package on (``kanrtl/learner/rtl/layer.py:120``), any other by its
     bare name. So the same design is the same text on every machine.
     """
 
     def shorten(match: re.Match[str]) -> str:
-        places = (place.rpartition(":") for place in match[2].split("|"))
-        return '{}"{}"'.format(match[1], "|".join(f"{_package_relative(file)}:{line}" for file, _, line in places))
+        sources = (source.rpartition(":") for source in match[2].split("|"))
+        return '{}"{}"'.format(match[1], "|".join(f"{_package_relative(file)}:{line}" for file, _, line in sources))
 
     return _SOURCE.sub(shorten, text)
 

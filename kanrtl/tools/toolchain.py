@@ -35,15 +35,15 @@ class Tool:
     Attributes
     ----------
     name : str
-        Name of the native program, such as ``nextpnr-ecp5``.
+        The name of the native program, such as ``nextpnr-ecp5``.
     distribution : str
         The PyPI package with its WebAssembly build, which installs a script ``yowasp-<name>``.
     version_arguments : tuple of str
-        What makes it print its version; any call with these is also harmless enough to warm it up.
+        The arguments that make it print its version; a call with these is also harmless enough to warm it up.
     log_option : str or None
         The option that makes it write its own log, where it has one.
     first_call : str
-        How long the WebAssembly build is compiled at its first call, in words.
+        In words, how long its first call takes to compile the WebAssembly build.
     """
 
     name: str
@@ -58,12 +58,12 @@ class Tool:
         return self.name.upper().replace("-", "_")
 
     def command(self) -> str:
-        """Path of the program: the environment variable, else YoWASP, else native.
+        """The path of the program: what the environment variable names, else YoWASP's, else a native one.
 
         Raises
         ------
         ToolError
-            If there is none. The line says both ways to get one.
+            If there is none. The line says how to get either.
         """
         chosen = os.environ.get(self.variable)
         if chosen:
@@ -87,7 +87,7 @@ class Tool:
         return found
 
     def version(self) -> str:
-        """Short version, such as ``0.70`` or ``yowasp 0.70.0.0.post1259``; found once per process.
+        """Its short version, such as ``0.70`` or ``yowasp 0.70.0.0.post1259``; found once per process.
 
         Raises
         ------
@@ -98,7 +98,7 @@ class Tool:
 
     def needs_compiling(self) -> bool:
         """Whether the next call compiles a WebAssembly build first."""
-        return self._is_yowasp(self.command()) and not _compiled(self)
+        return self._is_yowasp(self.command()) and not _is_compiled(self)
 
     def run(
         self,
@@ -115,9 +115,11 @@ class Tool:
         arguments : sequence of str
             File names among them must be relative to ``cwd``.
         cwd : Path
-            Working directory.
+            The working directory.
         log : str
-            File in ``cwd`` that receives everything the tool says.
+            The file in ``cwd`` that receives everything the tool says.
+        progress : callable, optional
+            Told if the tool has to be compiled first.
         produces : iterable of str
             Files in ``cwd`` that must be there afterwards. They are removed first, so that an old one does
             not count.
@@ -223,7 +225,7 @@ def _version(tool: Tool, command: str) -> str:
     return match[0] if match else f"unknown, {int(os.path.getmtime(command))}"
 
 
-def _compiled(tool: Tool) -> bool:
+def _is_compiled(tool: Tool) -> bool:
     """Whether YoWASP's cache has the machine code of ``tool``; see ``yowasp_runtime.run_wasm``."""
     package = tool.distribution.replace("-", "_")
     wasm = f"{tool.name}.wasm"

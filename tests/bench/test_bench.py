@@ -363,7 +363,10 @@ def test_stale_pages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         render.main()
     monkeypatch.setattr("sys.argv", ["render"])
     render.main()
-    assert page.read_text() == f"<!-- value: t-no-registers.lut d -->{render.result('t-no-registers')['lut']}<!-- end -->\n"
+    assert (
+        page.read_text()
+        == f"<!-- value: t-no-registers.lut d -->{render.result('t-no-registers')['lut']}<!-- end -->\n"
+    )
     monkeypatch.setattr("sys.argv", ["render", "--check"])
     render.main()
 

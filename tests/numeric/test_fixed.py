@@ -186,11 +186,9 @@ def test_arithmetic_is_exact(simulate: Callable[..., list[list[Any]]], data: st.
     rows = data.draw(st.lists(st.tuples(codes_of(own), codes_of(other)), min_size=10, max_size=40))
     reals = [(Fraction(a, 2**own.f), Fraction(b, 2**other.f)) for a, b in rows]
     a, b = Signal(own), Signal(other)
-    outputs = [a + b, a - b, a * b, a.extended(wider), b.extended(wider), a.wrapped(wrapping)]
-    wrapped = [reference_narrow(x, wrapping, "floor", "wrap")[0] for x, _ in reals]
-    expected = [
-        [x + y, x - y, x * y, x, y, Fraction(code, 2**own.f)] for (x, y), code in zip(reals, wrapped, strict=True)
-    ]
+    outputs = [a + b, a - b, a * b, a.extend(wider), b.extend(wider), a.wrap(wrapping)]
+    wrap = [reference_narrow(x, wrapping, "floor", "wrap")[0] for x, _ in reals]
+    expected = [[x + y, x - y, x * y, x, y, Fraction(code, 2**own.f)] for (x, y), code in zip(reals, wrap, strict=True)]
     assert simulate([a, b], outputs, reals) == expected
 
 
@@ -277,22 +275,22 @@ def test_parse_refuses(text: str) -> None:
         (lambda: Signal(SQ(4, 4)).eq(0.03), ValueError, "0.03 has no exact code in SQ(4, 4)"),
         (lambda: FixedValue(SQ(4, 4), Signal(9)), TypeError, "SQ(4, 4) is 8 bits wide, the value 9"),
         (
-            lambda: Signal(SQ(4, 4)).extended(SQ(4, 3)),
+            lambda: Signal(SQ(4, 4)).extend(SQ(4, 3)),
             TypeError,
             "SQ(4, 3) does not hold every value of SQ(4, 4)",
         ),
         (
-            lambda: Signal(UQ(4, 4)).extended(SQ(4, 4)),
+            lambda: Signal(UQ(4, 4)).extend(SQ(4, 4)),
             TypeError,
             "SQ(4, 4) does not hold every value of UQ(4, 4)",
         ),
         (
-            lambda: Signal(SQ(4, 4)).extended(UQ(9, 4)),
+            lambda: Signal(SQ(4, 4)).extend(UQ(9, 4)),
             TypeError,
             "UQ(9, 4) does not hold every value of SQ(4, 4)",
         ),
         (
-            lambda: Signal(SQ(4, 4)).wrapped(SQ(3, 5)),
+            lambda: Signal(SQ(4, 4)).wrap(SQ(3, 5)),
             TypeError,
             "SQ(3, 5) and SQ(4, 4) differ in fraction bits",
         ),

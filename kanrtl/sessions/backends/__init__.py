@@ -1,7 +1,7 @@
-"""Where learners and networks run: one module a backend, whose name is the backend's. Every backend gives the same bits
-for the same calls.
+"""Backends, on which learners and networks run: one module each, with the name of the backend.
 
-A module has a :class:`~kanrtl.sessions.backend.BackendKind` called ``BACKEND``; nothing else has to know of it.
+Every backend gives the same bits for the same calls. A module has a :class:`~kanrtl.sessions.backend.BackendKind`
+called ``BACKEND``; nothing else has to know of it.
 """
 
 from importlib import import_module

@@ -24,7 +24,7 @@ def _refuse_trace(trace: Trace | None) -> None:
 
 
 class ModelLearner(LearnerBackend):
-    """Runs :class:`kanrtl.sessions.standalone_model.Model`."""
+    """A learner in numpy: :class:`kanrtl.sessions.standalone_model.Model`."""
 
     name = "model"
 
@@ -67,7 +67,7 @@ class ModelLearner(LearnerBackend):
 
 
 class ModelNetwork(NetworkBackend):
-    """The integer model: no clock, no hardware."""
+    """A lookup network in numpy."""
 
     name = "model"
 

@@ -1,4 +1,4 @@
-"""The RTL compiled to machine code."""
+"""The RTL compiled to machine code as a backend."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["BACKEND", "NativeLearner", "NativeNetwork"]
 
 
 class NativeLearner(AddressedLearner):
-    """Drives a :class:`kanrtl.Learner`."""
+    """A :class:`kanrtl.Learner`, compiled to machine code."""
 
     name = "native"
 
@@ -55,7 +55,7 @@ class NativeLearner(AddressedLearner):
 
 
 class NativeNetwork(SimulatedNetwork):
-    """Compiled to machine code."""
+    """A :class:`kanrtl.LookupCore`, compiled to machine code."""
 
     name = "native"
 
@@ -113,7 +113,7 @@ def _network_macros(core: LookupCore) -> dict[str, int]:
 
 
 def _digest(network: LookupNetwork) -> str:
-    """Of all that a network is."""
+    """A hash of all that a network is."""
     digest = hashlib.sha256()
     for name, array in network.arrays():
         digest.update(f"{name} {array.dtype} {array.shape}\0".encode() + array.tobytes())

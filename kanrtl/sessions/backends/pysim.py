@@ -1,4 +1,4 @@
-"""The RTL in Amaranth's own simulator, which stands still between calls."""
+"""The RTL in Amaranth's own simulator as a backend; it stands still between calls."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["BACKEND", "PysimLearner", "PysimNetwork"]
 
 
 class PysimLearner(AddressedLearner):
-    """Drives a :class:`kanrtl.Learner`."""
+    """A :class:`kanrtl.Learner` in Amaranth's simulator."""
 
     name = "pysim"
 
@@ -88,7 +88,7 @@ class PysimLearner(AddressedLearner):
 
 
 class PysimNetwork(SimulatedNetwork):
-    """In Amaranth's own simulator, which stands still between calls."""
+    """A :class:`kanrtl.LookupCore` in Amaranth's simulator."""
 
     name = "pysim"
 
