@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from kanrtl import LearnerSpec, LookupNetwork, __version__
 from kanrtl.build import build_network
-from kanrtl.build.seeds import summarise_seeds
 
-__all__ = ["Family", "LearnerRow", "Progress", "Result", "Row", "network_summary", "seed_options"]
+__all__ = ["Family", "LearnerRow", "Progress", "Result", "Row", "build_summary", "network_summary", "seed_options"]
 
 Progress = Callable[[str], None]
 Result = dict[str, Any]
@@ -92,10 +92,32 @@ def seed_options(seeds: Sequence[int]) -> list[str]:
     return ["--seed", str(first)] if first == last else ["--seeds", f"{first}-{last}"]
 
 
+def build_summary(reports: list[dict[str, Any]]) -> Result:
+    """Median and spread of what placement changes; the rest is the same for every seed."""
+    first = reports[0]
+    speeds = [report["fmax_mhz"] for report in reports]
+    known = [speed for speed in speeds if speed is not None]
+    middle = median(known) if known else None
+    typical = min(reports, key=lambda report: abs((report["fmax_mhz"] or 0) - (middle or 0)))
+    latency, interval = first["latency_cycles"], first["interval_cycles"]
+    return {
+        "fmax_mhz": middle,
+        "fmax_mhz_by_seed": speeds,
+        "fmax_kind": first["fmax_kind"],
+        "clock_mhz": first["clock_mhz"],
+        "latency_cycles": latency,
+        "interval_cycles": interval,
+        "step_ns": round(latency * 1000 / middle, 2) if middle else None,
+        "steps_per_second": round(middle * 1e6 / interval) if middle else None,
+        **{name: first[name] for name in ("lut", "lutram", "ff", "dsp", "bram", "capacity", "notes", "tools")},
+        "critical_path": typical["critical_path"]["summary"],
+    }
+
+
 def network_summary(
     network: LookupNetwork, device: str, seeds: Sequence[int], progress: Progress, **options: Any
 ) -> Result:
-    """A network on a device: :func:`summarise_seeds` of a build with every seed; ``options`` are those of
+    """A network on a device: :func:`build_summary` of a build with every seed; ``options`` are those of
     :func:`kanrtl.build.build_network`."""
     reports = [build_network(network, device, seed=seed, progress=progress, **options).to_json() for seed in seeds]
-    return {"device": device, "seeds": list(seeds), **summarise_seeds(reports)}
+    return {"device": device, "seeds": list(seeds), **build_summary(reports)}

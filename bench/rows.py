@@ -14,14 +14,13 @@ from typing import Any
 from kanrtl import LearnerSpec
 from kanrtl.boards import BOARDS
 from kanrtl.build import Device, build_exercise, build_learner
-from kanrtl.build.seeds import summarise_seeds
 from kanrtl.experiments.simulate_learner import simulate
 from kanrtl.learner.stages import PRESETS
 from kanrtl.sim import TASKS
 
 from . import adapt, classify, estimators, folding, lookup, self_check
 from .precision import PRECISION
-from .row import Family, LearnerRow, Progress, Result, Row, seed_options
+from .row import Family, LearnerRow, Progress, Result, Row, build_summary, seed_options
 from .simulation import EQUALITY, SPEEDS
 
 __all__ = ["FAMILIES", "ROWS"]
@@ -58,7 +57,7 @@ class Core(LearnerRow):
             for seed in self.seeds
         ]
         about = {"device": self.device, "seeds": list(self.seeds)}
-        return about | {name: value for name, value in chosen.items() if value} | summarise_seeds(reports)
+        return about | {name: value for name, value in chosen.items() if value} | build_summary(reports)
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ class OnBoard(LearnerRow):
     def measure(self, progress: Progress) -> Result:
         board = BOARDS[self.board]
         report = build_exercise(LearnerSpec(**self.fields), board, progress=progress).to_json()
-        return {"device": board.device, "seeds": [1], **summarise_seeds([report])}
+        return {"device": board.device, "seeds": [1], **build_summary([report])}
 
 
 @dataclass(frozen=True)

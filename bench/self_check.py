@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 from kanrtl.boards import BOARDS
 from kanrtl.build import build_self_check
-from kanrtl.build.seeds import summarise_seeds
 from kanrtl.lookup import from_kanele
 
 from .lookup import convert_command, data_folder, name_files
-from .row import Family, Progress, Result, Row
+from .row import Family, Progress, Result, Row, build_summary
 
 __all__ = ["FAMILY", "SelfChecking"]
 
@@ -44,7 +43,7 @@ class SelfChecking(Row):
             "board": self.board,
             "device": board.device,
             "seeds": [1],
-            **summarise_seeds([report]),
+            **build_summary([report]),
         }
 
 

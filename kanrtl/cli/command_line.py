@@ -16,14 +16,9 @@ from amaranth.hdl import UnusedElaboratable
 from ..build.report import TimingError
 from ..errors import BuildError, InputError, SpecError, ToolError
 from ..version import __version__
-from .build_command import build_command
-from .convert_command import convert_command
-from .demo_command import demo_command
-from .estimate_command import estimate_command
-from .simulate_command import simulate_command
-from .spec_command import spec_command
-from .sweep_command import sweep_command
-from .verilog_command import verilog_command
+from .hardware_commands import build_command, estimate_command, simulate_command, verilog_command
+from .learner_commands import demo_command, spec_command, sweep_command
+from .network_commands import convert_command
 
 __all__ = ["cli", "main", "run"]
 

@@ -10,27 +10,8 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
-
-__all__ = [
-    "count_learners",
-    "count_samples",
-    "messages",
-    "name_cycles",
-    "results",
-    "score_pairs",
-    "show",
-    "show_pairs",
-    "show_work",
-]
 
 results = Console()
 
@@ -66,20 +47,16 @@ def name_cycles(count: int) -> str:
     return f"{count} clock cycle{'' if count == 1 else 's'}"
 
 
-def bar_columns() -> tuple[Any, ...]:
-    """What a line with a bar shows."""
-    return TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-
-
-def show_progress(*columns: Any) -> Progress:
+def _progress(*columns: Any) -> Progress:
     """Lines that show how work goes on, where a person looks on, and vanish when it is done."""
+    columns = (TextColumn("{task.description}"), *columns, TimeElapsedColumn())
     return Progress(*columns, console=messages, transient=True, disable=not messages.is_terminal)
 
 
 @contextmanager
 def show_work(what: str) -> Iterator[Callable[[str], None]]:
     """A spinner with the time that has passed; gives what a library function calls with its progress."""
-    with show_progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()) as progress:
+    with _progress(SpinnerColumn()) as progress:
         task = progress.add_task(what)
         yield lambda message: progress.update(task, description=f"{what}: {escape(message)}")
 
@@ -87,7 +64,7 @@ def show_work(what: str) -> Iterator[Callable[[str], None]]:
 @contextmanager
 def count_samples(title: str, total: int) -> Iterator[tuple[Callable[[int], None], Callable[[str], None]]]:
     """A bar; gives what is called with the number of samples done since the last call, and what with a message."""
-    with show_progress(*bar_columns()) as progress:
+    with _progress(BarColumn(), MofNCompleteColumn()) as progress:
         bar = progress.add_task(title, total=total)
 
         def advance(done: int) -> None:
@@ -102,6 +79,6 @@ def count_samples(title: str, total: int) -> Iterator[tuple[Callable[[int], None
 @contextmanager
 def count_learners() -> Iterator[Callable[[int, int], None]]:
     """A bar; gives what is called with how many learners of how many are done."""
-    with show_progress(*bar_columns()) as progress:
+    with _progress(BarColumn(), MofNCompleteColumn()) as progress:
         bar = progress.add_task("learners", total=None)
         yield lambda done, total: progress.update(bar, completed=done, total=total)

@@ -20,7 +20,7 @@ from bench.row import SPECS, LearnerRow, Row
 from bench.rows import ROWS
 from kanrtl import LearnerSpec, LookupNetwork
 from kanrtl.boards._board import Board
-from kanrtl.cli import build_command, simulate_command, sweep_command
+from kanrtl.cli import hardware_commands, learner_commands
 from kanrtl.cli.command_line import run
 from kanrtl.sim.task import Task
 from support.kan_checkpoints import write_published
@@ -32,12 +32,12 @@ OTHERS = {name: row for name, row in ROWS.items() if name not in OF_KANRTL}
 RESULTS = {path.stem: json.loads(path.read_text()) for path in render.RESULTS.glob("*.json") if path.stem in ROWS}
 
 CALLED_BY = {
-    "build_learner": (rows, build_command),
-    "build_exercise": (rows, build_command),
-    "build_network": (row_module, build_command),
-    "build_self_check": (self_check, build_command),
-    "simulate": (rows, simulate_command),
-    "sweep": (precision, sweep_command),
+    "build_learner": (rows, hardware_commands),
+    "build_exercise": (rows, hardware_commands),
+    "build_network": (row_module, hardware_commands),
+    "build_self_check": (self_check, hardware_commands),
+    "simulate": (rows, hardware_commands),
+    "sweep": (precision, learner_commands),
 }
 """Functions that measure, with the module of the bench and the command that call them."""
 

@@ -18,7 +18,7 @@ from matplotlib.image import imread
 from rich.console import Console
 
 from kanrtl import InputError, LearnerSpec, connect
-from kanrtl.cli import command_line, sweep_command
+from kanrtl.cli import command_line, learner_commands
 from kanrtl.errors import ToolError
 from kanrtl.experiments import sweep as explore
 from kanrtl.experiments import workers
@@ -383,7 +383,7 @@ def run(
 ) -> Callable[..., tuple[int, str, str]]:
     """A function that runs ``kanrtl sweep spec.toml`` in a folder of its own."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sweep_command, "results", Console(width=100))
+    monkeypatch.setattr(learner_commands, "results", Console(width=100))
     spec_file(activation_format='"SQ(3, 13)"')
 
     def run(*arguments: str) -> tuple[int, str, str]:

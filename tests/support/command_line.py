@@ -16,6 +16,7 @@ class Built:
     """A report, as the command line needs it."""
 
     device = "a device"
+    fmax_mhz = 12.5
 
     def to_json(self) -> dict[str, Any]:
         return {"device": self.device, "fmax": 12.5}

@@ -1,26 +1,32 @@
-"""``kanrtl convert``: a lookup network from a trained KAN."""
+"""What makes networks: ``kanrtl convert``."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+import click
 import cloup
 from rich.markup import escape
 
 from ..errors import InputError
 from ..experiments.simulate_network import read_samples, simulate_network
 from ..lookup.floats.convert import KINDS, convert
+from ..numeric.fixed import Format
 from .console import score_pairs, show, show_pairs, show_work
-from .options import OUTPUT, as_json, format_callback, numbers_callback, output_callback
+from .options import OUTPUT, as_json, file_option, list_option
 
-__all__ = ["convert_command"]
+
+def _read_format(_ctx: click.Context, param: click.Parameter, value: str | None) -> Format | None:
+    try:
+        return None if value is None else Format.parse(value)
+    except ValueError as error:
+        raise InputError(f"{param.opts[-1]}: {error}") from None
 
 
 @cloup.command("convert")
 @cloup.argument(
     "model",
-    metavar="MODEL",
     help="A checkpoint or a state dict (.npz, or .pt and .pth with torch), KANELÉ's truth tables (.npz, .json or "
     ".json.gz), or a network, which is to have another output stage.",
 )
@@ -28,61 +34,26 @@ __all__ = ["convert_command"]
     "What MODEL is",
     cloup.option("--kind", help=f"Read it as {', '.join(KINDS)}, where its names do not tell."),
     cloup.option("--config", metavar="FILE", help="Take KANELÉ's config.json from here, where MODEL does not have it."),
-    cloup.option("--base", help="Add this function to the splines of efficient-kan and pykan.  [default: silu]"),
+    cloup.option("--base", help="Add this function to splines of efficient-kan and pykan.  [default: silu]"),
 )
 @cloup.option_group(
-    "Quantisation",
-    cloup.option(
-        "--bits",
-        metavar="B,...",
-        callback=numbers_callback(int),
-        help="Give inputs and outputs of every layer so many bits, one number for all or one for each.",
-    ),
-    cloup.option(
-        "--steps",
-        metavar="S,...",
-        callback=numbers_callback(float),
-        help="Let an LSB of these stand for so much, one number for all or one for each.",
-    ),
-    cloup.option(
-        "--data",
-        metavar="FILE",
-        help="Derive steps from the samples X of this .npz file, and score the network with y, if it is there.",
-    ),
-    cloup.option(
-        "--guard-bits",
-        metavar="B,...",
-        callback=numbers_callback(int),
-        help="Give every layer's tables so many bits below an LSB, one number for all or one for each.",
-    ),
+    "Quantisation (numbers for the inputs and for each layer, or one for all)",
+    list_option("--bits", int, help="Give codes so many bits."),
+    list_option("--steps", float, help="Let an LSB stand for so much."),
+    list_option("--guard-bits", int, help="Give tables so many bits below an LSB; inputs have none."),
+    cloup.option("--data", metavar="FILE", help="Derive steps from X, and score by y if known, of this .npz file."),
     cloup.option(
         "--input-format",
         metavar="FORMAT",
-        callback=format_callback,
-        help='Quantise inputs in hardware, from this format, such as "SQ(4, 8)".',
-    ),
-)
-@cloup.option_group(
-    "Output stage",
-    cloup.option("--stage", help="End in this stage: raw, argmax or threshold."),
-    cloup.option(
-        "--thresholds",
-        metavar="C,...",
-        callback=numbers_callback(int),
-        help="Compare with these codes, one for each output.",
+        callback=_read_format,
+        help="Quantise in hardware, from this format.",
     ),
 )
 @cloup.option_group(
     OUTPUT,
-    cloup.option(
-        "-o",
-        "--output",
-        metavar="FILE",
-        callback=output_callback,
-        default="network.npz",
-        show_default=True,
-        help="Write the network into this file.",
-    ),
+    cloup.option("--stage", help="End in the output stage raw, argmax or threshold."),
+    list_option("--thresholds", int, help="Compare with these codes, one for each output."),
+    file_option("-o", "--output", default="network.npz", show_default=True, help="Write the network into this file."),
     as_json,
 )
 def convert_command(

@@ -1,0 +1,339 @@
+"""What can be done with a learner and with a network: ``kanrtl simulate``, ``estimate``, ``verilog``, ``build``."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+import cloup
+from rich.markup import escape
+from rich.table import Table
+
+from ..boards import BOARDS
+from ..build.capacity import find_fit
+from ..build.learner_builds import build_exercise, build_learner
+from ..build.network_builds import build_network, build_self_check, core_for
+from ..build.out_of_context import PLACERS
+from ..build.report import Report
+from ..errors import InputError, ToolError
+from ..experiments.simulate_learner import Simulation, simulate
+from ..experiments.simulate_network import NetworkSimulation, read_samples, simulate_network
+from ..fabric.device import Device
+from ..learner.rtl.learner import Learner
+from ..learner.spec import LearnerSpec
+from ..lookup.network import LookupNetwork
+from ..lookup.rtl.core_ports import create_core
+from ..lookup.rtl.lookup_core import LookupCore
+from ..plots.canvas import check_picture
+from ..sessions.backends import BACKENDS
+from ..sim import TASKS
+from ..verilog.learner_header import learner_header
+from ..verilog.network_header import network_header
+from ..verilog.write import write_verilog
+from .console import count_samples, messages, name_cycles, results, score_pairs, show, show_pairs, show_work
+from .options import (
+    LEARNER,
+    OUTPUT,
+    as_json,
+    check_only_for,
+    choice_option,
+    count_option,
+    file_option,
+    hardware_options,
+    network_group,
+    spec_argument,
+    spec_or_network_argument,
+)
+
+SAMPLES = 1500
+
+
+@cloup.command("simulate")
+@spec_or_network_argument
+@cloup.option_group(
+    "The run",
+    count_option("--samples", 3, help="Run N samples.  [default: 1500, or all of --data]"),
+    count_option("--seed", 0, default=0, help="Draw samples at random with this seed."),
+    choice_option("--backend", BACKENDS, default="pysim", help="Run on this backend."),
+)
+@cloup.option_group(
+    LEARNER,
+    choice_option("--task", TASKS, help="Let it learn this task.  [default: track]"),
+    file_option("--plot", help="Draw the run into a PNG, SVG or PDF file."),
+)
+@network_group(cloup.option("--data", metavar="FILE", help="Take X, and y if known, of this .npz file."))
+@cloup.option_group(
+    OUTPUT,
+    file_option("--trace", help="Write waveforms into a VCD file, and beside it a .gtkw view for GTKWave."),
+    as_json,
+)
+def simulate_command(
+    spec: LearnerSpec | LookupNetwork,
+    task: str | None,
+    samples: int | None,
+    data: str | None,
+    seed: int,
+    backend: str,
+    plot: Path | None,
+    trace: Path | None,
+    as_json: bool,
+    **hardware: Any,
+) -> None:
+    """Run a learner or a network beside its integer model.
+
+    A learner learns a task, and is also compared with the same in float64; a network predicts samples. Where a value
+    differs from the model, the exit status is 1.
+    """
+    simulation: Simulation | NetworkSimulation
+    if isinstance(spec, LookupNetwork):
+        check_only_for("learner", {"task": task, "plot": None if plot is None else str(plot)})
+        simulation = _simulate_network(spec, samples, data, seed, backend, trace, hardware_options(hardware))
+    else:
+        check_only_for("network", {"data": data, **hardware})
+        if plot:
+            check_picture(plot)
+        simulation = simulate_task(spec, task or "track", samples or SAMPLES, seed, backend, trace)
+    if trace:
+        view = trace.with_suffix(".gtkw")
+        messages.print(f"traced into {escape(str(trace))}; see it with `gtkwave {escape(str(view))}`")
+    if isinstance(simulation, NetworkSimulation):
+        show(simulation.to_json(), as_json, lambda: _show_network(simulation))
+    else:
+        if plot:
+            draw(simulation, plot)
+        show(simulation.to_json(), as_json, lambda: show_errors(simulation))
+    if simulation.mismatches:
+        raise ToolError(f"{backend} differs from the integer model in {simulation.mismatches} values; please report it")
+
+
+def simulate_task(
+    spec: LearnerSpec, task: str, samples: int, seed: int, backend: str, trace: Path | None = None
+) -> Simulation:
+    """Lets a learner learn a task, with a bar."""
+    with count_samples(f"{task} on {backend}", samples) as (advance, starting):
+        return simulate(spec, TASKS[task](samples, seed), backend, progress=advance, trace=trace, starting=starting)
+
+
+def _simulate_network(
+    network: LookupNetwork,
+    samples: int | None,
+    data: str | None,
+    seed: int,
+    backend: str,
+    trace: Path | None,
+    options: dict[str, Any],
+) -> NetworkSimulation:
+    x, y = (None, None) if data is None else read_samples(Path(data))
+    if x is not None:
+        x, y = x[:samples], y if y is None else y[:samples]
+    count = samples or SAMPLES if x is None else len(x)
+    options |= {"x": x, "y": y, "samples": count, "seed": seed, "trace": trace}
+    with count_samples(f"network on {backend}", count) as (advance, starting):
+        return simulate_network(network, backend, progress=advance, starting=starting, **options)
+
+
+def draw(simulation: Simulation, path: Path) -> None:
+    """Draws a simulation, and says so."""
+    simulation.plot(path)
+    messages.print(f"drew {escape(str(path))}")
+
+
+def show_errors(simulation: Simulation) -> None:
+    """Prints the errors of a learner, beside those of float64."""
+    data = simulation.to_json()
+    table = Table(title=f"mean squared error before each update, task {data['task']}")
+    table.add_column("regime")
+    table.add_column(str(data["backend"]), justify="right")
+    table.add_column("float64", justify="right")
+    for index, (ours, floats) in enumerate(zip(data["mse"], data["mse_float64"], strict=True)):
+        table.add_row(f"{index + 1}, last 100 samples", f"{ours:.5f}", f"{floats:.5f}")
+    table.add_row("whole run", f"{data['mse_all']:.5f}", f"{data['mse_all_float64']:.5f}")
+    results.print(table)
+    if data["cycles"] is not None:
+        results.print(f"A learning step takes {name_cycles(data['latency'])}, the same for every sample.")
+
+
+def _show_network(simulation: NetworkSimulation) -> None:
+    data = simulation.to_json()
+    pairs = [
+        ("layers", f"{data['layer_sizes']}, bits {data['bits']}, output {data['output']}"),
+        ("samples", f"{data['samples']}, {data['mismatches']} mismatches with the integer model"),
+        ("latency", "" if data["latency"] is None else name_cycles(data["latency"])),
+        ("interval", "" if data["interval"] is None else name_cycles(data["interval"])),
+        ("rate", f"{data['samples_per_second']} samples a second in the simulation"),
+        *score_pairs(data),
+    ]
+    show_pairs(f"network on {data['backend']}", [pair for pair in pairs if pair[1]])
+
+
+@cloup.command("estimate")
+@spec_argument()
+@cloup.option("--device", metavar="PART", required=True, help="Estimate for a part such as LFE5U-85F-6 or iCE40UP5K.")
+@as_json
+def estimate_command(spec: LearnerSpec, device: str, as_json: bool) -> None:
+    """Tell what a learner takes of a device, and whether it fits.
+
+    Where it does not, what would make it fit is told too. Nothing is built. In JSON, "fits" is null where it may fit,
+    within the error of the estimate. The exit status is 0 either way.
+    """
+    fit = find_fit(spec, Device.parse(device))
+    show(fit.to_json(), as_json, lambda: show_pairs("estimated", fit.estimate.table()))
+    if not as_json:
+        click.echo(fit.sentence)
+
+
+@cloup.command("verilog")
+@spec_or_network_argument
+@network_group(cloup.option("--device", metavar="PART", help="Make it of this part's own cells, not for any tool."))
+@cloup.option_group(
+    OUTPUT,
+    file_option("-o", "--output", help="Write into this file.  [default: learner.v or network.v]"),
+    cloup.option("--name", help="Give the top module this name.  [default: learner or network]"),
+    as_json,
+)
+def verilog_command(
+    spec: LearnerSpec | LookupNetwork,
+    output: Path | None,
+    name: str | None,
+    device: str | None,
+    as_json: bool,
+    **hardware: Any,
+) -> None:
+    """Write a learner or a network as one Verilog file."""
+    default = "network" if isinstance(spec, LookupNetwork) else "learner"
+    name, path = name or default, output or Path(f"{default}.v")
+    if not (name.isascii() and name.isidentifier()):
+        raise InputError(f"--name = {name!r}: must be a Verilog identifier of letters, digits and underscores")
+    if isinstance(spec, LookupNetwork):
+        options = hardware_options(hardware)
+        core = core_for(spec, Device.parse(device), **options) if device else create_core(spec, **options)
+        _write(core, network_header(core), name, path)
+    else:
+        check_only_for("network", {"device": device, **hardware})
+        write_learner(spec, name, path)
+    show({"verilog": str(path), "top": name}, as_json, lambda: results.print(f"wrote {escape(str(path))}"))
+
+
+def write_learner(spec: LearnerSpec, name: str, path: Path) -> None:
+    """Writes a learner as Verilog, with a spinner."""
+    learner = Learner(spec)
+    _write(learner, learner_header(learner), name, path)
+
+
+def _write(component: Learner | LookupCore, comment: str, name: str, path: Path) -> None:
+    with show_work("writing Verilog") as progress:
+        if isinstance(component, LookupCore):
+            component.progress = progress
+        write_verilog(component, name, path, progress, header=comment)
+
+
+def _read_frequency(_ctx: click.Context, _param: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not (math.isfinite(value) and value > 0):
+        raise InputError(f"--frequency = {value:g}: must be a number of MHz above 0")
+    return value
+
+
+def _read_seeds(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[int, ...] | None:
+    found = re.fullmatch(r"(\d+)-(\d+)", value or "")
+    seeds = tuple(range(int(found[1]), int(found[2]) + 1)) if found else ()
+    if value is not None and not seeds:
+        raise InputError(f"--seeds = {value!r}: must be the first and the last, such as 1-5")
+    return seeds or None
+
+
+@cloup.command("build")
+@spec_or_network_argument
+@cloup.option_group(
+    "What to build (one of the two)",
+    cloup.option("--device", metavar="PART", help="Build the core alone for a part such as LFE5U-85F-6 or iCE40UP5K."),
+    cloup.option("--board", metavar="NAME", help=f"Build what teaches or checks itself on one of {', '.join(BOARDS)}."),
+)
+@cloup.option_group(
+    "How to build it",
+    count_option("--seed", 0, help="Place with this seed.  [default: 1]"),
+)
+@cloup.option_group(
+    "Options with --device",
+    cloup.option("--seeds", metavar="A-B", callback=_read_seeds, help="Place with seeds A to B; report the median."),
+    cloup.option("--frequency", type=float, metavar="MHZ", callback=_read_frequency, help="Ask for this clock."),
+    cloup.option("--register-ports", is_flag=True, help="Put a register on every port, so that paths to it are timed."),
+    cloup.option("--wide-luts", is_flag=True, help="On ECP5, use more LUTs, fewer of them one behind the other."),
+    choice_option("--placer", PLACERS, help="Let nextpnr use this one, not heap; static takes twice the time."),
+)
+@network_group()
+@cloup.option_group(OUTPUT, file_option("-o", "--output", help="Write the bitstream into this file."), as_json)
+def build_command(
+    spec: LearnerSpec | LookupNetwork,
+    device: str | None,
+    board: str | None,
+    seed: int | None,
+    output: Path | None,
+    as_json: bool,
+    seeds: tuple[int, ...] | None,
+    frequency: float | None,
+    register_ports: bool,
+    wide_luts: bool,
+    placer: str | None,
+    **hardware: Any,
+) -> None:
+    """Synthesise, place and route; report size and speed.
+
+    With --seeds the report is that of the seed in the middle, with the speeds of all.
+    """
+    if isinstance(spec, LearnerSpec):
+        check_only_for("network", hardware)
+    options = hardware_options(hardware)
+    if (device is None) == (board is None):
+        raise InputError("build: name either --device (the core alone) or --board (a bitstream)")
+    core = {"placer": placer, "register_ports": register_ports, "wide_luts": wide_luts}
+    if board is not None:
+        if frequency is not None:
+            raise InputError(f"--frequency = {frequency:g}: a board has its own clock; leave it out, or use --device")
+        for name, value in (core | {"seeds": seeds and f"{seeds[0]}-{seeds[-1]}"}).items():
+            if value:
+                given = f"--{name.replace('_', '-')}" + ("" if value is True else f" = {value!r}")
+                raise InputError(f"{given}: only a --device build takes it; leave it out, or use --device")
+        report = build_for_board(spec, board, 1 if seed is None else seed, output, **options)
+        show(report.to_json(), as_json, lambda: show_report(report))
+        return
+    assert device is not None
+    if output is not None:
+        raise InputError(f"--output = {str(output)!r}: only a --board build has a bitstream; leave it out")
+    if seeds and seed is not None:
+        raise InputError(f"--seed = {seed}: --seeds names all of them; leave one of the two out")
+    options |= core | {"frequency": frequency}
+    reports = [_build_core(spec, device, one, options) for one in seeds or (1 if seed is None else seed,)]
+    speeds = [one.fmax_mhz for one in reports]
+    report = sorted(reports, key=lambda one: one.fmax_mhz or 0)[(len(reports) - 1) // 2]
+    more = {"seeds": seeds, "fmax_mhz_by_seed": speeds} if seeds else {}
+    show(report.to_json() | more, as_json, lambda: show_report(report))
+    if seeds and not as_json:
+        told = ", ".join("unknown" if speed is None else f"{speed:.1f}" for speed in speeds)
+        click.echo(f"This is the median of seeds {seeds[0]} to {seeds[-1]}, which give {told} MHz.")
+
+
+def _build_core(spec: LearnerSpec | LookupNetwork, device: str, seed: int, options: dict[str, Any]) -> Report:
+    with show_work(f"building for {device}, seed {seed}") as progress:
+        if isinstance(spec, LookupNetwork):
+            return build_network(spec, device, seed=seed, progress=progress, **options)
+        return build_learner(spec, device, seed=seed, progress=progress, **options)
+
+
+def build_for_board(
+    spec: LearnerSpec | LookupNetwork, board: str, seed: int, output: Path | None, **options: Any
+) -> Report:
+    """Builds the bitstream with which a board teaches or checks itself, with a spinner."""
+    if board not in BOARDS:
+        raise InputError(f"--board = {board!r}: unknown; use one of {', '.join(BOARDS)}")
+    with show_work(f"building for {board}") as progress:
+        if isinstance(spec, LookupNetwork):
+            return build_self_check(spec, BOARDS[board], seed=seed, output=output, progress=progress, **options)
+        return build_exercise(spec, BOARDS[board], seed=seed, output=output, progress=progress)
+
+
+def show_report(report: Report) -> None:
+    """Prints what came of a build."""
+    show_pairs(f"{report.device}, placed and routed", report.table())
