@@ -1,0 +1,106 @@
+"""The house holds: what no file may be, and what every file of hardware has."""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import re
+from collections import Counter
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any
+
+import pytest
+
+import kanrtl
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted([*(ROOT / "kanrtl").rglob("*.py"), *(ROOT / "boards").glob("*.py"), *(ROOT / "sim").glob("*.py")])
+RTL = [path for path in SOURCES if path.parent.name == "rtl" and path.name != "__init__.py"]
+PARTS = (FunctionType, classmethod, staticmethod, property, cached_property)
+TREES = {path: ast.parse(path.read_text()) for path in SOURCES}
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def lines(node: ast.AST) -> int:
+    assert isinstance(node, (ast.ClassDef, ast.FunctionDef))
+    return (node.end_lineno or 0) - node.lineno + 1
+
+
+def public_parts(module: ModuleType) -> Iterator[tuple[str, Any]]:
+    """What a module defines for others: public functions and classes, and public methods and properties of those."""
+    for name, value in vars(module).items():
+        if name.startswith("_") or getattr(value, "__module__", None) != module.__name__:
+            continue
+        if inspect.isfunction(value) or inspect.isclass(value):
+            yield name, value
+        if inspect.isclass(value):
+            for member, part in vars(value).items():
+                if not member.startswith("_") and isinstance(part, PARTS):
+                    yield f"{name}.{member}", getattr(value, member)
+
+
+def test_no_module_is_long() -> None:
+    long = {name_of(path): count for path in SOURCES if (count := len(path.read_text().splitlines())) > 500}
+    assert not long
+
+
+def test_no_component_is_long() -> None:
+    long = {
+        f"{name_of(path)}: {node.name}": lines(node)
+        for path in RTL
+        for node in ast.walk(TREES[path])
+        if isinstance(node, ast.ClassDef) and lines(node) > 300
+    }
+    assert not long
+
+
+def test_all_that_is_public_is_described() -> None:
+    """Also by what it overrides, whose description Sphinx shows then."""
+    modules = ["kanrtl", *(module.name for module in pkgutil.walk_packages(kanrtl.__path__, "kanrtl."))]
+    modules += [
+        f"kanrtl.{name_of(path)[:-3].replace('/', '.')}" for path in SOURCES if path.parts[-2] in ("boards", "sim")
+    ]
+    modules = [module for module in modules if not module.endswith("__init__")]
+    bare = [
+        f"{module}.{name}"
+        for module in modules
+        for name, value in public_parts(importlib.import_module(module))
+        if not inspect.getdoc(value) and not name.endswith(".elaborate")
+    ]
+    assert not bare
+
+
+@pytest.mark.parametrize("path", RTL, ids=name_of)
+def test_hardware_has_a_unit_test_of_its_own(path: Path) -> None:
+    test = ROOT / "tests" / path.relative_to(ROOT / "kanrtl").with_name(f"test_{path.name}")
+    assert test.is_file()
+    module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    assert re.search(rf"^from {re.escape(module)} import ", test.read_text(), re.MULTILINE)
+
+
+def test_tests_are_arranged_as_the_package() -> None:
+    """A folder of tests is a package of kanrtl, or one beside it."""
+    beside = {"bench", "docs", "examples", "saved", "support"}
+    folders = {path.parent.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("test_*.py")}
+    strange = [
+        str(folder) for folder in folders if str(folder) not in beside and not (ROOT / "kanrtl" / folder).is_dir()
+    ]
+    assert not strange
+
+
+def test_no_name_stands_for_two_things() -> None:
+    files = Counter(path.name for path in SOURCES if path.name != "__init__.py")
+    classes = Counter(
+        node.name
+        for tree in TREES.values()
+        for node in tree.body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert [name for name, count in files.items() if count > 1] == []
+    assert [name for name, count in classes.items() if count > 1] == []
