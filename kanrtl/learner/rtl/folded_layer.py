@@ -20,7 +20,6 @@ from .folded_update import FoldedUpdate, count_folded_update
 from .layer_signature import LayerSignature
 from .multiply import add_tree
 from .narrowing import Narrowing, count_narrowing, resize
-from .part_noise import PartNoise
 from .pass_saturation import PassSaturation
 from .pass_sequencer import PassSequencer, StepTimes, count_pass_sequencer
 from .step_flow import choose
@@ -77,7 +76,7 @@ class FoldedLayer(wiring.Component):  # type: ignore[misc]
         lanes = [[EdgeLane(plan) for _ in range(passes.input_lanes)] for _ in range(passes.node_lanes)]
         edges = [edge for row in lanes for edge in row]
         times = sequencer.times
-        connect(m, times, tables.times, scale.times, *(edge.times for edge in edges))
+        connect(m, times, tables.times, scale.times, update.times, *(edge.times for edge in edges))
         connect(m, flipped(self.access), coefficients.access)
         m.d.comb += [
             sequencer.begin_forward.eq(self.take),
@@ -98,10 +97,7 @@ class FoldedLayer(wiring.Component):  # type: ignore[misc]
             coefficients.write_enable.eq(times.update[passes.written]),
             scale.basis.eq(tables.basis),
             scale.learning_rate.eq(self.learning_rate),
-            scale.writing.eq(sequencer.writing),
             update.old.eq(coefficients.old),
-            update.update.eq(times.update[passes.written]),
-            update.writing.eq(sequencer.writing),
             update.access_data.eq(self.access_data),
         ]
         for node, row in enumerate(lanes):
@@ -121,13 +117,7 @@ class FoldedLayer(wiring.Component):  # type: ignore[misc]
                         edge.slope_gradient.raw.eq(choose(gradients, times.node_part.sloped)),
                     ]
         if plan.stochastic:
-            m.submodules.noise = noise = PartNoise(plan)
-            m.d.comb += [
-                noise.noise.eq(self.noise),
-                noise.input_part.eq(times.input_part.written),
-                noise.node_part.eq(times.node_part.written),
-                update.noise.eq(noise.rotated),
-            ]
+            m.d.comb += update.noise.eq(self.noise)
         narrowing = Narrowing(plan.rounding, plan.saturating)
         self._sum_nodes(m, times, lanes, narrowing)
         if passes.hidden:

@@ -31,9 +31,9 @@ class FoldedScale(wiring.Component):  # type: ignore[misc]
     -------
     basis : In, values by input lane and bank, at offset ``read``
     learning_rate : In
-    writing : In(1), a coefficient is written from outside: as by an update that moves by nothing
     times : In, see :class:`.StepTimes`
-    moves : Out, in the format of a step, by input lane and bank, ``latency`` cycles after the bases
+    moves : Out, in the format of a step, by input lane and bank, ``latency`` cycles after the bases; zero while
+        something is written from outside
     saturated : Out, a bit for each
     """
 
@@ -44,7 +44,6 @@ class FoldedScale(wiring.Component):  # type: ignore[misc]
             {
                 "basis": In(data.ArrayLayout(data.ArrayLayout(layer.formats.basis, layer.banks), lanes)),
                 "learning_rate": In(layer.formats.learning_rate),
-                "writing": In(1),
                 "times": In(StepTimes(plan)),
                 "moves": Out(data.ArrayLayout(data.ArrayLayout(layer.formats.step, layer.banks), lanes)),
                 "saturated": Out(flag_layout(plan.saturating, step=lanes * layer.banks)),
@@ -66,7 +65,7 @@ class FoldedScale(wiring.Component):  # type: ignore[misc]
             for bank in range(layer.banks):
                 exact = multiply_in_logic(m, self.basis[lane][bank], self.learning_rate)
                 step = narrowing.narrow("step", exact, layer.formats.step, when=updates)
-                move = FixedValue(step.format, Mux(self.writing, 0, step.raw)[: step.format.width])
+                move = FixedValue(step.format, Mux(self.times.writing, 0, step.raw)[: step.format.width])
                 move = flow.delay(move, passes.read, passes.scaled, f"move{lane}_{bank}")
                 m.d.comb += self.moves[lane][bank].eq(move)
         narrowing.report(m, self.saturated)

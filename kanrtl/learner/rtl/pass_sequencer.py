@@ -48,6 +48,7 @@ class StepTimes(wiring.Signature):  # type: ignore[misc]
         operands are there, at ``stepped`` or at ``read``; only with shared multipliers
     input_part, node_part : Out, the part of the inputs, and that of the nodes, of the step that is at an offset: by the
         offset's name, and ``begun``
+    writing : Out(1), a coefficient is written from outside: as by an update that moves by nothing
     """
 
     def __init__(self, plan: LayerPlan) -> None:
@@ -59,6 +60,7 @@ class StepTimes(wiring.Signature):  # type: ignore[misc]
             "update": Out(passes.written + 1),
             "input_part": Out(data.StructLayout(dict.fromkeys(inputs, range(passes.inputs)))),
             "node_part": Out(data.StructLayout(dict.fromkeys(nodes, range(passes.nodes)))),
+            "writing": Out(1),
         }
         if passes.hidden:
             members["slopes"] = Out(passes.gathered + 1)
@@ -104,10 +106,9 @@ class PassSequencer(wiring.Component):  # type: ignore[misc]
     begin_forward : In(1), the forward pass begins in the next cycle
     begin_backward : In(1), the backward pass begins in the next cycle
     access_enable : In(1), a coefficient is reached from outside; not while there are steps
-    access_write : In(1), and written
+    access_write : In(1), and written: ``writing`` of the times is that a cycle later
     access_input, access_output : In, which input and node it is of; with ``access_enable``
     times : Out, see :class:`StepTimes`
-    writing : Out(1), ``access_write`` a cycle later
     """
 
     def __init__(self, plan: LayerPlan) -> None:
@@ -121,7 +122,6 @@ class PassSequencer(wiring.Component):  # type: ignore[misc]
                 "access_input": In(range(plan.layer.n_in)),
                 "access_output": In(range(plan.layer.n_out)),
                 "times": Out(StepTimes(plan)),
-                "writing": Out(1),
             }
         )
 
@@ -159,7 +159,7 @@ class PassSequencer(wiring.Component):  # type: ignore[misc]
                 part_in.eq(0),
                 part_out.eq(0),
             ]
-        m.d.sync += [asked.eq(self.access_enable), self.writing.eq(self.access_write)]
+        m.d.sync += [asked.eq(self.access_enable), times.writing.eq(self.access_write)]
         with m.If(self.access_enable):
             m.d.sync += [
                 passing.eq(Pass.UPDATE),

@@ -35,7 +35,7 @@ def test_the_steps_are_the_products_rounded_once(name: str, step_format: str | N
     async def bench(ctx: Any) -> None:
         ctx.set(dut.learning_rate.raw, rate)
         for writing in (0, 1):
-            ctx.set(dut.writing, writing)
+            ctx.set(dut.times.writing, writing)
             begin = passes.written + 1
             for cycle in range(begin + passes.scaled + passes.step_cycles):
                 drive(ctx, dut.times, plan, [Step(begin, "update", 0, 0)], cycle)

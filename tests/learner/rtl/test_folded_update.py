@@ -13,7 +13,8 @@ from kanrtl.learner.rtl.folded_update import FoldedUpdate, count_folded_update
 from kanrtl.numeric import lfsr
 from kanrtl.numeric.fixed import narrow
 from support.components import convert, simulate
-from support.folded import codes, plan_of
+from support.folded import backward_steps, drive, plan_of
+from support.layers import get_codes, random_codes, set_codes
 
 
 @pytest.mark.parametrize("update_rounding", ["floor", "half_up", "half_even", "stochastic"])
@@ -25,37 +26,47 @@ def test_coefficients_change_or_are_written(name: str, update_rounding: str) -> 
     assert dut.latency == 0
     random = np.random.default_rng(8)
     shape = passes.node_lanes, passes.input_lanes, layer.banks
-    node, source, bank = np.indices(shape)
-    lanes = plan.first_lane + (node * layer.n_in + source) * layer.banks + bank
-
-    def put(ctx: Any, member: Any, values: Any) -> None:
-        for place in np.ndindex(shape):
-            ctx.set(member[place[0]][place[1]][place[2]].raw, int(values[place]))
+    steps = backward_steps(plan, 0) + backward_steps(plan, 4 * passes.duration)
 
     async def bench(ctx: Any) -> None:
-        for turn in range(12):
-            old, change = codes(random, format, *shape), codes(random, layer.update_product, *shape) >> 3
-            state, written = int(random.integers(1 << 32)), int(codes(random, format))
-            update, writing = turn % 3 != 0, turn % 4 == 3
-            put(ctx, dut.old, old)
+        for cycle in range(8 * passes.duration):
+            drive(ctx, dut.times, plan, steps, cycle)
+            here = [step for step in steps if 0 <= cycle - step.begin - passes.written < passes.step_cycles]
+            (step,) = here or [None]
+            writing = step is None and cycle % 2
+            old, change = random_codes(random, format, *shape), random_codes(random, layer.update_product, *shape) >> 3
+            state, written = int(random.integers(1 << 32)), int(random_codes(random, format))
+            set_codes(ctx, dut.old, old)
             # What is written from outside is written by an update that moves by nothing.
-            put(ctx, dut.change, change if plan.serial or not writing else 0 * change)
-            ctx.set(dut.noise, state)
-            ctx.set(dut.update, update)
-            ctx.set(dut.writing, writing)
+            set_codes(ctx, dut.change, change if plan.serial or not writing else 0 * change)
+            if plan.stochastic:
+                ctx.set(dut.noise, state)
+            ctx.set(dut.times.writing, writing)
             ctx.set(dut.access_data.raw, written)
-            exact = old * 2 ** (layer.update_sum.f - format.f)
-            exact = exact - change * 2 ** (layer.update_sum.f - layer.update_product.f)
-            noise = lfsr.lane_noise(state, lanes, layer.noise_bits)
-            new, saturated = narrow(exact, layer.update_sum.f, format, update_rounding, noise=noise)
-            found = np.array([[[ctx.get(value.raw) for value in banks] for banks in row] for row in dut.new])
-            assert np.array_equal(found, np.full(shape, written) if writing else new)
-            if not writing:
+            updates = step is not None and step.kind == "update" and cycle == step.begin + passes.written
+            if writing:
+                assert get_codes(ctx, dut.new) == [written] * old.size
+            elif updates:
+                node, source, bank = np.indices(shape)
+                node += step.node_part * passes.node_lanes
+                source += step.input_part * passes.input_lanes
+                lanes = plan.first_lane + (node * layer.n_in + source) * layer.banks + bank
+                exact = old * 2 ** (layer.update_sum.f - format.f)
+                exact = exact - change * 2 ** (layer.update_sum.f - layer.update_product.f)
+                noise = lfsr.lane_noise(state, lanes, layer.noise_bits)
+                new, saturated = narrow(exact, layer.update_sum.f, format, update_rounding, noise=noise)
+                assert get_codes(ctx, dut.new) == new.ravel().tolist()
                 flags = sum(int(bit) << n for n, bit in enumerate(saturated.ravel()))
-                assert ctx.get(dut.saturated.coefficient) == (flags if update else 0)
+                assert ctx.get(dut.saturated.coefficient) == flags
+                seen.append(flags)
+            if not updates:
+                assert ctx.get(dut.saturated.coefficient) == 0
             await ctx.tick()
 
+    seen: list[int] = []
     simulate(dut, bench)
+    assert len(seen) == 2 * passes.steps
+    assert any(seen)
     convert(dut)
 
 

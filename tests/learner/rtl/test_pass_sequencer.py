@@ -67,10 +67,10 @@ def test_an_access_is_a_step_that_updates_nothing(name: str) -> None:
             ctx.set(dut.access_output, of[1])
             ctx.set(dut.access_enable, 1)
             ctx.set(dut.access_write, 1)
-            assert ctx.get(dut.writing) == 0
+            assert ctx.get(dut.times.writing) == 0
             await ctx.tick()
             for cycle in range(1, 60):
-                assert ctx.get(dut.writing) == 1
+                assert ctx.get(dut.times.writing) == 1
                 # The access is held, and with it that it begins.
                 assert ctx.get(dut.times.step) & 1 == 1
                 assert ctx.get(dut.times.forward) == ctx.get(dut.times.update) == 0
