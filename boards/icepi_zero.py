@@ -22,6 +22,6 @@ BOARDS = [
         button=("button", 0),
         uart=("uart", 0),
         flasher="openFPGALoader",
-        fits="28 multipliers; at 50 MHz a step takes two clocks or more",
+        fits="28 multipliers; at 50 MHz a step takes two cycles or more",
     ),
 ]

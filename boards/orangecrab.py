@@ -29,6 +29,6 @@ def _board(size: str, fits: str) -> Board:
 
 
 BOARDS = [
-    _board("25F", "28 multipliers; at 48 MHz a step takes two clocks or more"),
-    _board("85F", "156 multipliers; at 48 MHz a step takes two clocks or more"),
+    _board("25F", "28 multipliers; at 48 MHz a step takes two cycles or more"),
+    _board("85F", "156 multipliers; at 48 MHz a step takes two cycles or more"),
 ]

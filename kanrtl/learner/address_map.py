@@ -46,6 +46,7 @@ class AddressMap:
 
     @classmethod
     def of(cls, spec: LearnerSpec) -> AddressMap:
+        """The map of a learner: fields as wide as its sizes need."""
         registers = spec.n_layers + len(SATURATIONS) + 2
         return cls(
             index_bits=max(_bits(registers), *(_bits(layer.bases) for layer in spec.layers)),

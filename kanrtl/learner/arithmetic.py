@@ -142,6 +142,7 @@ class LayerArithmetic:
 
     @cached_property
     def locator(self) -> Locator:
+        """How an input becomes a cell and a row of the tables."""
         return Locator.of(
             Fraction(self.grid_min),
             Fraction(self.grid_max),
@@ -168,6 +169,7 @@ class LayerArithmetic:
 
     @property
     def learning_rate_code(self) -> int:
+        """The initial content of the learning rate register."""
         return int(self.formats.learning_rate.quantise(self.learning_rate))
 
     @property

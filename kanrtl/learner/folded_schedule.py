@@ -101,6 +101,7 @@ class Passes:
 
     @classmethod
     def of(cls, spec: LearnerFields, layer: LayerArithmetic, index: int, schedule: Schedule) -> Passes:
+        """The passes of one layer, with registers where ``schedule`` has them."""
         hidden = index > 0
         folded = fold(spec.per_layer("reuse_factor")[index], layer.n_in, layer.n_out)
         assert folded, "a spec refuses the others"
@@ -215,10 +216,12 @@ class FoldedSchedule:
 
     @property
     def streaming(self) -> bool:
+        """Never: a folded layer is not done with a sample when the next could come."""
         return False
 
     @property
     def delays(self) -> tuple[int, ...]:
+        """1 for every layer: exact SGD."""
         return (1,) * len(self.passes)
 
     @property
@@ -229,24 +232,29 @@ class FoldedSchedule:
 
     @property
     def prediction_latency(self) -> int:
+        """Cycles from taking a sample to its prediction."""
         return self.forward[-1] + 1
 
     @property
     def teaching_latency(self) -> int:
+        """Cycles from taking a teaching word to the last of the written updates."""
         return self._backward[1] + 1
 
     @property
     def latency(self) -> int:
+        """Cycles from taking a sample to the last of its written updates; a teaching word is assumed to wait."""
         if self.after_prediction:
             return self.prediction_latency + 1 + self.teaching_latency
         return self._backward[1] + 1
 
     @property
     def interval(self) -> int:
+        """Cycles from taking a taught sample to taking the next."""
         return self.latency
 
     @property
     def prediction_interval(self) -> int:
+        """Cycles from taking a sample that is not taught to taking the next."""
         return self.prediction_latency
 
     @property

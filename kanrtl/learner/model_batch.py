@@ -15,7 +15,7 @@ In the streaming schedule an update lands when it has come through the pipeline,
 
 Many learners of one shape run side by side (:class:`ModelBatch`); one alone is a batch of one (:class:`Model`). Inside,
 the learner is the last axis of every array, ``(window, node, input, learner)`` where all are there: so what differs
-between learners (shifts, bounds, rates) is one number per place of that axis. What no sample has to wait for is done
+between learners (shifts, bounds, rates) is one number per position on that axis. What no sample has to wait for is done
 for all samples at once: locating them, the first layer's steps, the outputs, and counting what saturated.
 """
 
@@ -33,7 +33,7 @@ from ..errors import SpecError
 from ..numeric import lfsr as noise
 from ..numeric.fixed import Codes
 from .address_map import COUNTER_WIDTH, SATURATIONS
-from .model_layers import Array, FloatLayer, IntegerLayer, Located, ModelLayer, Rounded
+from .model_layers import Array, IntegerLayer, Located, ModelLayer, RealLayer, Rounded
 from .spec import LearnerSpec
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class _Update:
     edge: int  # at which its sample was taken
     chunk: _Chunk
     sample: int  # in the chunk, of those that are learned
-    place: Codes
+    address: Codes
     product: Array  # (window, n_out, n_in, learners)
     drawn: Codes | None  # noise, the same
 
@@ -105,7 +105,7 @@ class ModelBatch:
         self._stochastic = np.array([spec.update_rounding == "stochastic" for spec in specs])
         self._draws = numeric == "integer" and bool(self._stochastic.any())
         self._layers: list[ModelLayer] = []
-        kind = IntegerLayer if numeric == "integer" else FloatLayer
+        kind = IntegerLayer if numeric == "integer" else RealLayer
         first_lane = 0  # lanes are numbered layer by layer, then by node, input and bank
         for index, layer in enumerate(specs[0].layers):
             self._layers.append(kind(specs, index, first_lane=first_lane, draws=self._draws))
@@ -211,7 +211,7 @@ class ModelBatch:
         result = []
         for coefficients, (located, _), gradient in zip(self._coefficients, passes, gradients, strict=True):
             complete = np.zeros_like(coefficients)
-            complete.reshape(-1)[located.place] = gradient[:, None] * located.basis
+            complete.reshape(-1)[located.address] = gradient[:, None] * located.basis
             result.append(np.moveaxis(complete, -1, 0))
         return result
 
@@ -253,15 +253,15 @@ class ModelBatch:
             totals[sample] = total
             if not learns:
                 continue
-            place = chunk.learned
-            gradients = self._backward(chunk, place, passes, total, teaching[sample])
+            number = chunk.learned
+            gradients = self._backward(chunk, number, passes, total, teaching[sample])
             for index, ((located, _), gradient) in enumerate(zip(passes, gradients, strict=True)):
                 if index == 0:
-                    step, drawn = first_steps[place], None if first_drawn is None else first_drawn[place]
+                    step, drawn = first_steps[number], None if first_drawn is None else first_drawn[number]
                 else:
-                    step = self._steps(chunk, index, place, located.basis)
-                    drawn = None if located.lanes is None else layers[index].noise(states[place], located.lanes)
-                update = _Update(edge, chunk, place, located.place, gradient[:, None] * step, drawn)
+                    step = self._steps(chunk, index, number, located.basis)
+                    drawn = None if located.lanes is None else layers[index].noise(states[number], located.lanes)
+                update = _Update(edge, chunk, number, located.address, gradient[:, None] * step, drawn)
                 self._waiting[index].append(update)
             chunk.learned += 1
         outputs[...] = chunk.activation[-1].narrow(slice(None), totals)
@@ -283,7 +283,7 @@ class ModelBatch:
         passes = []
         for index, layer in enumerate(self._layers):
             self._land(index, edge - delays[index])
-            coefficients = self._coefficients[index].reshape(-1).take(located.place)
+            coefficients = self._coefficients[index].reshape(-1).take(located.address)
             passes.append((located, coefficients))
             total = layer.sum(layer.sum(coefficients * located.basis, 0), 1)
             if index + 1 < len(self._layers):
@@ -291,20 +291,20 @@ class ModelBatch:
         return passes, total
 
     def _backward(
-        self, chunk: _Chunk, place: int, passes: list[tuple[Located, Array]], total: Array, target: Array
+        self, chunk: _Chunk, number: int, passes: list[tuple[Located, Array]], total: Array, target: Array
     ) -> list[Array]:
         """dL/dy of every layer's nodes, first layer first."""
         last = self._layers[-1]
-        gradients = [chunk.gradient[-1].narrow(place, last.error(total, target))]
+        gradients = [chunk.gradient[-1].narrow(number, last.error(total, target))]
         for index in range(len(self._layers) - 1, 0, -1):
             layer, (located, coefficients) = self._layers[index], passes[index]
-            slope = chunk.slope[index].narrow(place, layer.sum(coefficients * located.derivative, 0))
+            slope = chunk.slope[index].narrow(number, layer.sum(coefficients * located.derivative, 0))
             exact = layer.sum(gradients[0][:, None] * slope, 0)
-            gradients.insert(0, chunk.gradient[index - 1].narrow(place, exact))
+            gradients.insert(0, chunk.gradient[index - 1].narrow(number, exact))
         return gradients
 
-    def _steps(self, chunk: _Chunk, index: int, place: int | slice, basis: Array) -> Array:
-        return chunk.step[index].narrow(place, self.learning_rates[:, index] * basis)
+    def _steps(self, chunk: _Chunk, index: int, number: int | slice, basis: Array) -> Array:
+        return chunk.step[index].narrow(number, self.learning_rates[:, index] * basis)
 
     def _land(self, index: int, edge: int) -> None:
         """Changes the coefficients of layer ``index`` by all updates of samples up to ``edge``."""
@@ -312,9 +312,9 @@ class ModelBatch:
         while waiting and waiting[0].edge <= edge:
             update = waiting.popleft()
             coefficients = self._coefficients[index].reshape(-1)
-            exact = self._layers[index].changed(coefficients.take(update.place), update.product)
+            exact = self._layers[index].changed(coefficients.take(update.address), update.product)
             chunk = update.chunk
-            coefficients[update.place] = chunk.coefficient[index].narrow(update.sample, exact, update.drawn)
+            coefficients[update.address] = chunk.coefficient[index].narrow(update.sample, exact, update.drawn)
             chunk.landed[index] += 1
 
     def _count_landed(self) -> None:

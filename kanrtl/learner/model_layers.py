@@ -28,7 +28,7 @@ class Located:
     """Where samples are in a layer's grid, and what follows from that alone; with or without a first axis of
     samples."""
 
-    place: Codes  # (window, n_out, n_in, learners): of the coefficients, in their flat array
+    address: Codes  # (window, n_out, n_in, learners): of the coefficients, in their flat array
     basis: Array  # (window, 1, n_in, learners)
     derivative: Array | None  # the same; hidden layers only
     lanes: Codes | None  # (window, n_out, n_in, learners): memory bank of each coefficient, where noise is drawn
@@ -36,7 +36,7 @@ class Located:
     def __getitem__(self, sample: int) -> Located:
         derivative, lanes = self.derivative, self.lanes
         return Located(
-            self.place[sample],
+            self.address[sample],
             self.basis[sample],
             None if derivative is None else derivative[sample],
             None if lanes is None else lanes[sample],
@@ -53,6 +53,7 @@ class Rounded:
         self._values = np.zeros((samples, *shape) if narrowing else 0, dtype=np.int64)
 
     def narrow(self, samples: int | slice, value: Array, drawn: Codes | None = None) -> Array:
+        """``value`` of some samples, rounded and saturated; stochastic rounding takes the noise ``drawn``."""
         if self._narrowing is None:
             return value
         return self._narrowing.saturate(self._narrowing.round(value, drawn, out=self._values[samples]))
@@ -86,17 +87,17 @@ class ModelLayer:
         self._hidden, self._draws = index > 0, draws
         size = int(np.prod(self.coefficients_shape))
         first_window = np.arange(size).reshape(self.coefficients_shape)[:, :, : self.window]
-        self._first_place = np.ascontiguousarray(np.moveaxis(first_window, 2, 0))
+        self._first_address = np.ascontiguousarray(np.moveaxis(first_window, 2, 0))
         self._banks = shape.banks
         edges = np.arange(self.n_out)[:, None] * self.n_in + np.arange(self.n_in)
         self._first_lane = (first_lane + edges * self._banks)[:, :, None]
         self._window = np.arange(self.window)[:, None, None, None]
 
-    def _place(self, cell: Codes) -> tuple[Codes, Codes | None]:
-        """Places and lanes of the windows of cells ``(..., n_in, learners)``."""
+    def _address(self, cell: Codes) -> tuple[Codes, Codes | None]:
+        """Addresses and lanes of the windows of cells ``(..., n_in, learners)``."""
         cell = cell[..., None, None, :, :]
         lanes = self._first_lane + (cell + self._window) % self._banks if self._draws else None
-        return self._first_place + cell * self.learners, lanes
+        return self._first_address + cell * self.learners, lanes
 
     def locate(self, x: Array) -> Located:
         """For inputs ``(..., n_in, learners)``."""
@@ -111,10 +112,12 @@ class ModelLayer:
         raise NotImplementedError
 
     def noise(self, states: Codes, lanes: Codes) -> Codes:
+        """The noise of ``lanes`` in ``states`` of the registers behind stochastic rounding."""
         raise NotImplementedError
 
     @staticmethod
     def sum(values: Array, axis: int) -> Array:
+        """The exact sum along an axis."""
         raise NotImplementedError
 
 
@@ -167,23 +170,23 @@ class IntegerLayer(ModelLayer):
         bases, derivatives, first_rows, count = [], [], [], 0
         for layer in layers:
             basis, derivative = layer.basis_table, layer.derivative_table
-            place = id(basis), id(derivative)  # both are cached
-            if place not in rows:
-                rows[place] = count
+            key = id(basis), id(derivative)  # both are cached
+            if key not in rows:
+                rows[key] = count
                 count += len(basis)
                 bases.append(basis)
                 derivatives.append(derivative)
-            first_rows.append(rows[place])
+            first_rows.append(rows[key])
         self._basis = np.concatenate(bases).T.ravel()
         self._derivative = np.concatenate(derivatives).T.ravel()
         self._first_row = np.arange(self.window)[:, None, None, None] * count + np.array(first_rows)
 
     def locate(self, x: Array) -> Located:
         cell, row, inside = Locator.locate(self._locators, x)
-        place, lanes = self._place(cell)
+        address, lanes = self._address(cell)
         rows = row[..., None, None, :, :] + self._first_row
         derivative = self._derivative.take(rows) * inside[..., None, None, :, :] if self._hidden else None
-        return Located(place, self._basis.take(rows), derivative, lanes)
+        return Located(address, self._basis.take(rows), derivative, lanes)
 
     def error(self, total: Array, target: Array) -> Array:
         value = self._output.saturate(self._output.round(total)) if self._loss.reads_outputs else total
@@ -201,7 +204,7 @@ class IntegerLayer(ModelLayer):
         return np.add.reduce(values, axis)  # type: ignore[no-any-return]
 
 
-class FloatLayer(ModelLayer):
+class RealLayer(ModelLayer):
     """Numbers as they are: nothing is rounded, nothing saturates."""
 
     dtype = np.float64
@@ -219,12 +222,12 @@ class FloatLayer(ModelLayer):
         clamped = np.clip(t, 0, self._grid_size)
         cell = np.minimum(clamped.astype(np.int64), self._grid_size - 1)
         u = clamped - cell
-        place, lanes = self._place(cell)
+        address, lanes = self._address(cell)
         derivative = None
         if self._hidden:
             exact = derivative_values(self._order, u) / self._cell_width[:, None]
             derivative = self._windows(np.where(inside[..., None], exact, 0))
-        return Located(place, self._windows(basis_values(self._order, u)), derivative, lanes)
+        return Located(address, self._windows(basis_values(self._order, u)), derivative, lanes)
 
     @staticmethod
     def _windows(values: Array) -> Array:

@@ -18,7 +18,7 @@ from ..numeric.lfsr import WIDTH as NOISE_WIDTH
 
 @dataclass(frozen=True)
 class SavedLearner:
-    """What a file of :meth:`Session.save` holds, with every value in its range but for the coefficients."""
+    """What a file of :meth:`Session.save` holds, with every value in its range except the coefficients."""
 
     spec: LearnerSpec
     coefficients: list[npt.ArrayLike]
@@ -27,6 +27,7 @@ class SavedLearner:
 
     @classmethod
     def read(cls, path: Path) -> Self:
+        """Reads a file; raises :exc:`InputError` where it is damaged or another."""
         try:
             return cls._from_arrays(read_arrays(path))
         except (KeyError, TypeError, json.JSONDecodeError):  # something is missing, or of another kind

@@ -69,6 +69,7 @@ class Offset(NamedTuple):
 
     @classmethod
     def of(cls, constant: int) -> Offset:
+        """A constant, with its trailing zeros counted."""
         zeros = (constant & -constant).bit_length() - 1 if constant else 0
         return cls(Const(constant, signed(constant.bit_length() + 1)), zeros)
 
@@ -76,7 +77,7 @@ class Offset(NamedTuple):
 def add_offsets(m: Module, terms: Sequence[Value], offsets: Sequence[Offset], *, width: int) -> list[Value]:
     """The sum of signed ``terms`` and of each one of ``offsets``, modulo ``2**width``, by carry chains.
 
-    Offsets are known before the terms: where the number of terms is not a power of two, the way through the tree is as
+    Offsets are known before the terms: where the number of terms is not a power of two, the path through the tree is as
     long as without. Where it is, an offset takes a full adder for each bit before the last chain.
     """
 
