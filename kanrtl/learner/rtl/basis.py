@@ -56,9 +56,10 @@ class Basis(wiring.Component):  # type: ignore[misc]
     -------
     row : In, table row
     cell : In, grid cell
-    inside : In(1), derivatives are zero where it is low
+    inside : In(1), with ``derivative``, which is zero where it is low
     enable : In(1), read at the clock edge; only with ``block``
-    basis : Out, one unsigned value per bank, zero where a bank holds no basis of the window
+    basis : Out, one unsigned value per bank, ``latency`` cycles after ``row`` and ``cell``; zero where a bank holds no
+        basis of the window
     derivative : Out, one signed value per bank, in units of 1/x; only with ``derivative``
     """
 
@@ -76,6 +77,11 @@ class Basis(wiring.Component):  # type: ignore[misc]
         if derivative:
             members["derivative"] = Out(data.ArrayLayout(layer.derivative, layer.banks))
         super().__init__(members)
+
+    @property
+    def latency(self) -> int:
+        """Cycles from ``row`` and ``cell`` to ``basis`` and ``derivative``."""
+        return int(self._block)
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()

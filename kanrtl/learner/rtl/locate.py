@@ -58,6 +58,11 @@ class Locate(wiring.Component):  # type: ignore[misc]
         }
         super().__init__(members | ({"take": In(1)} if registered else {}))
 
+    @property
+    def latency(self) -> int:
+        """Cycles from ``x`` to the others."""
+        return int(self._registered)
+
     def _scaled_sum(self, m: Module, exact: LocatedSum) -> Value:
         """Scale times the input, and the offset."""
         scale = self._locator.scale

@@ -1,4 +1,4 @@
-"""The place of an input on the grid, against the integer specification."""
+"""The position of an input on the grid, against the integer specification."""
 
 from fractions import Fraction
 from typing import Any
@@ -9,15 +9,19 @@ from amaranth.sim import Simulator
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from kanrtl.fabric.blocks import families
+from kanrtl.fabric.parts import Parts
 from kanrtl.learner.plan import LocatedSum
-from kanrtl.learner.rtl.locate import Locate
+from kanrtl.learner.rtl.locate import Locate, count_locate
 from kanrtl.numeric.fixed import SQ, Format, narrow
 from kanrtl.numeric.spline import Locator
+from support.components import convert, register_bits
+from support.layers import plan_of
 
 GRIDS = [(-2.0, 2.0), (0.0, 1.0), (-1.3, 1.7), (0.1, 3.6), (-8.0, 8.0)]
 
 
-def places(dut: Locate, codes: np.ndarray) -> list[tuple[int, int, int]]:
+def located(dut: Locate, codes: np.ndarray) -> list[tuple[int, int, int]]:
     """Cell, row and inside for every code of x."""
     found = []
 
@@ -70,7 +74,7 @@ def test_a_sum_is_located_as_what_it_is_rounded_to(
         ]
     )
     expected = zip(*locator.locate(narrow(codes, total.f, x, rounding).result), strict=True)
-    assert places(Locate(locator, x, exact=exact), codes + exact.added) == list(expected)
+    assert located(Locate(locator, x, exact=exact), codes + exact.added) == list(expected)
 
 
 @pytest.mark.parametrize("registered", [False, True])
@@ -110,3 +114,23 @@ def test_every_input_is_located(cells: int, registered: bool) -> None:
 def test_what_is_not_a_constant_or_could_be_seen_is_rounded_before(rounding: str, x: Format, total: Format) -> None:
     locator = Locator.of(Fraction(-2), Fraction(2), 5, 64, x)
     assert LocatedSum.of(locator, x, total, rounding) is None
+
+
+@pytest.mark.parametrize("registered", [False, True])
+def test_a_register_holds_the_position(registered: bool) -> None:
+    layer = plan_of().layer
+    dut = Locate(layer.locator, layer.formats.activation, registered=registered)
+    assert dut.latency == registered
+    # Before what is constant or equal goes.
+    bits = layer.position.width - layer.position.f
+    assert register_bits(convert(dut)) >= bits if registered else "dff" not in convert(dut)
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_sums_that_locate_are_counted(index: int) -> None:
+    plan, parts = plan_of(index), Parts(families["ecp5"], multiplies=True)
+    count_locate(parts, plan, 2)
+    once = Parts(families["ecp5"], multiplies=True)
+    count_locate(once, plan, 1)
+    assert parts.counts == {unit: 2 * count for unit, count in once.counts.items()}
+    assert once.counts["chain"] > 0

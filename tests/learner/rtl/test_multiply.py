@@ -3,13 +3,30 @@
 from typing import Any
 
 import numpy as np
+import pytest
+from amaranth.back import rtlil
 from amaranth.hdl import Cat, Const, Elaboratable, Module, Shape, Signal
 from amaranth.sim import Simulator
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kanrtl.learner.rtl.multiply import Offset, add_in_chains, add_offsets, add_three, multiply_in_logic
+from kanrtl.learner.plan import LayerPlan
+from kanrtl.learner.rtl.multiply import (
+    Offset,
+    add_in_chains,
+    add_offsets,
+    add_pairs,
+    add_three,
+    carry_chain_barrier,
+    count_offsets,
+    multiply_by_constant,
+    multiply_in_logic,
+    multiply_window,
+)
+from kanrtl.learner.rtl.pipeline_registers import Stages
 from kanrtl.numeric.fixed import Format
+from support.components import simulate
+from support.layers import plan_of, random_codes
 
 formats = st.builds(Format, st.booleans(), st.integers(1, 6), st.integers(0, 6))
 
@@ -135,3 +152,65 @@ def test_sums_of_any_number_of_terms_are_exact(
     simulator = Simulator(dut)
     simulator.add_testbench(bench)
     simulator.run()
+
+
+class Window(Elaboratable):  # type: ignore[misc]
+    """Products of a window, added in pairs; and one value behind a barrier, and times a constant."""
+
+    def __init__(self, plan: LayerPlan, constant: int, *, in_logic: bool) -> None:
+        layer = plan.layer
+        self.plan, self.constant, self.in_logic = plan, constant, in_logic
+        self.factors = [Signal(plan.factor, name=f"factor{bank}") for bank in range(plan.factors)]
+        self.values = [Signal(layer.formats.basis, name=f"value{bank}") for bank in range(layer.banks)]
+        self.width = plan.factor.width + layer.formats.basis.width + 1
+        self.pairs = [Signal(Shape(self.width, True), name=f"pair{n}") for n in range((plan.factors + 1) // 2)]
+        self.barred, self.scaled = Signal(Shape(plan.factor.width, True)), Signal(Shape(30, True))
+
+    def elaborate(self, platform: Any) -> Module:
+        m, first = Module(), self.factors[0].raw
+        stages = Stages(m, self.plan.schedule, self.plan.index)
+        products = multiply_window(m, stages, self.factors, self.values, in_logic=self.in_logic, name="product")
+        pairs = add_pairs(stages, products, self.width, "pair")
+        m.d.comb += [signal.eq(pair) for signal, pair in zip(self.pairs, pairs, strict=True)]
+        m.d.comb += [
+            self.barred.eq(carry_chain_barrier(m, first)),
+            self.scaled.eq(multiply_by_constant(first, self.constant)),
+        ]
+        return m
+
+
+@pytest.mark.parametrize("edge_sums", ["products", "differences"])
+@pytest.mark.parametrize("pipeline", ["single", ["multiply"], ["multiply", "add"]])
+@pytest.mark.parametrize("in_logic", [False, True])
+def test_products_of_a_window_are_added_in_pairs(edge_sums: str, pipeline: Any, in_logic: bool) -> None:
+    plan, random = plan_of(edge_sums=edge_sums, pipeline=pipeline), np.random.default_rng(16)
+    constant = int(random.integers(1, 1000))
+    dut = Window(plan, constant, in_logic=in_logic)
+
+    async def bench(ctx: Any) -> None:
+        for _ in range(20):
+            factors = random_codes(random, plan.factor, plan.factors)
+            values = random_codes(random, plan.layer.formats.basis, plan.layer.banks)
+            for signals, codes in ((dut.factors, factors), (dut.values, values)):
+                for signal, code in zip(signals, codes, strict=True):
+                    ctx.set(signal.raw, int(code))
+            assert ctx.get(dut.barred) == factors[0]
+            assert ctx.get(dut.scaled) == factors[0] * constant
+            await ctx.tick().repeat(len(pipeline) if pipeline != "single" else 1)
+            products = (factors * values[len(values) - len(factors) :]).tolist()
+            expected = [sum(products[first : first + 2]) for first in range(0, len(products), 2)]
+            assert [ctx.get(pair) for pair in dut.pairs] == expected
+
+    simulate(dut, bench)
+
+
+@pytest.mark.parametrize("terms", range(1, 10))
+@pytest.mark.parametrize("offsets", [1, 2])
+def test_adders_of_offsets_are_counted(terms: int, offsets: int) -> None:
+    """A tree has one adder less than terms; every offset one, and where it meets one term before the others, its own
+    from there on."""
+    m, values = Module(), [Signal(Shape(8, True), name=f"term{n}") for n in range(terms)]
+    sums = add_offsets(m, values, [Offset(Signal(Shape(8, True))) for _ in range(offsets)], width=12)
+    m.d.comb += [Signal(12).eq(total) for total in sums]
+    text = rtlil.convert(m, ports=values)
+    assert text.count("cell $add ") == count_offsets(terms, offsets)

@@ -1,0 +1,129 @@
+"""A whole layer alone: one sample forward and back, and what of it saturates. Learners of many layers, and many samples
+after another, are in test_learner.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kanrtl import LearnerSpec
+from kanrtl.fabric.blocks import families
+from kanrtl.fabric.parts import Parts
+from kanrtl.learner.rtl.layer import Layer, count_layer
+from kanrtl.numeric.fixed import narrow
+from support.components import convert, simulate
+from support.layers import SMALL, get_codes, plan_of, random_codes, set_codes
+from support.located import bases_of, window_of
+
+
+@pytest.mark.parametrize("index", [0, 1])
+@pytest.mark.parametrize("pipeline", ["single", "high_clock", "full"])
+@pytest.mark.parametrize("fields", [{}, {"memory": "block", "edge_sums": "differences"}, {"schedule": "streaming"}])
+def test_a_sample_goes_forward_and_updates_what_it_has_read(index: int, pipeline: Any, fields: dict[str, Any]) -> None:
+    plan, random = plan_of(index, pipeline=pipeline, **fields), np.random.default_rng(15)
+    layer, formats, times = plan.layer, plan.layer.formats, plan.times
+    coefficients = random_codes(random, formats.coefficient, layer.n_out, layer.n_in, layer.bases)
+    dut = Layer(plan, coefficients.copy())
+    end = times.changed + 2
+    dropped, added = (plan.located.dropped, plan.located.added) if plan.located else (0, 0)
+
+    async def sample(ctx: Any) -> None:
+        x = random_codes(random, formats.activation, layer.n_in)
+        targets = random_codes(random, formats.activation, layer.n_out)
+        gradients = random_codes(random, formats.gradient, layer.n_out)
+        cells, bases, derivatives = bases_of(layer, x)
+        window = window_of(layer, coefficients, cells)
+        totals = (window * bases).sum(axis=(1, 2))
+        y = narrow(totals, layer.node_sum.f, formats.activation, plan.rounding).result
+        for now in range(end + 1):
+            held = not plan.streaming and (plan.hidden or now == 0)
+            set_codes(ctx, dut.x, (x << dropped) + added if now == plan.arrival or held else x * 0 + added)
+            ctx.set(dut.take, now == 0)
+            if plan.forms_error:
+                set_codes(ctx, dut.target, targets if now == 1 or not plan.streaming else targets * 0)
+            there = now == times.gradient or not plan.streaming
+            set_codes(ctx, dut.gradient, gradients if there else gradients * 0)
+            ctx.set(dut.update, now == times.changed - plan.writes_late)
+            if now == times.summed:
+                if not plan.next_located:
+                    assert get_codes(ctx, dut.y) == y.tolist()
+                if plan.forms_error:
+                    exact = totals - (targets << layer.error_sum.f - formats.activation.f)
+                    error = narrow(exact, layer.error_sum.f, formats.gradient, plan.rounding).result
+                    assert get_codes(ctx, dut.error) == error.tolist()
+                else:
+                    more = plan.next_located.added if plan.next_located else 0
+                    assert get_codes(ctx, dut.total) == (totals + more).tolist()
+            if plan.hidden and now == plan.parallel.layers[index - 1].gradient:
+                exact = (window * derivatives).sum(axis=2)
+                slopes = narrow(exact, layer.slope_sum.f, formats.slope, plan.rounding).result
+                total = (gradients[:, None] * slopes).sum(axis=0)
+                expected = narrow(total, layer.downstream_sum.f, formats.gradient, plan.rounding).result
+                assert get_codes(ctx, dut.downstream) == expected.tolist()
+            await ctx.tick()
+        steps = narrow(layer.learning_rate_code * bases, layer.step_product.f, formats.step, plan.rounding).result
+        exact = (window << layer.noise_bits) - gradients[:, None, None] * steps
+        updated = narrow(exact, layer.update_sum.f, formats.coefficient, plan.update_rounding).result
+        for source, cell in enumerate(cells):
+            for place in range(cell, min(cell + layer.banks, layer.bases)):
+                coefficients[:, source, place] = updated[:, source, place % layer.banks]
+
+    async def bench(ctx: Any) -> None:
+        assert dut.latency == times.summed - plan.arrival
+        ctx.set(dut.learning_rate.raw, layer.learning_rate_code)
+        for _ in range(6):
+            await sample(ctx)
+        ctx.set(dut.access.enable, 1)
+        for place in np.ndindex(*coefficients.shape):
+            for member, number in zip((dut.access.output, dut.access.input, dut.access.index), place, strict=True):
+                ctx.set(member, number)
+            ctx.set(dut.take, 1)
+            await ctx.tick().repeat(plan.parallel.access_cycles)
+            assert ctx.get(dut.access.read_data.raw) == coefficients[place]
+
+    simulate(dut, bench)
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_saturations_are_told_when_they_are_counted(streaming: bool) -> None:
+    """Of a single sample: the coefficients are at their bound, and move beyond it."""
+    schedule = "streaming" if streaming else "sequential"
+    plan = plan_of(schedule=schedule, layer_sizes=[2, 1], coefficient_format="SQ(6, 5)")
+    layer, formats, times = plan.layer, plan.layer.formats, plan.times
+    assert plan.saturating == {"activation", "coefficient", "gradient"}
+    top = np.full((layer.n_out, layer.n_in, layer.bases), formats.coefficient.maximum)
+    dut = Layer(plan, top)
+    predicted, taught = plan.parallel.counted
+
+    async def bench(ctx: Any) -> None:
+        ctx.set(dut.learning_rate.raw, layer.learning_rate_code)
+        set_codes(ctx, dut.target, [formats.activation.minimum])
+        seen: dict[str, list[int]] = {kind: [] for kind in plan.saturating}
+        for now in range(taught + 1):
+            ctx.set(dut.take, now == 0)
+            here = now == times.gradient or not streaming
+            set_codes(ctx, dut.gradient, [formats.gradient.minimum if here else 0])
+            for kind, times_seen in seen.items():
+                if ctx.get(dut.saturated[kind]):
+                    times_seen.append(now)
+            await ctx.tick()
+        assert predicted in seen["activation"]
+        assert taught in seen["gradient"]
+        assert taught in seen["coefficient"]
+        if streaming:  # the zeros before and after are multiplied by nothing
+            assert seen["coefficient"] == [taught]
+
+    simulate(dut, bench)
+
+
+@pytest.mark.parametrize("index", [0, 1])
+@pytest.mark.parametrize("fields", [{}, {"schedule": "streaming"}, {"update_rounding": "stochastic"}])
+def test_multipliers_and_memories_are_counted(index: int, fields: dict[str, Any]) -> None:
+    plan, parts = plan_of(index, **fields), Parts(families["ecp5"], multiplies=True)
+    count_layer(parts, plan, predicts=True)
+    text = convert(Layer(plan, LearnerSpec(**SMALL | fields).initial_codes()[index]))
+    assert parts.multipliers == text.count("cell $mul ")
+    [memory] = [memory for memory in parts.memories if memory.name == "coefficients"]
+    assert text.count(f"memory width {memory.width} size {memory.depth} ") == memory.count

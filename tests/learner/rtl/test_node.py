@@ -1,0 +1,114 @@
+"""A node against the integers: exact sum, y and error, in time, from products and from differences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kanrtl.fabric.blocks import families
+from kanrtl.fabric.parts import Parts
+from kanrtl.learner.plan import LayerPlan
+from kanrtl.learner.rtl.node import Node, count_nodes, count_tree
+from kanrtl.numeric.fixed import narrow
+from support.components import convert, simulate
+from support.layers import plan_of, random_codes, set_codes
+from support.located import bases_of, window_of
+
+ONE, TWO = {"layer_sizes": [1, 1]}, {"layer_sizes": [2, 1]}
+SHAPES = [
+    (0, {}),  # another layer follows, which locates the sum
+    (0, {"rounding": "half_even"}),  # and one that locates y
+    (1, {"loss": "logistic"}),
+    (0, ONE),
+    (0, TWO),
+    (0, TWO | {"rounding": "half_even"}),
+    (0, {"layer_sizes": [3, 1], "rounding": "floor", "spline_order": 1}),
+]
+
+
+def check(plan: LayerPlan, samples: int = 10) -> None:
+    """Random coefficients and inputs; every value at its time, and where samples stream in no other cycle."""
+    random, layer, formats, times = np.random.default_rng(11), plan.layer, plan.layer.formats, plan.times
+    dut = Node(plan)
+    assert dut.latency == times.summed - times.read
+
+    async def bench(ctx: Any) -> None:
+        for _ in range(samples):
+            coefficients = random_codes(random, formats.coefficient, layer.n_out, layer.n_in, layer.bases)
+            cells, bases, _ = bases_of(layer, random_codes(random, formats.activation, layer.n_in))
+            window = window_of(layer, coefficients, cells)[0]
+            total = int((window * bases).sum())
+            factors = window[:, 1:] - window[:, :1] if plan.differences else window
+            target = int(random_codes(random, formats.activation, 1)[0])
+            for now in range(1, times.summed + 1):
+                read = now == times.read or (now > times.read and not plan.streaming)
+                set_codes(ctx, dut.factors, factors if read else factors * 0)
+                set_codes(ctx, dut.basis, bases if read else bases * 0)
+                if plan.differences:
+                    set_codes(ctx, dut.firsts, window[:, 0] if read else window[:, 0] * 0)
+                if plan.forms_error:
+                    ctx.set(dut.target.raw, target if now == 1 or not plan.streaming else 0)
+                if now < times.summed:
+                    await ctx.tick()
+            y, beyond = narrow(total, layer.node_sum.f, formats.activation, plan.rounding)
+            flags = {"activation": beyond}
+            assert ctx.get(dut.y.raw) == y or plan.next_located
+            if plan.forms_error:
+                exact = (total << layer.error_sum.f - layer.node_sum.f) - (
+                    target << layer.error_sum.f - formats.activation.f
+                )
+                error, flags["gradient"] = narrow(exact, layer.error_sum.f, formats.gradient, plan.rounding)
+                assert ctx.get(dut.error.raw) == error
+            else:
+                assert ctx.get(dut.total.raw) == total + (plan.next_located.added if plan.next_located else 0)
+            for kind, flag in flags.items():
+                if kind in plan.saturating:
+                    assert ctx.get(dut.saturated[kind]) == flag
+            await ctx.tick()
+
+    simulate(dut, bench)
+
+
+@pytest.mark.parametrize(("index", "fields"), SHAPES)
+@pytest.mark.parametrize("pipeline", ["single", ["add", "sum"], "full"])
+@pytest.mark.parametrize("edge_sums", ["products", "differences"])
+def test_sums_are_exact_and_in_time(index: int, fields: dict[str, Any], pipeline: Any, edge_sums: str) -> None:
+    check(plan_of(index, pipeline=pipeline, edge_sums=edge_sums, **fields))
+
+
+@pytest.mark.parametrize("pipeline", ["full", ["sum"], "single"])
+@pytest.mark.parametrize("fields", [TWO, {}])
+def test_targets_and_coefficients_wait_where_samples_stream(pipeline: Any, fields: dict[str, Any]) -> None:
+    check(plan_of(pipeline=pipeline, schedule="streaming", edge_sums="differences", **fields))
+
+
+@pytest.mark.parametrize("multiplier", ["auto", "lut"])
+@pytest.mark.parametrize("edge_sums", ["products", "differences"])
+@pytest.mark.parametrize("fields", [{}, TWO])
+def test_multipliers_are_counted(multiplier: str, edge_sums: str, fields: dict[str, Any]) -> None:
+    plan, parts = (
+        plan_of(multiplier=multiplier, edge_sums=edge_sums, **fields),
+        Parts(families["ecp5"], multiplies=True),
+    )
+    count_nodes(parts, plan, predicts=True)
+    assert parts.multipliers == plan.layer.n_out * convert(Node(plan)).count("cell $mul ")
+    assert (parts.counts["term"] > 0) == (multiplier == "lut")
+
+
+def test_what_nothing_looks_at_is_not_counted() -> None:
+    plan = plan_of(**TWO, edge_sums="products")
+    counts = []
+    for predicts in (False, True):
+        parts = Parts(families["ecp5"], multiplies=True)
+        count_nodes(parts, plan, predicts=predicts)
+        counts.append(parts.counts["limit"])
+    assert counts[1] - counts[0] == plan.layer.formats.activation.width * ("activation" in plan.saturating)
+
+
+def test_a_tree_of_products_is_counted() -> None:
+    parts = Parts(families["ecp5"], multiplies=True)
+    count_tree(parts, plan_of(pipeline=["add", "sum"]), 4, 20, 16, 3)
+    # Two pairs, and one sum of these, for each of three; all registered.
+    assert parts.counts["adder"] == 3 * (2 * 16 + 20) == parts.counts["register"]

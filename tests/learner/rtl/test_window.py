@@ -1,0 +1,121 @@
+"""What a sample reads, in time: bases, coefficients, factors and steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kanrtl.fabric.blocks import families
+from kanrtl.fabric.parts import Parts
+from kanrtl.learner.rtl.window import Window, count_window
+from kanrtl.numeric.fixed import narrow
+from support.components import convert, simulate
+from support.layers import get_codes, plan_of, random_codes, set_codes
+from support.located import bases_of, window_of
+
+
+@pytest.mark.parametrize("index", [0, 1])
+@pytest.mark.parametrize("pipeline", ["single", "full", ["position", "locate"]])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"edge_sums": "products", "table_memory": "logic"},
+        {"edge_sums": "differences", "memory": "block"},
+        {"edge_sums": "differences", "schedule": "streaming", "learning_rate": 3.0, "step_format": "UQ(1, 8)"},
+    ],
+)
+def test_everything_is_read_in_time(index: int, pipeline: Any, fields: dict[str, Any]) -> None:
+    """One sample after another; the memories are those of the test."""
+    plan, random = plan_of(index, pipeline=pipeline, **fields), np.random.default_rng(10)
+    layer, formats, times = plan.layer, plan.layer.formats, plan.times
+    dut = Window(plan)
+    coefficients = random_codes(random, formats.coefficient, layer.n_out, layer.n_in, layer.bases)
+    assert dut.latency == times.read - plan.arrival
+
+    async def bench(ctx: Any) -> None:
+        ctx.set(dut.learning_rate.raw, layer.learning_rate_code)
+        for x in random_codes(random, formats.activation, 8, layer.n_in):
+            cells, bases, derivatives = bases_of(layer, x)
+            window = window_of(layer, coefficients, cells)
+            dropped, added = (plan.located.dropped, plan.located.added) if plan.located else (0, 0)
+            set_codes(ctx, dut.x, (x << dropped) + added)
+            ctx.set(dut.take, 1)
+            last = max(times.step, times.read)
+            for now in range(plan.arrival, last + 1):
+                if now == times.fetch - 1 and not plan.hidden:
+                    # Addresses are held from the next edge on.
+                    assert ctx.get(dut.load)
+                    assert [ctx.get(cell) for cell in dut.cell] == cells.tolist()
+                if now == times.fetch and plan.hidden:
+                    assert [ctx.get(cell) for cell in dut.cell] == cells.tolist()
+                if now == times.fetch + plan.block:
+                    set_codes(ctx, dut.stored, window)
+                if now == times.read:
+                    assert get_codes(ctx, dut.basis) == bases.ravel().tolist()
+                    assert get_codes(ctx, dut.coefficients) == window.ravel().tolist()
+                    factors = window[:, :, 1:] - window[:, :, :1] if plan.differences else window
+                    assert get_codes(ctx, dut.factors) == factors.ravel().tolist()
+                    if plan.hidden:
+                        assert get_codes(ctx, dut.derivative) == derivatives.ravel().tolist()
+                steps, saturated = narrow(
+                    layer.learning_rate_code * bases, layer.step_product.f, formats.step, plan.rounding
+                )
+                if now == plan.scaled and "step" in plan.saturating:
+                    assert (ctx.get(dut.saturated.step) != 0) == saturated.any()
+                if now == times.step:
+                    assert get_codes(ctx, dut.steps) == steps.ravel().tolist()
+                await ctx.tick()
+
+    simulate(dut, bench)
+
+
+@pytest.mark.parametrize("table_memory", ["block", "logic"])
+def test_steps_follow_the_learning_rate(table_memory: str) -> None:
+    plan = plan_of(table_memory=table_memory)
+    layer = plan.layer
+    dut = Window(plan)
+    x = np.array([3, -9])
+    _, bases, _ = bases_of(layer, x)
+    rate = layer.formats.learning_rate.maximum
+    steps = narrow(rate * bases, layer.step_product.f, layer.formats.step, plan.rounding).result
+
+    async def bench(ctx: Any) -> None:
+        set_codes(ctx, dut.x, x)
+        ctx.set(dut.rate_written, 1)
+        await ctx.tick()
+        ctx.set(dut.rate_written, 0)
+        ctx.set(dut.learning_rate.raw, rate)
+        assert ctx.get(dut.busy) == (table_memory == "block")
+        while ctx.get(dut.busy):
+            await ctx.tick()
+        ctx.set(dut.take, 1)
+        await ctx.tick().repeat(plan.times.step)
+        assert get_codes(ctx, dut.steps) == steps.ravel().tolist()
+
+    simulate(dut, bench)
+
+
+def test_an_index_from_outside_is_addressed() -> None:
+    dut = Window(plan_of())
+
+    async def bench(ctx: Any) -> None:
+        ctx.set(dut.access_enable, 1)
+        ctx.set(dut.access_index, 4)
+        assert ctx.get(dut.load)
+        assert [ctx.get(cell) for cell in dut.cell] == [4, 4]
+
+    simulate(dut, bench)
+
+
+@pytest.mark.parametrize("edge_sums", ["products", "differences"])
+def test_differences_are_counted(edge_sums: str) -> None:
+    plan, parts = plan_of(edge_sums=edge_sums), Parts(families["ecp5"], multiplies=True)
+    count_window(parts, plan)
+    assert parts.multipliers == 0
+    others = Parts(families["ecp5"], multiplies=True)
+    count_window(others, plan_of(edge_sums="products"))
+    edges = plan.layer.n_in * plan.layer.n_out * 3
+    assert parts.counts["chain"] - others.counts["chain"] == (edges if plan.differences else 0)
+    assert "cell $mul " not in convert(Window(plan))
