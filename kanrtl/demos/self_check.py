@@ -14,7 +14,7 @@ from amaranth.lib.crc import Parameters
 from amaranth.lib.crc.catalog import CRC32_BZIP2
 from amaranth.lib.wiring import In, Out
 
-from ..learner.rtl.noise_register import Noise
+from ..learner.rtl.noise_register import NoiseRegister
 from ..lookup.quantiser import FixedQuantiser
 from ..lookup.rtl.core_ports import port_shapes
 from ..lookup.rtl.lookup_core import LookupCore
@@ -115,7 +115,7 @@ class SelfCheck(wiring.Component):  # type: ignore[misc]
         """Send samples while ``offer`` is high; from the first on after ``again``."""
         samples = self._core.samples
         payload = samples.payload.as_value()
-        m.submodules.noise = noise = Noise(_SEED)
+        m.submodules.noise = noise = NoiseRegister(_SEED)
         words = -(-len(payload) // WIDTH)
         before = [Signal(WIDTH, name=f"word{number}") for number in range(1, words)]
         m.d.comb += [

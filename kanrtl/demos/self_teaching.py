@@ -17,10 +17,10 @@ from ..fabric.blocks import Family, families
 from ..fabric.device import Device
 from ..fabric.parts import Parts
 from ..learner.estimate.estimate import Estimate, estimate_parts
-from ..learner.estimate.parts import _Learner
+from ..learner.estimate.totals import count_parts
 from ..learner.losses import LOSSES, find_loss
 from ..learner.rtl.learner import Learner
-from ..learner.rtl.noise_register import Noise, lane_noise
+from ..learner.rtl.noise_register import NoiseRegister, count_noise_register, lane_noise
 from ..learner.spec import LearnerSpec
 from ..numeric.fixed import Format
 
@@ -88,7 +88,7 @@ class Exercise(wiring.Component):  # type: ignore[misc]
 
     def _inputs(self, m: Module, learner: Learner, taken: Signal) -> Any:
         """New noise with every sample; gives the first input's place in its span, in 64 steps."""
-        m.submodules.noise = noise = Noise(self._spec.seed)
+        m.submodules.noise = noise = NoiseRegister(self._spec.seed)
         m.d.comb += [noise.leap.eq(taken), learner.samples.payload.learn.eq(1)]
         start, bits = _span(self._spec)
         fields = [lane_noise(noise.state, source, bits) for source in range(self._spec.n_in)]
@@ -198,10 +198,9 @@ DRIFT_BITS = 19
 def count_exercise(spec: LearnerSpec, family: Family, lamps: int, *, multiplies: bool) -> Parts:
     """The parts of a learner and its teacher, :class:`kanrtl.demos.self_teaching.Exercise`. Nothing there looks at a
     prediction, or reaches for a coefficient or a register: synthesis removes what would serve that."""
-    parts = Parts(family, multiplies=multiplies)
-    _Learner(spec, parts, reached=False).count()
+    parts = count_parts(spec, family, multiplies=multiplies, reached=False)
     formats, clock = spec.formats, DRIFT_BITS + WAVE_BITS
-    parts.noise()
+    count_noise_register(parts)
     parts.adder(formats.activation.width, spec.n_in)
     parts.counts["counter"] += clock + DRIFT_BITS
     parts.register(clock + DRIFT_BITS, moved=False)

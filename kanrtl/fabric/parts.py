@@ -6,8 +6,6 @@ from collections import Counter
 from math import ceil
 
 from ..numeric.fixed import Format, Rounding
-from ..numeric.lfsr import WIDTH as NOISE_WIDTH
-from ..numeric.lfsr import leap_taps
 from ..numeric.widths import clog2
 from .blocks import Family, MemoryDemand, multipliers
 
@@ -106,11 +104,6 @@ class Parts:
     def union(self, bits: int, inputs: int, times: int = 1) -> None:
         """Adds an OR of several inputs: four in a LUT4, three more in each further one."""
         self.counts["choice"] += bits * times * ceil((inputs - 1) / 3)
-
-    def noise(self) -> None:
-        """Adds a :class:`kanrtl.learner.rtl.noise_register.Noise`."""
-        self.register(NOISE_WIDTH, moved=False)
-        self.counts["parity"] += sum(ceil((len(taps) - 1) / 3) for taps in leap_taps())
 
     def times_constant(self, bits: int, constant: int) -> None:
         """Adds a :func:`kanrtl.learner.rtl.multiply.multiply_by_constant` of an operand of so many bits."""

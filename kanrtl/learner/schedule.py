@@ -154,6 +154,11 @@ class Schedule:
         return tuple(reversed(times))
 
     @property
+    def first_rounded(self) -> int:
+        """The time at which the first layer to round an update does: the sample's noise is drawn there."""
+        return min(layer.rounded for layer in self.layers)
+
+    @property
     def prediction_latency(self) -> int:
         """From taking a sample to its prediction."""
         return self.layers[-1].summed

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from amaranth.hdl import ClockDomain, Module
+from amaranth.hdl import ClockDomain, Module, Value
 from amaranth.sim import Simulator
 
 from kanrtl.tools.rtlil import component_rtlil
@@ -34,3 +34,31 @@ def convert(component: Any) -> str:
 def register_bits(text: str) -> int:
     """Flip-flops of what :func:`convert` gave."""
     return sum(int(width) for width in re.findall(r"cell \$[as]?dffe? .*\n\s*parameter \\WIDTH (\d+)", text))
+
+
+def record(component: Any, inputs: Sequence[Mapping[str, int]], outputs: Sequence[str]) -> dict[str, list[int]]:
+    """What a component gives in every cycle, by the path of a member such as ``samples.ready``.
+
+    ``inputs`` has for every cycle the members that change, codes or bits as integers. Cycle ``n`` ends with clock edge
+    ``n``; what a register takes at that edge is seen in cycle ``n + 1``.
+    """
+    found: dict[str, list[int]] = {path: [] for path in outputs}
+
+    async def bench(ctx: Any) -> None:
+        for changes in inputs:
+            for path, value in changes.items():
+                ctx.set(member(component, path), value)
+            for path in outputs:
+                found[path].append(ctx.get(member(component, path)))
+            await ctx.tick()
+
+    simulate(component, bench)
+    return found
+
+
+def member(component: Any, path: str) -> Value:
+    """The bits of a member, or of an element of one that is a vector of bits, as in ``update.1``."""
+    found: Any = component
+    for name in path.split("."):
+        found = found[int(name)] if name.isdigit() else getattr(found, name)
+    return Value.cast(found)

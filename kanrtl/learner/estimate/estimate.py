@@ -1,7 +1,7 @@
 """What a learner will take of a device, before it is synthesised.
 
 Memories, multipliers and cycles follow from the spec: they are what a build gives, no more and no less. For LUTs and
-flip-flops the parts of a learner are counted (:mod:`.parts`), and what a unit of each costs on a family
+flip-flops the parts of a learner are counted (:mod:`.totals`), and what a unit of each costs on a family
 was fitted to measured builds: ``python -m bench.fit`` writes that into ``costs.json``, with the error of the fit.
 """
 
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...fabric.blocks import families
 from ...fabric.parts import Parts
-from .parts import count_parts
+from .totals import count_parts
 
 if TYPE_CHECKING:
     from ...fabric.device import Device

@@ -2,62 +2,34 @@
 
 from __future__ import annotations
 
-import enum
-import itertools
-from collections import defaultdict
-from functools import reduce
-from operator import or_
+from itertools import pairwise
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Module
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ..address_map import CONTROL_FREEZE, AddressMap
-from ..folded_schedule import FoldedSchedule
+from ...fabric.parts import Parts
+from ...numeric.lfsr import WIDTH as NOISE_WIDTH
 from ..losses import find_loss
 from ..schedule import Schedule
 from ..spec import LearnerSpec
+from .access import Access, count_access
+from .access_port import AccessPort
+from .coefficient_requests import CoefficientRequests, count_coefficient_requests
 from .folded_layer import FoldedLayer
 from .layer import Layer
-from .loss_gradient import LossGradient
-from .noise_register import Noise
+from .learning_rates import LearningRates, count_learning_rates
+from .loss_gradient import LossGradient, count_loss_gradient
+from .noise_register import NoiseRegister, count_noise_register
 from .pipeline_registers import Stages, delay
-from .saturation_counters import Monitor
+from .registers import Registers, count_registers
+from .saturation_counters import SaturationCounters, count_saturation_counters
+from .sequencer import Sequencer, count_sequencer
+from .stream_sequencer import StreamSequencer, count_stream_sequencer
+from .target_register import TargetRegister, count_target_register
 
-__all__ = ["Access", "Learner"]
-
-
-class Access(wiring.Signature):  # type: ignore[misc]
-    """Reads and writes of coefficients and registers from outside, one at a time: :mod:`kanrtl.learner.address_map`.
-
-    A request is taken between samples, before the next one. Every request is answered: a read with what was read, a
-    write with what was written. An address that stands for nothing reads zero, and a write to it changes nothing.
-
-    Members
-    -------
-    request : Out, stream of ``address``, ``write`` and ``data`` (integer codes)
-    response : In, stream of integer codes
-    """
-
-    def __init__(self, spec: LearnerSpec) -> None:
-        addresses = AddressMap.of(spec)
-        word = signed(addresses.data_width)
-        request = data.StructLayout({"address": addresses.width, "write": 1, "data": word})
-        super().__init__(
-            {
-                "request": Out(stream.Signature(request)),
-                "response": In(stream.Signature(word)),
-            }
-        )
-
-
-class _Phase(enum.Enum):
-    IDLE = 0
-    SAMPLE = 1
-    WAIT = 2
-    TEACH = 3
-    ACCESS = 4
+__all__ = ["Learner", "count_learner"]
 
 
 class Learner(wiring.Component):  # type: ignore[misc]
@@ -83,7 +55,7 @@ class Learner(wiring.Component):  # type: ignore[misc]
     teaching : In, stream; only with ``teaching="after_prediction"``
         ``n_out`` targets or gradients: one word for every sample with ``learn`` set, taken after its prediction was
         made.
-    access : In, :class:`Access`
+    access : In, :class:`.AccessPort`
     freeze : In(1)
         A sample that is taken while this is high (or the control register says so) is predicted but not learned.
     updated : Out(1)
@@ -97,12 +69,12 @@ class Learner(wiring.Component):  # type: ignore[misc]
         x = data.ArrayLayout(formats.activation, spec.n_in)
         y = data.ArrayLayout(formats.activation, spec.n_out)
         target = data.ArrayLayout(spec.target_format, spec.n_out)
-        after = spec.teaching == "after_prediction"
+        after = spec.timing.after_prediction
         sample = {"x": x, "learn": 1} if after else {"x": x, "target": target, "learn": 1}
         members: dict[str, Any] = {
             "samples": In(stream.Signature(data.StructLayout(sample))),
             "predictions": Out(stream.Signature(y, always_ready=spec.timing.streaming)),
-            "access": In(Access(spec)),
+            "access": In(AccessPort(spec)),
             "freeze": In(1),
             "updated": Out(1),
             "gradient": Out(data.ArrayLayout(formats.gradient, spec.n_out)),
@@ -128,343 +100,146 @@ class Learner(wiring.Component):  # type: ignore[misc]
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        self._phase = Signal(_Phase)
-        self._control_freeze = Signal()
-        self._busy = Signal()
-        layers = self._flow(m)
-        m.d.comb += self._busy.eq(Cat(layer.busy for layer in layers).any())
-        load = self._stream(m, layers) if self.spec.timing.streaming else self._sequence(m, layers)
-        monitor = self._count_saturations(m, layers, load)
-        self._learning_rates(m, layers)
-        self._serve_access(m, layers, monitor)
+        spec = self.spec
+        kind = FoldedLayer if spec.folded else Layer
+        layers = [kind(plan, initial) for plan, initial in zip(spec.plans, spec.initial_codes(), strict=True)]
+        for index, layer in enumerate(layers):
+            m.submodules[f"layer{index}"] = layer
+        m.submodules.sequencer = sequencer = (StreamSequencer if spec.timing.streaming else Sequencer)(spec)
+        m.submodules.counters = counters = SaturationCounters(spec)
+        saturated = self._connect_values(m, layers)
+        self._connect_sequencer(m, layers, sequencer)
+        self._connect_counters(m, layers, sequencer, counters, saturated)
+        self._connect_access(m, layers, sequencer, counters)
         return m
 
-    # How values flow.
-
-    def _flow(self, m: Module) -> list[Any]:
-        """The way of a sample, without what tells it when to go."""
-        layers = self._layers(m)
-        self._chain(m, layers, self._take_sample(m, layers))
-        return layers
-
-    def _layers(self, m: Module) -> list[Any]:
-        kind = FoldedLayer if self.spec.folded else Layer
-        layers = []
-        for plan, initial in zip(self.spec.plans, self.spec.initial_codes(), strict=True):
-            component = kind(plan, initial)
-            m.submodules[f"layer{plan.index}"] = component
-            layers.append(component)
-        return layers
-
-    def _take_sample(self, m: Module, layers: list[Any]) -> Any:
-        """Takes the sample into the first layer, and what it is taught into a register."""
-        timing = self.spec.timing
-        payload, first = self.samples.payload, layers[0]
-        taken = self.samples.valid & self.samples.ready
-        m.d.comb += first.x.eq(payload.x)
-        if not (timing.streaming or self.spec.folded):
-            m.d.comb += first.take.eq(taken)
-        target = Signal(data.ArrayLayout(self.spec.target_format, self.spec.n_out), name="target", reset_less=True)
-        if timing.after_prediction:
-            taken, word = self.teaching.valid & self.teaching.ready, self.teaching.payload
-        else:
-            word = payload.target
-        with m.If(Const(1) if timing.streaming else taken):
-            m.d.sync += target.eq(word)
-        return target
-
-    def _chain(self, m: Module, layers: list[Any], target: Any) -> None:
-        """Connects the layers, forwards and backwards."""
-        timing = self.spec.timing
-        stages = Stages(m, timing, self.spec.n_layers - 1)
-        for (before, after), plan in zip(itertools.pairwise(layers), self.spec.plans[1:], strict=True):
-            x = before.total if plan.located else before.y
-            m.d.comb += [after.x.eq(x), before.gradient.eq(after.downstream)]
-        last = layers[-1]
+    def _connect_values(self, m: Module, layers: list[Any]) -> Any:
+        """Leads a sample through the layers to its error, and that back; gives whether the error saturates, where no
+        layer tells."""
+        spec, timing, last = self.spec, self.spec.timing, layers[-1]
+        teaches = self.teaching if timing.after_prediction else self.samples
+        word = teaches.payload if timing.after_prediction else teaches.payload.target
+        m.submodules.target = target = TargetRegister(spec)
+        m.d.comb += [
+            target.take.eq(teaches.valid & teaches.ready),
+            target.word.eq(word),
+            layers[0].x.eq(self.samples.payload.x),
+        ]
+        for (before, after), plan in zip(pairwise(layers), spec.plans[1:], strict=True):
+            m.d.comb += [after.x.eq(before.total if plan.located else before.y), before.gradient.eq(after.downstream)]
+        saturated: Any = None
         times = timing.layers[-1] if isinstance(timing, Schedule) and timing.streaming else None
-        if self.spec.plans[-1].forms_error:
-            m.d.comb += last.target.eq(target)
+        if spec.plans[-1].forms_error:
+            m.d.comb += last.target.eq(target.target)
             errors = last.error
         else:
-            m.submodules.loss = loss = LossGradient(self.spec)
-            value = last.y if find_loss(self.spec.loss).reads_outputs else last.total
-            self._loss_saturated = loss.saturated
-            if times:
-                target = delay(m, target, times.summed - 1, "target")
-                late = timing.latency - times.summed
-                self._loss_saturated = delay(m, self._loss_saturated, late, "loss_saturates")
-            m.d.comb += [loss.values.eq(value), loss.targets.eq(target)]
+            m.submodules.loss = loss = LossGradient(spec)
+            value = last.y if find_loss(spec.loss).reads_outputs else last.total
+            m.d.comb += [loss.values.eq(value), loss.targets.eq(target.target)]
             errors = loss.gradients
-        for node in range(self.spec.n_out):
+            saturated = delay(m, loss.saturated, timing.latency - times.summed if times else 0, "loss_saturates")
+        stages = Stages(m, timing, spec.n_layers - 1)
+        for node in range(spec.n_out):
             m.d.comb += last.gradient[node].eq(stages.end("error", errors[node], f"gradient{node}"))
         late = timing.latency - times.gradient if times else 0
         m.d.comb += self.gradient.eq(delay(m, last.gradient, late, "gradient"))
+        return saturated
 
-    # When they flow.
-
-    def _stream(self, m: Module, layers: list[Any]) -> Value:
-        """Takes a sample at every clock, and none while anything is accessed; gives the strobe of the prediction."""
-        timing, phase = self.spec.timing, self._phase
-        assert isinstance(timing, Schedule)
-        self._count = count = Signal(range(timing.access_cycles))
-        request, response = self.access.request, self.access.response
-        # Bit t stands for the sample of time t + 1.
-        present, taught = Signal(timing.latency), Signal(timing.latency)
-        quiet = Signal(init=1)
-        # A reset does not end the making of tables.
-        idle = (phase == _Phase.IDLE) & ~self._busy
-        learn = self.samples.payload.learn & ~(self.freeze | self._control_freeze)
+    def _connect_sequencer(self, m: Module, layers: list[Any], sequencer: Any) -> None:
+        """Lets the sequencer say when everything goes, and loads the prediction."""
+        spec = self.spec
+        streams = [(self.samples, sequencer.samples)]
+        if spec.timing.after_prediction:
+            streams.append((self.teaching, sequencer.teaching))
+        for port, handshake in streams:
+            m.d.comb += [handshake.valid.eq(port.valid), port.ready.eq(handshake.ready)]
         m.d.comb += [
-            request.ready.eq(idle & ~response.valid & quiet),
-            self.samples.ready.eq(idle & ~(request.valid & ~response.valid)),
-            self.updated.eq(taught[-1]),
+            sequencer.learn.eq(self.samples.payload.learn),
+            sequencer.busy.eq(Cat(layer.busy for layer in layers).any()),
+            sequencer.predictions.ready.eq(self.predictions.ready),
+            self.predictions.valid.eq(sequencer.predictions.valid),
+            self.updated.eq(sequencer.updated),
         ]
-        taken = self.samples.valid & self.samples.ready
-        load = present[timing.prediction_latency - 1]
-        m.d.sync += [
-            present.eq(Cat(taken, present)),
-            quiet.eq(~(taken | present.any())),
-            taught.eq(Cat(taken & learn, taught)),
-            self.predictions.payload.eq(layers[-1].y),
-            self.predictions.valid.eq(load),
-        ]
-        with m.If((phase == _Phase.ACCESS) & ~self._busy):
-            m.d.sync += count.eq(count + 1)
+        with m.If(1 if spec.timing.streaming else sequencer.load):
+            m.d.sync += self.predictions.payload.eq(layers[-1].y)
+        for index, layer in enumerate(layers):
+            m.d.comb += [layer.take.eq(sequencer.take[index]), layer.update.eq(sequencer.update[index])]
+
+    def _connect_counters(self, m: Module, layers: list[Any], sequencer: Any, counters: Any, saturated: Any) -> None:
+        """Gathers what saturates."""
+        m.d.comb += [counters.predicted.eq(sequencer.load), counters.updated.eq(sequencer.updated)]
+        for kind, bits in counters.flags.shape().members.items():
+            flags = [layer.saturated[kind] for layer in layers if kind in layer.saturated.shape().members]
+            if len(flags) < bits:
+                flags.append(delay(m, saturated, counters.flags_latency(kind), "loss_saturated"))
+            m.d.comb += counters.flags[kind].eq(Cat(flags))
+
+    def _connect_access(self, m: Module, layers: list[Any], sequencer: Any, counters: Any) -> None:
+        """Lets requests reach coefficients and registers."""
+        spec = self.spec
+        m.submodules.access = access = Access(spec)
+        m.submodules.registers = registers = Registers(spec)
+        m.submodules.coefficient_requests = coefficients = CoefficientRequests(spec)
+        m.submodules.learning_rates = rates = LearningRates(spec)
+        connect(m, flipped(self.access), access.port)
+        connect(m, access.requests, sequencer.requests)
+        connect(m, access.registers, registers.request)
+        connect(m, access.coefficients, coefficients.request)
+        written = access.registers.data
         m.d.comb += [
-            layer.update.eq(taught[times.changed - ("update" in stages) - 1])
-            for layer, times, stages in zip(layers, timing.layers, timing.stages, strict=True)
+            sequencer.responding.eq(access.responding),
+            sequencer.freeze.eq(self.freeze | registers.freeze),
+            *(getattr(access, name).eq(getattr(sequencer, name)) for name in ("serving", "second", "done")),
+            rates.write.eq(registers.write_rate),
+            rates.data.eq(written),
+            registers.rates.eq(rates.rates),
+            registers.counts.eq(counters.counts),
+            counters.clear.eq(registers.clear),
         ]
-        if self.spec.update_rounding == "stochastic":
-            # The sample's word, kept for the layers whose turn comes later.
-            first = min(times.rounded for times in timing.layers)
-            m.submodules.noise = self._noise = noise = Noise(self.spec.seed)
-            m.d.comb += noise.leap.eq(taught[first - 1])
-            for index, (layer, times) in enumerate(zip(layers, timing.layers, strict=True)):
-                m.d.comb += layer.noise.eq(delay(m, noise.state, times.rounded - first, f"noise{index}"))
-        return load
-
-    def _sequence(self, m: Module, layers: list[Any]) -> Value:
-        """Counts the cycles of a step, and has its updates written; gives the strobe of the prediction."""
-        schedule, phase = self.spec.timing, self._phase
-        after = schedule.after_prediction
-        self._count = count = Signal(range(max(schedule.latency, schedule.teaching_latency, schedule.access_cycles)))
-        learn, frozen = Signal(reset_less=True), Signal()
-        prediction_due = Signal()
-        # A reset does not end the making of tables.
-        idle = (phase == _Phase.IDLE) & ~self._busy
-        load, write, finish = Signal(), Signal(), Signal()
-
-        blocked = self.predictions.valid & ~self.predictions.ready
-        m.d.comb += [
-            prediction_due.eq((phase == _Phase.SAMPLE) & (count == schedule.prediction_latency - 1)),
-            load.eq(prediction_due & ~blocked),
-        ]
-        with m.If(load):
-            m.d.sync += [self.predictions.payload.eq(layers[-1].y), self.predictions.valid.eq(1)]
-        with m.Elif(self.predictions.ready):
-            m.d.sync += self.predictions.valid.eq(0)
-
-        taught_end = schedule.teaching_latency - 1 if after else schedule.latency - 1
-        taught_phase = _Phase.TEACH if after else _Phase.SAMPLE
-        taught_done = (phase == taught_phase) & (count == taught_end)
-        if taught_phase is _Phase.SAMPLE:
-            taught_done &= learn & ~(prediction_due & blocked)
-        m.d.comb += [
-            write.eq(taught_done & ~frozen),
-            self.updated.eq(write),
-            finish.eq(taught_done | (load & ~learn)),
-        ]
-
-        with m.If((phase != _Phase.IDLE) & ~(prediction_due & blocked) & ~self._busy):
-            m.d.sync += count.eq(count + 1)
-        with m.If(finish):
-            m.d.sync += phase.eq(_Phase.IDLE)
-        if after:
-            with m.If(load & learn):
-                m.d.sync += phase.eq(_Phase.WAIT)
-            m.d.comb += self.teaching.ready.eq(phase == _Phase.WAIT)
-            with m.If(self.teaching.ready & self.teaching.valid):
-                m.d.sync += [phase.eq(_Phase.TEACH), count.eq(0)]
-
-        request, response = self.access.request, self.access.response
-        m.d.comb += [
-            request.ready.eq(idle & ~response.valid),
-            self.samples.ready.eq((idle | finish) & ~(request.valid & ~response.valid)),
-        ]
-        with m.If(self.samples.ready & self.samples.valid):
-            m.d.sync += [
-                phase.eq(_Phase.SAMPLE),
-                count.eq(0),
-                learn.eq(self.samples.payload.learn),
-                frozen.eq(self.freeze | self._control_freeze),
-            ]
-        if isinstance(schedule, FoldedSchedule):
-            self._begin_passes(m, layers, schedule, learns=learn & ~frozen, stalled=prediction_due & blocked)
-        else:
-            m.d.comb += [layer.update.eq(write) for layer in layers]
-        if self.spec.update_rounding == "stochastic":
-            m.submodules.noise = self._noise = noise = Noise(self.spec.seed)
-            m.d.comb += [noise.leap.eq(write), *(layer.noise.eq(noise.state) for layer in layers)]
-        return load
-
-    def _begin_passes(
-        self, m: Module, layers: list[Any], schedule: FoldedSchedule, *, learns: Value, stalled: Value
-    ) -> None:
-        """Tells folded layers when to begin their passes, a cycle ahead."""
-        streams = {_Phase.SAMPLE: self.samples}
-        if schedule.after_prediction:
-            streams[_Phase.TEACH] = self.teaching
-        taught = _Phase.TEACH if schedule.after_prediction else _Phase.SAMPLE
-
-        def before(phase: _Phase, cycle: int) -> Value:
-            if cycle == 0:
-                return streams[phase].valid & streams[phase].ready
-            return (self._phase == phase) & (self._count == cycle - 1) & ~stalled
-
-        for layer, forward, backward in zip(layers, schedule.forward[:-1], schedule.backward, strict=True):
+        for index, layer in enumerate(layers):
+            connect(m, getattr(coefficients, f"layer{index}"), layer.access)
             m.d.comb += [
-                layer.take.eq(before(_Phase.SAMPLE, forward)),
-                layer.update.eq(before(taught, backward) & learns),
-            ]
-
-    def _count_saturations(self, m: Module, layers: list[Any], load: Value) -> Monitor:
-        """Counts a kind once for every sample or step in which any layer saturates."""
-        timing = self.spec.timing
-        predicted_late = isinstance(timing, Schedule) and timing.counts_late
-        updated_late = predicted_late or self.spec.folded
-        bits: defaultdict[str, list[Value]] = defaultdict(list)
-        for layer in layers:
-            for kind in layer.saturated.shape().members:
-                bits[kind].append(layer.saturated[kind])
-        if not self.spec.plans[-1].forms_error and not find_loss(self.spec.loss).takes_gradients:
-            bits["gradient"].append(delay(m, self._loss_saturated, updated_late, "loss_saturated"))
-        m.submodules.monitor = monitor = Monitor(bits)
-        # Layers tell of some a cycle late, so that nothing waits for it.
-        load = delay(m, load, predicted_late, "counted_prediction")
-        updated = delay(m, self.updated, updated_late, "counted_update")
-        for kind, flags in bits.items():
-            strobe = load if kind == "activation" else updated
-            m.d.comb += monitor.event[kind].eq(strobe & Cat(flags).any())
-        return monitor
-
-    # What can be reached from outside.
-
-    def _learning_rates(self, m: Module, layers: list[Any]) -> None:
-        rate = self.spec.formats.learning_rate
-        self._rates = []
-        for index, layer in enumerate(self.spec.layers):
-            first = float(rate.to_float(layer.learning_rate_code))
-            # It outlasts a reset, as the tables do that are made from it.
-            register = Signal(rate, name=f"learning_rate{index}", init=first, reset_less=True)
-            m.d.comb += layers[index].learning_rate.eq(register)
-            self._rates.append(register)
-
-    def _serve_access(self, m: Module, layers: list[Any], monitor: Monitor) -> None:
-        """Takes a request while idle, and answers it a constant time later, or once tables are made anew."""
-        addresses = AddressMap.of(self.spec)
-        request, response = self.access.request, self.access.response
-        taken = request.ready & request.valid
-        held = Signal(data.StructLayout({"address": addresses.width, "write": 1}), name="request", reset_less=True)
-        # Zero but while something is written, so that no choice is needed where it meets other data.
-        written = Signal(signed(addresses.data_width))
-        with m.If(taken):
-            m.d.sync += [
-                held.address.eq(request.payload.address),
-                held.write.eq(request.payload.write),
-                self._phase.eq(_Phase.ACCESS),
-                self._count.eq(0),
-            ]
-
-        done = (self._phase == _Phase.ACCESS) & (self._count == self.spec.timing.access_cycles - 1) & ~self._busy
-        with m.If(done | (taken & ~request.payload.write)):
-            m.d.sync += written.eq(0)
-        with m.Elif(taken):
-            m.d.sync += written.eq(request.payload.data)
-        register = Signal(signed(addresses.data_width))
-        with m.If(held.address[-1]):
-            self._serve_registers(m, held, written, register, done, addresses, layers, monitor)
-        coefficient = self._serve_coefficients(m, held, written, done, addresses, layers)
-
-        with m.If(done):
-            m.d.sync += [
-                response.payload.eq(written | Mux(held.write, 0, register) | coefficient),
-                response.valid.eq(1),
-                self._phase.eq(_Phase.IDLE),
-            ]
-        with m.Elif(response.ready):
-            m.d.sync += response.valid.eq(0)
-
-    def _serve_registers(
-        self,
-        m: Module,
-        held: Any,
-        written: Signal,
-        read: Signal,
-        done: Value,
-        addresses: AddressMap,
-        layers: list[Any],
-        monitor: Monitor,
-    ) -> None:
-        number = held.address[:-1]
-
-        def address_of(address: int) -> int:
-            return address & ((1 << len(number)) - 1)
-
-        with m.Switch(number):
-            for index, register in enumerate(self._rates):
-                with m.Case(address_of(addresses.learning_rate(index))):
-                    m.d.comb += read.eq(register.raw)
-                    # Early enough for the layer to be busy when the request would be done.
-                    with m.If((self._phase == _Phase.ACCESS) & (self._count == 1) & held.write):
-                        m.d.comb += layers[index].rate_written.eq(1)
-                        m.d.sync += register.raw.eq(written)
-            for kind in monitor.count.shape().members:
-                with m.Case(address_of(addresses.saturations(kind))):
-                    m.d.comb += [read.eq(monitor.count[kind]), monitor.clear[kind].eq(done & held.write)]
-            if self.spec.update_rounding == "stochastic":
-                noise = self._noise
-                with m.Case(address_of(addresses.noise)):
-                    m.d.comb += [
-                        read.eq(noise.state),
-                        noise.load_state.eq(written),
-                        noise.load.eq(done & held.write),
-                    ]
-            with m.Case(address_of(addresses.control)):
-                m.d.comb += read.eq(self._control_freeze)
-                with m.If(done & held.write):
-                    m.d.sync += self._control_freeze.eq((written & CONTROL_FREEZE) != 0)
-
-    def _serve_coefficients(
-        self, m: Module, held: Any, written: Signal, done: Value, addresses: AddressMap, layers: list[Any]
-    ) -> Value:
-        """Gives what is read, zero where that is nothing."""
-        widths = (addresses.index_bits, addresses.input_bits, addresses.node_bits, addresses.layer_bits)
-        fields, position = [], 0
-        for width in widths:
-            fields.append(held.address[position : position + width])
-            position += width
-        index, source, node, number = fields
-        found: list[Value] = []
-        for layer_number, (layer, arithmetic) in enumerate(zip(layers, self.spec.layers, strict=True)):
-            access = layer.access
-            exists = (
-                ~held.address[-1]
-                & (number == layer_number)
-                & (index < arithmetic.bases)
-                & (source < arithmetic.n_in)
-                & (node < arithmetic.n_out)
-            )
-            m.d.comb += [
-                access.index.eq(index),
-                access.input.eq(source),
-                access.output.eq(node),
+                layer.learning_rate.eq(rates.rates[index]),
+                layer.rate_written.eq(registers.write_rate[index]),
+                layer.access_write.eq(coefficients.write[index]),
                 layer.access_data.raw.eq(written),
             ]
-            with m.If(exists & (self._phase == _Phase.ACCESS)):
-                m.d.comb += [
-                    access.enable.eq(1),
-                    access.write.eq(done & held.write),
-                    layer.access_write.eq(held.write),
-                ]
-            found.append(Mux(exists & ~held.write, access.read_data.raw, 0))
-        return reduce(or_, found)
+        if spec.plans[0].stochastic:
+            m.submodules.noise = noise = NoiseRegister(spec.seed)
+            m.d.comb += [
+                noise.leap.eq(sequencer.leap),
+                noise.load.eq(registers.load_noise),
+                noise.load_state.eq(written),
+                registers.noise_state.eq(noise.state),
+            ]
+            for layer, plan in zip(layers, spec.plans, strict=True):
+                # The sample's word, kept for the layers whose turn comes later.
+                late = plan.times.rounded - plan.parallel.first_rounded if plan.streaming else 0
+                m.d.comb += layer.noise.eq(delay(m, noise.state, late, f"noise{plan.index}"))
+
+
+def count_learner(parts: Parts, spec: LearnerSpec, *, reached: bool) -> None:
+    """Counts what :class:`Learner` has besides its layers; ``reached``: whether anything looks at a prediction, or
+    reaches for a coefficient or a register."""
+    timing, gradients = spec.timing, spec.n_out * spec.formats.gradient.width
+    parts.counts["learner"] += 1
+    if not spec.plans[-1].forms_error:
+        count_loss_gradient(parts, spec)
+    count_target_register(parts, spec)
+    if "error" in timing.stages[-1]:
+        parts.register(gradients, moved=False)
+    if isinstance(timing, Schedule) and timing.streaming:
+        count_stream_sequencer(parts, spec)
+        parts.register((timing.latency - timing.layers[-1].gradient) * gradients)
+    else:
+        count_sequencer(parts, spec)
+    if spec.plans[0].stochastic:
+        count_noise_register(parts)
+        parts.choice(NOISE_WIDTH if reached else 0)
+    if reached:
+        parts.register(spec.n_out * spec.formats.activation.width, moved=False)
+        count_saturation_counters(parts, spec)
+        count_learning_rates(parts, spec)
+        count_access(parts, spec)
+        count_registers(parts, spec)
+        count_coefficient_requests(parts, spec)

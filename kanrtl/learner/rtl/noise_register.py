@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import reduce
+from math import ceil
 from operator import xor
 from typing import Any
 
@@ -10,9 +11,10 @@ from amaranth.hdl import Module, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from ...fabric.parts import Parts
 from ...numeric import lfsr as noise
 
-__all__ = ["Noise", "lane_noise"]
+__all__ = ["NoiseRegister", "count_noise_register", "lane_noise"]
 
 
 def lane_noise(state: Value, lane: int, bits: int) -> Value:
@@ -20,14 +22,22 @@ def lane_noise(state: Value, lane: int, bits: int) -> Value:
     return state.rotate_left(noise.lane_rotation(lane))[:bits]
 
 
-class Noise(wiring.Component):  # type: ignore[misc]
+class NoiseRegister(wiring.Component):  # type: ignore[misc]
     """A 32-bit LFSR that leaps 32 positions at once; see :mod:`kanrtl.numeric.lfsr`.
+
+    Parameters
+    ----------
+    seed
+        What the first state is made of.
 
     Members
     -------
     state : Out(32)
-    leap : In(1), go on at the clock edge
-    load : In(1), take ``load_state`` (1 in place of 0) instead
+    leap : In(1)
+        The state goes on at the clock edge.
+    load : In(1)
+        The state becomes ``load_state`` instead, or 1 in place of 0, which it would never leave.
+    load_state : In(32)
     """
 
     def __init__(self, seed: int) -> None:
@@ -40,6 +50,11 @@ class Noise(wiring.Component):  # type: ignore[misc]
             }
         )
 
+    @property
+    def latency(self) -> int:
+        """Clock cycles from the cycle of a leap to that from which the next state is there."""
+        return 1
+
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         with m.If(self.load):
@@ -48,3 +63,9 @@ class Noise(wiring.Component):  # type: ignore[misc]
             for bit, taps in enumerate(noise.leap_taps()):
                 m.d.sync += self.state[bit].eq(reduce(xor, (self.state[tap] for tap in taps)))
         return m
+
+
+def count_noise_register(parts: Parts) -> None:
+    """Counts what :class:`NoiseRegister` has."""
+    parts.register(noise.WIDTH, moved=False)
+    parts.counts["parity"] += sum(ceil((len(taps) - 1) / 3) for taps in noise.leap_taps())

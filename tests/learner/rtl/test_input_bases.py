@@ -75,7 +75,7 @@ def test_a_sample_is_held_until_the_next_is_taken(tables: str) -> None:
 
 
 def test_an_index_from_outside_replaces_the_cell() -> None:
-    plan = plan_of(1, pipeline="full")
+    plan = plan_of(1, pipeline="all_registers")
     dut = InputBases(plan)
 
     async def bench(ctx: Any) -> None:
@@ -109,7 +109,7 @@ def test_what_makes_steps_reads_the_table() -> None:
 
 @pytest.mark.parametrize("index", [0, 1])
 def test_tables_are_counted(index: int) -> None:
-    plan, parts = plan_of(index, pipeline="full"), Parts(families["ecp5"], multiplies=True)
+    plan, parts = plan_of(index, pipeline="all_registers"), Parts(families["ecp5"], multiplies=True)
     count_input_bases(parts, plan)
     tables = sum(memory.count for memory in parts.memories)
     text = convert(InputBases(plan))

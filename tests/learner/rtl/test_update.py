@@ -93,7 +93,7 @@ def test_a_coefficient_is_rounded_once_and_saturated(plan: LayerPlan, seed: int)
 
 @pytest.mark.parametrize("rounding", ROUNDINGS)
 def test_folded_layers_update_in_no_cycle(rounding: str) -> None:
-    plan = plan_of(reuse_factor=2, layer_sizes=[2, 1], pipeline="full", update_rounding=rounding)
+    plan = plan_of(reuse_factor=2, layer_sizes=[2, 1], pipeline="all_registers", update_rounding=rounding)
     assert plan.folded
     assert (plan.registers_change, plan.registers_update) == (False, False)
     check_coefficient(plan, 1)
