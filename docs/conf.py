@@ -118,12 +118,25 @@ def mend_signature(_app: Any, what: str, _name: str, member: Any, *event: Any) -
     return signature and signature.replace("<factory>", "..."), returns
 
 
+def marked(text: str) -> str:
+    """Text of a help page whose options are code, and keep their hyphens."""
+    return re.sub(r"(?<![\w`-])(--?\w[\w-]*)", r"``\1``", text)
+
+
 def mark_options(_app: Any, _context: Any, lines: list[str]) -> None:
-    """Options in the text of a help page become code, and keep their hyphens."""
-    lines[:] = [
-        line if line.lstrip().startswith("..") else re.sub(r"(?<![\w`-])(--?\w[\w-]*)", r"``\1``", line)
-        for line in lines
-    ]
+    lines[:] = [line if line.lstrip().startswith("..") else marked(line) for line in lines]
+
+
+def name_groups(_app: Any, context: Any, lines: list[str]) -> None:
+    """Options stand below the title of their group, as on the help page."""
+    for group in getattr(context.command, "option_groups", ()):
+        options = [option.opts[-1] for option in group.options]
+        starts = [
+            index
+            for index, line in enumerate(lines)
+            if line.startswith(".. option::") and any(option in re.split(r"[ ,]+", line) for option in options)
+        ]
+        lines[starts[0] : starts[0]] = [f".. rubric:: {marked(group.title)}", "   :heading-level: 5", ""]
 
 
 def setup(app: Any) -> None:
@@ -134,3 +147,4 @@ def setup(app: Any) -> None:
     app.connect("autodoc-process-signature", mend_signature)
     for part in ("description", "options", "arguments"):
         app.connect(f"sphinx-click-process-{part}", mark_options)
+    app.connect("sphinx-click-process-options", name_groups)

@@ -224,6 +224,7 @@ def write_beans(folder: Path) -> None:
 
 
 GIVEN: dict[str, Callable[[Path], None]] = {
+    "docs/benchmarks.md": lambda folder: (folder / "bench").symlink_to(ROOT / "bench"),
     "docs/lookup-networks.md": write_beans,
 }
 
