@@ -24,7 +24,7 @@ from ..learner.rtl.noise_register import NoiseRegister, count_noise_register, la
 from ..learner.spec import LearnerSpec
 from ..numeric.fixed import Format
 
-__all__ = ["BoardTop", "Exercise", "count_exercise", "estimate_exercise"]
+__all__ = ["BoardTop", "Exercise", "choose_input_span", "count_exercise", "estimate_exercise"]
 
 
 WAVE_BITS = 6
@@ -90,7 +90,7 @@ class Exercise(wiring.Component):  # type: ignore[misc]
         """New noise with every sample; gives the first input's place in its span, in 64 steps."""
         m.submodules.noise = noise = NoiseRegister(self._spec.seed)
         m.d.comb += [noise.leap.eq(taken), learner.samples.payload.learn.eq(1)]
-        start, bits = _span(self._spec)
+        start, bits = choose_input_span(self._spec)
         fields = [lane_noise(noise.state, source, bits) for source in range(self._spec.n_in)]
         for source, field in enumerate(fields):
             m.d.comb += learner.samples.payload.x[source].raw.eq(field + start)
@@ -143,8 +143,9 @@ class Exercise(wiring.Component):  # type: ignore[misc]
                 m.d.sync += self.alive.eq(~self.alive)
 
 
-def _span(spec: LearnerSpec) -> tuple[int, int]:
-    """First code and number of bits of the inputs: the largest power of two in the middle of the first layer's grid."""
+def choose_input_span(spec: LearnerSpec) -> tuple[int, int]:
+    """Give the first code and the number of bits of the inputs: the largest power of two in the middle of the first
+    layer's grid."""
     low, high = spec.per_layer("grid_range")[0]
     format = spec.formats.activation
     first, end = int(np.ceil(low / format.lsb)), int(np.floor(high / format.lsb))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +11,6 @@ from ..arrays import as_array
 from ..errors import InputError
 from ..numeric.fixed import Codes
 from .spec import LearnerSpec
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["checked_coefficients"]
 

@@ -19,7 +19,7 @@ from bench import row as row_module
 from bench.row import SPECS, LearnerRow, Row
 from bench.rows import ROWS
 from kanrtl import LearnerSpec, LookupNetwork
-from kanrtl.boards._board import Board
+from kanrtl.boards import Board
 from kanrtl.cli import hardware_commands, learner_commands
 from kanrtl.cli.command_line import run
 from kanrtl.sim.task import Task

@@ -16,7 +16,7 @@ from kanrtl import LearnerSpec, SpecError
 from kanrtl.boards import BOARDS
 from kanrtl.build import Device
 from kanrtl.demos import self_teaching as exercise
-from kanrtl.demos.self_teaching import BoardTop, Exercise, _span
+from kanrtl.demos.self_teaching import BoardTop, Exercise, choose_input_span
 from kanrtl.learner.rtl.learner import Learner
 
 LEVELS = 7
@@ -60,7 +60,7 @@ def simulate(dut: Exercise, testbench: Callable[[Any], Any]) -> None:
 
 def sine(spec: LearnerSpec, x: np.ndarray, sample: np.ndarray) -> np.ndarray:
     """The target, had it no steps."""
-    start, bits = _span(spec)
+    start, bits = choose_input_span(spec)
     lsb = spec.formats.activation.lsb
     return np.sin(2 * np.pi * ((x - start * lsb) / (lsb * 2**bits) + (sample // DRIFT) / PHASES))
 
@@ -109,7 +109,7 @@ def test_span_lies_in_the_grid(low: float, width: float, fraction: int) -> None:
         layer_sizes=[1, 1], grid_range=(low, high), grid_size=1, activation_format=f"SQ(6, {fraction})", table_size=1
     )
     lsb = spec.formats.activation.lsb
-    start, bits = _span(spec)
+    start, bits = choose_input_span(spec)
     if (high - low) / lsb >= 4:
         assert low <= start * lsb
         assert (start + 2**bits - 1) * lsb < high

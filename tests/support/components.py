@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from amaranth.hdl import ClockDomain, Module, Value
@@ -22,6 +22,24 @@ def simulate(component: Any, *benches: Callable[[Any], Awaitable[None]]) -> None
     for bench in benches:
         simulator.add_testbench(bench)
     simulator.run()
+
+
+def evaluate(
+    outputs: Sequence[Value], inputs: Sequence[Value], rows: Iterable[Sequence[int]], module: Module | None = None
+) -> list[tuple[int, ...]]:
+    """What values without registers are for every row of what ``inputs`` are; ``module`` has what drives them."""
+    seen: list[tuple[int, ...]] = []
+
+    async def bench(ctx: Any) -> None:
+        for row in rows:
+            for signal, number in zip(inputs, row, strict=True):
+                ctx.set(signal, int(number))
+            seen.append(tuple(ctx.get(output) for output in outputs))
+
+    simulator = Simulator(Module() if module is None else module)
+    simulator.add_testbench(bench)
+    simulator.run()
+    return seen
 
 
 def convert(component: Any) -> str:

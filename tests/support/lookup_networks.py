@@ -75,6 +75,13 @@ def codes_for(network: LookupNetwork, count: int, seed: int) -> npt.NDArray[np.i
     return codes
 
 
+def chain(table: list[int], bits: tuple[int, int, int] = (3, 3, 3)) -> LookupNetwork:
+    """Two layers of one edge; the second gives what it takes."""
+    edge: dict[str, Any] = {"source": [0], "node": [0]}
+    identity = np.arange(1 << bits[1]) - (1 << (bits[1] - 1))
+    return LookupNetwork.of([1, 1, 1], bits, [1, 1, 1], [edge | {"table": [table]}, edge | {"table": [identity]}])
+
+
 KANELE = Path(os.environ.get("KANRTL_KANELE", Path(__file__).parents[3] / "shared" / "data" / "kanele"))
 
 

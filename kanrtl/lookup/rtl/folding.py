@@ -33,6 +33,7 @@ import numpy.typing as npt
 from ...errors import InputError
 from ..network import LookupNetwork
 from ..quantiser import FixedQuantiser
+from .cells import CELLS
 from .network_plan import LookupLayerPlan
 from .pipeline import Pipeline, choose_memories, count_levels, is_in_block_memory
 
@@ -286,6 +287,9 @@ def schedule_core(
     InputError
         If a parameter cannot be.
     """
+    families = ("any", *CELLS)
+    if family not in families:
+        raise InputError(f"family = {family!r}: must be one of {', '.join(map(repr, families))}")
     # A register behind a memory is in the memory on ECP5, and a logic cell for each bit on iCE40.
     folding = Folding.of(network, plans, latency, memory, reuse_factor, word_registers=family != "ice40")
     if folding is None:

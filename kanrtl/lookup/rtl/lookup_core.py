@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import Any
 
 from amaranth.hdl import Cat, Const, EnableInserter, Module, Shape, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ...errors import InputError
 from ...numeric.fixed import SQ, narrow
 from ...progress import Progress
 from ..network import LookupNetwork
@@ -23,8 +22,6 @@ from .pipeline import Pipeline, count_levels
 from .tables import Tables
 
 __all__ = ["LookupCore"]
-
-CellFamily = Literal["any", "ecp5", "ice40"]
 
 
 class LookupCore(wiring.Component):  # type: ignore[misc]
@@ -94,8 +91,6 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
         whole_from: int | None = None,
         reuse_factor: int | Sequence[int] = 1,
     ) -> None:
-        if family not in get_args(CellFamily):
-            raise InputError(f"family = {family!r}: must be one of {', '.join(map(repr, get_args(CellFamily)))}")
         self.network = network
         self.progress: Progress | None = None
         self._family = family

@@ -51,7 +51,7 @@ _LOGIC_BITS = 8
 
 def count_levels(operands: int) -> int:
     """Count the levels of a binary tree of so many operands."""
-    return max(0, (operands - 1).bit_length())
+    return max(0, operands - 1).bit_length()
 
 
 @dataclass(frozen=True)

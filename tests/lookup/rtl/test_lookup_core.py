@@ -1,4 +1,4 @@
-"""The component of a lookup network: the model's bits, at one sample a clock, after a constant latency."""
+"""The component of a lookup network: the model's bits, at one sample a cycle, after a constant latency."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import kanrtl
-from kanrtl import SQ, InputError, LookupCore, LookupNetwork
+from kanrtl import SQ, InputError, LookupNetwork
 from kanrtl.lookup import Quantiser, connect_network
+from kanrtl.lookup.rtl.lookup_core import LookupCore
 from kanrtl.lookup.rtl.network_plan import plan_layers
 from kanrtl.lookup.rtl.pipeline import Pipeline
 from kanrtl.tools.rtlil import component_rtlil
-from support.lookup_networks import codes_for, networks
+from support.lookup_networks import chain, codes_for, networks
 
 
 def pipeline(network: LookupNetwork, **options: Any) -> Pipeline:
@@ -49,45 +50,6 @@ def test_quantiser_in_hardware(network: LookupNetwork, seed: int, format: kanrtl
             session.predict_codes(np.zeros((1, network.n_in), np.int64))
 
 
-@settings(max_examples=40, deadline=None)
-@given(networks(max_nodes=3), st.integers(0, 2**32 - 1), st.sampled_from([None, True, False]))
-def test_plan_leaves_out_only_what_never_happens(network: LookupNetwork, seed: int, muxes: bool | None) -> None:
-    codes = codes_for(network, 200, seed)
-    plans = plan_layers(network, muxes)
-    for plan, layer in zip(plans, network.layers, strict=True):
-        addresses = codes + (1 << (layer.bits_in - 1))
-        assert plan.reachable[np.arange(layer.n_in), addresses].all()
-        sums = np.array(
-            [
-                [
-                    node.constant + sum(plan.terms[term].values[row[plan.terms[term].source]] for term in node.terms)
-                    for node in plan.nodes
-                ]
-                for row in addresses
-            ]
-        )
-        codes = layer.evaluate(codes)
-        for number, node in enumerate(plan.nodes):
-            if node.address is not None:
-                found = codes[:, number] + (1 << (layer.bits_out - 1))
-                if network.output == "threshold" and plan is plans[-1]:
-                    limit = network.thresholds[number] + (1 << (layer.bits_out - 1))
-                    assert ((found > limit) == (node.address > limit)).all()
-                else:
-                    assert (found == node.address).all()
-                continue
-            assert sums[:, number].max() <= node.highest
-            if node.above is not None:
-                assert plan is plans[-1]
-                above = codes[:, number] > network.thresholds[number]
-                assert np.array_equal(sums[:, number] >> node.above, above)
-                continue
-            found = (sums[:, number] >> layer.guard_bits) - (node.pages_below << layer.bits_out)
-            assert np.array_equal(
-                np.clip(found, 0, (1 << layer.bits_out) - 1), codes[:, number] + (1 << (layer.bits_out - 1))
-            )
-
-
 @settings(max_examples=12, deadline=None)
 @given(networks(max_bits=3, wide=False), st.data())
 def test_layers_as_one_table(network: LookupNetwork, data: st.DataObject) -> None:
@@ -97,41 +59,6 @@ def test_layers_as_one_table(network: LookupNetwork, data: st.DataObject) -> Non
     with connect_network(network, "pysim", whole_from=start) as session:
         assert session.predict_codes(codes).tolist() == network.predict_codes(codes).tolist()
         assert session.status["observed"]["latency"] == [pipeline(network, whole_from=start).latency]
-
-
-def chain(table: list[int], bits: tuple[int, int, int] = (3, 3, 3)) -> LookupNetwork:
-    """Two layers of one edge."""
-    edge: dict[str, Any] = {"source": [0], "node": [0]}
-    identity = np.arange(1 << bits[1]) - (1 << (bits[1] - 1))
-    return LookupNetwork.of([1, 1, 1], bits, [1, 1, 1], [edge | {"table": [table]}, edge | {"table": [identity]}])
-
-
-def test_codes_that_never_occur_need_no_table() -> None:
-    plans = plan_layers(chain([0, 0, 0, 0, 0, 0, 2, 2]))
-    assert np.flatnonzero(plans[1].reachable[0]).tolist() == [4, 6]
-    assert len(set(plans[1].terms[0].values)) == 2
-
-
-def test_nothing_saturates_that_cannot() -> None:
-    plan = plan_layers(chain([-4, -3, -2, -1, 0, 1, 2, 3]))[0]
-    assert not plan.saturates
-    assert plan_layers(chain([-5, -3, -2, -1, 0, 1, 2, 3]))[0].saturates
-
-
-def test_equal_tables_of_one_input_are_built_once() -> None:
-    table = np.array([0, 3, 1, 2])
-    edges = {"source": [0, 0, 0], "node": [0, 1, 2], "table": [table, table + 2, table * 0 + 1]}
-    plan = plan_layers(LookupNetwork.of([1, 3], [2, 4], [1, 1], [edges]))[0]
-    assert len(plan.terms) == 1
-    assert plan.nodes[2].address == 8 + 1
-
-
-def test_a_table_is_as_narrow_as_what_it_spans() -> None:
-    edges = {"source": [0, 1], "node": [0, 0], "table": [[100, 101, 102, 103], [-90, -90, -90, -89]]}
-    plan = plan_layers(LookupNetwork.of([2, 1], [2, 8], [1, 1], [edges]))[0]
-    # 1 and 2 bits; the sum begins at 128 + 10, which the wider table takes in.
-    assert min(term.width for term in plan.terms) == 1
-    assert plan.nodes[0].constant == 0
 
 
 def test_only_samples_give_predictions() -> None:
@@ -165,24 +92,15 @@ def test_what_takes_long_is_told() -> None:
     assert told == [f"making tables: layer {layer}, input 1 of 1" for layer in (0, 1)]
 
 
-def test_wrong_settings_are_refused() -> None:
-    network = chain([0, 1, 2, 3, 3, 2, 1, 0])
-    for arguments, message in [
-        ({"latency": 0}, "latency = 0: must be an integer from 1 to"),
-        ({"latency": 99}, "latency = 99"),
-        ({"latency": 1.5}, "latency = 1.5"),
-        ({"latency": 1, "memory": ["logic", "block"]}, "must be an integer from 2"),
-        ({"memory": "flash"}, "memory = 'flash'"),
-        ({"memory": ["logic"]}, "memory: 1 entries"),
-        ({"whole_from": 2}, "whole_from = 2: must be a layer from 0 to 1"),
-    ]:
-        with pytest.raises(InputError, match=message):
-            pipeline(network, **arguments)
-    edges = {"source": [0], "node": [0], "table": [np.arange(16)]}
-    with pytest.raises(InputError, match="takes 5 codes of 4 bits"):
-        pipeline(LookupNetwork.of([5, 1], [4, 4], [1, 1], [edges]), whole_from=0)
+@pytest.mark.usefixtures("unelaborated")
+def test_other_families_are_refused() -> None:
+    with pytest.raises(InputError, match="family = 'xilinx': must be one of 'any', 'ecp5', 'ice40'"):
+        LookupCore(chain([0, 1, 2, 3, 3, 2, 1, 0]), family="xilinx")
+
+
+def test_other_backends_are_refused() -> None:
     with pytest.raises(InputError, match="backend = 'nothing'"):
-        kanrtl.connect(network, "nothing")
+        kanrtl.connect(chain([0, 1, 2, 3, 3, 2, 1, 0]), "nothing")
 
 
 @pytest.mark.parametrize("backend", ["model", "pysim"])

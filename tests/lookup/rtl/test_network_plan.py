@@ -1,0 +1,159 @@
+"""Plans of layers: what is left out never happens, what is built gives the model's codes."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kanrtl import LookupNetwork
+from kanrtl.lookup.rtl.network_plan import Term, list_whole_terms, plan_layers
+from support.lookup_networks import chain, codes_for, networks
+
+
+@settings(max_examples=40, deadline=None)
+@given(networks(max_nodes=3), st.integers(0, 2**32 - 1), st.sampled_from([None, True, False]))
+def test_plan_leaves_out_only_what_never_happens(network: LookupNetwork, seed: int, muxes: bool | None) -> None:
+    codes = codes_for(network, 200, seed)
+    plans = plan_layers(network, muxes)
+    for plan, layer in zip(plans, network.layers, strict=True):
+        addresses = codes + (1 << (layer.bits_in - 1))
+        assert plan.reachable[np.arange(layer.n_in), addresses].all()
+        sums = np.array(
+            [
+                [
+                    node.constant + sum(plan.terms[term].values[row[plan.terms[term].source]] for term in node.terms)
+                    for node in plan.nodes
+                ]
+                for row in addresses
+            ]
+        )
+        codes = layer.evaluate(codes)
+        for number, node in enumerate(plan.nodes):
+            if node.address is not None:
+                found = codes[:, number] + (1 << (layer.bits_out - 1))
+                if network.output == "threshold" and plan is plans[-1]:
+                    limit = network.thresholds[number] + (1 << (layer.bits_out - 1))
+                    assert ((found > limit) == (node.address > limit)).all()
+                else:
+                    assert (found == node.address).all()
+                continue
+            assert sums[:, number].max() <= node.highest
+            if node.above is not None:
+                assert plan is plans[-1]
+                above = codes[:, number] > network.thresholds[number]
+                assert np.array_equal(sums[:, number] >> node.above, above)
+                continue
+            found = (sums[:, number] >> layer.guard_bits) - (node.pages_below << layer.bits_out)
+            assert np.array_equal(
+                np.clip(found, 0, (1 << layer.bits_out) - 1), codes[:, number] + (1 << (layer.bits_out - 1))
+            )
+
+
+def test_codes_that_never_occur_need_no_table() -> None:
+    plans = plan_layers(chain([0, 0, 0, 0, 0, 0, 2, 2]))
+    assert np.flatnonzero(plans[1].reachable[0]).tolist() == [4, 6]
+    assert len(set(plans[1].terms[0].values)) == 2
+
+
+def test_nothing_saturates_that_cannot() -> None:
+    plan = plan_layers(chain([-4, -3, -2, -1, 0, 1, 2, 3]))[0]
+    assert not plan.saturates
+    assert plan_layers(chain([-5, -3, -2, -1, 0, 1, 2, 3]))[0].saturates
+
+
+def test_equal_tables_of_one_input_are_built_once() -> None:
+    table = np.array([0, 3, 1, 2])
+    edges = {"source": [0, 0, 0], "node": [0, 1, 2], "table": [table, table + 2, table * 0 + 1]}
+    plan = plan_layers(LookupNetwork.of([1, 3], [2, 4], [1, 1], [edges]))[0]
+    assert len(plan.terms) == 1
+    assert plan.nodes[2].address == 8 + 1
+
+
+def test_a_table_is_as_narrow_as_what_it_spans() -> None:
+    edges = {"source": [0, 1], "node": [0, 0], "table": [[100, 101, 102, 103], [-90, -90, -90, -89]]}
+    plan = plan_layers(LookupNetwork.of([2, 1], [2, 8], [1, 1], [edges]))[0]
+    # 1 and 2 bits; the sum begins at 128 + 10, which the wider table takes in.
+    assert min(term.width for term in plan.terms) == 1
+    assert plan.nodes[0].constant == 0
+
+
+@settings(max_examples=30, deadline=None)
+@given(networks(max_bits=3, wide=False, max_nodes=3))
+def test_an_address_is_reachable_if_any_inputs_lead_there(network: LookupNetwork) -> None:
+    """All inputs that a layer can have, each by itself, are tried."""
+    plans = plan_layers(network)
+    assert plans[0].reachable.all()
+    for plan, following, layer in zip(plans, plans[1:], network.layers, strict=False):
+        half = 1 << (layer.bits_in - 1)
+        inputs = itertools.product(*(np.flatnonzero(row) - half for row in plan.reachable))
+        found = layer.evaluate(np.array(list(inputs))) + (1 << (layer.bits_out - 1))
+        for node, addresses in enumerate(found.T):
+            assert np.flatnonzero(following.reachable[node]).tolist() == np.unique(addresses).tolist()
+
+
+def test_a_wide_sum_is_followed_by_its_range() -> None:
+    """Sums of more than 16 bits: no code between the lowest and the highest is left out."""
+    edges = [
+        {"source": [0], "node": [0], "table": [[0, 40 << 16]], "bias": [-20 << 16]},
+        {"source": [0], "node": [0], "table": [np.arange(64) - 32]},
+    ]
+    plans = plan_layers(LookupNetwork.of([1, 1, 1], [1, 6, 6], [1, 1, 1], edges, guard_bits=[16, 0]))
+    assert np.flatnonzero(plans[1].reachable[0]).tolist() == list(range(32 - 20, 32 + 20 + 1))
+
+
+def test_a_term_by_code() -> None:
+    term = Term(3, np.array([0, 1, 5, 2]))
+    assert (term.highest, term.width) == (5, 3)
+    # The addresses 0 to 3 are the codes -2 to 1; as they stand, codes are 0, 1, -2, -1.
+    assert term.by_code().values.tolist() == [5, 2, 0, 1]
+    assert term.by_code().source == 3
+
+
+def test_what_a_plan_tells_of_its_nodes() -> None:
+    identity = [0, 1, 2, 3]
+    edges = {"source": [0, 1, 2, 0], "node": [0, 0, 0, 1], "table": [identity, identity, identity, [0, 9, 0, 0]]}
+    (plan,) = plan_layers(LookupNetwork.of([3, 2], [2, 4], [1, 1], [edges]))
+    assert plan.fan_in == 3
+    # Sums begin at the address of zero, eight: up to 8 + 9.
+    assert [node.highest for node in plan.nodes] == [17, 17]
+    assert plan.sum_width == 5
+    assert plan.saturates
+    assert [node.pages_below for node in plan.nodes] == [0, 0]
+
+
+def test_sums_below_the_lowest_code_are_pages_below() -> None:
+    edges = {"source": [0], "node": [0], "table": [[-25, -8, 0, 7]]}
+    (plan,) = plan_layers(LookupNetwork.of([1, 1], [2, 4], [1, 1], [edges]))
+    (node,) = plan.nodes
+    # -25 is at address -17, two pages of 16 below the first.
+    assert (node.pages_below, node.highest) == (2, 7 + 8 + 2 * 16)
+    assert plan.terms[0].values.tolist() == [-17 + 32, 32, 8 + 32, 15 + 32]
+
+
+def test_a_network_is_planned_once_for_each_kind_of_chip() -> None:
+    network = chain([0, 1, 2, 3, 3, 2, 1, 0])
+    assert plan_layers(network) is plan_layers(network)
+    assert plan_layers(network, True) is plan_layers(network, muxes=True)
+    assert plan_layers(network, True) is not plan_layers(network, False)
+
+
+@settings(max_examples=30, deadline=None)
+@given(networks(max_bits=3, wide=False, max_nodes=3), st.data())
+def test_whole_tables_give_the_predictions(network: LookupNetwork, data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, len(network.layers) - 1))
+    layer, width = network.layers[start], network.bits[-1]
+    terms = list_whole_terms(network, start, width)
+    assert len(terms) == network.n_predictions
+    assert all(len(term.values) == 1 << layer.n_in * layer.bits_in for term in terms)
+    codes = codes_for(network, 50, data.draw(st.integers(0, 2**32 - 1)))
+    taken = codes if start == 0 else network.layer_codes(codes)[start - 1]
+    for row, prediction in zip(taken, network.predict_codes(codes), strict=True):
+        # The first layer takes codes in two's complement, all others addresses.
+        numbers = [
+            int(code) % (1 << layer.bits_in) if start == 0 else int(code) + (1 << layer.bits_in - 1) for code in row
+        ]
+        address = sum(number << layer.bits_in * index for index, number in enumerate(numbers))
+        assert [int(term.values[address]) for term in terms] == [int(one) % (1 << width) for one in prediction]
