@@ -44,16 +44,20 @@ class Exercise(wiring.Component):  # type: ignore[misc]
     spec
         Any but ``loss="external"``.
     levels
-        Lamps of the error bar.
+        LEDs of the error bar.
     drift_period
         Samples for one step of the phase; a power of two. At six million samples a second, 2**19 is a period in 6 s.
 
     Members
     -------
-    freeze : In(1), while high nothing is learned; the target moves on
-    bar : Out(levels), lamp n is lit where the mean absolute error is at least ``2**-(levels - n)``
-    alive : Out(1), changes every ``drift_period`` updates
-    average : Out, mean absolute gradient of the first output over about a thousand samples, in the gradient's format
+    freeze : In(1)
+        While it is high nothing is learned; the target moves on.
+    bar : Out(levels)
+        LED n is lit where the mean absolute error is at least ``2**-(levels - n)``.
+    alive : Out(1)
+        Changes every ``drift_period`` updates.
+    average : Out
+        Mean absolute gradient of the first output over about a thousand samples, in the gradient's format.
     """
 
     def __init__(self, spec: LearnerSpec, *, levels: int, drift_period: int = 1 << 19) -> None:
@@ -81,13 +85,13 @@ class Exercise(wiring.Component):  # type: ignore[misc]
             m.d.comb += learner.predictions.ready.eq(1)
         taken = Signal()
         m.d.comb += taken.eq(learner.samples.valid & learner.samples.ready)
-        place = self._inputs(m, learner, taken)
-        self._target(m, learner, taken, place)
-        self._lamps(m, learner)
+        position = self._offer_inputs(m, learner, taken)
+        self._offer_target(m, learner, taken, position)
+        self._show_error(m, learner, taken)
         return m
 
-    def _inputs(self, m: Module, learner: Learner, taken: Signal) -> Any:
-        """New noise with every sample; gives the first input's place in its span, in 64 steps."""
+    def _offer_inputs(self, m: Module, learner: Learner, taken: Signal) -> Any:
+        """Offers new noise with every sample; gives the first input's position in its span, in 64 steps."""
         m.submodules.noise = noise = NoiseRegister(self._spec.seed)
         m.d.comb += [noise.leap.eq(taken), learner.samples.payload.learn.eq(1)]
         start, bits = choose_input_span(self._spec)
@@ -97,11 +101,12 @@ class Exercise(wiring.Component):  # type: ignore[misc]
         first = fields[0]
         return first[-WAVE_BITS:] if bits >= WAVE_BITS else first << (WAVE_BITS - bits)
 
-    def _target(self, m: Module, learner: Learner, taken: Signal, place: Any) -> None:
+    def _offer_target(self, m: Module, learner: Learner, taken: Signal, position: Any) -> None:
+        """Offers the sine at ``position``, whose phase drifts with the number of samples."""
         format = self._spec.formats.activation
-        clock = Signal(self._drift_bits + WAVE_BITS)
+        samples = Signal(self._drift_bits + WAVE_BITS)
         with m.If(taken):
-            m.d.sync += clock.eq(clock + 1)
+            m.d.sync += samples.eq(samples + 1)
         m.submodules.wave = wave = memory.Memory(
             shape=format.width,
             depth=1 << WAVE_BITS,
@@ -109,8 +114,8 @@ class Exercise(wiring.Component):  # type: ignore[misc]
             attrs={"ram_style": "logic"},
         )
         port = wave.read_port(domain="comb")
-        m.d.comb += port.addr.eq(place + clock[self._drift_bits :])
-        if hasattr(learner, "teaching"):
+        m.d.comb += port.addr.eq(position + samples[self._drift_bits :])
+        if self._spec.timing.after_prediction:
             # The word is asked for after its sample was taken: hold that sample's target until then.
             held = Signal(format.width)
             with m.If(taken):
@@ -121,21 +126,19 @@ class Exercise(wiring.Component):  # type: ignore[misc]
             targets, source = learner.samples.payload.target, port.data
         m.d.comb += [targets[node].raw.eq(source) for node in range(self._spec.n_out)]
 
-    def _lamps(self, m: Module, learner: Learner) -> None:
+    def _show_error(self, m: Module, learner: Learner, taken: Signal) -> None:
+        """Averages the gradient, for the bar, and counts updates, for the sign of life."""
         error = learner.gradient[0].raw
         # A gradient is known at every update; while frozen there is none, so the average looks at the last cycle
         # of every step.
         magnitude = Mux(error < 0, ~error, error).as_unsigned()
         total = Signal(len(magnitude) + AVERAGE_SHIFT)
-        taken = learner.samples.valid & learner.samples.ready
         with m.If(taken):
             m.d.sync += total.eq(total - (total >> AVERAGE_SHIFT) + magnitude)
         m.d.comb += self.average.raw.eq(total >> AVERAGE_SHIFT)
-        lamps = []
-        for lamp in range(len(self.bar)):
-            threshold = max(1, round(2.0 ** (self._spec.formats.gradient.f - (len(self.bar) - lamp))))
-            lamps.append((total >> AVERAGE_SHIFT) >= threshold)
-        m.d.comb += self.bar.eq(Cat(lamps))
+        for level, led in enumerate(self.bar):
+            threshold = max(1, round(2.0 ** (self._spec.formats.gradient.f - (len(self.bar) - level))))
+            m.d.comb += led.eq((total >> AVERAGE_SHIFT) >= threshold)
         updates = Signal(self._drift_bits)
         with m.If(learner.updated):
             m.d.sync += updates.eq(updates + 1)
@@ -160,8 +163,8 @@ def _wave(spec: LearnerSpec, format: Format) -> list[int]:
 
 
 class BoardTop(Elaboratable):  # type: ignore[misc]
-    """An :class:`Exercise` on a board: a lamp that lives while it learns, the other lamps as the bar of its error,
-    and a button that freezes it.
+    """An :class:`Exercise` on a board: one LED blinks while it learns, the others are the bar of its error, and a
+    button freezes it.
 
     ``board`` is a :class:`kanrtl.boards.Board`.
     """
@@ -183,32 +186,32 @@ class BoardTop(Elaboratable):  # type: ignore[misc]
         return m
 
 
-def estimate_exercise(spec: LearnerSpec, device: Device, lamps: int) -> Estimate:
-    """What ``spec`` takes with its teacher (:class:`kanrtl.demos.self_teaching.Exercise`)."""
+def estimate_exercise(spec: LearnerSpec, device: Device, leds: int) -> Estimate:
+    """What ``spec`` takes with its teacher, an :class:`Exercise` that drives so many LEDs."""
     spec = spec.for_device(device)
-    parts = count_exercise(spec, families[device.family], lamps, multiplies=bool(device.dsp))
+    parts = count_exercise(spec, families[device.family], leds, multiplies=bool(device.dsp))
     found = estimate_parts(spec, device, parts)
     # No such build is in the fit.
     return replace(found, lut_margin=2 * found.lut_margin)
 
 
 DRIFT_BITS = 19
-"""Of the exercise's own period."""
+"""The logarithm of the exercise's own period."""
 
 
-def count_exercise(spec: LearnerSpec, family: Family, lamps: int, *, multiplies: bool) -> Parts:
-    """The parts of a learner and its teacher, :class:`kanrtl.demos.self_teaching.Exercise`. Nothing there looks at a
-    prediction, or reaches for a coefficient or a register: synthesis removes what would serve that."""
+def count_exercise(spec: LearnerSpec, family: Family, leds: int, *, multiplies: bool) -> Parts:
+    """Counts what an :class:`Exercise` with so many LEDs and its learner have. Nothing there looks at a prediction, or
+    reaches for a coefficient or a register: synthesis removes what would serve that."""
     parts = count_parts(spec, family, multiplies=multiplies, reached=False)
-    formats, clock = spec.formats, DRIFT_BITS + WAVE_BITS
+    formats, samples = spec.formats, DRIFT_BITS + WAVE_BITS
     count_noise_register(parts)
     parts.adder(formats.activation.width, spec.n_in)
-    parts.counts["counter"] += clock + DRIFT_BITS
-    parts.register(clock + DRIFT_BITS, moved=False)
+    parts.counts["counter"] += samples + DRIFT_BITS
+    parts.register(samples + DRIFT_BITS, moved=False)
     parts.counts["truth table"] += ceil(formats.activation.width * (1 << WAVE_BITS) / 16)
     average = formats.gradient.width + AVERAGE_SHIFT
     parts.sum(3, average)
     parts.register(average, moved=False)
     # Their thresholds are powers of two.
-    parts.union(1, formats.gradient.width, lamps)
+    parts.union(1, formats.gradient.width, leds)
     return parts

@@ -1,4 +1,4 @@
-"""A network that checks itself: its samples, its checksum, and what its lamps say when something is wrong."""
+"""A network that checks itself: its samples, its checksum, and what its LEDs say when something is wrong."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def network(bits: int = 4) -> LookupNetwork:
 
 
 def rounds(dut: SelfCheck, count: int, corrupt: dict[int, int] | None = None) -> list[dict[str, int]]:
-    """The lamps after each of some rounds; ``corrupt`` sets the button at the start of a round."""
+    """The LEDs after each of some rounds; ``corrupt`` sets the button at the start of a round."""
     told = []
 
     async def testbench(ctx: Any) -> None:
@@ -51,10 +51,10 @@ def rounds(dut: SelfCheck, count: int, corrupt: dict[int, int] | None = None) ->
 def test_passes_and_sees_what_is_corrupted(factor: int) -> None:
     dut = SelfCheck(LookupCore(network(), reuse_factor=factor), length=64, blink=2)
     told = rounds(dut, 14, corrupt={3: 1, 4: 0})
-    names = [next((name for name in ("passing", "failing") if lamps[name]), "none") for lamps in told]
+    names = [next((name for name in ("passing", "failing") if leds[name]), "none") for leds in told]
     assert names == ["passing"] * 3 + ["failing"] * 4 + ["passing"] * 7
-    assert [lamps["failed"] for lamps in told] == [0] * 3 + [1] * 11
-    assert [lamps["running"] for lamps in told] == [0, 1, 1, 0] * 3 + [0, 1]
+    assert [leds["failed"] for leds in told] == [0] * 3 + [1] * 11
+    assert [leds["running"] for leds in told] == [0, 1, 1, 0] * 3 + [0, 1]
 
 
 @settings(max_examples=6, deadline=None)

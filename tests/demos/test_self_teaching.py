@@ -1,4 +1,4 @@
-"""The exercise: its inputs, targets and lamps beside a dummy of a learner; then with a learner that learns."""
+"""The exercise: its inputs, targets and LEDs beside a dummy of a learner; then with a learner that learns."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -198,13 +198,13 @@ def test_bar_is_a_thermometer_of_the_mean_absolute_gradient(short_average: int) 
                 total += (~code if code < 0 else code) - (total >> short_average)
             average = total >> short_average
             assert ctx.get(dut.average.raw) == average
-            lit = [average * gradient.lsb >= 2.0 ** -(LEVELS - lamp) for lamp in range(LEVELS)]
-            assert ctx.get(dut.bar) == sum(on << lamp for lamp, on in enumerate(lit))
+            lit = [average * gradient.lsb >= 2.0 ** -(LEVELS - led) for led in range(LEVELS)]
+            assert ctx.get(dut.bar) == sum(on << led for led, on in enumerate(lit))
             assert lit == sorted(lit, reverse=True)
             bars.append(ctx.get(dut.bar))
 
     simulate(dut, testbench)
-    assert {(1 << lamps) - 1 for lamps in range(LEVELS + 1)} == set(bars)
+    assert {(1 << leds) - 1 for leds in range(LEVELS + 1)} == set(bars)
     assert bars[0] == bars[-1] == 0
 
 
@@ -229,7 +229,7 @@ def test_alive_changes_with_every_drift_period_of_updates() -> None:
 
 
 def means(spec: LearnerSpec, freeze: dict[int, int], updates: int, every: int) -> tuple[list[int], list[int]]:
-    """The average after every ``every`` samples, and how often the lamp of life changed in the meantime."""
+    """The average after every ``every`` samples, and how often the LED of life changed in the meantime."""
     dut = Exercise(spec, levels=LEVELS, drift_period=DRIFT)
     averages, changes = [], []
 
@@ -303,7 +303,7 @@ def test_refuses_other_periods(period: int) -> None:
 
 
 @pytest.mark.usefixtures("unelaborated")
-def test_refuses_a_board_with_one_lamp() -> None:
+def test_refuses_a_board_with_one_led() -> None:
     board = replace(BOARDS["icestick"], leds=BOARDS["icestick"].leds[:1])
     with pytest.raises(SpecError, match=r"^board = 'icestick': has 1 LED\(s\); the exercise needs two or more$"):
         BoardTop(SMALL, board)
