@@ -10,15 +10,15 @@ A sample flows through these stages; ``pipeline`` names those that end in a regi
                                                                |  downstream    product  change       update
                                                                +-> g*d ----> dL/dy of the layer below ...
 
-A sample is located as it is taken, so the first layer's place on the grid always ends in a register, which costs no
+A sample is located as it is taken, so the first layer's position on the grid always ends in a register, which costs no
 cycle: it holds the addresses of the coefficients and, unless ``locate`` is named and the table logic, the basis too. A
 table in block memory brings that register along. With ``position`` named there is one more before it, for the position,
-and with both ``position`` and ``locate`` a third, behind the table, as the way from the position to a block memory's
+and with both ``position`` and ``locate`` a third, behind the table, as the path from the position to a block memory's
 address is long; ``read`` is then a register of its own even behind a block memory, which is slow.
 In the other layers ``position`` and ``locate`` end in a register where they are named, and a table in block memory
 brings one there too. The prediction's register and
 the coefficient memories are always there too. With no stage named a whole step takes one clock cycle; every register on
-the longest way adds one. Block memories have a register at ``read`` that cannot be left out.
+the longest path adds one. Block memories have a register at ``read`` that cannot be left out.
 
 Two schedules let samples flow:
 
@@ -99,6 +99,7 @@ class Schedule:
 
     @classmethod
     def of(cls, spec: LearnerFields, layers: Sequence[LayerArithmetic]) -> Schedule:
+        """The schedule of a learner whose layers are not folded: where registers and block memories are."""
         named = [AUTO[spec.schedule] if name == "auto" else name for name in spec.per_layer("pipeline")]
         stages = tuple(frozenset(PRESETS[name] if isinstance(name, str) else name) for name in named)
         zeros = 0 if spec.folded else 1  # a row in every bank, see rtl/coefficients.py
@@ -180,9 +181,9 @@ class Schedule:
 
     @property
     def access_cycles(self) -> int:
-        """From a request's first cycle to the end of that in which it is answered: one to reach the place, two to read
+        """From a request's first cycle to the end of that in which it is answered: one to reach the coefficient, two to read
         it, through the register after ``locate`` and that of a block memory. With streaming, until all is as if a
-        sample in that place had passed."""
+        sample there had passed."""
         return self.latency + 2 if self.streaming else 3
 
     @property

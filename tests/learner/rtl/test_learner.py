@@ -12,8 +12,9 @@ from amaranth.sim import Simulator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kanrtl import Learner, LearnerSpec, Model
+from kanrtl import LearnerSpec, Model
 from kanrtl.learner.address_map import SATURATIONS, AddressMap
+from kanrtl.learner.rtl.learner import Learner
 from kanrtl.numeric.bits import pack, unpack
 from support.strategies import codes_in, specs
 
