@@ -115,12 +115,12 @@ class FoldedCoefficients(wiring.Component):  # type: ignore[misc]
                     rows.write_address.eq(flow.meet(address, passes.located, passes.written, f"{name}_written")),
                 ]
                 for number in range(passes.node_lanes):
-                    place = f"coefficient{number}_{lane}_bank{bank}"
-                    read = flow.delay(rows.read[number], passes.settled, passes.read, place)
+                    name = f"coefficient{number}_{lane}_bank{bank}"
+                    read = flow.delay(rows.read[number], passes.settled, passes.read, name)
                     meant = Cat(node == number, source == lane, bank_meant == bank).all()
                     m.d.comb += [
                         self.read[number][lane][bank].eq(read),
-                        self.old[number][lane][bank].eq(flow.meet(read, passes.read, passes.written, f"{place}_old")),
+                        self.old[number][lane][bank].eq(flow.meet(read, passes.read, passes.written, f"{name}_old")),
                         rows.write[number].eq(self.write[number][lane][bank]),
                         rows.write_enable[number].eq(self.write_enable | (access.write & meant)),
                     ]

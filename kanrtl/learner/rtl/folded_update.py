@@ -73,8 +73,7 @@ class FoldedUpdate(wiring.Component):  # type: ignore[misc]
         for node in range(passes.node_lanes):
             for source in range(passes.input_lanes):
                 for bank in range(layer.banks):
-                    place = node, source, bank
-                    m.submodules["update{}_{}_{}".format(*place)] = update = CoefficientUpdate(self._plan)
+                    m.submodules[f"update{node}_{source}_{bank}"] = update = CoefficientUpdate(self._plan)
                     old, change = self.old[node][source][bank], self.change[node][source][bank]
                     chosen = Mux(writing, self.access_data.raw, old.raw)[: old.format.width]
                     if self._plan.serial:  # it multiplies when a step begins, not when something is written
