@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from kanrtl import SQ, UQ, Format, LearnerSpec
 from kanrtl.learner.folded_schedule import folds
+from kanrtl.learner.losses import LOSSES
 from kanrtl.learner.stages import PRESETS, STAGES
 
 
@@ -57,7 +58,7 @@ def specs(draw: st.DrawFn, max_edges: int = 27) -> LearnerSpec:
         step_format=draw(st.none() | st.builds(UQ, st.integers(0, 3), st.integers(6, 11))),
         rounding=draw(st.sampled_from(["floor", "half_up", "half_even"])),
         update_rounding=draw(st.sampled_from(["floor", "half_up", "half_even", "stochastic"])),
-        loss=draw(st.sampled_from(["squared", "logistic", "external"])),
+        loss=draw(st.sampled_from(LOSSES)),
         seed=draw(st.integers(0, 2**32 - 1)),
         schedule="streaming" if kind == "streaming" else "sequential",
         teaching=draw(st.sampled_from(teaching)),
