@@ -30,8 +30,8 @@ def rotated_words(layer: LayerArithmetic, table: Codes, width: int) -> list[int]
     The address is the rotation above the row. In the word of rotation ``k`` basis ``j`` is in bank
     ``(k + j) % banks``.
     """
-    places = np.arange(layer.banks)[:, None] + np.arange(layer.window)
-    shifts = (places % layer.banks * width).astype(object)
+    banks = np.arange(layer.banks)[:, None] + np.arange(layer.window)
+    shifts = (banks % layer.banks * width).astype(object)
     words = [(((row & ((1 << width) - 1)).astype(object) << shift).sum()) for shift in shifts for row in table]
     return [int(word) for word in words]
 

@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 
 from ...numeric.fixed import Codes, Format
 from ..arithmetic import LayerArithmetic
-from .pipeline_registers import delay
+from .pipeline_registers import delay, wire_members
 
 __all__ = ["CoefficientBank", "StreamingBank", "window_row"]
 
@@ -181,12 +181,11 @@ class StreamingBank(wiring.Component):  # type: ignore[misc]
                 m.d.sync += self.again.eq(follows)
             else:
                 m.d.comb += self.again.eq((changed == written) & enable)
+        wire_members(m, bank, self, "address", "write")
+        wire_members(m, self, bank, "read")
         m.d.comb += [
-            bank.address.eq(self.address),
-            self.read.eq(bank.read),
             bank.second_address.eq(before),
             bank.write_address.eq(written),
-            bank.write.eq(self.write),
             bank.write_enable.eq(enable.replicate(len(self.access_enable)) | self.access_enable),
         ]
         if self._block or not turns:

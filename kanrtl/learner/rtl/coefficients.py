@@ -28,7 +28,7 @@ def window_layout(layer: LayerArithmetic, format: Format, *, differences: bool =
 
 
 def cell_bits(layer: LayerArithmetic) -> int:
-    """Bits of a cell, wide enough for the index of a coefficient in its place."""
+    """Bits of a cell, wide enough for the index of a coefficient instead."""
     return (layer.bases - 1).bit_length()
 
 

@@ -103,17 +103,7 @@ def count_downstream(parts: Parts, plan: LayerPlan) -> None:
     edges, terms, factor = layer.n_in * layer.n_out, plan.factors, plan.factor
     parts.product(factor, layer.derivative, in_logic=plan.in_logic, times=edges * terms)
     product = factor.width + layer.derivative.width
-    if plan.differences:
-        parts.adder(product, terms // 2 * edges)
-        parts.sum((terms + 1) // 2, layer.slope_sum.width, edges)
-        if plan.ends("add"):
-            parts.register(product * ((terms + 1) // 2) * edges, moved=False)
-        if plan.ends("multiply") and plan.in_logic:
-            parts.register(product * terms * edges, moved=False)
-        if plan.ends("sum"):
-            parts.register(layer.slope_sum.width * edges, moved=False)
-    else:
-        count_tree(parts, plan, layer.banks, layer.slope_sum.width, product, edges)
+    count_tree(parts, plan, terms, layer.slope_sum.width, product, edges)
     count_narrowing(parts, plan, "slope", layer.slope_sum, formats.slope, edges)
     if plan.ends("error"):
         parts.register(formats.slope.width * edges, moved=False)

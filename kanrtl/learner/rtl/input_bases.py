@@ -1,4 +1,4 @@
-"""The bases of one input, from its place on the grid."""
+"""The bases of one input, from its position on the grid."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from .coefficients import Coefficients, count_coefficients
 from .downstream import Downstream, count_downstream
 from .layer_signature import LayerSignature
 from .node import Node, count_nodes
-from .pipeline_registers import Stages, delay
+from .pipeline_registers import Stages, delay, wire_members
 from .update import LayerUpdate, count_layer_update
 from .window import Window, count_window
 
@@ -27,7 +27,7 @@ class Layer(wiring.Component):  # type: ignore[misc]
     """A layer of ``n_in`` by ``n_out`` edges, all of them side by side.
 
     In the sequential schedule ``x`` (in the first layer: what it was when ``take`` was high), ``target``, ``gradient``
-    and ``noise`` hold still, every output settles after the registers on its way, and ``update`` then stores the
+    and ``noise`` hold still, every output settles after the registers on its path, and ``update`` then stores the
     updated coefficients. In the streaming schedule they change with every clock, and each belongs to the sample that
     has come as far: see :class:`.LayerTimes`. Implements the equations of :mod:`kanrtl.learner.model_batch`.
 
@@ -63,29 +63,24 @@ class Layer(wiring.Component):  # type: ignore[misc]
         m.submodules.coefficients = memory = Coefficients(plan, self._initial)
         m.submodules.update = update = LayerUpdate(plan)
         connect(m, flipped(self.access), memory.access)
+        wire_members(m, window, self, "x", "take", "learning_rate", "rate_written")
+        wire_members(m, update, self, "gradient", "access_write", "access_data")
         m.d.comb += [
-            window.x.eq(self.x),
-            window.take.eq(self.take),
             window.access_enable.eq(self.access.enable),
             window.access_index.eq(self.access.index),
-            window.learning_rate.eq(self.learning_rate),
-            window.rate_written.eq(self.rate_written),
             self.busy.eq(window.busy),
             memory.cell.eq(window.cell),
             memory.take.eq(window.load),
             window.stored.eq(memory.read),
-            update.gradient.eq(self.gradient),
             update.steps.eq(window.steps),
             update.coefficients.eq(memory.old if plan.streaming else window.coefficients),
-            update.access_write.eq(self.access_write),
-            update.access_data.eq(self.access_data),
             memory.write.eq(update.write),
             memory.write_enable.eq(self.update),
         ]
         if plan.writes_late:
-            m.d.comb += update.again.eq(memory.again)
+            wire_members(m, update, memory, "again")
         if plan.stochastic:
-            m.d.comb += update.noise.eq(self.noise)
+            wire_members(m, update, self, "noise")
         flags = [("step", window, plan.scaled), ("coefficient", update, times.changed)]
         for number in range(plan.layer.n_out):
             m.submodules[f"node{number}"] = node = Node(plan)
@@ -105,12 +100,9 @@ class Layer(wiring.Component):  # type: ignore[misc]
         if plan.hidden:
             m.submodules.downstream = downstream = Downstream(plan)
             flags += [("slope", downstream, times.summed), ("gradient", downstream, downstream.seen)]
-            m.d.comb += [
-                downstream.factors.eq(window.factors),
-                downstream.derivative.eq(window.derivative),
-                downstream.gradient.eq(self.gradient),
-                self.downstream.eq(downstream.downstream),
-            ]
+            wire_members(m, downstream, window, "factors", "derivative")
+            wire_members(m, downstream, self, "gradient")
+            wire_members(m, self, downstream, "downstream")
         self._gather(m, flags)
         return m
 

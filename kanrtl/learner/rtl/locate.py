@@ -104,7 +104,7 @@ class Locate(wiring.Component):  # type: ignore[misc]
         last = Const(locator.end - 1, range(locator.end))
         low_bits = position[: len(last)] if len(position) >= len(last) else position
         if self._exact:
-            # At the end of a long way: a bit waits for nothing but whether the position is outside, and where.
+            # At the end of a long path: a bit waits for nothing but whether the position is outside, and where.
             outside = below | beyond
             clamped = Cat(
                 (low & ~outside) | (outside & bound & ~below) for low, bound in zip(low_bits, last, strict=True)
@@ -122,7 +122,7 @@ class Locate(wiring.Component):  # type: ignore[misc]
 
 
 def count_locate(parts: Parts, plan: LayerPlan, inputs: int) -> None:
-    """Count what locates ``inputs`` inputs of a layer at once, or the index of a coefficient in place of a cell."""
+    """Count what locates ``inputs`` inputs of a layer at once, or take the index of a coefficient for a cell."""
     layer, locator, x = plan.layer, plan.layer.locator, plan.layer.formats.activation
     position, cell = layer.position.width - layer.position.f, (locator.end - 1).bit_length()
     digits = bin(locator.scale ^ 3 * locator.scale).count("1")

@@ -4,24 +4,34 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Value
+from amaranth.hdl import Cat, Const, Module, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...fabric.parts import Parts
-from ...numeric.fixed import rounding_constant
-from ...numeric.widths import clog2
+from ...numeric.fixed import Format, Rounding, rounding_constant
+from ...numeric.widths import bits_for, clog2
 from ..plan import LayerPlan
-from .multiply import add_in_chains, add_pairs, carry_chain_barrier, count_offsets, multiply_window
-from .narrowing import count_narrowing
-from .node_sums import NodeError, NodeTotal
+from .multiply import (
+    Offset,
+    add_in_chains,
+    add_offsets,
+    add_pairs,
+    add_shifted,
+    carry_chain_barrier,
+    count_offsets,
+    multiply_window,
+)
+from .narrowing import Narrowing, count_narrowing, flag_layout, resize
 from .pipeline_registers import Stages, count_meeting
 
 __all__ = ["Node", "count_nodes", "count_tree"]
 
 
 class Node(wiring.Component):  # type: ignore[misc]
-    """Multiplies the factors of a node's edges with the bases, and adds up what it gives.
+    """Multiplies the factors of a node's edges with the bases, and gives what becomes of the sum.
+
+    With ``forms_error`` the target is subtracted in the adder tree, with what rounds the error, and y is made of that.
 
     Parameters
     ----------
@@ -43,46 +53,60 @@ class Node(wiring.Component):  # type: ignore[misc]
     def __init__(self, plan: LayerPlan) -> None:
         self._plan = plan
         layer, formats = plan.layer, plan.layer.formats
-        self._sum = NodeError(plan) if plan.forms_error else NodeTotal(plan)
+        # y may be rounded up beyond node_sum: one bit more.
+        self._wide = Format(True, layer.node_sum.i + 1, layer.node_sum.f)
         members: dict[str, Any] = {
             "factors": In(data.ArrayLayout(data.ArrayLayout(plan.factor, plan.factors), layer.n_in)),
             "basis": In(data.ArrayLayout(data.ArrayLayout(formats.basis, layer.banks), layer.n_in)),
             "y": Out(formats.activation),
-            "saturated": Out(self._sum.saturated.shape()),
+            "saturated": Out(flag_layout(plan.saturating, gradient=int(plan.forms_error), activation=1)),
         }
         if plan.differences:
             members["firsts"] = In(data.ArrayLayout(formats.coefficient, layer.n_in))
         if plan.forms_error:
             members |= {"target": In(formats.activation), "error": Out(formats.gradient)}
         else:
-            members["total"] = Out(self._sum.total.shape())
+            members["total"] = Out(plan.next_located.format if plan.next_located else layer.node_sum)
         super().__init__(members)
 
     @property
     def latency(self) -> int:
         """Cycles from ``factors`` and ``basis`` to ``y`` and what comes with it."""
-        return self._plan.ends("multiply") + self._plan.ends("add") + self._sum.latency
+        return self._plan.times.summed - self._plan.times.read
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        plan = self._plan
+        plan, layer = self._plan, self._plan.layer
         stages = Stages(m, plan.schedule, plan.index)
-        m.submodules.sum = result = self._sum
-        for term, value in zip(result.terms, self._give_terms(m, stages), strict=True):
-            m.d.comb += term.eq(value)
+        narrowing = Narrowing(plan.rounding, plan.saturating)
+        terms = self._give_terms(m, stages)
+        firsts: Value | None = None
         if plan.differences:
-            firsts = [first.raw for first in self.firsts]
-            m.d.comb += result.firsts.eq(add_in_chains(m, firsts, len(result.firsts)))
-        if plan.forms_error:
-            m.d.comb += [result.target.eq(self.target), self.error.eq(result.error)]
-        else:
-            m.d.comb += self.total.eq(result.total)
-        m.d.comb += [self.y.eq(result.y), self.saturated.eq(result.saturated)]
+            width = layer.formats.coefficient.width + clog2(layer.n_in)
+            firsts = stages.wire(add_in_chains(m, [first.raw for first in self.firsts], width), "firsts_sum")
+
+        def add_terms(offsets: list[Offset], width: int) -> list[Value]:
+            """The sum of the terms and each of ``offsets``, modulo ``2**width``; see :func:`.add_offsets`.
+
+            ``offsets`` are there at time ``read`` where coefficients are added, otherwise at ``added``.
+            """
+            if firsts is not None:
+                times, below = plan.times, layer.formats.basis.f
+                early = [carry_chain_barrier(m, add_shifted(m, offset.value, firsts, below)) for offset in offsets]
+                offsets = [
+                    Offset(stages.meet(stages.wire(total, "offset"), times.read, times.added, "offset"))
+                    for total in early
+                ]
+            return add_offsets(m, terms, offsets, width=width)
+
+        (self._give_error if plan.forms_error else self._give_total)(m, stages, narrowing, add_terms)
+        narrowing.report(m, self.saturated)
         return m
 
     def _give_terms(self, m: Module, stages: Stages) -> list[Value]:
-        """See :func:`.term_layout`."""
+        """What adds up to the sum: products in pairs, or where there are several edges, those; at time ``added``."""
         plan, layer = self._plan, self._plan.layer
+        # The bases sum to one: whatever of them is added, a sum is no wider than a product.
         width = plan.factor.width + layer.formats.basis.width
         edges = [
             multiply_window(m, stages, list(factors), list(basis), in_logic=plan.in_logic, name=f"product{source}")
@@ -94,18 +118,71 @@ class Node(wiring.Component):  # type: ignore[misc]
         pairs_of_edges = [add_pairs(stages, edge, width, f"pair{source}") for source, edge in enumerate(edges)]
         if layer.n_in == 1:
             return pairs_of_edges[0]
-        return [add_in_chains(m, [carry_chain_barrier(m, pair) for pair in pairs], width) for pairs in pairs_of_edges]
+        totals = [add_in_chains(m, [carry_chain_barrier(m, pair) for pair in pairs], width) for pairs in pairs_of_edges]
+        return [stages.wire(total, f"edge{source}") for source, total in enumerate(totals)]
+
+    def _give_total(self, m: Module, stages: Stages, narrowing: Narrowing, add_terms: Any) -> None:
+        """The exact sum, and y."""
+        plan, layer, located = self._plan, self._plan.layer, self._plan.next_located
+        rounding: str = plan.rounding
+        if located is None:
+            # The bases sum to one: the sum fits node_sum, whatever its single products could reach together.
+            [total] = add_terms([Offset.of(0)], layer.node_sum.width)
+            rounded = total = stages.end("sum", resize(total, layer.node_sum), "sum")
+        else:
+            rounds = rounding_constant(rounding, located.dropped) or 0
+            sums = add_terms([Offset.of(located.added), Offset.of(rounds)], located.format.width)
+            total = stages.end("sum", resize(sums[0], located.format), "sum")
+            rounded = stages.end("sum", resize(sums[1], self._wide), "rounded_sum")
+            rounding = Rounding.FLOOR
+        y = narrowing.narrow("activation", rounded, layer.formats.activation, rounding)
+        m.d.comb += [self.total.eq(total), self.y.eq(y)]
+
+    def _give_error(self, m: Module, stages: Stages, narrowing: Narrowing, add_terms: Any) -> None:
+        """The error, in the adder tree with what rounds it; and y, which is the error and the target. Where the tree
+        ends in a register, and another follows the error, they are formed one after the other."""
+        plan, times, layer, formats = self._plan, self._plan.times, self._plan.layer, self._plan.layer.formats
+        shift = layer.error_sum.f - formats.activation.f
+        target = Cat(Const(0, shift), self.target.raw).as_signed()
+        rounds = rounding_constant(plan.rounding, layer.error_sum.f - formats.gradient.f)
+        rounds_y = rounding_constant(plan.rounding, shift)
+        rounding: str = plan.rounding
+        if rounds is None or rounds_y is None:
+            rounds = rounds_y = 0
+        else:
+            rounding = Rounding.FLOOR
+        width = max(bits_for(layer.error_bounds[1] + rounds), layer.error_sum.width - 1) + 1
+        narrow_sum, rounding_y = Format(True, width - layer.error_sum.f, layer.error_sum.f), rounding
+        # Apart from the tree: known early, and needed again for y.
+        now = times.read if plan.differences else times.added
+        offset = stages.meet(stages.wire(rounds - target, "offset"), 1, now, "offset")
+        if stages.ends("sum") and stages.ends("error"):
+            # Where a product's highest bit has no use, yosys does not take its register into an iCE40's multiplier.
+            [plain] = add_terms([Offset.of(0)], self._wide.width)
+            total = stages.end("sum", resize(plain, self._wide), "sum")
+            offset = stages.meet(offset, now, times.summed, "offset_of_sum")
+            error, rounding_y = resize(stages.wire(total.raw + offset, "error_sum"), narrow_sum), plan.rounding
+        else:
+            zeros = min(shift, Offset.of(rounds).zeros) if rounds else shift
+            # In a tree of its own where this one is long enough.
+            beside = layer.n_in > 1 and not stages.ends("sum")
+            offsets = [Offset(offset, zeros), *([Offset.of(rounds_y)] if beside else [])]
+            rounded, *totals = add_terms(offsets, width)
+            error = stages.end("sum", resize(rounded, narrow_sum), "error_sum")
+            if not beside:
+                late = stages.meet(self.target, 1, times.summed, "target").raw
+                totals = [error.raw + Cat(Const(0, shift), late).as_signed() + (rounds_y - rounds)]
+            total = stages.wire(resize(totals[0], self._wide), "sum")
+        m.d.comb += [
+            self.error.eq(narrowing.narrow("gradient", error, formats.gradient, rounding)),
+            self.y.eq(narrowing.narrow("activation", total, formats.activation, rounding_y)),
+        ]
 
 
 def count_tree(parts: Parts, plan: LayerPlan, terms: int, bits: int, product: int, times: int, extra: int = 0) -> None:
     """Count sums of products of ``product`` bits, which are added in pairs first, and of ``extra``, the high bits of a
     third summand then."""
-    if plan.ends("multiply") and plan.in_logic:
-        parts.register(product * terms * times, moved=False)
-    pairs = terms // plan.layer.banks * (plan.layer.banks // 2)
-    parts.adder(product, pairs * times)
-    if plan.ends("add"):
-        parts.register(product * pairs * times, moved=False)
+    pairs = _count_pairs(parts, plan, terms, product, product, times)
     if extra and pairs == 2:
         parts.adder(bits, times)
         parts.counts["compressor"] += extra * times
@@ -115,77 +192,58 @@ def count_tree(parts: Parts, plan: LayerPlan, terms: int, bits: int, product: in
         parts.register(bits * times, moved=False)
 
 
+def _count_pairs(parts: Parts, plan: LayerPlan, terms: int, product: int, pair: int, times: int) -> int:
+    """Count the sums of two products each, of ``pair`` bits; gives how many there are."""
+    pairs = (terms + 1) // 2
+    if plan.ends("multiply") and plan.in_logic:
+        parts.register(product * terms * times, moved=False)
+    parts.adder(pair, terms // 2 * times)
+    if plan.ends("add"):
+        parts.register(pair * pairs * times, moved=False)
+    return pairs
+
+
 def count_nodes(parts: Parts, plan: LayerPlan, *, predicts: bool) -> None:
     """Count what the :class:`Node` of a layer have; ``predicts``: whether anything looks at y."""
-    if plan.differences:
-        _count_differences(parts, plan, predicts=predicts)
-        return
-    layer, formats = plan.layer, plan.layer.formats
-    terms, activation = layer.n_in * layer.banks, formats.activation
-    parts.product(formats.coefficient, formats.basis, in_logic=plan.in_logic, times=terms * layer.n_out)
-    product = formats.coefficient.width + formats.basis.width
-    if not plan.forms_error:
-        count_tree(parts, plan, terms, layer.node_sum.width, product, layer.n_out)
-        if plan.next_located:
-            parts.adder(layer.node_sum.width, layer.n_out)
-        _count_prediction(parts, plan, predicts=predicts)
-        return
-    rounds = rounding_constant(plan.rounding, layer.error_sum.f - formats.gradient.f)
-    apart = plan.ends("sum") and plan.ends("error")
-    parts.adder(activation.width + 1, layer.n_out)
-    extra = 0 if apart else activation.width + 2
-    count_tree(parts, plan, terms, layer.error_sum.width, product, layer.n_out, extra=extra)
-    count_narrowing(parts, plan, "gradient", layer.error_sum, formats.gradient, layer.n_out, rounds=rounds is None)
-    if predicts:
-        parts.sum(2 if apart else 3, layer.node_sum.width, layer.n_out)
-        late = rounds is None or apart
-        count_narrowing(parts, plan, "activation", layer.node_sum, activation, layer.n_out, rounds=late)
-    times = plan.times
-    count_meeting(parts, plan, (activation.width + 2) * layer.n_out, 1, times.summed if apart else times.added)
-    if not apart and predicts:
-        count_meeting(parts, plan, activation.width * layer.n_out, 1, times.summed)
-
-
-def _count_differences(parts: Parts, plan: LayerPlan, *, predicts: bool) -> None:
-    """Count nodes whose edges are sums of differences."""
-    layer, formats = plan.layer, plan.layer.formats
-    terms = layer.n_in * plan.factors
+    layer, formats, times, n_out = plan.layer, plan.layer.formats, plan.times, plan.layer.n_out
+    terms, activation = layer.n_in * plan.factors, formats.activation
+    parts.product(plan.factor, formats.basis, in_logic=plan.in_logic, times=terms * n_out)
     product = plan.factor.width + formats.basis.width
-    parts.product(plan.factor, formats.basis, in_logic=plan.in_logic, times=terms * layer.n_out)
-    if plan.ends("multiply") and plan.in_logic:
-        parts.register(product * terms * layer.n_out, moved=False)
-    pairs = (terms + 1) // 2
-    parts.adder(product + 1, terms // 2 * layer.n_out)
-    if plan.ends("add"):
-        parts.register((product + 1) * pairs * layer.n_out, moved=False)
     bits = layer.error_sum.width if plan.forms_error else layer.node_sum.width
-    # What the others are added to comes twice where y is rounded otherwise than the sum that goes on.
-    twice = bool(plan.next_located) or (plan.forms_error and layer.n_in > 1 and not plan.ends("sum"))
-    parts.sum(layer.n_in, formats.coefficient.width + clog2(layer.n_in), layer.n_out)
-    parts.adder(bits - formats.basis.f, (1 + twice) * layer.n_out)
-    count_meeting(parts, plan, bits * (1 + twice) * layer.n_out, plan.times.read, plan.times.added)
-    parts.adder(bits, count_offsets(pairs, 1 + twice) * layer.n_out)
-    if plan.ends("sum"):
-        parts.register(bits * (2 if plan.next_located else 1) * layer.n_out, moved=False)
-    if not plan.forms_error:
-        _count_prediction(parts, plan, predicts=predicts)
-        return
     apart = plan.ends("sum") and plan.ends("error")
-    rounds = rounding_constant(plan.rounding, layer.error_sum.f - formats.gradient.f)
-    parts.adder(formats.activation.width + 1, layer.n_out)
-    count_narrowing(parts, plan, "gradient", layer.error_sum, formats.gradient, layer.n_out, rounds=rounds is None)
-    if apart or (predicts and (layer.n_in == 1 or plan.ends("sum"))):
-        parts.adder(layer.node_sum.width, layer.n_out)
-    if predicts:
-        late = rounds is None or apart
-        count_narrowing(parts, plan, "activation", layer.node_sum, formats.activation, layer.n_out, rounds=late)
-
-
-def _count_prediction(parts: Parts, plan: LayerPlan, *, predicts: bool) -> None:
-    """Count what makes y of a sum that is given away."""
-    layer, activation = plan.layer, plan.layer.formats.activation
+    if plan.differences:
+        # What the others are added to comes twice where y is rounded otherwise than the sum that goes on.
+        ways = 1 + (bool(plan.next_located) or (plan.forms_error and layer.n_in > 1 and not plan.ends("sum")))
+        parts.sum(layer.n_in, formats.coefficient.width + clog2(layer.n_in), n_out)
+        parts.adder(bits - formats.basis.f, ways * n_out)
+        count_meeting(parts, plan, bits * ways * n_out, times.read, times.added)
+        pairs = _count_pairs(parts, plan, terms, product, product + 1, n_out)
+        parts.adder(bits, count_offsets(pairs, ways) * n_out)
+        if plan.ends("sum"):
+            parts.register(bits * (ways if plan.next_located else 1) * n_out, moved=False)
+    else:
+        extra = activation.width + 2 if plan.forms_error and not apart else 0
+        count_tree(parts, plan, terms, bits, product, n_out, extra)
+        parts.adder(bits, n_out if plan.next_located else 0)
     if plan.next_located:
         # Of y it is only looked at whether it saturates.
-        parts.counts["detection"] += max(0, layer.node_sum.i - activation.i) * layer.n_out
-    elif predicts:
-        count_narrowing(parts, plan, "activation", layer.node_sum, activation, layer.n_out)
+        parts.counts["detection"] += max(0, layer.node_sum.i - activation.i) * n_out
+    elif not plan.forms_error and predicts:
+        count_narrowing(parts, plan, "activation", layer.node_sum, activation, n_out)
+    if not plan.forms_error:
+        return
+    rounds = rounding_constant(plan.rounding, layer.error_sum.f - formats.gradient.f)
+    parts.adder(activation.width + 1, n_out)
+    count_narrowing(parts, plan, "gradient", layer.error_sum, formats.gradient, n_out, rounds=rounds is None)
+    if predicts:
+        late = rounds is None or apart
+        count_narrowing(parts, plan, "activation", layer.node_sum, activation, n_out, rounds=late)
+    if plan.differences:
+        if apart or (predicts and (layer.n_in == 1 or plan.ends("sum"))):
+            parts.adder(layer.node_sum.width, n_out)
+        return
+    if predicts:
+        parts.sum(2 if apart else 3, layer.node_sum.width, n_out)
+    count_meeting(parts, plan, (activation.width + 2) * n_out, 1, times.summed if apart else times.added)
+    if not apart and predicts:
+        count_meeting(parts, plan, activation.width * n_out, 1, times.summed)

@@ -11,7 +11,7 @@ from ..folded_schedule import FoldedSchedule
 from ..plan import LayerPlan
 from ..schedule import Schedule
 
-__all__ = ["Stages", "count_meeting", "count_read", "delay", "end_read", "hold", "name_signal"]
+__all__ = ["Stages", "count_meeting", "count_read", "delay", "end_read", "hold", "name_signal", "wire_members"]
 
 
 def delay(m: Module, value: Any, cycles: int, name: str) -> Any:
@@ -38,6 +38,11 @@ def name_signal(m: Module, value: Any, name: str, *, registered: bool = False) -
     domain = m.d.sync if registered else m.d.comb
     domain += signal.eq(value)
     return signal
+
+
+def wire_members(m: Module, target: Any, source: Any, *names: str) -> None:
+    """Drives members of one component from those of another that have the same name."""
+    m.d.comb += [getattr(target, name).eq(getattr(source, name)) for name in names]
 
 
 class Stages:
@@ -68,7 +73,7 @@ class Stages:
     def meet(self, value: Any, since: int, now: int, name: str, *, cut: bool = False) -> Any:
         """``value``, there at time ``since``, for use with others of the same sample at time ``now``.
 
-        ``cut``: through registers in any schedule, as the way to it is long.
+        ``cut``: through registers in any schedule, as the path to it is long.
         """
         assert since <= now, f"{name} is there at {since}, after {now}"
         return delay(self._m, value, now - since, name) if cut or self._schedule.streaming else value

@@ -118,8 +118,8 @@ class StepTables(wiring.Component):  # type: ignore[misc]
         layer = self._plan.layer
         busy = Signal(reset_less=True)
         # In a row, first every basis is multiplied and joins the word, then the word is written in every rotation.
-        place = Signal(layer.locator.row_bits + 1 + rotation_bits(layer), reset_less=True)
-        rotation, storing = place[: rotation_bits(layer)], place[rotation_bits(layer)]
+        position = Signal(layer.locator.row_bits + 1 + rotation_bits(layer), reset_less=True)
+        rotation, storing = position[: rotation_bits(layer)], position[rotation_bits(layer)]
         # One to begin, one for each bit of the learning rate, the last to take the product, and above it those to wait
         # for the next basis.
         last = layer.formats.learning_rate.width + 1
@@ -129,7 +129,7 @@ class StepTables(wiring.Component):  # type: ignore[misc]
         write, onward = Signal(), Signal()
         m.d.comb += [
             self.busy.eq(busy),
-            self.making_row.eq(place[-layer.locator.row_bits :] if layer.locator.row_bits else 0),
+            self.making_row.eq(position[-layer.locator.row_bits :] if layer.locator.row_bits else 0),
             # The word moves down by a bank each time: it is filled with the bases in rising order, which the rotations
             # bring to bank 0 in falling order; and it is written in the order in which that rotates it.
             self.making_rotation.eq(-rotation),
@@ -141,7 +141,7 @@ class StepTables(wiring.Component):  # type: ignore[misc]
             m.d.sync += busy.eq(1)
         with m.If(onward):
             m.d.sync += [
-                Cat(place, busy).eq(Cat(place, busy) + 1),
+                Cat(position, busy).eq(Cat(position, busy) + 1),
                 word.eq(Cat(word[self._lane_bits :], Mux(storing, word[: self._lane_bits], lane))),
                 beat.eq(first),
             ]
@@ -177,11 +177,11 @@ def count_step_tables(parts: Parts, plan: LayerPlan) -> None:
     word = (plan.step_bits + ("step" in plan.saturating)) * layer.banks
     rows = layer.table_size * layer.banks
     parts.memory("steps", rows, word, block=True, lanes=1, count=layer.n_in)
-    place = rows.bit_length()
+    position = rows.bit_length()
     rate = formats.learning_rate.width
     beat = (rate + 3).bit_length()
-    parts.counts["counter"] += place + beat
-    parts.register(place + beat + word + layer.step_product.width + 2, moved=False)
+    parts.counts["counter"] += position + beat
+    parts.register(position + beat + word + layer.step_product.width + 2, moved=False)
     parts.choice(word // layer.banks)
     parts.adder(layer.formats.basis.width + 1)
     parts.choice(rate)

@@ -16,7 +16,7 @@ from .coefficients import window_layout
 from .multiply import multiply
 from .narrowing import Narrowing, flag_layout, rounding_bits
 from .noise_register import lane_noise
-from .pipeline_registers import Stages, name_signal
+from .pipeline_registers import Stages, name_signal, wire_members
 
 __all__ = ["CoefficientUpdate", "LayerUpdate", "count_coefficient_update", "count_layer_update"]
 
@@ -197,10 +197,9 @@ class LayerUpdate(wiring.Component):  # type: ignore[misc]
             m.d.comb += [
                 update.coefficient.eq(self.coefficients[node][source][bank]),
                 update.product.eq(stages.end("product", product, f"change{name}")),
-                update.access_write.eq(self.access_write),
-                update.access_data.eq(self.access_data),
                 self.write[node][source][bank].eq(update.result),
             ]
+            wire_members(m, update, self, "access_write", "access_data")
             if plan.stochastic:
                 m.d.comb += update.noise.eq(lane_noise(self.noise, plan.first_lane + lane, layer.noise_bits))
             if plan.writes_late:

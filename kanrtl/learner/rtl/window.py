@@ -13,7 +13,7 @@ from ..plan import LayerPlan
 from .coefficients import cell_bits, window_layout
 from .input_bases import InputBases, count_input_bases
 from .narrowing import flag_layout
-from .pipeline_registers import Stages, count_meeting, count_read, end_read
+from .pipeline_registers import Stages, count_meeting, count_read, end_read, wire_members
 from .scaled_steps import ScaledSteps, count_scaled_steps
 from .step_tables import StepTables, count_step_tables
 
@@ -100,12 +100,10 @@ class Window(wiring.Component):  # type: ignore[misc]
             inputs.append(bases)
             m.d.comb += [
                 bases.x.eq(self.x[source]),
-                bases.load.eq(self.load),
-                bases.access_enable.eq(self.access_enable),
-                bases.access_index.eq(self.access_index),
                 self.cell[source].eq(bases.cell),
                 self.basis[source].eq(bases.basis),
             ]
+            wire_members(m, bases, self, "load", "access_enable", "access_index")
             if stages.ends("position"):
                 m.d.comb += bases.take.eq(take)
             if plan.hidden:
@@ -125,21 +123,18 @@ class Window(wiring.Component):  # type: ignore[misc]
                 steps.remake.eq(self.rate_written),
                 steps.enable.eq(self.load),
                 self.busy.eq(steps.busy),
-                first.making_row.eq(steps.making_row),
-                first.making_rotation.eq(steps.making_rotation),
                 # Where the table has a register at its end, so that it can be the memory's own.
                 steps.basis.eq(first.basis[0] if plan.registers_table else first.first),
             ]
+            wire_members(m, first, steps, "making_row", "making_rotation")
             for source, bases in enumerate(inputs):
-                m.d.comb += [
-                    bases.busy.eq(steps.busy),
-                    steps.row[source].eq(bases.row),
-                    steps.rotation[source].eq(bases.rotation),
-                ]
+                wire_members(m, bases, steps, "busy")
+                m.d.comb += [steps.row[source].eq(bases.row), steps.rotation[source].eq(bases.rotation)]
         else:
             m.submodules.steps = steps = ScaledSteps(plan)
-            m.d.comb += steps.basis.eq(self.basis)
-        m.d.comb += [steps.learning_rate.eq(self.learning_rate), self.saturated.eq(steps.saturated)]
+            wire_members(m, steps, self, "basis")
+        wire_members(m, steps, self, "learning_rate")
+        wire_members(m, self, steps, "saturated")
         for source, banks in enumerate(steps.steps):
             for bank, step in enumerate(banks):
                 m.d.comb += self.steps[source][bank].eq(stages.end("step", step, f"step{source}_{bank}"))
