@@ -1,4 +1,5 @@
-"""One more board, task or backend is one more file: each is put into a copy of the package, and used by its name."""
+"""One more board, task, loss or backend is one more file: each is put into a copy of the package, and used by its
+name."""
 
 import json
 import os
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from kanrtl.discovery import modules_of
+from support.added_loss import ABSOLUTE
 
 ROOT = Path(__file__).parents[1]
 FILES = {
@@ -38,6 +40,7 @@ class Parabola(Task):
     def curve(self, x, regime):
         return x**2 / 4
 """,
+    "learner/losses/absolute.py": ABSOLUTE,
     "sessions/backends/echo.py": """
 from ..backend import BackendKind
 from .model import ModelLearner, ModelNetwork
@@ -57,7 +60,7 @@ from kanrtl.boards import get
 from kanrtl.experiments.simulate_learner import simulate
 from kanrtl.sim import TASKS
 
-spec = kanrtl.LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2))
+spec = kanrtl.LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), loss="absolute", learning_rate=0.05)
 found = simulate(spec, TASKS["parabola"](1000), "echo").to_json()
 print(json.dumps({"board": get("lab").description, "task": found["task"], "backend": found["backend"],
                   "mse": found["mse"][0], "mismatches": found["mismatches"], "from": kanrtl.__file__}))

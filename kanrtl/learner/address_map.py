@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..numeric.lfsr import WIDTH as NOISE_WIDTH
+from ..numeric.widths import clog2
 
 if TYPE_CHECKING:
     from .spec import LearnerSpec
@@ -26,10 +27,6 @@ any value of that kind, in any layer, did."""
 
 CONTROL_FREEZE = 1 << 0
 """Bit of the control register: nothing that is taught is learned."""
-
-
-def _bits(count: int) -> int:
-    return (count - 1).bit_length()
 
 
 @dataclass(frozen=True)
@@ -49,10 +46,10 @@ class AddressMap:
         """The map of a learner: fields as wide as its sizes need."""
         registers = spec.n_layers + len(SATURATIONS) + 2
         return cls(
-            index_bits=max(_bits(registers), *(_bits(layer.bases) for layer in spec.layers)),
-            input_bits=max(_bits(layer.n_in) for layer in spec.layers),
-            node_bits=max(_bits(layer.n_out) for layer in spec.layers),
-            layer_bits=_bits(spec.n_layers),
+            index_bits=max(clog2(registers), *(clog2(layer.bases) for layer in spec.layers)),
+            input_bits=max(clog2(layer.n_in) for layer in spec.layers),
+            node_bits=max(clog2(layer.n_out) for layer in spec.layers),
+            layer_bits=clog2(spec.n_layers),
             n_layers=spec.n_layers,
             data_width=max(
                 spec.formats.coefficient.width,

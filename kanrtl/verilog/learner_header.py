@@ -64,7 +64,7 @@ def _port_lines(learner: Learner) -> list[str]:
         ("samples__payload", "", learner.samples.payload),
         ("predictions__payload", "y", learner.predictions.payload),
     ]
-    if hasattr(learner, "teaching"):
+    if learner.spec.timing.after_prediction:
         kind = "gradient" if find_loss(learner.spec.loss).takes_gradients else "target"
         ports.append(("teaching__payload", kind, learner.teaching.payload))
     ports += [

@@ -15,6 +15,7 @@ from kanrtl.discovery import modules_of
 from kanrtl.learner import losses, validation
 from kanrtl.learner.losses import LOSSES, find_loss
 from kanrtl.numeric.fixed import SQ, fits, narrow
+from support.added_loss import ABSOLUTE
 from support.strategies import codes_in, specs
 
 PLAIN: dict[str, Any] = {"layer_sizes": [2, 1], "grid_range": (-2, 2), "table_size": 16}
@@ -89,34 +90,6 @@ def test_side_by_side_learners_have_formats_of_their_own() -> None:
 
 
 # One more
-
-ABSOLUTE = '''
-"""The absolute error: its gradient is the sign of the difference."""
-
-import numpy as np
-from amaranth.hdl import Cat
-
-from kanrtl.learner.loss import Loss
-from kanrtl.numeric.fixed import SQ, FixedValue
-
-
-class _Absolute(Loss):
-    def gradient_format(self, layer):
-        return SQ(2, 0)
-
-    def in_integers(self, layers):
-        up = [layer.node_sum.f - layer.formats.activation.f for layer in layers]
-        return lambda value, target: np.where(value >= target << up, 1, -1)
-
-    def in_reals(self, value, target):
-        return np.where(value >= target, 1.0, -1.0)
-
-    def in_hardware(self, m, layer, value, target, name):
-        return FixedValue(SQ(2, 0), Cat(1, (value - target).raw < 0).as_signed())
-
-
-LOSS = _Absolute()
-'''
 
 
 @pytest.fixture
