@@ -23,7 +23,7 @@ FIELDS = [
 
 
 @pytest.mark.parametrize("fields", FIELDS)
-@pytest.mark.parametrize("pipeline", ["single", ["sum", "error"], "full"])
+@pytest.mark.parametrize("pipeline", ["no_registers", ["sum", "error"], "all_registers"])
 def test_gradients_go_downstream_in_time(fields: dict[str, Any], pipeline: Any) -> None:
     plan, random = plan_of(1, pipeline=pipeline, **fields), np.random.default_rng(14)
     layer, formats, times = plan.layer, plan.layer.formats, plan.times

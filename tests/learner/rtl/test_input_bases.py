@@ -14,7 +14,7 @@ from support.components import convert, simulate
 from support.layers import get_codes, plan_of, random_codes
 from support.located import bases_of
 
-PIPELINES = ["single", "full", ["locate"], ["position"], ["position", "locate"], ["read"]]
+PIPELINES = ["no_registers", "all_registers", ["locate"], ["position"], ["position", "locate"], ["read"]]
 
 
 @pytest.mark.parametrize("index", [0, 1])

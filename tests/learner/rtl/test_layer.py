@@ -19,7 +19,7 @@ from support.located import bases_of, window_of
 
 
 @pytest.mark.parametrize("index", [0, 1])
-@pytest.mark.parametrize("pipeline", ["single", "high_clock", "full"])
+@pytest.mark.parametrize("pipeline", ["no_registers", "most_registers", "all_registers"])
 @pytest.mark.parametrize("fields", [{}, {"memory": "block", "edge_sums": "differences"}, {"schedule": "streaming"}])
 def test_a_sample_goes_forward_and_updates_what_it_has_read(index: int, pipeline: Any, fields: dict[str, Any]) -> None:
     plan, random = plan_of(index, pipeline=pipeline, **fields), np.random.default_rng(15)

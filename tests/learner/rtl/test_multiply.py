@@ -180,7 +180,7 @@ class Window(Elaboratable):  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("edge_sums", ["products", "differences"])
-@pytest.mark.parametrize("pipeline", ["single", ["multiply"], ["multiply", "add"]])
+@pytest.mark.parametrize("pipeline", ["no_registers", ["multiply"], ["multiply", "add"]])
 @pytest.mark.parametrize("in_logic", [False, True])
 def test_products_of_a_window_are_added_in_pairs(edge_sums: str, pipeline: Any, in_logic: bool) -> None:
     plan, random = plan_of(edge_sums=edge_sums, pipeline=pipeline), np.random.default_rng(16)
@@ -196,7 +196,7 @@ def test_products_of_a_window_are_added_in_pairs(edge_sums: str, pipeline: Any, 
                     ctx.set(signal.raw, int(code))
             assert ctx.get(dut.barred) == factors[0]
             assert ctx.get(dut.scaled) == factors[0] * constant
-            await ctx.tick().repeat(len(pipeline) if pipeline != "single" else 1)
+            await ctx.tick().repeat(len(pipeline) if pipeline != "no_registers" else 1)
             products = (factors * values[len(values) - len(factors) :]).tolist()
             expected = [sum(products[first : first + 2]) for first in range(0, len(products), 2)]
             assert [ctx.get(pair) for pair in dut.pairs] == expected

@@ -72,13 +72,13 @@ def check(plan: LayerPlan, samples: int = 10) -> None:
 
 
 @pytest.mark.parametrize(("index", "fields"), SHAPES)
-@pytest.mark.parametrize("pipeline", ["single", ["add", "sum"], "full"])
+@pytest.mark.parametrize("pipeline", ["no_registers", ["add", "sum"], "all_registers"])
 @pytest.mark.parametrize("edge_sums", ["products", "differences"])
 def test_sums_are_exact_and_in_time(index: int, fields: dict[str, Any], pipeline: Any, edge_sums: str) -> None:
     check(plan_of(index, pipeline=pipeline, edge_sums=edge_sums, **fields))
 
 
-@pytest.mark.parametrize("pipeline", ["full", ["sum"], "single"])
+@pytest.mark.parametrize("pipeline", ["all_registers", ["sum"], "no_registers"])
 @pytest.mark.parametrize("fields", [TWO, {}])
 def test_targets_and_coefficients_wait_where_samples_stream(pipeline: Any, fields: dict[str, Any]) -> None:
     check(plan_of(pipeline=pipeline, schedule="streaming", edge_sums="differences", **fields))

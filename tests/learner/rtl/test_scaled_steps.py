@@ -15,7 +15,7 @@ from support.components import convert, register_bits, simulate
 from support.layers import get_codes, plan_of, random_codes, set_codes
 
 
-@pytest.mark.parametrize("pipeline", ["single", ["scale"]])
+@pytest.mark.parametrize("pipeline", ["no_registers", ["scale"]])
 @pytest.mark.parametrize("fields", [{"rounding": "half_even"}, {"learning_rate": 3.0, "step_format": "UQ(1, 8)"}])
 def test_steps_are_rounded_products_in_time(pipeline: Any, fields: dict[str, Any]) -> None:
     plan, random = plan_of(1, pipeline=pipeline, table_memory="logic", **fields), np.random.default_rng(8)
@@ -41,7 +41,7 @@ def test_steps_are_rounded_products_in_time(pipeline: Any, fields: dict[str, Any
     simulate(dut, bench)
 
 
-@pytest.mark.parametrize("pipeline", ["single", ["scale"]])
+@pytest.mark.parametrize("pipeline", ["no_registers", ["scale"]])
 def test_steps_take_no_multiplier(pipeline: Any) -> None:
     plan, parts = plan_of(pipeline=pipeline, table_memory="logic"), Parts(families["ecp5"], multiplies=True)
     count_scaled_steps(parts, plan)

@@ -20,7 +20,7 @@ from support.layers import get_codes, plan_of, random_codes, set_codes
 from support.reference_arithmetic import reference_narrow
 
 ROUNDINGS = ["floor", "half_up", "half_even", "stochastic"]
-PIPELINES = [[], ["change"], ["update"], ["change", "update"], "full"]
+PIPELINES = [[], ["change"], ["update"], ["change", "update"], "all_registers"]
 PLANS = st.builds(
     plan_of,
     pipeline=st.sampled_from(PIPELINES),
@@ -118,7 +118,7 @@ def test_what_is_written_from_outside_replaces_an_update() -> None:
 
 
 @pytest.mark.parametrize("schedule", ["sequential", "streaming"])
-@pytest.mark.parametrize("pipeline", ["single", "high_clock", "full"])
+@pytest.mark.parametrize("pipeline", ["no_registers", "most_registers", "all_registers"])
 @pytest.mark.parametrize("rounding", ["half_up", "stochastic"])
 def test_every_coefficient_of_a_layer_is_updated(schedule: str, pipeline: str, rounding: str) -> None:
     """One sample, which stands still; where samples stream its values are there for one cycle each."""
@@ -172,7 +172,7 @@ def test_a_layer_has_as_many_updates_as_coefficients_that_it_reads(multiplier: s
     assert alone.counts["limit"] == whole.counts["limit"] == edges * layer.formats.coefficient.width
 
 
-@pytest.mark.parametrize(("pipeline", "bits"), [("single", 0), (["change", "update"], 1)])
+@pytest.mark.parametrize(("pipeline", "bits"), [("no_registers", 0), (["change", "update"], 1)])
 def test_registers_are_counted(pipeline: Any, bits: int) -> None:
     plan, parts = plan_of(pipeline=pipeline), Parts(families["ecp5"], multiplies=True)
     count_coefficient_update(parts, plan, 1)

@@ -17,7 +17,7 @@ from support.located import bases_of, window_of
 
 
 @pytest.mark.parametrize("index", [0, 1])
-@pytest.mark.parametrize("pipeline", ["single", "full", ["position", "locate"]])
+@pytest.mark.parametrize("pipeline", ["no_registers", "all_registers", ["position", "locate"]])
 @pytest.mark.parametrize(
     "fields",
     [
