@@ -79,3 +79,13 @@ def test_a_former_module_gives_what_has_taken_its_place() -> None:
     assert importlib.import_module("kanrtl.estimators.online").KANRegressor is kanrtl.KANRegressor
     with pytest.raises(AttributeError):
         importlib.import_module("kanrtl.spec").nothing  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [("freeze", ["Frozen", "Scaling"]), ("start", ["FitError", "Start"]), ("training", ["Penalty", "Trained"])],
+)
+def test_former_modules_of_lookup(module: str, names: list[str]) -> None:
+    former, lookup = importlib.import_module(f"kanrtl.lookup.{module}"), importlib.import_module("kanrtl.lookup")
+    for name in names:
+        assert getattr(former, name) is getattr(lookup, name)
