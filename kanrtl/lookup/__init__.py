@@ -19,10 +19,13 @@ can be imported from here too, as they could before they moved.
 """
 
 from .floats.calibration import Calibration, calibrate
+from .floats.edge_functions import NamedFunctions, PythonFunctions
 from .floats.float_kan import FloatKAN
-from .floats.float_network import FloatLayer, FloatNetwork
+from .floats.float_layer import FloatLayer
+from .floats.float_network import FloatNetwork
 from .floats.importers import from_efficient_kan, from_kanele, from_kanele_tables, from_pykan, kanele_floats
 from .floats.pruning import edge_effects, prune
+from .floats.sampled_functions import SampledFunctions, Splines
 from .floats.search import Search, search
 from .floats.training import Penalty, Trained, initial_kan, train
 from .lookup_layer import LookupLayer
@@ -42,10 +45,14 @@ __all__ = [
     "LookupCore",
     "LookupLayer",
     "LookupNetwork",
+    "NamedFunctions",
     "Penalty",
+    "PythonFunctions",
     "Quantiser",
+    "SampledFunctions",
     "Search",
     "Size",
+    "Splines",
     "Trained",
     "calibrate",
     "edge_effects",

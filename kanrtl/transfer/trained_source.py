@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import InputError
 from ..lookup.floats.float_kan import FloatKAN
 from ..lookup.network import LookupNetwork
 from ..lookup.quantiser import FixedQuantiser
@@ -66,9 +67,11 @@ class _FloatSource:
         return self._kan.evaluate(x)
 
     def domain(self) -> tuple[Reals, Reals]:
-        first, kan = self._kan.layers[0], self._kan
+        kan, known = self._kan, self._kan.layers[0].domain()
+        if known is None:
+            raise InputError("x: the functions of the first layer have no range of their own; give samples")
         scale = np.where(kan.input_scale == 0, np.inf, kan.input_scale)
-        ends = [(first.knots[:, knot] - kan.input_offset) / scale for knot in (first.order, -first.order - 1)]
+        ends = [(end - kan.input_offset) / scale for end in known]
         return np.minimum(*ends), np.maximum(*ends)
 
 

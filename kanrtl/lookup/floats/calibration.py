@@ -127,7 +127,7 @@ def calibrate(
     names = _METHODS_BY_OUTPUT if method == "output" else (method,)
     if not set(names) <= set(METHODS):
         raise InputError(f"method = {method!r}: must be one of 'output', {', '.join(map(repr, METHODS))}")
-    exact = kan.evaluate(rows)[-1]
+    exact = _finite_outputs(kan, rows)
     variance = variance_of(exact)
 
     def error(depth: int, values: Reals) -> float:
@@ -156,6 +156,16 @@ def calibrate(
         if depth < count:
             values = kan.layers[depth].evaluate(values)
     return Calibration(tuple(scales), tuple(chosen), least)
+
+
+def _finite_outputs(kan: FloatNetwork, rows: Reals) -> Reals:
+    """Evaluate the outputs, and refuse what is not a number anywhere on the way."""
+    layers = kan.evaluate(rows)
+    for index, values in enumerate(layers):
+        if not np.isfinite(values).all():
+            sample, node = np.argwhere(~np.isfinite(values))[0]
+            raise InputError(f"x[{sample}]: node {node} of layer {index} gives {values[sample, node]}; leave it out")
+    return layers[-1]
 
 
 def variance_of(outputs: Reals) -> float:

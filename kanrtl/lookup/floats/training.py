@@ -219,7 +219,7 @@ def train(
 
 def loss_and_gradients(
     kan: FloatKAN, x: Reals, y: npt.NDArray[Any], loss: str = "squared", penalty: Penalty | None = None
-) -> tuple[float, list[tuple[Reals, Reals, Reals]]]:
+) -> tuple[float, list[tuple[Reals, Reals]]]:
     """Give the loss of a network, and its gradients by all parameters.
 
     Returns
@@ -227,15 +227,13 @@ def loss_and_gradients(
     loss : float
         The mean over the samples, and the penalty.
     gradients : list of tuples of arrays
-        For every layer those by its coefficients ``(n_out, n_in, bases)``, base weights ``(n_out, n_in)`` and bias
-        ``(n_out,)``.
+        For every layer those by its weights ``(n_out, n_in, functions)`` and bias ``(n_out,)``.
     """
     state = TrainingState(kan, None, None)
     found, gradients = state.gradients(
         FirstLayerFeatures(state, x).features(...), y, LOSSES[loss], penalty or Penalty()
     )
-    pairs = zip(gradients[0::2], gradients[1::2], strict=True)
-    return found, [(weights[:, :, :-1], weights[:, :, -1], bias) for weights, bias in pairs]
+    return found, list(zip(gradients[0::2], gradients[1::2], strict=True))
 
 
 class _Adam:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from ...errors import InputError
 from ..scales import CodeScale
 from .float_kan import FloatKAN
-from .float_network import BASE_SLOPES, BASES, FloatLayer, bases, slopes
+from .float_layer import FloatLayer
 from .training_losses import Loss, Penalty
 
 __all__ = ["FirstLayerFeatures", "LayerFeatures", "Parameters", "TrainingState"]
@@ -46,8 +46,7 @@ class TrainingState:
     layers : tuple of FloatLayer
         The layers to begin with.
     parameters : list of arrays
-        For every layer its weights ``(n_out, n_in, bases + 1)``, the last of which is the base's, and its bias
-        ``(n_out,)``.
+        For every layer its weights ``(n_out, n_in, functions)`` and its bias ``(n_out,)``.
 
     Raises
     ------
@@ -60,8 +59,7 @@ class TrainingState:
         self.layers = kan.layers
         self.parameters: Parameters = []
         for layer in kan.layers:
-            weights = np.concatenate([layer.coefficients, layer.base_weights[:, :, None]], axis=2)
-            self.parameters += [np.where(layer.edges[:, :, None], weights, 0.0), layer.bias.copy()]
+            self.parameters += [np.where(layer.edges[:, :, None], layer.weights, 0.0), layer.bias.copy()]
         self.rounding: list[_TableRounding] | None = None
         if scales is not None:
             if len(scales) != len(kan.layers) + 1:
@@ -87,7 +85,7 @@ class TrainingState:
     def kan(self, parameters: Parameters) -> FloatKAN:
         """Make the network that has these parameters."""
         layers = [
-            replace(layer, coefficients=weights[:, :, :-1], base_weights=weights[:, :, -1], bias=bias)
+            layer.with_parameters(weights, bias)
             for layer, weights, bias in zip(self.layers, parameters[0::2], parameters[1::2], strict=True)
         ]
         return replace(self._kan, layers=tuple(layers))
@@ -112,7 +110,7 @@ class TrainingState:
             inside = None
             if rounding is not None:
                 outputs, inside = rounding.round_nodes(outputs)
-            taken.append(LayerFeatures(outputs, _features(self.layers[index + 1], outputs), inside))
+            taken.append(LayerFeatures(outputs, self.layers[index + 1].values(outputs), inside))
         raise AssertionError("there is a last layer")
 
     def gradients(
@@ -130,7 +128,7 @@ class TrainingState:
             found = [by_weight * layer.edges[:, :, None], gradient.sum(axis=0), *found]
             if index:
                 by_feature = (gradient @ weights.reshape(layer.n_out, -1)).reshape(values.features.shape)
-                gradient = (by_feature * _feature_slopes(layer, values.inputs)).sum(axis=2)
+                gradient = (by_feature * layer.slopes(values.inputs)).sum(axis=2)
                 if values.inside is not None:
                     gradient = gradient * values.inside
         return total, found
@@ -143,8 +141,8 @@ class LayerFeatures:
     Attributes
     ----------
     inputs : array ``(n, n_in)``
-    features : array ``(n, n_in, bases + 1)``
-        The bases of the inputs, and last the base function.
+    features : array ``(n, n_in, functions)``
+        The functions of the inputs.
     inside : array of booleans ``(n, n_in)``, or None
         Where there are codes, which of the inputs did not saturate.
     """
@@ -152,16 +150,6 @@ class LayerFeatures:
     inputs: Reals
     features: Reals
     inside: npt.NDArray[np.bool_] | None = None
-
-
-def _features(layer: FloatLayer, x: Reals) -> Reals:
-    """Evaluate the bases and the base function of inputs ``(n, n_in)``."""
-    return np.concatenate([bases(x, layer.knots, layer.order), BASES[layer.base](x)[..., None]], axis=2)
-
-
-def _feature_slopes(layer: FloatLayer, x: Reals) -> Reals:
-    """Evaluate the derivatives of :func:`_features`."""
-    return np.concatenate([slopes(x, layer.knots, layer.order), BASE_SLOPES[layer.base](x)[..., None]], axis=2)
 
 
 class FirstLayerFeatures:
@@ -177,14 +165,14 @@ class FirstLayerFeatures:
     def __init__(self, state: TrainingState, rows: Reals) -> None:
         self._layer = state.layers[0]
         self._inputs = state.scale_inputs(rows)
-        width = self._layer.coefficients.shape[2] + 1
-        self._features = _features(self._layer, self._inputs) if self._inputs.size * width <= _KEPT else None
+        width = self._layer.weights.shape[2]
+        self._features = self._layer.values(self._inputs) if self._inputs.size * width <= _KEPT else None
 
     def features(self, chosen: Any) -> LayerFeatures:
         """Give what the first layer takes of the samples with the indices ``chosen``."""
         inputs = self._inputs[chosen]
         kept = self._features
-        return LayerFeatures(inputs, _features(self._layer, inputs) if kept is None else kept[chosen])
+        return LayerFeatures(inputs, self._layer.values(inputs) if kept is None else kept[chosen])
 
 
 class _TableRounding:
@@ -193,7 +181,7 @@ class _TableRounding:
     def __init__(self, layer: FloatLayer, inputs: CodeScale, nodes: CodeScale, guard_bits: int) -> None:
         self.inputs, self.nodes = inputs, nodes
         levels = np.stack([inputs.levels(source) for source in range(layer.n_in)], axis=1)
-        self._features = _features(layer, levels).transpose(1, 0, 2)  # (n_in, codes, weights)
+        self._features = layer.values(levels).transpose(1, 0, 2)  # (n_in, codes, weights)
         self._lsb = nodes.step / (1 << guard_bits)
 
     def round_tables(self, weights: Reals, bias: Reals, x: Reals, outputs: Reals) -> Reals:

@@ -57,7 +57,7 @@ def test_without_offsets_it_is_as_it_was() -> None:
 
 def test_entries_saturate_unless_edges_are_to_cancel() -> None:
     kan = random_kan([2, 1], 1, "identity", 0)
-    layer = replace(kan.layers[0], base_weights=np.array([[100.0, -100.0]]), bias=np.zeros(1))
+    layer = replace(kan.layers[0].with_splines(base_weights=[[100.0, -100.0]]), bias=np.zeros(1))
     kan = FloatKAN.of([layer])
     x = np.linspace(-1, 1, 50)[:, None].repeat(2, axis=1)
     free, ended = (kan.quantise([6, 8], [1 / 32, 1 / 64], saturate=saturate) for saturate in (False, True))
@@ -128,11 +128,11 @@ def test_hidden_nodes_far_from_zero_keep_their_bits() -> None:
     layers = list(KAN.layers)
     knots = layers[1].knots + 50
     far = FloatKAN.of(
-        [replace(layers[0], bias=layers[0].bias + 50), replace(layers[1], knots=knots, base="zero")],
+        [replace(layers[0], bias=layers[0].bias + 50), layers[1].with_splines(knots=knots, base="zero")],
         KAN.input_scale,
         KAN.input_offset,
     )
-    near = FloatKAN.of([layers[0], replace(layers[1], base="zero")], KAN.input_scale, KAN.input_offset)
+    near = FloatKAN.of([layers[0], layers[1].with_splines(base="zero")], KAN.input_scale, KAN.input_offset)
     networks = [kan.calibrate(X, [6, 6, 8], "range").quantise(kan) for kan in (far, near)]
     # Their steps differ by the floats' own rounding.
     codes = [network.predict_codes(network.quantiser.codes(X)) for network in networks]

@@ -47,12 +47,16 @@ def targets(loss: str, kan: FloatKAN, count: int) -> Any:
     return random.integers(0, 2, shape).astype(float) if loss == "logistic" else random.normal(0, 1, shape)
 
 
+KINKED = {"relu", "relu6", "leaky_relu", "hardtanh", "abs", "selu"}
+"""Base functions whose slope jumps, where finite differences across the jump are of neither side."""
+
+
 @settings(max_examples=25, deadline=None)
 # Of order 2 and more: slopes are then continuous, and no sample need keep away from knots.
 @given(kans(min_order=2), st.sampled_from(sorted(LOSSES)), st.booleans(), st.integers(0, 2**32 - 1))
 def test_gradients_are_those_of_finite_differences(kan: FloatKAN, loss: str, penalised: bool, seed: int) -> None:
     kan = replace(
-        kan, layers=tuple(replace(layer, base="silu") if layer.base == "relu" else layer for layer in kan.layers)
+        kan, layers=tuple(layer.with_splines(base="silu") if layer.base in KINKED else layer for layer in kan.layers)
     )
     x = samples(kan, 12)
     y = targets(loss, kan, len(x))
@@ -65,21 +69,15 @@ def test_gradients_are_those_of_finite_differences(kan: FloatKAN, loss: str, pen
         there = layer.edges.astype(float)
         directions.append(
             (
-                random.normal(0, 1, layer.coefficients.shape) * there[:, :, None],
-                random.normal(0, 1, layer.edges.shape) * there,
+                random.normal(0, 1, layer.weights.shape) * there[:, :, None],
                 random.normal(0, 1, layer.n_out),
             )
         )
 
     def moved(distance: float) -> float:
         layers = [
-            replace(
-                layer,
-                coefficients=layer.coefficients + distance * a,
-                base_weights=layer.base_weights + distance * b,
-                bias=layer.bias + distance * c,
-            )
-            for layer, (a, b, c) in zip(kan.layers, directions, strict=True)
+            layer.with_parameters(layer.weights + distance * a, layer.bias + distance * b)
+            for layer, (a, b) in zip(kan.layers, directions, strict=True)
         ]
         return loss_and_gradients(replace(kan, layers=tuple(layers)), x, y, loss, penalty)[0]
 
