@@ -26,7 +26,7 @@ from kanrtl.build import Device
 from kanrtl.fabric.blocks import families
 from kanrtl.fabric.parts import Parts
 from kanrtl.files import write_whole
-from kanrtl.learner.estimate.totals import count_parts
+from kanrtl.learner.estimate.estimate import count_parts
 
 from .area import AREAS, SAMPLES, measure
 from .area import load as load_areas

@@ -16,8 +16,7 @@ from ..errors import SpecError, join_choices
 from ..fabric.blocks import Family, families
 from ..fabric.device import Device
 from ..fabric.parts import Parts
-from ..learner.estimate.estimate import Estimate, estimate_parts
-from ..learner.estimate.totals import count_parts
+from ..learner.estimate.estimate import Estimate, count_parts, estimate_parts
 from ..learner.losses import LOSSES, find_loss
 from ..learner.rtl.learner import Learner
 from ..learner.rtl.noise_register import NoiseRegister, count_noise_register, lane_noise

@@ -16,8 +16,6 @@ from ..numeric.widths import clog2
 if TYPE_CHECKING:
     from .spec import LearnerSpec
 
-__all__ = ["CONTROL_FREEZE", "COUNTER_WIDTH", "SATURATIONS", "AddressMap"]
-
 COUNTER_WIDTH = 16
 """Saturation counters stop at their highest value."""
 

@@ -16,12 +16,12 @@ from math import ceil, log2
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays import as_array
+from ..errors import InputError
 from ..numeric.fixed import SQ, UQ, Codes, Format, fits, narrow
 from ..numeric.spline import Locator, basis_table, derivative_table
 from ..numeric.widths import bits_for, clog2
 from .fields import LearnerFields
-
-__all__ = ["Formats", "LayerArithmetic", "default_formats"]
 
 # The narrower of the two families' multipliers (SB_MAC16: 16 x 16; MULT18X18D: 18 x 18).
 MULTIPLIER_WIDTH = 16
@@ -271,21 +271,9 @@ class LayerArithmetic:
 
     def exact_formats(self) -> dict[str, Format]:
         """Name and format of every exact sum and product."""
-        names = [
-            "position",
-            "edge_sum",
-            "node_sum",
-            "error_sum",
-            "step_product",
-            "update_product",
-            "update_sum",
-        ]
-        names += ["slope_sum", "downstream_sum"]
-        return {name: getattr(self, name) for name in names}
-
-    def quantise_coefficients(self, real: npt.ArrayLike) -> Codes:
-        """Coefficient codes of real numbers, shape ``(n_out, n_in, bases)``."""
-        return self.formats.coefficient.quantise(real)
+        forward = ("position", "edge_sum", "node_sum", "error_sum")
+        backward = ("step_product", "update_product", "update_sum", "slope_sum", "downstream_sum")
+        return {name: getattr(self, name) for name in (*forward, *backward)}
 
 
 def layers_of(spec: LearnerFields, formats: Formats) -> tuple[LayerArithmetic, ...]:
@@ -312,3 +300,26 @@ def layers_of(spec: LearnerFields, formats: Formats) -> tuple[LayerArithmetic, .
             strict=True,
         )
     )
+
+
+def checked_coefficients(layers: Sequence[LayerArithmetic], coefficients: Sequence[npt.ArrayLike]) -> list[Codes]:
+    """``coefficients`` as the codes of a learner, one array ``(n_out, n_in, bases)`` per layer; raises
+    :exc:`InputError` if they are not."""
+    shapes = [(layer.n_out, layer.n_in, layer.bases) for layer in layers]
+    if not isinstance(coefficients, (list, tuple)) or len(coefficients) != len(shapes):
+        raise InputError(f"coefficients: give a list of arrays, one for each layer, here {len(shapes)}")
+    format = layers[0].formats.coefficient
+    checked = []
+    for index, (given, shape) in enumerate(zip(coefficients, shapes, strict=True)):
+        codes = as_array(f"coefficients[{index}]", given, f"shape {shape}")
+        if codes.shape != shape:
+            raise InputError(f"coefficients[{index}]: shape {codes.shape}; must be {shape}")
+        if codes.dtype.kind not in "iu":
+            raise InputError(f"coefficients[{index}]: type {codes.dtype}; give integer codes (Format.quantise)")
+        if codes.min() < format.minimum or codes.max() > format.maximum:
+            raise InputError(
+                f"coefficients[{index}]: codes from {codes.min()} to {codes.max()} do not fit {format} "
+                f"({format.minimum} to {format.maximum})"
+            )
+        checked.append(codes.astype(np.int64))
+    return checked

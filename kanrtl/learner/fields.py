@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import (
@@ -22,11 +22,6 @@ from pydantic import (
 from ..errors import SpecError
 from ..numeric.fixed import Format
 from .stages import FORMER_PRESETS, PRESETS, STAGES
-
-if TYPE_CHECKING:
-    pass
-
-__all__ = ["FORMAT_FIELDS", "LearnerFields", "one_line"]
 
 MAX_GRID_SIZE = 4096
 

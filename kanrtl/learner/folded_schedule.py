@@ -29,8 +29,6 @@ from .arithmetic import LayerArithmetic
 from .fields import LearnerFields
 from .schedule import Schedule
 
-__all__ = ["FoldedSchedule", "Passes", "fold", "folds"]
-
 
 def fold(reuse_factor: int, n_in: int, n_out: int) -> tuple[int, int] | None:
     """In how many parts inputs and nodes are gone through, inputs first; None where that does not divide evenly."""

@@ -14,8 +14,6 @@ from ..numeric.fixed import FixedValue, Format
 from ..numeric.stacking import shift_left, stack_shifts
 from .arithmetic import Formats, LayerArithmetic
 
-__all__ = ["Loss", "subtract_targets"]
-
 Array = npt.NDArray[Any]
 
 

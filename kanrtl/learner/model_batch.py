@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -35,11 +35,6 @@ from ..numeric.fixed import Codes
 from .address_map import COUNTER_WIDTH, SATURATIONS
 from .model_layers import Array, IntegerLayer, Located, ModelLayer, RealLayer, Rounded
 from .spec import LearnerSpec
-
-if TYPE_CHECKING:
-    pass
-
-__all__ = ["ModelBatch"]
 
 Numeric = Literal["integer", "float64"]
 

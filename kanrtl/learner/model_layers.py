@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +16,6 @@ from ..numeric.stacking import shift_left, stack_attributes, stack_shifts
 from .arithmetic import LayerArithmetic
 from .losses import find_loss
 from .spec import LearnerSpec
-
-if TYPE_CHECKING:
-    pass
 
 Array = npt.NDArray[Any]
 

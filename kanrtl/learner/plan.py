@@ -17,8 +17,6 @@ from .folded_schedule import FoldedSchedule, Passes
 from .losses import find_loss
 from .schedule import LayerTimes, Schedule
 
-__all__ = ["LayerPlan", "LocatedSum", "plan_learner"]
-
 # Bits of an operand of the wider of the two families' multipliers.
 WIDEST_OPERAND = 18
 

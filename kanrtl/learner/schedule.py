@@ -42,8 +42,6 @@ from .arithmetic import LayerArithmetic
 from .fields import LearnerFields
 from .stages import AUTO, PRESETS
 
-__all__ = ["LayerTimes", "Schedule"]
-
 # A deeper bank takes more LUTs than are worth the cycle that a block memory adds.
 DISTRIBUTED_DEPTH = 16
 

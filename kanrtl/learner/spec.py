@@ -10,18 +10,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import (
-    ValidationError,
-)
+from pydantic import ValidationError
 
 from ..errors import SpecError
 from ..numeric.fixed import Codes, Format
 from .arithmetic import Formats, LayerArithmetic, default_formats, layers_of
-from .fields import (
-    FORMAT_FIELDS,
-    LearnerFields,
-    one_line,
-)
+from .fields import FORMAT_FIELDS, LearnerFields, one_line
 from .folded_schedule import FoldedSchedule
 from .losses import find_loss
 from .plan import LayerPlan, plan_learner
@@ -33,8 +27,6 @@ if TYPE_CHECKING:
     from ..fabric.device import Device
     from ..transfer.start import Start, TrainedNetwork
     from .estimate.estimate import Estimate
-
-__all__ = ["LearnerSpec"]
 
 
 class LearnerSpec(LearnerFields):
@@ -169,5 +161,5 @@ class LearnerSpec(LearnerFields):
                 real = random.uniform(-1, 1, shape) / np.sqrt(layer.n_in)
             else:
                 real = np.array(choice[index], dtype=np.float64)
-            codes.append(layer.quantise_coefficients(real))
+            codes.append(layer.formats.coefficient.quantise(real))
         return codes

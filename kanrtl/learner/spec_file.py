@@ -13,8 +13,6 @@ from .losses import LOSSES
 from .spec import LearnerSpec
 from .stages import STAGES
 
-__all__ = ["derived", "to_toml"]
-
 _COMMENTS = {
     "layer_sizes": "inputs, nodes of each hidden layer, outputs",
     "grid_range": "lowest and highest x of the grid; one pair, or one per layer",

@@ -15,8 +15,6 @@ from .fields import FORMAT_FIELDS, LearnerFields
 from .folded_schedule import fold, folds
 from .losses import LOSSES, find_loss
 
-__all__ = ["check_arithmetic", "check_fields"]
-
 MAX_WIDTH = 62  # an exact sum must fit the int64 of the integer model, with a bit to spare for rounding
 
 MAX_NOISE_BITS = 32

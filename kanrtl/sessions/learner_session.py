@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ..arrays import Reals, as_reals, real_rows
 from ..errors import InputError
 from ..files import write_arrays
-from ..learner.codes import checked_coefficients
+from ..learner.arithmetic import checked_coefficients
 from ..learner.losses import find_loss
 from ..learner.spec import LearnerSpec
 from ..numeric.fixed import Codes, Format
@@ -123,7 +123,7 @@ class Session(Closing):
 
     @coefficients.setter
     def coefficients(self, coefficients: list[npt.ArrayLike]) -> None:
-        self._backend.write_coefficients(checked_coefficients(self.spec, coefficients))
+        self._backend.write_coefficients(checked_coefficients(self.spec.layers, coefficients))
         self._last_x = None
 
     def freeze(
@@ -228,7 +228,7 @@ class Session(Closing):
                 raise InputError(
                     f"{field}_format = {theirs}, but this learner has {ours}; load it into one with the same"
                 )
-        coefficients = checked_coefficients(self.spec, saved.coefficients)
+        coefficients = checked_coefficients(self.spec.layers, saved.coefficients)
         self._backend.write_coefficients(coefficients)
         self._backend.write_learning_rates(saved.learning_rates)
         if self.spec.update_rounding == "stochastic" and saved.noise is not None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..learner.rtl.coefficients import Coefficients
-from ..learner.rtl.folded_coefficients import FoldedCoefficients
+from ..learner.rtl.coefficients import Coefficients, FoldedCoefficients
 from ..learner.rtl.folded_layer import FoldedLayer
 from ..learner.rtl.layer import Layer
 from ..learner.rtl.learner import Learner

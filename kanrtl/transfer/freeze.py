@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from ..arrays import real_rows
 from ..errors import InputError
-from ..learner.codes import checked_coefficients
+from ..learner.arithmetic import checked_coefficients
 from ..learner.model_batch import ModelBatch
 from ..learner.spec import LearnerSpec
 from ..lookup.network import LookupNetwork
@@ -135,7 +135,7 @@ def freeze(
     activation = spec.formats.activation
     if activation.width > _WIDEST:
         raise InputError(f"activation_format = {activation}: is {activation.width} bits wide, the limit is {_WIDEST}")
-    codes = checked_coefficients(spec, coefficients)
+    codes = checked_coefficients(spec.layers, coefficients)
     limits = _address_limits(spec, bits)
     if guard_bits is not None:
         guard_bits = check_guard_bits("guard_bits", guard_bits)

@@ -1,8 +1,8 @@
 """What a learner will take of a device, before it is synthesised.
 
 Memories, multipliers and cycles follow from the spec: they are what a build gives, no more and no less. For LUTs and
-flip-flops the parts of a learner are counted (:mod:`.totals`), and what a unit of each costs on a family
-was fitted to measured builds: ``python -m bench.fit`` writes that into ``costs.json``, with the error of the fit.
+flip-flops the parts of a learner are counted, each beside its component, and what a unit of each costs on a family was
+fitted to measured builds: ``python -m bench.fit`` writes that into ``costs.json``, with the error of the fit.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ from importlib.resources import files
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from ...fabric.blocks import families
+from ...fabric.blocks import Family, families
 from ...fabric.parts import Parts
-from .totals import count_parts
+from ..losses import find_loss
+from ..rtl.folded_layer import count_folded_layer
+from ..rtl.layer import count_layer
+from ..rtl.learner import count_learner
 
 if TYPE_CHECKING:
     from ...fabric.device import Device
     from ..spec import LearnerSpec
-
-__all__ = ["Estimate", "estimate", "estimate_parts"]
 
 
 @dataclass(frozen=True)
@@ -137,3 +138,18 @@ def estimate_parts(spec: LearnerSpec, part: Device, parts: Parts) -> Estimate:
         lut_margin=fitted["errors"]["lut"]["held_out_largest"],
         capacity={"lut": part.lut, "ff": part.ff, "dsp": part.dsp, "bram": part.bram},
     )
+
+
+def count_parts(spec: LearnerSpec, family: Family, *, multiplies: bool, reached: bool = True) -> Parts:
+    """Counts the parts of a learner.
+
+    ``multiplies``: whether products that are left to synthesis get multipliers; ``reached``: whether anything looks at
+    a prediction, or reaches for a coefficient or a register. Synthesis removes what would serve nothing.
+    """
+    parts = Parts(family, multiplies=multiplies)
+    for plan in spec.plans:
+        parts.counts["layer"] += 1
+        predicts = reached or plan.index < spec.n_layers - 1 or find_loss(spec.loss).reads_outputs
+        (count_folded_layer if spec.folded else count_layer)(parts, plan, predicts=predicts)
+    count_learner(parts, spec, reached=reached)
+    return parts

@@ -11,8 +11,6 @@ from ...numeric.fixed import FixedValue, Format
 from ..arithmetic import Formats, LayerArithmetic
 from ..loss import Array, Loss
 
-__all__ = ["LOSS"]
-
 
 class _External(Loss):
     takes_gradients = True

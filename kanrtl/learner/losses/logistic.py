@@ -16,8 +16,6 @@ from ...numeric.stacking import stack_attributes
 from ..arithmetic import LayerArithmetic
 from ..loss import Array, Loss, subtract_targets
 
-__all__ = ["LOSS"]
-
 
 def _sigmoid(layer: LayerArithmetic) -> Sigmoid:
     return Sigmoid.of(layer.formats.activation, layer.formats.gradient)

@@ -10,8 +10,6 @@ from ...numeric.fixed import FixedValue, Format, fits
 from ..arithmetic import LayerArithmetic
 from ..loss import Array, Loss, subtract_targets
 
-__all__ = ["LOSS"]
-
 
 class _Squared(Loss):
     is_difference = True

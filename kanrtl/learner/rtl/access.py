@@ -1,20 +1,84 @@
-"""Requests from outside, and their answers."""
+"""Access from outside: requests, while they are served, and the registers and coefficients that they reach."""
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
 from typing import Any
 
-from amaranth.hdl import Module, Signal, signed
-from amaranth.lib import data, wiring
+from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...fabric.parts import Parts
-from ..address_map import AddressMap
+from ...numeric.lfsr import WIDTH as NOISE_WIDTH
+from ..address_map import CONTROL_FREEZE, COUNTER_WIDTH, AddressMap
+from ..folded_schedule import FoldedSchedule
 from ..spec import LearnerSpec
-from .access_port import AccessPort, HeldRequest
-from .sequencer_signature import Handshake
+from .layer_signature import CoefficientAccess
+from .saturation import count_flags
+from .sequencer import Handshake
 
-__all__ = ["Access", "count_access"]
+
+class AccessPort(wiring.Signature):  # type: ignore[misc]
+    """Reads and writes of coefficients and registers from outside, one at a time: :mod:`kanrtl.learner.address_map`.
+
+    A request is taken between samples, before the next one. Every request is answered: a read with what was read, a
+    write with what was written. An address that stands for nothing reads zero, and a write to it changes nothing.
+
+    Members
+    -------
+    request : Out, stream of ``address``, ``write`` and ``data`` (integer codes)
+    response : In, stream of integer codes
+    """
+
+    def __init__(self, spec: LearnerSpec) -> None:
+        addresses = AddressMap.of(spec)
+        word = signed(addresses.data_width)
+        request = data.StructLayout({"address": addresses.width, "write": 1, "data": word})
+        super().__init__(
+            {
+                "request": Out(stream.Signature(request)),
+                "response": In(stream.Signature(word)),
+            }
+        )
+
+
+class HeldRequest(wiring.Signature):  # type: ignore[misc]
+    """A request while it is served, as what it may reach sees it.
+
+    Members
+    -------
+    address : Out
+        As in :mod:`kanrtl.learner.address_map`.
+    write : Out(1)
+        Whether something is written.
+    data : Out
+        What is written; zero except while something is.
+    serving : Out(1)
+        It is being served; the address is valid.
+    second : Out(1)
+        That is in its second cycle.
+    done : Out(1)
+        That ends with this cycle: what is written is written at the clock edge, and what is read is taken there.
+    read : In
+        What is read, integer codes; zero where the address is another's, and while something is written.
+    """
+
+    def __init__(self, spec: LearnerSpec) -> None:
+        addresses = AddressMap.of(spec)
+        word = signed(addresses.data_width)
+        super().__init__(
+            {
+                "address": Out(addresses.width),
+                "write": Out(1),
+                "data": Out(word),
+                "serving": Out(1),
+                "second": Out(1),
+                "done": Out(1),
+                "read": In(word),
+            }
+        )
 
 
 class Access(wiring.Component):  # type: ignore[misc]
@@ -101,3 +165,202 @@ def count_access(parts: Parts, spec: LearnerSpec) -> None:
     parts.register(addresses.width + 1)
     parts.register(2 * addresses.data_width + 1, moved=False)
     parts.choice(addresses.data_width, times=2)
+
+
+class Registers(wiring.Component):  # type: ignore[misc]
+    """Finds the register of an address, and holds that of control.
+
+    Parameters
+    ----------
+    spec
+        The learner.
+
+    Members
+    -------
+    request : In, :class:`.HeldRequest`
+    freeze : Out(1)
+        The control register says that nothing is learned.
+    rates : In
+        The learning rate of every layer.
+    write_rate : Out, one bit for every layer
+        Its learning rate is written at the clock edge: early enough for the layer to be busy when the request would be
+        done.
+    counts : In
+        A counter for every kind of saturation that the learner has.
+    clear : Out, one bit for every such kind
+        The counter becomes zero at the clock edge.
+    noise_state : In(32), load_noise : Out(1)
+        The noise register, and whether it is written at the clock edge; only with stochastic rounding.
+    """
+
+    def __init__(self, spec: LearnerSpec) -> None:
+        self._spec = spec
+        self._kinds = tuple(count_flags(spec))
+        members: dict[str, Any] = {
+            "request": In(HeldRequest(spec)),
+            "freeze": Out(1),
+            "rates": In(data.ArrayLayout(spec.formats.learning_rate, spec.n_layers)),
+            "write_rate": Out(spec.n_layers),
+            "counts": In(data.StructLayout(dict.fromkeys(self._kinds, COUNTER_WIDTH))),
+            "clear": Out(data.StructLayout(dict.fromkeys(self._kinds, 1))),
+        }
+        if spec.plans[0].stochastic:
+            members |= {"noise_state": In(NOISE_WIDTH), "load_noise": Out(1)}
+        super().__init__(members)
+
+    @property
+    def latency(self) -> int:
+        """Clock cycles from an address to what is read there: none."""
+        return 0
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        request, addresses = self.request, AddressMap.of(self._spec)
+        number, write = request.address[:-1], request.done & request.write
+        read = Signal(signed(addresses.data_width))
+
+        def at(address: int) -> Any:
+            return m.Case(address & ((1 << len(number)) - 1))
+
+        with m.If(request.address[-1]), m.Switch(number):
+            for index in range(self._spec.n_layers):
+                with at(addresses.learning_rate(index)):
+                    m.d.comb += read.eq(self.rates[index].raw)
+                    m.d.comb += self.write_rate[index].eq(request.second & request.write)
+            for kind in self._kinds:
+                with at(addresses.saturations(kind)):
+                    m.d.comb += [read.eq(self.counts[kind]), self.clear[kind].eq(write)]
+            if self._spec.plans[0].stochastic:
+                with at(addresses.noise):
+                    m.d.comb += [read.eq(self.noise_state), self.load_noise.eq(write)]
+            with at(addresses.control):
+                m.d.comb += read.eq(self.freeze)
+                with m.If(write):
+                    m.d.sync += self.freeze.eq((request.data & CONTROL_FREEZE) != 0)
+        m.d.comb += request.read.eq(Mux(request.write, 0, read))
+        return m
+
+
+def count_registers(parts: Parts, spec: LearnerSpec) -> None:
+    """Counts what :class:`Registers` has."""
+    parts.union(spec.formats.learning_rate.width, spec.n_layers + 1)
+    parts.union(COUNTER_WIDTH, len(count_flags(spec)) + 1)
+
+
+class LearningRates(wiring.Component):  # type: ignore[misc]
+    """The learning rate of every layer; it outlasts a reset, as the tables do that are made from it.
+
+    Parameters
+    ----------
+    spec
+        The learner; its rates are there from the start.
+
+    Members
+    -------
+    write : In, one bit for every layer
+        At the clock edge its rate becomes ``data``.
+    data : In
+        The low bits are a code of the rate.
+    rates : Out, one rate for every layer
+    """
+
+    def __init__(self, spec: LearnerSpec) -> None:
+        self._spec = spec
+        super().__init__(
+            {
+                "write": In(spec.n_layers),
+                "data": In(signed(AddressMap.of(spec).data_width)),
+                "rates": Out(data.ArrayLayout(spec.formats.learning_rate, spec.n_layers)),
+            }
+        )
+
+    @property
+    def latency(self) -> int:
+        """Clock cycles from the cycle of a write to that from which the rate is there."""
+        return 1
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        format = self._spec.formats.learning_rate
+        for index, layer in enumerate(self._spec.layers):
+            first = float(format.to_float(layer.learning_rate_code))
+            register = Signal(format, name=f"learning_rate{index}", init=first, reset_less=True)
+            with m.If(self.write[index]):
+                m.d.sync += register.raw.eq(self.data)
+            m.d.comb += self.rates[index].eq(register)
+        return m
+
+
+def count_learning_rates(parts: Parts, spec: LearnerSpec) -> None:
+    """Counts what :class:`LearningRates` has."""
+    parts.register(spec.formats.learning_rate.width * spec.n_layers)
+
+
+class CoefficientRequests(wiring.Component):  # type: ignore[misc]
+    """Splits an address into the fields of :class:`.AddressMap`, and accesses the coefficient there, if there is one.
+
+    Parameters
+    ----------
+    spec
+        The learner.
+
+    Members
+    -------
+    request : In, :class:`.HeldRequest`
+    layer0, layer1, ... : Out, :class:`.CoefficientAccess`
+        One for every layer.
+    write : Out, one bit for every layer
+        Its :attr:`~.LayerSignature.access_write`.
+    """
+
+    def __init__(self, spec: LearnerSpec) -> None:
+        self._spec = spec
+        layers = {f"layer{index}": Out(CoefficientAccess(layer)) for index, layer in enumerate(spec.layers)}
+        super().__init__({"request": In(HeldRequest(spec)), "write": Out(spec.n_layers), **layers})
+
+    @property
+    def latency(self) -> int:
+        """Clock cycles that it adds to those of a layer: none."""
+        return 0
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        request, addresses = self.request, AddressMap.of(self._spec)
+        fields, position = [], 0
+        for width in (addresses.index_bits, addresses.input_bits, addresses.node_bits, addresses.layer_bits):
+            fields.append(request.address[position : position + width])
+            position += width
+        index, source, node, number = fields
+        found: list[Value] = []
+        for layer_number, layer in enumerate(self._spec.layers):
+            access = getattr(self, f"layer{layer_number}")
+            exists = (
+                ~request.address[-1]
+                & (number == layer_number)
+                & (index < layer.bases)
+                & (source < layer.n_in)
+                & (node < layer.n_out)
+            )
+            m.d.comb += [access.index.eq(index), access.input.eq(source), access.output.eq(node)]
+            with m.If(exists & request.serving):
+                m.d.comb += [
+                    access.enable.eq(1),
+                    access.write.eq(request.done & request.write),
+                    self.write[layer_number].eq(request.write),
+                ]
+            found.append(Mux(exists & ~request.write, access.read_data.raw, 0))
+        m.d.comb += request.read.eq(reduce(or_, found))
+        return m
+
+
+def count_coefficient_requests(parts: Parts, spec: LearnerSpec) -> None:
+    """Counts what :class:`CoefficientRequests` has, and in the layers the choice of what is read."""
+    width = spec.formats.coefficient.width
+    for index, layer in enumerate(spec.layers):
+        reads = layer.n_in * layer.banks
+        if isinstance(spec.timing, FoldedSchedule):
+            passes = spec.timing.passes[index]
+            parts.choice(width, reads // passes.inputs * layer.n_out // passes.nodes)
+        else:
+            parts.union(width, reads, layer.n_out)
+            parts.choice(width, layer.n_out)

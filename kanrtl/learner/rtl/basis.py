@@ -16,8 +16,6 @@ from ..arithmetic import LayerArithmetic
 from ..plan import LayerPlan
 from .coefficients import cell_bits
 
-__all__ = ["Basis", "count_basis", "rotated_words", "rotation_bits"]
-
 
 def rotation_bits(layer: LayerArithmetic) -> int:
     """Low bits of a cell that tell which bank its window begins with."""

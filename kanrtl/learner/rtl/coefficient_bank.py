@@ -13,8 +13,6 @@ from ...numeric.fixed import Codes, Format
 from ..arithmetic import LayerArithmetic
 from .pipeline_registers import delay, wire_members
 
-__all__ = ["CoefficientBank", "StreamingBank", "window_row"]
-
 
 def window_row(layer: LayerArithmetic, cell: Value, bank: int) -> Value:
     """The row of a window's coefficient in ``bank``, from the cell that the window begins with.

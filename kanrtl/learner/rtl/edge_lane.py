@@ -1,23 +1,177 @@
-"""The multipliers of a lane's edges."""
+"""The products of an edge of a folded layer, and the multipliers that its passes share."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from amaranth.hdl import Cat, Module
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...fabric.parts import Parts
-from ...numeric.fixed import FixedValue
+from ...numeric.fixed import FixedValue, Format
 from ..plan import LayerPlan
-from .multiply import add_tree
+from .multiply import add_tree, multiply
 from .narrowing import Narrowing, count_narrowing, flag_layout, resize
-from .pass_sequencer import StepTimes
-from .shared_multiplier import SharedMultiplier, count_shared_multiplier, product_format
-from .step_flow import StepFlow, count_delay
+from .pass_sequencer import StepFlow, StepTimes, count_delay
 
-__all__ = ["EdgeLane", "count_edge_lanes"]
+
+class SerialMultiplier(wiring.Component):  # type: ignore[misc]
+    """``a * b``, one bit of ``b`` a cycle.
+
+    The product's register takes ``b``'s bits in its low end as they wait, and gives them up as the product moves in:
+    beside it there is one adder as wide as ``a``.
+
+    Parameters
+    ----------
+    a, b
+        Shapes of the operands; ``a`` is signed.
+    cycles
+        Bits of ``b`` that are gone through: all of them, or more.
+
+    Members
+    -------
+    a : In, held for ``cycles`` cycles
+    b : In, taken with ``start``
+    start : In(1), high in the first of them
+    last : In(1), high in the last of them: the highest bit of a signed ``b`` is negative; with an unsigned ``b`` it
+        changes nothing
+    product : Out, ``latency`` cycles after ``start``, until the next begins
+    """
+
+    def __init__(self, a: Shape, b: Shape, cycles: int) -> None:
+        assert a.signed
+        assert cycles >= b.width
+        self._cycles = cycles
+        super().__init__(
+            {
+                "a": In(a),
+                "b": In(b),
+                "start": In(1),
+                "last": In(1),
+                "product": Out(Shape(a.width + cycles, signed=True)),
+            }
+        )
+
+    @property
+    def latency(self) -> int:
+        """Cycles from ``start`` to the product."""
+        return self._cycles
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        extended = Signal(Shape(self._cycles, self.b.shape().signed))
+        m.d.comb += extended.eq(self.b)
+        waiting = Mux(self.start, extended, self.product[: self._cycles])[: self._cycles]
+        so_far = self.product[self._cycles :].as_signed()
+        zero = Const(0, 1)
+        addend = Mux(waiting[0], self.a, zero)
+        if self.b.shape().signed:
+            # Minus a as its complement, and one carried in: a negative bit costs no second adder.
+            minus = Signal()
+            m.d.comb += minus.eq(self.last & waiting[0])
+            addend = (addend ^ minus.replicate(len(self.a)).as_signed()) + minus
+        total = Signal(Shape(len(self.a) + 1, signed=True))
+        m.d.comb += total.eq(Mux(self.start, zero, so_far) + addend)
+        m.d.sync += self.product.eq(Cat(waiting[1:], total))
+        return m
+
+
+def count_serial_multiplier(parts: Parts, a: Format, b: Format, cycles: int, times: int) -> None:
+    """Count what ``times`` :class:`SerialMultiplier` have."""
+    parts.register((a.width + cycles) * times, moved=False)
+    # The waiting bits, the term that the next of them gives, the sum so far or none, and their adder.
+    parts.counts["serial"] += (cycles + (3 + b.signed) * a.width + 1) * times
+
+
+Operands = tuple[Format, Format]
+
+
+def product_format(a: Format, b: Format) -> Format:
+    """The format of an exact product, of which ``a`` is signed."""
+    return Format(True, a.i + b.i, a.f + b.f)
+
+
+def _common_format(formats: Sequence[Format]) -> Format:
+    """What holds the codes of all of them."""
+    signed = any(format.signed for format in formats)
+    return Format(signed, max(format.width + (signed and not format.signed) for format in formats), 0)
+
+
+class SharedMultiplier(wiring.Component):  # type: ignore[misc]
+    """``a * b``, exact, for several uses that never meet: by a multiplier, in logic, or a bit of ``b`` a cycle.
+
+    Parameters
+    ----------
+    uses
+        Formats of ``a`` and ``b``, by the names of the uses; ``a`` is signed.
+    plan
+        How the layer multiplies.
+
+    Members
+    -------
+    a, b : In, operands by use; with a serial multiplier ``a`` is held for its cycles
+    chosen : In, a bit for each use but the first: its operands are multiplied, those of the first where none is high
+    start, last : In(1), as those of :class:`.SerialMultiplier`; they matter only to it
+    product : Out, by use, ``latency`` cycles after its operands
+    """
+
+    def __init__(self, uses: Mapping[str, Operands], plan: LayerPlan) -> None:
+        self._plan = plan
+        self._a, self._b = (_common_format([use[side] for use in uses.values()]).as_shape() for side in (0, 1))
+        self._first, *self._others = uses
+        super().__init__(
+            {
+                "a": In(data.StructLayout({name: a for name, (a, _) in uses.items()})),
+                "b": In(data.StructLayout({name: b for name, (_, b) in uses.items()})),
+                "chosen": In(data.StructLayout(dict.fromkeys(self._others, 1))),
+                "start": In(1),
+                "last": In(1),
+                "product": Out(data.StructLayout({name: product_format(a, b) for name, (a, b) in uses.items()})),
+            }
+        )
+
+    @property
+    def latency(self) -> int:
+        """Cycles from the operands to their product: none, or those of a serial multiplication."""
+        return self._plan.passes.step_cycles if self._plan.serial else 0
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        a, b = self.a[self._first].raw, self.b[self._first].raw
+        for name in self._others:
+            a, b = (Mux(self.chosen[name], side[name].raw, other) for side, other in ((self.a, a), (self.b, b)))
+        multiplicand, multiplier = Signal(self._a), Signal(self._b)
+        m.d.comb += [multiplicand.eq(a), multiplier.eq(b)]
+        if self._plan.serial:
+            m.submodules.serial = serial = SerialMultiplier(self._a, self._b, self.latency)
+            m.d.comb += [
+                serial.a.eq(multiplicand),
+                serial.b.eq(multiplier),
+                serial.start.eq(self.start),
+                serial.last.eq(self.last),
+            ]
+            exact = serial.product
+        else:
+            operands = [FixedValue(Format(v.shape().signed, len(v), 0), v) for v in (multiplicand, multiplier)]
+            result = multiply(m, *operands, in_logic=self._plan.in_logic).raw
+            exact = Signal(result.shape(), name="exact")
+            m.d.comb += exact.eq(result)
+        m.d.comb += [self.product[name].raw.eq(exact) for name in (self._first, *self._others)]
+        return m
+
+
+def count_shared_multiplier(parts: Parts, plan: LayerPlan, uses: Sequence[Operands], times: int) -> None:
+    """Count what ``times`` :class:`SharedMultiplier` have, with the registers behind them."""
+    a, b = (_common_format([use[side] for use in uses]) for side in (0, 1))
+    parts.choice(a.width + b.width, len(uses), times)
+    if plan.serial:
+        count_serial_multiplier(parts, a, b, plan.passes.step_cycles, times)
+        return
+    parts.product(a, b, in_logic=plan.in_logic, times=times)
+    if plan.ends("multiply") and plan.in_logic:
+        parts.register((a.width + b.width) * times, moved=False)
 
 
 class _Use(NamedTuple):

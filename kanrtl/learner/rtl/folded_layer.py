@@ -4,30 +4,99 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Value
-from amaranth.lib import wiring
-from amaranth.lib.wiring import connect, flipped
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ...fabric.parts import Parts
-from ...numeric.fixed import Codes
+from ...numeric.fixed import Format
 from ..plan import LayerPlan
-from .accumulator import Accumulator, count_accumulator
+from .coefficients import FoldedCoefficients, count_folded_coefficients
 from .edge_lane import EdgeLane, count_edge_lanes
-from .folded_coefficients import FoldedCoefficients, count_folded_coefficients
-from .folded_scale import FoldedScale, count_folded_scale
-from .folded_tables import FoldedTables, count_folded_tables
-from .folded_update import FoldedUpdate, count_folded_update
-from .layer_signature import LayerSignature
+from .layer_signature import AnyLayer
 from .multiply import add_tree
 from .narrowing import Narrowing, count_narrowing, resize
-from .pass_saturation import PassSaturation
-from .pass_sequencer import PassSequencer, StepTimes, count_pass_sequencer
-from .step_flow import choose
+from .pass_sequencer import PassSequencer, StepTimes, choose, count_pass_sequencer
+from .saturation import PassSaturation
+from .steps import ScaledSteps, count_scaled_steps
+from .update import FoldedUpdate, count_folded_update
+from .window import FoldedTables, count_folded_tables
 
-__all__ = ["FoldedLayer", "count_folded_layer"]
+
+class Accumulator(wiring.Component):  # type: ignore[misc]
+    """Adds up along one axis of a pass, and keeps the sums across the other.
+
+    Parameters
+    ----------
+    format
+        Of the sums, exact: it holds them all, whatever is on the way to them.
+    along
+        How many terms a sum has.
+    across
+        How many sums there are, one after another.
+    reset_less
+        Whether the sums outlast a reset: DSP blocks can then take their registers in.
+
+    Members
+    -------
+    term : In, in ``format``
+    add : In(1), add the term at the clock edge
+    first : In(1), it begins a sum; not looked at where it always does
+    index : In, which sum it belongs to
+    totals : Out, the sums, each complete ``latency`` cycles after its last term until its first comes again
+    """
+
+    def __init__(self, format: Format, *, along: int, across: int, reset_less: bool) -> None:
+        self._along = along
+        self._across = across
+        self._reset_less = reset_less
+        super().__init__(
+            {
+                "term": In(format),
+                "add": In(1),
+                "first": In(1),
+                "index": In(range(across)),
+                "totals": Out(data.ArrayLayout(format, across)),
+            }
+        )
+
+    @property
+    def latency(self) -> int:
+        """Cycles from a term to the sum with it."""
+        return 1
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        shape = self.term.shape()
+        totals = [Signal(shape, name=f"total{index}", reset_less=self._reset_less) for index in range(self._across)]
+        new, running = Signal(shape), totals[0]
+        if self._along == 1:
+            m.d.comb += new.eq(self.term)
+        else:
+            if self._across > 1:
+                running = Signal(shape, name="running", reset_less=True)
+                with m.If(self.add):
+                    m.d.sync += running.eq(new)
+            m.d.comb += new.raw.eq(Mux(self.first, 0, running.raw) + self.term.raw)
+        for index, total in enumerate(totals):
+            with m.If(self.add & (self.index == index) if self._across > 1 else self.add):
+                m.d.sync += total.eq(new)
+            m.d.comb += self.totals[index].eq(total)
+        return m
 
 
-class FoldedLayer(wiring.Component):  # type: ignore[misc]
+def count_accumulator(parts: Parts, format: Format, *, terms: int, along: int, across: int, lanes: int) -> None:
+    """Count what ``lanes`` :class:`Accumulator` have, with the tree that adds ``terms`` to one."""
+    parts.sum(terms, format.width, lanes)
+    if along > 1:
+        parts.adder(format.width, lanes)
+        parts.choice(format.width, times=lanes)
+        if across > 1:
+            parts.register(format.width * lanes)
+    parts.register(format.width * across * lanes, moved=False)
+
+
+class FoldedLayer(AnyLayer):
     """A layer of ``n_in`` by ``n_out`` edges, as many of them at a time as there are lanes.
 
     Implements the equations of :mod:`kanrtl.learner.model_batch`, with the passes of
@@ -54,11 +123,6 @@ class FoldedLayer(wiring.Component):  # type: ignore[misc]
     See :class:`.LayerSignature`.
     """
 
-    def __init__(self, plan: LayerPlan, initial: Codes) -> None:
-        self._plan = plan
-        self._initial = initial
-        super().__init__(LayerSignature(plan))
-
     @property
     def latency(self) -> int:
         """Cycles from ``take`` to ``y``."""
@@ -71,7 +135,7 @@ class FoldedLayer(wiring.Component):  # type: ignore[misc]
         m.submodules.sequencer = sequencer = PassSequencer(plan)
         m.submodules.tables = tables = FoldedTables(plan)
         m.submodules.coefficients = coefficients = FoldedCoefficients(plan, self._initial)
-        m.submodules.scale = scale = FoldedScale(plan)
+        m.submodules.scale = scale = ScaledSteps(plan)
         m.submodules.update = update = FoldedUpdate(plan)
         lanes = [[EdgeLane(plan) for _ in range(passes.input_lanes)] for _ in range(passes.node_lanes)]
         edges = [edge for row in lanes for edge in row]
@@ -107,7 +171,7 @@ class FoldedLayer(wiring.Component):  # type: ignore[misc]
                 m.d.comb += [
                     edge.coefficient.eq(coefficients.read[node][source]),
                     edge.basis.eq(tables.basis[source]),
-                    edge.move.eq(scale.moves[source]),
+                    edge.move.eq(scale.steps[source]),
                     edge.gradient.raw.eq(choose(gradients, times.node_part.stepped)),
                     update.change[node][source].eq(edge.change),
                 ]
@@ -180,7 +244,7 @@ def count_folded_layer(parts: Parts, plan: LayerPlan, *, predicts: bool) -> None
     count_pass_sequencer(parts, plan)
     count_folded_tables(parts, plan)
     count_folded_coefficients(parts, plan)
-    count_folded_scale(parts, plan)
+    count_scaled_steps(parts, plan)
     parts.choice(formats.gradient.width, passes.nodes, passes.node_lanes)
     count_edge_lanes(parts, plan)
     count_folded_update(parts, plan)

@@ -6,24 +6,19 @@ from collections import defaultdict
 from typing import Any
 
 from amaranth.hdl import Cat, Module, Value
-from amaranth.lib import wiring
 from amaranth.lib.wiring import connect, flipped
 
 from ...fabric.parts import Parts
-from ...numeric.fixed import Codes
 from ..plan import LayerPlan
 from .coefficients import Coefficients, count_coefficients
-from .downstream import Downstream, count_downstream
-from .layer_signature import LayerSignature
-from .node import Node, count_nodes
+from .layer_signature import AnyLayer
+from .node import Downstream, Node, count_downstream, count_nodes
 from .pipeline_registers import Stages, delay, wire_members
 from .update import LayerUpdate, count_layer_update
 from .window import Window, count_window
 
-__all__ = ["Layer", "count_layer"]
 
-
-class Layer(wiring.Component):  # type: ignore[misc]
+class Layer(AnyLayer):
     """A layer of ``n_in`` by ``n_out`` edges, all of them side by side.
 
     In the sequential schedule ``x`` (in the first layer: what it was when ``take`` was high), ``target``, ``gradient``
@@ -45,11 +40,6 @@ class Layer(wiring.Component):  # type: ignore[misc]
     ``gradient`` at time ``gradient``, ``noise`` at time ``rounded``, ``update`` at time ``changed``, and ``saturated``
     at the times :attr:`.Schedule.counted`.
     """
-
-    def __init__(self, plan: LayerPlan, initial: Codes) -> None:
-        self._plan = plan
-        self._initial = initial
-        super().__init__(LayerSignature(plan))
 
     @property
     def latency(self) -> int:

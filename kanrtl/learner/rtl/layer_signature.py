@@ -7,11 +7,10 @@ from typing import Any
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from ...numeric.fixed import Codes
 from ...numeric.lfsr import WIDTH as NOISE_WIDTH
 from ..arithmetic import LayerArithmetic
 from ..plan import LayerPlan
-
-__all__ = ["CoefficientAccess", "LayerSignature"]
 
 
 class CoefficientAccess(wiring.Signature):  # type: ignore[misc]
@@ -109,3 +108,24 @@ class LayerSignature(wiring.Signature):  # type: ignore[misc]
         if plan.stochastic:
             members["noise"] = In(NOISE_WIDTH)
         super().__init__(members)
+
+
+class AnyLayer(wiring.Component):  # type: ignore[misc]
+    """What layers of every kind are made of: a plan, and the coefficients that they begin with.
+
+    Parameters
+    ----------
+    plan
+        How it is built.
+    initial
+        Initial coefficient codes, ``(n_out, n_in, bases)``.
+
+    Members
+    -------
+    See :class:`LayerSignature`.
+    """
+
+    def __init__(self, plan: LayerPlan, initial: Codes) -> None:
+        self._plan = plan
+        self._initial = initial
+        super().__init__(LayerSignature(plan))

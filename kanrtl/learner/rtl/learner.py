@@ -14,22 +14,24 @@ from ...numeric.lfsr import WIDTH as NOISE_WIDTH
 from ..losses import find_loss
 from ..schedule import Schedule
 from ..spec import LearnerSpec
-from .access import Access, count_access
-from .access_port import AccessPort
-from .coefficient_requests import CoefficientRequests, count_coefficient_requests
+from .access import (
+    Access,
+    AccessPort,
+    CoefficientRequests,
+    LearningRates,
+    Registers,
+    count_access,
+    count_coefficient_requests,
+    count_learning_rates,
+    count_registers,
+)
 from .folded_layer import FoldedLayer
 from .layer import Layer
-from .learning_rates import LearningRates, count_learning_rates
-from .loss_gradient import LossGradient, count_loss_gradient
 from .noise_register import NoiseRegister, count_noise_register
 from .pipeline_registers import Stages, delay
-from .registers import Registers, count_registers
-from .saturation_counters import SaturationCounters, count_saturation_counters
-from .sequencer import Sequencer, count_sequencer
-from .stream_sequencer import StreamSequencer, count_stream_sequencer
-from .target_register import TargetRegister, count_target_register
-
-__all__ = ["Learner", "count_learner"]
+from .saturation import SaturationCounters, count_saturation_counters
+from .sequencer import Sequencer, StreamSequencer, count_sequencer, count_stream_sequencer
+from .teaching import LossGradient, TargetRegister, count_loss_gradient, count_target_register
 
 
 class Learner(wiring.Component):  # type: ignore[misc]

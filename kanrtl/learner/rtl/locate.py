@@ -14,8 +14,6 @@ from ...numeric.spline import Locator
 from ..plan import LayerPlan, LocatedSum
 from .multiply import add_three, add_tree, multiply_by_constant, shifted_terms
 
-__all__ = ["Locate", "count_locate"]
-
 
 class Locate(wiring.Component):  # type: ignore[misc]
     """Cell and table row of an input. See :class:`kanrtl.numeric.spline.Locator` for the equation.

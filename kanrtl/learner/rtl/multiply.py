@@ -14,23 +14,6 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from ...numeric.fixed import FixedValue, Format
 from .pipeline_registers import Stages
 
-__all__ = [
-    "Offset",
-    "add_in_chains",
-    "add_offsets",
-    "add_pairs",
-    "add_shifted",
-    "add_three",
-    "add_tree",
-    "carry_chain_barrier",
-    "count_offsets",
-    "multiply",
-    "multiply_by_constant",
-    "multiply_in_logic",
-    "multiply_window",
-    "shifted_terms",
-]
-
 
 def add_tree(terms: Sequence[Any]) -> Any:
     """The sum of values, added in pairs; widens as it needs."""

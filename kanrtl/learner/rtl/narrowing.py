@@ -11,8 +11,6 @@ from ...fabric.parts import Parts
 from ...numeric.fixed import FixedValue, Format, Rounding, narrow, rounding_constant
 from ..plan import LayerPlan
 
-__all__ = ["Narrowing", "count_narrowing", "flag_layout", "resize", "rounding_bits"]
-
 
 def resize(total: Value, format: Format) -> FixedValue:
     """``total``, a sum that is known to fit ``format``, in exactly the bits of that."""

@@ -14,8 +14,6 @@ from amaranth.lib.wiring import In, Out
 from ...fabric.parts import Parts
 from ...numeric import lfsr as noise
 
-__all__ = ["NoiseRegister", "count_noise_register", "lane_noise"]
-
 
 def lane_noise(state: Value, lane: int, bits: int) -> Value:
     """The low ``bits`` of the state as lane ``lane`` sees it; see :func:`kanrtl.numeric.lfsr.lane_noise`."""

@@ -11,8 +11,6 @@ from ..folded_schedule import FoldedSchedule
 from ..plan import LayerPlan
 from ..schedule import Schedule
 
-__all__ = ["Stages", "count_meeting", "count_read", "delay", "end_read", "hold", "name_signal", "wire_members"]
-
 
 def delay(m: Module, value: Any, cycles: int, name: str) -> Any:
     """``value`` as it was ``cycles`` clock edges ago."""

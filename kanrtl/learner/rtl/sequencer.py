@@ -1,4 +1,4 @@
-"""The order of a step in the sequential schedule."""
+"""The order in which a learner does things: a step after another, or where samples stream, one in every cycle."""
 
 from __future__ import annotations
 
@@ -7,39 +7,91 @@ from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
 
 from ...fabric.parts import Parts
 from ...numeric.widths import bits_for
 from ..folded_schedule import FoldedSchedule
+from ..schedule import Schedule
 from ..spec import LearnerSpec
-from .sequencer_signature import Handshake, SequencerSignature
-
-__all__ = ["Sequencer", "count_sequencer"]
 
 
-class _Phase(enum.Enum):
-    IDLE = 0
-    SAMPLE = 1
-    WAIT = 2
-    TEACH = 3
-    ACCESS = 4
-
-
-class Sequencer(wiring.Component):  # type: ignore[misc]
-    """Tells layers when to go, one sample after another.
-
-    A sample is taken as the update of the one before is written, and a request between samples, before the next. A step
-    waits until the prediction before it was taken, and where the teacher answers later, for its word.
-
-    Parameters
-    ----------
-    spec
-        A learner in the sequential schedule, folded or not.
+class Handshake(wiring.Signature):  # type: ignore[misc]
+    """The two bits of a stream that tell when something is transferred: at a clock edge at which both are high.
 
     Members
     -------
-    See :class:`.SequencerSignature`.
+    valid : Out(1)
+    ready : In(1)
     """
+
+    def __init__(self) -> None:
+        super().__init__({"valid": Out(1), "ready": In(1)})
+
+
+class SequencerSignature(wiring.Signature):  # type: ignore[misc]
+    """The members of what tells the parts of a learner when to go.
+
+    Members
+    -------
+    samples : In, Handshake
+    learn : In(1)
+        Whether the sample that is offered is to be learned.
+    freeze : In(1)
+        A sample that is taken while this is high is not learned.
+    predictions : Out, Handshake
+        Where samples stream, ``ready`` is not looked at.
+    teaching : In, Handshake
+        Only with ``teaching="after_prediction"``.
+    requests : In, Handshake
+        Of reads and writes from outside.
+    responding : In(1)
+        An answer waits to be taken: no request is taken.
+    busy : In(1)
+        Tables are being made: nothing is taken, and what is being served waits.
+    take : Out, one bit for every layer
+        Its :attr:`~.LayerSignature.take`.
+    update : Out, one bit for every layer
+        Its :attr:`~.LayerSignature.update`.
+    load : Out(1)
+        The last layer's outputs are the prediction, which is offered after the clock edge.
+    leap : Out(1)
+        The noise register goes on at the clock edge.
+    updated : Out(1)
+        The last coefficient of an update is written at the clock edge.
+    serving : Out(1)
+        A request is being served.
+    second : Out(1)
+        That is in its second cycle.
+    done : Out(1)
+        That ends with this cycle.
+    """
+
+    def __init__(self, spec: LearnerSpec) -> None:
+        members: dict[str, Any] = {
+            "samples": In(Handshake()),
+            "learn": In(1),
+            "freeze": In(1),
+            "predictions": Out(Handshake()),
+            "requests": In(Handshake()),
+            "responding": In(1),
+            "busy": In(1),
+            "take": Out(spec.n_layers),
+            "update": Out(spec.n_layers),
+            "load": Out(1),
+            "leap": Out(1),
+            "updated": Out(1),
+            "serving": Out(1),
+            "second": Out(1),
+            "done": Out(1),
+        }
+        if spec.timing.after_prediction:
+            members["teaching"] = In(Handshake())
+        super().__init__(members)
+
+
+class _AnySequencer(wiring.Component):  # type: ignore[misc]
+    """What sequencers have in common: their members, and their cycles."""
 
     def __init__(self, spec: LearnerSpec) -> None:
         self._spec = spec
@@ -59,6 +111,31 @@ class Sequencer(wiring.Component):  # type: ignore[misc]
     def access_latency(self) -> int:
         """Clock cycles from the edge that takes a request to that at which it is done, if no table is made."""
         return self._spec.timing.access_cycles
+
+
+class _Phase(enum.Enum):
+    IDLE = 0
+    SAMPLE = 1
+    WAIT = 2
+    TEACH = 3
+    ACCESS = 4
+
+
+class Sequencer(_AnySequencer):
+    """Tells layers when to go, one sample after another.
+
+    A sample is taken as the update of the one before is written, and a request between samples, before the next. A step
+    waits until the prediction before it was taken, and where the teacher answers later, for its word.
+
+    Parameters
+    ----------
+    spec
+        A learner in the sequential schedule, folded or not.
+
+    Members
+    -------
+    See :class:`.SequencerSignature`.
+    """
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -145,3 +222,66 @@ def count_sequencer(parts: Parts, spec: LearnerSpec) -> None:
     timing = spec.timing
     parts.counts["counter"] += bits_for(max(timing.latency, timing.access_cycles))
     parts.register(bits_for(timing.latency) + 6, moved=False)
+
+
+class StreamSequencer(_AnySequencer):
+    """Takes a sample at every clock edge, and none while anything is accessed; tells layers when it has come to them.
+
+    A request waits until no sample is on its way.
+
+    Parameters
+    ----------
+    spec
+        A learner in the streaming schedule.
+
+    Members
+    -------
+    See :class:`.SequencerSignature`. ``take`` is never high: a layer takes what is there at every clock edge.
+    """
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        schedule = self._spec.timing
+        assert isinstance(schedule, Schedule)
+        # Bit t stands for the sample of time t + 1.
+        present, taught = Signal(schedule.latency), Signal(schedule.latency)
+        quiet = Signal(init=1)
+        count, serving = Signal(range(schedule.access_cycles)), Signal()
+        # A reset does not end the making of tables.
+        idle = ~serving & ~self.busy
+        taken = self.samples.valid & self.samples.ready
+        m.d.comb += [
+            self.requests.ready.eq(idle & ~self.responding & quiet),
+            self.samples.ready.eq(idle & ~(self.requests.valid & ~self.responding)),
+            self.load.eq(present[schedule.prediction_latency - 1]),
+            self.leap.eq(taught[schedule.first_rounded - 1]),
+            self.update.eq(
+                Cat(
+                    taught[times.changed - ("update" in stages) - 1]
+                    for times, stages in zip(schedule.layers, schedule.stages, strict=True)
+                )
+            ),
+            self.updated.eq(taught[-1]),
+            self.serving.eq(serving),
+            self.second.eq(serving & (count == 1)),
+            self.done.eq(serving & (count == schedule.access_cycles - 1) & ~self.busy),
+        ]
+        m.d.sync += [
+            present.eq(Cat(taken, present)),
+            quiet.eq(~(taken | present.any())),
+            taught.eq(Cat(taken & self.learn & ~self.freeze, taught)),
+            self.predictions.valid.eq(self.load),
+        ]
+        with m.If(serving & ~self.busy):
+            m.d.sync += count.eq(count + 1)
+        with m.If(self.requests.valid & self.requests.ready):
+            m.d.sync += [serving.eq(1), count.eq(0)]
+        with m.If(self.done):
+            m.d.sync += serving.eq(0)
+        return m
+
+
+def count_stream_sequencer(parts: Parts, spec: LearnerSpec) -> None:
+    """Counts what :class:`StreamSequencer` has."""
+    parts.register(2 * spec.timing.latency)
+    parts.register(1, moved=False)

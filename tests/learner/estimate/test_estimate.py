@@ -23,7 +23,7 @@ from kanrtl.build.out_of_context import AreaJob
 from kanrtl.demos.self_teaching import estimate_exercise
 from kanrtl.fabric.blocks import families
 from kanrtl.fabric.parts import KINDS, Parts
-from kanrtl.learner.estimate.totals import count_parts
+from kanrtl.learner.estimate.estimate import count_parts
 from kanrtl.tools.rtlil import component_rtlil
 from support.strategies import specs
 

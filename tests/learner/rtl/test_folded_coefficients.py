@@ -9,7 +9,7 @@ import pytest
 
 from kanrtl.fabric.blocks import families
 from kanrtl.fabric.parts import Parts
-from kanrtl.learner.rtl.folded_coefficients import FoldedCoefficients, count_folded_coefficients
+from kanrtl.learner.rtl.coefficients import FoldedCoefficients, count_folded_coefficients
 from support.components import convert, simulate
 from support.folded import PLANS, backward_steps, codes, forward_steps, plan_of, times_at
 

@@ -1,7 +1,4 @@
-"""A folded layer alone: what it computes, in which cycles, and what it is made of.
-
-That a learner of such layers computes what the model does is tested with all others in test_learner.py.
-"""
+"""A folded layer alone: what it computes, in which cycles, and what it is made of."""
 
 from __future__ import annotations
 
@@ -18,14 +15,54 @@ from kanrtl.fabric.blocks import families
 from kanrtl.fabric.parts import Parts
 from kanrtl.learner.plan import LayerPlan
 from kanrtl.learner.rtl.coefficient_bank import CoefficientBank
-from kanrtl.learner.rtl.folded_coefficients import FoldedCoefficients
-from kanrtl.learner.rtl.folded_layer import FoldedLayer, count_folded_layer
+from kanrtl.learner.rtl.coefficients import FoldedCoefficients
+from kanrtl.learner.rtl.folded_layer import Accumulator, FoldedLayer, count_accumulator, count_folded_layer
 from kanrtl.numeric import lfsr
-from kanrtl.numeric.fixed import narrow
+from kanrtl.numeric.fixed import SQ, narrow
 from kanrtl.simulators.trace import parts_of
-from support.components import convert, simulate
+from support.components import convert, register_bits, simulate
 from support.folded import PLANS, T, codes, plan_of
 from support.strategies import specs
+
+FORMAT = SQ(8, 4)
+
+
+@pytest.mark.parametrize("reset_less", [False, True])
+@pytest.mark.parametrize(("along", "across"), [(1, 1), (1, 3), (4, 1), (3, 2)])
+def test_sums_along_one_axis_are_kept_across_the_other(along: int, across: int, reset_less: bool) -> None:
+    dut = Accumulator(FORMAT, along=along, across=across, reset_less=reset_less)
+    random = np.random.default_rng(1)
+    terms = random.integers(-500, 500, (2, across, along))
+
+    async def bench(ctx: Any) -> None:
+        kept = [0] * across
+        for sample in terms:
+            for index, row in enumerate(sample):
+                for position, term in enumerate(row):
+                    ctx.set(dut.term.raw, int(term))
+                    ctx.set(dut.first, position == 0)
+                    ctx.set(dut.index, index)
+                    # What is there while nothing is to be added changes nothing.
+                    ctx.set(dut.add, 0)
+                    await ctx.tick().repeat(2)
+                    ctx.set(dut.add, 1)
+                    assert [ctx.get(total.raw) for total in dut.totals] == kept
+                    await ctx.tick().repeat(dut.latency)
+                    ctx.set(dut.add, 0)
+                    kept[index] = int(row[: position + 1].sum())
+                    assert [ctx.get(total.raw) for total in dut.totals] == kept
+            assert kept == sample.sum(axis=1).tolist()
+
+    simulate(dut, bench)
+    assert convert(dut).count("cell $add ") == (along > 1)
+
+
+@pytest.mark.parametrize(("along", "across"), [(1, 1), (1, 3), (4, 1), (3, 2)])
+def test_registers_of_sums_are_counted(along: int, across: int) -> None:
+    parts = Parts(families["ecp5"], multiplies=True)
+    count_accumulator(parts, FORMAT, terms=1, along=along, across=across, lanes=1)
+    dut = Accumulator(FORMAT, along=along, across=across, reset_less=True)
+    assert parts.counts["register"] == register_bits(convert(dut))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from kanrtl.fabric.blocks import families
 from kanrtl.fabric.parts import Parts
-from kanrtl.learner.rtl.folded_tables import FoldedTables, count_folded_tables
+from kanrtl.learner.rtl.window import FoldedTables, count_folded_tables
 from support.components import convert, simulate
 from support.folded import PLANS, backward_steps, codes, drive, forward_steps, plan_of, rotate
 

@@ -9,7 +9,7 @@ import pytest
 
 from kanrtl.fabric.blocks import families
 from kanrtl.fabric.parts import Parts
-from kanrtl.learner.rtl.folded_update import FoldedUpdate, count_folded_update
+from kanrtl.learner.rtl.update import FoldedUpdate, count_folded_update
 from kanrtl.numeric import lfsr
 from kanrtl.numeric.fixed import narrow
 from support.components import convert, simulate

@@ -1,13 +1,57 @@
-"""The sequencer of the sequential schedule, alone: every strobe in its cycle."""
+"""The sequencers of both schedules, alone: every strobe in its cycle."""
 
+from itertools import product
 from typing import Any
 
+import numpy as np
 import pytest
+from amaranth.hdl import Module
+from amaranth.lib.wiring import connect
+from amaranth.sim import Simulator
 
 from kanrtl import LearnerSpec
 from kanrtl.learner.folded_schedule import FoldedSchedule
-from kanrtl.learner.rtl.sequencer import Sequencer
+from kanrtl.learner.rtl.sequencer import Handshake, Sequencer, SequencerSignature, StreamSequencer
+from kanrtl.learner.schedule import Schedule
 from support.components import convert, record
+
+
+@pytest.mark.usefixtures("unelaborated")
+@pytest.mark.parametrize("kind", [Sequencer, StreamSequencer])
+def test_both_sequencers_have_it(kind: type) -> None:
+    schedule = "streaming" if kind is StreamSequencer else "sequential"
+    spec = LearnerSpec(layer_sizes=[2, 1], grid_range=(-2, 2), schedule=schedule)
+    members = [
+        [(path, member.flow, member.shape) for path, member, _ in signature.flatten(signature.create())]
+        for signature in (kind(spec).signature, SequencerSignature(spec))
+    ]
+    assert members[0] == members[1]
+    assert len(kind(spec).take) == 1
+
+
+def test_only_a_late_teacher_has_a_stream_of_its_own() -> None:
+    specs = [
+        LearnerSpec(layer_sizes=[2, 1], grid_range=(-2, 2), teaching=teaching)
+        for teaching in ("with_sample", "after_prediction")
+    ]
+    assert [set(SequencerSignature(spec).members) & {"teaching"} for spec in specs] == [set(), {"teaching"}]
+
+
+def test_handshakes_connect() -> None:
+    source, sink, m, found = Handshake().create(), Handshake().flip().create(), Module(), []
+    connect(m, source, sink)
+
+    async def bench(ctx: Any) -> None:
+        for valid, ready in product((0, 1), repeat=2):
+            ctx.set(source.valid, valid)
+            ctx.set(sink.ready, ready)
+            found.append((ctx.get(sink.valid), ctx.get(source.ready)))
+
+    simulator = Simulator(m)
+    simulator.add_testbench(bench)
+    simulator.run()
+    assert found == list(product((0, 1), repeat=2))
+
 
 STROBES = ("samples.ready", "load", "predictions.valid", "updated", "leap", "take", "update")
 LAYERS = {"layer_sizes": [2, 2, 1], "grid_range": (-2, 2)}
@@ -144,5 +188,78 @@ def test_nothing_goes_on_while_tables_are_made() -> None:
 
 
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
-def test_it_can_be_synthesised_alone(spec: LearnerSpec) -> None:
+def test_the_sequential_one_can_be_synthesised_alone(spec: LearnerSpec) -> None:
     convert(Sequencer(spec))
+
+
+STREAM_STROBES = ("samples.ready", "load", "predictions.valid", "updated", "leap", "update", "take")
+
+
+def streaming(**fields: object) -> LearnerSpec:
+    return LearnerSpec(**{"layer_sizes": [2, 2, 1], "grid_range": (-2, 2), "schedule": "streaming"} | fields)
+
+
+STREAMING = {
+    "single": streaming(pipeline="no_registers"),
+    "full": streaming(),
+    "block": streaming(memory="block", pipeline=[["update"], ["read", "change"]]),
+}
+
+
+@pytest.mark.parametrize("spec", STREAMING.values(), ids=STREAMING)
+def test_every_sample_has_its_strobes_in_time(spec: LearnerSpec) -> None:
+    """Whatever the pauses between samples, and whichever of them are taught or frozen."""
+    dut, schedule, random = StreamSequencer(spec), spec.timing, np.random.default_rng(1)
+    assert isinstance(schedule, Schedule)
+    assert (dut.latency, dut.prediction_latency) == (schedule.latency, schedule.prediction_latency)
+    valid, learn, freeze = (random.random((3, 60)) < [[0.7], [0.6], [0.3]]).astype(int).tolist()
+    inputs = [{"samples.valid": v, "learn": l, "freeze": f} for v, l, f in zip(valid, learn, freeze, strict=True)]
+    found = record(dut, inputs, STREAM_STROBES)
+    taught = [v & l & ~f for v, l, f in zip(valid, learn, freeze, strict=True)]
+
+    def later(bits: list[int], edges: int) -> list[int]:
+        """The edge that takes a sample has number 0: what has time ``edges`` happens so many cycles later."""
+        return ([0] * edges + bits)[:60]
+
+    assert found["samples.ready"] == [1] * 60
+    assert found["load"] == later(valid, schedule.prediction_latency)
+    assert found["predictions.valid"] == later(valid, schedule.prediction_latency + 1)
+    assert found["updated"] == later(taught, schedule.latency)
+    assert found["leap"] == later(taught, min(times.rounded for times in schedule.layers))
+    for layer, (times, stages) in enumerate(zip(schedule.layers, schedule.stages, strict=True)):
+        written = later(taught, times.changed - ("update" in stages))
+        assert [bits >> layer & 1 for bits in found["update"]] == written
+    assert not any(found["take"])
+
+
+@pytest.mark.parametrize("spec", STREAMING.values(), ids=STREAMING)
+def test_a_request_waits_until_no_sample_is_on_its_way(spec: LearnerSpec) -> None:
+    dut = StreamSequencer(spec)
+    length = dut.latency + dut.access_latency + 8
+    inputs: list[dict[str, int]] = [{"samples.valid": 1, "learn": 1}, {"requests.valid": 1}] + [{}] * length
+    found = record(dut, inputs, ("requests.ready", "samples.ready", "serving", "second", "done"))
+    taken = found["requests.ready"].index(1, 1)  # in cycle 0 there is none yet
+    assert taken >= dut.latency
+    serving = range(taken + 1, taken + 1 + dut.access_latency)
+    assert [cycle for cycle, bit in enumerate(found["serving"]) if bit][: dut.access_latency] == list(serving)
+    assert found["second"].index(1) == serving[1]
+    assert found["done"].index(1) == serving[-1]
+    # The sample of cycle 0 was taken; no other while a request waits, or is served.
+    assert [cycle for cycle, bit in enumerate(found["samples.ready"]) if bit] == [0]
+
+
+def test_nothing_is_taken_while_tables_are_made_or_an_answer_waits() -> None:
+    spec, outputs = STREAMING["single"], ("samples.ready", "requests.ready")
+    busy = record(StreamSequencer(spec), [{"busy": 1, "samples.valid": 1, "requests.valid": 1}], outputs)
+    assert busy == {"samples.ready": [0], "requests.ready": [0]}
+    waiting = record(StreamSequencer(spec), [{"responding": 1, "requests.valid": 1}], outputs)
+    assert waiting == {"samples.ready": [1], "requests.ready": [0]}
+    dut, late = StreamSequencer(spec), 5
+    inputs: list[dict[str, int]] = [{"requests.valid": 1}, {"requests.valid": 0, "busy": 1}, *[{}] * (late - 1)]
+    found = record(dut, [*inputs, {"busy": 0}, *[{}] * dut.access_latency], ("done",))
+    assert [cycle for cycle, bit in enumerate(found["done"]) if bit] == [dut.access_latency + late]
+
+
+@pytest.mark.parametrize("spec", STREAMING.values(), ids=STREAMING)
+def test_the_streaming_one_can_be_synthesised_alone(spec: LearnerSpec) -> None:
+    convert(StreamSequencer(spec))

@@ -1,4 +1,6 @@
-"""The counters of what saturates, alone."""
+"""What saturates in the passes of a sample, and the counters of it, alone."""
+
+from __future__ import annotations
 
 from typing import Any
 
@@ -9,10 +11,51 @@ from hypothesis import given, settings
 from kanrtl import LearnerSpec
 from kanrtl.learner.address_map import SATURATIONS
 from kanrtl.learner.losses import find_loss
-from kanrtl.learner.rtl import saturation_counters
-from kanrtl.learner.rtl.saturation_counters import SaturationCounters, count_flags
-from support.components import convert, record
+from kanrtl.learner.rtl import saturation
+from kanrtl.learner.rtl.saturation import PassSaturation, SaturationCounters, count_flags
+from support.components import convert, record, simulate
 from support.strategies import specs
+
+
+def test_what_saturates_in_a_step_is_remembered_until_the_next_sample() -> None:
+    dut = PassSaturation({"coefficient": 4, "step": 1})
+
+    async def bench(ctx: Any) -> None:
+        for bits in (0b0100, 0b1001):
+            ctx.set(dut.flags.coefficient, bits)
+            assert ctx.get(dut.saturated.coefficient) == 0
+            await ctx.tick().repeat(dut.latency)
+            ctx.set(dut.flags.coefficient, 0)
+            for _ in range(3):
+                assert ctx.get(dut.saturated.coefficient) == 1
+                assert ctx.get(dut.saturated.step) == 0
+                await ctx.tick()
+            ctx.set(dut.restart, 1)
+            await ctx.tick()
+            ctx.set(dut.restart, 0)
+
+    simulate(dut, bench)
+    convert(dut)
+
+
+def test_sums_keep_still_until_they_are_counted() -> None:
+    dut = PassSaturation({"activation": 2, "gradient": 2})
+
+    async def bench(ctx: Any) -> None:
+        ctx.set(dut.flags.activation, 2)
+        ctx.set(dut.flags.gradient, 1)
+        # Activations are told at once.
+        assert (ctx.get(dut.saturated.activation), ctx.get(dut.saturated.gradient)) == (1, 0)
+        await ctx.tick().repeat(dut.latency)
+        assert (ctx.get(dut.saturated.activation), ctx.get(dut.saturated.gradient)) == (1, 1)
+        ctx.set(dut.flags.activation, 0)
+        ctx.set(dut.flags.gradient, 0)
+        assert (ctx.get(dut.saturated.activation), ctx.get(dut.saturated.gradient)) == (0, 1)
+        await ctx.tick().repeat(dut.latency)
+        assert (ctx.get(dut.saturated.activation), ctx.get(dut.saturated.gradient)) == (0, 0)
+
+    simulate(dut, bench)
+
 
 NARROW = {"layer_sizes": [2, 2, 1], "grid_range": (-2, 2), "slope_format": "SQ(2, 8)"}
 SPECS = {
@@ -65,7 +108,7 @@ def test_layers_tell_of_some_values_a_cycle_late() -> None:
 
 
 def test_a_counter_stops_at_its_highest_value_until_it_is_cleared(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(saturation_counters, "COUNTER_WIDTH", 3)
+    monkeypatch.setattr(saturation, "COUNTER_WIDTH", 3)
     inputs: list[dict[str, Any]] = [{"updated": 1, "flags.coefficient": 1}] + [{}] * 12
     inputs += [{"clear.coefficient": 1}, {"clear.coefficient": 0}, {}]
     found = record(SaturationCounters(SPECS["one layer"]), inputs, ["counts.coefficient", "counts.activation"])

@@ -1,4 +1,4 @@
-"""Learning rate times basis."""
+"""Learning rate times basis, computed in the passes of a folded layer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from kanrtl.fabric.blocks import families
 from kanrtl.fabric.parts import Parts
-from kanrtl.learner.rtl.folded_scale import FoldedScale, count_folded_scale
+from kanrtl.learner.rtl.steps import ScaledSteps, count_scaled_steps
 from kanrtl.numeric.fixed import narrow
 from support.components import convert, simulate
 from support.folded import PLANS, Step, drive, plan_of
@@ -20,7 +20,7 @@ from support.folded import PLANS, Step, drive, plan_of
 def test_the_steps_are_the_products_rounded_once(name: str, step_format: str | None) -> None:
     plan = plan_of(name, step_format=step_format, learning_rate=3.0)
     layer, passes, formats = plan.layer, plan.passes, plan.layer.formats
-    dut = FoldedScale(plan)
+    dut = ScaledSteps(plan)
     assert dut.latency == passes.scaled - passes.read
     random = np.random.default_rng(6)
     rate = formats.learning_rate.maximum
@@ -50,7 +50,7 @@ def test_the_steps_are_the_products_rounded_once(name: str, step_format: str | N
                         sum(int(bit) << n for n, bit in enumerate(saturated.ravel())) if flag else 0
                     )
                 if cycle >= begin + passes.scaled:
-                    found = [[ctx.get(value.raw) for value in banks] for banks in dut.moves]
+                    found = [[ctx.get(value.raw) for value in banks] for banks in dut.steps]
                     assert found == (steps * (1 - writing)).tolist()
                 await ctx.tick()
         assert step_format is None or saturated.any()
@@ -63,7 +63,7 @@ def test_each_lane_is_counted() -> None:
     terms = []
     for factor in (1, 2):
         parts, plan = Parts(families["ecp5"], multiplies=True), plan_of("inputs", reuse_factor=[factor, 4])
-        count_folded_scale(parts, plan)
+        count_scaled_steps(parts, plan)
         terms.append(parts.counts["term"])
         layer = plan.layer
         bits = layer.formats.basis.width * layer.formats.learning_rate.width

@@ -1,4 +1,4 @@
-"""Learning rate times basis, from a table."""
+"""Learning rate times basis: from a table, or computed."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from ...fabric.parts import Parts
 from ...numeric.fixed import FixedValue, Rounding, narrow, rounding_constant
 from ..plan import LayerPlan
 from .basis import rotated_words, rotation_bits
+from .multiply import multiply_in_logic
 from .narrowing import Narrowing, count_narrowing, flag_layout
-
-__all__ = ["StepTables", "count_step_tables"]
+from .pass_sequencer import StepFlow, StepTimes, count_delay
+from .pipeline_registers import Stages
 
 
 class StepTables(wiring.Component):  # type: ignore[misc]
@@ -187,3 +188,84 @@ def count_step_tables(parts: Parts, plan: LayerPlan) -> None:
     parts.choice(rate)
     count_narrowing(parts, plan, "step", layer.step_product, formats.step, 1, rounds=False)
     parts.choice(layer.locator.row_bits + (layer.banks - 1).bit_length())
+
+
+class ScaledSteps(wiring.Component):  # type: ignore[misc]
+    """Computes steps beside the forward pass, so that nothing waits for them.
+
+    Parameters
+    ----------
+    plan
+        How the layer is built.
+
+    Members
+    -------
+    learning_rate : In
+    basis : In, one for each ``[input][bank]``; in a folded layer for each ``[input lane][bank]``, at offset ``read``
+    times : In, see :class:`.StepTimes`; only in a folded layer
+    steps : Out, as the bases, ``latency`` cycles later; in a folded layer zero while something is written from outside
+    saturated : Out, a bit for every step, where they can saturate, with them; in a folded layer a bit for each in a
+        step of the update
+    """
+
+    def __init__(self, plan: LayerPlan) -> None:
+        self._plan = plan
+        layer, formats = plan.layer, plan.layer.formats
+        inputs = plan.passes.input_lanes if plan.folded else layer.n_in
+        members: dict[str, Any] = {
+            "learning_rate": In(formats.learning_rate),
+            "basis": In(data.ArrayLayout(data.ArrayLayout(formats.basis, layer.banks), inputs)),
+            "steps": Out(data.ArrayLayout(data.ArrayLayout(formats.step, layer.banks), inputs)),
+            "saturated": Out(flag_layout(plan.saturating, step=inputs * layer.banks)),
+        }
+        if plan.folded:
+            members["times"] = In(StepTimes(plan))
+        super().__init__(members)
+
+    @property
+    def latency(self) -> int:
+        """Cycles from ``basis`` to ``steps``."""
+        plan = self._plan
+        return plan.passes.scaled - plan.passes.read if plan.folded else int(plan.ends("scale"))
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        narrowing = Narrowing(self._plan.rounding, self._plan.saturating)
+        scale = self._scale_in_passes if self._plan.folded else self._scale
+        for source, banks in enumerate(self.basis):
+            for bank, basis in enumerate(banks):
+                m.d.comb += self.steps[source][bank].eq(scale(m, narrowing, basis, f"{source}_{bank}"))
+        narrowing.report(m, self.saturated)
+        return m
+
+    def _scale(self, m: Module, narrowing: Narrowing, basis: FixedValue, name: str) -> FixedValue:
+        """The step of a basis, in a layer that is not folded."""
+        plan, name = self._plan, f"scaled{name}"
+        stages = Stages(m, plan.schedule, plan.index)
+        exact = multiply_in_logic(
+            m, basis, self.learning_rate, lambda part, half: stages.end("scale", part, f"{name}_{half}")
+        )
+        return narrowing.narrow("step", stages.wire(exact, name), plan.layer.formats.step)
+
+    def _scale_in_passes(self, m: Module, narrowing: Narrowing, basis: FixedValue, name: str) -> FixedValue:
+        """The step of a basis, as it goes along with the passes of a folded layer."""
+        passes = self._plan.passes
+        exact = multiply_in_logic(m, basis, self.learning_rate)
+        updates = self.times.update[min(passes.read, passes.stepped)]
+        step = narrowing.narrow("step", exact, self._plan.layer.formats.step, when=updates)
+        move = FixedValue(step.format, Mux(self.times.writing, 0, step.raw)[: step.format.width])
+        flow = StepFlow(m, passes, self.times.step)
+        return flow.delay(move, passes.read, passes.scaled, f"move{name}")  # type: ignore[no-any-return]
+
+
+def count_scaled_steps(parts: Parts, plan: LayerPlan) -> None:
+    """Count what :class:`ScaledSteps` has."""
+    layer, formats = plan.layer, plan.layer.formats
+    times = (plan.passes.input_lanes if plan.folded else layer.n_in) * layer.banks
+    parts.written_out(formats.basis, formats.learning_rate, times)
+    count_narrowing(parts, plan, "step", layer.step_product, formats.step, times)
+    if plan.folded:
+        count_delay(parts, plan.passes, formats.step.width * times, plan.passes.read, plan.passes.scaled)
+        parts.choice(formats.step.width, times=times)
+    elif plan.ends("scale"):
+        parts.register((layer.step_product.width + formats.basis.width) * times, moved=False)
