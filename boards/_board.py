@@ -8,8 +8,6 @@ from typing import Any
 from amaranth.build.plat import Platform
 from amaranth.hdl import Value
 
-__all__ = ["Board", "Resource"]
-
 Resource = tuple[str, int] | tuple[str, int, str]
 """Name, number and, if it has parts, part of a board resource: ``("led", 3)``, ``("rgb_led", 0, "r")``."""
 

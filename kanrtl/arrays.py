@@ -9,8 +9,6 @@ import numpy.typing as npt
 
 from .errors import InputError
 
-__all__ = ["real_rows"]
-
 Reals = npt.NDArray[np.float64]
 
 

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import platformdirs
 
-__all__ = ["WORK", "cache_folder", "publish", "remove_leftovers"]
-
 WORK = "building-"
 """The beginning of the names of folders in which something is being made."""
 

@@ -3,8 +3,6 @@
 import pkgutil
 from collections.abc import Iterable, Sequence
 
-__all__ = ["modules_of"]
-
 
 def modules_of(path: Iterable[str], first: Sequence[str] = (), besides: Sequence[str] = ()) -> tuple[str, ...]:
     """The names of the modules in a package's ``path``, without importing them: those that are to be shown ``first`` in

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["BuildError", "InputError", "SpecError", "ToolError", "TraceError", "join_choices"]
-
 
 class InputError(ValueError):
     """An argument or a file that cannot be used, in one line: the field, its value, and the mend."""

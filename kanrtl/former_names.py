@@ -8,8 +8,6 @@ from typing import Any
 from . import lookup, transfer
 from .sessions import connect, network_session
 
-__all__ = ["keep_former_names"]
-
 _MODULES = {
     "arithmetic": "learner.arithmetic",
     "estimators.online": "estimators",

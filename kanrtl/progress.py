@@ -2,7 +2,5 @@
 
 from collections.abc import Callable
 
-__all__ = ["Progress"]
-
 Progress = Callable[[str], None]
 """Called with one short line whenever something that takes a while begins."""

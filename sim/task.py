@@ -7,8 +7,6 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Regime", "Task"]
-
 Reals = npt.NDArray[np.float64]
 
 

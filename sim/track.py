@@ -9,8 +9,6 @@ import numpy as np
 
 from .task import Reals, Regime, Task
 
-__all__ = ["Track"]
-
 
 class Track(Task):
     """Tracks a function that switches at one and two thirds of the run (Hoang, Gupta, Harris, arXiv 2602.02056).

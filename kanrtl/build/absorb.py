@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["absorb_registers", "absorb_registers_in"]
-
 Bit = int | str
 """A net, by its number, or a constant."""
 

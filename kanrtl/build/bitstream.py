@@ -15,8 +15,6 @@ from .build_cache import build_or_load
 from .flow import Job, check_seed
 from .report import Report, TimingError, check_facts
 
-__all__ = ["build_board"]
-
 
 def build_board(
     top: Elaboratable,

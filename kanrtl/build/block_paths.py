@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..fabric.delays import (
+from ..fabric.primitives import (
     ECP5_CARRY_NS,
     ECP5_LUT_NS,
     ECP5_START_NS,
@@ -17,8 +17,6 @@ from ..fabric.delays import (
     ECP5_TILE_NS,
     ECP5_WIRE_NS,
 )
-
-__all__ = ["BlockPaths", "Matrix"]
 
 Matrix = npt.NDArray[np.float64]
 """A number for every block, or from every block to every block."""

@@ -19,8 +19,6 @@ from ..tools.toolchain import YOSYS
 from .flow import Job, floorplan, run_flow, synthesise, write_files
 from .report import Report
 
-__all__ = ["build_or_load"]
-
 _FLOW_VERSION = 5
 """Goes into the hash of a build, as what the tools are told does by itself. To be raised when what the tools
 give is read into another report, or the netlist is changed differently between them."""

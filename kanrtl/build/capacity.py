@@ -16,8 +16,6 @@ from ..learner.estimate.estimate import Estimate, estimate
 from ..learner.folded_schedule import folds
 from ..learner.spec import LearnerSpec
 
-__all__ = ["Fit", "Mend", "check_exercise_fits", "check_fits", "find_fit"]
-
 DEVICES = ("iCE40HX1K", "iCE40UP5K", "iCE40HX8K", "LFE5U-25F", "LFE5U-45F", "LFE5U-85F")
 """The devices that are proposed, from small to large."""
 

@@ -6,8 +6,6 @@ from typing import Any
 from ..fabric.primitives import name_primitive
 from .netlist import Cell, Netlist, find_python
 
-__all__ = ["critical_path"]
-
 _CARRY_PORTS = {"FCI", "FCO", "CIN", "COUT"}
 
 

@@ -25,11 +25,8 @@ from typing import Any
 import numpy as np
 from scipy.optimize import quadratic_assignment
 
-from ..fabric.device import Device
-from ..fabric.sites import Site, multiplier_sites
+from ..fabric.device import Device, Site, multiplier_sites
 from .block_paths import BlockPaths, Matrix
-
-__all__ = ["MOST_LEFT_ALONE", "place_multipliers"]
 
 MOST_LEFT_ALONE = 24
 """The largest number of multipliers that nextpnr places well by itself."""

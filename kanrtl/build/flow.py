@@ -17,17 +17,6 @@ from .netlist import Netlist, cut_unused_carries, read_netlist, remove_ports
 from .report import Report
 from .timing import honest_fmax, reads_undefined, untimed_ports
 
-__all__ = [
-    "Job",
-    "check_seed",
-    "count_resources",
-    "place_and_route",
-    "prepare",
-    "run_flow",
-    "synthesise",
-    "write_files",
-]
-
 # What `synth_ice40 -dsp` does at its label `coarse`, except that adders are kept from `ice40_dsp`. yosys 0.70 takes the
 # register of one product into the SB_MAC16 that adds another to it, and into the first one's own as well: with that it
 # is read nowhere, and the sum has lost a product.

@@ -14,8 +14,6 @@ from .capacity import check_exercise_fits, check_fits
 from .out_of_context import build_core
 from .report import Report, TimingError
 
-__all__ = ["build_exercise", "build_learner"]
-
 
 def _facts(spec: LearnerSpec) -> dict[str, int]:
     return {"latency_cycles": spec.latency, "interval_cycles": spec.interval}

@@ -9,8 +9,6 @@ from typing import Any
 
 from ..fabric.primitives import SEQUENTIAL, name_primitive
 
-__all__ = ["Cell", "Netlist", "cut_unused_carries", "find_python", "parse_netlist", "read_netlist", "remove_ports"]
-
 
 @dataclass(frozen=True)
 class Cell:

@@ -11,14 +11,11 @@ from ..errors import BuildError
 from ..fabric.device import Device
 from ..lookup.network import LookupNetwork
 from ..lookup.rtl.cells import CELLS
-from ..lookup.rtl.core_ports import create_core
-from ..lookup.rtl.lookup_core import LookupCore
+from ..lookup.rtl.lookup_core import LookupCore, create_core
 from ..progress import Progress
 from .bitstream import build_board
 from .out_of_context import build_core
 from .report import Report
-
-__all__ = ["build_network", "build_self_check", "core_for"]
 
 
 def core_for(network: LookupNetwork, device: Device, **options: Any) -> LookupCore:

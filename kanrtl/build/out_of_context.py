@@ -23,8 +23,6 @@ from .build_cache import build_or_load
 from .flow import Job, check_seed, count_resources, place_and_route, prepare, synthesise, write_files
 from .report import Report, check_facts
 
-__all__ = ["PLACERS", "Area", "AreaJob", "build_core"]
-
 PLACERS = ("heap", "static", "sa")
 """Placers that nextpnr knows."""
 

@@ -6,8 +6,6 @@ from typing import Any
 
 from ..errors import BuildError, ToolError
 
-__all__ = ["Report", "TimingError", "check_facts"]
-
 
 @dataclass(frozen=True)
 class Report:

@@ -8,10 +8,8 @@ nothing at all; there is no bound for these. Paths to and from the ports of a co
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..fabric.delays import MAC16_MULTIPLY_ADD_NS, MAC16_MULTIPLY_NS
+from ..fabric.primitives import MAC16_MULTIPLY_ADD_NS, MAC16_MULTIPLY_NS
 from .netlist import Cell, Netlist
-
-__all__ = ["honest_fmax", "reads_undefined", "untimed_ports"]
 
 
 def honest_fmax(

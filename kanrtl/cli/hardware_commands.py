@@ -25,8 +25,7 @@ from ..fabric.device import Device
 from ..learner.rtl.learner import Learner
 from ..learner.spec import LearnerSpec
 from ..lookup.network import LookupNetwork
-from ..lookup.rtl.core_ports import create_core
-from ..lookup.rtl.lookup_core import LookupCore
+from ..lookup.rtl.lookup_core import LookupCore, create_core
 from ..plots.canvas import check_picture
 from ..sessions.backends import BACKENDS
 from ..sim import TASKS

@@ -16,13 +16,10 @@ from amaranth.lib.wiring import In, Out
 
 from ..learner.rtl.noise_register import NoiseRegister
 from ..lookup.quantiser import FixedQuantiser
-from ..lookup.rtl.core_ports import port_shapes
-from ..lookup.rtl.lookup_core import LookupCore
+from ..lookup.rtl.lookup_core import LookupCore, port_shapes
 from ..numeric.bits import pack
 from ..numeric.fixed import Codes
 from ..numeric.lfsr import WIDTH, initial_state, states_from
-
-__all__ = ["SelfCheck", "SelfCheckTop", "samples_of_a_round", "signature"]
 
 ROUND = 1 << 14
 """How many samples a round on a board has: at 25 MHz it takes less than a millisecond."""

@@ -23,9 +23,6 @@ from ..learner.rtl.noise_register import NoiseRegister, count_noise_register, la
 from ..learner.spec import LearnerSpec
 from ..numeric.fixed import Format
 
-__all__ = ["BoardTop", "Exercise", "choose_input_span", "count_exercise", "estimate_exercise"]
-
-
 WAVE_BITS = 6
 
 AVERAGE_SHIFT = 10

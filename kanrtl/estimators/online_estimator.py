@@ -30,7 +30,7 @@ from ..learner.losses import find_loss
 from ..learner.spec import LearnerSpec
 from ..learner.stages import rename_presets
 from ..sessions.learner_session import Session
-from ..transfer.freeze import Frozen, Scaling, freeze
+from ..transfer import Frozen, Scaling, freeze
 from .river_samples import FeatureDict, check_features, sort_names, to_number
 from .saved_estimator import SavedEstimator
 from .scaled_learner import OnlineLearner

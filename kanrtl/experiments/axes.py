@@ -18,8 +18,6 @@ from ..numeric.fixed import Format
 from ..sim.task import Task
 from .simulate_learner import check_task
 
-__all__ = ["BITS", "Axis", "parse_over"]
-
 BITS = "bits"
 """An axis that is no field: all bits of activations and coefficients. Their integer bits stay, the fraction gives way,
 and formats that the spec leaves open follow."""

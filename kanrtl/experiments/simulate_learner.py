@@ -20,8 +20,6 @@ from ..sessions.learner_session import Session
 from ..sessions.standalone_model import Model
 from ..sim.task import Task
 
-__all__ = ["Simulation", "check_task", "simulate", "teach"]
-
 CHUNK = 50  # samples between two signs of progress
 
 

@@ -20,8 +20,6 @@ from ..progress import Progress
 from ..sessions.connect import connect_network
 from ..sessions.network_session import LookupSession
 
-__all__ = ["NetworkSimulation", "read_samples", "simulate_network"]
-
 _CHUNK = 256
 """Samples between two signs of progress."""
 

@@ -29,8 +29,6 @@ from .axes import Axis, axis_of, check_axes, learner_at, points_of
 from .runs import WORTH, Result, Run, Unit
 from .workers import check_address, measure_units
 
-__all__ = ["Row", "Sweep", "sweep"]
-
 UNIT = 256  # learners in a batch: more would gain little, and show progress more rarely
 
 

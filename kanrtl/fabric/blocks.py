@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
 
-__all__ = ["Family", "MemoryDemand", "block_width", "families", "multipliers"]
-
 
 @dataclass(frozen=True)
 class _Ram:

@@ -1,4 +1,4 @@
-"""The parts that can be built for: what they hold, and how the tools call them."""
+"""The parts that can be built for: what they hold and where, and how the tools call them."""
 
 import re
 from dataclasses import dataclass, replace
@@ -6,8 +6,6 @@ from typing import Literal
 
 from ..errors import BuildError
 from ..tools.toolchain import NEXTPNR_ECP5, NEXTPNR_ICE40, Tool
-
-__all__ = ["Device"]
 
 # LUT4, multipliers, memory blocks of 18 kbit. The 12F is a 25F by another name: the open tools use all of it.
 _ECP5_DIES = {"12": (24288, 28, 56), "25": (24288, 28, 56), "45": (43848, 72, 108), "85": (83640, 156, 208)}
@@ -152,3 +150,43 @@ class Device:
     def default_frequency(self) -> float:
         """The frequency that a core is asked to reach, in MHz: more than it will, so that the tools do their best."""
         return 200.0 if self.family == "ecp5" else 50.0
+
+
+# By die: rows, and the columns where four multipliers begin; the same for all lines and packages of nextpnr 0.9.
+_DIES = {
+    "85k": ((10, 34, 58), (4, 13, 22, 31, 40, 49, 58, 69, 78, 87, 96, 105, 114)),
+    "45k": ((22, 46), (4, 13, 22, 31, 42, 51, 60, 69, 78)),
+    "25k": ((13,), (4, 13, 22, 33, 42, 51, 60)),
+}
+
+# Columns from the first, and the number in a pair of DSP slices.
+_OF_FOUR = ((0, 0), (1, 1), (4, 4), (5, 5))
+
+
+@dataclass(frozen=True)
+class Site:
+    """A site of a MULT18X18D.
+
+    Attributes
+    ----------
+    x, y : int
+        Column and row, in tiles.
+    name : str
+        The site as nextpnr's attribute ``BEL`` takes it.
+    """
+
+    x: int
+    y: int
+    name: str
+
+
+def multiplier_sites(device: Device) -> list[Site]:
+    """All sites of multipliers of an ECP5."""
+    die = device.die.rpartition("-")[2]
+    rows, columns = _DIES["25k" if die == "12k" else die]
+    return [
+        Site(column + beside, row, f"X{column + beside}/Y{row}/MULT18_{number}")
+        for row in rows
+        for column in columns
+        for beside, number in _OF_FOUR
+    ]

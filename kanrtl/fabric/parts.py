@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from math import ceil
 
+from ..numeric.bits import clog2
 from ..numeric.fixed import Format, Rounding
-from ..numeric.widths import clog2
 from .blocks import Family, MemoryDemand, multipliers
-
-__all__ = ["KINDS", "Parts"]
 
 KINDS = {
     "adder": "bits of sums that are formed in a carry chain",

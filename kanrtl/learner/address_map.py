@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..numeric.bits import clog2
 from ..numeric.lfsr import WIDTH as NOISE_WIDTH
-from ..numeric.widths import clog2
 
 if TYPE_CHECKING:
     from .spec import LearnerSpec

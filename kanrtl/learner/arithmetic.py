@@ -18,9 +18,9 @@ import numpy.typing as npt
 
 from ..arrays import as_array
 from ..errors import InputError
+from ..numeric.bits import bits_for, clog2
 from ..numeric.fixed import SQ, UQ, Codes, Format, fits, narrow
 from ..numeric.spline import Locator, basis_table, derivative_table
-from ..numeric.widths import bits_for, clog2
 from .fields import LearnerFields
 
 # The narrower of the two families' multipliers (SB_MAC16: 16 x 16; MULT18X18D: 18 x 18).

@@ -28,8 +28,6 @@ from .number_checks import (
     check_positive,
 )
 
-__all__ = ["LookupLayer"]
-
 _GATHERED = 1 << 22  # table entries in memory at a time
 
 

@@ -21,8 +21,6 @@ from .number_checks import check_integer, check_positive, code_range
 from .quantiser import FixedQuantiser, Quantiser, step_quantiser
 from .saved_network import Arrays, SavedNetwork
 
-__all__ = ["LookupLayer", "LookupNetwork", "Output"]
-
 Output = Literal["raw", "argmax", "threshold"]
 
 

@@ -10,19 +10,6 @@ import numpy.typing as npt
 from ..errors import InputError
 from ..numeric.fixed import Codes
 
-__all__ = [
-    "MAX_BITS",
-    "MAX_GUARD_BITS",
-    "check_bits",
-    "check_entries",
-    "check_finite",
-    "check_guard_bits",
-    "check_indices",
-    "check_integer",
-    "check_positive",
-    "code_range",
-]
-
 MAX_BITS = 16
 """The widest code: a table has so many address bits at most."""
 

@@ -16,8 +16,6 @@ import numpy.typing as npt
 from ..errors import InputError
 from ..numeric.fixed import SQ, Codes, Format, narrow
 
-__all__ = ["FixedQuantiser", "Quantiser", "step_quantiser"]
-
 Reals = npt.NDArray[np.float64]
 
 

@@ -14,8 +14,6 @@ import numpy.typing as npt
 from ..errors import InputError
 from ..files import read_arrays, write_arrays
 
-__all__ = ["Arrays", "SavedNetwork"]
-
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 

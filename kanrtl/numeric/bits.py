@@ -1,4 +1,4 @@
-"""Arrays of codes as the bits of a port."""
+"""Bits: how many of them numbers take, and arrays of codes as the bits of a port."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ from amaranth.hdl import Shape
 
 from .fixed import Format
 
-__all__ = ["pack", "unpack"]
+
+def bits_for(limit: int) -> int:
+    """The bits of an unsigned number up to ``limit``; at least one."""
+    return max(1, int(limit).bit_length())
+
+
+def clog2(count: int) -> int:
+    """The bits that a sum of ``count`` equal terms has more than one term."""
+    return (count - 1).bit_length()
 
 
 def pack(codes: npt.NDArray[np.int64], shape: Format | Shape) -> int:

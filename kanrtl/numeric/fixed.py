@@ -26,20 +26,6 @@ import numpy as np
 import numpy.typing as npt
 from amaranth.hdl import Cat, Const, Mux, Shape, ShapeCastable, Value, ValueCastable
 
-__all__ = [
-    "SQ",
-    "UQ",
-    "CodeNarrowing",
-    "FixedValue",
-    "Format",
-    "Narrowed",
-    "Overflow",
-    "Rounding",
-    "fits",
-    "narrow",
-    "rounding_constant",
-]
-
 Codes = npt.NDArray[np.int64]
 
 

@@ -14,8 +14,6 @@ import numpy.typing as npt
 
 from .fixed import Codes
 
-__all__ = ["WIDTH", "initial_state", "lane_noise", "lane_rotation", "leap", "leap_taps", "states_from"]
-
 WIDTH = 32
 
 _MASK = (1 << WIDTH) - 1

@@ -7,10 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
+from .bits import clog2
 from .fixed import UQ, Codes, Format
-from .widths import clog2
-
-__all__ = ["Sigmoid"]
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,6 @@ import numpy.typing as npt
 
 from .fixed import Codes, Format
 
-__all__ = ["Locator", "basis_table", "basis_values", "derivative_table", "derivative_values"]
-
 # Coefficients of u**0, u**1, ... of each basis in the cell it shares with its S neighbours, times S factorial:
 # the uniform Cox-de Boor recursion (de Boor 1972), written out.
 _POLYNOMIALS: dict[int, tuple[int, list[list[int]]]] = {

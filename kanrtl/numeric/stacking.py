@@ -11,8 +11,6 @@ import numpy.typing as npt
 
 from .fixed import Codes
 
-__all__ = ["shift_left", "stack_attributes", "stack_shifts"]
-
 
 def stack_attributes(objects: Sequence[Any], *names: str) -> Any:
     """One object whose attributes are those of all ``objects``, as arrays."""

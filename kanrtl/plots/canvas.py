@@ -7,8 +7,6 @@ from pathlib import Path
 
 from ..errors import InputError
 
-__all__ = ["check_picture"]
-
 ENDINGS = (".png", ".svg", ".pdf")
 
 # A palette that colour-blind readers tell apart (Okabe and Ito).

@@ -11,8 +11,6 @@ from .canvas import ERROR, FLOAT, PREDICTION, TARGET, check_picture
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["draw_search", "plot_search"]
-
 _ROOM = 0.12  # below the front, of how far it reaches
 
 _APART = 1.35  # in LUTs, labels at least

@@ -11,8 +11,6 @@ import numpy as np
 from ..arrays import Reals
 from .canvas import AVERAGE, ERROR, FLOAT, PREDICTION, TARGET, check_picture
 
-__all__ = ["SimulationCurves", "plot_simulation"]
-
 
 @dataclass(frozen=True)
 class SimulationCurves:

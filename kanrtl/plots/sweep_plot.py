@@ -16,8 +16,6 @@ from .canvas import check_picture
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["MAX_AXES", "draw_panel", "plot_sweep"]
-
 MAX_AXES = 3
 
 PANELS_IN_A_ROW = 3

@@ -33,8 +33,6 @@ from ..tools.rtlil import component_rtlil
 from ..tools.toolchain import YOSYS
 from .split_eval import PART, split_eval
 
-__all__ = ["Compiler", "Design", "load", "port_name"]
-
 More = Callable[[Fragment], Mapping[str, Value]]
 
 _TOP = "dut"

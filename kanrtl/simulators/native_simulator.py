@@ -15,8 +15,6 @@ from ..progress import Progress
 from .cxxrtl import Design, load
 from .trace import Port, Trace
 
-__all__ = ["NativeSimulator"]
-
 STRETCH = 1 << 20
 """Clock cycles that are simulated without a look at anything else, so that a run can be interrupted."""
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["PART", "split_eval"]
-
 PART = 4000
 """Characters of C++ in one function: gcc takes minutes for all in one, and the result is slower."""
 

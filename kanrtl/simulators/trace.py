@@ -19,8 +19,6 @@ from ..errors import TraceError
 from ..files import open_replacement, write_whole
 from ..numeric.fixed import Format
 
-__all__ = ["Port", "Trace", "parts_of", "ports_of", "stream_ports"]
-
 PERIOD = 10
 """Nanoseconds of a clock cycle: 100 MHz, as a simulation has no clock of its own."""
 

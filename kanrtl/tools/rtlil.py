@@ -10,8 +10,6 @@ from amaranth.hdl import Const, Elaboratable, Fragment, Value
 from amaranth.hdl._ir import PortDirection
 from amaranth.lib import wiring
 
-__all__ = ["component_rtlil", "portable_sources"]
-
 _SOURCE = re.compile(r'^(\s*attribute \\src )"([^"]*)"$', re.MULTILINE)
 
 

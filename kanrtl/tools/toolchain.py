@@ -25,8 +25,6 @@ import platformdirs
 from ..errors import ToolError
 from ..progress import Progress
 
-__all__ = ["ALL_TOOLS", "ECPPACK", "ICEPACK", "NEXTPNR_ECP5", "NEXTPNR_ICE40", "YOSYS", "Tool", "warm"]
-
 
 @dataclass(frozen=True)
 class Tool:

@@ -1,4 +1,4 @@
-"""How the tables of a network are addressed by the activations of a learner."""
+"""From a learner's inputs to positions in its grid, and to the addresses of a network's tables."""
 
 from __future__ import annotations
 
@@ -6,14 +6,83 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
+import numpy.typing as npt
 
+from ..learner.arithmetic import LayerArithmetic
 from ..lookup.quantiser import FixedQuantiser, Quantiser
 from ..numeric.fixed import Codes, Format
 from ..numeric.spline import Locator
-from .grid_positions import grid_position
-from .learner_scaling import Scaling
 
-__all__ = ["SLACK_PARTS", "Addressing", "find_activations"]
+Reals = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """Two affine maps around a learner.
+
+    The learner takes ``x * scale + offset`` for a real input ``x``, and its output ``y`` stands for
+    ``y * output_scale + output_offset``.
+
+    Attributes
+    ----------
+    scale, offset : arrays ``(n_in,)``
+        They map the inputs.
+    output_scale, output_offset : float
+        They map the outputs. The scale has to be above 0.
+    """
+
+    scale: Reals
+    offset: Reals
+    output_scale: float = 1.0
+    output_offset: float = 0.0
+
+    def unscale(self, inputs: Reals) -> Reals:
+        """Give the real inputs ``(n, n_in)`` that the learner takes as ``inputs``; zeros where a scale is zero."""
+        result: Reals = (inputs - self.offset) / np.where(self.scale == 0, np.inf, self.scale)
+        return result
+
+
+def grid_position(locator: Locator, x: Codes) -> Codes:
+    """Positions in the grid, clamped to it.
+
+    Parameters
+    ----------
+    locator : Locator
+        The locator of the layer.
+    x : array of integers, any shape
+        Activations, as codes.
+
+    Returns
+    -------
+    array of integers
+        For every activation a position from 0 to ``grid_size * table_size - 1``, in the shape of ``x``.
+    """
+    cell, row, _ = locator.locate(x)
+    position: Codes = (cell << locator.row_bits) + row
+    return position
+
+
+def edge_sums(layer: LayerArithmetic, coefficients: Codes, source: int) -> Codes:
+    """Compute what all edges from one input add to their nodes, by position in the grid.
+
+    Parameters
+    ----------
+    layer : LayerArithmetic
+        The layer of the learner.
+    coefficients : array of codes ``(n_out, n_in, bases)``
+        What the edges are.
+    source : int
+        The number of the input.
+
+    Returns
+    -------
+    array of codes ``(n_out, positions)``
+        They are exact, with the fraction bits of ``layer.node_sum``.
+    """
+    windows = np.lib.stride_tricks.sliding_window_view(coefficients[:, source], layer.window, axis=1)
+    sums: Codes = np.einsum("okj,rj->okr", windows, layer.basis_table)
+    return sums.reshape(layer.n_out, -1)
+
 
 SLACK_PARTS = 256
 """In how many parts of an activation's LSB slack is counted, rounded up."""

@@ -7,9 +7,7 @@ import numpy.typing as npt
 
 from ..learner.arithmetic import LayerArithmetic
 from ..numeric.fixed import Codes
-from .grid_positions import grid_position
-
-__all__ = ["EdgeFit", "find_outside_format", "middle_activations", "weigh_positions"]
+from .addressing import grid_position
 
 Reals = npt.NDArray[np.float64]
 

@@ -31,10 +31,8 @@ from ..learner.spec import LearnerSpec
 from ..lookup.network import LookupNetwork
 from ..lookup.number_checks import MAX_BITS, check_bits, check_guard_bits, check_positive
 from ..numeric.fixed import Codes
-from .learner_scaling import Scaling
+from .addressing import Scaling
 from .network_draft import NetworkDraft
-
-__all__ = ["Frozen", "Scaling", "freeze"]
 
 Reals = npt.NDArray[np.float64]
 

@@ -13,14 +13,10 @@ from ..learner.spec import LearnerSpec
 from ..lookup.network import LookupNetwork
 from ..lookup.number_checks import MAX_BITS, MAX_GUARD_BITS
 from ..lookup.quantiser import FixedQuantiser, Quantiser
+from ..numeric.bits import clog2
 from ..numeric.fixed import Codes
-from ..numeric.widths import clog2
-from .addressing import SLACK_PARTS, Addressing, find_activations
-from .grid_positions import grid_position
-from .learner_scaling import Scaling
+from .addressing import SLACK_PARTS, Addressing, Scaling, find_activations, grid_position
 from .sampled_sums import InputBounds, SampledSums
-
-__all__ = ["NetworkDraft"]
 
 _ENTRY_LIMIT = 1 << 31
 

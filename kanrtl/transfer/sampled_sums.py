@@ -11,10 +11,7 @@ import numpy as np
 from ..learner.arithmetic import LayerArithmetic
 from ..numeric.fixed import Codes, Format, narrow
 from ..numeric.spline import Locator
-from .addressing import Addressing
-from .grid_positions import edge_sums, grid_position
-
-__all__ = ["InputBounds", "SampledSums"]
+from .addressing import Addressing, edge_sums, grid_position
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ are, so what does not fit there is refused.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,14 +21,124 @@ from ..arrays import real_rows
 from ..errors import InputError
 from ..learner.arithmetic import LayerArithmetic
 from ..learner.spec import LearnerSpec
+from ..lookup.floats.float_kan import FloatKAN
+from ..lookup.network import LookupNetwork
+from ..lookup.quantiser import FixedQuantiser
 from ..numeric.fixed import Codes, narrow
+from .addressing import edge_sums, grid_position
 from .edge_fit import EdgeFit, find_outside_format, middle_activations, weigh_positions
-from .grid_positions import edge_sums, grid_position
-from .trained_source import TrainedNetwork, TrainedSource, open_source
 
-__all__ = ["FitError", "Start", "TrainedNetwork", "to_learner"]
+TrainedNetwork = FloatKAN | LookupNetwork
+"""What a learner can start from."""
 
 Reals = npt.NDArray[np.float64]
+
+
+class TrainedSource(Protocol):
+    """A trained network, whose first layer takes real inputs.
+
+    Attributes
+    ----------
+    layer_sizes : tuple of int
+        The inputs, then the nodes of every layer.
+    biases : list of arrays ``(n_out,)``
+        The biases of every layer's nodes.
+    """
+
+    layer_sizes: tuple[int, ...]
+    biases: list[Reals]
+
+    def edges(self, index: int, source: int, values: Reals) -> Reals:
+        """Give what the edges from one input of a layer add to its nodes ``(n_out, n)``, at values ``(n,)``."""
+
+    def evaluate(self, x: Reals) -> list[Reals]:
+        """Give the values after every layer, each ``(n, n_out)``, for inputs ``(n, n_in)``."""
+
+    def domain(self) -> tuple[Reals, Reals]:
+        """Give the lowest and the highest inputs, ``(n_in,)`` each, that the network was made for."""
+
+
+def open_source(network: TrainedNetwork) -> TrainedSource:
+    """Make the functions of a trained network."""
+    return _TableSource(network) if isinstance(network, LookupNetwork) else _FloatSource(network)
+
+
+class _FloatSource:
+    """A network of real numbers."""
+
+    def __init__(self, kan: FloatKAN) -> None:
+        self.layer_sizes = kan.layer_sizes
+        self._kan = kan
+        self.biases: list[Reals] = [layer.bias for layer in kan.layers]
+
+    def edges(self, index: int, source: int, values: Reals) -> Reals:
+        layer = self._kan.layers[index]
+        if index == 0:
+            values = values * self._kan.input_scale[source] + self._kan.input_offset[source]
+        return layer.edges[:, source, None] * layer.edge_values(source, values)
+
+    def evaluate(self, x: Reals) -> list[Reals]:
+        return self._kan.evaluate(x)
+
+    def domain(self) -> tuple[Reals, Reals]:
+        kan, known = self._kan, self._kan.layers[0].domain()
+        if known is None:
+            raise InputError("x: the functions of the first layer have no range of their own; give samples")
+        scale = np.where(kan.input_scale == 0, np.inf, kan.input_scale)
+        ends = [(end - kan.input_offset) / scale for end in known]
+        return np.minimum(*ends), np.maximum(*ends)
+
+
+class _TableSource:
+    """A network of tables as functions of real numbers: of those nearest to a code, they have the value of the code."""
+
+    def __init__(self, network: LookupNetwork) -> None:
+        self.layer_sizes = network.layer_sizes
+        self._network = network
+        self._entries = [layer.step / (1 << layer.guard_bits) for layer in network.layers]
+        self.biases: list[Reals] = [
+            layer.bias.astype(np.float64) * entry + layer.offset
+            for layer, entry in zip(network.layers, self._entries, strict=True)
+        ]
+
+    def edges(self, index: int, source: int, values: Reals) -> Reals:
+        layer = self._network.layers[index]
+        half = 1 << (layer.bits_in - 1)
+        if index == 0:
+            x = np.zeros((len(values), layer.n_in))
+            x[:, source] = values
+            address = self._network.quantiser.codes(x)[:, source] + half
+        else:
+            before = self._network.layers[index - 1]
+            nearest = np.floor((values - before.offset) / before.step + 0.5)
+            address = np.clip(nearest, -half, half - 1).astype(np.int64) + half
+        result = np.zeros((layer.n_out, len(values)))
+        here = np.flatnonzero(layer.source == source)
+        result[layer.node[here]] = layer.table[here][:, address] * self._entries[index]
+        return result
+
+    def evaluate(self, x: Reals) -> list[Reals]:
+        codes, result = self._network.quantiser.codes(x), []
+        for layer, entry in zip(self._network.layers, self._entries, strict=True):
+            half = 1 << (layer.bits_out - 1)
+            sums = np.clip(layer.sums(codes) * entry, -half * layer.step, (half - 1) * layer.step)
+            result.append(sums + layer.offset)
+            codes = layer.evaluate(codes)
+        result[-1] = codes * layer.step + layer.offset
+        return result
+
+    def domain(self) -> tuple[Reals, Reals]:
+        quantiser = self._network.quantiser
+        half, unit = 1 << (quantiser.bits - 1), 1.0
+        if isinstance(quantiser, FixedQuantiser):
+            half, unit = half << quantiser.shift, quantiser.format.lsb
+        scale = np.where(quantiser.scale == 0, np.inf, quantiser.scale)
+        ends = [(end - quantiser.offset) / scale * unit for end in (-half, half)]
+        low, high = np.minimum(*ends), np.maximum(*ends)
+        if isinstance(quantiser, FixedQuantiser):
+            low, high = (quantiser.format.to_float(quantiser.format.quantise(end)) for end in (low, high))
+        return low, high
+
 
 SAMPLES = 4096
 """How many samples a network is fitted with, where none are given."""

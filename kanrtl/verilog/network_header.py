@@ -5,8 +5,7 @@ from __future__ import annotations
 from amaranth.lib import data
 
 from ..lookup.quantiser import FixedQuantiser
-from ..lookup.rtl.core_ports import port_shapes
-from ..lookup.rtl.lookup_core import LookupCore
+from ..lookup.rtl.lookup_core import LookupCore, port_shapes
 from ..version import __version__
 from .port_table import align_rows, list_fields
 

@@ -15,7 +15,7 @@ from kanrtl.build import BuildError, Device, Report, TimingError, build_board, b
 from kanrtl.build.flow import Job
 from kanrtl.build.netlist import cut_unused_carries
 from kanrtl.errors import ToolError
-from kanrtl.fabric.delays import MAC16_MULTIPLY_NS
+from kanrtl.fabric.primitives import MAC16_MULTIPLY_NS
 from kanrtl.tools import toolchain
 from kanrtl.tools.toolchain import YOSYS, Tool
 

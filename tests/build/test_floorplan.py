@@ -11,8 +11,7 @@ import pytest
 
 from kanrtl.build.block_paths import BlockPaths
 from kanrtl.build.floorplan import MOST_LEFT_ALONE, place_multipliers
-from kanrtl.fabric.device import Device
-from kanrtl.fabric.sites import multiplier_sites
+from kanrtl.fabric.device import Device, multiplier_sites
 from kanrtl.tools.toolchain import NEXTPNR_ECP5
 
 DIES = ["LFE5U-25F-6", "LFE5U-45F-6", "LFE5U-85F-6"]

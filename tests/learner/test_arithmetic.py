@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from kanrtl.learner.arithmetic import LayerArithmetic, default_formats
 from kanrtl.learner.losses import find_loss
 from kanrtl.learner.spec import LearnerSpec
+from kanrtl.numeric.bits import bits_for, clog2
 from kanrtl.numeric.fixed import SQ, UQ, Format
 from kanrtl.numeric.sigmoid import Sigmoid
-from kanrtl.numeric.widths import bits_for, clog2
 from support.reference_arithmetic import extremes, reference_narrow
 
 layers = st.builds(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import kanrtl
 from kanrtl import SQ, UQ, InputError, LookupNetwork
 from kanrtl.lookup import FixedQuantiser, Quantiser, connect_network
-from kanrtl.lookup.rtl.core_ports import create_core
+from kanrtl.lookup.rtl.lookup_core import create_core
 from kanrtl.lookup.rtl.network_plan import plan_layers
 from kanrtl.lookup.rtl.pipeline import Pipeline
 from kanrtl.sessions.backends import native as made

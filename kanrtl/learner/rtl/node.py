@@ -9,8 +9,8 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...fabric.parts import Parts
+from ...numeric.bits import bits_for, clog2
 from ...numeric.fixed import FixedValue, Format, Rounding, rounding_constant
-from ...numeric.widths import bits_for, clog2
 from ..plan import LayerPlan
 from .coefficients import window_layout
 from .multiply import (

@@ -10,7 +10,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ...fabric.parts import Parts
-from ...numeric.widths import bits_for
+from ...numeric.bits import bits_for
 from ..folded_schedule import FoldedSchedule
 from ..schedule import Schedule
 from ..spec import LearnerSpec

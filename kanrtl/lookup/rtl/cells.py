@@ -14,8 +14,6 @@ from amaranth.hdl import Const, Instance, Module, Signal, Value
 
 from .gates import Gate
 
-__all__ = ["CELLS", "Cells", "Ecp5Cells", "Ice40Cells"]
-
 _ZERO, _ONE = Const(0, 1), Const(1, 1)
 
 

@@ -14,22 +14,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from .truth_tables import ALL_ROWS, INPUT_TRUTHS, INPUTS, cofactor, split_rows
-
-__all__ = [
-    "Decomposition",
-    "LogicNode",
-    "Words",
-    "chain",
-    "drop_unneeded",
-    "find_lut",
-    "join_by_mux",
-    "make_lut",
-    "pair_luts",
-    "quarter",
-    "select_by_lut",
-    "use_four_luts",
-]
+from .gates import ALL_ROWS, INPUT_TRUTHS, INPUTS, cofactor, split_rows
 
 Words = npt.NDArray[np.uint64]
 

@@ -20,8 +20,6 @@ from .nodes import Operand, add_pairs
 from .pipeline import count_levels
 from .tables import Tables
 
-__all__ = ["build_folded_layer"]
-
 
 def build_folded_layer(
     m: Module,

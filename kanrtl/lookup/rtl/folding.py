@@ -37,8 +37,6 @@ from .cells import CELLS
 from .network_plan import LookupLayerPlan
 from .pipeline import Pipeline, choose_memories, count_levels, is_in_block_memory
 
-__all__ = ["Folding", "Lane", "LayerFold", "schedule_core"]
-
 
 @dataclass(frozen=True, eq=False)
 class Lane:

@@ -21,8 +21,6 @@ from .nodes import Candidate, Operand, add_pairs, choose_higher, compare_sum, sa
 from .pipeline import Pipeline, count_levels
 from .tables import Tables
 
-__all__ = ["LookupCore"]
-
 
 class LookupCore(wiring.Component):  # type: ignore[misc]
     """A lookup network that takes a sample in every cycle, without a pause and without a stall; or, folded, one every
@@ -352,3 +350,30 @@ def _quantise(m: Module, quantiser: FixedQuantiser, index: int, raw: Value) -> V
     total = Signal(exact.shape(), name=f"scaled{index}")
     m.d.comb += total.eq(exact)
     return narrow(total, quantiser.shift, SQ(quantiser.bits, 0), "half_even").result.raw
+
+
+def create_core(
+    network: LookupNetwork,
+    family: str = "any",
+    latency: int | None = None,
+    memory: str | Sequence[str] = "auto",
+    whole_from: int | None = None,
+    reuse_factor: int | Sequence[int] = 1,
+) -> LookupCore:
+    """Make a :class:`~kanrtl.lookup.rtl.lookup_core.LookupCore`, whose parameters these are.
+
+    What it refuses is refused before it is made: Amaranth warns of a component that nobody elaborates.
+
+    Raises
+    ------
+    InputError
+        If a parameter cannot be.
+    """
+    schedule_core(network, plan_layers(network), latency, memory, whole_from, reuse_factor, family)
+    return LookupCore(network, latency, memory, family, whole_from, reuse_factor)
+
+
+def port_shapes(core: LookupCore) -> tuple[Shape, Shape]:
+    """Give the shape of one number in a sample, and of one in a prediction."""
+    sample, prediction = (port.payload.shape().elem_shape for port in (core.samples, core.predictions))
+    return Shape.cast(sample), Shape.cast(prediction)

@@ -37,10 +37,7 @@ from .decompositions import (
     select_by_lut,
     use_four_luts,
 )
-from .gates import Gate, Logic
-from .truth_tables import ALL_ROWS, INPUT_TRUTHS, INPUTS, cofactor, count_changes, count_support
-
-__all__ = ["minimise"]
+from .gates import ALL_ROWS, INPUT_TRUTHS, INPUTS, Gate, Logic, cofactor, count_changes, count_support
 
 _POOL = 16
 """How many signals are looked at for one function; the time goes with the fourth power."""

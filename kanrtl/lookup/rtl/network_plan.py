@@ -20,11 +20,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ...numeric.fixed import Codes
-from ..network import LookupLayer, LookupNetwork
+from ..lookup_layer import LookupLayer
+from ..network import LookupNetwork
+from .gates import INPUTS
 from .offsets import find_cheapest_offsets
-from .truth_tables import INPUTS
-
-__all__ = ["LookupLayerPlan", "NodePlan", "Term", "list_whole_terms", "plan_layers"]
 
 Mask = npt.NDArray[np.bool_]
 

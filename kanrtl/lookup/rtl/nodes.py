@@ -9,8 +9,6 @@ from amaranth.hdl import Cat, Const, Mux, Value
 
 from .network_plan import LookupLayerPlan, NodePlan
 
-__all__ = ["Candidate", "Operand", "add_pairs", "add_plainly", "choose_higher", "compare_sum", "saturate_sum"]
-
 
 @dataclass(frozen=True)
 class Operand:

@@ -13,9 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...numeric.fixed import Codes
-from .truth_tables import INPUTS
-
-__all__ = ["estimate_luts", "find_cheapest_offsets"]
+from .gates import INPUTS
 
 Bits = npt.NDArray[np.bool_]
 

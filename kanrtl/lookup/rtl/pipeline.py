@@ -25,8 +25,6 @@ from ..number_checks import MAX_BITS
 from ..quantiser import FixedQuantiser
 from .network_plan import LookupLayerPlan
 
-__all__ = ["Memory", "Pipeline", "choose_memories", "count_levels", "is_in_block_memory"]
-
 # Estimates of delays in ns, logic and routing, for ECP5 of speed grade 6; only their proportions matter.
 _LUT = 1.0
 

@@ -11,8 +11,6 @@ import numpy as np
 from ..network import LookupNetwork
 from .network_plan import LookupLayerPlan, plan_layers
 
-__all__ = ["Size", "network_size"]
-
 _LUT_INPUTS = 4
 
 

@@ -12,12 +12,10 @@ from amaranth.lib.memory import Memory
 from ...fabric.blocks import block_width
 from ...numeric.fixed import Codes
 from .cells import CELLS, Cells
+from .gates import INPUTS
 from .minimise import minimise
 from .network_plan import Term
 from .nodes import add_plainly
-from .truth_tables import INPUTS
-
-__all__ = ["Tables"]
 
 
 def make_logic_tables(m: Module, address: Value, terms: Sequence[Term], name: str) -> list[Value]:

@@ -12,15 +12,13 @@ from ...learner.address_map import AddressMap
 from ...learner.rtl.learner import Learner
 from ...learner.spec import LearnerSpec
 from ...lookup.network import LookupNetwork
-from ...lookup.rtl.core_ports import create_core, port_shapes
-from ...lookup.rtl.lookup_core import LookupCore
+from ...lookup.rtl.lookup_core import LookupCore, create_core, port_shapes
 from ...numeric.fixed import Codes
 from ...progress import Progress
 from ...simulators.native_simulator import NativeSimulator
 from ...simulators.trace import Trace
 from ..backend import AddressedLearner, BackendKind, Options
-from ..simulated_network import SimulatedNetwork
-from ..traced_ports import learner_ports, network_ports
+from ..simulated import SimulatedNetwork, learner_ports, network_ports
 
 __all__ = ["BACKEND", "NativeLearner", "NativeNetwork"]
 

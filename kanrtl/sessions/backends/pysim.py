@@ -10,15 +10,14 @@ import numpy.typing as npt
 from ...learner.rtl.learner import Learner
 from ...learner.spec import LearnerSpec
 from ...lookup.network import LookupNetwork
-from ...lookup.rtl.core_ports import create_core, port_shapes
+from ...lookup.rtl.lookup_core import create_core, port_shapes
 from ...numeric.bits import pack, unpack
 from ...numeric.fixed import Codes
 from ...progress import Progress
 from ...simulators.amaranth_simulator import AmaranthSimulator, Teaching
 from ...simulators.trace import Trace
 from ..backend import AddressedLearner, BackendKind, Options
-from ..simulated_network import SimulatedNetwork
-from ..traced_ports import learner_ports, network_ports
+from ..simulated import SimulatedNetwork, learner_ports, network_ports
 
 __all__ = ["BACKEND", "PysimLearner", "PysimNetwork"]
 

@@ -22,7 +22,7 @@ from kanrtl.lookup.rtl.decompositions import (
     select_by_lut,
     use_four_luts,
 )
-from kanrtl.lookup.rtl.truth_tables import ALL_ROWS, INPUT_TRUTHS, count_support, split_rows
+from kanrtl.lookup.rtl.gates import ALL_ROWS, INPUT_TRUTHS, count_support, split_rows
 
 A, B, C, D, E, F = INPUT_TRUTHS
 POOL = np.array(INPUT_TRUTHS, dtype=np.uint64)

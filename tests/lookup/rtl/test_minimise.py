@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kanrtl.lookup.rtl.gates import Logic
+from kanrtl.lookup.rtl.gates import INPUTS, Logic
 from kanrtl.lookup.rtl.minimise import minimise
-from kanrtl.lookup.rtl.truth_tables import INPUTS
 from support.lookup_networks import SHAPES, table
 
 EVERY_ROW = (1 << 64) - 1

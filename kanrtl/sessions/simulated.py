@@ -1,4 +1,4 @@
-"""What is worth seeing of a learner and of a network in a waveform."""
+"""What the backends that simulate have in common: the ports worth seeing in a waveform, and a network's figures."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from ..learner.rtl.layer import Layer
 from ..learner.rtl.learner import Learner
 from ..lookup.network import LookupNetwork
 from ..lookup.quantiser import FixedQuantiser
+from ..simulators.amaranth_simulator import AmaranthSimulator
+from ..simulators.native_simulator import NativeSimulator
 from ..simulators.trace import Port, parts_of, ports_of, stream_ports
-
-__all__ = ["learner_ports", "network_ports"]
+from .backend import NetworkBackend
 
 
 def learner_ports(fragment: Any) -> list[Port]:
@@ -38,3 +39,23 @@ def network_ports(network: LookupNetwork, fragment: Any) -> list[Port]:
     return stream_ports(
         fragment, "network", {"samples": sample, "predictions": network.steps[-1] if network.output == "raw" else None}
     )
+
+
+class SimulatedNetwork(NetworkBackend):
+    """A :class:`LookupCore` in a simulator."""
+
+    def __init__(self, network: LookupNetwork, simulator: AmaranthSimulator | NativeSimulator) -> None:
+        self._network = network
+        self._simulator = simulator
+
+    @property
+    def cycles(self) -> int:
+        return self._simulator.cycles
+
+    @property
+    def observed(self) -> dict[str, list[int]]:
+        seen = self._simulator.observed(("prediction_latency", "interval"))
+        return {"latency": seen["prediction_latency"], "interval": seen["interval"]}
+
+    def close(self) -> None:
+        self._simulator.close()

@@ -10,8 +10,8 @@ from amaranth.hdl import Shape, signed, unsigned
 
 from kanrtl import SQ, UQ, Format, InputError, LookupNetwork
 from kanrtl.lookup import Quantiser
-from kanrtl.lookup.rtl import core_ports
-from kanrtl.lookup.rtl.core_ports import create_core, port_shapes
+from kanrtl.lookup.rtl import lookup_core
+from kanrtl.lookup.rtl.lookup_core import create_core, port_shapes
 
 
 def network(output: str = "raw") -> LookupNetwork:
@@ -47,7 +47,7 @@ def test_settings_reach_the_core() -> None:
 def test_what_cannot_be_is_refused_before_anything_is_made(
     settings: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(core_ports, "LookupCore", lambda *_: pytest.fail("a core is made"))
+    monkeypatch.setattr(lookup_core, "LookupCore", lambda *_: pytest.fail("a core is made"))
     with pytest.raises(InputError, match=message):
         create_core(network(), **settings)
 
