@@ -1,21 +1,31 @@
-"""The runs of a sweep, in units of learners side by side."""
+"""The runs of a sweep, in units of learners side by side: measured here, in processes, or on a Dask cluster."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib.util
+import multiprocessing
+import signal
+import threading
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import numpy.typing as npt
 
 from ..arrays import Reals
+from ..errors import InputError, ToolError
 from ..learner.losses import find_loss
 from ..learner.model_batch import ModelBatch
 from ..learner.spec import LearnerSpec
 from ..sessions.connect import connect
 from ..sim import TASKS
 from ..sim.task import Task
+from ..version import __version__
 from .simulate_learner import teach
 
 # Samples of all learners in a batch that are worth another process: it takes as long to start as to learn so many.
@@ -96,3 +106,132 @@ def _side_by_side(
             batch.learn_many(x[:, one], codes("gradient", predictions[:, one] - target[:, one]))
     batch.settle()
     return list(predictions), batch.saturations
+
+
+CONNECT_SECONDS = 5
+
+SCHEMES = ("tcp", "tls", "ucx", "ws", "wss")
+
+Finished = Generator[tuple[int, list[Result]], None, None]
+
+
+def measure_units(units: Sequence[Unit], jobs: int, scheduler: str | None) -> Finished:
+    """Measures ``units``; gives the number of each and its results, in the order in which they are done.
+
+    They run on the cluster of ``scheduler``, or else in at most ``jobs`` processes. Raises :exc:`ToolError` where the
+    cluster or a process fails.
+    """
+    if scheduler is not None:
+        return _on_cluster(units, scheduler)
+    if any(unit.backend not in ("model", "float64") for unit in units):
+        processes = min(jobs, len(units))
+    else:
+        processes = min(jobs, sum(len(unit.runs) * unit.samples for unit in units) // WORTH)
+    return _in_processes(units, processes) if processes > 1 else _here(units)
+
+
+def _here(units: Sequence[Unit]) -> Finished:
+    for index, unit in enumerate(units):
+        yield index, unit.measure()
+
+
+@contextmanager
+def _ignore_interrupts() -> Iterator[None]:
+    """Control-C goes to all processes of a terminal. Those that are started within this ignore it: the one that
+    started them ends them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # where signals are not handled anyway
+        return
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
+def _in_processes(units: Sequence[Unit], jobs: int) -> Finished:
+    others = set(multiprocessing.active_children())
+    # Not forked: a process with threads, as one that shows progress, cannot be forked safely.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(jobs, mp_context=context)
+    try:
+        with _ignore_interrupts():
+            futures = {pool.submit(unit.measure): index for index, unit in enumerate(units)}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    except BrokenProcessPool:
+        raise ToolError("sweep: a process ended by itself, perhaps for want of memory; use fewer jobs") from None
+    except BaseException:
+        for child in set(multiprocessing.active_children()) - others:
+            child.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def check_address(address: str) -> None:
+    """Raises :exc:`InputError` where ``address`` is not that of a scheduler, or distributed is not installed.
+
+    A client of distributed that stumbles over an address takes long to end.
+    """
+    try:
+        parts = urlsplit(address if "://" in address else f"tcp://{address}")
+        known = parts.scheme == "inproc" or (parts.scheme in SCHEMES and parts.hostname and parts.port)
+    except ValueError:  # the port is no number
+        known = False
+    if not known:
+        raise InputError(f"scheduler = {address!r}: not an address; give one such as tcp://127.0.0.1:8786")
+    if importlib.util.find_spec("distributed") is None:
+        raise InputError("scheduler: distributed is not installed; run `pip install 'kanrtl[dask]'`")
+
+
+def _on_cluster(units: Sequence[Unit], address: str) -> Finished:
+    # distributed is an extra, and takes a second to import.
+    from distributed import CancelledError, Client, KilledWorker
+    from distributed import as_completed as completed
+
+    where = f"scheduler = {address!r}"
+    try:
+        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+    except OSError:
+        raise ToolError(
+            f"{where}: no answer within {CONNECT_SECONDS} s; start one with `dask scheduler`, or mend the address"
+        ) from None
+    with client:
+        _check_workers(client, where)
+        futures = client.map(Unit.measure, units, pure=False)
+        numbers = {future.key: index for index, future in enumerate(futures)}
+        try:
+            for future in completed(futures, loop=client.loop):
+                yield numbers[future.key], future.result()
+        except (OSError, CancelledError, KilledWorker) as error:
+            raise ToolError(f"{where}: the cluster failed ({_one_line(error)}); see its own log") from None
+        finally:
+            client.cancel(futures)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def installed_version() -> str:
+    """The version of kanrtl where this runs; a cluster's workers are asked for theirs."""
+    return __version__
+
+
+def _check_workers(client: Any, where: str) -> None:
+    """Raises :exc:`ToolError` unless there are workers, all with this version: others might give other bits."""
+    try:
+        versions = client.run(installed_version)
+    except OSError as error:
+        raise ToolError(f"{where}: the cluster failed ({_one_line(error)}); see its own log") from None
+    except Exception as error:  # as which a worker's failure arrives depends on how it failed
+        reason = _one_line(error)
+        raise ToolError(f"{where}: its workers cannot run kanrtl ({reason}); install {__version__} there") from None
+    if not versions:
+        raise ToolError(f"{where}: it has no workers; start some with `dask worker` and this address")
+    for worker, version in versions.items():
+        if version != __version__:
+            raise ToolError(
+                f"{where}: worker {worker} has kanrtl {version}, here it is {__version__}; install the same"
+            )

@@ -26,8 +26,7 @@ from ..learner.spec import LearnerSpec
 from ..sessions.backends import BACKENDS
 from ..sim import TASKS
 from .axes import Axis, axis_of, check_axes, learner_at, points_of
-from .runs import WORTH, Result, Run, Unit
-from .workers import check_address, measure_units
+from .runs import WORTH, Result, Run, Unit, check_address, measure_units
 
 UNIT = 256  # learners in a batch: more would gain little, and show progress more rarely
 

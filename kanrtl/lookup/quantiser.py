@@ -13,10 +13,9 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays import Reals
 from ..errors import InputError
 from ..numeric.fixed import SQ, Codes, Format, narrow
-
-Reals = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

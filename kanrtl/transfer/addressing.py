@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-import numpy.typing as npt
 
+from ..arrays import Reals
 from ..learner.arithmetic import LayerArithmetic
 from ..lookup.quantiser import FixedQuantiser, Quantiser
 from ..numeric.fixed import Codes, Format
 from ..numeric.spline import Locator
-
-Reals = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays import Reals
 from ..learner.arithmetic import LayerArithmetic
 from ..numeric.fixed import Codes
 from .addressing import grid_position
-
-Reals = npt.NDArray[np.float64]
 
 _EVEN = 0.02  # of all weight: spread evenly over where samples are, so that no gap between them is left open
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import real_rows
+from ..arrays import Reals, real_rows
 from ..errors import InputError
 from ..learner.arithmetic import checked_coefficients
 from ..learner.model_batch import ModelBatch
@@ -33,8 +33,6 @@ from ..lookup.number_checks import MAX_BITS, check_bits, check_guard_bits, check
 from ..numeric.fixed import Codes
 from .addressing import Scaling
 from .network_draft import NetworkDraft
-
-Reals = npt.NDArray[np.float64]
 
 SAMPLES = 1024
 """How many samples a frozen network is compared with its learner over, where none are given."""

@@ -17,7 +17,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import real_rows
+from ..arrays import Reals, real_rows
 from ..errors import InputError
 from ..learner.arithmetic import LayerArithmetic
 from ..learner.spec import LearnerSpec
@@ -30,8 +30,6 @@ from .edge_fit import EdgeFit, find_outside_format, middle_activations, weigh_po
 
 TrainedNetwork = FloatKAN | LookupNetwork
 """What a learner can start from."""
-
-Reals = npt.NDArray[np.float64]
 
 
 class TrainedSource(Protocol):

@@ -20,8 +20,8 @@ from rich.console import Console
 from kanrtl import InputError, LearnerSpec, connect
 from kanrtl.cli import command_line, learner_commands
 from kanrtl.errors import ToolError
+from kanrtl.experiments import runs
 from kanrtl.experiments import sweep as explore
-from kanrtl.experiments import workers
 from kanrtl.experiments.axes import parse_over
 from kanrtl.experiments.simulate_learner import simulate, teach
 from kanrtl.experiments.sweep import sweep
@@ -211,7 +211,7 @@ def test_the_known_curve_of_precision(spec: LearnerSpec) -> None:
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Processes are worth it for a few samples, and batches have three learners."""
-    monkeypatch.setattr(workers, "WORTH", 1)
+    monkeypatch.setattr(runs, "WORTH", 1)
     monkeypatch.setattr(explore, "WORTH", 1)
     monkeypatch.setattr(explore, "UNIT", 3)
 
@@ -265,7 +265,7 @@ def test_a_cluster_gives_the_same_bits(spec: LearnerSpec, expected: dict[str, An
 
 
 def test_workers_need_the_same_version(spec: LearnerSpec, cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "installed_version", lambda: "0.0.1")
+    monkeypatch.setattr(runs, "installed_version", lambda: "0.0.1")
     with pytest.raises(
         ToolError, match=r"^scheduler = '.*': worker .* has kanrtl 0\.0\.1, here it is .*; install the "
     ):
@@ -276,7 +276,7 @@ def test_workers_need_kanrtl(spec: LearnerSpec, cluster: Any, monkeypatch: pytes
     def absent() -> str:
         raise ModuleNotFoundError("No module named 'kanrtl'")
 
-    monkeypatch.setattr(workers, "installed_version", absent)
+    monkeypatch.setattr(runs, "installed_version", absent)
     with pytest.raises(ToolError, match=r"^scheduler = '.*': its workers cannot run kanrtl \(No module .*\); install"):
         sweep(spec, {"seed": [1]}, samples=3, scheduler=cluster.scheduler_address)
 
@@ -292,7 +292,7 @@ def test_a_cluster_without_workers_is_not_waited_for(spec: LearnerSpec) -> None:
 
 
 def test_an_unreachable_scheduler_is_one_line_soon(spec: LearnerSpec, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "CONNECT_SECONDS", 1)
+    monkeypatch.setattr(runs, "CONNECT_SECONDS", 1)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # and nobody listens
         address = f"tcp://127.0.0.1:{taken.getsockname()[1]}"

@@ -15,7 +15,7 @@ from ...numeric.lfsr import WIDTH as NOISE_WIDTH
 from ..address_map import CONTROL_FREEZE, COUNTER_WIDTH, AddressMap
 from ..folded_schedule import FoldedSchedule
 from ..spec import LearnerSpec
-from .layer_signature import CoefficientAccess
+from .coefficients import CoefficientAccess
 from .saturation import count_flags
 from .sequencer import Handshake
 

@@ -16,7 +16,6 @@ from ...numeric.fixed import Codes, Format
 from ..arithmetic import LayerArithmetic
 from ..plan import LayerPlan
 from .coefficient_bank import CoefficientBank, StreamingBank, window_row
-from .layer_signature import CoefficientAccess
 from .multiply import multiply_by_constant
 from .pass_sequencer import StepFlow, StepTimes, count_delay, split_index
 
@@ -31,6 +30,31 @@ def window_layout(layer: LayerArithmetic, format: Format, *, differences: bool =
 def cell_bits(layer: LayerArithmetic) -> int:
     """Bits of a cell, wide enough for the index of a coefficient instead."""
     return (layer.bases - 1).bit_length()
+
+
+class CoefficientAccess(wiring.Signature):  # type: ignore[misc]
+    """Reads or writes one coefficient from outside, while no sample is in work.
+
+    Members
+    -------
+    enable : Out(1), the index replaces the cell of every input, as if it had been located: the window then begins with
+        it
+    output, input, index : Out, which coefficient: ``index`` in ``[0, bases)``
+    write : Out(1), write the window's coefficient at ``index`` at the clock edge
+    read_data : In, code of the coefficient; read with the latency of a window
+    """
+
+    def __init__(self, layer: LayerArithmetic) -> None:
+        super().__init__(
+            {
+                "enable": Out(1),
+                "output": Out(range(layer.n_out)),
+                "input": Out(range(layer.n_in)),
+                "index": Out(range(layer.bases)),
+                "write": Out(1),
+                "read_data": In(layer.formats.coefficient),
+            }
+        )
 
 
 class Coefficients(wiring.Component):  # type: ignore[misc]

@@ -13,7 +13,7 @@ from ...numeric.fixed import Format
 from ..plan import LayerPlan
 from .coefficients import FoldedCoefficients, count_folded_coefficients
 from .edge_lane import EdgeLane, count_edge_lanes
-from .layer_signature import AnyLayer
+from .layer import AnyLayer
 from .multiply import add_tree
 from .narrowing import Narrowing, count_narrowing, resize
 from .pass_sequencer import PassSequencer, StepTimes, choose, count_pass_sequencer

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ...arrays import Reals
 from ...errors import InputError
 from ..network import LookupNetwork
 from ..number_checks import check_bits
@@ -21,8 +22,6 @@ from ..scales import CodeScale
 from .float_network import FloatNetwork
 
 __all__ = ["GUARD_BITS", "METHODS", "Calibration", "calibrate", "input_scale", "output_scale", "rows_of", "variance_of"]
-
-Reals = npt.NDArray[np.float64]
 
 PERCENTILES = (0.1, 1.0)
 """How many percent of the values may saturate at either end."""

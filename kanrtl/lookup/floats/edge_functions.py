@@ -16,12 +16,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
+from ...arrays import Reals
 from ...errors import InputError
 from .named_functions import BASES, FUNCTIONS, known_function
 
 __all__ = ["EdgeFunctions", "FunctionStep", "NamedFunctions", "PythonFunctions", "check_array", "check_shape"]
-
-Reals = npt.NDArray[np.float64]
 
 Chosen = npt.NDArray[np.int64] | slice
 """Which inputs of a layer are meant, in ascending order."""

@@ -18,6 +18,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from ...arrays import Reals
 from ...errors import InputError
 from ..scales import CodeScale
 from .edge_functions import ALL, Chosen, EdgeFunctions, NamedFunctions, PythonFunctions, check_array, check_shape
@@ -25,8 +26,6 @@ from .named_functions import BASES
 from .sampled_functions import Splines
 
 __all__ = ["FloatLayer"]
-
-Reals = npt.NDArray[np.float64]
 
 _EVALUATED = 1 << 15  # functions in memory at a time
 

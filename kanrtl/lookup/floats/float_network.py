@@ -12,6 +12,7 @@ from typing import Any, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from ...arrays import Reals
 from ...errors import InputError
 from ..network import LookupNetwork
 from ..number_checks import check_bits, check_positive
@@ -24,8 +25,6 @@ from .named_functions import BASE_SLOPES, BASES
 from .sampled_functions import SampledFunctions, Splines, bases, slopes
 
 __all__ = ["BASES", "BASE_SLOPES", "FloatLayer", "FloatNetwork", "Kan", "bases", "slopes"]
-
-Reals = npt.NDArray[np.float64]
 
 FUNCTION_KINDS: dict[str, type[EdgeFunctions]] = {
     one.kind: one for one in (Splines, NamedFunctions, SampledFunctions, PythonFunctions)

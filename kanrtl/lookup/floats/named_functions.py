@@ -10,13 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from ...arrays import Reals
 from ...errors import InputError
 
 __all__ = ["BASES", "BASE_SLOPES", "FUNCTIONS", "NamedFunction", "known_function"]
-
-Reals = npt.NDArray[np.float64]
 
 Curve = Callable[[Reals, Reals], Reals]
 """Evaluates a function at points ``(...)`` for a parameter that broadcasts to them."""

@@ -8,13 +8,12 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from ...arrays import Reals
 from ...errors import InputError
 from .calibration import rows_of, variance_of
 from .float_network import FloatNetwork, Kan
 
 __all__ = ["edge_effects", "prune"]
-
-Reals = npt.NDArray[np.float64]
 
 
 def edge_effects(kan: FloatNetwork, x: npt.ArrayLike) -> list[Reals]:

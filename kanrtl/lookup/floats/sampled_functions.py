@@ -9,12 +9,11 @@ from typing import Any, Literal, Self, cast, get_args
 import numpy as np
 import numpy.typing as npt
 
+from ...arrays import Reals
 from ...errors import InputError
 from .edge_functions import ALL, Chosen, EdgeFunctions, check_array
 
 __all__ = ["Interpolation", "SampledFunctions", "Splines", "bases", "slopes"]
-
-Reals = npt.NDArray[np.float64]
 
 
 def bases(x: Reals, knots: Reals, order: int) -> Reals:

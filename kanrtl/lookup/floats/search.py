@@ -10,6 +10,7 @@ from typing import Any, Generic
 import numpy as np
 import numpy.typing as npt
 
+from ...arrays import Reals
 from ...errors import InputError
 from ...plots.search_plot import plot_search
 from ..network import LookupNetwork
@@ -21,8 +22,6 @@ from .float_network import Kan
 from .pruning import prune
 
 __all__ = ["Point", "Search", "search"]
-
-Reals = npt.NDArray[np.float64]
 
 Labels = npt.NDArray[Any]
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ...arrays import Reals
 from ...errors import InputError
 from ..number_checks import check_positive
 from ..scales import CodeScale
@@ -25,8 +26,6 @@ from .training_losses import LOSSES, Penalty, check_targets
 from .training_state import FirstLayerFeatures, Parameters, TrainingState
 
 __all__ = ["Penalty", "Trained", "initial_kan", "loss_and_gradients", "train"]
-
-Reals = npt.NDArray[np.float64]
 
 GRID = (-1.0, 1.0)
 """The grid of the first layer, whose inputs are scaled to it."""

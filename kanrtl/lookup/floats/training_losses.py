@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ...arrays import Reals
 from ...errors import InputError
 from .calibration import rows_of
 
 __all__ = ["LOSSES", "Loss", "Penalty", "check_targets"]
-
-Reals = npt.NDArray[np.float64]
 
 _TINY = 1e-8
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ...arrays import Reals
 from ...errors import InputError
 from ..scales import CodeScale
 from .float_kan import FloatKAN
@@ -20,8 +21,6 @@ from .float_layer import FloatLayer
 from .training_losses import Loss, Penalty
 
 __all__ = ["FirstLayerFeatures", "LayerFeatures", "Parameters", "TrainingState"]
-
-Reals = npt.NDArray[np.float64]
 
 _ROUGH = 1e-9  # LSBs, by which a sum of floats may miss a tie: far less than the finest guard bits
 
