@@ -12,6 +12,8 @@ from rich.markup import escape
 from ..errors import InputError
 from ..experiments.simulate_network import read_samples, simulate_network
 from ..lookup.floats.convert import KINDS, convert
+from ..lookup.floats.float_network import BASES
+from ..lookup.notes import Note
 from ..numeric.fixed import Format
 from .console import score_pairs, show, show_pairs, show_work
 from .options import OUTPUT, as_json, file_option, list_option
@@ -27,14 +29,26 @@ def _read_format(_ctx: click.Context, param: click.Parameter, value: str | None)
 @cloup.command("convert")
 @cloup.argument(
     "model",
-    help="A checkpoint or a state dict (.npz, or .pt and .pth with torch), KANELÉ's truth tables (.npz, .json or "
-    ".json.gz), or a network, which is to have another output stage.",
+    help="A checkpoint (.pt, .pth, .safetensors, .npz, or NAME of pykan's files), KANELÉ's truth tables (.npz, "
+    ".json or .json.gz), or a network, which is to have another output stage.",
 )
 @cloup.option_group(
     "What MODEL is",
     cloup.option("--kind", help=f"Read it as {', '.join(KINDS)}, where its names do not tell."),
-    cloup.option("--config", metavar="FILE", help="Take KANELÉ's config.json from here, where MODEL does not have it."),
-    cloup.option("--base", help="Add this function to splines of efficient-kan and pykan.  [default: silu]"),
+    cloup.option(
+        "--config",
+        metavar="FILE",
+        help="Take KANELÉ's config.json or pykan's NAME_config.yml from here, where it is not in or beside MODEL.",
+    ),
+    cloup.option(
+        "--base-function",
+        "--base",
+        "base",
+        metavar="NAME",
+        help=f"Add this function to the splines, {', '.join(BASES)}, where MODEL does not tell. It must be given for a "
+        "state dict of pykan; for one of efficient-kan it is assumed to be silu.",
+    ),
+    cloup.option("--entry", metavar="NAME", help="Take the network that stands here in MODEL, where it holds several."),
 )
 @cloup.option_group(
     "Quantisation (numbers for the inputs and for each layer, or one for all)",
@@ -82,4 +96,9 @@ def _show_network(data: dict[str, Any]) -> None:
     if "rms_difference" in data:
         what = f"{data['rms_difference']:.4g} RMS, of {data['rms_nodes']:.4g}, over {data['samples']} samples"
         pairs.append(("quantising changes outputs by", what))
-    show_pairs(f"{data['kind']} to {data['network']}", [*pairs, *score_pairs(data)])
+    pairs += score_pairs(data)
+    kinds: dict[str, list[str]] = {}
+    for note in data["notes"]:
+        kinds.setdefault(note["kind"], []).append(str(Note.from_json(note)))
+    pairs += [(kind, "\n".join(lines)) for kind, lines in kinds.items()]
+    show_pairs(f"{data['kind']} to {data['network']}", pairs)

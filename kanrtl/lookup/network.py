@@ -17,6 +17,7 @@ import numpy.typing as npt
 from ..errors import InputError
 from ..numeric.fixed import Codes
 from .lookup_layer import LookupLayer
+from .notes import Note
 from .number_checks import check_integer, check_positive, code_range
 from .quantiser import FixedQuantiser, Quantiser, step_quantiser
 from .saved_network import Arrays, SavedNetwork
@@ -42,6 +43,8 @@ class LookupNetwork(SavedNetwork):
         node whether it is above its threshold.
     thresholds : tuple of int
         For ``"threshold"`` a code for each output; else empty.
+    notes : tuple of Note
+        What an importer assumed, clipped or left out of the file that the network was made of.
     """
 
     layers: tuple[LookupLayer, ...]
@@ -49,6 +52,7 @@ class LookupNetwork(SavedNetwork):
     quantiser: Quantiser | FixedQuantiser
     output: Output = "raw"
     thresholds: tuple[int, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     @classmethod
     def of(

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
 from ..files import read_arrays, write_arrays
+from .notes import Note
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -26,6 +28,13 @@ class SavedNetwork(ABC):
     """The name of the array in a file that holds the description."""
     _format: ClassVar[str]
     """The name of the file's format, with its version."""
+
+    notes: tuple[Note, ...] = ()
+    """What an importer assumed, clipped or left out of the file that the network was made of."""
+
+    def with_notes(self, notes: Iterable[Note]) -> Self:
+        """Give the same network with these notes."""
+        return cast(Self, replace(cast(Any, self), notes=tuple(notes)))  # each network is a dataclass
 
     def save(self, path: str | Path) -> None:
         """Write the network to an ``.npz`` file, which is then complete or not there."""
@@ -47,7 +56,10 @@ class SavedNetwork(ABC):
 
     def arrays(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
         """Give all that the network is, by the names that it is saved under."""
-        yield self._entry, np.array(json.dumps({"format": self._format, **self._about()}))
+        about = {"format": self._format, **self._about()}
+        if self.notes:
+            about["notes"] = [note.to_json() for note in self.notes]
+        yield self._entry, np.array(json.dumps(about))
         yield from self._content()
 
     @classmethod
@@ -68,7 +80,7 @@ class SavedNetwork(ABC):
         if found != cls._format:
             raise InputError(f"is of format {found!r}; this version reads {cls._format!r}")
         try:
-            return cls._restore(about, arrays)
+            return cls._restore(about, arrays).with_notes(map(Note.from_json, about.get("notes", [])))
         except KeyError as error:
             raise InputError(f"{error.args[0]!r} is missing; {cls._mend()}") from None
         except (TypeError, AttributeError):  # something is of another kind

@@ -13,17 +13,15 @@ import numpy.typing as npt
 
 from ...errors import InputError
 from ...numeric.fixed import Format
+from ..checkpoints.checkpoint import Checkpoint, find_network
+from ..checkpoints.checkpoint_file import read_content
 from ..network import LookupNetwork
+from ..notes import Note
 from ..quantiser import Quantiser
 from .float_kan import FloatKAN
-from .importers import (
-    from_efficient_kan,
-    from_kanele_tables,
-    from_pykan,
-    kanele_floats,
-    kanele_packed_tables,
-    read_state_dict,
-)
+from .importers import from_efficient_kan, from_kanele_tables, kanele_floats, kanele_packed_tables
+from .pykan import from_pykan
+from .pykan_config import weights_path
 
 __all__ = ["KINDS", "Converted", "convert"]
 
@@ -55,6 +53,11 @@ class Converted:
     floats: FloatKAN | None
     x: npt.NDArray[np.float64] | None
 
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """What was assumed, clipped or left out of the file."""
+        return self.network.notes
+
     def to_json(self) -> dict[str, Any]:
         """Summarise the network in what JSON can hold.
 
@@ -70,6 +73,7 @@ class Converted:
             "table_bits": sum(layer.table.size * (layer.bits_out + layer.guard_bits) for layer in network.layers),
             "output": network.output,
             "samples": None if self.x is None else len(self.x),
+            "notes": [note.to_json() for note in self.notes],
         }
         if self.floats is not None and self.x is not None:
             exact = self.floats.evaluate(self.x)[-1]
@@ -85,6 +89,7 @@ def convert(
     kind: str | None = None,
     config: str | Path | None = None,
     base: str | None = None,
+    entry: str | None = None,
     bits: Sequence[int] | None = None,
     steps: Sequence[float] | None = None,
     x: npt.ArrayLike | None = None,
@@ -98,16 +103,20 @@ def convert(
     Parameters
     ----------
     path
-        The file: a checkpoint of KANELÉ (``kanele``) or its truth tables (``kanele-tables``), a state dict of
-        efficient-kan or pykan, a saved :class:`FloatKAN` (``float-kan``) or :class:`LookupNetwork` (``network``), as
-        ``.npz``. State dicts may also be ``.pt`` or ``.pth``, which takes torch, and truth tables ``.json`` or
-        ``.json.gz``.
+        The file: a checkpoint of KANELÉ (``kanele``), efficient-kan or pykan, as ``torch.save``, safetensors or
+        ``numpy.savez`` wrote it, however it is wrapped; KANELÉ's truth tables (``kanele-tables``) as ``.npz``,
+        ``.json`` or ``.json.gz``; a saved :class:`FloatKAN` (``float-kan``) or :class:`LookupNetwork` (``network``). Of
+        pykan's files ``NAME_state`` or ``NAME`` will do.
     kind
         One of :data:`KINDS`; by default what the names in the file tell.
     config
-        KANELÉ's ``config.json``, where it is not in the file.
+        KANELÉ's ``config.json``, where it is not in the file, or pykan's ``NAME_config.yml``, where it is not beside.
     base
-        The function beside the splines of efficient-kan and pykan, by default ``silu``.
+        The function beside the splines of efficient-kan and pykan, where the file does not tell. For efficient-kan it
+        is then assumed to be ``silu``; for pykan it must be given.
+    entry
+        Where the network stands in the file, by the names of what is around it with dots between them, where there are
+        several.
     bits, steps
         How many bits a code has, and the real value of its LSB: of the inputs, then of every layer's nodes. They are
         for real numbers (efficient-kan, pykan, float-kan). One width serves all; by default it is
@@ -132,11 +141,11 @@ def convert(
     InputError
         If something cannot be represented, or does not belong to this kind; by its name.
     """
-    path = Path(path)
-    source, kind = _read(path, kind)
+    path = weights_path(Path(path))
+    source, kind = _read(path, kind, entry)
     _check_fits(kind, {"bits": bits, "steps": steps, "guard_bits": guard_bits}, kind in _FLOATS, "its codes are set")
     _check_fits(kind, {"base": base}, kind in _FLOATS[:2], "it tells its own")
-    _check_fits(kind, {"config": config}, kind.startswith("kanele"), "it has none")
+    _check_fits(kind, {"config": config}, kind == "pykan" or kind.startswith("kanele"), "it has none")
     try:
         network, floats = _make_network(kind, source, config, base, x, bits, steps, guard_bits)
     except InputError as error:
@@ -161,7 +170,7 @@ def _check_fits(kind: str, given: Mapping[str, Any], fits: bool, why: str) -> No
             raise InputError(f"{field}: not for {kind!r}: {why}; leave it out")
 
 
-def _read(path: Path, kind: str | None) -> tuple[Mapping[str, Any] | Path, str]:
+def _read(path: Path, kind: str | None, entry: str | None) -> tuple[Any, str]:
     """Read what the file holds, or give its path where its importer reads it; and tell what it is."""
     if kind is not None and kind not in KINDS:
         raise InputError(f"kind = {kind!r}: must be one of {', '.join(map(repr, KINDS))}")
@@ -169,29 +178,29 @@ def _read(path: Path, kind: str | None) -> tuple[Mapping[str, Any] | Path, str]:
         if kind not in (None, "kanele-tables"):
             raise InputError(f"kind = {kind!r}: {str(path)!r} can only be truth tables; leave it out")
         return path, "kanele-tables"
-    if path.suffix not in (".npz", ".pt", ".pth"):
-        raise InputError(f"{str(path)!r}: not a kind of file that is known; give .npz, .pt, .pth, .json or .json.gz")
-    state = read_state_dict(path)
-    return state, kind or _recognise(path, state)
+    try:
+        content = read_content(path)
+        own = {"network": "network", "kan": "float-kan", "L0_table": "kanele-tables"}
+        found = next((known for sign, known in own.items() if isinstance(content, Mapping) and sign in content), None)
+        if (kind or found) in own.values() and isinstance(content, Mapping):
+            return content, kind or str(found)
+        checkpoint = find_network(content, entry, path)
+    except InputError as error:
+        raise InputError(f"{str(path)!r}: {error}") from None
+    return checkpoint, kind or _recognise(checkpoint)
 
 
-def _recognise(path: Path, state: Mapping[str, Any]) -> str:
-    """Tell what a file is, by the names in it."""
-    signs = {
-        "network": r"network",
-        "float-kan": r"kan",
-        "kanele-tables": r"L0_table",
-        "kanele": r"config_json|input_layer\..*",
-        "efficient-kan": r"layers\.0\.grid",
-        "pykan": r"act_fun\.0\.coef",
-    }
-    for kind, sign in signs.items():
-        if any(re.fullmatch(sign, name) for name in state):
-            return kind
-    raise InputError(
-        f"{str(path)!r}: not known by its names ({', '.join(sorted(state)[:4]) or 'none'}); "
-        f"say what it is: kind is one of {', '.join(map(repr, KINDS))}"
-    )
+def _recognise(checkpoint: Checkpoint) -> str:
+    """Tell what a checkpoint is, by the names in it."""
+    names = [*checkpoint.arrays, *checkpoint.settings]
+    if any(re.match(r"input_layer\.|(?:.*\.)?config_json$", name) for name in names):
+        return "kanele"
+    if checkpoint.family is None:
+        raise InputError(
+            f"{str(checkpoint.path)!r}: not known by its names ({', '.join(sorted(names)[:4]) or 'none'}); "
+            f"say what it is: kind is one of {', '.join(map(repr, KINDS))}"
+        )
+    return checkpoint.family
 
 
 def _make_network(
@@ -219,7 +228,7 @@ def _make_network(
     if kind == "float-kan":
         kan = FloatKAN.from_arrays(source)
     else:
-        kan = from_pykan(source, base) if kind == "pykan" else from_efficient_kan(source, base or "silu")
+        kan = from_pykan(source, base, config) if kind == "pykan" else from_efficient_kan(source, base)
     count = len(kan.layers) + 1
     widths = list(bits or [DEFAULT_BITS])
     widths = widths * count if len(widths) == 1 else widths

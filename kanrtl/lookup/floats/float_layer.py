@@ -228,8 +228,12 @@ class FloatLayer:
             return None
         return np.max([low for low, _ in known], axis=0), np.min([high for _, high in known], axis=0)
 
-    def tables(self, inputs: CodeScale, nodes: CodeScale, guard_bits: int = 0, saturate: bool = True) -> dict[str, Any]:
+    def tables(
+        self, inputs: CodeScale, nodes: CodeScale, guard_bits: int = 0, saturate: bool = True
+    ) -> tuple[dict[str, Any], int]:
         """Make the tables of the edges, as :meth:`LookupNetwork.of` takes them, each entry rounded half to even.
+
+        Beside them it gives how many entries were out of range, and are now at its end.
 
         Parameters
         ----------
@@ -249,6 +253,7 @@ class FloatLayer:
         lsb = nodes.step / (1 << guard_bits)
         node, source = np.nonzero(self.edges)
         table = np.zeros((len(node), 1 << inputs.bits), dtype=np.int64)
+        clipped = 0
         for one in range(self.n_in):
             of_source = source == one
             levels = inputs.levels(one)
@@ -260,9 +265,11 @@ class FloatLayer:
                     f"{levels[level]:.6g}, which a code of that input stands for; calibrate with samples where it is a "
                     "number"
                 )
-            table[of_source] = np.clip(np.rint(exact / lsb[node[of_source], None]), -limit, limit - 1)
+            entries = np.rint(exact / lsb[node[of_source], None])
+            table[of_source] = inside = np.clip(entries, -limit, limit - 1)
+            clipped += int((inside != entries).sum())
         bias = np.rint(np.clip((self.bias - nodes.offset) / lsb, -limit, limit - 1)).astype(np.int64)
-        return {"source": source, "node": node, "table": table, "bias": bias}
+        return {"source": source, "node": node, "table": table, "bias": bias}, clipped
 
     # A layer of splines.
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from ...arrays import Reals
 from ...errors import InputError
 from ..network import LookupNetwork
+from ..notes import Note
 from ..number_checks import check_bits, check_positive
 from ..quantiser import Quantiser
 from ..saved_network import Arrays, SavedNetwork
@@ -42,11 +43,14 @@ class FloatNetwork(SavedNetwork):
         All layers, first layer first.
     input_scale, input_offset : arrays ``(n_in,)``
         The constants of the map.
+    notes : tuple of Note
+        What an importer assumed, or left out of the file.
     """
 
     layers: tuple[FloatLayer, ...]
     input_scale: Reals
     input_offset: Reals
+    notes: tuple[Note, ...] = ()
 
     @classmethod
     def of(
@@ -78,7 +82,7 @@ class FloatNetwork(SavedNetwork):
             check_shape(field, values, (n_in,))
             for field, values in (("input_scale", input_scale), ("input_offset", input_offset))
         ]
-        return cls(tuple(layers), *affine)
+        return cls(tuple(layers), affine[0], affine[1])
 
     @property
     def layer_sizes(self) -> tuple[int, ...]:
@@ -152,9 +156,14 @@ class FloatNetwork(SavedNetwork):
         guards = [0] * count if guard_bits is None else list(guard_bits)
         if len(guards) != count:
             raise InputError(f"guard_bits: {len(guards)} values; give {count}")
-        edges = [
+        made = [
             layer.tables(scales[index], scales[index + 1], guards[index], saturate)
             for index, layer in enumerate(self.layers)
+        ]
+        notes = [
+            Note("clipped", f"layers.{index} tables", count, "an edge alone leaves the range of its node")
+            for index, (_, count) in enumerate(made)
+            if count
         ]
         inputs = scales[0]
         quantiser = Quantiser.of(
@@ -168,12 +177,12 @@ class FloatNetwork(SavedNetwork):
             [scale.bits for scale in scales],
             # Where nodes have steps of their own, hidden codes have no common unit: the middle one stands for it.
             [float(np.sort(scale.step)[len(scale.step) // 2]) for scale in scales],
-            edges,
+            [tables for tables, _ in made],
             guard_bits=guards,
             quantiser=quantiser,
             output=output,
             thresholds=thresholds,
-        )
+        ).with_notes([*self.notes, *notes])
 
     # Files.
 

@@ -1,7 +1,8 @@
 """Trained KANs of other programs.
 
-State dicts may be given as a mapping from names to arrays (torch tensors too), or as the path of an ``.npz`` file with
-these names, or of a ``.pt`` file, which takes torch. What cannot be represented is refused by its name.
+State dicts may be given as a mapping from names to arrays (torch tensors too), or as the path of a file; see
+:func:`read_state_dict`. What cannot be represented is refused by its name; what is assumed, left out or clipped is in
+the ``notes`` of what is imported.
 """
 
 from __future__ import annotations
@@ -17,10 +18,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import InputError
-from ...files import read_arrays
+from ..checkpoints.checkpoint_file import Source, read_checkpoint
 from ..network import LookupNetwork
+from ..notes import Note
+from .base_functions import name_base, read_base
 from .float_kan import FloatKAN
-from .float_network import BASES, FloatLayer
+from .float_network import FloatLayer
+from .pykan import from_pykan
 
 __all__ = [
     "from_efficient_kan",
@@ -34,60 +38,27 @@ __all__ = [
 
 Array = npt.NDArray[Any]
 
-StateDict = Mapping[str, Any]
 
+def read_state_dict(source: Source, entry: str | None = None) -> dict[str, Array]:
+    """Read the arrays of a network's state dict by name.
 
-def read_state_dict(source: StateDict | str | Path) -> dict[str, Array]:
-    """Read the arrays of a state dict by name.
+    However it is wrapped, the names are those of the program that trained it: ``model_state_dict`` and other entries
+    around it, and prefixes such as ``module.`` or ``_orig_mod.``, are left out, and what is no weight beside it.
 
     Parameters
     ----------
     source
-        A mapping from names to arrays, or the path of an ``.npz``, ``.pt`` or ``.pth`` file that holds one.
+        A mapping from names to arrays, or the path of a file that holds one: ``.npz``, ``.safetensors``, or what
+        ``torch.save`` wrote, for which torch is not needed. Nothing that a file holds is run.
+    entry
+        Where the network stands, by the names of what is around it with dots between them, where there are several.
 
     Raises
     ------
     InputError
-        If the file cannot be read, or holds something else than arrays of numbers.
+        If the file cannot be read, holds several networks, or something else than arrays of numbers.
     """
-    if isinstance(source, Mapping):
-        return {name: _to_array(name, value) for name, value in source.items()}
-    path = Path(source)
-    try:
-        if path.suffix == ".npz":
-            return read_arrays(path, "an .npz file", "give the state dict as numpy.savez writes it")
-        return {name: _to_array(name, value) for name, value in _torch_load(path).items()}
-    except InputError as error:
-        raise InputError(f"{str(path)!r}: {error}") from None
-
-
-def _torch_load(path: Path) -> StateDict:
-    try:
-        import torch
-    except ImportError:
-        raise InputError(
-            "a torch checkpoint takes torch: pip install 'kanrtl[torch]', or save its state dict as .npz"
-        ) from None
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise InputError(f"{error.strerror or 'cannot be read'}; give a state dict") from None
-    except Exception as error:  # a dozen kinds, by what is wrong with the file
-        first = (str(error).splitlines() or [""])[0]
-        raise InputError(f"torch cannot read it as weights ({first}); give a state dict") from None
-    for key in ("model_state_dict", "state_dict"):
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
-            content = content[key]
-    if not isinstance(content, Mapping):
-        raise InputError("holds no state dict; save model.state_dict()")
-    return content
-
-
-def _to_array(name: str, value: Any) -> Array:
-    array = np.asarray(value.detach().cpu().numpy() if hasattr(value, "detach") else value)
-    if array.dtype.kind not in "biufU":
-        raise InputError(f"{name}: type {array.dtype}; give an array of numbers")
-    return array
+    return dict(read_checkpoint(source, entry).arrays)
 
 
 def _take(state: Mapping[str, Array], name: str) -> Array:
@@ -130,29 +101,43 @@ def _efficient_layers(state: Mapping[str, Array], base: str) -> list[FloatLayer]
     return layers
 
 
-def from_efficient_kan(state_dict: StateDict | str | Path, base: str = "silu") -> FloatKAN:
+def from_efficient_kan(model: Any, base: str | None = None, entry: str | None = None) -> FloatKAN:
     """Import a KAN of efficient-kan.
 
     Parameters
     ----------
-    state_dict
-        ``KAN(...).state_dict()``, or the path of a file that holds it; see :func:`read_state_dict`.
+    model
+        A trained ``efficient_kan.KAN``, its state dict, or the path of a file that holds that; see
+        :func:`read_state_dict`.
     base
-        Its ``base_activation``, a name of :data:`kanrtl.lookup.floats.float_network.BASES`.
+        Its ``base_activation``, a name of :data:`kanrtl.lookup.floats.float_network.BASES`. A state dict does not have
+        it: where neither the model nor the file beside the state dict tells it, it is assumed to be efficient-kan's
+        default, ``silu``, and a note says so.
+    entry
+        As for :func:`read_state_dict`.
 
     Raises
     ------
     InputError
         If it has anything that cannot be represented, by its name.
     """
-    state = read_state_dict(state_dict)
+    if hasattr(model, "state_dict"):
+        kinds = {type(layer.base_activation).__name__ for layer in model.layers}
+        base = base or name_base("base_activation", min(kinds) if len(kinds) == 1 else sorted(kinds))
+        model = model.state_dict()
+    checkpoint = read_checkpoint(model, entry)
+    state = checkpoint.arrays
     for name in state:
         match = _LAYER.fullmatch(name)
         if not match or match[2] not in _EFFICIENT:
             raise InputError(
                 f"{name}: cannot be represented; an efficient-kan layer has {', '.join(sorted(_EFFICIENT))}"
             )
-    return FloatKAN.of(_efficient_layers(state, base))
+    base, note = read_base(base, checkpoint.find_settings(("base_activation",)))
+    kan = FloatKAN.of(_efficient_layers(state, base or "silu"))
+    if base is None and any(layer.base_weights.any() for layer in kan.layers):
+        note = Note("assumed", "base", "silu", "efficient-kan's default, which its state dict does not hold")
+    return kan.with_notes([*checkpoint.notes, *([note] if note else [])])
 
 
 # KANELÉ.
@@ -167,7 +152,7 @@ _BATCH_NORM_EPSILON = 1e-5  # torch's default, which the checkpoint does not nam
 
 
 def from_kanele(
-    state_dict: StateDict | str | Path, config: Mapping[str, Any] | str | Path | None = None, **options: Any
+    state_dict: Source, config: Mapping[str, Any] | str | Path | None = None, **options: Any
 ) -> LookupNetwork:
     """Import a network of KANELÉ from its checkpoint and its configuration.
 
@@ -176,21 +161,21 @@ def from_kanele(
     state_dict
         The checkpoint, or the path of a file that holds it; see :func:`read_state_dict`.
     config
-        ``config.json``, or what it holds. It may be left out where the state dict has it as ``config_json``.
+        ``config.json``, or what it holds. It may be left out where the file has it, as ``config_json`` or as a table.
     options
-        ``output`` and ``thresholds`` of :meth:`LookupNetwork.of`.
+        ``output`` and ``thresholds`` of :meth:`LookupNetwork.of`, and ``entry`` of :func:`read_state_dict`.
 
     Raises
     ------
     InputError
         If it has anything that cannot be represented, or the two do not belong together.
     """
-    kan, bits, steps = kanele_floats(state_dict, config)
+    kan, bits, steps = kanele_floats(state_dict, config, options.pop("entry", None))
     return kan.quantise(bits, steps, **options)
 
 
 def kanele_floats(
-    state_dict: StateDict | str | Path, config: Mapping[str, Any] | str | Path | None = None
+    state_dict: Source, config: Mapping[str, Any] | str | Path | None = None, entry: str | None = None
 ) -> tuple[FloatKAN, list[int], list[float]]:
     """Import the real-valued KAN behind a checkpoint of KANELÉ; parameters and errors as for :func:`from_kanele`.
 
@@ -202,10 +187,12 @@ def kanele_floats(
     steps : list of float
         The real values of their LSBs.
     """
-    state = read_state_dict(state_dict)
-    settings = _kanele_config(state, config)
+    checkpoint = read_checkpoint(state_dict, entry)
+    state = checkpoint.arrays
+    settings = _kanele_config(checkpoint.settings, config)
+    _check_names(state)
     bits = [int(width) for width in _setting(settings, "layers_bitwidth")]
-    base = _activation(_setting(settings, "base_activation"))
+    base = name_base("base_activation", _setting(settings, "base_activation"))
     layers = _efficient_layers(state, base)
     sizes = [layers[0].n_in, *(layer.n_out for layer in layers)]
     if sizes != list(_setting(settings, "layers")):
@@ -220,7 +207,16 @@ def kanele_floats(
         *(f"layers.{index}.output_quantizer.{_QUANTISER}" for index in range(len(layers))),
     ]
     steps = [float(abs(_take(state, name))) / (1 << (width - 1)) for name, width in zip(names, bits, strict=True)]
-    return FloatKAN.of(layers, *_affine(state, sizes[0])), bits, steps
+    notes = [note for note in checkpoint.notes if note.field.rpartition(".")[2] != "config_json"]
+    return FloatKAN.of(layers, *_affine(state, sizes[0])).with_notes(notes), bits, steps
+
+
+def _check_names(state: Mapping[str, Array]) -> None:
+    """Refuse what a layer has beside its edges and the scale of its quantiser: it would change what it computes."""
+    for name in state:
+        match = _LAYER.match(name)
+        if match and match[2] not in _EFFICIENT and not name.endswith(_QUANTISER):
+            raise InputError(f"{name}: cannot be represented; a layer's edges and its quantiser's scale can")
 
 
 def _check_against_config(layers: Sequence[FloatLayer], settings: Mapping[str, Any]) -> None:
@@ -232,13 +228,20 @@ def _check_against_config(layers: Sequence[FloatLayer], settings: Mapping[str, A
                 raise InputError(f"{field} = {told}: but layer {index} has {found}; give the config that belongs to it")
 
 
-def _kanele_config(state: Mapping[str, Array], config: Mapping[str, Any] | str | Path | None) -> Mapping[str, Any]:
+def _kanele_config(settings: Mapping[str, Any], config: Mapping[str, Any] | str | Path | None) -> Mapping[str, Any]:
+    """Read the configuration that was given, or else the one among the settings of a checkpoint."""
     if isinstance(config, Mapping):
         return config
-    if config is None and "config_json" not in state:
-        raise InputError("config: the state dict has no config_json; give config.json")
+    if config is None:
+        config_json = [value for name, value in settings.items() if name.rpartition(".")[2] == "config_json"]
+        around = [name.removesuffix("layers_bitwidth") for name in settings if name.endswith("layers_bitwidth")]
+        if not config_json and around:
+            start = around[0]
+            return {name[len(start) :]: value for name, value in settings.items() if name.startswith(start)}
+        if not config_json:
+            raise InputError("config: the state dict has no config_json; give config.json")
     try:
-        content = json.loads(str(state["config_json"]) if config is None else Path(config).read_text())
+        content = json.loads(str(config_json[0]) if config is None else Path(config).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(f"config: {str(config)!r}: {error.strerror}; give config.json") from None
     except ValueError:
@@ -252,14 +255,6 @@ def _setting(settings: Mapping[str, Any], name: str) -> Any:
     if name not in settings:
         raise InputError(f"{name}: missing from the config; give config.json as KANELÉ wrote it")
     return settings[name]
-
-
-def _activation(name: Any) -> str:
-    """Give the name of :data:`BASES` for ``nn.SiLU``, ``SiLU`` and so on."""
-    short = str(name).rpartition(".")[2].lower().removesuffix("()")
-    if short not in BASES:
-        raise InputError(f"base_activation = {name!r}: cannot be represented; it must be one of {', '.join(BASES)}")
-    return short
 
 
 def _affine(state: Mapping[str, Array], n_in: int) -> tuple[Array, Array]:
@@ -335,7 +330,31 @@ def from_kanele_tables(
             layer["source"].append(int(match[2]))
             layer["node"].append(int(match[3]))
             layer["table"].append(values)
-    return LookupNetwork.of(sizes, bits, [1.0] * len(sizes) if steps is None else steps, edges, **options)
+    clipped, notes = _clip(edges, bits)
+    if steps is None:
+        steps = [1.0] * len(sizes)
+        notes.append(Note("assumed", "steps", steps, "truth_tables.json does not have them"))
+    return LookupNetwork.of(sizes, bits, steps, clipped, **options).with_notes(notes)
+
+
+def _clip(edges: Sequence[Mapping[str, Any]], bits: Sequence[int]) -> tuple[list[dict[str, Any]], list[Note]]:
+    """Clip the entries of every layer's tables to the codes of its nodes, and say how many were out of range."""
+    clipped, notes = [], []
+    for layer, content in enumerate(edges):
+        limit = 1 << (bits[layer + 1] - 1)
+        try:
+            tables = np.asarray(content["table"])
+        except ValueError:  # of several lengths, which LookupNetwork.of refuses by name
+            tables = np.empty(0, object)
+        if tables.dtype.kind not in "iu":
+            clipped.append(dict(content))
+            continue
+        inside = np.clip(tables, -limit, limit - 1)
+        clipped.append({**content, "table": inside})
+        if count := int((inside != tables).sum()):
+            reach = f"{bits[layer + 1]} bits hold {-limit} to {limit - 1}, found {tables.min()} to {tables.max()}"
+            notes.append(Note("clipped", f"layers.{layer} tables", count, reach))
+    return clipped, notes
 
 
 def kanele_packed_tables(
@@ -356,15 +375,18 @@ def kanele_packed_tables(
     InputError
         If an array is missing, or does not fit the others.
     """
-    settings = _kanele_config(tables, config)
+    settings = _kanele_config({name: value for name, value in tables.items() if np.ndim(value) == 0}, config)
     sizes = [int(size) for size in _setting(settings, "layers")]
     bits = [int(width) for width in _setting(settings, "layers_bitwidth")]
     names = {"source": "src", "node": "dst", "table": "table"}
     edges = [
         {field: _take(tables, f"L{layer}_{name}") for field, name in names.items()} for layer in range(len(sizes) - 1)
     ]
-    steps = np.asarray(tables.get("steps", np.ones(len(sizes))), dtype=np.float64)
-    return LookupNetwork.of(sizes, bits, steps.tolist(), edges)
+    clipped, notes = _clip(edges, bits)
+    steps = np.asarray(tables.get("steps", np.ones(len(sizes))), dtype=np.float64).tolist()
+    if "steps" not in tables:
+        notes.append(Note("assumed", "steps", steps, "the tables do not have them"))
+    return LookupNetwork.of(sizes, bits, steps, clipped).with_notes(notes)
 
 
 def _read_tables(path: Path) -> Mapping[str, Any]:
@@ -378,92 +400,3 @@ def _read_tables(path: Path) -> Mapping[str, Any]:
     if not isinstance(content, Mapping):
         raise InputError(f"{str(path)!r}: holds no edges; give truth_tables.json")
     return content
-
-
-# pykan.
-
-_PYKAN_LAYER = re.compile(r"act_fun\.(\d+)\.(\w+)")
-
-_PYKAN_NODE = re.compile(r"(?:sub)?node_(?:bias|scale)_\d+")
-
-
-def from_pykan(model: Any, base: str | None = None) -> FloatKAN:
-    """Import a KAN of pykan 0.2.8.
-
-    Its affine maps of nodes are taken into coefficients and biases. Symbolic functions and multiplication nodes cannot
-    be represented.
-
-    Parameters
-    ----------
-    model
-        A trained ``kan.KAN``, its state dict, or the path of a file that holds that; see :func:`read_state_dict`.
-    base
-        Its ``base_fun``, which a state dict does not have; then it is ``silu`` where it is left out.
-
-    Raises
-    ------
-    InputError
-        If it has anything that cannot be represented, by its name.
-    """
-    is_model = hasattr(model, "state_dict")
-    if is_model:
-        chosen = getattr(model, "input_id", None)
-        if chosen is not None and not np.array_equal(_to_array("input_id", chosen), np.arange(len(chosen))):
-            raise InputError("input_id: pruned inputs cannot be represented; train with the inputs that are left")
-        base = base or _pykan_base(model)
-    state = read_state_dict(model.state_dict() if is_model else model)
-    numbers = sorted({int(match[1]) for name in state if (match := _PYKAN_LAYER.fullmatch(name))})
-    if not numbers or numbers != list(range(len(numbers))):
-        raise InputError("act_fun.0.coef: missing from the state dict; give that of a pykan KAN")
-    for name in state:
-        if not (_PYKAN_LAYER.fullmatch(name) or _PYKAN_NODE.fullmatch(name) or name.startswith("symbolic_fun.")):
-            raise InputError(f"{name}: cannot be represented; act_fun and the nodes' scales and biases can")
-    layers = [_pykan_layer(state, number, base or "silu") for number in numbers]
-    return FloatKAN.of(layers)
-
-
-def _pykan_base(model: Any) -> str:
-    name = getattr(model, "base_fun_name", None)
-    return _activation(name if isinstance(name, str) else type(model.act_fun[0].base_fun).__name__)
-
-
-def _pykan_layer(state: Mapping[str, Array], number: int, base: str) -> FloatLayer:
-    prefix = f"act_fun.{number}."
-    knots, coefficients = _take(state, f"{prefix}grid"), _take(state, f"{prefix}coef")
-    if coefficients.ndim != 3:
-        raise InputError(
-            f"{prefix}coef: shape {coefficients.shape}; pykan 0.2 has (n_in, n_out, grid + k); save it with that"
-        )
-    n_in, n_out, _ = coefficients.shape
-    symbolic = state.get(f"symbolic_fun.{number}.mask")
-    if symbolic is not None and np.any(symbolic):
-        node, source = np.argwhere(symbolic)[0]
-        raise InputError(
-            f"symbolic_fun.{number}.mask: the function from {source} to {node} is symbolic, "
-            "which cannot be represented; give the KAN as it was before"
-        )
-    following = state.get(f"act_fun.{number + 1}.coef")
-    widths = [len(state[name]) for name in (f"node_bias_{number}", f"node_scale_{number}") if name in state]
-    widths += [len(following)] if following is not None else []
-    if any(width != n_out for width in widths):
-        raise InputError(f"act_fun.{number}: multiplication nodes cannot be represented; train with sums alone")
-    outer, inner = (_per_node(state, f"{kind}_scale_{number}", n_out, 1.0) for kind in ("node", "subnode"))
-    bias = outer * _per_node(state, f"subnode_bias_{number}", n_out, 0.0) + _per_node(
-        state, f"node_bias_{number}", n_out, 0.0
-    )
-    scale = (outer * inner)[:, None]
-    mask = state.get(f"{prefix}mask", np.ones((n_in, n_out)))
-    return FloatLayer.of(
-        f"act_fun.{number}",
-        knots=knots,
-        coefficients=coefficients.transpose(1, 0, 2),
-        base_weights=_take(state, f"{prefix}scale_base").T * mask.T * scale,
-        base=base,
-        scales=_take(state, f"{prefix}scale_sp").T * mask.T * scale,
-        edges=mask.T != 0,
-        bias=bias,
-    )
-
-
-def _per_node(state: Mapping[str, Array], name: str, count: int, default: float) -> Array:
-    return np.broadcast_to(np.asarray(state.get(name, default), dtype=np.float64), (count,))

@@ -238,7 +238,7 @@ def test_published_networks(name: str, output: str, right: int) -> None:
 
 def test_pykan() -> None:
     state = pykan([3, 2])
-    layer = from_pykan(state).layers[0]
+    layer = from_pykan(state, "silu").layers[0]
     x = RANDOM.uniform(-1.9, 1.9, (40, 3))
     total = np.zeros((40, 2))
     for j in range(3):
@@ -259,11 +259,12 @@ def test_pykan_refuses_by_name() -> None:
     for change, message in [
         ({"symbolic_fun.0.mask": np.eye(2, 3)}, "the function from 0 to 0 is symbolic"),
         ({"node_bias_0": np.zeros(1), "node_scale_0": np.ones(1)}, "act_fun.0: multiplication nodes"),
-        ({"act_fun.0.coef": np.zeros((6, 7))}, "pykan 0.2 has"),
+        ({"act_fun.0.coef": np.zeros((6, 7))}, "pykan 0.0 has"),
+        ({"act_fun.0.coef": np.zeros(7)}, r"pykan has \(n_in, n_out, grid \+ k\)"),
         ({"extra": np.zeros(2)}, "extra: cannot be represented"),
     ]:
         with pytest.raises(InputError, match=message):
-            from_pykan(state | change)
+            from_pykan(state | change, "silu")
 
     class Pruned:
         input_id = np.array([0, 2])

@@ -1,0 +1,269 @@
+"""Which network a file holds, however it is wrapped, and what stands beside it."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...errors import InputError
+from ..notes import Note
+from .flatten import FileEntry, flatten
+from .inert_pickle import Foreign
+from .numpy_objects import make_array
+from .tensors import Tensor
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """By which names a program's state dict is known, which are its own, and what stands before them elsewhere."""
+
+    family: str
+    sign: str
+    own: re.Pattern[str]
+    before: str = ""
+
+
+_LAYOUTS = [
+    _Layout(
+        "pykan",
+        r"act_fun\.0\.coef",
+        re.compile(r"(act_fun|symbolic_fun|biases)\.|(?:sub)?node_(?:bias|scale)_\d"),
+    ),
+    # KANELÉ's has more than efficient-kan's.
+    _Layout("efficient-kan", r"layers\.0\.grid", re.compile(r"(layers|input_layer)\.")),
+    # Its layers in a Sequential of their own.
+    _Layout("efficient-kan", r"0\.spline_weight", re.compile(r"\d+\."), before="layers."),
+]
+
+# What trains or scales beside a network, and is no part of it.
+_BESIDE = re.compile(
+    r"scaler|scale|mean|std|var|min|max|offset|normali[sz]|standardi[sz]|criterion|loss|metric|optim|ema|n_averaged|seed"
+)
+
+_SCALING = re.compile(r"scaler|(?:^|[._])(mean|std|scale|min|max|var)$|normali[sz]|standardi[sz]")
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A network's arrays, by the names of the program that trained it.
+
+    Attributes
+    ----------
+    family : str or None
+        The program that trained it, ``pykan`` or ``efficient-kan``; None where none is known by the names.
+    arrays : mapping
+        The arrays, without wrappings and prefixes.
+    settings : mapping
+        All other values of the file by their whole names: numbers, texts, lists, and what of a pickle is inert.
+    notes : tuple of Note
+        What of the file is no part of the network.
+    path : Path or None
+        The file, if it is one.
+    """
+
+    family: str | None
+    arrays: Mapping[str, Array]
+    settings: Mapping[str, Any]
+    notes: tuple[Note, ...] = ()
+    path: Path | None = None
+
+    def find_settings(self, names: Sequence[str]) -> dict[str, Any]:
+        """Give all settings whose names end in one of these, by their whole names; classes by the names of them."""
+        return {
+            whole: value.name if isinstance(value, Foreign) else value
+            for whole, value in self.settings.items()
+            if whole.rpartition(".")[2] in names and value is not None
+        }
+
+
+def find_network(content: Any, entry: str | None = None, path: Path | None = None) -> Checkpoint:
+    """Find the network in what a file holds.
+
+    Parameters
+    ----------
+    content
+        Nested containers of arrays, tensors and other values.
+    entry
+        Where it stands, by the names of what is around it with dots between them, where there are several.
+    path
+        The file, if it is one.
+
+    Raises
+    ------
+    InputError
+        If it holds several, or arrays beside the network that may be part of it.
+    """
+    leaves = flatten(content)
+    found = _candidates(leaves, entry)
+    if entry is not None and not found:
+        raise InputError(f"entry = {entry!r}: no network stands there; leave it out, or name what is around one")
+    if not found:
+        return _unknown(leaves, path)
+    layout, prefix, group = found[0]
+    inside, outside = _split(leaves, layout, prefix)
+    arrays = {name: to_array(leaf.name, leaf.value) for name, leaf in inside.items()}
+    for other_layout, other, _ in found[1:]:
+        twin, outside = _split(outside, other_layout, other)
+        if set(twin) != set(arrays) or any(not _equal(arrays[name], leaf.value) for name, leaf in twin.items()):
+            names = ", ".join(repr(one.rstrip(".")) for _, one, _ in found)
+            raise InputError(f"holds {len(found)} networks, in {names}; say which is meant: entry (--entry)")
+    if entry is None:
+        _check_beside([leaf for leaf in outside if leaf.group == group], prefix)
+    settings = {leaf.name: leaf.value for leaf in leaves if leaf.is_setting or not is_array(leaf.value)}
+    settings |= {leaf.name: _plain(leaf.value) for leaf in outside if is_array(leaf.value) and not _axes(leaf.value)}
+    return Checkpoint(layout.family, arrays, settings, tuple(_notes(outside, group)), path)
+
+
+def _candidates(leaves: Sequence[FileEntry], entry: str | None) -> list[tuple[_Layout, str, str]]:
+    """Give layout, prefix and group of all networks, those with the shortest names first."""
+    found = []
+    for leaf in leaves:
+        for layout in _LAYOUTS:
+            match = re.fullmatch(rf"((?:.*\.)?){layout.sign}", leaf.name, re.DOTALL)
+            # That of a Sequential may end a whole name of efficient-kan's too.
+            if not match or (layout.before and match[1].endswith(layout.before)) or not _is_weight(leaf.value):
+                continue
+            if entry is None or match[1].startswith(f"{entry}."):
+                found.append((layout, match[1], leaf.group if match[1].startswith(leaf.group) else match[1]))
+    return sorted(found, key=lambda one: len(one[1]))
+
+
+def _split(leaves: Sequence[FileEntry], layout: _Layout, prefix: str) -> tuple[dict[str, FileEntry], list[FileEntry]]:
+    """Give the arrays of the network under a prefix, by the names of its program, and all else but settings."""
+    inside, outside = {}, []
+    for leaf in leaves:
+        own = leaf.name[len(prefix) :] if leaf.name.startswith(prefix) else ""
+        if leaf.is_setting:
+            continue
+        if layout.own.match(own) and _is_weight(leaf.value):
+            inside[layout.before + own] = leaf
+        else:
+            outside.append(leaf)
+    return inside, outside
+
+
+def _equal(array: Array, value: Any) -> bool:
+    return np.array_equal(array, to_array("", value))
+
+
+def _check_beside(leaves: Sequence[FileEntry], prefix: str) -> None:
+    """Refuse arrays in the network's own state dict that may change what it computes."""
+    for leaf in leaves:
+        if is_array(leaf.value) and _axes(leaf.value) and not _BESIDE.search(leaf.name.lower()):
+            mend = f"name the KAN alone, entry = {prefix[:-1]!r} (--entry), or" if prefix else "give the KAN alone, or"
+            raise InputError(f"{leaf.name}: cannot be represented beside the KAN; {mend} leave it out of the file")
+
+
+def _notes(dropped: Sequence[FileEntry], group: str) -> list[Note]:
+    """Say what is dropped: what stands in the network's own container by name, other containers as a whole."""
+    own = group.split(".")[:-1]
+    fields: dict[str, list[FileEntry]] = {}
+    for leaf in dropped:
+        parts = leaf.name.split(".")
+        shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(parts, own, strict=False)))
+        field = leaf.name if leaf.group == group else ".".join(parts[: shared + 1])
+        fields.setdefault(field, []).append(leaf)
+    notes = []
+    for field, members in fields.items():
+        alone = len(members) == 1 and members[0].name == field
+        value = _said(members[0].value) if alone else f"{len(members)} entries"
+        reason = "inputs must be scaled before the network" if _SCALING.search(field.lower()) else ""
+        notes.append(Note("dropped", field, value, reason))
+    return notes
+
+
+def _said(value: Any) -> Any:
+    """Say what a value is, in what JSON can hold: numbers and short texts as they are, arrays by their shapes."""
+    if is_array(value):
+        if _axes(value):
+            return f"array {_axes(value)}"
+        value = _plain(value)
+    if isinstance(value, Foreign):
+        return value.name
+    if value is None or isinstance(value, (bool, int)) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    text = str(value)
+    return text if len(text) < 40 else f"{text[:36]}..."
+
+
+def _unknown(leaves: Sequence[FileEntry], path: Path | None) -> Checkpoint:
+    """Give the arrays of a file that no program is known by: those of the container that has most."""
+    groups: dict[str, int] = {}
+    for leaf in leaves:
+        if is_array(leaf.value) and not leaf.is_setting:
+            groups[leaf.group] = groups.get(leaf.group, 0) + 1
+    group = max(groups, key=lambda one: (groups[one], -len(one)), default="")
+    arrays = {
+        leaf.name[len(group) :]: to_array(leaf.name, leaf.value)
+        for leaf in leaves
+        if leaf.group == group and is_array(leaf.value)
+    }
+    return Checkpoint(None, arrays, {leaf.name: leaf.value for leaf in leaves if not is_array(leaf.value)}, (), path)
+
+
+# Values.
+
+
+def is_array(value: Any) -> bool:
+    """Tell whether a value is an array or a tensor, also in a pickle; a number of numpy is one without axes."""
+    if isinstance(value, Foreign):
+        return make_array(value) is not None
+    return isinstance(value, (Tensor, np.ndarray, np.generic)) or hasattr(value, "detach")
+
+
+def _is_weight(value: Any) -> bool:
+    """Tell whether a value is an array, or a tensor that cannot be read and must be refused by its name."""
+    return is_array(value) or (isinstance(value, Foreign) and value.name.startswith("torch._utils._rebuild_"))
+
+
+def _axes(value: Any) -> tuple[int, ...]:
+    if isinstance(value, Foreign):
+        array = make_array(value)
+        return () if array is None else array.shape
+    return tuple(int(size) for size in value.shape)
+
+
+def _plain(value: Any) -> Any:
+    return to_array("", value).item()
+
+
+def to_array(name: str, value: Any) -> Array:
+    """Give the numbers or the text of an array, of a tensor of torch, or of one in a file.
+
+    Raises
+    ------
+    InputError
+        If it holds something else, by its name.
+    """
+    try:
+        if isinstance(value, Tensor):
+            return value.to_array()
+        if hasattr(value, "detach"):
+            value = value.detach().cpu()
+            # numpy has no bfloat16, and float32 holds each of its numbers.
+            value = (value.float() if str(value.dtype) == "torch.bfloat16" else value).numpy()
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
+    except (TypeError, RuntimeError, NotImplementedError) as error:
+        reason = (str(error).splitlines() or ["no numbers"])[0]
+        raise InputError(f"{name}: cannot be read ({reason}); give dense tensors of numbers") from None
+    made = make_array(value) if isinstance(value, Foreign) else None
+    if made is None and isinstance(value, Foreign):
+        what = value.name.rpartition("_rebuild_")[2].replace("_", " ")
+        raise InputError(f"{name}: cannot be read ({what}); save dense tensors in float32")
+    array = np.asarray(value if made is None else made)
+    if array.dtype.name == "bfloat16":  # of ml_dtypes, which numpy does not know by kind
+        return array.astype(np.float32)
+    if array.dtype.kind not in "biufU":
+        raise InputError(f"{name}: type {array.dtype}; give an array of numbers")
+    return array

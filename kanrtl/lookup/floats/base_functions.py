@@ -1,0 +1,57 @@
+"""Which function stands beside the splines of a trained KAN, by what its program calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...errors import InputError
+from ..notes import Note
+from .float_network import BASES
+
+_OTHER_NAMES = {"swish": "silu"}
+
+
+def name_base(field: str, name: Any) -> str:
+    """Give the name of :data:`BASES` for ``nn.SiLU``, ``torch.nn.modules.activation.SiLU``, ``silu()`` and so on.
+
+    Raises
+    ------
+    InputError
+        If it is another function, with ``field`` as the name of what says so.
+    """
+    short = str(name).rpartition(".")[2].lower().partition("(")[0]
+    short = _OTHER_NAMES.get(short, short)
+    if short not in BASES:
+        raise InputError(f"{field} = {name!r}: cannot be represented; it must be one of {', '.join(BASES)}")
+    return short
+
+
+def read_base(given: str | None, found: Mapping[str, Any]) -> tuple[str | None, Note | None]:
+    """Give the base function that was given, or else the one that settings in a file tell; and a note of the latter.
+
+    Parameters
+    ----------
+    given
+        What the user says, which counts more.
+    found
+        Settings that name it, by their own names.
+
+    Raises
+    ------
+    InputError
+        If it cannot be represented, or the settings name several.
+    """
+    if given is not None:
+        return name_base("base", given), None
+    names = {field: name_base(field, value) for field, value in found.items()}
+    if len(set(names.values())) > 1:
+        first, other = (
+            next(field for field in names if names[field] == one) for one in sorted(set(names.values()))[:2]
+        )
+        raise InputError(
+            f"base: {first} is {names[first]!r}, {other} is {names[other]!r}; say which holds: base (--base-function)"
+        )
+    for field, name in names.items():
+        return name, Note("read", "base", name, f"from {field}")
+    return None, None

@@ -1,0 +1,234 @@
+"""However a network is wrapped, it is found; what stands beside it is said, or refused where it may be part of it."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kanrtl import InputError
+from kanrtl.lookup.checkpoints.checkpoint_file import read_checkpoint
+from kanrtl.lookup.floats.importers import read_state_dict
+from support.kan_checkpoints import efficient, pykan
+from support.torch_files import (
+    Called,
+    Named,
+    Stored,
+    module,
+    tensor,
+    tensors,
+    write_archive,
+    write_safetensors,
+    write_stream,
+)
+
+STATE = {name: value.astype(np.float32) for name, value in efficient([3, 2, 2]).items()}
+
+
+def prefixed(prefix: str, state: dict[str, Any] = STATE) -> dict[str, Any]:
+    return {f"{prefix}{name}": value for name, value in state.items()}
+
+
+def check_same(arrays: Any, state: dict[str, Any] = STATE, tolerance: float = 0.0) -> None:
+    assert set(arrays) == set(state)
+    for name, value in state.items():
+        np.testing.assert_allclose(arrays[name], value, rtol=tolerance)
+
+
+@pytest.mark.parametrize(
+    "wrapping", ["model_state", "model_state_dict", "state_dict", "model", "net", "network", "state", "weights"]
+)
+def test_wrappings(wrapping: str, tmp_path: Path) -> None:
+    optimiser = {"state": {0: {"exp_avg": tensor(np.ones((2, 3)))}}, "param_groups": [{"lr": 0.1, "params": [0]}]}
+    content = {"epoch": 3, wrapping: tensors(STATE), "optimizer": optimiser, "best": np.float64(0.75), "why": None}
+    for path in (write_archive(tmp_path / "a.pt", content), write_stream(tmp_path / "b.pt", content)):
+        found = read_checkpoint(path)
+        check_same(found.arrays)
+        assert found.family == "efficient-kan"
+        assert [(note.kind, note.field, note.value) for note in found.notes] == [
+            ("dropped", "epoch", 3),
+            ("dropped", "optimizer", "3 entries"),
+            ("dropped", "best", 0.75),
+            ("dropped", "why", None),
+        ]
+    check_same(read_state_dict({wrapping: STATE, "epoch": 3}))
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "kan.", "net.", "model.", "_orig_mod.", "module._orig_mod.kan."])
+@pytest.mark.parametrize("state", [STATE, pykan([2, 1])], ids=["efficient-kan", "pykan"])
+def test_prefixes(prefix: str, state: dict[str, Any], tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", **prefixed(prefix, state))
+    check_same(read_state_dict(tmp_path / "a.npz"), state)
+    check_same(read_state_dict({"state_dict": prefixed(prefix, state)}), state)
+    assert read_checkpoint(prefixed(prefix, state)).notes == ()
+
+
+def test_layers_of_a_sequential_and_nested_names() -> None:
+    check_same(read_state_dict({name.removeprefix("layers."): value for name, value in STATE.items()}))
+    nested: dict[str, Any] = {"layers": [{}, {}]}
+    for name, value in STATE.items():
+        _, number, field = name.split(".")
+        nested["layers"][int(number)][field] = value
+    check_same(read_state_dict({"params": nested}))
+
+
+@pytest.mark.parametrize(("kind", "tolerance"), [("f4", 0), ("f8", 0), ("f2", 1e-3), ("bfloat16", 1e-2)])
+def test_number_formats(kind: str, tolerance: float, tmp_path: Path) -> None:
+    path = write_archive(tmp_path / "a.pt", tensors(STATE, kind))
+    arrays = read_state_dict(path)
+    check_same(arrays, tolerance=tolerance)
+    if kind == "bfloat16":
+        assert all(np.array_equal(array.view("u4") & 0xFFFF, np.zeros_like(array, "u4")) for array in arrays.values())
+
+
+def test_tensors_that_are_views(tmp_path: Path) -> None:
+    check_same(read_state_dict(write_archive(tmp_path / "a.pt", tensors(STATE, transposed=True))))
+    shared = Stored(STATE["layers.0.grid"].reshape(-1), "f4")
+    tied = tensors(STATE) | {
+        "layers.0.grid": tensor(STATE["layers.0.grid"], stored=shared),
+        "layers.0.grid_copy": tensor(STATE["layers.0.grid"], stored=shared),
+    }
+    arrays = read_state_dict(write_stream(tmp_path / "b.pt", tied))
+    assert np.array_equal(arrays["layers.0.grid"], arrays["layers.0.grid_copy"])
+    short = tensors(STATE) | {"layers.0.grid": tensor(np.ones((9, 12)), stored=shared)}
+    with pytest.raises(InputError, match=r"layers\.0\.grid: is damaged: it has fewer numbers than its shape"):
+        read_state_dict(write_archive(tmp_path / "c.pt", short))
+
+
+def test_whole_models_tell_their_modules_too(tmp_path: Path) -> None:
+    layers = {}
+    for number in range(2):
+        own = {
+            name.split(".")[2]: tensor(value) for name, value in STATE.items() if name.startswith(f"layers.{number}.")
+        }
+        layers[str(number)] = module(own, {"base_activation": module({}, {}, "GELU")})
+    model = module({}, {"layers": module({}, layers)}, grid_size=5)
+    for path in (write_archive(tmp_path / "a.pt", {"model": model}), write_stream(tmp_path / "b.pt", model)):
+        found = read_checkpoint(path)
+        check_same(found.arrays)
+        assert set(found.find_settings(["base_activation"]).values()) == {"some.models.GELU"}
+        assert found.notes == ()
+
+
+def test_other_containers(tmp_path: Path) -> None:
+    check_same(read_state_dict(write_safetensors(tmp_path / "a.safetensors", prefixed("model."))))
+    check_same(read_state_dict(write_safetensors(tmp_path / "b", STATE, "BF16")), tolerance=1e-2)
+    with pytest.raises(
+        InputError, match=r"layers\.0\.grid: numbers of F8_E4M3 cannot be read; save the model in float32"
+    ):
+        read_state_dict(write_safetensors(tmp_path / "c", STATE, "F8_E4M3"))
+    for protocol in (2, 5):
+        (tmp_path / "d.pkl").write_bytes(pickle.dumps({"model": STATE, "auc": np.float32(0.5)}, protocol))
+        check_same(read_state_dict(tmp_path / "d.pkl"))
+    hyper = Called(Named("argparse", "Namespace"), (), {"rate": 0.1})
+    found = read_checkpoint(write_archive(tmp_path / "e.pt", {"args": hyper, "state": tensors(STATE)}))
+    assert [str(note) for note in found.notes] == ["args.rate = 0.1"] or found.notes[0].field == "args"
+
+
+class Bfloat16:
+    """A tensor of torch in memory, of which numpy knows no type."""
+
+    dtype = "torch.bfloat16"
+
+    def __init__(self, numbers: Any) -> None:
+        self._numbers, self.shape = numbers, numbers.shape
+
+    def detach(self) -> Bfloat16:
+        return self
+
+    def cpu(self) -> Bfloat16:
+        return self
+
+    def float(self) -> Any:
+        return type("Float32", (), {"numpy": lambda _: self._numbers})()
+
+
+class Sparse(Bfloat16):
+    def float(self) -> Any:
+        raise TypeError("can't convert Sparse layout tensor to numpy.\nUse Tensor.to_dense()")
+
+
+def test_tensors_in_memory() -> None:
+    check_same(read_state_dict({name: Bfloat16(value) for name, value in STATE.items()}))
+    with pytest.raises(InputError, match=r"layers\.0\.grid: cannot be read \(can't convert Sparse.*\); give dense"):
+        read_state_dict({name: Sparse(value) for name, value in STATE.items()})
+
+
+def test_what_may_be_part_of_the_network_is_refused_by_name() -> None:
+    head = prefixed("kan.") | {
+        "head.weight": np.ones((2, 2)),
+        "scaler.mean": np.ones(3),
+        "criterion.weight": np.ones(2),
+    }
+    with pytest.raises(InputError, match=r"head\.weight: cannot be represented beside the KAN; .*entry = 'kan'"):
+        read_checkpoint(head)
+    found = read_checkpoint(head, "kan")
+    check_same(found.arrays)
+    assert {note.field for note in found.notes} == {"head.weight", "scaler.mean", "criterion.weight"}
+    with pytest.raises(InputError, match="extra: cannot be represented beside the KAN; give the KAN alone"):
+        read_checkpoint(STATE | {"extra": np.ones(3)})
+    with pytest.raises(InputError, match=r"norm\.weight: cannot be represented"):
+        read_checkpoint({"state": prefixed("kan.") | {"norm.weight": np.ones(3)}})
+
+
+def test_a_scaler_is_dropped_with_a_word() -> None:
+    for content in (
+        STATE | {"scaler_mean": np.zeros(3), "scaler_scale": np.ones(3)},
+        {"model_state": STATE, "scaler_mean": np.zeros(3), "scaler_scale": np.ones(3)},
+        {"net": STATE, "mean": np.zeros(3), "std": np.ones(3)},
+        prefixed("kan.") | {"scaler.mean_": np.zeros(3), "scaler.scale_": np.ones(3)},
+    ):
+        notes = read_checkpoint(content).notes
+        assert [note.value for note in notes] == ["array (3,)", "array (3,)"]
+        assert all("inputs must be scaled before the network" in str(note) for note in notes)
+
+
+def test_one_of_several_networks_is_named() -> None:
+    two = prefixed("first.") | prefixed("second.", {name: value * 2 for name, value in STATE.items()})
+    with pytest.raises(
+        InputError, match=r"holds 2 networks, in 'first', 'second'; say which is meant: entry \(--entry\)"
+    ):
+        read_checkpoint(two)
+    check_same(read_checkpoint(two, "first").arrays)
+    ema = {"model": STATE, "ema": {"shadow": {name: value * 0.5 for name, value in STATE.items()}}}
+    with pytest.raises(InputError, match=r"in 'model', 'ema\.shadow'"):
+        read_checkpoint(ema)
+    found = read_checkpoint(ema, "model")
+    check_same(found.arrays)
+    assert [note.field for note in found.notes] == ["ema"]
+    with pytest.raises(InputError, match="entry = 'third': no network stands there"):
+        read_checkpoint(two, "third")
+    # The same weights under two names, as a module that is held twice, are one network.
+    check_same(read_checkpoint(prefixed("kan.") | prefixed("model.")).arrays)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid",
+            "a pointer of Git LFS, not the file itself; run git lfs pull",
+        ),
+        (b"\x89HDF\r\n\x1a\n", "is a file of HDF5; give what torch.save"),
+        (b"<!DOCTYPE html>", "a web page; download the file itself"),
+        (b"\x93NUMPY\x01", "is one array; give the state dict"),
+        (b"", "not a kind of file that is known; give what torch.save, safetensors or numpy.savez wrote"),
+        (b"\x80\x02}", "is damaged, or no file of weights"),
+    ],
+)
+def test_files_are_refused_for_what_they_are(content: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / "model.pt").write_bytes(content)
+    with pytest.raises(InputError, match=message) as refused:
+        read_checkpoint(tmp_path / "model.pt")
+    assert str(refused.value).startswith(f"'{tmp_path}")
+
+
+def test_an_archive_without_arrays(tmp_path: Path) -> None:
+    path = write_archive(tmp_path / "a.pt", {})
+    content = path.read_bytes().replace(b"data.pkl", b"data.xyz")
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"an archive without arrays|not a whole"):
+        read_checkpoint(path)
