@@ -12,7 +12,7 @@ from rich.markup import escape
 from ..errors import InputError
 from ..experiments.simulate_network import read_samples, simulate_network
 from ..lookup.floats.convert import KINDS, convert
-from ..lookup.floats.float_network import BASES
+from ..lookup.floats.named_functions import BASES
 from ..lookup.notes import Note
 from ..numeric.fixed import Format
 from .console import score_pairs, show, show_pairs, show_work

@@ -18,7 +18,7 @@ from kanrtl.lookup.quantiser import Quantiser
 from kanrtl.sessions.backend import BackendKind
 from kanrtl.sessions.backends.model import ModelLearner, ModelNetwork
 from support.command_line import Outcome, files, noted_builds
-from support.kan_checkpoints import efficient
+from support.kan_checkpoints import efficient, pykan
 
 
 def network(output: str = "argmax") -> LookupNetwork:
@@ -50,6 +50,7 @@ def run(
     np.savez("wide.npz", X=np.ones((4, 3)))
     np.savez("real.npz", X=x, y=network("raw").predict(x) + 0.5)
     np.savez("efficient.npz", **efficient([2, 2]))
+    np.savez("pykan.npz", **pykan([2, 2]))
 
     def run(*arguments: str) -> Outcome:
         status = command_line.run(list(arguments))
@@ -171,6 +172,23 @@ def test_convert(run: Callable[..., Outcome]) -> None:
     assert outcome.status == 0
     assert "network to network.npz" in outcome.stdout
     assert LookupNetwork.load("network.npz").thresholds == (1, -1)
+
+
+def test_convert_says_what_is_assumed(run: Callable[..., Outcome]) -> None:
+    outcome = run("convert", "efficient.npz", "--steps", "0.1,0.01", "--json")
+    kinds = [(note["kind"], note["field"]) for note in json.loads(outcome.stdout)["notes"]]
+    assert kinds == [("assumed", "base"), ("clipped", "layers.0 tables")]
+    outcome = run("convert", "efficient.npz", "--steps", "0.1,0.01")
+    assert "assumed" in outcome.stdout
+    assert "base = silu" in outcome.stdout
+    assert "clipped" in outcome.stdout
+    told = run("convert", "efficient.npz", "--steps", "0.1,9", "--base-function", "silu", "--json")
+    assert json.loads(told.stdout)["notes"] == []
+    outcome = run("convert", "pykan.npz", "--steps", "0.1,0.1")
+    assert outcome.status == 2
+    assert outcome.stderr.count("\n") == 1
+    assert "base: pykan's state dict does not hold its base function" in outcome.stderr
+    assert run("convert", "pykan.npz", "--steps", "0.1,0.1", "--base", "identity").status == 0
 
 
 def test_verilog(run: Callable[..., Outcome], tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 from ...errors import InputError
 from ..notes import Note
-from .float_network import BASES
+from .named_functions import BASES
 
-_OTHER_NAMES = {"swish": "silu"}
+_NAMES = {name.replace("_", ""): name for name in BASES} | {"swish": "silu"}
 
 
 def name_base(field: str, name: Any) -> str:
@@ -20,11 +20,11 @@ def name_base(field: str, name: Any) -> str:
     InputError
         If it is another function, with ``field`` as the name of what says so.
     """
-    short = str(name).rpartition(".")[2].lower().partition("(")[0]
-    short = _OTHER_NAMES.get(short, short)
-    if short not in BASES:
+    short = str(name).rpartition(".")[2].lower().partition("(")[0].replace("_", "")
+    found = _NAMES.get(short)
+    if found is None:
         raise InputError(f"{field} = {name!r}: cannot be represented; it must be one of {', '.join(BASES)}")
-    return short
+    return found
 
 
 def read_base(given: str | None, found: Mapping[str, Any]) -> tuple[str | None, Note | None]:

@@ -23,7 +23,7 @@ from ..network import LookupNetwork
 from ..notes import Note
 from .base_functions import name_base, read_base
 from .float_kan import FloatKAN
-from .float_network import FloatLayer
+from .float_layer import FloatLayer
 from .pykan import from_pykan
 
 __all__ = [
@@ -110,9 +110,9 @@ def from_efficient_kan(model: Any, base: str | None = None, entry: str | None = 
         A trained ``efficient_kan.KAN``, its state dict, or the path of a file that holds that; see
         :func:`read_state_dict`.
     base
-        Its ``base_activation``, a name of :data:`kanrtl.lookup.floats.float_network.BASES`. A state dict does not have
-        it: where neither the model nor the file beside the state dict tells it, it is assumed to be efficient-kan's
-        default, ``silu``, and a note says so.
+        Its ``base_activation``, a name of :data:`kanrtl.lookup.floats.named_functions.BASES`. A state dict does not
+        have it: where neither the model nor the file beside the state dict tells it, it is assumed to be
+        efficient-kan's default, ``silu``, and a note says so.
     entry
         As for :func:`read_state_dict`.
 

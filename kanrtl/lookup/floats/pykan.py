@@ -16,7 +16,7 @@ from ..checkpoints.checkpoint_file import read_checkpoint
 from ..notes import Note
 from .base_functions import name_base, read_base
 from .float_kan import FloatKAN
-from .float_network import FloatLayer
+from .float_layer import FloatLayer
 from .pykan_config import configuration_beside, read_configuration, weights_path
 
 Array = npt.NDArray[Any]
@@ -40,8 +40,8 @@ def from_pykan(
         A trained ``kan.KAN``, its state dict, or the path of a file that holds that: ``NAME_state`` or ``NAME`` as
         ``saveckpt`` writes them, or another; see :func:`~kanrtl.lookup.floats.importers.read_state_dict`.
     base
-        Its ``base_fun``, a name of :data:`kanrtl.lookup.floats.float_network.BASES`. A state dict does not have it: it
-        is then read from the configuration, and must be given where there is none and a base weight is not zero.
+        Its ``base_fun``, a name of :data:`kanrtl.lookup.floats.named_functions.BASES`. A state dict does not have it:
+        it is then read from the configuration, and must be given where there is none and a base weight is not zero.
     config
         ``NAME_config.yml``, or what it holds; by default that beside ``NAME_state``.
     entry

@@ -157,3 +157,45 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "model.pt").write_bytes(b"PK")
     with pytest.raises(InputError, match=r"model.pt': not a whole .npz or .pt file; give the state dict"):
         convert(tmp_path / "model.pt")
+
+
+def test_what_is_assumed_clipped_or_dropped_is_said(files: dict[str, Path], tmp_path: Path) -> None:
+    state, config = kanele([3, 2], [5, 4])
+    np.savez(tmp_path / "scaled.npz", config_json=json.dumps(config), **state, scaler_mean=np.zeros(3))
+    told = convert(tmp_path / "scaled.npz").to_json()["notes"]
+    assert json.loads(json.dumps(told)) == told
+    assert told[0] == {
+        "kind": "dropped",
+        "field": "scaler_mean",
+        "value": "array (3,)",
+        "reason": "inputs must be scaled before the network",
+    }
+    found = convert(files["efficient-kan"], bits=[6], steps=[0.1, 0.01, 0.01])
+    assumed, *clipped = found.notes
+    assert (assumed.kind, assumed.field, assumed.value) == ("assumed", "base", "silu")
+    assert [note.field for note in clipped] == ["layers.0 tables", "layers.1 tables"]
+    assert found.floats is not None
+    for layer, note in zip(
+        found.floats.quantise([6] * 3, [0.1, 0.01, 0.01], saturate=False).layers, clipped, strict=True
+    ):
+        assert note.value == ((layer.table < -32) | (layer.table > 31)).sum() > 0
+    # They go with the network, into its file and through what is made of it.
+    found.network.with_output("argmax").save(tmp_path / "saved.npz")
+    assert LookupNetwork.load(tmp_path / "saved.npz").notes == found.notes
+    assert convert(tmp_path / "saved.npz").to_json()["notes"] == found.to_json()["notes"]
+    found.floats.save(tmp_path / "floats.npz")
+    assert convert(tmp_path / "floats.npz", bits=[12], steps=[0.1, 0.1, 0.1]).notes[0] == assumed
+
+
+def test_one_of_several_networks(tmp_path: Path) -> None:
+    one = efficient([2, 1])
+    both = {
+        f"{name}.{field}": value * scale for name, scale in (("old", 1), ("new", 1.5)) for field, value in one.items()
+    }
+    np.savez(tmp_path / "two.npz", **both)
+    with pytest.raises(InputError, match=r"two.npz': holds 2 networks, in 'old', 'new'; say which is meant: entry"):
+        convert(tmp_path / "two.npz", steps=[0.1, 0.1])
+    network = convert(tmp_path / "two.npz", entry="new", steps=[0.1, 0.1]).network
+    assert same(
+        network, from_efficient_kan({field: value * 1.5 for field, value in one.items()}).quantise([6, 6], [0.1, 0.1])
+    )

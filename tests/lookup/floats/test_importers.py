@@ -24,9 +24,10 @@ from kanrtl.lookup import (
     from_pykan,
 )
 from kanrtl.lookup.floats.float_network import BASES, bases
-from kanrtl.lookup.floats.importers import read_state_dict
+from kanrtl.lookup.floats.importers import kanele_packed_tables, read_state_dict
 from support.kan_checkpoints import RANDOM, efficient, kanele, knots, pykan
 from support.lookup_networks import KANELE
+from support.torch_files import tensors, write_archive
 
 needs_kanele = pytest.mark.skipif(not KANELE.is_dir(), reason="KANELÉ's published networks are not part of the project")
 
@@ -173,9 +174,35 @@ def test_kanele_input_is_normalised_before_it_is_rounded() -> None:
     assert np.array_equal(network.quantiser.codes(x), expected)
 
 
+def test_kanele_checkpoints_as_they_are_saved(tmp_path: Path) -> None:
+    state, config = kanele([3, 2], [5, 4])
+    expected = from_kanele(state, config)
+    beside = {"epoch": 7, "optimizer_state_dict": {"state": {}}, "threshold": np.float64(0.25), "auc": np.float32(0.5)}
+    for number, content in enumerate(
+        [
+            {"model_state_dict": tensors(state, "f8"), **beside},
+            {"model_state_dict": {f"module.{name}": value for name, value in tensors(state, "f8").items()}, **beside},
+        ]
+    ):
+        path = write_archive(tmp_path / f"{number}.pt", content)
+        network = from_kanele(path, config)
+        assert all(
+            np.array_equal(one.table, other.table) for one, other in zip(network.layers, expected.layers, strict=True)
+        )
+        assert [note.field for note in network.notes if note.kind == "dropped"] == ["epoch", "threshold", "auc"]
+        # The configuration in the checkpoint itself.
+        path = write_archive(tmp_path / f"{number}.pt", {**content, "config": config})
+        assert np.array_equal(from_kanele(path).layers[0].table, expected.layers[0].table)
+
+
 @pytest.mark.parametrize(
     ("change", "config", "message"),
     [
+        (
+            {"layers.0.output_quantizer.pre_transforms.0.weight": np.ones(1)},
+            {},
+            "pre_transforms.*cannot be represented",
+        ),
         ({}, {"base_activation": "nn.GLU"}, "base_activation = 'nn.GLU': cannot be represented"),
         ({}, {"layers": [2, 2]}, "but the state dict has"),
         ({}, {"layers_bitwidth": [6]}, "layers_bitwidth"),
@@ -208,6 +235,37 @@ def test_wrong_files_are_refused(tmp_path: Path) -> None:
         from_kanele_tables({"0_0_0": {"acive": 1}}, config)
     with pytest.raises(InputError, match="torch"):
         read_state_dict(tmp_path / "bad.json")
+
+
+def test_entries_out_of_range_are_clipped_and_counted() -> None:
+    config = {"layers": [1, 2, 1], "layers_bitwidth": [2, 4, 3]}
+    tables = {
+        "0_0_0": {"acive": 1, "values_int": [10, 7, -8, -9]},
+        "0_0_1": {"acive": 1, "values_int": [0, 1, 2, 3]},
+        "1_0_0": {"acive": 1, "values_int": [4] * 16},
+        "1_1_0": {"acive": 0, "values_int": [99] * 16},
+    }
+    network = from_kanele_tables(tables, config, steps=[1, 1, 1])
+    assert network.layers[0].table.tolist() == [[7, 7, -8, -8], [0, 1, 2, 3]]
+    assert set(network.layers[1].table.flat) == {3}
+    assert [(note.kind, note.field, note.value) for note in network.notes] == [
+        ("clipped", "layers.0 tables", 2),
+        ("clipped", "layers.1 tables", 16),
+    ]
+    assert "4 bits hold -8 to 7, found -9 to 10" in str(network.notes[0])
+    packed = {"config_json": np.array(json.dumps(config)), "steps": np.ones(3)}
+    for number, layer in enumerate([{"0_0_0", "0_0_1"}, {"1_0_0"}]):
+        names = sorted(layer)
+        packed |= {
+            f"L{number}_src": np.array([int(name.split("_")[1]) for name in names]),
+            f"L{number}_dst": np.array([int(name.split("_")[2]) for name in names]),
+            f"L{number}_table": np.array([tables[name]["values_int"] for name in names]),
+        }
+    assert kanele_packed_tables(packed).notes == network.notes
+    (note,) = from_kanele_tables({"0_0_0": tables["0_0_1"]}, {"layers": [1, 1], "layers_bitwidth": [2, 4]}).notes
+    assert (note.kind, note.field, note.value) == ("assumed", "steps", [1.0, 1.0])
+    with pytest.raises(InputError, match="table"):
+        from_kanele_tables(tables | {"0_0_1": {"acive": 1, "values_int": [1, 2, 3]}}, config)
 
 
 @needs_kanele
