@@ -1,6 +1,7 @@
 # make demo    see a chip learn: simulation, picture, Verilog and a bitstream, in demo/
 # make test    lint, tests and documentation
 # make docs    the documentation, in build/docs
+# make search  a longer search for counterexamples than the tests have time for
 # make bench   measure everything again (long)
 # make tables  make the tables and pictures of README.md and docs/ anew from what was measured
 # Each makes its own environment in .venv.
@@ -12,20 +13,30 @@ STAMP := $(VENV)/.installed
 # The tests compile a Verilator simulation; where there is no C++ compiler, one comes from PyPI.
 CXX_FROM_PIP := $(if $(shell command -v $${CXX:-c++} || command -v clang++),,ziglang)
 
-.PHONY: demo test lint check docs bench tables clean
+# Output of what runs side by side is kept apart, where this make can.
+APART := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+
+.PHONY: demo test lint check docs search bench tables clean
 
 demo: $(STAMP)
 	$(BIN)/kanrtl demo
 
-test: lint check docs
+# Lint and documentation take one core each, the tests two.
+test: $(STAMP)
+	$(MAKE) -j2 $(APART) lint docs
+	$(MAKE) check
 
+# worksteal: neighbours run in one process, which share what they compile, and both processes are busy to the end.
 check: $(STAMP)
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+search: $(STAMP)
+	$(BIN)/python -m pytest -n 2 --dist worksteal --hypothesis-profile long tests/learner/rtl
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	rm -rf build/typing && mkdir -p build/typing/kanrtl
+	rm -rf build/typing/kanrtl && mkdir -p build/typing/kanrtl
 	ln -sfn $(CURDIR)/kanrtl/* $(CURDIR)/boards $(CURDIR)/sim build/typing/kanrtl/
 	cd build/typing && $(CURDIR)/$(BIN)/mypy -p kanrtl --config-file $(CURDIR)/pyproject.toml
 	cd build/typing && $(CURDIR)/$(BIN)/lint-imports $(CURDIR)/pyproject.toml

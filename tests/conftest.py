@@ -1,5 +1,6 @@
 """What several test files share."""
 
+import fcntl
 import gc
 import warnings
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 from amaranth.hdl import UnusedElaboratable
+from hypothesis import settings
 
 from kanrtl import LearnerSpec
 from kanrtl.simulators.native_simulator import NativeSimulator
@@ -21,6 +23,19 @@ TRACKER = {
     "spline_order": 3,
     "learning_rate": 0.3,
 }
+
+# The long search, `make search`: ten times the examples of whatever counts them by support.search.
+settings.register_profile("long", max_examples=10 * settings.default.max_examples)
+
+
+def pytest_collection_finish() -> None:
+    """Leaves all that was imported out of garbage collection, and lets it run more rarely.
+
+    Amaranth makes so many objects that otherwise a quarter of the time goes into looking for cycles among them.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.fixture
@@ -43,9 +58,15 @@ def spec_file(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
-def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Verilator's runtime, compiled once."""
-    return compile_runtime(tmp_path_factory.mktemp("runtime"))
+def runtime(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """Verilator's runtime, compiled once for all processes of a run."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own if worker_id == "master" else own.parent) / "runtime"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another process may be at it
+        found = folder / "runtime.o"
+        return found if found.exists() else compile_runtime(folder)
 
 
 @pytest.fixture(scope="session")

@@ -99,7 +99,7 @@ def test_products_and_memories_are_those_of_the_hardware(spec: LearnerSpec) -> N
     ("device", "fields"),
     [
         ("LFE5U-25F", {"spline_order": 1, "table_size": 16}),
-        ("iCE40UP5K", {"spline_order": 1, "pipeline": "few_registers"}),
+        ("iCE40UP5K", {"spline_order": 1, "table_size": 16, "pipeline": "few_registers"}),
     ],
 )
 def test_a_build(device: str, fields: dict[str, Any]) -> None:

@@ -1,0 +1,12 @@
+"""How long the property tests of whole learners search for a counterexample."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+
+_USUAL = settings.get_profile("default").max_examples
+
+
+def examples(count: int) -> settings:
+    """Searches ``count`` examples, times what hypothesis' profile has over its default: the profile ``long`` ten."""
+    return settings(max_examples=count * settings().max_examples // _USUAL, deadline=None)
