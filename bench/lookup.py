@@ -1,7 +1,7 @@
 """Lookup networks: the two that KANELÉ has published, through the same tools as its own RTL.
 
-They are not part of the project: ``KANRTL_KANELE`` names the folder with ``Moons.state_dict.npz`` and so on; without it
-``../shared/data/kanele`` beside this project is looked at. Results hold no tables.
+They are not part of the project: ``KANRTL_KANELE`` names the folder with ``Moons.state_dict.npz`` and so on. Results
+hold no tables.
 """
 
 from __future__ import annotations
@@ -25,12 +25,15 @@ FREQUENCY = 250.0  # asked for, in MHz: more than there is
 
 
 def data_folder() -> Path:
-    """Where the published networks are. Raises :exc:`kanrtl.InputError` where they are not."""
-    beside = Path(__file__).parents[2] / "shared" / "data" / "kanele"
-    folder = Path(os.environ.get("KANRTL_KANELE", beside))
-    if not folder.is_dir():
-        raise InputError(f"KANRTL_KANELE = {str(folder)!r}: no such folder; name the one with Moons.state_dict.npz")
-    return folder
+    """The folder that ``KANRTL_KANELE`` names. Raises :exc:`kanrtl.InputError` where that is not set, or names none."""
+    named = os.environ.get("KANRTL_KANELE")
+    if not named:
+        raise InputError(
+            "KANRTL_KANELE is not set: let it name the folder with KANELÉ's networks, Moons.state_dict.npz and others"
+        )
+    if not Path(named).is_dir():
+        raise InputError(f"KANRTL_KANELE = {named!r}: no such folder; name the one with Moons.state_dict.npz")
+    return Path(named)
 
 
 def convert_command(network: str, output: str, path: str) -> str:

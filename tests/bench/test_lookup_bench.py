@@ -36,7 +36,7 @@ def test_rows_and_their_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         assert [build["seed"] for build in builds] == list(row.seeds)
         for build in builds:
             core = build["component"]
-            assert (core.latency, core._whole_from, core.network.output) == (row.latency, row.whole_from, row.built)
+            assert (core.latency, core.whole_from, core.network.output) == (row.latency, row.whole_from, row.built)
             assert (build["device"], build["frequency"], build["register_ports"]) == (lookup.DEVICE, 250.0, False)
         assert result["held_out"] == {"right": 20, "rows": 40}
         assert result["fmax_mhz"] == 100 + median(row.seeds)
@@ -92,8 +92,12 @@ def test_boards_and_their_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_without_the_networks_a_row_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KANRTL_KANELE", str(tmp_path / "none"))
-    with pytest.raises(InputError, match=r"KANRTL_KANELE = .*no such folder"):
+    with pytest.raises(InputError, match=r"^KANRTL_KANELE = .*no such folder; name the one with Moons.state_dict.npz$"):
         lookup.data_folder()
+    for unset in (lambda: monkeypatch.setenv("KANRTL_KANELE", ""), lambda: monkeypatch.delenv("KANRTL_KANELE")):
+        unset()
+        with pytest.raises(InputError, match=r"^KANRTL_KANELE is not set: let it name the folder with [^\n]*$"):
+            lookup.data_folder()
 
 
 def test_folded_rows_and_their_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

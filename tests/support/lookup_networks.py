@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import strategies as st
 
+from bench.lookup import data_folder
 from kanrtl import LookupNetwork
 from kanrtl.lookup import from_kanele
 
@@ -82,11 +83,14 @@ def chain(table: list[int], bits: tuple[int, int, int] = (3, 3, 3)) -> LookupNet
     return LookupNetwork.of([1, 1, 1], bits, [1, 1, 1], [edge | {"table": [table]}, edge | {"table": [identity]}])
 
 
-KANELE = Path(os.environ.get("KANRTL_KANELE", Path(__file__).parents[3] / "shared" / "data" / "kanele"))
+def published_folder() -> Path:
+    """The folder of KANELÉ's networks; skips where none is named, and fails where what is named is not there."""
+    if not os.environ.get("KANRTL_KANELE"):
+        pytest.skip("KANELÉ's published networks are not part of the project; KANRTL_KANELE names their folder")
+    return data_folder()
 
 
 def published(name: str, **options: Any) -> tuple[LookupNetwork, Any]:
     """A network of KANELÉ, and the vectors that belong to it; skips where they are not."""
-    if not KANELE.is_dir():
-        pytest.skip("KANELÉ's published networks are not part of the project")
-    return from_kanele(KANELE / f"{name}.state_dict.npz", **options), np.load(KANELE / f"{name}.tables.npz")
+    folder = published_folder()
+    return from_kanele(folder / f"{name}.state_dict.npz", **options), np.load(folder / f"{name}.tables.npz")

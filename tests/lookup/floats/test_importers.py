@@ -26,10 +26,8 @@ from kanrtl.lookup import (
 from kanrtl.lookup.floats.float_network import BASES, bases
 from kanrtl.lookup.floats.importers import kanele_packed_tables, read_state_dict
 from support.kan_checkpoints import RANDOM, efficient, kanele, knots, pykan
-from support.lookup_networks import KANELE
+from support.lookup_networks import published_folder
 from support.torch_files import tensors, write_archive
-
-needs_kanele = pytest.mark.skipif(not KANELE.is_dir(), reason="KANELÉ's published networks are not part of the project")
 
 # Splines.
 
@@ -268,17 +266,17 @@ def test_entries_out_of_range_are_clipped_and_counted() -> None:
         from_kanele_tables(tables | {"0_0_1": {"acive": 1, "values_int": [1, 2, 3]}}, config)
 
 
-@needs_kanele
 @pytest.mark.parametrize(("name", "output", "right"), [("DryBean", "argmax", 2506), ("Moons", "threshold", 1947)])
 def test_published_networks(name: str, output: str, right: int) -> None:
-    network = from_kanele(KANELE / f"{name}.state_dict.npz")
-    folder = KANELE / "native" / name
+    kanele_folder = published_folder()
+    network = from_kanele(kanele_folder / f"{name}.state_dict.npz")
+    folder = kanele_folder / "native" / name
     published = from_kanele_tables(folder / "truth_tables.json.gz", folder / "config.json")
     for own, theirs in zip(network.layers, published.layers, strict=True):
         assert np.array_equal(own.source, theirs.source)
         assert np.array_equal(own.node, theirs.node)
         assert np.array_equal(own.table, theirs.table)
-    tables = np.load(KANELE / f"{name}.tables.npz", allow_pickle=False)
+    tables = np.load(kanele_folder / f"{name}.tables.npz", allow_pickle=False)
     np.testing.assert_allclose(network.steps, tables["steps"], rtol=1e-6)
     codes = tables["xvec_in"].astype(np.int64) - (1 << (network.bits[0] - 1))
     assert len(codes) == 2048
@@ -287,7 +285,7 @@ def test_published_networks(name: str, output: str, right: int) -> None:
     assert all(np.array_equal(layer, tables[f"xvec_l{number}"]) for number, layer in enumerate(layers))
     with connect_network(network, "pysim") as session:
         assert np.array_equal(session.predict_codes(codes[:200]), layers[-1][:200])
-    test = np.load(KANELE / f"{name}.test.npz", allow_pickle=False)
+    test = np.load(kanele_folder / f"{name}.test.npz", allow_pickle=False)
     assert int((network.with_output(output).predict(test["X"]) == test["y"]).sum()) == right
 
 
