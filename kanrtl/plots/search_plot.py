@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _ROOM = 0.12  # below the front, of how far it reaches
 
-_APART = 1.35  # in LUTs, labels at least
+_APART = 1.35  # in LUTs, numbered points at least
 
 _SHOWN = 0.25  # below the highest score; what is worse is of no use
 
@@ -33,7 +33,7 @@ def plot_search(data: Mapping[str, Any], path: Path) -> None:
 
 
 def draw_search(axes: Axes, data: Mapping[str, Any]) -> None:
-    """Draws all networks that were tried, and those that no other beats, some with their bits."""
+    """Draws all networks that were tried, and those that no other beats, some with a number and their bits."""
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter  # matplotlib is an extra
 
     points = sorted(data["points"], key=lambda point: point["lut"])
@@ -63,23 +63,28 @@ def draw_search(axes: Axes, data: Mapping[str, Any]) -> None:
     chosen = data.get("chosen")
     if chosen is not None:
         axes.plot(chosen["lut"], chosen["score"], "D", color=ERROR, markersize=8, label="taken")
-    last = None
+    number, last = 0, None
     for point in front:
         if point["score"] >= low and (last is None or point["lut"] > _APART * last):
-            last = point["lut"]
+            number, last = number + 1, point["lut"]
+            # Above and to the left of the front there is never a point.
             axes.annotate(
-                f"bits {'-'.join(map(str, point['bits']))}\n{point['edges']} edges",
+                str(number),
                 (point["lut"], point["score"]),
-                xytext=(4, -5),
+                xytext=(-4, 3),
                 textcoords="offset points",
-                va="top",
-                fontsize=8,
+                ha="right",
+                va="bottom",
+                fontsize=10,
                 color=TARGET,
             )
+            bits = "-".join(map(str, point["bits"]))
+            name = f"bits {bits}, {point['edges']} edges"
+            axes.plot([], [], linestyle="none", marker=f"${number}$", color=TARGET, label=name)
     axes.set(xscale="log", xlabel="LUT4, estimated", ylabel=data["measure"], ylim=(low - margin, high + margin))
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.grid(color="#dddddd", linewidth=0.8)
     axes.set_axisbelow(True)
-    axes.legend(frameon=False, loc="lower right", fontsize=9)
+    axes.legend(edgecolor="none", loc="lower right", fontsize=9)
