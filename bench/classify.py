@@ -19,14 +19,14 @@ from kanrtl.lookup import network_size
 
 from .row import Family, Progress, Result, Row, network_summary
 
-__all__ = ["FAMILY", "SEARCHES", "Classifier", "Front"]
+__all__ = ["FAMILY", "SEARCHES", "Classifier", "Front", "learn_example"]
 
 FREQUENCIES = {"ecp5": 250.0, "ice40": 60.0}  # asked for, in MHz: more than there is
 TOOLS = ("numpy", "scikit-learn")
 
 
 @cache
-def _learned(name: str) -> tuple[LookupNetwork, Result, list[dict[str, float]]]:
+def learn_example(name: str) -> tuple[LookupNetwork, Result, list[dict[str, float]]]:
     """The network of an example, its accuracies on the samples held out, and those of cross-validation: the same on
     every device."""
     from examples.classify import EXAMPLES, accuracies
@@ -51,7 +51,7 @@ class Classifier(Row):
 
         example = EXAMPLES[self.example]
         progress("training and cross-validating")
-        network, held, scores = _learned(self.example)
+        network, held, scores = learn_example(self.example)
         frequency = FREQUENCIES[Device.parse(self.device).family]
         summary = network_summary(
             network, self.device, self.seeds, progress, frequency=frequency, latency=example.latency

@@ -47,6 +47,11 @@ class SelfCheck(wiring.Component):  # type: ignore[misc]
     expected : int, optional
         The checksum of a round without errors. By default it is that of the core's own network (:func:`signature`).
 
+    Attributes
+    ----------
+    core : LookupCore
+        As it was given.
+
     Members
     -------
     corrupt : In(1)
@@ -74,7 +79,7 @@ class SelfCheck(wiring.Component):  # type: ignore[misc]
         for field, value in (("length", length), ("blink", blink)):
             if value < 2 or value & (value - 1):
                 raise ValueError(f"{field} = {value}: must be a power of two, 2 or more")
-        self._core, self._length, self._blink = core, length, blink
+        self.core, self._length, self._blink = core, length, blink
         self._expected = signature(core, length) if expected is None else expected
         super().__init__(
             {
@@ -85,7 +90,7 @@ class SelfCheck(wiring.Component):  # type: ignore[misc]
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        m.submodules.core = core = self._core
+        m.submodules.core = core = self.core
         m.submodules.crc = crc = _checksum(core).create()
         sent, seen = Signal(self._length.bit_length()), Signal(self._length.bit_length())
         done = Signal()
@@ -110,7 +115,7 @@ class SelfCheck(wiring.Component):  # type: ignore[misc]
 
     def _generate(self, m: Module, offer: Any, again: Signal) -> None:
         """Send samples while ``offer`` is high; from the first on after ``again``."""
-        samples = self._core.samples
+        samples = self.core.samples
         payload = samples.payload.as_value()
         m.submodules.noise = noise = NoiseRegister(_SEED)
         words = -(-len(payload) // WIDTH)
@@ -189,17 +194,22 @@ class SelfCheckTop(Elaboratable):  # type: ignore[misc]
         What is checked.
     board : kanrtl.boards.Board
         Where it is checked.
+
+    Attributes
+    ----------
+    check : SelfCheck
+        The check of ``core``.
     """
 
     def __init__(self, core: LookupCore, board: Any) -> None:
         self._board = board
         rounds_in_half_a_second = max(2.0, board.clock_mhz * 5e5 / (ROUND * core.interval))
-        self._check = SelfCheck(core, blink=1 << floor(log2(rounds_in_half_a_second)))
+        self.check = SelfCheck(core, blink=1 << floor(log2(rounds_in_half_a_second)))
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         leds = self._board.request_leds(platform)
-        m.submodules.check = check = self._check
+        m.submodules.check = check = self.check
         shown = [check.running, check.passing, check.failing, check.failed]
         m.d.comb += [led.eq(signal) for led, signal in zip(leds, shown, strict=False)]
         button = self._board.request_button(platform)

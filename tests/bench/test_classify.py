@@ -23,7 +23,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
         settings = {**example.settings, "epochs": 3, "fine_tuning_epochs": 1}
         searched = {"bits": 3, "loss": 0.01}
         monkeypatch.setitem(EXAMPLES, name, replace(example, settings=settings, repeats=1, searched=searched))
-    classify._learned.cache_clear()
+    classify.learn_example.cache_clear()
 
 
 @pytest.mark.usefixtures("short")

@@ -213,7 +213,7 @@ def test_build(run: Callable[..., Outcome], builds: list[dict[str, Any]]) -> Non
     assert run(*core).stderr == ""
     options = builds.pop()
     component = options.pop("component")
-    assert (component.latency, component._family) == (3, "ecp5")
+    assert (component.latency, component.family) == (3, "ecp5")
     assert options == {
         "device": "LFE5U-25F-6",
         "seed": 5,
@@ -229,4 +229,4 @@ def test_build(run: Callable[..., Outcome], builds: list[dict[str, Any]]) -> Non
     options = builds.pop()
     component = options["component"]
     assert options["output"] == Path("a.bin")
-    assert component._check._core.latency == options["facts"]["latency_cycles"] == 4
+    assert component.check.core.latency == options["facts"]["latency_cycles"] == 4

@@ -48,7 +48,7 @@ def pretend_builds(monkeypatch: pytest.MonkeyPatch, mhz: Callable[[int], float])
     def build(component: LookupCore, *, device: str, seed: int, facts: dict[str, int], **options: Any) -> Reports:
         component._MustUse__silence = True  # it is not elaborated here
         part = Device.parse(device)
-        assert component._family == part.family
+        assert component.family == part.family
         assert facts == {"latency_cycles": component.latency, "interval_cycles": component.interval}
         asked.append({"component": component, "device": device, "seed": seed, **options})
         return Reports(mhz(seed), facts | {"capacity": {"bram": part.bram}})

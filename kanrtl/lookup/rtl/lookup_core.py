@@ -61,6 +61,8 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
     progress : callable or None
         A function that is told which tables are being made as the core is elaborated: minimising them can take seconds
         for each input.
+    network, family, whole_from
+        As they were given.
     plans : tuple of LookupLayerPlan
         What the layers are made of.
     schedule : Pipeline or Folding
@@ -91,9 +93,9 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
     ) -> None:
         self.network = network
         self.progress: Progress | None = None
-        self._family = family
+        self.family = family
         self.plans = plan_layers(network)
-        self._whole_from = whole_from
+        self.whole_from = whole_from
         self.schedule = schedule_core(network, self.plans, latency, memory, whole_from, reuse_factor, family)
         if family in CELLS and self.folding is None:
             self.plans = plan_layers(network, CELLS[family].muxes)
@@ -133,12 +135,12 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
         present = Signal(self.latency + 1)
         m.d.sync += present.eq(Cat(self.samples.valid, present))
         m.d.comb += self.predictions.valid.eq(present[-1])
-        tables = Tables(m, self._family)
+        tables = Tables(m, self.family)
         values, position = self._inputs(m)
-        for index, plan in enumerate(self.plans[: self._whole_from]):
+        for index, plan in enumerate(self.plans[: self.whole_from]):
             values, position = self._layer(m, index, plan, values, position, tables, self.schedule.block[index])
-        if self._whole_from is not None:
-            values, position = self._whole(m, self._whole_from, values, tables)
+        if self.whole_from is not None:
+            values, position = self._whole(m, self.whole_from, values, tables)
         else:
             values, position = self._output(m, values, position)
         self._predict(m, values, position)
@@ -159,7 +161,7 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
             work.d.sync += pause.eq(folding.interval - 1)
         with work.Elif(pause != 0):
             work.d.sync += pause.eq(pause - 1)
-        tables = Tables(work, self._family)
+        tables = Tables(work, self.family)
         values, _ = self._inputs(work)
         done: Value = start
         for _ in range(folding.before):

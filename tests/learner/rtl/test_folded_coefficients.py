@@ -9,6 +9,7 @@ import pytest
 
 from kanrtl.fabric.blocks import families
 from kanrtl.fabric.parts import Parts
+from kanrtl.learner.plan import LayerPlan
 from kanrtl.learner.rtl.coefficients import FoldedCoefficients, count_folded_coefficients
 from support.components import convert, simulate
 from support.folded import PLANS, backward_steps, codes, forward_steps, plan_of, times_at
@@ -66,16 +67,18 @@ def test_a_step_reads_its_window_and_writes_it_back(name: str) -> None:
             await ctx.tick()
         assert not np.array_equal(after, held)
         for place in [(0, 0, 0), *map(tuple, np.argwhere(after != held).tolist())]:
-            assert await read(ctx, dut, *place) == after[place]
+            assert await read(ctx, dut, plan, *place) == after[place]
 
     simulate(dut, bench)
     text = convert(dut)
     assert text.count("cell $memrd") == layer.banks * passes.input_lanes
 
 
-async def reach(ctx: Any, dut: FoldedCoefficients, node: int, source: int, index: int, write: int) -> None:
+async def reach(
+    ctx: Any, dut: FoldedCoefficients, plan: LayerPlan, node: int, source: int, index: int, write: int
+) -> None:
     """Reaches a coefficient as a sequencer would: as by a step, in a cycle after it was asked for; and waits for it."""
-    passes = dut._plan.passes
+    passes = plan.passes
     for name, value in (("enable", 1), ("output", node), ("input", source), ("index", index), ("write", 0)):
         ctx.set(getattr(dut.access, name), value)
     ctx.set(dut.input_part, source // passes.input_lanes)
@@ -88,8 +91,8 @@ async def reach(ctx: Any, dut: FoldedCoefficients, node: int, source: int, index
     ctx.set(dut.access.write, write)
 
 
-async def read(ctx: Any, dut: FoldedCoefficients, node: int, source: int, index: int) -> int:
-    await reach(ctx, dut, node, source, index, 0)
+async def read(ctx: Any, dut: FoldedCoefficients, plan: LayerPlan, node: int, source: int, index: int) -> int:
+    await reach(ctx, dut, plan, node, source, index, 0)
     return int(ctx.get(dut.access.read_data.raw))
 
 
@@ -105,7 +108,7 @@ def test_one_coefficient_is_written_from_outside(name: str) -> None:
 
     async def bench(ctx: Any) -> None:
         for place, value in changed.items():
-            await reach(ctx, dut, *place, write=1)
+            await reach(ctx, dut, plan, *place, write=1)
             for row in dut.write:
                 for banks in row:
                     for coefficient in banks:
@@ -113,7 +116,7 @@ def test_one_coefficient_is_written_from_outside(name: str) -> None:
             await ctx.tick()
             ctx.set(dut.access.write, 0)
         for place in [*changed, *(places[n] for n in random.integers(0, len(places), 8))]:
-            assert await read(ctx, dut, *place) == changed.get(place, held[place])
+            assert await read(ctx, dut, plan, *place) == changed.get(place, held[place])
 
     simulate(dut, bench)
 
