@@ -29,7 +29,7 @@ class Accumulator(wiring.Component):  # type: ignore[misc]
     Parameters
     ----------
     format
-        Of the sums, exact: it holds them all, whatever is on the way to them.
+        Of the sums, exact: it holds them all, whatever terms are still to come.
     along
         How many terms a sum has.
     across

@@ -214,14 +214,14 @@ def count_nodes(parts: Parts, plan: LayerPlan, *, predicts: bool) -> None:
     apart = plan.ends("sum") and plan.ends("error")
     if plan.differences:
         # What the others are added to comes twice where y is rounded otherwise than the sum that goes on.
-        ways = 1 + (bool(plan.next_located) or (plan.forms_error and layer.n_in > 1 and not plan.ends("sum")))
+        copies = 1 + (bool(plan.next_located) or (plan.forms_error and layer.n_in > 1 and not plan.ends("sum")))
         parts.sum(layer.n_in, formats.coefficient.width + clog2(layer.n_in), n_out)
-        parts.adder(bits - formats.basis.f, ways * n_out)
-        count_meeting(parts, plan, bits * ways * n_out, times.read, times.added)
+        parts.adder(bits - formats.basis.f, copies * n_out)
+        count_meeting(parts, plan, bits * copies * n_out, times.read, times.added)
         pairs = _count_pairs(parts, plan, terms, product, product + 1, n_out)
-        parts.adder(bits, count_offsets(pairs, ways) * n_out)
+        parts.adder(bits, count_offsets(pairs, copies) * n_out)
         if plan.ends("sum"):
-            parts.register(bits * (ways if plan.next_located else 1) * n_out, moved=False)
+            parts.register(bits * (copies if plan.next_located else 1) * n_out, moved=False)
     else:
         extra = activation.width + 2 if plan.forms_error and not apart else 0
         count_tree(parts, plan, terms, bits, product, n_out, extra)

@@ -34,7 +34,7 @@ class NoiseRegister(wiring.Component):  # type: ignore[misc]
     leap : In(1)
         The state goes on at the clock edge.
     load : In(1)
-        The state becomes ``load_state`` instead, or 1 in place of 0, which it would never leave.
+        The state becomes ``load_state`` instead, or 1 instead of 0, which it would never leave.
     load_state : In(32)
     """
 

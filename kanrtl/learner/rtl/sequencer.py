@@ -227,7 +227,7 @@ def count_sequencer(parts: Parts, spec: LearnerSpec) -> None:
 class StreamSequencer(_AnySequencer):
     """Takes a sample at every clock edge, and none while anything is accessed; tells layers when it has come to them.
 
-    A request waits until no sample is on its way.
+    A request waits until no sample is in the pipeline.
 
     Parameters
     ----------
