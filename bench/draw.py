@@ -200,7 +200,7 @@ DRAWINGS: dict[str, Callable[[Sequence[Result], Figure], None]] = {
 
 
 def draw(family: str, results: Path, picture: Path) -> bool:
-    """Draws a family from what there is of it in the folder ``results``; False if there is nothing to show, as where no
+    """Draw a family from what there is of it in the folder ``results``; False if there is nothing to show, as where no
     build has a speed."""
     rows = next(one for one in FAMILIES if one.name == family).rows
     found = [load(results, row.name) for row in rows if (results / f"{row.name}.json").exists()]

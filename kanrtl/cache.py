@@ -18,7 +18,7 @@ def cache_folder(kind: str) -> Path:
 
 
 def publish(work: Path, entry: Path) -> None:
-    """Renames the folder ``work`` to ``entry``, in one step.
+    """Rename the folder ``work`` to ``entry``, in one step.
 
     An entry that is there is replaced; one that another process has put there meanwhile is as good, and stays.
     """
@@ -37,7 +37,7 @@ def publish(work: Path, entry: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Removes the folders of what failed a day ago or earlier."""
+    """Remove the folders of what failed a day ago or earlier."""
     for path in folder.glob(f"{WORK}*"):
         try:
             if time.time() - path.stat().st_mtime > 86400:

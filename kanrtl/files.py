@@ -20,14 +20,14 @@ __all__ = ["open_replacement", "read_arrays", "write_arrays", "write_whole"]
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file through a temporary one beside it. Raises :exc:`OSError` where it cannot be written."""
+    """Write a file through a temporary one beside it. Raise :exc:`OSError` where it cannot be written."""
     with open_replacement(path) as file:
         file.write(content)
 
 
 @contextmanager
 def open_replacement(path: Path) -> Iterator[BinaryIO]:
-    """Opens a temporary file beside ``path``, to be written piece by piece, which replaces that at the end.
+    """Open a temporary file beside ``path``, to be written piece by piece, which replaces that at the end.
 
     After an exception it is gone, and ``path`` as it was. Raises :exc:`OSError` where it cannot be written.
     """
@@ -45,7 +45,7 @@ def open_replacement(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_arrays(path: Path, content: dict[str, Any]) -> None:
-    """Writes arrays by name to an ``.npz`` file, which is complete or not there.
+    """Write arrays by name to an ``.npz`` file, which is complete or not there.
 
     Raises :exc:`InputError` where it cannot be written.
     """

@@ -48,7 +48,7 @@ class _FormerModule(ModuleType):
 
 
 def keep_former_names() -> None:
-    """Lets what was importable from :mod:`kanrtl.lookup` be so still, and pickles of former versions be read."""
+    """Let what was importable from :mod:`kanrtl.lookup` be so still, and pickles of former versions be read."""
     for name in transfer.__all__:
         setattr(lookup, name, getattr(transfer, name))
     lookup.connect_network = connect.connect_network  # type: ignore[attr-defined]

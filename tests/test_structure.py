@@ -104,3 +104,16 @@ def test_no_name_stands_for_two_things() -> None:
     )
     assert [name for name, count in files.items() if count > 1] == []
     assert [name for name, count in classes.items() if count > 1] == []
+
+
+def test_descriptions_of_functions_begin_in_one_mood() -> None:
+    """``Write a file``, and nowhere ``Writes a file``."""
+    verbs = {"Adds", "Checks", "Chooses", "Counts", "Draws", "Ends", "Finds", "Gives", "Learns", "Lets", "Makes"}
+    verbs |= {"Prints", "Raises", "Reads", "Returns", "Runs", "Sends", "Sets", "Starts", "Takes", "Waits", "Writes"}
+    strange = [
+        f"{name_of(path)}: {node.name}"
+        for path, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) and {*(ast.get_docstring(node) or "").split()[:1]} & verbs
+    ]
+    assert not strange

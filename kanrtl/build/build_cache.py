@@ -67,7 +67,7 @@ def build_or_load(job: Job, progress: Progress | None, keep: Path | None) -> Rep
 
 
 def _obtain_netlist(job: Job, work: Path, progress: Progress) -> list[str]:
-    """Makes ``netlist.json`` in ``work``, or takes what was made for another seed; gives the notes on it."""
+    """Make ``netlist.json`` in ``work``, or take what was made for another seed; give the notes on it."""
     folder = cache_folder("netlists")
     content = {"files": job.files, "script": job.commands["synthesise"], "flow": _FLOW_VERSION, "die": job.device.die}
     entry = folder / _hash(content | {"yosys": YOSYS.version()})

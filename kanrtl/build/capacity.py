@@ -106,7 +106,7 @@ def find_fit(spec: LearnerSpec, device: Device) -> Fit:
 
 
 def check_fits(spec: LearnerSpec, device: Device) -> None:
-    """Raises :exc:`BuildError` if the learner alone certainly does not fit ``device``, with what would make it fit."""
+    """Raise :exc:`BuildError` if the learner alone certainly does not fit ``device``, with what would make it fit."""
     _check(find_fit(spec, device))
 
 

@@ -39,7 +39,7 @@ _SHARPNESS = 16
 
 
 def place_multipliers(path: Path, top: str, device: Device) -> int:
-    """Gives every multiplier in the module ``top`` of the netlist at ``path`` a site; returns how many.
+    """Give every multiplier in the module ``top`` of the netlist at ``path`` a site; return how many.
 
     There are none if there are so few that nextpnr does well, or more than there are sites.
     """

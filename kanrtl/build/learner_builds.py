@@ -30,7 +30,7 @@ def build_learner(
     wide_luts: bool = False,
     progress: Progress | None = None,
 ) -> Report:
-    """Places and routes the learner alone; arguments and errors as those of :func:`build_core`.
+    """Place and route the learner alone; arguments and errors as those of :func:`build_core`.
 
     What certainly does not fit is refused at once, see :func:`kanrtl.build.capacity.check_fits`.
     """
@@ -58,7 +58,7 @@ def build_exercise(
     output: Path | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """Makes the bitstream with which a board teaches itself (:class:`kanrtl.demos.self_teaching.BoardTop`).
+    """Make the bitstream with which a board teaches itself (:class:`kanrtl.demos.self_teaching.BoardTop`).
 
     With ``pipeline="auto"`` the presets are built from the fewest registers to the most, up to the first that meets the
     board's clock. Other arguments and errors as those of :func:`build_board`; what certainly does not fit is refused at

@@ -47,7 +47,7 @@ def build_network(
     progress: Progress | None = None,
     **options: Any,
 ) -> Report:
-    """Places and routes the core of a network alone.
+    """Place and route the core of a network alone.
 
     ``options`` are those of :func:`core_for`; other arguments and errors as those of
     :func:`kanrtl.build.build_core`. A network begins and ends with registers, so nothing of it is left untimed; only a
@@ -78,7 +78,7 @@ def build_self_check(
     progress: Progress | None = None,
     **options: Any,
 ) -> Report:
-    """Makes the bitstream with which a network checks itself on a board
+    """Make the bitstream with which a network checks itself on a board
     (:class:`kanrtl.demos.self_check.SelfCheckTop`).
 
     ``options`` are those of :func:`core_for`; other arguments and errors as those of

@@ -43,12 +43,12 @@ def cli(ctx: cloup.Context) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Runs the command line and exits."""
+    """Run the command line and exit."""
     sys.exit(run(arguments))
 
 
 def run(arguments: list[str] | None) -> int:
-    """Runs the command line; returns the exit status."""
+    """Run the command line; return the exit status."""
     try:
         cli.main(arguments, prog_name="kanrtl", standalone_mode=False)
     except click.exceptions.Abort:

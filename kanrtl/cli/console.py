@@ -19,7 +19,7 @@ messages = Console(stderr=True)
 
 
 def show(result: dict[str, Any], as_json: bool, pretty: Callable[[], None]) -> None:
-    """Prints a result as JSON, or as ``pretty`` does."""
+    """Print a result as JSON, or as ``pretty`` does."""
     if as_json:
         click.echo(json.dumps(result, indent=2))
     else:
@@ -27,7 +27,7 @@ def show(result: dict[str, Any], as_json: bool, pretty: Callable[[], None]) -> N
 
 
 def show_pairs(title: str, pairs: list[tuple[str, str]]) -> None:
-    """Prints labels and values as a table."""
+    """Print labels and values as a table."""
     table = Table(show_header=False, title=title)
     table.add_column("what", no_wrap=True)
     table.add_column("value")

@@ -111,7 +111,7 @@ def simulate_command(
 def simulate_task(
     spec: LearnerSpec, task: str, samples: int, seed: int, backend: str, trace: Path | None = None
 ) -> Simulation:
-    """Lets a learner learn a task, with a bar."""
+    """Let a learner learn a task, with a bar."""
     with count_samples(f"{task} on {backend}", samples) as (advance, starting):
         return simulate(spec, TASKS[task](samples, seed), backend, progress=advance, trace=trace, starting=starting)
 
@@ -135,13 +135,13 @@ def _simulate_network(
 
 
 def draw(simulation: Simulation, path: Path) -> None:
-    """Draws a simulation, and says so."""
+    """Draw a simulation, and say so."""
     simulation.plot(path)
     messages.print(f"drew {escape(str(path))}")
 
 
 def show_errors(simulation: Simulation) -> None:
-    """Prints the errors of a learner, beside those of float64."""
+    """Print the errors of a learner, beside those of float64."""
     data = simulation.to_json()
     table = Table(title=f"mean squared error before each update, task {data['task']}")
     table.add_column("regime")
@@ -217,7 +217,7 @@ def verilog_command(
 
 
 def write_learner(spec: LearnerSpec, name: str, path: Path) -> None:
-    """Writes a learner as Verilog, with a spinner."""
+    """Write a learner as Verilog, with a spinner."""
     learner = Learner(spec)
     _write(learner, learner_header(learner), name, path)
 
@@ -324,7 +324,7 @@ def _build_core(spec: LearnerSpec | LookupNetwork, device: str, seed: int, optio
 def build_for_board(
     spec: LearnerSpec | LookupNetwork, board: str, seed: int, output: Path | None, **options: Any
 ) -> Report:
-    """Builds the bitstream with which a board teaches or checks itself, with a spinner."""
+    """Build the bitstream with which a board teaches or checks itself, with a spinner."""
     if board not in BOARDS:
         raise InputError(f"--board = {board!r}: unknown; use one of {', '.join(BOARDS)}")
     with show_work(f"building for {board}") as progress:
@@ -334,5 +334,5 @@ def build_for_board(
 
 
 def show_report(report: Report) -> None:
-    """Prints what came of a build."""
+    """Print what came of a build."""
     show_pairs(f"{report.device}, placed and routed", report.table())

@@ -105,7 +105,7 @@ def network_group(*options: Decorator) -> Decorator:
 
 
 def check_only_for(what: str, given: dict[str, Any]) -> None:
-    """Refuses options that were given although they are for the other kind."""
+    """Refuse options that were given although they are for the other kind."""
     for name, value in given.items():
         if value is not None:
             raise InputError(f"--{name.replace('_', '-')} = {value!r}: only for a {what}; leave it out")

@@ -87,7 +87,7 @@ class Exercise(wiring.Component):  # type: ignore[misc]
         return m
 
     def _offer_inputs(self, m: Module, learner: Learner, taken: Signal) -> Any:
-        """Offers new noise with every sample; gives the first input's position in its span, in 64 steps."""
+        """Offer new noise with every sample; give the first input's position in its span, in 64 steps."""
         m.submodules.noise = noise = NoiseRegister(self._spec.seed)
         m.d.comb += [noise.leap.eq(taken), learner.samples.payload.learn.eq(1)]
         start, bits = choose_input_span(self._spec)
@@ -98,7 +98,7 @@ class Exercise(wiring.Component):  # type: ignore[misc]
         return first[-WAVE_BITS:] if bits >= WAVE_BITS else first << (WAVE_BITS - bits)
 
     def _offer_target(self, m: Module, learner: Learner, taken: Signal, position: Any) -> None:
-        """Offers the sine at ``position``, whose phase drifts with the number of samples."""
+        """Offer the sine at ``position``, whose phase drifts with the number of samples."""
         format = self._spec.formats.activation
         samples = Signal(self._drift_bits + WAVE_BITS)
         with m.If(taken):
@@ -123,7 +123,7 @@ class Exercise(wiring.Component):  # type: ignore[misc]
         m.d.comb += [targets[node].raw.eq(source) for node in range(self._spec.n_out)]
 
     def _show_error(self, m: Module, learner: Learner, taken: Signal) -> None:
-        """Averages the gradient, for the bar, and counts updates, for the sign of life."""
+        """Average the gradient, for the bar, and count updates, for the sign of life."""
         error = learner.gradient[0].raw
         # A gradient is known at every update; while frozen there is none, so the average looks at the last cycle
         # of every step.
@@ -196,7 +196,7 @@ DRIFT_BITS = 19
 
 
 def count_exercise(spec: LearnerSpec, family: Family, leds: int, *, multiplies: bool) -> Parts:
-    """Counts what an :class:`Exercise` with so many LEDs and its learner have. Nothing there looks at a prediction, or
+    """Count what an :class:`Exercise` with so many LEDs and its learner have. Nothing there looks at a prediction, or
     reaches for a coefficient or a register: synthesis removes what would serve that."""
     parts = count_parts(spec, family, multiplies=multiplies, reached=False)
     formats, samples = spec.formats, DRIFT_BITS + WAVE_BITS

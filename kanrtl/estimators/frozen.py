@@ -86,7 +86,7 @@ class _LookupEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         return [n_in, *hidden, n_out]
 
     def _fit(self, x: Reals, target: npt.NDArray[Any], n_out: int, output: str, stratify: Any) -> None:
-        """Trains, prunes, quantises, and trains on with codes."""
+        """Train, prune, quantise, and train on with codes."""
         random = check_random_state(self.random_state)
         seeds = random.randint(np.iinfo(np.int32).max, size=4).tolist()
         sizes = self._sizes(x.shape[1], n_out)
@@ -212,7 +212,7 @@ class LookupClassifier(ClassifierMixin, _LookupEstimator):  # type: ignore[misc]
     _losses = ("logistic", "cross_entropy")
 
     def fit(self, X: Any, y: Any) -> Self:  # noqa: N803
-        """Learns from samples ``(n, n_in)`` and labels ``(n,)``.
+        """Learn from samples ``(n, n_in)`` and labels ``(n,)``.
 
         Raises :exc:`InputError` where there is one class only, or a parameter cannot be used.
         """
@@ -242,7 +242,7 @@ class LookupRegressor(RegressorMixin, _LookupEstimator):  # type: ignore[misc]
     _losses = ("squared", "squared")
 
     def fit(self, X: Any, y: Any) -> Self:  # noqa: N803
-        """Learns from samples ``(n, n_in)`` and targets ``(n,)`` or ``(n, n_out)``."""
+        """Learn from samples ``(n, n_in)`` and targets ``(n,)`` or ``(n, n_out)``."""
         x, target = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
         self._flat = target.ndim == 1
         target = target.astype(np.float64).reshape(len(x), -1)

@@ -48,7 +48,7 @@ class KANClassifier(ClassifierMixin, OnlineEstimator, RiverClassifier):  # type:
     _label_type: str
 
     def fit(self, X: Any, y: Any) -> Self:  # noqa: N803
-        """Learns from samples ``(n, n_in)`` and labels ``(n,)``, forgetting what was before."""
+        """Learn from samples ``(n, n_in)`` and labels ``(n,)``, forgetting what was before."""
         x, labels = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(labels)
         self._start_for_classes(x, unique_labels(labels))
@@ -56,7 +56,7 @@ class KANClassifier(ClassifierMixin, OnlineEstimator, RiverClassifier):  # type:
         return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:  # noqa: N803
-        """Learns from samples one after another, once. The first call needs to know all ``classes``."""
+        """Learn from samples one after another, once. The first call needs to know all ``classes``."""
         first = not self.__sklearn_is_fitted__()
         x, labels = validate_data(self, X, y, dtype=np.float64, reset=first)
         if first and classes is None:
@@ -83,7 +83,7 @@ class KANClassifier(ClassifierMixin, OnlineEstimator, RiverClassifier):  # type:
         return self.classes_[probabilities.argmax(axis=1)]  # type: ignore[no-any-return]
 
     def learn_one(self, x: FeatureDict, y: Any) -> None:
-        """Learns from one sample; features as in :meth:`KANRegressor.learn_one`, and a new class is added."""
+        """Learn from one sample; features as in :meth:`KANRegressor.learn_one`, and a new class is added."""
         y = y.item() if isinstance(y, np.generic) else y
         if not self.__sklearn_is_fitted__():
             check_features(x)
@@ -109,7 +109,7 @@ class KANClassifier(ClassifierMixin, OnlineEstimator, RiverClassifier):  # type:
         return max(probabilities, key=probabilities.__getitem__) if probabilities else None
 
     def add_class(self, label: Any) -> None:
-        """Adds a class of which there is no sample yet.
+        """Add a class of which there is no sample yet.
 
         The learner gets a new output (a third class: two, since the one of two classes is both, with one sign and the
         other) and keeps all its coefficients. Raises :exc:`InputError` where the class is known.

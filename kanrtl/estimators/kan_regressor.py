@@ -62,14 +62,14 @@ class KANRegressor(RegressorMixin, OnlineEstimator, RiverRegressor):  # type: ig
     _flat: bool
 
     def fit(self, X: Any, y: Any) -> Self:  # noqa: N803
-        """Learns from samples ``(n, n_in)`` and targets ``(n,)`` or ``(n, n_out)``, forgetting what was before."""
+        """Learn from samples ``(n, n_in)`` and targets ``(n,)`` or ``(n, n_out)``, forgetting what was before."""
         x, target = self._validate(X, y, first=True)
         self._start_for_array(x, target.shape[1])
         self._train(x, target)
         return self
 
     def partial_fit(self, X: Any, y: Any) -> Self:  # noqa: N803
-        """Learns from samples one after another, once; the same as :meth:`learn_one` for each."""
+        """Learn from samples one after another, once; the same as :meth:`learn_one` for each."""
         first = not self.__sklearn_is_fitted__()
         x, target = self._validate(X, y, first=first)
         if first:
@@ -98,7 +98,7 @@ class KANRegressor(RegressorMixin, OnlineEstimator, RiverRegressor):  # type: ig
         return self._learner.session.spec.n_out
 
     def learn_one(self, x: FeatureDict, y: float) -> None:
-        """Learns from one sample.
+        """Learn from one sample.
 
         A feature that is missing, None or NaN counts as its mean; one that has not been seen before becomes a new
         input. Raises :exc:`InputError` where a value is no number, or the estimator has several outputs.

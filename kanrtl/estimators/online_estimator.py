@@ -113,7 +113,7 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         return LearnerSpec(**fields | dict(given))
 
     def _start(self, names: Iterable[Any], n_out: int) -> None:
-        """Starts a learner that has learned nothing; the one before it ends."""
+        """Start a learner that has learned nothing; the one before it ends."""
         horizon = self.horizon
         if horizon is not None:
             horizon = int(_check_parameter("horizon", horizon, Integral, "2 or more", lambda value: value >= 2))
@@ -138,7 +138,7 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         return int(self._learner.inputs.count.max())
 
     def close(self) -> None:
-        """Ends the learner, for backends that hold a device; the estimator has to be fitted anew to be used."""
+        """End the learner, for backends that hold a device; the estimator has to be fitted anew to be used."""
         if self.__sklearn_is_fitted__():
             self._learner.session.close()
             del self._learner
@@ -150,7 +150,7 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         X: Any = None,  # noqa: N803
         guard_bits: int | None = None,
     ) -> Frozen:
-        """Makes a :class:`kanrtl.LookupNetwork` of what has been learned; its samples and predictions are unscaled.
+        """Make a :class:`kanrtl.LookupNetwork` of what has been learned; its samples and predictions are unscaled.
 
         A classifier's network gives classes, as their indices in ``classes_``.
 
@@ -187,7 +187,7 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
     # Arrays: the API of scikit-learn.
 
     def _start_for_array(self, x: Reals, n_out: int) -> None:
-        """Starts a learner for samples as they come in an array that has been validated."""
+        """Start a learner for samples as they come in an array that has been validated."""
         self._start(getattr(self, "feature_names_in_", range(x.shape[1])), n_out)
 
     def _train(self, x: Reals, target: Reals) -> None:
@@ -207,7 +207,7 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
     # Dicts: the API of river.
 
     def add_features(self, names: Iterable[Any]) -> None:
-        """Gives the learner an input for each of ``names`` that it does not know.
+        """Give the learner an input for each of ``names`` that it does not know.
 
         What it has learned stays: predictions change only when something is learned of the new features.
         """
@@ -223,12 +223,12 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         return np.array([[to_number(f"x[{name!r}]", x.get(name)) for name in self._names]])
 
     def _start_for_dict(self, x: FeatureDict, n_out: int) -> None:
-        """Starts a learner for samples like this one."""
+        """Start a learner for samples like this one."""
         self._start(sort_names(x), n_out)
         self._name_features()
 
     def _take_features(self, x: FeatureDict) -> None:
-        """Takes on the features of a sample that have not been seen before, if they are numbers."""
+        """Take on the features of a sample that have not been seen before, if they are numbers."""
         if set(x).difference(self._names):
             check_features(x)
             self.add_features(x)
@@ -248,7 +248,7 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         super().__setstate__(state | {"spec": rename_presets(given) if isinstance(given, Mapping) else given})
 
     def save(self, path: str | Path) -> None:
-        """Writes parameters, scales and what was learned to an ``.npz`` file, which is complete or not there.
+        """Write parameters, scales and what was learned to an ``.npz`` file, which is complete or not there.
 
         A session of the same spec can load it too. Raises :exc:`InputError` where it cannot be written.
         """
@@ -297,7 +297,7 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         return estimator
 
     def _complete(self) -> None:
-        """Makes the attributes that follow from those that are saved."""
+        """Make the attributes that follow from those that are saved."""
 
 
 def _check_parameter(field: str, value: Any, kind: type, wanted: str, is_good: Callable[[Any], bool]) -> Any:

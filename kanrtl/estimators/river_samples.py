@@ -35,7 +35,7 @@ def to_number(field: str, value: Any) -> float:
 
 
 def check_features(x: FeatureDict) -> None:
-    """Raises :exc:`InputError` where a sample has no features, or one that is no number."""
+    """Raise :exc:`InputError` where a sample has no features, or one that is no number."""
     if not x:
         raise InputError("x: has no features; the first sample needs one or more")
     for name, value in x.items():

@@ -47,7 +47,7 @@ class SavedEstimator:
     format: int = FILE_FORMAT
 
     def write(self, path: Path, learner: OnlineLearner) -> None:
-        """Writes this and what ``learner`` has learned to a file, which is complete or not there.
+        """Write this and what ``learner`` has learned to a file, which is complete or not there.
 
         Raises :exc:`InputError` where a parameter or a class cannot be written, or the file cannot.
         """

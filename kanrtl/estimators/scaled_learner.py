@@ -66,12 +66,12 @@ class OnlineLearner:
         return predictions if self.targets is None else self.targets.from_unit(predictions)
 
     def learn(self, x: Reals, target: Reals) -> None:
-        """Learns from samples ``(n, n_in)`` with targets ``(n, n_out)`` one after another."""
+        """Learn from samples ``(n, n_in)`` with targets ``(n, n_out)`` one after another."""
         x = self.inputs.learn_many(x)
         self.session.learn_many(x, target if self.targets is None else self.targets.learn_many(target))
 
     def train(self, x: Reals, target: Reals, epochs: int, random: np.random.RandomState) -> Iterator[int]:
-        """Goes through samples ``(n, n_in)`` with targets ``(n, n_out)`` ``epochs`` times, each time shuffled.
+        """Go through samples ``(n, n_in)`` with targets ``(n, n_out)`` ``epochs`` times, each time shuffled.
 
         The scales are those of all samples, known before and not moved any more. Gives the number of each epoch that is
         done.
@@ -91,7 +91,7 @@ class OnlineLearner:
         return [OutputStart(index) for index in range(self.session.spec.n_out)]
 
     def grow(self, design: SpecMaker, n_in: int, outputs: list[OutputStart]) -> None:
-        """Becomes a learner with more inputs or other outputs, which predicts as before where those play no part.
+        """Become a learner with more inputs or other outputs, which predicts as before where those play no part.
 
         New inputs start from zero coefficients. The bases of an edge sum to one, so a bias is a constant added to them.
         """

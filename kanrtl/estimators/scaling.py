@@ -53,7 +53,7 @@ class RunningScale:
         self._limit = np.where(varies, OUTLIER * self.deviation, LARGEST)
 
     def learn(self, row: Reals) -> None:
-        """Takes one more row ``(columns,)`` into account."""
+        """Take one more row ``(columns,)`` into account."""
         missing = np.isnan(row)
         count = self.count + ~missing
         known = count if self.horizon is None else np.minimum(count, self.horizon)
@@ -65,7 +65,7 @@ class RunningScale:
         self._set(count, self.mean + move, (1 - weight) * (self.variance + move * step))
 
     def learn_many(self, rows: Reals) -> Reals:
-        """Takes rows ``(n, columns)`` into account one after another; gives each scaled as it was then."""
+        """Take rows ``(n, columns)`` into account one after another; give each scaled as it was then."""
         scaled = np.empty_like(rows)
         for index, row in enumerate(rows):
             self.learn(row)
@@ -89,7 +89,7 @@ class RunningScale:
         return scale, -self.mean * scale
 
     def grow(self, columns: int) -> None:
-        """Adds columns of which nothing is known yet, until there are so many."""
+        """Add columns of which nothing is known yet, until there are so many."""
         new = columns - len(self.count)
         self._set(
             *(

@@ -117,7 +117,7 @@ def axis_of(fields: str | tuple[str, ...], values: Sequence[Any]) -> Axis:
 
 
 def check_axes(axes: Sequence[Axis]) -> None:
-    """Raises :exc:`InputError` where axes name an unknown field, one field twice, or one value twice."""
+    """Raise :exc:`InputError` where axes name an unknown field, one field twice, or one value twice."""
     if not axes:
         raise InputError("over: nothing to sweep; give a field with its values, such as learning_rate=0.1,0.2")
     names = [name for axis in axes for name in axis.fields]

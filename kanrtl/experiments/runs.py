@@ -59,7 +59,7 @@ class Unit:
     backend: str  # or "float64"
 
     def measure(self) -> list[Result]:
-        """Runs all learners; gives their results in order."""
+        """Run all learners; give their results in order."""
         tasks = [TASKS[self.task](self.samples, run.seed) for run in self.runs]
         if self.backend in ("model", "float64"):
             predictions, saturations = _side_by_side([run.spec for run in self.runs], tasks, self.backend)
@@ -116,7 +116,7 @@ Finished = Generator[tuple[int, list[Result]], None, None]
 
 
 def measure_units(units: Sequence[Unit], jobs: int, scheduler: str | None) -> Finished:
-    """Measures ``units``; gives the number of each and its results, in the order in which they are done.
+    """Measure ``units``; give the number of each and its results, in the order in which they are done.
 
     They run on the cluster of ``scheduler``, or else in at most ``jobs`` processes. Raises :exc:`ToolError` where the
     cluster or a process fails.
@@ -170,7 +170,7 @@ def _in_processes(units: Sequence[Unit], jobs: int) -> Finished:
 
 
 def check_address(address: str) -> None:
-    """Raises :exc:`InputError` where ``address`` is not that of a scheduler, or distributed is not installed.
+    """Raise :exc:`InputError` where ``address`` is not that of a scheduler, or distributed is not installed.
 
     A client of distributed that stumbles over an address takes long to end.
     """
@@ -220,7 +220,7 @@ def installed_version() -> str:
 
 
 def _check_workers(client: Any, where: str) -> None:
-    """Raises :exc:`ToolError` unless there are workers, all with this version: others might give other bits."""
+    """Raise :exc:`ToolError` unless there are workers, all with this version: others might give other bits."""
     try:
         versions = client.run(installed_version)
     except OSError as error:

@@ -71,7 +71,7 @@ class Simulation:
         }
 
     def plot(self, path: Path) -> None:
-        """Draws the run into a file, as :func:`kanrtl.plots.simulation_plot.plot_simulation` does."""
+        """Draw the run into a file, as :func:`kanrtl.plots.simulation_plot.plot_simulation` does."""
         data = self.to_json()
         title = (
             f"{self.task.name}: layers {list(self.spec.layer_sizes)} on {data['backend']}, "
@@ -100,7 +100,7 @@ def simulate(
     trace: str | Path | None = None,
     starting: Progress | None = None,
 ) -> Simulation:
-    """Learns a task, sample by sample.
+    """Learn a task, sample by sample.
 
     ``progress`` is called with the number of samples done since the last call; ``trace`` and ``starting`` are the
     ``trace`` and ``progress`` of :func:`kanrtl.connect`. Raises :exc:`InputError` where the task does not fit the spec.
@@ -117,7 +117,7 @@ def simulate(
 
 
 def check_task(spec: LearnerSpec, task: Task | type[Task]) -> None:
-    """Raises :exc:`InputError` where a task does not fit the spec."""
+    """Raise :exc:`InputError` where a task does not fit the spec."""
     if (task.n_in, task.n_out) != (spec.n_in, spec.n_out):
         raise InputError(
             f"layer_sizes = {list(spec.layer_sizes)}: task {task.name!r} has {task.n_in} input(s) and {task.n_out} "
@@ -153,7 +153,7 @@ def _drive(
 
 
 def teach(session: Session, x: Reals, target: Reals) -> Reals:
-    """Teaches samples ``(n, n_in)`` with targets ``(n, n_out)``; gives the predictions ``(n, n_out)``.
+    """Teach samples ``(n, n_in)`` with targets ``(n, n_out)``; give the predictions ``(n, n_out)``.
 
     A learner that takes gradients is given those of the squared loss.
     """

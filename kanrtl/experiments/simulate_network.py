@@ -110,7 +110,7 @@ def simulate_network(
     starting: Progress | None = None,
     **options: Any,
 ) -> NetworkSimulation:
-    """Predicts samples ``x`` of shape ``(n, n_in)``, or so many random ones, and compares.
+    """Predict samples ``x`` of shape ``(n, n_in)``, or so many random ones, and compare.
 
     Random samples are codes of the inputs over their whole range, the lowest and the highest first. ``y`` is what is
     known of the samples: classes, bits or real numbers, by the network's output stage. ``progress`` is called with the

@@ -141,7 +141,7 @@ def sweep(
     scheduler: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Sweep:
-    """Learns a task with every combination of the values in ``over``.
+    """Learn a task with every combination of the values in ``over``.
 
     Parameters
     ----------

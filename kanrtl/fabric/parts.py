@@ -53,7 +53,7 @@ class Parts:
     def memory(
         self, name: str, depth: int, width: int, *, block: bool, lanes: int = 0, reads: int = 1, count: int = 1
     ) -> None:
-        """Adds ``count`` memories, as :class:`MemoryDemand` describes them, with the logic around their blocks."""
+        """Add ``count`` memories, as :class:`MemoryDemand` describes them, with the logic around their blocks."""
         memory = MemoryDemand(name, depth, width, lanes, reads, block, count)
         self.memories.append(memory)
         segments = memory.segments(self.family)
@@ -71,7 +71,7 @@ class Parts:
         return sum(memory.blocks(self.family) for memory in self.memories if memory.block == block)
 
     def register(self, bits: int, *, moved: bool = True) -> None:
-        """Adds flip-flops.
+        """Add flip-flops.
 
         They are ``moved`` where they hold what comes from a register, a multiplier or a memory, or is needed elsewhere.
         """
@@ -79,37 +79,37 @@ class Parts:
         self.counts["moved"] += bits if moved else 0
 
     def register_behind(self, bits: int, *, block: bool) -> None:
-        """Adds flip-flops behind a memory, which are its own where it is a block that has them."""
+        """Add flip-flops behind a memory, which are its own where it is a block that has them."""
         if not (block and self.family.registered):
             self.register(bits)
 
     def adder(self, bits: int, times: int = 1) -> None:
-        """Adds an adder of so many bits, in a carry chain of its own."""
+        """Add an adder of so many bits, in a carry chain of its own."""
         if bits > 0:
             self.counts["adder"] += bits * times
             self.counts["chain"] += times
 
     def sum(self, operands: int, bits: int, times: int = 1) -> None:
-        """Adds one sum of several operands."""
+        """Add one sum of several operands."""
         if operands > 1:
             self.adder(bits, times)
             self.counts["compressor"] += (operands - 2) * bits * times
 
     def choice(self, bits: int, inputs: int = 2, times: int = 1) -> None:
-        """Adds a choice of one of several inputs: a LUT4 chooses from two, and two of them from four."""
+        """Add a choice of one of several inputs: a LUT4 chooses from two, and two of them from four."""
         self.counts["choice"] += bits * times * (inputs - 1 if inputs <= 2 else ceil(2 * (inputs - 1) / 3))
 
     def union(self, bits: int, inputs: int, times: int = 1) -> None:
-        """Adds an OR of several inputs: four in a LUT4, three more in each further one."""
+        """Add an OR of several inputs: four in a LUT4, three more in each further one."""
         self.counts["choice"] += bits * times * ceil((inputs - 1) / 3)
 
     def times_constant(self, bits: int, constant: int) -> None:
-        """Adds a :func:`kanrtl.learner.rtl.multiply.multiply_by_constant` of an operand of so many bits."""
+        """Add a :func:`kanrtl.learner.rtl.multiply.multiply_by_constant` of an operand of so many bits."""
         digits = bin(constant ^ 3 * constant).count("1")
         self.sum(digits, bits + constant.bit_length())
 
     def product(self, a: Format, b: Format, *, in_logic: bool, times: int = 1) -> None:
-        """Adds a :func:`kanrtl.learner.rtl.multiply.multiply`, in a multiplier or written out."""
+        """Add a :func:`kanrtl.learner.rtl.multiply.multiply`, in a multiplier or written out."""
         if in_logic:
             self.written_out(a, b, times)
             return
@@ -124,7 +124,7 @@ class Parts:
             self.counts["product"] += widths[0] * widths[1] * times
 
     def written_out(self, a: Format, b: Format, times: int = 1) -> None:
-        """Adds a :func:`kanrtl.learner.rtl.multiply.multiply_in_logic`."""
+        """Add a :func:`kanrtl.learner.rtl.multiply.multiply_in_logic`."""
         if a.signed != b.signed:
             a, b = (a, b) if a.signed else (b, a)
         elif b.signed and a.width < b.width:
@@ -135,7 +135,7 @@ class Parts:
     def narrowed(
         self, value: Format, format: Format, rounding: str, *, saturates: bool, times: int = 1, rounds: bool = True
     ) -> None:
-        """Adds a :func:`kanrtl.numeric.fixed.narrow`; ``rounds`` is not set where a sum holds what rounds it."""
+        """Add a :func:`kanrtl.numeric.fixed.narrow`; ``rounds`` is not set where a sum holds what rounds it."""
         dropped = value.f - format.f
         if rounds and dropped > 0 and rounding != Rounding.FLOOR:
             self.adder(max(0, value.width - (dropped - 1 if rounding == Rounding.HALF_UP else 0)), times)

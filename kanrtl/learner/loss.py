@@ -70,7 +70,7 @@ class Loss(ABC):
         end in ``name``."""
 
     def count(self, parts: Parts, layer: LayerArithmetic) -> None:
-        """Counts what :meth:`in_hardware` takes for all nodes of ``layer``: here a subtraction."""
+        """Count what :meth:`in_hardware` takes for all nodes of ``layer``: here a subtraction."""
         parts.adder(self.gradient_format(layer).width, layer.n_out)
 
 

@@ -139,7 +139,7 @@ class ModelBatch:
         return self.run(x, np.zeros((*x.shape[:2], self.specs[0].n_out)), np.zeros(x.shape[1], dtype=bool))
 
     def learn_many(self, x: npt.ArrayLike, target: npt.ArrayLike) -> Array:
-        """Learns from samples one after another; returns the predictions, each made before its step,
+        """Learn from samples one after another; return the predictions, each made before its step,
         ``(learners, samples, n_out)``.
 
         ``x`` has shape ``(samples, n_in)``, the same for all learners, or ``(learners, samples, n_in)``; ``target``
@@ -161,7 +161,7 @@ class ModelBatch:
         learn: npt.NDArray[np.bool_],
         edges: Sequence[int] | None = None,
     ) -> Array:
-        """Predicts samples one after another, and learns from those that ``learn``, of shape ``(samples,)``, names.
+        """Predict samples one after another, and learn from those that ``learn``, of shape ``(samples,)``, names.
 
         Arrays as in :meth:`learn_many`. ``edges`` are the clock edges at which the samples are taken, each later than
         the one before, also of an earlier call. Updates are then seen :attr:`kanrtl.LearnerSpec.delays` edges later,
@@ -184,7 +184,7 @@ class ModelBatch:
         return outputs.transpose(2, 0, 1)
 
     def settle(self) -> None:
-        """Waits until all updates have landed."""
+        """Wait until all updates have landed."""
         for index in range(len(self._layers)):
             self._land(index, self._last_edge)
         self._last_edge = -1
@@ -302,7 +302,7 @@ class ModelBatch:
         return chunk.step[index].narrow(number, self.learning_rates[:, index] * basis)
 
     def _land(self, index: int, edge: int) -> None:
-        """Changes the coefficients of layer ``index`` by all updates of samples up to ``edge``."""
+        """Change the coefficients of layer ``index`` by all updates of samples up to ``edge``."""
         waiting = self._waiting[index]
         while waiting and waiting[0].edge <= edge:
             update = waiting.popleft()
@@ -313,7 +313,7 @@ class ModelBatch:
             chunk.landed[index] += 1
 
     def _count_landed(self) -> None:
-        """Counts the coefficients that saturated, where an update has landed in all layers."""
+        """Count the coefficients that saturated, where an update has landed in all layers."""
         for chunk in self._flying:
             landed = min(chunk.landed)
             self._count(chunk.coefficient, slice(chunk.counted, landed))

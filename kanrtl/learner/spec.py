@@ -53,7 +53,7 @@ class LearnerSpec(LearnerFields):
 
     @classmethod
     def from_toml(cls, path: str | Path) -> Self:
-        """Reads a flat TOML file. Raises :exc:`SpecError` for a file that cannot be read or is not such a file."""
+        """Read a flat TOML file. Raise :exc:`SpecError` for a file that cannot be read or is not such a file."""
         try:
             fields = tomllib.loads(Path(path).read_text(encoding="utf-8"))
         except OSError as error:

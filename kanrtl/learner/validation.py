@@ -21,7 +21,7 @@ MAX_NOISE_BITS = 32
 
 
 def check_fields(spec: LearnerFields) -> None:
-    """Raises :exc:`SpecError` where the loss is unknown, or fields do not go together."""
+    """Raise :exc:`SpecError` where the loss is unknown, or fields do not go together."""
     if not isinstance(spec.loss, str) or spec.loss not in LOSSES:
         raise SpecError.of("loss", spec.loss, f"must be {join_choices(map(repr, LOSSES))}")
     _check_lengths(spec)
@@ -57,7 +57,7 @@ def check_fields(spec: LearnerFields) -> None:
 
 
 def check_arithmetic(spec: LearnerFields, formats: Formats, layers: Sequence[LayerArithmetic]) -> None:
-    """Raises :exc:`SpecError` where what follows from the fields, ``formats`` and ``layers``, cannot be."""
+    """Raise :exc:`SpecError` where what follows from the fields, ``formats`` and ``layers``, cannot be."""
     _check_formats(spec, formats)
     for index, layer in enumerate(layers):
         _check_layer(spec, index, layer)

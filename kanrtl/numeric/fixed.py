@@ -72,7 +72,7 @@ class Format(ShapeCastable):  # type: ignore[misc]  # amaranth has no type infor
 
     @classmethod
     def parse(cls, text: str) -> Format:
-        """Reads ``"SQ(6, 10)"`` or ``"UQ(1, 8)"``; raises :exc:`ValueError` on anything else."""
+        """Read ``"SQ(6, 10)"`` or ``"UQ(1, 8)"``; raise :exc:`ValueError` on anything else."""
         match = re.fullmatch(r"\s*([SU])Q\(\s*(\d+)\s*,\s*(\d+)\s*\)\s*", text)
         if not match:
             raise ValueError(f"{text!r} is not a format; write SQ(i, f) for signed or UQ(i, f) for unsigned")
@@ -298,7 +298,7 @@ def narrow(
     overflow: str = "saturate",
     noise: Any = None,
 ) -> Narrowed:
-    """Brings a number with ``fraction`` fraction bits into ``format``, rounding once.
+    """Bring a number with ``fraction`` fraction bits into ``format``, rounding once.
 
     ``value`` is a numpy integer array (or int) of codes, or an Amaranth value; the result is of the same kind: codes,
     or a :class:`FixedValue`. ``rounding`` and ``overflow`` are :class:`Rounding` and :class:`Overflow`

@@ -16,7 +16,7 @@ AVERAGE = 25  # samples in the running mean of the squared error
 
 
 def check_picture(path: Path) -> None:
-    """Raises :exc:`InputError` where no picture can be drawn into ``path``, before a long run ends in that."""
+    """Raise :exc:`InputError` where no picture can be drawn into ``path``, before a long run ends in that."""
     if importlib.util.find_spec("matplotlib") is None:
         raise InputError("plot: matplotlib is not installed; run `pip install 'kanrtl[plot]'`")
     if path.suffix.lower() not in ENDINGS:

@@ -19,7 +19,7 @@ _SHOWN = 0.25  # below the highest score; what is worse is of no use
 
 
 def plot_search(data: Mapping[str, Any], path: Path) -> None:
-    """Draws what :meth:`kanrtl.lookup.Search.as_dict` gives into a file, whose ending says the kind of picture.
+    """Draw what :meth:`kanrtl.lookup.Search.as_dict` gives into a file, whose ending says the kind of picture.
 
     Raises :exc:`InputError` where no picture can be drawn.
     """
@@ -33,7 +33,7 @@ def plot_search(data: Mapping[str, Any], path: Path) -> None:
 
 
 def draw_search(axes: Axes, data: Mapping[str, Any]) -> None:
-    """Draws all networks that were tried, and those that no other beats, some with a number and their bits."""
+    """Draw all networks that were tried, and those that no other beats, some with a number and their bits."""
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter  # matplotlib is an extra
 
     points = sorted(data["points"], key=lambda point: point["lut"])

@@ -44,7 +44,7 @@ class SimulationCurves:
 
 
 def plot_simulation(run: SimulationCurves, path: Path) -> None:
-    """Draws target, predictions and error over the run, and what was learned at the end of each regime.
+    """Draw target, predictions and error over the run, and what was learned at the end of each regime.
 
     The first output is drawn. The file's ending says the kind of picture. Raises :exc:`InputError` where none can be
     drawn.

@@ -36,7 +36,7 @@ class _Line:
 
 
 def plot_sweep(data: Mapping[str, Any], path: Path) -> None:
-    """Draws what ``Sweep.to_json`` gives into a file, whose ending says the kind of picture.
+    """Draw what ``Sweep.to_json`` gives into a file, whose ending says the kind of picture.
 
     Error against the first axis: means over the seeds with bands from their lowest to their highest; dotted, the same
     learner in float64. One line for each value of the second axis, or without one for each regime of the task; one
@@ -69,7 +69,7 @@ def plot_sweep(data: Mapping[str, Any], path: Path) -> None:
 
 
 def draw_panel(axes: Axes, data: Mapping[str, Any], panel: int = 0) -> None:
-    """Draws one panel of :func:`plot_sweep`, for a value of the third axis, without title and legend."""
+    """Draw one panel of :func:`plot_sweep`, for a value of the third axis, without title and legend."""
     (name, labels), *_ = data["axes"].items()
     lines = _lines(data, panel)
     x = _scale(axes, labels)

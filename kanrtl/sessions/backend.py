@@ -37,7 +37,7 @@ class Running(ABC):  # what can be asked of it is told by those below
         return {}
 
     def close(self) -> None:  # noqa: B027  # most have nothing to end
-        """Ends it. Nothing may be called afterwards."""
+        """End it. Nothing may be called afterwards."""
 
 
 class LearnerBackend(Running):
@@ -48,7 +48,7 @@ class LearnerBackend(Running):
 
     @abstractmethod
     def run(self, x: Codes, teaching: Codes, learn: npt.NDArray[np.bool_]) -> Codes:
-        """Sends samples one after another, as fast as the learner takes them.
+        """Send samples one after another, as fast as the learner takes them.
 
         ``x`` has shape ``(n, n_in)``; ``teaching``, targets or gradients, ``(n, n_out)`` and ``learn`` ``(n,)``:
         whether a sample is taught. Returns the predictions, ``(n, n_out)``.
@@ -60,7 +60,7 @@ class LearnerBackend(Running):
 
     @abstractmethod
     def write_coefficients(self, coefficients: list[Codes]) -> None:
-        """Sets the coefficients, which are shaped as :meth:`read_coefficients` gives them."""
+        """Set the coefficients, which are shaped as :meth:`read_coefficients` gives them."""
 
     @abstractmethod
     def read_learning_rates(self) -> list[int]:
@@ -68,7 +68,7 @@ class LearnerBackend(Running):
 
     @abstractmethod
     def write_learning_rates(self, rates: list[int]) -> None:
-        """Sets the learning rate registers, one per layer."""
+        """Set the learning rate registers, one per layer."""
 
     @abstractmethod
     def read_noise(self) -> int:
@@ -76,7 +76,7 @@ class LearnerBackend(Running):
 
     @abstractmethod
     def write_noise(self, state: int) -> None:
-        """Sets the state of the noise register."""
+        """Set the state of the noise register."""
 
     @abstractmethod
     def read_frozen(self) -> bool:
@@ -84,7 +84,7 @@ class LearnerBackend(Running):
 
     @abstractmethod
     def write_frozen(self, frozen: bool) -> None:
-        """Sets whether samples are predicted but not learned."""
+        """Set whether samples are predicted but not learned."""
 
     @abstractmethod
     def read_saturations(self) -> dict[str, int]:
@@ -100,7 +100,7 @@ class AddressedLearner(LearnerBackend):
 
     @abstractmethod
     def access(self, requests: list[tuple[int, int | None]]) -> list[int]:
-        """Does reads (``(address, None)``) and writes (``(address, value)``) in order; gives the answer to each."""
+        """Do reads (``(address, None)``) and writes (``(address, value)``) in order; give the answer to each."""
 
     def _coefficient_addresses(self) -> list[int]:
         return [

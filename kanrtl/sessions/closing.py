@@ -22,4 +22,4 @@ class Closing(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Ends what this stands for."""
+        """End what this stands for."""

@@ -29,7 +29,7 @@ def connect_network(
     trace: str | Path | None = None,
     progress: Progress | None = None,
 ) -> LookupSession:
-    """Starts a lookup network as :func:`kanrtl.connect` does.
+    """Start a lookup network as :func:`kanrtl.connect` does.
 
     The parameters that :func:`kanrtl.connect` does not name are those of :class:`kanrtl.LookupCore`. Raises
     :exc:`kanrtl.InputError` where a parameter cannot be used.
@@ -72,7 +72,7 @@ def connect(
     progress: Progress | None = None,
     **options: Any,
 ) -> Session | LookupSession:
-    """Starts a learner, or a lookup network.
+    """Start a learner, or a lookup network.
 
     Parameters
     ----------

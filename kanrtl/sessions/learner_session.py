@@ -45,7 +45,7 @@ class Session(Closing):
         return self._backend
 
     def close(self) -> None:
-        """Ends the learner; what it has learned is lost unless it was saved."""
+        """End the learner; what it has learned is lost unless it was saved."""
         self._backend.close()
 
     # Predict and learn.
@@ -56,7 +56,7 @@ class Session(Closing):
         return self.predict_many(self._row("x", x, self.spec.n_in))[0]  # type: ignore[no-any-return]
 
     def learn(self, x: npt.ArrayLike, target: npt.ArrayLike) -> Reals:
-        """Predicts, then takes one step towards ``target``, shape ``(n_out,)``; returns the prediction made before
+        """Predict, then take one step towards ``target``, shape ``(n_out,)``; return the prediction made before
         it."""
         rows = self._row("x", x, self.spec.n_in), self._row("target", target, self.spec.n_out)
         return self.learn_many(*rows)[0]  # type: ignore[no-any-return]
@@ -71,7 +71,7 @@ class Session(Closing):
         return predictions
 
     def learn_many(self, x: npt.ArrayLike, target: npt.ArrayLike) -> Reals:
-        """Learns from samples ``(n, n_in)`` and targets ``(n, n_out)``, one after another; returns the predictions,
+        """Learn from samples ``(n, n_in)`` and targets ``(n, n_out)``, one after another; return the predictions,
         each made before its step."""
         if find_loss(self.spec.loss).takes_gradients:
             raise InputError(f'learn: the spec has loss = "{self.spec.loss}"; call predict, then feedback with dL/dy')
@@ -82,7 +82,7 @@ class Session(Closing):
         return self._run(codes, self._codes(target, self.spec.target_format), learn=True)
 
     def feedback(self, gradient: npt.ArrayLike) -> None:
-        """Takes one step for the last :meth:`predict` with a gradient dL/dy, shape ``(n_out,)``, computed elsewhere.
+        """Take one step for the last :meth:`predict` with a gradient dL/dy, shape ``(n_out,)``, computed elsewhere.
 
         The sample is run again, with the same coefficients. Needs ``loss="external"``.
         """
@@ -133,7 +133,7 @@ class Session(Closing):
         guard_bits: int | None = None,
         x: npt.ArrayLike | None = None,
     ) -> Frozen:
-        """Makes a :class:`kanrtl.LookupNetwork` of what has been learned so far, and says how near it is.
+        """Make a :class:`kanrtl.LookupNetwork` of what has been learned so far, and say how near it is.
 
         By default it is the learner to the bit. Parameters and errors are those of :func:`kanrtl.transfer.freeze`.
         """
@@ -174,7 +174,7 @@ class Session(Closing):
 
     @property
     def status(self) -> dict[str, Any]:
-        """Counts and states by name.
+        """The counts and states by name.
 
         They are ``samples`` sent, clock ``cycles`` (None without a clock), ``frozen``, ``saturations`` in the learner
         by kind, ``inputs_saturated`` before they reached it, the ``latency``, ``prediction_latency`` and ``interval``
@@ -197,7 +197,7 @@ class Session(Closing):
     # Files.
 
     def save(self, path: str | Path) -> None:
-        """Writes what was learned, with the spec, to an ``.npz`` file; the file is complete or not there."""
+        """Write what was learned, with the spec, to an ``.npz`` file; the file is complete or not there."""
         content: dict[str, Any] = {
             f"coefficients_{index}": layer for index, layer in enumerate(self._backend.read_coefficients())
         }
@@ -208,7 +208,7 @@ class Session(Closing):
         write_arrays(Path(path), content)
 
     def load(self, path: str | Path) -> None:
-        """Takes over what :meth:`save` wrote, if it is of the same sizes, grid and formats; else changes nothing."""
+        """Take over what :meth:`save` wrote, if it is of the same sizes, grid and formats; else change nothing."""
         try:
             self._load(SavedLearner.read(Path(path)))
         except InputError as error:

@@ -25,7 +25,7 @@ class LookupSession(Closing):
         self._samples = 0
 
     def close(self) -> None:
-        """Ends the network."""
+        """End the network."""
         self._backend.close()
 
     def predict(self, x: npt.ArrayLike) -> npt.NDArray[Any]:

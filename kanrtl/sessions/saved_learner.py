@@ -27,7 +27,7 @@ class SavedLearner:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Reads a file; raises :exc:`InputError` where it is damaged or another."""
+        """Read a file; raise :exc:`InputError` where it is damaged or another."""
         try:
             return cls._from_arrays(read_arrays(path))
         except (KeyError, TypeError, json.JSONDecodeError):  # something is missing, or of another kind

@@ -47,7 +47,7 @@ class Model:
 
     @property
     def saturations(self) -> dict[str, int]:
-        """Counts by kind (:data:`kanrtl.learner.address_map.SATURATIONS`), up to the counters' highest value."""
+        """The counts by kind (:data:`kanrtl.learner.address_map.SATURATIONS`), up to the counters' highest value."""
         return self._batch.saturations[0]
 
     @property
@@ -73,7 +73,7 @@ class Model:
         return self._one(x, np.zeros(self.spec.n_out), False, edge)
 
     def learn(self, x: npt.ArrayLike, target: npt.ArrayLike, edge: int | None = None) -> Array:
-        """Predicts, then takes one step; returns the prediction ``(n_out,)`` made before it.
+        """Predict, then take one step; return the prediction ``(n_out,)`` made before it.
 
         ``target`` has shape ``(n_out,)``; with ``loss="external"`` it is dL/dy. ``edge`` is the clock edge at which the
         learner takes the sample; see :meth:`ModelBatch.run`.
@@ -93,18 +93,18 @@ class Model:
         learn: npt.NDArray[np.bool_],
         edges: Sequence[int] | None = None,
     ) -> Array:
-        """Runs samples ``(samples, n_in)`` with ``teaching`` ``(samples, n_out)``; gives ``(samples, n_out)``.
+        """Run samples ``(samples, n_in)`` with ``teaching`` ``(samples, n_out)``; give ``(samples, n_out)``.
 
         See :meth:`ModelBatch.run`.
         """
         return self._batch.run(x, teaching, learn, edges)[0]  # type: ignore[no-any-return]
 
     def settle(self) -> None:
-        """Waits until all updates have landed."""
+        """Wait until all updates have landed."""
         self._batch.settle()
 
     def freeze(self, bits: int | Sequence[int] | None = None, **options: Any) -> Frozen:
-        """Makes a :class:`kanrtl.LookupNetwork` of what has been learned, with all updates that have not landed yet.
+        """Make a :class:`kanrtl.LookupNetwork` of what has been learned, with all updates that have not landed yet.
 
         Parameters are those of :func:`kanrtl.transfer.freeze`. Raises :exc:`InputError` for a model in floats.
         """

@@ -27,7 +27,7 @@ class Observer:
         self._last: tuple[int, bool] | None = None
 
     def cycle(self, now: int, taken: bool, predicted: bool, taught: bool | None = None, updated: bool = False) -> None:
-        """Takes note of clock edge number ``now`` and of the transfers that happened at it.
+        """Take note of clock edge number ``now`` and of the transfers that happened at it.
 
         ``taught`` is None where nothing ever is, so that all samples follow each other alike.
         """
@@ -45,7 +45,7 @@ class Observer:
                 self._untaught.append(now)
 
     def idle(self) -> None:
-        """Takes note of a clock edge at which no sample was offered."""
+        """Take note of a clock edge at which no sample was offered."""
         self._last = None
         self._untaught.clear()
 
@@ -111,19 +111,19 @@ class AmaranthSimulator:
             self._trace.cycle([int(value) for value in values])
 
     def close(self) -> None:
-        """Ends the simulation and completes its trace."""
+        """End the simulation and complete its trace."""
         if self._trace:
             self._trace.close()
 
     def do(self, job: Callable[[Any], Awaitable[Any]]) -> Any:
-        """Lets the clock run for ``job``, which is given the context of a testbench; returns its result."""
+        """Let the clock run for ``job``, which is given the context of a testbench; return its result."""
         self._job = job
         while self._job is not None:
             self._simulator.advance()
         return self._result
 
     def run(self, samples: list[int], teaching: Teaching | None = None) -> list[int]:
-        """Sends the bits of samples one after another, as fast as they are taken; gives the bits of the predictions.
+        """Send the bits of samples one after another, as fast as they are taken; give the bits of the predictions.
 
         A learner is also given its ``teaching``; then the last update is waited for.
         """
@@ -174,7 +174,7 @@ class AmaranthSimulator:
         return predictions
 
     async def until(self, ctx: Any, condition: Any, value: Any = 0) -> int:
-        """Waits for the clock edge at which ``condition`` holds; returns ``value`` at that edge."""
+        """Wait for the clock edge at which ``condition`` holds; return ``value`` at that edge."""
         while True:
             _, _, met, sampled = await ctx.tick().sample(condition, value)
             self.cycles += 1

@@ -94,7 +94,7 @@ class Compiler:
         )
 
     def compile(self, source: Path, output: Path, flags: tuple[str, ...]) -> None:
-        """Makes a shared library of a file; both are in the same folder.
+        """Make a shared library of a file; both are in the same folder.
 
         Raises
         ------

@@ -73,7 +73,7 @@ class NativeSimulator:
         return self._simulation
 
     def run(self, x: Codes, n_out: int, teaching: Codes | None = None, learn: Codes | None = None) -> Codes:
-        """Sends samples ``(n, n_in)`` one after another, as fast as they are taken; gives predictions ``(n, n_out)``.
+        """Send samples ``(n, n_in)`` one after another, as fast as they are taken; give predictions ``(n, n_out)``.
 
         All are codes. ``teaching`` and ``learn`` are those of a learner, as in
         :meth:`kanrtl.sessions.backend.LearnerBackend.run`.
@@ -100,7 +100,7 @@ class NativeSimulator:
             self.write_trace()
 
     def access(self, requests: list[tuple[int, int | None]]) -> list[int]:
-        """Does reads (``(address, None)``) and writes (``(address, value)``) in order; gives the answer to each."""
+        """Do reads (``(address, None)``) and writes (``(address, value)``) in order; give the answer to each."""
         addresses = np.array([address for address, _ in requests], dtype=np.uint64)
         writes = np.array([value is not None for _, value in requests], dtype=np.uint8)
         values = np.array([value or 0 for _, value in requests], dtype=np.int64)
@@ -109,7 +109,7 @@ class NativeSimulator:
         return values.tolist()  # type: ignore[no-any-return]
 
     def write_trace(self) -> None:
-        """Writes what happened since the last call to the trace, where there is one."""
+        """Write what happened since the last call to the trace, where there is one."""
         if self._trace is None:
             return
         pointer = ctypes.POINTER(ctypes.c_uint32)()
@@ -146,7 +146,7 @@ class NativeSimulator:
         return int(self._library.kanrtl_observed(self._live, which, values, len(values)))
 
     def close(self) -> None:
-        """Ends the simulation and completes its trace."""
+        """End the simulation and complete its trace."""
         self._end()
         if self._trace:
             self._trace.close()

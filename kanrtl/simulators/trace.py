@@ -138,7 +138,7 @@ class Trace:
         return self._path.with_suffix(".gtkw")
 
     def begin(self, ports: Sequence[Port]) -> None:
-        """Opens the file for ``ports``, whose values :meth:`cycle` will be given."""
+        """Open the file for ``ports``, whose values :meth:`cycle` will be given."""
         file = self._files.enter_context(open_replacement(self._path))
         text = io.TextIOWrapper(cast(Any, _Open(file)), encoding="ascii")
         # A date would make every file another.
@@ -162,7 +162,7 @@ class Trace:
             self._variables.append(variables)
 
     def cycle(self, values: Sequence[int]) -> None:
-        """Writes one clock cycle: the ``values`` that the ports had before an edge, since the edge before that."""
+        """Write one clock cycle: the ``values`` that the ports had before an edge, since the edge before that."""
         change = self._writer.change
         now = self._edge * PERIOD
         if self._edge:
@@ -184,7 +184,7 @@ class Trace:
         self._edge += 1
 
     def close(self) -> None:
-        """Completes both files."""
+        """Complete both files."""
         if not self._ports:
             return
         self._writer.close(self._edge * PERIOD)

@@ -141,7 +141,7 @@ def estimate_parts(spec: LearnerSpec, part: Device, parts: Parts) -> Estimate:
 
 
 def count_parts(spec: LearnerSpec, family: Family, *, multiplies: bool, reached: bool = True) -> Parts:
-    """Counts the parts of a learner.
+    """Count the parts of a learner.
 
     ``multiplies``: whether products that are left to synthesis get multipliers; ``reached``: whether anything looks at
     a prediction, or reaches for a coefficient or a register. Synthesis removes what would serve nothing.

@@ -160,7 +160,7 @@ class Access(wiring.Component):  # type: ignore[misc]
 
 
 def count_access(parts: Parts, spec: LearnerSpec) -> None:
-    """Counts what :class:`Access` has."""
+    """Count what :class:`Access` has."""
     addresses = AddressMap.of(spec)
     parts.register(addresses.width + 1)
     parts.register(2 * addresses.data_width + 1, moved=False)
@@ -242,7 +242,7 @@ class Registers(wiring.Component):  # type: ignore[misc]
 
 
 def count_registers(parts: Parts, spec: LearnerSpec) -> None:
-    """Counts what :class:`Registers` has."""
+    """Count what :class:`Registers` has."""
     parts.union(spec.formats.learning_rate.width, spec.n_layers + 1)
     parts.union(COUNTER_WIDTH, len(count_flags(spec)) + 1)
 
@@ -292,7 +292,7 @@ class LearningRates(wiring.Component):  # type: ignore[misc]
 
 
 def count_learning_rates(parts: Parts, spec: LearnerSpec) -> None:
-    """Counts what :class:`LearningRates` has."""
+    """Count what :class:`LearningRates` has."""
     parts.register(spec.formats.learning_rate.width * spec.n_layers)
 
 
@@ -354,7 +354,7 @@ class CoefficientRequests(wiring.Component):  # type: ignore[misc]
 
 
 def count_coefficient_requests(parts: Parts, spec: LearnerSpec) -> None:
-    """Counts what :class:`CoefficientRequests` has, and in the layers the choice of what is read."""
+    """Count what :class:`CoefficientRequests` has, and in the layers the choice of what is read."""
     width = spec.formats.coefficient.width
     for index, layer in enumerate(spec.layers):
         reads = layer.n_in * layer.banks

@@ -93,7 +93,7 @@ class Basis(wiring.Component):  # type: ignore[misc]
         return m
 
     def _rotated_memory(self, m: Module, name: str, table: Any, banks: Any) -> None:
-        """Reads ``table`` as it lies in a memory in every rotation."""
+        """Read ``table`` as it lies in a memory in every rotation."""
         layer = self._layer
         # The highest bits are left out where no value has them: 9 bits for a byte lane of the memory and not 10.
         signed = banks[0].shape().signed
@@ -108,7 +108,7 @@ class Basis(wiring.Component):  # type: ignore[misc]
             m.d.comb += banks[bank].raw.eq(value.as_signed() if signed else value)
 
     def _rotated_logic(self, m: Module, name: str, table: Any, banks: Any) -> None:
-        """Reads row ``row`` of ``table`` and drives ``banks`` with it, rotated by the cell."""
+        """Read row ``row`` of ``table`` and drive ``banks`` with it, rotated by the cell."""
         layer = self._layer
         width = len(banks[0].as_value())
         words = (table & ((1 << width) - 1)).astype(object) << (np.arange(layer.window) * width).astype(object)

@@ -116,7 +116,7 @@ class Learner(wiring.Component):  # type: ignore[misc]
         return m
 
     def _connect_values(self, m: Module, layers: list[Any]) -> Any:
-        """Leads a sample through the layers to its error, and that back; gives whether the error saturates, where no
+        """Lead a sample through the layers to its error, and that back; give whether the error saturates, where no
         layer tells."""
         spec, timing, last = self.spec, self.spec.timing, layers[-1]
         teaches = self.teaching if timing.after_prediction else self.samples
@@ -148,7 +148,7 @@ class Learner(wiring.Component):  # type: ignore[misc]
         return saturated
 
     def _connect_sequencer(self, m: Module, layers: list[Any], sequencer: Any) -> None:
-        """Lets the sequencer say when everything goes, and loads the prediction."""
+        """Let the sequencer say when everything goes, and load the prediction."""
         spec = self.spec
         streams = [(self.samples, sequencer.samples)]
         if spec.timing.after_prediction:
@@ -168,7 +168,7 @@ class Learner(wiring.Component):  # type: ignore[misc]
             m.d.comb += [layer.take.eq(sequencer.take[index]), layer.update.eq(sequencer.update[index])]
 
     def _connect_counters(self, m: Module, layers: list[Any], sequencer: Any, counters: Any, saturated: Any) -> None:
-        """Gathers what saturates."""
+        """Gather what saturates."""
         m.d.comb += [counters.predicted.eq(sequencer.load), counters.updated.eq(sequencer.updated)]
         for kind, bits in counters.flags.shape().members.items():
             flags = [layer.saturated[kind] for layer in layers if kind in layer.saturated.shape().members]
@@ -177,7 +177,7 @@ class Learner(wiring.Component):  # type: ignore[misc]
             m.d.comb += counters.flags[kind].eq(Cat(flags))
 
     def _connect_access(self, m: Module, layers: list[Any], sequencer: Any, counters: Any) -> None:
-        """Lets requests reach coefficients and registers."""
+        """Let requests reach coefficients and registers."""
         spec = self.spec
         m.submodules.access = access = Access(spec)
         m.submodules.registers = registers = Registers(spec)
@@ -221,7 +221,7 @@ class Learner(wiring.Component):  # type: ignore[misc]
 
 
 def count_learner(parts: Parts, spec: LearnerSpec, *, reached: bool) -> None:
-    """Counts what :class:`Learner` has besides its layers; ``reached``: whether anything looks at a prediction, or
+    """Count what :class:`Learner` has besides its layers; ``reached``: whether anything looks at a prediction, or
     reaches for a coefficient or a register."""
     timing, gradients = spec.timing, spec.n_out * spec.formats.gradient.width
     parts.counts["learner"] += 1

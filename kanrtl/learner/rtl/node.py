@@ -194,7 +194,7 @@ def count_tree(parts: Parts, plan: LayerPlan, terms: int, bits: int, product: in
 
 
 def _count_pairs(parts: Parts, plan: LayerPlan, terms: int, product: int, pair: int, times: int) -> int:
-    """Count the sums of two products each, of ``pair`` bits; gives how many there are."""
+    """Count the sums of two products each, of ``pair`` bits; give how many there are."""
     pairs = (terms + 1) // 2
     if plan.ends("multiply") and plan.in_logic:
         parts.register(product * terms * times, moved=False)

@@ -64,6 +64,6 @@ class NoiseRegister(wiring.Component):  # type: ignore[misc]
 
 
 def count_noise_register(parts: Parts) -> None:
-    """Counts what :class:`NoiseRegister` has."""
+    """Count what :class:`NoiseRegister` has."""
     parts.register(noise.WIDTH, moved=False)
     parts.counts["parity"] += sum(ceil((len(taps) - 1) / 3) for taps in noise.leap_taps())

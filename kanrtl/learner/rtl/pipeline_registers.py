@@ -39,7 +39,7 @@ def name_signal(m: Module, value: Any, name: str, *, registered: bool = False) -
 
 
 def wire_members(m: Module, target: Any, source: Any, *names: str) -> None:
-    """Drives members of one component from those of another that have the same name."""
+    """Drive members of one component from those of another that have the same name."""
     m.d.comb += [getattr(target, name).eq(getattr(source, name)) for name in names]
 
 

@@ -141,7 +141,7 @@ class SaturationCounters(wiring.Component):  # type: ignore[misc]
 
 
 def count_saturation_counters(parts: Parts, spec: LearnerSpec) -> None:
-    """Counts what :class:`SaturationCounters` has."""
+    """Count what :class:`SaturationCounters` has."""
     kinds = len(count_flags(spec))
     parts.counts["counter"] += COUNTER_WIDTH * kinds
     parts.register((COUNTER_WIDTH + 1) * kinds, moved=False)

@@ -218,7 +218,7 @@ def _transferred(handshake: Handshake) -> Value:
 
 
 def count_sequencer(parts: Parts, spec: LearnerSpec) -> None:
-    """Counts what :class:`Sequencer` has."""
+    """Count what :class:`Sequencer` has."""
     timing = spec.timing
     parts.counts["counter"] += bits_for(max(timing.latency, timing.access_cycles))
     parts.register(bits_for(timing.latency) + 6, moved=False)
@@ -282,6 +282,6 @@ class StreamSequencer(_AnySequencer):
 
 
 def count_stream_sequencer(parts: Parts, spec: LearnerSpec) -> None:
-    """Counts what :class:`StreamSequencer` has."""
+    """Count what :class:`StreamSequencer` has."""
     parts.register(2 * spec.timing.latency)
     parts.register(1, moved=False)

@@ -115,7 +115,7 @@ class StepTables(wiring.Component):  # type: ignore[misc]
         return m
 
     def _make(self, m: Module) -> tuple[Signal, Signal]:
-        """Goes through the table; gives the word to be written, and when."""
+        """Go through the table; give the word to be written, and when."""
         layer = self._plan.layer
         busy = Signal(reset_less=True)
         # In a row, first every basis is multiplied and joins the word, then the word is written in every rotation.

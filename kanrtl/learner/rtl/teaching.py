@@ -55,7 +55,7 @@ def _latency(spec: LearnerSpec) -> int:
 
 
 def count_target_register(parts: Parts, spec: LearnerSpec) -> None:
-    """Counts what :class:`TargetRegister` has."""
+    """Count what :class:`TargetRegister` has."""
     parts.register(_latency(spec) * spec.n_out * spec.target_format.width)
 
 
@@ -109,7 +109,7 @@ class LossGradient(wiring.Component):  # type: ignore[misc]
 
 
 def count_loss_gradient(parts: Parts, spec: LearnerSpec) -> None:
-    """Counts what :class:`LossGradient` has."""
+    """Count what :class:`LossGradient` has."""
     loss, last = find_loss(spec.loss), spec.layers[-1]
     loss.count(parts, last)
     if not loss.takes_gradients:
