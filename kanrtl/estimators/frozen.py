@@ -124,7 +124,7 @@ class _LookupEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             kan, calibration, guards = self._calibrate(kan, x, target, output, bar)
             self.untuned_network_: LookupNetwork = calibration.quantise(kan, guards, output=output)
             if self.fine_tuning_epochs:
-                codes = {"scales": calibration.scales, "guard_bits": guards}
+                codes = {"scales": calibration.scales_for(output), "guard_bits": guards}
                 kan = train_on(kan, "training with codes", self.fine_tuning_epochs, 0.5, seeds[3], **codes)
         self.quantised_kan_ = kan
         self.calibration_: Calibration = calibration
@@ -246,9 +246,9 @@ class LookupRegressor(RegressorMixin, _LookupEstimator):  # type: ignore[misc]
         x, target = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
         self._flat = target.ndim == 1
         target = target.astype(np.float64).reshape(len(x), -1)
-        # All outputs have one step, and so one scale.
         self._middle = target.mean(axis=0)
-        self._scale = float(target.std(axis=0).max()) or 1.0
+        spread = target.std(axis=0)
+        self._scale = np.where(spread > 0, spread, 1.0)
         self._fit(x, (target - self._middle) / self._scale, target.shape[1], "raw", None)
         return self
 

@@ -11,21 +11,22 @@ with ties up, so that rounding costs the hardware nothing but a constant.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays import Reals
 from ..errors import InputError
 from ..numeric.fixed import SQ, Codes, narrow
 from .number_checks import (
     check_bits,
     check_entries,
-    check_finite,
     check_guard_bits,
     check_indices,
     check_integer,
     check_positive,
+    check_shape,
 )
 
 _GATHERED = 1 << 22  # table entries in memory at a time
@@ -41,10 +42,9 @@ class LookupLayer:
         The numbers of inputs and of nodes.
     bits_in, bits_out : int
         How many bits the codes of the inputs and of the nodes have.
-    step : float
-        The real value of one LSB of a node.
-    offset : float
-        The real value of a node's code 0: a code ``q`` stands for ``q * step + offset``.
+    steps, offsets : arrays ``(n_out,)``
+        The real values of one LSB of every node, and of its code 0: a code ``q`` of node ``k`` stands for
+        ``q * steps[k] + offsets[k]``.
     source, node : arrays of integers, shape ``(edges,)``
         From which input to which node an edge leads. Edges are in order of node, then of source.
     table : array of integers, shape ``(edges, 2**bits_in)``
@@ -59,13 +59,13 @@ class LookupLayer:
     n_out: int
     bits_in: int
     bits_out: int
-    step: float
+    steps: Reals
+    offsets: Reals
     source: Codes
     node: Codes
     table: Codes
     bias: Codes
     guard_bits: int = 0
-    offset: float = 0.0
 
     @classmethod
     def of(
@@ -76,13 +76,13 @@ class LookupLayer:
         n_out: int,
         bits_in: int,
         bits_out: int,
-        step: float,
+        step: npt.ArrayLike,
         source: npt.ArrayLike,
         node: npt.ArrayLike,
         table: npt.ArrayLike,
         bias: npt.ArrayLike | None = None,
         guard_bits: int = 0,
-        offset: float = 0.0,
+        offset: npt.ArrayLike = 0.0,
     ) -> Self:
         """Make a layer of plain arrays, in any order of the edges, and check them.
 
@@ -91,6 +91,8 @@ class LookupLayer:
         name
             What messages call the layer. The other parameters are the attributes; ``bias`` is zero where it is left
             out.
+        step, offset
+            The real values of an LSB and of code 0, one number for all nodes or one for each.
 
         Raises
         ------
@@ -116,11 +118,34 @@ class LookupLayer:
             raise InputError(
                 f"{name}: the edge from input {source[edge]} to node {node[edge]} is there twice; add its tables"
             )
-        for array in (source, node, table, bias):
+        steps, offsets = (
+            np.array(check_shape(f"{name}.{field}", values, (n_out,)))
+            for field, values in (("step", step), ("offset", offset))
+        )
+        check_positive(f"{name}.step", float(steps.min()))
+        for array in (source, node, table, bias, steps, offsets):
             array.flags.writeable = False
-        step = check_positive(f"{name}.step", step)
-        offset = check_finite(f"{name}.offset", offset)
-        return cls(n_in, n_out, bits_in, bits_out, step, source, node, table, bias, guard_bits, offset)
+        return cls(n_in, n_out, bits_in, bits_out, steps, offsets, source, node, table, bias, guard_bits)
+
+    @property
+    def step(self) -> float:
+        """The real value of one LSB of a node; where nodes have steps of their own, the middle one."""
+        return float(np.sort(self.steps)[self.n_out // 2])
+
+    @property
+    def offset(self) -> float:
+        """The real value of a node's code 0; where nodes have offsets of their own, the middle one."""
+        return float(np.sort(self.offsets)[self.n_out // 2])
+
+    @property
+    def is_uniform(self) -> bool:
+        """Whether a code stands for the same real value at every node."""
+        return bool((self.steps == self.steps[0]).all() and (self.offsets == self.offsets[0]).all())
+
+    def real_values(self, codes: Codes) -> Reals:
+        """Give the real values ``(n, n_out)`` that nodes' codes ``(n, n_out)`` stand for."""
+        result: Reals = codes * self.steps + self.offsets
+        return result
 
     @property
     def edges(self) -> int:
@@ -145,3 +170,11 @@ class LookupLayer:
         """Give the nodes' codes ``(n, n_out)`` for input codes ``(n, n_in)``."""
         result: Codes = narrow(self.sums(codes), self.guard_bits, SQ(self.bits_out, 0), "half_up").result
         return result
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a pickle, also one of a time when all nodes of a layer had one step and one offset."""
+        if "step" in state:
+            state = dict(state)
+            for one, field in (("step", "steps"), ("offset", "offsets")):
+                state[field] = np.full(state["n_out"], state.pop(one))
+        self.__dict__.update(state)

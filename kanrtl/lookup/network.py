@@ -59,11 +59,11 @@ class LookupNetwork(SavedNetwork):
         cls,
         layer_sizes: Sequence[int],
         bits: Sequence[int],
-        steps: Sequence[float],
+        steps: Sequence[npt.ArrayLike],
         edges: Sequence[Mapping[str, npt.ArrayLike]],
         *,
         guard_bits: Sequence[int] | None = None,
-        offsets: Sequence[float] | None = None,
+        offsets: Sequence[npt.ArrayLike] | None = None,
         quantiser: Quantiser | FixedQuantiser | None = None,
         output: str = "raw",
         thresholds: Sequence[int] | None = None,
@@ -75,12 +75,16 @@ class LookupNetwork(SavedNetwork):
         layer_sizes
             The number of inputs, then the number of nodes of every layer.
         bits, steps
-            How many bits a code has, and the real value of its LSB: of the inputs, then of every layer's nodes.
+            How many bits a code has, and the real value of its LSB: of the inputs, then of every layer's nodes, which
+            may have a step each.
         edges
             A mapping for each layer with ``source``, ``node``, ``table`` and, where there is one, ``bias``; see
             :class:`LookupLayer`.
-        guard_bits, offsets
+        guard_bits
             One number for each layer; zeros where they are left out.
+        offsets
+            The real values of the nodes' code 0, for each layer one number, or one for each node; zeros where they are
+            left out.
         quantiser
             What makes codes of real inputs. Where it is left out, an input is divided by its step.
         output
@@ -155,7 +159,7 @@ class LookupNetwork(SavedNetwork):
 
     @property
     def steps(self) -> tuple[float, ...]:
-        """The real value of one LSB of the inputs, then of every layer's nodes."""
+        """The real value of one LSB of the inputs, then of every layer's nodes: of the middle one where they differ."""
         return (self.input_step, *(layer.step for layer in self.layers))
 
     @property
@@ -176,12 +180,14 @@ class LookupNetwork(SavedNetwork):
         output
             ``"raw"``, ``"argmax"`` or ``"threshold"``.
         thresholds
-            Codes, one for each output; zeros where they are left out. Only for ``"threshold"``.
+            Codes, one for each output. Only for ``"threshold"``; where they are left out, those of the real number
+            zero, which is code 0 where outputs have no offset.
 
         Raises
         ------
         InputError
-            If there is no such output stage, or the thresholds do not fit it.
+            If there is no such output stage, the thresholds do not fit it, or outputs whose codes stand for different
+            numbers are to be compared.
         """
         if output not in get_args(Output):
             raise InputError(f"output = {output!r}: must be one of {', '.join(map(repr, get_args(Output)))}")
@@ -190,13 +196,31 @@ class LookupNetwork(SavedNetwork):
                 raise InputError(
                     f'thresholds: output = {output!r} has none; leave them out, or set output = "threshold"'
                 )
+            if output == "argmax" and not self.layers[-1].is_uniform:
+                raise InputError(
+                    "output = 'argmax': every output has a step and an offset of its own, so that codes cannot be "
+                    "compared; quantise with this output stage"
+                )
             return replace(self, output=cast(Output, output), thresholds=())
-        given = [0] * self.n_out if thresholds is None else list(thresholds)
+        given = self._zero_codes() if thresholds is None else list(thresholds)
         if len(given) != self.n_out:
             raise InputError(f"thresholds: {len(given)} values; give one for each of the {self.n_out} outputs")
         low, high = code_range(self.bits[-1])
         codes = tuple(check_integer(f"thresholds[{index}]", value, low, high) for index, value in enumerate(given))
         return replace(self, output=cast(Output, output), thresholds=codes)
+
+    def _zero_codes(self) -> list[int]:
+        """Give the highest code of every output that does not stand for more than zero."""
+        last, (low, high) = self.layers[-1], code_range(self.bits[-1])
+        codes = np.floor(-last.offsets / last.steps)
+        beyond = np.flatnonzero((codes < low) | (codes > high))
+        if len(beyond):
+            ends = [int(end) * last.steps[beyond[0]] + last.offsets[beyond[0]] for end in (low, high)]
+            raise InputError(
+                f"thresholds: the codes of output {beyond[0]} stand for {ends[0]:.6g} to {ends[1]:.6g}, without zero; "
+                "give thresholds, or quantise with output = 'threshold'"
+            )
+        return [int(code) for code in codes]
 
     def with_quantiser(self, quantiser: Quantiser | FixedQuantiser) -> Self:
         """Give the same network with another quantiser in front of its first layer.
@@ -268,7 +292,7 @@ class LookupNetwork(SavedNetwork):
     def values_of(self, predictions: Codes) -> npt.NDArray[Any]:
         """Turn predictions of the component ``(n, n_predictions)`` into what :meth:`predict` gives."""
         if self.output == "raw":
-            return predictions * self.steps[-1] + self.layers[-1].offset
+            return self.layers[-1].real_values(predictions)
         return predictions[:, 0] if predictions.shape[1] == 1 else predictions
 
     def check_codes(self, codes: npt.ArrayLike) -> Codes:
@@ -314,7 +338,8 @@ class LookupNetwork(SavedNetwork):
 
     _kind = "network"
     _entry = "network"
-    _format = "kanrtl lookup network 1"
+    _format = "kanrtl lookup network 2"
+    _former_formats = ("kanrtl lookup network 1",)  # without steps and offsets of single nodes
 
     def _about(self) -> dict[str, Any]:
         return {
@@ -328,6 +353,10 @@ class LookupNetwork(SavedNetwork):
     def _content(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
         yield "steps", np.array(self.steps, dtype=np.float64)
         yield "offsets", np.array([layer.offset for layer in self.layers], dtype=np.float64)
+        for index, layer in enumerate(self.layers):
+            if not layer.is_uniform:
+                yield f"steps_{index}", layer.steps
+                yield f"offsets_{index}", layer.offsets
         yield "thresholds", np.array(self.thresholds, dtype=np.int64)
         yield from self.quantiser.arrays()
         for index, layer in enumerate(self.layers):
@@ -341,10 +370,10 @@ class LookupNetwork(SavedNetwork):
         return cls.of(
             sizes,
             about["bits"],
-            arrays["steps"].tolist(),
+            _of_nodes("steps", arrays["steps"].tolist(), arrays, 1),
             [{field: arrays[f"{field}_{index}"] for field in _LAYER_ARRAYS} for index in range(len(sizes) - 1)],
             guard_bits=about["guard_bits"],
-            offsets=arrays["offsets"].tolist(),
+            offsets=_of_nodes("offsets", arrays["offsets"].tolist(), arrays),
             quantiser=from_about.from_archive(about["quantiser"], arrays),
             output=about["output"],
             thresholds=arrays["thresholds"].tolist() if about["output"] == "threshold" else None,
@@ -352,6 +381,11 @@ class LookupNetwork(SavedNetwork):
 
 
 _LAYER_ARRAYS = ("source", "node", "table", "bias")
+
+
+def _of_nodes(field: str, given: list[npt.ArrayLike], arrays: Arrays, first: int = 0) -> list[npt.ArrayLike]:
+    """Give one number for each layer, the first at ``first``, or where a file has them one for each node."""
+    return [*given[:first], *(arrays.get(f"{field}_{index}", one) for index, one in enumerate(given[first:]))]
 
 
 def _smallest(array: Codes) -> npt.NDArray[Any]:

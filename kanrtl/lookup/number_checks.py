@@ -58,15 +58,28 @@ def check_positive(field: str, value: Any) -> float:
     return real
 
 
-def check_finite(field: str, value: Any) -> float:
-    """Check that ``value`` is a finite number."""
+def check_array(field: str, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Check that ``values`` are finite numbers; messages call them ``field``."""
     try:
-        real = float(value)
+        array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
-        real = np.nan
-    if not np.isfinite(real):
-        raise InputError(f"{field} = {value!r}: must be a finite number")
-    return real
+        raise InputError(f"{field}: not an array of numbers; give one") from None
+    if not np.isfinite(array).all():
+        raise InputError(f"{field}: not all numbers are finite; give finite ones")
+    return array
+
+
+def check_shape(field: str, values: npt.ArrayLike, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
+    """Check that ``values`` are one finite number, or an array of ``shape`` or broadcasting to it."""
+    array = check_array(field, values)
+    if array.shape not in ((), shape):
+        try:
+            if array.ndim > len(shape):
+                raise ValueError
+            return np.broadcast_to(array, shape)
+        except ValueError:
+            raise InputError(f"{field}: shape {array.shape}; must be {shape}") from None
+    return np.broadcast_to(array, shape)
 
 
 def check_indices(field: str, values: npt.ArrayLike, count: int) -> Codes:

@@ -28,6 +28,8 @@ class SavedNetwork(ABC):
     """The name of the array in a file that holds the description."""
     _format: ClassVar[str]
     """The name of the file's format, with its version."""
+    _former_formats: ClassVar[tuple[str, ...]] = ()
+    """The formats of former versions that are read too."""
 
     notes: tuple[Note, ...] = ()
     """What an importer assumed, clipped or left out of the file that the network was made of."""
@@ -77,7 +79,7 @@ class SavedNetwork(ABC):
             found = about["format"]
         except (KeyError, TypeError, json.JSONDecodeError):
             raise another from None
-        if found != cls._format:
+        if found not in (cls._format, *cls._former_formats):
             raise InputError(f"is of format {found!r}; this version reads {cls._format!r}")
         try:
             return cls._restore(about, arrays).with_notes(map(Note.from_json, about.get("notes", [])))

@@ -34,11 +34,17 @@ def learner_ports(fragment: Any) -> list[Port]:
 
 def network_ports(network: LookupNetwork, fragment: Any) -> list[Port]:
     """The ports of a network, numbers in units of its inputs and outputs."""
-    quantiser = network.quantiser
-    sample = quantiser.format.lsb if isinstance(quantiser, FixedQuantiser) else network.input_step
-    return stream_ports(
-        fragment, "network", {"samples": sample, "predictions": network.steps[-1] if network.output == "raw" else None}
-    )
+    quantiser, last = network.quantiser, network.layers[-1]
+    samples: list[tuple[float | None, float]]
+    if isinstance(quantiser, FixedQuantiser):
+        samples = [(quantiser.format.lsb, 0.0)]
+    else:
+        affine = zip(quantiser.scale.tolist(), quantiser.offset.tolist(), strict=True)
+        samples = [(1 / scale, -offset / scale) if scale else (None, 0.0) for scale, offset in affine]
+    predictions: list[tuple[float | None, float]] = [(None, 0.0)]
+    if network.output == "raw":
+        predictions = list(zip(last.steps.tolist(), last.offsets.tolist(), strict=True))
+    return stream_ports(fragment, "network", {"samples": samples, "predictions": predictions})
 
 
 class SimulatedNetwork(NetworkBackend):

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import cycle
 from pathlib import Path
 from typing import Any, TextIO, cast
 
@@ -33,6 +34,8 @@ class Leaf:
     signed: bool
     lsb: float | None
     """The real value of one step of its code; None where it is no number."""
+    offset: float = 0.0
+    """The real value of code 0."""
 
     def code(self, bits: int) -> int:
         """The integer code of this number in the bits of the whole port."""
@@ -51,11 +54,20 @@ class Port:
     leaves: tuple[Leaf, ...]
 
 
-def stream_ports(fragment: Any, name: str, lsb: Mapping[str, float | None]) -> list[Port]:
-    """The ports of an elaborated component ``name``; the payload of a stream is in steps of ``lsb``."""
+def stream_ports(fragment: Any, name: str, units: Mapping[str, Sequence[tuple[float | None, float]]]) -> list[Port]:
+    """The ports of an elaborated component ``name``.
+
+    The numbers in the payload of a stream have the steps and offsets in ``units``: one pair for all, or one for each.
+    """
     return [
-        replace(port, leaves=tuple(replace(leaf, lsb=lsb[stream]) for leaf in port.leaves))
-        if (stream := port.scope.rpartition(".")[2]) in lsb and port.name.endswith("__payload")
+        replace(
+            port,
+            leaves=tuple(
+                replace(leaf, lsb=lsb, offset=offset)
+                for leaf, (lsb, offset) in zip(port.leaves, cycle(units[stream]), strict=False)
+            ),
+        )
+        if (stream := port.scope.rpartition(".")[2]) in units and port.name.endswith("__payload")
         else port
         for port in ports_of(fragment.origins[0], name, "{}")
     ]
@@ -179,7 +191,7 @@ class Trace:
                 change(bits, now, code & ((1 << leaf.width) - 1))
                 if number is not None:
                     assert leaf.lsb is not None
-                    change(number, now, code * leaf.lsb)
+                    change(number, now, code * leaf.lsb + leaf.offset)
         change(self._clock, now + PERIOD // 2, 0)
         self._edge += 1
 

@@ -93,9 +93,9 @@ class _TableSource:
     def __init__(self, network: LookupNetwork) -> None:
         self.layer_sizes = network.layer_sizes
         self._network = network
-        self._entries = [layer.step / (1 << layer.guard_bits) for layer in network.layers]
+        self._entries = [layer.steps / (1 << layer.guard_bits) for layer in network.layers]
         self.biases: list[Reals] = [
-            layer.bias.astype(np.float64) * entry + layer.offset
+            layer.bias.astype(np.float64) * entry + layer.offsets
             for layer, entry in zip(network.layers, self._entries, strict=True)
         ]
 
@@ -108,21 +108,22 @@ class _TableSource:
             address = self._network.quantiser.codes(x)[:, source] + half
         else:
             before = self._network.layers[index - 1]
-            nearest = np.floor((values - before.offset) / before.step + 0.5)
+            nearest = np.floor((values - before.offsets[source]) / before.steps[source] + 0.5)
             address = np.clip(nearest, -half, half - 1).astype(np.int64) + half
         result = np.zeros((layer.n_out, len(values)))
         here = np.flatnonzero(layer.source == source)
-        result[layer.node[here]] = layer.table[here][:, address] * self._entries[index]
+        nodes = layer.node[here]
+        result[nodes] = layer.table[here][:, address] * self._entries[index][nodes, None]
         return result
 
     def evaluate(self, x: Reals) -> list[Reals]:
         codes, result = self._network.quantiser.codes(x), []
         for layer, entry in zip(self._network.layers, self._entries, strict=True):
             half = 1 << (layer.bits_out - 1)
-            sums = np.clip(layer.sums(codes) * entry, -half * layer.step, (half - 1) * layer.step)
-            result.append(sums + layer.offset)
+            sums = np.clip(layer.sums(codes) * entry, -half * layer.steps, (half - 1) * layer.steps)
+            result.append(sums + layer.offsets)
             codes = layer.evaluate(codes)
-        result[-1] = codes * layer.step + layer.offset
+        result[-1] = layer.real_values(codes)
         return result
 
     def domain(self) -> tuple[Reals, Reals]:

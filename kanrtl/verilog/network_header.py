@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from amaranth.lib import data
 
+from ..lookup.network import LookupNetwork
 from ..lookup.quantiser import FixedQuantiser
 from ..lookup.rtl.lookup_core import LookupCore, port_shapes
 from ..version import __version__
@@ -55,12 +56,27 @@ def network_header(core: LookupCore) -> str:
             ),
         ]
     if network.output == "raw":
-        lines.append(f"One step of an output stands for {network.steps[-1]:.9g}.")
+        lines += _describe_outputs(network)
     elif network.output == "argmax":
         lines.append("The class is the index of the highest output, the lowest of equals.")
     else:
         lines.append(f"Outputs are compared with the codes {list(network.thresholds)}: 1 above.")
     return "\n".join(lines)
+
+
+def _describe_outputs(network: LookupNetwork) -> list[str]:
+    """Tell what the codes of the outputs stand for."""
+    last = network.layers[-1]
+    if last.is_uniform:
+        zero = f", and code 0 for {last.offset:.9g}" if last.offset else ""
+        return [f"One step of an output stands for {last.step:.9g}{zero}."]
+    return [
+        "Outputs are code * step + offset, with step and offset",
+        *(
+            f"  of y[{index}]: {step:.9g}, {offset:.9g}"
+            for index, (step, offset) in enumerate(zip(last.steps, last.offsets, strict=True))
+        ),
+    ]
 
 
 def _list_numbers(port: str, root: str, layout: data.ArrayLayout, format: str) -> list[tuple[str, str, str]]:

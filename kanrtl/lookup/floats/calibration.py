@@ -1,15 +1,15 @@
 """What codes stand for, chosen by data: the step and the offset of every input and node, for given bits.
 
 This is post-training quantisation as usual (Nagel et al., A White Paper on Neural Network Quantization, arXiv
-2106.08295), except that every input and every hidden node has a step and an offset of its own, which tables take in at
-no cost.
+2106.08295), except that every input and every node has a step and an offset of its own, which tables take in at no
+cost. Outputs that are compared with each other have one of both in common.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +19,19 @@ from ...errors import InputError
 from ..network import LookupNetwork
 from ..number_checks import check_bits
 from ..scales import CodeScale
+from .edge_spans import EdgeSpans
 from .float_network import FloatNetwork
 
-__all__ = ["GUARD_BITS", "METHODS", "Calibration", "calibrate", "input_scale", "output_scale", "rows_of", "variance_of"]
+__all__ = [
+    "GUARD_BITS",
+    "METHODS",
+    "Calibration",
+    "calibrate",
+    "compared_scale",
+    "input_scale",
+    "rows_of",
+    "variance_of",
+]
 
 PERCENTILES = (0.1, 1.0)
 """How many percent of the values may saturate at either end."""
@@ -30,6 +40,8 @@ GUARD_BITS = 2
 """How many guard bits hidden layers have where none are given."""
 
 _ROUNDS = 30
+
+_NOISE = 1e-12  # of what edges add up, by which sums of floats differ that should be the same
 
 _SHARES = np.linspace(0.1, 1.0, 46)
 """The shares of the outputs' range that are tried."""
@@ -48,11 +60,22 @@ class Calibration:
     error : float
         The mean squared difference of the outputs, in real numbers, to those without codes, over their variance. Tables
         are not rounded here.
+    argmax_outputs, threshold_outputs : CodeScale
+        What the outputs' codes stand for instead where the output stage compares them: with each other, where they have
+        a common step and offset, or with zero, where they have no offset.
     """
 
     scales: tuple[CodeScale, ...]
     methods: tuple[str, ...]
     error: float
+    # Pickles of a time when outputs had no offset lack them: then the scales serve all output stages.
+    argmax_outputs: CodeScale | None = None
+    threshold_outputs: CodeScale | None = None
+
+    def scales_for(self, output: str) -> tuple[CodeScale, ...]:
+        """Give the scales for a network with the output stage ``output``."""
+        last = {"argmax": self.argmax_outputs, "threshold": self.threshold_outputs}.get(output)
+        return self.scales if last is None else (*self.scales[:-1], last)
 
     @property
     def bits(self) -> tuple[int, ...]:
@@ -80,12 +103,19 @@ class Calibration:
             One number for each layer. Where they are left out, hidden layers have two, as the roundings of many edges
             add up, and the last layer none.
         options
-            ``output`` and ``thresholds`` of :meth:`FloatNetwork.quantise`.
+            ``output`` and ``thresholds`` of :meth:`FloatNetwork.quantise`. Outputs whose codes are compared have one
+            step and one offset; else each has its own.
         """
         if guard_bits is None:
             guard_bits = [*[GUARD_BITS] * (len(self.scales) - 2), 0]
+        scales = self.scales_for(options.get("output", "raw"))
         return kan.quantise(
-            self.bits, self.steps, offsets=self.offsets, guard_bits=guard_bits, saturate=False, **options
+            self.bits,
+            [scale.step for scale in scales],
+            offsets=[scale.offset for scale in scales],
+            guard_bits=guard_bits,
+            saturate=False,
+            **options,
         )
 
 
@@ -108,8 +138,10 @@ def calibrate(
         How many bits the codes of the inputs have, then those of every layer's nodes.
     method
         ``range``: all of the samples' values have a code. ``percentile``: all except one percent at either end.
-        ``least_squares``: the values' mean squared error is least. ``output``: whichever of these, and of 0.1 percent,
-        changes the network's outputs least, taken layer by layer from the inputs on.
+        ``least_squares``: the values' mean squared error is least. ``output``: whichever of these, of 0.1 percent, and
+        of the range in which edges change by more than an LSB (``saturation``) changes the network's outputs least,
+        taken layer by layer from the inputs on. Values that no edge tells apart, such as those below zero where only
+        a ReLU follows, have no codes of their own.
     inputs : CodeScale, optional
         What the codes of the inputs stand for, where that is known already.
 
@@ -126,7 +158,8 @@ def calibrate(
     names = _METHODS_BY_OUTPUT if method == "output" else (method,)
     if not set(names) <= set(METHODS):
         raise InputError(f"method = {method!r}: must be one of 'output', {', '.join(map(repr, METHODS))}")
-    exact = _finite_outputs(kan, rows)
+    floats = [kan.scale_inputs(rows), *_finite_layers(kan, rows)]
+    exact = floats[-1]
     variance = variance_of(exact)
 
     def error(depth: int, values: Reals) -> float:
@@ -134,15 +167,25 @@ def calibrate(
         outputs = kan.evaluate_from(depth, values)[-1] if depth < count else values
         return float(((outputs - exact) ** 2).mean(axis=0).sum()) / variance
 
-    values = kan.scale_inputs(rows)
+    values = floats[0]
+    reach = np.zeros(values.shape[1])
     scales: list[CodeScale] = []
     chosen: list[str] = []
     for depth, width in enumerate(checked):
-        if depth == 0 and inputs is not None:
-            found = {"given": inputs}
+        steady = _Steady.of(floats[depth], values, reach)
+        found = {"given": inputs} if depth == 0 and inputs is not None else {}
+        if depth < count:
+            layer = kan.layers[depth]
+            spans = EdgeSpans.of(layer, steady.values)
+            reach = spans.reach
+            if not found:
+                held = spans.hold(steady.values)
+                found = {name: steady.scale(input_scale(held, width, name)) for name in names}
+                if method == "output":
+                    loose = EdgeSpans.of(layer, steady.values, 2.0**-width).hold(steady.values)
+                    found["saturation"] = steady.scale(input_scale(loose, width, "range"))
         else:
-            find = output_scale if depth == count else input_scale
-            found = {name: find(values, width, name) for name in names}
+            found = {name: steady.scale(input_scale(steady.values, width, name)) for name in names}
         best = (
             min(found, key=lambda name: error(depth, found[name].round(values)))
             if len(found) > 1
@@ -150,21 +193,60 @@ def calibrate(
         )
         scales.append(found[best])
         chosen.append(best)
-        values = found[best].round(values)
+        exact_values, values = values, found[best].round(values)
         least = error(depth, values)
         if depth < count:
             values = kan.layers[depth].evaluate(values)
-    return Calibration(tuple(scales), tuple(chosen), least)
+    compared = [
+        min(
+            (compared_scale(exact_values, checked[-1], name, stage) for name in names),
+            key=lambda scale: float(_squared_error(scale, exact_values).sum()),
+        )
+        for stage in ("argmax", "threshold")
+    ]
+    return Calibration(tuple(scales), tuple(chosen), least, *compared)
 
 
-def _finite_outputs(kan: FloatNetwork, rows: Reals) -> Reals:
-    """Evaluate the outputs, and refuse what is not a number anywhere on the way."""
+@dataclass(frozen=True, eq=False)
+class _Steady:
+    """Values of nodes, of which some are the same for all samples, whatever the edges do.
+
+    Attributes
+    ----------
+    values : array ``(n, nodes)``
+        The values, without the floats' noise where they are the same.
+    same : array of booleans ``(nodes,)``
+        Where they are.
+    reach : array ``(nodes,)``
+        How far one edge moves the node.
+    """
+
+    values: Reals
+    same: npt.NDArray[np.bool_]
+    reach: Reals
+
+    @classmethod
+    def of(cls, exact: Reals, values: Reals, reach: Reals) -> Self:
+        """Find them by the values without codes; ``values`` have those of the layers before."""
+        same = np.ptp(exact, axis=0) <= _NOISE * np.maximum(reach, np.abs(exact).max(axis=0))
+        return cls(np.where(same, exact.mean(axis=0), values), same, reach)
+
+    def scale(self, found: CodeScale) -> CodeScale:
+        """Give what codes stand for: where values are the same, code 0 for them, and steps as fine as edges need."""
+        middle = self.values[0]
+        coarse = np.where(self.reach > 0, self.reach, np.abs(middle)) / (1 << (found.bits - 1))
+        step = np.where(self.same, np.where(coarse > 0, coarse, 1.0), found.step)
+        return CodeScale(found.bits, step, np.where(self.same, middle, found.offset))
+
+
+def _finite_layers(kan: FloatNetwork, rows: Reals) -> list[Reals]:
+    """Evaluate all layers, and refuse what is not a number."""
     layers = kan.evaluate(rows)
     for index, values in enumerate(layers):
         if not np.isfinite(values).all():
             sample, node = np.argwhere(~np.isfinite(values))[0]
             raise InputError(f"x[{sample}]: node {node} of layer {index} gives {values[sample, node]}; leave it out")
-    return layers[-1]
+    return layers
 
 
 def variance_of(outputs: Reals) -> float:
@@ -268,8 +350,8 @@ METHODS: dict[str, Callable[[Reals, int], CodeScale]] = {
 _METHODS_BY_OUTPUT = tuple(METHODS)
 
 
-def output_scale(values: Reals, bits: int, method: str) -> CodeScale:
-    """Choose what the codes of the outputs stand for: they share one step and have no offset.
+def compared_scale(values: Reals, bits: int, method: str, output: str) -> CodeScale:
+    """Choose what the codes of outputs stand for that are compared: they share one step and one offset.
 
     Parameters
     ----------
@@ -278,15 +360,20 @@ def output_scale(values: Reals, bits: int, method: str) -> CodeScale:
         How many bits a code has.
     method
         A name of :data:`METHODS`.
+    output
+        ``argmax``, or ``threshold``, where the offset is zero.
     """
+    ones = np.ones(values.shape[1])
+    if output == "argmax":
+        scale = METHODS[method](values.reshape(-1, 1), bits)
+        return CodeScale(bits, scale.step * ones, scale.offset * ones)
     half = 1 << (bits - 1)
     magnitude = np.maximum(values / (half - 0.5), -values / (half + 0.5)).max(axis=1)
     full = float(magnitude.max()) or 1.0
-    zeros = np.zeros(values.shape[1])
     if method.startswith("percentile"):
         percent = PERCENTILES[0] if method.endswith("0.1") else PERCENTILES[-1]
-        return CodeScale(bits, zeros + (float(np.percentile(magnitude, 100 - percent)) or full), zeros)
+        return CodeScale(bits, ones * (float(np.percentile(magnitude, 100 - percent)) or full), 0 * ones)
     if method == "range":
-        return CodeScale(bits, zeros + full, zeros)
-    found = [CodeScale(bits, zeros + share * full, zeros) for share in _SHARES]
+        return CodeScale(bits, ones * full, 0 * ones)
+    found = [CodeScale(bits, ones * share * full, 0 * ones) for share in _SHARES]
     return min(found, key=lambda scale: float(_squared_error(scale, values).sum()))

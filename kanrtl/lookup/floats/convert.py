@@ -147,7 +147,7 @@ def convert(
     _check_fits(kind, {"base": base}, kind in _FLOATS[:2], "it tells its own")
     _check_fits(kind, {"config": config}, kind == "pykan" or kind.startswith("kanele"), "it has none")
     try:
-        network, floats = _make_network(kind, source, config, base, x, bits, steps, guard_bits)
+        network, floats = _make_network(kind, source, config, base, x, bits, steps, guard_bits, output or "raw")
     except InputError as error:
         raise InputError(f"{str(path)!r}: {error}") from None
     if output is not None or thresholds is not None:
@@ -212,6 +212,7 @@ def _make_network(
     bits: Sequence[int] | None,
     steps: Sequence[float] | None,
     guard_bits: Sequence[int] | None,
+    output: str,
 ) -> tuple[LookupNetwork, FloatKAN | None]:
     """Make the network, and give the real-valued one that it was made of."""
     if kind == "network":
@@ -238,4 +239,4 @@ def _make_network(
         return kan.quantise(widths, steps, guard_bits=guard_bits), kan
     if x is None:
         raise InputError("steps: give them, or samples from which they follow")
-    return kan.calibrate(x, widths).quantise(kan, guard_bits), kan
+    return kan.calibrate(x, widths).quantise(kan, guard_bits, output=output), kan

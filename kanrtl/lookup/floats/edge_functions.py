@@ -18,9 +18,10 @@ import numpy.typing as npt
 
 from ...arrays import Reals
 from ...errors import InputError
+from ..number_checks import check_shape
 from .named_functions import BASES, FUNCTIONS, known_function
 
-__all__ = ["EdgeFunctions", "FunctionStep", "NamedFunctions", "PythonFunctions", "check_array", "check_shape"]
+__all__ = ["EdgeFunctions", "FunctionStep", "NamedFunctions", "PythonFunctions"]
 
 Chosen = npt.NDArray[np.int64] | slice
 """Which inputs of a layer are meant, in ascending order."""
@@ -333,27 +334,3 @@ class PythonFunctions(EdgeFunctions):
         arrays: Mapping[str, npt.NDArray[Any]],  # noqa: ARG003
     ) -> Self:
         raise InputError(f"{name}: functions of Python are in no file; give them again")
-
-
-def check_array(field: str, values: npt.ArrayLike) -> Reals:
-    """Check that ``values`` are finite numbers; messages call them ``field``."""
-    try:
-        array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InputError(f"{field}: not an array of numbers; give one") from None
-    if not np.isfinite(array).all():
-        raise InputError(f"{field}: not all numbers are finite; give finite ones")
-    return array
-
-
-def check_shape(field: str, values: npt.ArrayLike, shape: tuple[int, ...]) -> Reals:
-    """Check that ``values`` are one finite number, or an array of ``shape`` or broadcasting to it."""
-    array = check_array(field, values)
-    if array.shape not in ((), shape):
-        try:
-            if array.ndim > len(shape):
-                raise ValueError
-            return np.broadcast_to(array, shape)
-        except ValueError:
-            raise InputError(f"{field}: shape {array.shape}; must be {shape}") from None
-    return np.broadcast_to(array, shape)

@@ -20,8 +20,9 @@ import numpy.typing as npt
 
 from ...arrays import Reals
 from ...errors import InputError
+from ..number_checks import check_array, check_shape
 from ..scales import CodeScale
-from .edge_functions import ALL, Chosen, EdgeFunctions, NamedFunctions, PythonFunctions, check_array, check_shape
+from .edge_functions import ALL, Chosen, EdgeFunctions, NamedFunctions, PythonFunctions
 from .named_functions import BASES
 from .sampled_functions import Splines
 
@@ -254,6 +255,7 @@ class FloatLayer:
         node, source = np.nonzero(self.edges)
         table = np.zeros((len(node), 1 << inputs.bits), dtype=np.int64)
         clipped = 0
+        constant = self.bias - nodes.offset
         for one in range(self.n_in):
             of_source = source == one
             levels = inputs.levels(one)
@@ -265,10 +267,14 @@ class FloatLayer:
                     f"{levels[level]:.6g}, which a code of that input stands for; calibrate with samples where it is a "
                     "number"
                 )
+            if not saturate:  # what is the same for all codes is rounded once for the node, not once for each edge
+                same = (exact == exact[:, :1]).all(axis=1)
+                np.add.at(constant, node[of_source][same], exact[same, 0])
+                exact = np.where(same[:, None], 0.0, exact)
             entries = np.rint(exact / lsb[node[of_source], None])
             table[of_source] = inside = np.clip(entries, -limit, limit - 1)
             clipped += int((inside != entries).sum())
-        bias = np.rint(np.clip((self.bias - nodes.offset) / lsb, -limit, limit - 1)).astype(np.int64)
+        bias = np.rint(np.clip(constant / lsb, -limit, limit - 1)).astype(np.int64)
         return {"source": source, "node": node, "table": table, "bias": bias}, clipped
 
     # A layer of splines.

@@ -16,11 +16,11 @@ from ...arrays import Reals
 from ...errors import InputError
 from ..network import LookupNetwork
 from ..notes import Note
-from ..number_checks import check_bits, check_positive
+from ..number_checks import check_bits, check_positive, check_shape
 from ..quantiser import Quantiser
 from ..saved_network import Arrays, SavedNetwork
 from ..scales import CodeScale
-from .edge_functions import EdgeFunctions, NamedFunctions, PythonFunctions, check_shape
+from .edge_functions import EdgeFunctions, NamedFunctions, PythonFunctions
 from .float_layer import FloatLayer
 from .named_functions import BASE_SLOPES, BASES
 from .sampled_functions import SampledFunctions, Splines, bases, slopes
@@ -123,11 +123,9 @@ class FloatNetwork(SavedNetwork):
         ----------
         bits, steps
             How many bits a code has, and the real value of its LSB: of the inputs, then of every layer's nodes. A step
-            is one number or, except for the last layer, one for each input or node: that costs no hardware, as tables
-            take it in.
+            is one number, or one for each input or node: that costs no hardware, as tables take it in.
         offsets
-            The real values of code zero, in the same order; zeros where they are left out. That of the last layer is
-            zero.
+            The real values of code zero, in the same order; zeros where they are left out.
         guard_bits
             By how many bits the tables of each layer are finer than its nodes; zeros where they are left out.
         saturate
@@ -150,9 +148,6 @@ class FloatNetwork(SavedNetwork):
             _code_scale(index, size, bits[index], steps[index], 0.0 if offsets is None else offsets[index])
             for index, size in enumerate(self.layer_sizes)
         ]
-        last = scales[-1]
-        if (last.step != last.step[0]).any() or last.offset.any():
-            raise InputError(f"steps[{count}], offsets[{count}]: the outputs have one step, and no offset")
         guards = [0] * count if guard_bits is None else list(guard_bits)
         if len(guards) != count:
             raise InputError(f"guard_bits: {len(guards)} values; give {count}")
@@ -175,10 +170,10 @@ class FloatNetwork(SavedNetwork):
         return LookupNetwork.of(
             self.layer_sizes,
             [scale.bits for scale in scales],
-            # Where nodes have steps of their own, hidden codes have no common unit: the middle one stands for it.
-            [float(np.sort(scale.step)[len(scale.step) // 2]) for scale in scales],
+            [float(np.sort(inputs.step)[len(inputs.step) // 2]), *(scale.step for scale in scales[1:])],
             [tables for tables, _ in made],
             guard_bits=guards,
+            offsets=[scale.offset for scale in scales[1:]],
             quantiser=quantiser,
             output=output,
             thresholds=thresholds,

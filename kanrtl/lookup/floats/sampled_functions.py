@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from ...arrays import Reals
 from ...errors import InputError
-from .edge_functions import ALL, Chosen, EdgeFunctions, check_array
+from ..number_checks import check_array
+from .edge_functions import ALL, Chosen, EdgeFunctions
 
 __all__ = ["Interpolation", "SampledFunctions", "Splines", "bases", "slopes"]
 

@@ -283,10 +283,10 @@ class _Trial(Generic[Kan]):
         inputs = self._inputs.get(bits[0])
         calibration = calibrate(kan, self.rows, bits, self._method, inputs)
         self._inputs[bits[0]] = calibration.scales[0]
-        network = calibration.quantise(kan, guard_bits)
-        outputs = network.predict(self.rows)
+        network = calibration.quantise(kan, guard_bits, output=self._output)
+        outputs = network.with_output("raw").predict(self.rows)
         error = float(((outputs - self._exact) ** 2).mean(axis=0).sum()) / self._variance
-        size = network_size(network.with_output(self._output))
+        size = network_size(network)
         return Point(kan, calibration, guard_bits, size, self._score(self._decide(outputs)), error)
 
 

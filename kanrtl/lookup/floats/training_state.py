@@ -186,9 +186,11 @@ class _TableRounding:
     def round_tables(self, weights: Reals, bias: Reals, x: Reals, outputs: Reals) -> Reals:
         """Give ``outputs`` ``(n, n_out)`` as they are with rounded tables and bias."""
         tables = self._features @ weights.transpose(1, 2, 0)  # (n_in, codes, n_out)
-        residue = np.rint(tables / self._lsb) * self._lsb - tables
+        # What is the same for all codes is rounded with the node's bias.
+        same = (tables == tables[:, :1]).all(axis=1)
+        residue = np.where(same[:, None], 0.0, np.rint(tables / self._lsb) * self._lsb - tables)
         codes = (self.inputs.codes(x) - self.inputs.lowest).astype(np.int64)
-        constant = bias - self.nodes.offset
+        constant = bias - self.nodes.offset + np.where(same, tables[:, 0], 0.0).sum(axis=0)
         rounded: Reals = outputs + residue[np.arange(x.shape[1]), codes].sum(axis=1)
         rounded += np.rint(constant / self._lsb) * self._lsb - constant
         return rounded

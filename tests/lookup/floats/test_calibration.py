@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from kanrtl import InputError, LookupNetwork
 from kanrtl.lookup import CodeScale, FloatKAN, calibrate
-from kanrtl.lookup.floats.calibration import METHODS, input_scale, output_scale
+from kanrtl.lookup.floats.calibration import METHODS, compared_scale, input_scale
 from support.damaged import refused_or_harmless
 from support.float_kans import kans, random_kan, samples
 
@@ -43,12 +43,12 @@ def test_a_quantised_node_is_off_by_half_an_entry_for_each_edge_at_most(kan: Flo
         # An entry for each edge, and the bias.
         assert (error <= lsb * (floats.edges.sum(axis=1) + 1) * (0.5 + 1e-6)).all()
         codes = layer.evaluate(codes)
-    assert np.array_equal(network.predict(x), codes * network.steps[-1])
+    assert np.array_equal(network.predict(x), codes * calibration.steps[-1] + calibration.offsets[-1])
 
 
 def test_without_offsets_it_is_as_it_was() -> None:
     plain = KAN.quantise([4, 5, 6], [0.25, 0.25, 0.125])
-    given = KAN.quantise([4, 5, 6], [[0.25] * 3, [0.25] * 2, 0.125], offsets=[[0, 0, 0], 0, 0])
+    given = KAN.quantise([4, 5, 6], [[0.25] * 3, [0.25] * 2, [0.125] * 2], offsets=[[0, 0, 0], 0, [0, 0]])
     assert plain.steps == given.steps == (0.25, 0.25, 0.125)
     for one, other in zip(plain.layers, given.layers, strict=True):
         assert np.array_equal(one.table, other.table)
@@ -85,12 +85,16 @@ def test_scales_hold_the_values(rows: list[list[float]], bits: int) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.lists(st.floats(-100, 100), min_size=2, max_size=2), min_size=1, max_size=30), st.integers(1, 9))
-def test_outputs_share_a_step(rows: list[list[float]], bits: int) -> None:
+def test_outputs_that_are_compared_share_a_step(rows: list[list[float]], bits: int) -> None:
     values = np.array(rows)
-    whole, best = (output_scale(values, bits, method) for method in ("range", "least_squares"))
+    whole, best = (compared_scale(values, bits, method, "threshold") for method in ("range", "least_squares"))
     for scale in (whole, best):
         assert scale.step[0] == scale.step[1] > 0
         assert not scale.offset.any()
+    for method in METHODS:
+        scale = compared_scale(values, bits, method, "argmax")
+        assert scale.step[0] == scale.step[1] > 0
+        assert scale.offset[0] == scale.offset[1]
     if bits > 1:  # of one bit, codes are 0 and -1
         assert (np.abs(whole.round(values) - values) <= whole.step * (0.5 + 1e-6)).all()
     assert ((best.round(values) - values) ** 2).sum() <= ((whole.round(values) - values) ** 2).sum() + 1e-9
@@ -148,8 +152,14 @@ def test_hidden_nodes_far_from_zero_keep_their_bits() -> None:
         (lambda: KAN.calibrate(X[:0], [4, 4, 4]), "with one sample or more"),
         (lambda: KAN.calibrate("x", [4, 4, 4]), "x: not an array of numbers"),
         (lambda: KAN.calibrate(X, [4, 4, 4], "luck"), "method = 'luck': must be one of 'output', 'range'"),
-        (lambda: KAN.quantise([4, 4, 4], [1, [1, 2], [1, 2]]), "the outputs have one step, and no offset"),
-        (lambda: KAN.quantise([4, 4, 4], [1, 1, 1], offsets=[0, 0, 1]), "the outputs have one step, and no offset"),
+        (
+            lambda: KAN.quantise([4, 4, 4], [1, [1, 2], [1, 2]], output="argmax"),
+            "output = 'argmax': every output has a step and an offset of its own",
+        ),
+        (
+            lambda: KAN.quantise([4, 4, 4], [1, 1, 1], offsets=[0, 0, [9, 0]], output="threshold"),
+            "thresholds: the codes of output 0 stand for 1 to 16, without zero; give thresholds",
+        ),
         (lambda: KAN.quantise([4, 4, 4], [1, 1, 1], offsets=[0]), "offsets: 1 values; give 3"),
         (lambda: KAN.quantise([4, 4, 4], [1, [1, 2, 3], 1]), r"steps\[1\]: shape \(3,\); must be \(2,\)"),
         (lambda: KAN.quantise([4, 4, 4], [1, [1, 0], 1]), r"steps\[1\] = .*0.0.*: must be a number above 0"),

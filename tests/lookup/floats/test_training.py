@@ -103,7 +103,8 @@ def test_training_with_codes_sees_what_the_network_gives(kan: FloatKAN, data: st
     for layer in network.layers[:-1]:
         codes = layer.evaluate(codes)
     last = network.layers[-1]
-    np.testing.assert_allclose(outputs, last.sums(codes) * last.step / 2**last.guard_bits, rtol=1e-9, atol=1e-9)
+    found = last.sums(codes) * last.steps / 2**last.guard_bits + last.offsets
+    np.testing.assert_allclose(outputs, found, rtol=1e-9, atol=1e-9)
 
 
 def curve() -> tuple[Any, Any]:
