@@ -26,10 +26,12 @@ def test_coefficients_change_or_are_written(name: str, update_rounding: str) -> 
     assert dut.latency == 0
     random = np.random.default_rng(8)
     shape = passes.node_lanes, passes.input_lanes, layer.banks
-    steps = backward_steps(plan, 0) + backward_steps(plan, 4 * passes.duration)
+    # As long as a pass takes, for slopes and for updates, and a few cycles in which only what is outside may write.
+    between = 2 * passes.duration + passes.written + 4
+    steps = backward_steps(plan, 0) + backward_steps(plan, between)
 
     async def bench(ctx: Any) -> None:
-        for cycle in range(8 * passes.duration):
+        for cycle in range(2 * between):
             drive(ctx, dut.times, plan, steps, cycle)
             here = [step for step in steps if 0 <= cycle - step.begin - passes.written < passes.step_cycles]
             (step,) = here or [None]
