@@ -11,8 +11,7 @@ a multiplier for registered that is not, or because it does not look inside one 
 from ..errors import BuildError
 from ..fabric.device import Device
 from .bitstream import build_board
-from .learner_builds import build_exercise, build_learner
-from .network_builds import build_network, build_self_check
+from .design_builds import build_exercise, build_learner, build_network, build_self_check
 from .out_of_context import build_core
 from .report import Report, TimingError
 

@@ -14,8 +14,7 @@ from rich.table import Table
 
 from ..boards import BOARDS
 from ..build.capacity import find_fit
-from ..build.learner_builds import build_exercise, build_learner
-from ..build.network_builds import build_network, build_self_check, core_for
+from ..build.design_builds import build_exercise, build_learner, build_network, build_self_check, core_for
 from ..build.out_of_context import PLACERS
 from ..build.report import Report
 from ..errors import InputError, ToolError

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -268,30 +268,8 @@ class Narrowed(NamedTuple):
     saturated: Any
 
 
-@overload
 def narrow(
-    value: Codes,
-    fraction: int,
-    format: Format,
-    rounding: str,
-    overflow: str = ...,
-    noise: npt.ArrayLike | None = ...,
-) -> Narrowed: ...
-
-
-@overload
-def narrow(
-    value: Value | ValueCastable,
-    fraction: int,
-    format: Format,
-    rounding: str,
-    overflow: str = ...,
-    noise: Any = ...,
-) -> Narrowed: ...
-
-
-def narrow(
-    value: Any,
+    value: Codes | Value | ValueCastable,
     fraction: int,
     format: Format,
     rounding: str,

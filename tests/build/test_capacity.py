@@ -20,7 +20,7 @@ T: dict[str, Any] = {"layer_sizes": [1, 1], "grid_range": (-2, 2), "grid_size": 
 def no_builds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is synthesised for a refusal."""
     for name in ("build_core", "build_board"):
-        monkeypatch.setattr(f"kanrtl.build.learner_builds.{name}", lambda *_, **__: pytest.fail("built"))
+        monkeypatch.setattr(f"kanrtl.build.design_builds.{name}", lambda *_, **__: pytest.fail("built"))
 
 
 REFUSALS = [

@@ -15,7 +15,7 @@ from amaranth.hdl import UnusedElaboratable
 
 from kanrtl import LearnerSpec, connect
 from kanrtl.boards import get
-from kanrtl.build import Device, Report, TimingError, build_exercise, learner_builds
+from kanrtl.build import Device, Report, TimingError, build_exercise, design_builds
 from kanrtl.cli import command_line, hardware_commands, learner_commands
 from kanrtl.cli.learner_commands import DEMO_SPEC
 from kanrtl.errors import ToolError
@@ -200,7 +200,7 @@ def test_a_failed_build_is_one_line(
     def fail(*_: Any, **__: Any) -> None:
         raise error
 
-    monkeypatch.setattr(learner_builds, "build_core", fail)
+    monkeypatch.setattr(design_builds, "build_core", fail)
     line = f"kanrtl: {str(error) or 'stopped'}\n"  # click moves to a new line after ^C
     outcome = run(*ECP5)
     assert (outcome.status, outcome.stdout, outcome.stderr.lstrip()) == (status, "", line)
@@ -333,7 +333,7 @@ def test_verilog_json(run: Callable[..., Outcome]) -> None:
 
 @pytest.fixture
 def builds(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
-    with noted_builds(monkeypatch, learner_builds) as asked:
+    with noted_builds(monkeypatch, design_builds) as asked:
         yield asked
 
 
@@ -362,7 +362,7 @@ def test_build_with_several_seeds(run: Callable[..., Outcome], monkeypatch: pyte
         component._MustUse__silence = True  # it is not elaborated here
         return built(device, seed, speeds[seed])
 
-    monkeypatch.setattr(learner_builds, "build_core", build)
+    monkeypatch.setattr(design_builds, "build_core", build)
     outcome = run(*ECP5, "--seeds", "2-4", "--json")
     assert (outcome.status, outcome.stderr) == (0, "")
     told = json.loads(outcome.stdout)
@@ -382,7 +382,7 @@ def test_builds_without_a_speed_have_a_median(
         component._MustUse__silence = True  # it is not elaborated here
         return built(device, seed, None)
 
-    monkeypatch.setattr(learner_builds, "build_core", build)
+    monkeypatch.setattr(design_builds, "build_core", build)
     outcome = run(*ECP5, "--seeds", seeds)
     assert (outcome.status, outcome.stderr) == (0, "")
     assert "which give unknown" in outcome.stdout
@@ -411,7 +411,7 @@ def test_a_board_takes_the_first_pipeline_that_meets_its_clock(monkeypatch: pyte
             raise TimingError("too slow", cast(Any, None))
         return "a report"
 
-    monkeypatch.setattr(learner_builds, "build_board", too_slow_twice)
+    monkeypatch.setattr(design_builds, "build_board", too_slow_twice)
     warnings.simplefilter("ignore", UnusedElaboratable)
     spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2))
     said: list[str] = []

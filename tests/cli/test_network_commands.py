@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from kanrtl import SQ, LookupNetwork
-from kanrtl.build import network_builds
+from kanrtl.build import design_builds
 from kanrtl.cli import command_line
 from kanrtl.lookup.quantiser import Quantiser
 from kanrtl.sessions.backend import BackendKind
@@ -204,7 +204,7 @@ def test_verilog(run: Callable[..., Outcome], tmp_path: Path) -> None:
 
 @pytest.fixture
 def builds(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
-    with noted_builds(monkeypatch, network_builds) as asked:
+    with noted_builds(monkeypatch, design_builds) as asked:
         yield asked
 
 

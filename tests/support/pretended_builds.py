@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kanrtl import LookupCore
-from kanrtl.build import Device, Report, network_builds
+from kanrtl.build import Device, Report, design_builds
 
 
 def built(device: str, seed: int, mhz: float | None) -> Report:
@@ -53,5 +53,5 @@ def pretend_builds(monkeypatch: pytest.MonkeyPatch, mhz: Callable[[int], float])
         asked.append({"component": component, "device": device, "seed": seed, **options})
         return Reports(mhz(seed), facts | {"capacity": {"bram": part.bram}})
 
-    monkeypatch.setattr(network_builds, "build_core", build)
+    monkeypatch.setattr(design_builds, "build_core", build)
     return asked

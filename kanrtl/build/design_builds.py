@@ -1,4 +1,4 @@
-"""Builds of a lookup network, in the cells of the family that the device has."""
+"""Builds of a learner from its spec, and of a lookup network, with what they leave to the device decided."""
 
 from __future__ import annotations
 
@@ -7,15 +7,90 @@ from typing import Any
 
 from ..boards import Board
 from ..demos.self_check import SelfCheckTop
+from ..demos.self_teaching import BoardTop
 from ..errors import BuildError
 from ..fabric.device import Device
+from ..learner.rtl.learner import Learner
+from ..learner.spec import LearnerSpec
+from ..learner.stages import PRESETS
 from ..lookup.network import LookupNetwork
 from ..lookup.rtl.cells import CELLS
 from ..lookup.rtl.lookup_core import LookupCore, create_core
 from ..progress import Progress
 from .bitstream import build_board
+from .capacity import check_exercise_fits, check_fits
 from .out_of_context import build_core
-from .report import Report
+from .report import Report, TimingError
+
+
+def _facts(design: LearnerSpec | LookupCore) -> dict[str, int]:
+    return {"latency_cycles": design.latency, "interval_cycles": design.interval}
+
+
+def build_learner(
+    spec: LearnerSpec,
+    device: str,
+    *,
+    seed: int = 1,
+    frequency: float | None = None,
+    register_ports: bool = False,
+    placer: str | None = None,
+    wide_luts: bool = False,
+    progress: Progress | None = None,
+) -> Report:
+    """Place and route the learner alone; arguments and errors as those of :func:`build_core`.
+
+    What certainly does not fit is refused at once, see :func:`kanrtl.build.capacity.check_fits`.
+    """
+    part = Device.parse(device)
+    check_fits(spec, part)
+    spec = spec.for_device(part)
+    return build_core(
+        Learner(spec),
+        device=device,
+        seed=seed,
+        frequency=frequency,
+        facts=_facts(spec),
+        register_ports=register_ports,
+        placer=placer,
+        wide_luts=wide_luts,
+        progress=progress,
+    )
+
+
+def build_exercise(
+    spec: LearnerSpec,
+    board: Board,
+    *,
+    seed: int = 1,
+    output: Path | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Make the bitstream with which a board teaches itself (:class:`kanrtl.demos.self_teaching.BoardTop`).
+
+    With ``pipeline="auto"`` the presets are built from the fewest registers to the most, up to the first that meets the
+    board's clock. Other arguments and errors as those of :func:`build_board`; what certainly does not fit is refused at
+    once.
+    """
+    part = Device.parse(board.device)
+    check_exercise_fits(spec, part, leds=len(board.leds))
+    spec = spec.for_device(part)
+    candidates = [spec.replace(pipeline=preset) for preset in PRESETS] if spec.pipeline == "auto" else [spec]
+    for candidate in candidates:
+        try:
+            return build_board(
+                BoardTop(candidate, board),
+                board,
+                seed=seed,
+                output=output,
+                facts=_facts(candidate),
+                progress=progress,
+            )
+        except TimingError as error:
+            missed = error
+            if progress:
+                progress(f"{candidate.pipeline} is too slow for {board.clock_mhz:g} MHz")
+    raise missed
 
 
 def core_for(network: LookupNetwork, device: Device, **options: Any) -> LookupCore:
@@ -29,10 +104,6 @@ def _plan(network: LookupNetwork, device: str, progress: Progress | None, option
     if progress is not None:
         progress("deciding which tables and sums are needed")
     return core_for(network, Device.parse(device), **options)
-
-
-def _facts(core: LookupCore) -> dict[str, int]:
-    return {"latency_cycles": core.latency, "interval_cycles": core.interval}
 
 
 def build_network(
