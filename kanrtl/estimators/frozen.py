@@ -22,10 +22,9 @@ from ..errors import InputError
 from ..lookup.floats.calibration import GUARD_BITS, Calibration
 from ..lookup.floats.float_kan import FloatKAN
 from ..lookup.floats.search import Search, search
-from ..lookup.floats.training import Penalty, initial_kan, train
+from ..lookup.floats.training import initial_kan, train
+from ..lookup.floats.training_losses import Penalty
 from ..lookup.network import LookupNetwork
-
-__all__ = ["LookupClassifier", "LookupRegressor"]
 
 
 class _LookupEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type information

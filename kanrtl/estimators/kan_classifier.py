@@ -18,8 +18,6 @@ from .river_bases import RiverClassifier
 from .river_samples import FeatureDict, check_features
 from .scaled_learner import OutputStart
 
-__all__ = ["KANClassifier"]
-
 LEAST_LOGIT = -4.0
 """A class that comes late starts from no smaller a logit, so that it is not slow to be learned."""
 

@@ -15,8 +15,6 @@ from .online_estimator import OnlineEstimator
 from .river_bases import RiverRegressor
 from .river_samples import FeatureDict, check_features, to_number
 
-__all__ = ["KANRegressor"]
-
 
 class KANRegressor(RegressorMixin, OnlineEstimator, RiverRegressor):  # type: ignore[misc]
     """A regression that is learned online in fixed point, as the hardware does it.

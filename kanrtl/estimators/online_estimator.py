@@ -36,8 +36,6 @@ from .saved_estimator import SavedEstimator
 from .scaled_learner import OnlineLearner
 from .scaling import RunningScale
 
-__all__ = ["OnlineEstimator"]
-
 BASIS_ENERGY = {1: 2 / 3, 2: 11 / 20, 3: 151 / 315}
 """The mean of the sum of squares of all bases, by spline order: how far an edge's output moves for a step of one."""
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib.util
 from typing import Any
 
-__all__ = ["RiverClassifier", "RiverRegressor"]
-
 if importlib.util.find_spec("river") is None:
 
     class RiverRegressor:

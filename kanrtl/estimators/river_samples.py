@@ -11,8 +11,6 @@ import numpy as np
 
 from ..errors import InputError
 
-__all__ = ["FeatureDict", "check_features", "sort_names", "to_number"]
-
 FeatureDict = Mapping[Any, Any]
 """One sample: the values of its features by their names."""
 

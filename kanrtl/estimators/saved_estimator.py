@@ -17,8 +17,6 @@ from ..learner.stages import rename_presets
 from ..numeric.fixed import Format
 from .scaled_learner import OnlineLearner
 
-__all__ = ["SavedEstimator"]
-
 FILE_FORMAT = 1
 
 

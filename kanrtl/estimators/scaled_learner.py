@@ -19,8 +19,6 @@ from ..learner.stages import rename_presets
 from ..sessions.connect import connect
 from .scaling import RunningScale
 
-__all__ = ["OnlineLearner", "OutputStart"]
-
 SpecMaker = Callable[[int, int], LearnerSpec]
 """Gives the spec for a number of inputs and one of outputs."""
 

@@ -13,8 +13,6 @@ import numpy.typing as npt
 
 from ..arrays import Reals
 
-__all__ = ["RunningScale"]
-
 OUTLIER = 8.0
 """The number of deviations from the mean that a value may count for: one wild value must not squeeze all others
 together, but a column that has really moved gets its scale within some hundred samples."""

@@ -103,16 +103,6 @@ TableMemory = Literal["auto", "logic", "block"]
 
 EdgeSums = Literal["auto", "products", "differences"]
 
-FORMAT_FIELDS = (
-    "activation_format",
-    "coefficient_format",
-    "basis_format",
-    "slope_format",
-    "gradient_format",
-    "step_format",
-    "learning_rate_format",
-)
-
 
 class LearnerFields(BaseModel):
     """A Kolmogorov-Arnold network that learns in hardware; immutable.
@@ -256,6 +246,9 @@ class LearnerFields(BaseModel):
         """Whether the layers reuse their multipliers in passes, rather than compute all at once."""
         reused = any(factor > 1 for factor in self.per_layer("reuse_factor"))
         return reused or self.share_multipliers or self.multiplier == "serial"
+
+
+FORMAT_FIELDS = tuple(name for name in LearnerFields.model_fields if name.endswith("_format"))
 
 
 def one_line(error: ValidationError) -> SpecError:

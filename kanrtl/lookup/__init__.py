@@ -23,11 +23,13 @@ from .floats.edge_functions import NamedFunctions, PythonFunctions
 from .floats.float_kan import FloatKAN
 from .floats.float_layer import FloatLayer
 from .floats.float_network import FloatNetwork
-from .floats.importers import from_efficient_kan, from_kanele, from_kanele_tables, from_pykan, kanele_floats
+from .floats.importers import from_efficient_kan, from_kanele, from_kanele_tables, kanele_floats
 from .floats.pruning import edge_effects, prune
+from .floats.pykan import from_pykan
 from .floats.sampled_functions import SampledFunctions, Splines
 from .floats.search import Search, search
-from .floats.training import Penalty, Trained, initial_kan, train
+from .floats.training import Trained, initial_kan, train
+from .floats.training_losses import Penalty
 from .lookup_layer import LookupLayer
 from .network import LookupNetwork
 from .quantiser import FixedQuantiser, Quantiser

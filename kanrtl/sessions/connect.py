@@ -15,8 +15,6 @@ from .backends import load_backend
 from .learner_session import Session
 from .network_session import LookupSession
 
-__all__ = ["connect", "connect_network"]
-
 
 def connect_network(
     network: LookupNetwork,

@@ -13,8 +13,6 @@ from ..numeric.fixed import Codes
 from .backend import NetworkBackend
 from .closing import Closing
 
-__all__ = ["LookupSession"]
-
 
 class LookupSession(Closing):
     """A running lookup network; made by :func:`kanrtl.connect`. A context manager."""

@@ -14,8 +14,6 @@ from ..learner.model_layers import Array
 from ..learner.spec import LearnerSpec
 from ..transfer.freeze import Frozen, freeze
 
-__all__ = ["Model"]
-
 
 class Model:
     """A learner in numpy: a :class:`ModelBatch` of one. Values are codes with ``numeric="integer"`` and real numbers

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from hypothesis import strategies as st
 
 from kanrtl.lookup import FloatKAN, FloatLayer
-from kanrtl.lookup.floats.float_network import BASES
+from kanrtl.lookup.floats.named_functions import BASES
 
 
 def random_kan(sizes: list[int], order: int, base: str, seed: int, density: float = 1.0) -> FloatKAN:

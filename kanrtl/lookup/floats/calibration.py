@@ -22,17 +22,6 @@ from ..scales import CodeScale
 from .edge_spans import EdgeSpans
 from .float_network import FloatNetwork
 
-__all__ = [
-    "GUARD_BITS",
-    "METHODS",
-    "Calibration",
-    "calibrate",
-    "compared_scale",
-    "input_scale",
-    "rows_of",
-    "variance_of",
-]
-
 PERCENTILES = (0.1, 1.0)
 """How many percent of the values may saturate at either end."""
 

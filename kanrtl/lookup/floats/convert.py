@@ -23,8 +23,6 @@ from .importers import from_efficient_kan, from_kanele_tables, kanele_floats, ka
 from .pykan import from_pykan
 from .pykan_config import weights_path
 
-__all__ = ["KINDS", "Converted", "convert"]
-
 KINDS = ("kanele", "kanele-tables", "efficient-kan", "pykan", "float-kan", "network")
 """The kinds of files that can be converted; see :func:`convert`."""
 

@@ -21,8 +21,6 @@ from ...errors import InputError
 from ..number_checks import check_shape
 from .named_functions import BASES, FUNCTIONS, known_function
 
-__all__ = ["EdgeFunctions", "FunctionStep", "NamedFunctions", "PythonFunctions"]
-
 Chosen = npt.NDArray[np.int64] | slice
 """Which inputs of a layer are meant, in ascending order."""
 

@@ -13,8 +13,6 @@ from .float_network import FloatNetwork
 from .pruning import prune
 from .search import Search, search
 
-__all__ = ["FloatKAN"]
-
 
 @dataclass(frozen=True, eq=False)
 class FloatKAN(FloatNetwork):

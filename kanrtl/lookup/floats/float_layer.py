@@ -26,8 +26,6 @@ from .edge_functions import ALL, Chosen, EdgeFunctions, NamedFunctions, PythonFu
 from .named_functions import BASES
 from .sampled_functions import Splines
 
-__all__ = ["FloatLayer"]
-
 _EVALUATED = 1 << 15  # functions in memory at a time
 
 _LARGEST_ENTRY = (1 << 31) - 1  # that a table may have, whatever its node holds

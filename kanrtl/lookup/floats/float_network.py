@@ -22,10 +22,7 @@ from ..saved_network import Arrays, SavedNetwork
 from ..scales import CodeScale
 from .edge_functions import EdgeFunctions, NamedFunctions, PythonFunctions
 from .float_layer import FloatLayer
-from .named_functions import BASE_SLOPES, BASES
-from .sampled_functions import SampledFunctions, Splines, bases, slopes
-
-__all__ = ["BASES", "BASE_SLOPES", "FloatLayer", "FloatNetwork", "Kan", "bases", "slopes"]
+from .sampled_functions import SampledFunctions, Splines
 
 FUNCTION_KINDS: dict[str, type[EdgeFunctions]] = {
     one.kind: one for one in (Splines, NamedFunctions, SampledFunctions, PythonFunctions)

@@ -24,17 +24,6 @@ from ..notes import Note
 from .base_functions import name_base, read_base
 from .float_kan import FloatKAN
 from .float_layer import FloatLayer
-from .pykan import from_pykan
-
-__all__ = [
-    "from_efficient_kan",
-    "from_kanele",
-    "from_kanele_tables",
-    "from_pykan",
-    "kanele_floats",
-    "kanele_packed_tables",
-    "read_state_dict",
-]
 
 Array = npt.NDArray[Any]
 

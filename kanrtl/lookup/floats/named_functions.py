@@ -14,8 +14,6 @@ import numpy as np
 from ...arrays import Reals
 from ...errors import InputError
 
-__all__ = ["BASES", "BASE_SLOPES", "FUNCTIONS", "NamedFunction", "known_function"]
-
 Curve = Callable[[Reals, Reals], Reals]
 """Evaluates a function at points ``(...)`` for a parameter that broadcasts to them."""
 

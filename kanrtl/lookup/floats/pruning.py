@@ -13,8 +13,6 @@ from ...errors import InputError
 from .calibration import rows_of, variance_of
 from .float_network import FloatNetwork, Kan
 
-__all__ = ["edge_effects", "prune"]
-
 
 def edge_effects(kan: FloatNetwork, x: npt.ArrayLike) -> list[Reals]:
     """Measure what every edge does to the outputs.

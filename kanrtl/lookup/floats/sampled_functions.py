@@ -14,8 +14,6 @@ from ...errors import InputError
 from ..number_checks import check_array
 from .edge_functions import ALL, Chosen, EdgeFunctions
 
-__all__ = ["Interpolation", "SampledFunctions", "Splines", "bases", "slopes"]
-
 
 def bases(x: Reals, knots: Reals, order: int) -> Reals:
     """Evaluate B-splines of ``order``.

@@ -21,8 +21,6 @@ from .calibration import Calibration, calibrate, rows_of, variance_of
 from .float_network import Kan
 from .pruning import prune
 
-__all__ = ["Point", "Search", "search"]
-
 Labels = npt.NDArray[Any]
 
 _PRUNED = 0.9

@@ -21,11 +21,9 @@ from ..number_checks import check_positive
 from ..scales import CodeScale
 from .calibration import rows_of
 from .float_kan import FloatKAN
-from .float_network import FloatLayer
+from .float_layer import FloatLayer
 from .training_losses import LOSSES, Penalty, check_targets
 from .training_state import FirstLayerFeatures, Parameters, TrainingState
-
-__all__ = ["Penalty", "Trained", "initial_kan", "loss_and_gradients", "train"]
 
 GRID = (-1.0, 1.0)
 """The grid of the first layer, whose inputs are scaled to it."""

@@ -14,8 +14,6 @@ from ...arrays import Reals
 from ...errors import InputError
 from .calibration import rows_of
 
-__all__ = ["LOSSES", "Loss", "Penalty", "check_targets"]
-
 _TINY = 1e-8
 
 Loss = Callable[[Reals, npt.NDArray[Any]], tuple[float, Reals]]

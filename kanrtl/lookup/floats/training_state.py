@@ -20,8 +20,6 @@ from .float_kan import FloatKAN
 from .float_layer import FloatLayer
 from .training_losses import Loss, Penalty
 
-__all__ = ["FirstLayerFeatures", "LayerFeatures", "Parameters", "TrainingState"]
-
 _ROUGH = 1e-9  # LSBs, by which a sum of floats may miss a tie: far less than the finest guard bits
 
 _KEPT = 1 << 25  # numbers, of the inputs' features in memory

@@ -15,8 +15,6 @@ from ...simulators.trace import Trace
 from ..backend import BackendKind, LearnerBackend, NetworkBackend, Options
 from ..standalone_model import Model
 
-__all__ = ["BACKEND", "ModelLearner", "ModelNetwork"]
-
 
 def _refuse_trace(trace: Trace | None) -> None:
     if trace is not None:

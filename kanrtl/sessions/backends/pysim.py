@@ -19,8 +19,6 @@ from ...simulators.trace import Trace
 from ..backend import AddressedLearner, BackendKind, Options
 from ..simulated import SimulatedNetwork, learner_ports, network_ports
 
-__all__ = ["BACKEND", "PysimLearner", "PysimNetwork"]
-
 
 class PysimLearner(AddressedLearner):
     """A :class:`kanrtl.Learner` in Amaranth's simulator."""

@@ -23,8 +23,9 @@ from kanrtl.lookup import (
     from_kanele_tables,
     from_pykan,
 )
-from kanrtl.lookup.floats.float_network import BASES, bases
 from kanrtl.lookup.floats.importers import kanele_packed_tables, read_state_dict
+from kanrtl.lookup.floats.named_functions import BASES
+from kanrtl.lookup.floats.sampled_functions import bases
 from support.kan_checkpoints import RANDOM, efficient, kanele, knots, pykan
 from support.lookup_networks import published_folder
 from support.torch_files import tensors, write_archive

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from kanrtl import InputError
 from kanrtl.lookup import FloatKAN, Penalty, calibrate, initial_kan, train
-from kanrtl.lookup.floats.float_network import BASE_SLOPES, BASES, bases, slopes
+from kanrtl.lookup.floats.named_functions import BASE_SLOPES, BASES
+from kanrtl.lookup.floats.sampled_functions import bases, slopes
 from kanrtl.lookup.floats.training import loss_and_gradients
 from kanrtl.lookup.floats.training_losses import LOSSES
 from kanrtl.lookup.floats.training_state import FirstLayerFeatures, TrainingState
