@@ -14,7 +14,7 @@ from scipy.interpolate import BSpline
 from kanrtl import InputError
 from kanrtl.lookup import from_efficient_kan, from_pykan
 from kanrtl.lookup.floats.convert import convert
-from kanrtl.lookup.floats.float_network import BASES
+from kanrtl.lookup.floats.named_functions import BASES
 from support.kan_checkpoints import efficient, pykan
 from support.torch_files import tensors, write_archive
 
