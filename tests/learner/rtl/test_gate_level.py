@@ -28,7 +28,7 @@ SMALL = {
     [
         # yosys has no model of ECP5's block memory that could be simulated.
         ("LFE5U-25F-6", "MULT18X18D", {"pipeline": "most_registers", "table_memory": "logic"}),
-        ("iCE40UP5K", "SB_MAC16", {"pipeline": "most_registers", "table_memory": "block"}),
+        ("iCE40UP5K", "SB_MAC16", {"spline_order": 1, "pipeline": "most_registers", "table_memory": "block"}),
         # Two registers behind a product, with nothing between them.
         ("iCE40UP5K", "SB_MAC16", {"spline_order": 1, "pipeline": "all_registers", "update_rounding": "half_even"}),
     ],
