@@ -19,15 +19,60 @@ import numpy as np
 import numpy.typing as npt
 from sklearn import datasets
 from sklearn.model_selection import RepeatedStratifiedKFold, train_test_split
+from sklearn.neural_network import MLPClassifier
 
 from kanrtl import InputError, LookupClassifier
 from kanrtl.build import BuildError, Device, build_network
 from kanrtl.errors import ToolError
-from kanrtl.lookup import network_size
+from kanrtl.lookup import Penalty, from_mlp, network_size, train
 from kanrtl.plots.canvas import check_picture
 
 SEED = 0
 FOLDS = 5
+
+
+class DenseClassifier:
+    """scikit-learn's ``MLPClassifier``, whose tables are pruned and trained on as those of a ``LookupClassifier`` are.
+
+    Its attributes and methods are those of one.
+    """
+
+    def __init__(
+        self,
+        hidden_layer_sizes: tuple[int, ...],
+        *,
+        bits: tuple[int, ...],
+        edges: int,
+        alpha: float = 1.0,
+        random_state: int = 0,
+        verbose: bool = False,
+    ) -> None:
+        self._model = MLPClassifier(hidden_layer_sizes, alpha=alpha, max_iter=1000, random_state=random_state)
+        self._bits, self._edges = bits, edges
+
+    def fit(self, x: npt.NDArray[np.float64], y: npt.NDArray[np.int64]) -> DenseClassifier:
+        self._model.fit(x, y)
+        self.classes_ = self._model.classes_
+        target = np.searchsorted(self.classes_, y)
+        settings: dict[str, Any] = {"loss": "cross_entropy", "penalty": Penalty(l2=1e-3), "learning_rate": 0.01}
+        kan = self.kan_ = from_mlp(self._model)
+        kan = train(kan.prune(x, edges=self._edges), x, target, epochs=100, **settings).kan
+        calibration = kan.calibrate(x, self._bits)
+        self.untuned_network_ = calibration.quantise(kan, output="argmax")
+        scales = calibration.scales_for("argmax")
+        guards = [layer.guard_bits for layer in self.untuned_network_.layers]
+        kan = train(kan, x, target, epochs=50, scales=scales, guard_bits=guards, **settings).kan
+        self.network_ = calibration.quantise(kan, output="argmax")
+        return self
+
+    def predict(self, x: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+        return self.classes_[self.network_.predict(x)]  # type: ignore[no-any-return]
+
+    def predict_float(self, x: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+        return self._model.predict(x)  # type: ignore[no-any-return]
+
+    def score(self, x: npt.NDArray[np.float64], y: npt.NDArray[np.int64]) -> float:
+        return float((self.predict(x) == y).mean())
 
 
 @dataclass(frozen=True)
@@ -42,6 +87,7 @@ class Example:
     """Of cross-validation."""
     searched: dict[str, Any] = field(default_factory=dict)
     """Where a search begins, and ends."""
+    kind: type[LookupClassifier] | type[DenseClassifier] = LookupClassifier
 
     def data(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
         x, y = getattr(datasets, self.load)(return_X_y=True)
@@ -52,20 +98,22 @@ class Example:
         x, y = self.data()
         return train_test_split(x, y, test_size=0.25, random_state=SEED, stratify=y)  # type: ignore[no-any-return]
 
-    def estimator(self, verbose: bool = False) -> LookupClassifier:
-        return LookupClassifier(**self.settings, random_state=SEED, verbose=verbose)
+    def estimator(self, verbose: bool = False) -> LookupClassifier | DenseClassifier:
+        return self.kind(**self.settings, random_state=SEED, verbose=verbose)
 
     def cross_validated(self) -> Iterator[dict[str, float]]:
         """Of every fold :func:`accuracies`."""
         x, y = self.data()
-        for train, test in RepeatedStratifiedKFold(n_splits=FOLDS, n_repeats=self.repeats, random_state=SEED).split(
+        for learned, held in RepeatedStratifiedKFold(n_splits=FOLDS, n_repeats=self.repeats, random_state=SEED).split(
             x, y
         ):
-            yield accuracies(self.estimator().fit(x[train], y[train]), x[test], y[test])
+            yield accuracies(self.estimator().fit(x[learned], y[learned]), x[held], y[held])
 
 
-def accuracies(model: LookupClassifier, x: npt.NDArray[np.float64], y: npt.NDArray[np.int64]) -> dict[str, float]:
-    """The share of right classes: by the KAN in floats, by its tables, and by those that training went on with."""
+def accuracies(
+    model: LookupClassifier | DenseClassifier, x: npt.NDArray[np.float64], y: npt.NDArray[np.int64]
+) -> dict[str, float]:
+    """The share of right classes: by the network in floats, by its tables, and by those that training went on with."""
     found = {
         "floats": model.predict_float(x),
         "untuned": model.classes_[model.untuned_network_.predict(x)],
@@ -86,6 +134,13 @@ EXAMPLES = {
         {"hidden_layer_sizes": (16,), "bits": (3, 4, 6), "edges": 350},
         latency=9,
         searched={"bits": (4, 6, 8), "least_bits": 1},
+    ),
+    "digits-dense": Example(
+        "load_digits",
+        {"hidden_layer_sizes": (16,), "bits": (3, 4, 6), "edges": 600},
+        latency=9,
+        searched={"bits": (4, 6, 8), "least_bits": 1},
+        kind=DenseClassifier,
     ),
     "wine": Example("load_wine", {"bits": (4, 7)}, latency=4, repeats=4),
     "breast-cancer": Example("load_breast_cancer", {"bits": (4, 6)}, latency=4, repeats=4),

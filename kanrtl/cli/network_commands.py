@@ -48,6 +48,9 @@ def _read_format(_ctx: click.Context, param: click.Parameter, value: str | None)
         help=f"Add this function to the splines, {', '.join(BASES)}, where MODEL does not tell. It must be given for a "
         "state dict of pykan; for one of efficient-kan it is assumed to be silu.",
     ),
+    list_option(
+        "--activations", str, help="Put these functions between layers of a dense network: one for all, or each."
+    ),
     cloup.option("--entry", metavar="NAME", help="Take the network that stands here in MODEL, where it holds several."),
 )
 @cloup.option_group(
@@ -75,7 +78,7 @@ def convert_command(
 ) -> None:
     """Make a lookup network of a trained KAN.
 
-    KANs of KANELÉ, efficient-kan and pykan are known.
+    KANs of KANELÉ, efficient-kan and pykan are known, and dense networks of torch.
     """
     if output.suffix != ".npz":
         raise InputError(f"--output = {str(output)!r}: must end in .npz")

@@ -19,6 +19,7 @@ can be imported from here too, as they could before they moved.
 """
 
 from .floats.calibration import Calibration, calibrate
+from .floats.dense_importers import from_mlp
 from .floats.edge_functions import NamedFunctions, PythonFunctions
 from .floats.float_kan import FloatKAN
 from .floats.float_layer import FloatLayer
@@ -61,6 +62,7 @@ __all__ = [
     "from_efficient_kan",
     "from_kanele",
     "from_kanele_tables",
+    "from_mlp",
     "from_pykan",
     "initial_kan",
     "kanele_floats",

@@ -18,12 +18,13 @@ from ..checkpoints.checkpoint_file import read_content
 from ..network import LookupNetwork
 from ..notes import Note
 from ..quantiser import Quantiser
+from .dense_importers import from_mlp
 from .float_kan import FloatKAN
 from .importers import from_efficient_kan, from_kanele_tables, kanele_floats, kanele_packed_tables
 from .pykan import from_pykan
 from .pykan_config import weights_path
 
-KINDS = ("kanele", "kanele-tables", "efficient-kan", "pykan", "float-kan", "network")
+KINDS = ("kanele", "kanele-tables", "efficient-kan", "pykan", "mlp", "float-kan", "network")
 """The kinds of files that can be converted; see :func:`convert`."""
 
 DEFAULT_BITS = 6
@@ -87,6 +88,7 @@ def convert(
     kind: str | None = None,
     config: str | Path | None = None,
     base: str | None = None,
+    activations: Sequence[str] | None = None,
     entry: str | None = None,
     bits: Sequence[int] | None = None,
     steps: Sequence[float] | None = None,
@@ -96,15 +98,15 @@ def convert(
     thresholds: Sequence[int] | None = None,
     input_format: Format | None = None,
 ) -> Converted:
-    """Read a trained KAN and make a network of it.
+    """Read a trained KAN or dense network, and make a lookup network of it.
 
     Parameters
     ----------
     path
-        The file: a checkpoint of KANELÉ (``kanele``), efficient-kan or pykan, as ``torch.save``, safetensors or
-        ``numpy.savez`` wrote it, however it is wrapped; KANELÉ's truth tables (``kanele-tables``) as ``.npz``,
-        ``.json`` or ``.json.gz``; a saved :class:`FloatKAN` (``float-kan``) or :class:`LookupNetwork` (``network``). Of
-        pykan's files ``NAME_state`` or ``NAME`` will do.
+        The file: a checkpoint of KANELÉ (``kanele``), efficient-kan or pykan, or the state dict of a dense network
+        (``mlp``), as ``torch.save``, safetensors or ``numpy.savez`` wrote it, however it is wrapped; KANELÉ's truth
+        tables (``kanele-tables``) as ``.npz``, ``.json`` or ``.json.gz``; a saved :class:`FloatKAN` (``float-kan``) or
+        :class:`LookupNetwork` (``network``). Of pykan's files ``NAME_state`` or ``NAME`` will do.
     kind
         One of :data:`KINDS`; by default what the names in the file tell.
     config
@@ -112,6 +114,9 @@ def convert(
     base
         The function beside the splines of efficient-kan and pykan, where the file does not tell. For efficient-kan it
         is then assumed to be ``silu``; for pykan it must be given.
+    activations
+        The functions between the layers of a dense network (``mlp``), which a state dict does not have: one name for
+        all, or one for each, as :func:`~kanrtl.lookup.from_mlp` takes them.
     entry
         Where the network stands in the file, by the names of what is around it with dots between them, where there are
         several.
@@ -143,9 +148,12 @@ def convert(
     source, kind = _read(path, kind, entry)
     _check_fits(kind, {"bits": bits, "steps": steps, "guard_bits": guard_bits}, kind in _FLOATS, "its codes are set")
     _check_fits(kind, {"base": base}, kind in _FLOATS[:2], "it tells its own")
+    _check_fits(kind, {"activations": activations}, kind == "mlp", "it has none between its layers")
     _check_fits(kind, {"config": config}, kind == "pykan" or kind.startswith("kanele"), "it has none")
     try:
-        network, floats = _make_network(kind, source, config, base, x, bits, steps, guard_bits, output or "raw")
+        network, floats = _make_network(
+            kind, source, config, base, activations, x, bits, steps, guard_bits, output or "raw"
+        )
     except InputError as error:
         raise InputError(f"{str(path)!r}: {error}") from None
     if output is not None or thresholds is not None:
@@ -158,7 +166,7 @@ def convert(
     return Converted(kind, network, floats, rows)
 
 
-_FLOATS = ("efficient-kan", "pykan", "float-kan")
+_FLOATS = ("efficient-kan", "pykan", "mlp", "float-kan")
 
 
 def _check_fits(kind: str, given: Mapping[str, Any], fits: bool, why: str) -> None:
@@ -193,6 +201,8 @@ def _recognise(checkpoint: Checkpoint) -> str:
     names = [*checkpoint.arrays, *checkpoint.settings]
     if any(re.match(r"input_layer\.|(?:.*\.)?config_json$", name) for name in names):
         return "kanele"
+    if checkpoint.family is None and any(re.match(r"(?:.*\.)?\d+\.weight$", name) for name in names):
+        return "mlp"
     if checkpoint.family is None:
         raise InputError(
             f"{str(checkpoint.path)!r}: not known by its names ({', '.join(sorted(names)[:4]) or 'none'}); "
@@ -206,6 +216,7 @@ def _make_network(
     source: Any,
     config: str | Path | None,
     base: str | None,
+    activations: Sequence[str] | None,
     x: npt.ArrayLike | None,
     bits: Sequence[int] | None,
     steps: Sequence[float] | None,
@@ -226,6 +237,9 @@ def _make_network(
         return kan.quantise(known_bits, known_steps), kan
     if kind == "float-kan":
         kan = FloatKAN.from_arrays(source)
+    elif kind == "mlp":
+        one = activations is not None and len(activations) == 1
+        kan = from_mlp(source, activations[0] if activations and one else activations)
     else:
         kan = from_pykan(source, base, config) if kind == "pykan" else from_efficient_kan(source, base)
     count = len(kan.layers) + 1

@@ -199,3 +199,20 @@ def test_one_of_several_networks(tmp_path: Path) -> None:
     assert same(
         network, from_efficient_kan({field: value * 1.5 for field, value in one.items()}).quantise([6, 6], [0.1, 0.1])
     )
+
+
+def test_a_dense_network_is_converted(tmp_path: Path) -> None:
+    random = np.random.default_rng(2)
+    weights = [random.normal(size=(5, 3)), random.normal(size=(2, 5))]
+    np.savez(tmp_path / "dense.npz", **{"0.weight": weights[0], "0.bias": np.ones(5), "2.weight": weights[1]})
+    found = convert(tmp_path / "dense.npz", activations=["tanh"], bits=[8, 8, 8], x=X, output="argmax")
+    assert (found.kind, found.network.output) == ("mlp", "argmax")
+    exact = np.tanh(X @ weights[0].T + 1) @ weights[1].T
+    assert found.floats is not None
+    np.testing.assert_allclose(found.floats.evaluate(X)[-1], exact)
+    assert (found.network.predict(X) == exact.argmax(axis=1)).mean() > 0.95
+    with pytest.raises(InputError, match="activations: arrays do not have them"):
+        convert(tmp_path / "dense.npz", x=X)
+    np.savez(tmp_path / "efficient.npz", **efficient([3, 2]))
+    with pytest.raises(InputError, match="activations: not for 'efficient-kan'"):
+        convert(tmp_path / "efficient.npz", x=X, activations=["relu"])
