@@ -1,62 +1,241 @@
-"""Files are written complete, or stay as they were."""
+"""Files are written complete, or stay as they were; links, pipes and devices are written through."""
 
 from __future__ import annotations
 
+import errno
 import io
 import os
+import secrets
+import shutil
+import stat
+import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from .errors import InputError
+from .file_content import describe_content
+from .folders import FULL
 
-__all__ = ["open_replacement", "read_arrays", "write_arrays", "write_whole"]
+__all__ = [
+    "find_obstacle",
+    "is_standard_output",
+    "make_folder",
+    "open_replacement",
+    "read_arrays",
+    "write_arrays",
+    "write_whole",
+]
+
+_IN_MEMORY = 1 << 26
+"""As many bytes are kept in memory where no file can be made beside the one that is to be rewritten."""
+
+_NOT_REPLACED = (errno.EBUSY, errno.EPERM, errno.EACCES, errno.EXDEV)
+"""The errors of a file that cannot be renamed over but may be rewritten: a mount, or one in another user's folder."""
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file through a temporary one beside it. Raise :exc:`OSError` where it cannot be written."""
+    """Write a file as :func:`open_replacement` does. Raise :exc:`InputError` where it cannot be written."""
     with open_replacement(path) as file:
         file.write(content)
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder for outputs, with those that it lies in. Raise :exc:`InputError` where it cannot be made."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise InputError(f"{str(path)!r}: is a file; name a folder") from None
+    except OSError as error:
+        raise InputError(f"{str(path)!r}: {error.strerror}; name a folder that can be made") from None
+
+
+def find_obstacle(path: Path) -> str | None:
+    """Why a file cannot be written, and the mend, in words that follow its name; None where nothing speaks against it.
+
+    To be asked before long work ends in that. Nothing is written.
+    """
+    try:
+        descriptor = _find_descriptor(path)
+        if descriptor is not None:
+            os.fstat(descriptor)
+            return None
+        try:
+            mode = os.stat(path).st_mode
+        except FileNotFoundError:
+            folder = Path(os.path.realpath(path)).parent
+            if not folder.is_dir():
+                return f"there is no folder {str(folder if path.is_symlink() else path.parent)!r}; make it first"
+            return None if _can_write(folder) else f"its folder cannot be written{_reason(folder)}; name another"
+    except OSError as error:
+        return f"{error.strerror}; name another"
+    if stat.S_ISDIR(mode):
+        return "is a folder; name a file in it"
+    if stat.S_ISSOCK(mode):
+        return "is a socket; name a file"
+    return None if _can_write(path) else "cannot be written; name another, or change its permissions"
+
+
+def _can_write(path: Path) -> bool:
+    return os.access(path, os.W_OK)
+
+
+def _reason(folder: Path) -> str:
+    """In brackets, what keeps a folder from being written, where it is not its permissions."""
+    with suppress(OSError, AttributeError):
+        if os.statvfs(folder).f_flag & os.ST_RDONLY:
+            return " (Read-only file system)"
+    return ""
+
+
+def is_standard_output(path: Path) -> bool:
+    """Whether what is written to ``path`` goes to standard output, such as to ``/dev/stdout`` or a link to that."""
+    return _find_descriptor(path) == 1
+
+
+def _find_descriptor(path: Path) -> int | None:
+    """The open file of this process that a path such as ``/dev/stdout`` stands for, links to it included."""
+    own = os.path.realpath("/proc/self/fd")
+    for _ in range(40):  # as many links as Linux follows
+        if path.name.isdigit() and os.path.realpath(path.parent) in (own, "/dev/fd"):
+            return int(path.name)
+        if not path.is_symlink():
+            return None
+        path = path.parent / path.readlink()
+    return None
+
+
 @contextmanager
 def open_replacement(path: Path) -> Iterator[BinaryIO]:
-    """Open a temporary file beside ``path``, to be written piece by piece, which replaces that at the end.
+    """Open what becomes the file ``path`` at the end; after an exception that is as it was.
 
-    After an exception it is gone, and ``path`` as it was. Raises :exc:`OSError` where it cannot be written.
+    A regular file is replaced in one step by one with its owner and permissions. Where that would change more, as with
+    a file of several names or one that is mounted, it is rewritten at the end instead. Symbolic links are followed;
+    devices, pipes and open files such as ``/dev/stdout`` are written to at once.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written. The line says why.
     """
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    target = Path(os.path.realpath(path))
+    draft = target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with _open_what_is_there(path, target, draft) as file:
             yield file
-        mask = os.umask(0)  # mkstemp makes it private to the user; the result is an ordinary file
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    except OSError as error:
+        # What is written to a file has no name in its error. Others may be of what the caller does meanwhile.
+        if error.filename not in (None, str(path), str(target), str(draft)):
+            raise
+        if error.errno == errno.EPIPE and is_standard_output(path):
+            raise  # as of anything else that is printed
+        raise InputError(f"{str(path)!r}: {_explain(error)}") from None
+
+
+def _explain(error: OSError) -> str:
+    if error.errno == errno.EPIPE:
+        return "the program that reads from it has ended; start it again"
+    if error.errno in FULL:
+        return f"{error.strerror}; make room there, or name an output elsewhere"
+    if error.errno == errno.EISDIR:
+        return "is a folder; name a file in it"
+    return f"{error.strerror or error}; name an output that can be written"
+
+
+@contextmanager
+def _open_what_is_there(path: Path, target: Path, draft: Path) -> Iterator[BinaryIO]:
+    descriptor = _find_descriptor(path)
+    if descriptor is not None:
+        if sys.stdout is not None:
+            sys.stdout.flush()  # what was printed before comes before
+        with os.fdopen(os.dup(descriptor), "wb") as file:
+            yield file
+        return
+    try:
+        before = os.stat(path)
+    except FileNotFoundError:
+        before = None
+    if before is not None and not stat.S_ISREG(before.st_mode):
+        with path.open("wb") as file:
+            yield file
+        return
+    if before is not None and not _can_write(target):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+    if before is not None and (before.st_nlink > 1 or not _can_write(target.parent)):
+        with tempfile.SpooledTemporaryFile(_IN_MEMORY) as spooled:
+            yield cast(BinaryIO, spooled)
+            _rewrite(target, spooled)
+        return
+    try:
+        # A draft of a private file is never open to others.
+        mode = 0o666 if before is None else stat.S_IMODE(before.st_mode)
+        with open(draft, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+            yield file
+        _put(draft, target, before)
+    finally:
+        with suppress(OSError):
+            draft.unlink()
+
+
+def _put(draft: Path, target: Path, before: os.stat_result | None) -> None:
+    """Rename ``draft`` to ``target``, with the owner and the permissions that this had ``before``."""
+    try:
+        if before is not None:
+            _give_to_owner(draft, before)
+            shutil.copystat(target, draft)
+            os.utime(draft)
+        os.replace(draft, target)
+    except OSError as error:
+        if before is None or error.errno not in _NOT_REPLACED:
+            raise
+        with draft.open("rb") as content:
+            _rewrite(target, content)
+
+
+def _give_to_owner(draft: Path, before: os.stat_result) -> None:
+    now = draft.stat()
+    if (now.st_uid, now.st_gid) != (before.st_uid, before.st_gid):
+        os.chown(draft, before.st_uid, before.st_gid)
+
+
+def _rewrite(target: Path, content: IO[bytes]) -> None:
+    """Write ``content`` into a file that stays the same one; where that fails, what it held before."""
+    content.seek(0)
+    with target.open("r+b", buffering=0) as file:
+        before = file.readall()
+        try:
+            _overwrite(file, content)
+        except BaseException:
+            _overwrite(file, io.BytesIO(before))
+            raise
+
+
+def _overwrite(file: io.FileIO, content: IO[bytes]) -> None:
+    file.seek(0)
+    while block := content.read(1 << 20):
+        written = 0
+        while written < len(block):
+            written += file.write(block[written:])
+    file.truncate()
 
 
 def write_arrays(path: Path, content: dict[str, Any]) -> None:
     """Write arrays by name to an ``.npz`` file, which is complete or not there.
 
-    Raises :exc:`InputError` where it cannot be written.
+    Raise :exc:`InputError` where it cannot be written.
     """
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **content)
     try:
         write_whole(path, buffer.getvalue())
-    except OSError as error:
-        raise InputError(
-            f"save: {str(path)!r}: {error.strerror or error}; name a file in a folder that can be written"
-        ) from None
+    except InputError as error:
+        raise InputError(f"save: {error}") from None
 
 
 def read_arrays(
@@ -64,7 +243,8 @@ def read_arrays(
 ) -> dict[str, npt.NDArray[Any]]:
     """The arrays of an ``.npz`` file by name, each as it was written.
 
-    Raises :exc:`InputError`, which says that the file is not ``kind`` and how to ``mend`` that, where it is not one.
+    Raise :exc:`InputError`, which says that the file is not ``kind``, what it is, and how to ``mend`` that, where it
+    is not one.
     """
     try:
         with zipfile.ZipFile(path) as members:
@@ -75,5 +255,6 @@ def read_arrays(
     except OSError as error:
         raise InputError(f"{error.strerror or f'not {kind}'}; {mend}") from None
     except Exception:  # only zipfile, zlib and numpy run here: they raise a dozen kinds of errors for a damaged file
-        raise InputError(f"not {kind}; {mend}") from None
+        found = describe_content(path)
+        raise InputError(f"not {kind}{'' if found is None else f' but {found}'}; {mend}") from None
     raise InputError(f"{damaged!r} is damaged; {mend}")

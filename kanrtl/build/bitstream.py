@@ -1,6 +1,5 @@
 """The bitstream of a design for a board."""
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +8,7 @@ from amaranth.hdl import Elaboratable
 
 from ..boards import Board, get
 from ..fabric.device import Device
+from ..files import make_folder, write_whole
 from ..progress import Progress
 from ..tools.rtlil import portable_sources
 from .build_cache import build_or_load
@@ -49,6 +49,8 @@ def build_board(
         If the design is slower than the board's clock.
     ToolError
         If a tool is missing or fails.
+    InputError
+        If ``output`` cannot be written.
     """
     if isinstance(board, str):
         board = get(board)
@@ -58,8 +60,8 @@ def build_board(
     if not report.timing_met and not allow_timing_failure:
         raise TimingError(_timing_complaint(board.name, report), report)
     if output is not None:
-        Path(output).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(str(report.bitstream), output)
+        make_folder(Path(output).parent)
+        write_whole(Path(output), Path(str(report.bitstream)).read_bytes())
         report = replace(report, bitstream=str(output))
     return report
 

@@ -12,8 +12,9 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ..cache import WORK, cache_folder, publish, remove_leftovers
+from ..cache import WORK, find_entries, publish, remove_leftovers, writable_cache
 from ..errors import ToolError
+from ..folders import attribute_errors
 from ..progress import Progress
 from ..tools.toolchain import YOSYS
 from .flow import Job, floorplan, run_flow, synthesise, write_files
@@ -44,18 +45,18 @@ def build_or_load(job: Job, progress: Progress | None, keep: Path | None) -> Rep
     ToolError
         If a tool is missing or fails.
     """
-    folder = cache_folder("builds")
-    entry = folder / _digest(job)
-    report = _load(entry, job)
+    digest = _digest(job)
+    entry, report = _find(digest, job)
     if report is None:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = writable_cache("builds")
         remove_leftovers(folder)
         # A failed build stays, because its error names the log in there.
-        work = Path(tempfile.mkdtemp(prefix=WORK, dir=folder))
+        work, entry = Path(tempfile.mkdtemp(prefix=WORK, dir=folder)), folder / digest
         told = progress or _silent
-        write_files(job, work)
-        _store(run_flow(job, work, told, _obtain_netlist(job, work, told)), work, job)
-        publish(work, entry)
+        with attribute_errors(work):
+            write_files(job, work)
+            _store(run_flow(job, work, told, _obtain_netlist(job, work, told)), work, job)
+            publish(work, entry)
         report = _load(entry, job)
         if report is None:
             raise ToolError(f"the build cannot be read back from {entry}: is the disk full?")
@@ -66,28 +67,47 @@ def build_or_load(job: Job, progress: Progress | None, keep: Path | None) -> Rep
     return report
 
 
+def _find(digest: str, job: Job) -> tuple[Path, Report | None]:
+    """The entry of a build and its report, or the last place where it is not and None."""
+    for entry in find_entries("builds", digest):
+        report = _load(entry, job)
+        if report is not None:
+            break
+    return entry, report
+
+
 def _obtain_netlist(job: Job, work: Path, progress: Progress) -> list[str]:
-    """Make ``netlist.json`` in ``work``, or take what was made for another seed; give the notes on it."""
-    folder = cache_folder("netlists")
+    """Make ``netlist.json`` in ``work``, or takes what was made for another seed; gives the notes on it."""
     content = {"files": job.files, "script": job.commands["synthesise"], "flow": _FLOW_VERSION, "die": job.device.die}
-    entry = folder / _hash(content | {"yosys": YOSYS.version()})
-    with suppress(OSError, EOFError, ValueError, zlib.error):  # not there, or damaged
-        notes: list[str] = json.loads((entry / "notes.json").read_text())
-        (work / "netlist.json").write_bytes(gzip.decompress((entry / "netlist.json.gz").read_bytes()))
-        shutil.copyfile(entry / "yosys.log", work / "yosys.log")
-        os.utime(entry)
-        progress(f"netlist found in the cache: {entry}")
-        return notes
+    digest = _hash(content | {"yosys": YOSYS.version()})
+    for entry in find_entries("netlists", digest):
+        with suppress(OSError, EOFError, ValueError, zlib.error):  # not there, or damaged
+            notes: list[str] = json.loads((entry / "notes.json").read_text())
+            (work / "netlist.json").write_bytes(gzip.decompress((entry / "netlist.json.gz").read_bytes()))
+            shutil.copyfile(entry / "yosys.log", work / "yosys.log")
+            with suppress(OSError):  # a cache that can only be read does not forget
+                os.utime(entry)
+            progress(f"netlist found in the cache: {entry}")
+            return notes
     notes = synthesise(job, work, progress) + floorplan(job, work, progress)
-    folder.mkdir(parents=True, exist_ok=True)
+    with suppress(OSError):  # the build does not need it kept
+        _keep_netlist(work, digest, notes)
+    return notes
+
+
+def _keep_netlist(work: Path, digest: str, notes: list[str]) -> None:
+    folder = writable_cache("netlists")
     remove_leftovers(folder)
     kept = Path(tempfile.mkdtemp(prefix=WORK, dir=folder))
-    (kept / "netlist.json.gz").write_bytes(gzip.compress((work / "netlist.json").read_bytes(), compresslevel=3))
-    shutil.copyfile(work / "yosys.log", kept / "yosys.log")
-    (kept / "notes.json").write_text(json.dumps(notes))
-    publish(kept, entry)
+    try:
+        (kept / "netlist.json.gz").write_bytes(gzip.compress((work / "netlist.json").read_bytes(), compresslevel=3))
+        shutil.copyfile(work / "yosys.log", kept / "yosys.log")
+        (kept / "notes.json").write_text(json.dumps(notes))
+        publish(kept, folder / digest)
+    except OSError:
+        shutil.rmtree(kept, ignore_errors=True)
+        raise
     _forget_oldest(folder)
-    return notes
 
 
 def _forget_oldest(folder: Path) -> None:

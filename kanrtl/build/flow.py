@@ -189,7 +189,7 @@ def check_seed(seed: int) -> int:
 def run_flow(job: Job, cwd: Path, progress: Progress, notes: Sequence[str]) -> Report:
     """Build ``job`` in the folder ``cwd``, from what :func:`synthesise` has left there, with its ``notes``.
 
-    Raises :exc:`BuildError` if the device holds too little, and :exc:`ToolError` if a tool fails.
+    Raise :exc:`BuildError` if the device holds too little, and :exc:`ToolError` if a tool fails.
     """
     netlist = prepare(job, cwd)
     _check_capacity(netlist, job.device)
@@ -207,7 +207,7 @@ def write_files(job: Job, cwd: Path) -> None:
     for name, content in job.files.items():
         path = cwd / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content)
+        path.write_text(content, encoding="utf-8")
 
 
 def synthesise(job: Job, cwd: Path, progress: Progress) -> list[str]:

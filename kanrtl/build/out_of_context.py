@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..errors import BuildError
 from ..fabric.device import Device
+from ..folders import temporary_folder
 from ..progress import Progress
 from ..tools.rtlil import component_rtlil
 from .build_cache import build_or_load
@@ -57,8 +57,8 @@ def build_core(
     seed : int
         The seed of placement.
     frequency : float, optional
-        What to ask for, in MHz. Defaults to 200 on ECP5 and 50 on iCE40: more than can be had, so that the
-        tools do their best. Not reaching it is no error.
+        What to ask for, in MHz. Not reaching it is no error. Where it is left out, the tools aim at 200 on ECP5 and 50
+        on iCE40, more than can be had, so that they do their best; the report does not judge by that.
     name : str
         The name of the top module.
     facts : mapping, optional
@@ -99,7 +99,8 @@ def build_core(
     options = ("--timing-allow-fail", "--freq", f"{clock_mhz:g}", *_without_pins(part), *placing)
     files = {f"{name}.il": component_rtlil(component, name)}
     job = Job(name, files, part, seed, clock_mhz, options, bitstream=False, notes=notes)
-    return build_or_load(job, progress, keep).with_facts(facts)
+    report = build_or_load(job, progress, keep).with_facts(facts)
+    return report if frequency is not None else replace(report, timing_met=None)
 
 
 def _without_pins(part: Device) -> tuple[str, ...]:
@@ -167,11 +168,11 @@ class AreaJob:
 
     def run(self, progress: Progress) -> Area:
         """Synthesise and pack, telling ``progress`` what begins; :exc:`ToolError` if a tool is missing or fails."""
-        with tempfile.TemporaryDirectory(prefix="kanrtl-") as folder:
-            write_files(self.job, Path(folder))
-            synthesise(self.job, Path(folder), progress)
-            netlist = prepare(self.job, Path(folder))
-            nextpnr = place_and_route(self.job, Path(folder), progress)
+        with temporary_folder() as folder:
+            write_files(self.job, folder)
+            synthesise(self.job, folder, progress)
+            netlist = prepare(self.job, folder)
+            nextpnr = place_and_route(self.job, folder, progress)
         part = self.job.device
         return Area(part.name, **count_resources(part, netlist, nextpnr), tools=self.tools)
 

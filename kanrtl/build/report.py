@@ -18,7 +18,7 @@ class Report:
     seed : int
         The seed of placement; the same seed gives the same result.
     clock_mhz : float
-        The frequency that was asked for.
+        The frequency that the tools aimed at: what was asked for, else more than can be had.
     fmax_mhz : float or None
         The frequency that the design reaches, of kind ``fmax_kind``; None where nothing can be said.
     fmax_kind : str
@@ -27,8 +27,8 @@ class Report:
         data. ``none``: no path leads from register to register.
     fmax_nextpnr_mhz : float or None
         The frequency that nextpnr says.
-    timing_met : bool
-        Whether ``fmax_mhz`` is known and not below ``clock_mhz``.
+    timing_met : bool or None
+        Whether ``fmax_mhz`` is known and not below ``clock_mhz``; None where nobody asked for a frequency.
     latency_cycles, interval_cycles : int or None
         The cycles of a step, and from one sample to the next, where the caller stated them.
     step_ns : float or None
@@ -59,7 +59,7 @@ class Report:
     fmax_mhz: float | None
     fmax_kind: str
     fmax_nextpnr_mhz: float | None
-    timing_met: bool
+    timing_met: bool | None
     lut: int
     ff: int
     dsp: int
@@ -109,7 +109,7 @@ class Report:
         rows = [
             ("device", f"{self.device}, seed {self.seed}"),
             ("fmax", fmax + ("" if self.fmax_kind == "measured" else f" ({self.fmax_kind})")),
-            ("clock asked for", f"{self.clock_mhz:g} MHz, {'met' if self.timing_met else 'not met'}"),
+            ("clock asked for", self._judgement()),
             ("latency", "" if self.latency_cycles is None else _cycles(self.latency_cycles)),
             ("interval", "" if self.interval_cycles is None else _cycles(self.interval_cycles)),
             ("one step", "" if self.step_ns is None else f"{self.step_ns:g} ns"),
@@ -125,6 +125,9 @@ class Report:
             *(("note", note) for note in self.notes),
         ]
         return [row for row in rows if row[1]]
+
+    def _judgement(self) -> str:
+        return "" if self.timing_met is None else f"{self.clock_mhz:g} MHz, {'met' if self.timing_met else 'not met'}"
 
     def _used(self, name: str) -> str:
         number, of = getattr(self, name), self.capacity[name]

@@ -1,20 +1,27 @@
 """The command line: a thin layer over the library.
 
-Exit status 0: done; 1: a tool failed, or what was built does not meet its clock; 2: bad input. Every failure is one
-line on standard error. Progress goes to standard error, results to standard output.
+Exit status 0: done; 1: a tool or the machine failed, or what was built does not meet its clock; 2: bad input; 130 and
+141: stopped by ^C, or by a reader of its output that has ended. Every failure is one line on standard error. Progress
+goes to standard error, results to standard output.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
 
 import click
 import cloup
 from amaranth.hdl import UnusedElaboratable
 
 from ..build.report import TimingError
+from ..cache import CacheWarning
 from ..errors import BuildError, InputError, SpecError, ToolError
+from ..folders import FULL, explain_os_error
 from ..version import __version__
 from .hardware_commands import build_command, estimate_command, simulate_command, verilog_command
 from .learner_commands import demo_command, spec_command, sweep_command
@@ -49,8 +56,14 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str] | None) -> int:
     """Run the command line; return the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a name that cannot be printed is no failure
     try:
-        cli.main(arguments, prog_name="kanrtl", standalone_mode=False)
+        with _lines_for_warnings():
+            cli.main(arguments, prog_name="kanrtl", standalone_mode=False)
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except click.exceptions.Abort:
         return _fail("stopped", 130)
     except click.ClickException as error:
@@ -60,16 +73,48 @@ def run(arguments: list[str] | None) -> int:
         return _fail(str(error), 2)
     except (ToolError, TimingError) as error:
         return _fail(str(error), 1)
+    except BrokenPipeError:
+        _abandon_output()
+        return 141  # as of a program that SIGPIPE ends; whoever closed the pipe knows
     except OSError as error:
-        where = f"{str(error.filename)!r}: " if error.filename else ""
-        return _fail(f"{where}{error.strerror or error}; name an output that can be written", 2)
+        # All other files and folders that are written to are named in their errors.
+        if error.filename is None and error.errno in FULL:
+            _abandon_output()
+            return _fail(f"standard output: {error.strerror}; make room where it goes", 1)
+        return _fail(explain_os_error(error), 1)
+    except MemoryError:
+        return _fail("not enough memory; take a smaller network, or fewer samples", 1)
     except KeyboardInterrupt:
         return _fail("stopped", 130)
     return 0
 
 
+@contextmanager
+def _lines_for_warnings() -> Iterator[None]:
+    """Print that a cache cannot be used as one line; other warnings are left as they are."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", CacheWarning)
+        show = warnings.showwarning
+
+        def print_line(message: Any, category: type[Warning], *more: Any, **named: Any) -> None:
+            if issubclass(category, CacheWarning):
+                click.echo(f"kanrtl: {message}", err=True)
+            else:
+                show(message, category, *more, **named)
+
+        warnings.showwarning = print_line
+        yield
+
+
+def _abandon_output() -> None:
+    """Let the rest of standard output go nowhere, as Python would complain at its end of what it cannot write."""
+    with suppress(OSError, ValueError, AttributeError):  # it may be no file at all
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _fail(line: str, status: int) -> int:
     # A refusal may leave components that nobody elaborates; Amaranth would add lines of its own about them.
     warnings.simplefilter("ignore", UnusedElaboratable)
-    click.echo(f"kanrtl: {' '.join(line.split())}", err=True)
+    with suppress(OSError):  # standard error may be closed, too
+        click.echo(f"kanrtl: {' '.join(line.split())}", err=True)
     return status

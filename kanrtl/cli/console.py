@@ -42,6 +42,11 @@ def score_pairs(data: dict[str, Any]) -> list[tuple[str, str]]:
     return [(words[name], f"{data[name]:.4f}") for name in words if name in data]
 
 
+def say(line: str) -> None:
+    """Print a message of one line, however narrow the terminal is."""
+    messages.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
 def name_cycles(count: int) -> str:
     """A number of clock cycles in words."""
     return f"{count} clock cycle{'' if count == 1 else 's'}"

@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 import cloup
-from rich.markup import escape
 from rich.table import Table
 
 from ..boards import BOARDS
@@ -21,6 +20,7 @@ from ..errors import InputError, ToolError
 from ..experiments.simulate_learner import Simulation, simulate
 from ..experiments.simulate_network import NetworkSimulation, read_samples, simulate_network
 from ..fabric.device import Device
+from ..files import is_standard_output
 from ..learner.rtl.learner import Learner
 from ..learner.spec import LearnerSpec
 from ..lookup.network import LookupNetwork
@@ -31,12 +31,13 @@ from ..sim import TASKS
 from ..verilog.learner_header import learner_header
 from ..verilog.network_header import network_header
 from ..verilog.write import write_verilog
-from .console import count_samples, messages, name_cycles, results, score_pairs, show, show_pairs, show_work
+from .console import count_samples, name_cycles, results, say, score_pairs, show, show_pairs, show_work
 from .options import (
     LEARNER,
     OUTPUT,
     as_json,
     check_only_for,
+    check_output,
     choice_option,
     count_option,
     file_option,
@@ -96,7 +97,7 @@ def simulate_command(
         simulation = simulate_task(spec, task or "track", samples or SAMPLES, seed, backend, trace)
     if trace:
         view = trace.with_suffix(".gtkw")
-        messages.print(f"traced into {escape(str(trace))}; see it with `gtkwave {escape(str(view))}`")
+        say(f"traced into {trace}; see it with `gtkwave {view}`")
     if isinstance(simulation, NetworkSimulation):
         show(simulation.to_json(), as_json, lambda: _show_network(simulation))
     else:
@@ -136,7 +137,7 @@ def _simulate_network(
 def draw(simulation: Simulation, path: Path) -> None:
     """Draw a simulation, and say so."""
     simulation.plot(path)
-    messages.print(f"drew {escape(str(path))}")
+    say(f"drew {path}")
 
 
 def show_errors(simulation: Simulation) -> None:
@@ -188,7 +189,7 @@ def estimate_command(spec: LearnerSpec, device: str, as_json: bool) -> None:
 @network_group(cloup.option("--device", metavar="PART", help="Make it of this part's own cells, not for any tool."))
 @cloup.option_group(
     OUTPUT,
-    file_option("-o", "--output", help="Write into this file.  [default: learner.v or network.v]"),
+    file_option("-o", "--output", text=True, help="Write into this file, or - .  [default: learner.v or network.v]"),
     cloup.option("--name", help="Give the top module this name.  [default: learner or network]"),
     as_json,
 )
@@ -205,6 +206,11 @@ def verilog_command(
     name, path = name or default, output or Path(f"{default}.v")
     if not (name.isascii() and name.isidentifier()):
         raise InputError(f"--name = {name!r}: must be a Verilog identifier of letters, digits and underscores")
+    to_output = is_standard_output(path)
+    if to_output and as_json:
+        raise InputError(f"--json: standard output has the Verilog (--output = {str(path)!r}); leave out one of them")
+    if output is None:
+        check_output("--output", str(path))
     if isinstance(spec, LookupNetwork):
         options = hardware_options(hardware)
         core = core_for(spec, Device.parse(device), **options) if device else create_core(spec, **options)
@@ -212,7 +218,8 @@ def verilog_command(
     else:
         check_only_for("network", {"device": device, **hardware})
         write_learner(spec, name, path)
-    show({"verilog": str(path), "top": name}, as_json, lambda: results.print(f"wrote {escape(str(path))}"))
+    if not to_output:
+        show({"verilog": str(path), "top": name}, as_json, lambda: click.echo(f"wrote {path}"))
 
 
 def write_learner(spec: LearnerSpec, name: str, path: Path) -> None:

@@ -18,6 +18,7 @@ from rich.table import Table
 from ..errors import InputError, ToolError
 from ..experiments.axes import parse_over
 from ..experiments.sweep import Sweep, sweep
+from ..files import make_folder, write_whole
 from ..learner.spec import LearnerSpec
 from ..learner.spec_file import derived, to_toml
 from ..plots.canvas import check_picture
@@ -25,9 +26,9 @@ from ..plots.sweep_plot import MAX_AXES, plot_sweep
 from ..sessions.backends import BACKENDS
 from ..sim import TASKS
 from ..tools.toolchain import ECPPACK, NEXTPNR_ECP5, YOSYS, warm
-from .console import count_learners, messages, results, show, show_work
+from .console import count_learners, results, say, show, show_work
 from .hardware_commands import SAMPLES, build_for_board, draw, show_errors, show_report, simulate_task, write_learner
-from .options import OUTPUT, as_json, choice_option, count_option, file_option, spec_argument
+from .options import OUTPUT, as_json, check_output, choice_option, count_option, file_option, spec_argument
 
 # What the demo learns with: the configuration of the reference paper's function tracking.
 DEMO_SPEC = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), grid_size=5, spline_order=3, learning_rate=0.3)
@@ -87,7 +88,7 @@ def sweep_command(
         found = sweep(spec, axes, **runs, jobs=jobs or os.cpu_count() or 1, scheduler=scheduler, progress=progress)
     if plot:
         plot_sweep(found.to_json(), plot)
-        messages.print(f"drew {escape(str(plot))}")
+        say(f"drew {plot}")
     show(found.to_json(), as_json, lambda: _show_sweep(found))
 
 
@@ -149,11 +150,16 @@ def demo_command(output: Path, samples: int, seed: int) -> None:
     """
     picture = output / "track.png"
     check_picture(picture)
-    output.mkdir(parents=True, exist_ok=True)
+    try:
+        make_folder(output)
+    except InputError as error:
+        raise InputError(f"--output = {error}") from None
+    for name in ("learner.toml", "track.json", "learner.v", f"{DEMO_BOARD}.bit", f"{DEMO_BOARD}.json", picture.name):
+        check_output("--output", str(output / name))
     # The tools' first call compiles them for minutes on one core: let that pass while the simulation runs.
     warming = threading.Thread(target=_warm_quietly, daemon=True)
     warming.start()
-    (output / "learner.toml").write_text(to_toml(DEMO_SPEC))
+    write_whole(output / "learner.toml", to_toml(DEMO_SPEC).encode())
     simulation = simulate_task(DEMO_SPEC, "track", samples, seed, "pysim")
     if simulation.mismatches:
         raise ToolError(f"the RTL differs from the integer model in {simulation.mismatches} values; please report it")
@@ -163,14 +169,18 @@ def demo_command(output: Path, samples: int, seed: int) -> None:
         f"{simulation.status['cycles']} clock cycles."
     )
     draw(simulation, picture)
-    (output / "track.json").write_text(json.dumps(simulation.to_json(), indent=2) + "\n")
+    _write_json(output / "track.json", simulation.to_json())
     with show_work("compiling the synthesis tools, once"):
         warming.join()
     write_learner(DEMO_SPEC, "learner", output / "learner.v")
     report = build_for_board(DEMO_SPEC, DEMO_BOARD, 1, output / f"{DEMO_BOARD}.bit")
-    (output / f"{DEMO_BOARD}.json").write_text(json.dumps(report.to_json(), indent=2) + "\n")
+    _write_json(output / f"{DEMO_BOARD}.json", report.to_json())
     show_report(report)
-    results.print(f"Everything is in {escape(str(output))}/: see track.png, learner.v, {DEMO_BOARD}.bit.")
+    click.echo(f"Everything is in {output}/: see track.png, learner.v, {DEMO_BOARD}.bit.")
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    write_whole(path, (json.dumps(content, indent=2) + "\n").encode())
 
 
 def _warm_quietly() -> None:

@@ -5,7 +5,7 @@ Options that only a network takes, and those that only a learner takes, are grou
 
 from __future__ import annotations
 
-import os
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,28 +14,41 @@ import click
 import cloup
 
 from ..errors import InputError
+from ..file_content import describe_content
+from ..files import find_obstacle
 from ..learner.spec import LearnerSpec
 from ..lookup.network import LookupNetwork
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-def file_option(*names: str, **settings: Any) -> Decorator:
-    """An option for a file to write, whose folder is there."""
+STANDARD_OUTPUT = Path("/dev/stdout")
+"""What ``-`` stands for where an option takes it."""
+
+
+def file_option(*names: str, text: bool = False, **settings: Any) -> Decorator:
+    """An option for a file to write, whose folder is there; with ``text`` also for ``-``, standard output."""
 
     def parse(_ctx: click.Context, param: click.Parameter, value: str | None) -> Path | None:
         if value is None:
             return None
-        path, given = Path(value), f"{param.opts[-1]} = {value!r}"
-        if not path.parent.is_dir():
-            raise InputError(f"{given}: there is no folder {str(path.parent)!r}; make it first")
-        if path.is_dir():
-            raise InputError(f"{given}: is a folder; name a file in it")
-        if not os.access(path if path.exists() else path.parent, os.W_OK):
-            raise InputError(f"{given}: cannot be written; name another, or change its permissions")
-        return path
+        if value == "-":
+            if text:
+                return STANDARD_OUTPUT
+            raise InputError(f"{param.opts[-1]} = '-': only text can go to standard output; name a file")
+        check_output(param.opts[-1], value)
+        return Path(value)
 
     return cloup.option(*names, metavar="FILE", callback=parse, **settings)
+
+
+def check_output(option: str, value: str) -> None:
+    """Raise :exc:`InputError` where the file that an option names cannot be written, before long work ends in that."""
+    obstacle = find_obstacle(Path(value)) if value else "is empty; name a file"
+    if obstacle is None and value.endswith("/"):
+        obstacle = "is the name of a folder; name a file in it"
+    if obstacle is not None:
+        raise InputError(f"{option} = {value!r}: {obstacle}")
 
 
 def list_option(name: str, kind: type, **settings: Any) -> Decorator:
@@ -61,18 +74,46 @@ def choice_option(name: str, choices: Any, **settings: Any) -> Decorator:
     return cloup.option(name, type=click.Choice(list(choices)), show_default=True, **settings)
 
 
-def _is_network(path: str) -> bool:
-    return Path(path).suffix == ".npz"
+def _holds_arrays(path: str) -> bool:
+    """Whether a file is one of arrays by what is in it or, where nothing is or it is not there, by its name."""
+    found = describe_content(Path(path)) if Path(path).is_file() else None
+    return "zip archive" in found if found else Path(path).suffix == ".npz"
 
 
 def _read_spec(_ctx: click.Context, _param: click.Parameter, value: str | None) -> LearnerSpec | None:
-    if value is not None and _is_network(value):
+    if value is not None and _holds_arrays(value):
         raise InputError(f"SPEC = {value!r}: a file of arrays; this command takes the spec of a learner, a TOML file")
     return None if value is None else LearnerSpec.from_toml(value)
 
 
 def _read_either(_ctx: click.Context, _param: click.Parameter, value: str) -> LearnerSpec | LookupNetwork:
-    return LookupNetwork.load(value) if _is_network(value) else LearnerSpec.from_toml(value)
+    if not _holds_arrays(value):
+        return LearnerSpec.from_toml(value)
+    try:
+        return LookupNetwork.load(value)
+    except InputError as error:
+        other = _explain_arrays(value)
+        raise (InputError(f"SPEC = {value!r}: {other}") if other else error) from None
+
+
+_CHECKPOINTS = ("layers.0.", "act_fun.0.", "input_layer.", "L0_table", "kan.npy")
+"""How names in files of arrays begin that ``kanrtl convert`` makes networks of."""
+
+
+def _explain_arrays(path: str) -> str | None:
+    """What a file of arrays is that is no network, and what to do with it, by the names in it."""
+    try:
+        with zipfile.ZipFile(path) as members:
+            names = members.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return None
+    if any(name.endswith("/data.pkl") for name in names) or any(name.startswith(_CHECKPOINTS) for name in names):
+        return "a checkpoint; make a network of it with kanrtl convert"
+    if "estimator.npy" in names:
+        return "a saved estimator; give the network that its freeze makes, saved"
+    if {"spec.npy", "learning_rates.npy"} <= set(names):
+        return "a saved learner; give its spec, a TOML file, or the network that its freeze makes, saved"
+    return None
 
 
 def spec_argument(**settings: Any) -> Decorator:

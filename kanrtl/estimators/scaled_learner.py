@@ -5,15 +5,14 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..arrays import Reals
+from ..folders import temporary_folder
 from ..learner.spec import LearnerSpec
 from ..learner.stages import rename_presets
 from ..sessions.connect import connect
@@ -111,8 +110,8 @@ class OnlineLearner:
 
     def to_bytes(self) -> bytes:
         """The content of the file that :meth:`kanrtl.Session.save` writes."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "learned.npz"
+        with temporary_folder() as folder:
+            path = folder / "learned.npz"
             self.session.save(path)
             return path.read_bytes()
 
@@ -123,8 +122,8 @@ class OnlineLearner:
     def __setstate__(self, state: dict[str, Any]) -> None:
         fields, learned = state["session"]
         session = connect(LearnerSpec.from_dict(rename_presets(fields)), state["backend"])
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "learned.npz"
+        with temporary_folder() as folder:
+            path = folder / "learned.npz"
             path.write_bytes(learned)
             session.load(path)
         self.__dict__ = state | {"session": session}

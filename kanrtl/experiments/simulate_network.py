@@ -86,7 +86,7 @@ def _only(values: list[int]) -> int | None:
 def read_samples(path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | None]:
     """The arrays ``X``, and ``y`` where there is one, of an ``.npz`` file.
 
-    Raises :exc:`kanrtl.InputError` where it cannot be read, or has no ``X``.
+    Raise :exc:`kanrtl.InputError` where it cannot be read, or has no ``X``.
     """
     try:
         content = read_arrays(path, "an .npz file", "give one with X, and with y where it is known")
@@ -124,7 +124,7 @@ def simulate_network(
         if single or not len(rows):
             raise InputError(f"X: shape {np.shape(x)}; must be (n, {network.n_in}), with one sample or more")
     expected = network.predict(rows) if real else network.values_of(network.predict_codes(rows))
-    target = _target(y, expected)
+    target = _target(y, network, expected)
     with connect_network(network, backend, trace=trace, progress=starting, **options) as session:
         start = time.perf_counter()
         predictions = _drive(session, rows, real, progress)
@@ -154,17 +154,45 @@ def _drive(
     return np.concatenate(predictions)
 
 
-def _target(y: npt.ArrayLike | None, predictions: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
-    """``y`` in the shape of the predictions."""
+def _target(y: npt.ArrayLike | None, network: LookupNetwork, predictions: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
+    """``y`` in the shape of the predictions; :exc:`InputError` where it cannot be what the output stage predicts."""
     if y is None:
         return None
     target = np.asarray(y)
     if target.dtype.kind not in "biuf":
-        raise InputError(f"y: type {target.dtype}; give numbers")
-    if target.shape == predictions.shape:
-        return target
-    if target.size == predictions.size and 1 in (*predictions.shape[1:], *target.shape[1:]):
-        return target.reshape(predictions.shape)
-    raise InputError(
-        f"y: shape {target.shape}; the predictions have {predictions.shape}. Give one for each, or another output stage"
+        what = "text" if target.dtype.kind in "SU" else f"type {target.dtype}"
+        raise InputError(f"y: {what}; give numbers, for classes those from 0 on")
+    if target.dtype.kind == "f" and not np.isfinite(target).all():
+        index = np.argwhere(~np.isfinite(target))[0]
+        raise InputError(f"y[{', '.join(map(str, index))}] = {target[tuple(index)]}: give a number")
+    fits = target.size == predictions.size and 1 in (*predictions.shape[1:], *target.shape[1:])
+    if target.shape != predictions.shape and not fits:
+        raise InputError(_explain_shape(target, network, predictions))
+    _check_classes(target, network)
+    return target.reshape(predictions.shape)
+
+
+def _explain_shape(target: npt.NDArray[Any], network: LookupNetwork, predictions: npt.NDArray[Any]) -> str:
+    if target.ndim and len(target) != len(predictions):
+        return f"y: {len(target)} rows; X has {len(predictions)}; give one for each"
+    if network.output == "raw" and target.ndim and target.size == len(target):
+        return (
+            f"y: shape {target.shape}, one label for each sample, but the network ends in {network.n_out} real numbers "
+            "(stage raw); end it in labels, with --stage argmax of kanrtl convert, or give the numbers"
+        )
+    return (
+        f"y: shape {target.shape}; the predictions of stage {network.output} have {predictions.shape}; give one for "
+        "each, or end the network in another stage, with --stage of kanrtl convert"
     )
+
+
+def _check_classes(target: npt.NDArray[Any], network: LookupNetwork) -> None:
+    classes = {"argmax": network.n_out, "threshold": 2}.get(network.output)
+    if classes is None:
+        return
+    wrong = target[(target < 0) | (target >= classes) | (target != np.floor(target))]
+    if wrong.size:
+        raise InputError(
+            f"y: holds {wrong.flat[0]:g}, but the classes of stage {network.output} are 0 to {classes - 1}; "
+            "number them so"
+        )

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 
-from ..errors import SpecError
+from ..errors import InputError, SpecError
+from ..file_content import read_text
 from ..numeric.fixed import Codes, Format
 from .arithmetic import Formats, LayerArithmetic, default_formats, layers_of
 from .fields import FORMAT_FIELDS, LearnerFields, one_line
@@ -55,9 +56,11 @@ class LearnerSpec(LearnerFields):
     def from_toml(cls, path: str | Path) -> Self:
         """Read a flat TOML file. Raise :exc:`SpecError` for a file that cannot be read or is not such a file."""
         try:
-            fields = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+            fields = tomllib.loads(read_text(Path(path)))
         except OSError as error:
             raise SpecError(f"spec file {str(path)!r}: {error.strerror or error}; name a TOML file") from None
+        except InputError as error:
+            raise SpecError(f"spec file {str(path)!r}: {error}") from None
         except (ValueError, RecursionError) as error:
             raise SpecError(f"spec file {str(path)!r}: not TOML ({error}); mend the file") from None
         return cls.from_dict(fields)

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
+from ..files import write_whole
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 ENDINGS = (".png", ".svg", ".pdf")
 
@@ -21,3 +27,26 @@ def check_picture(path: Path) -> None:
         raise InputError("plot: matplotlib is not installed; run `pip install 'kanrtl[plot]'`")
     if path.suffix.lower() not in ENDINGS:
         raise InputError(f"plot: {str(path)!r}: unknown kind of picture; end its name in {', '.join(ENDINGS)}")
+
+
+def make_figure(**settings: Any) -> Figure:
+    """An empty figure, with settings of :class:`matplotlib.figure.Figure`.
+
+    Raise :exc:`InputError` where matplotlib finds no folder for what it keeps.
+    """
+    try:
+        # matplotlib is an extra. Not pyplot: that would choose a backend for the whole process.
+        from matplotlib.figure import Figure
+    except OSError as error:
+        raise InputError(f"plot: matplotlib: {error}; set MPLCONFIGDIR to a folder that can be written") from None
+    return Figure(layout="constrained", **settings)
+
+
+def save_picture(figure: Figure, path: Path, **settings: Any) -> None:
+    """Write a figure to a file whose ending says the kind of picture, complete or not at all.
+
+    ``settings`` are those of ``savefig``. Raises :exc:`InputError` where it cannot be written.
+    """
+    picture = io.BytesIO()
+    figure.savefig(picture, format=path.suffix[1:].lower(), dpi=120, **settings)
+    write_whole(path, picture.getvalue())

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .canvas import ERROR, FLOAT, PREDICTION, TARGET, check_picture
+from .canvas import ERROR, FLOAT, PREDICTION, TARGET, check_picture, make_figure, save_picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,15 +21,12 @@ _SHOWN = 0.25  # below the highest score; what is worse is of no use
 def plot_search(data: Mapping[str, Any], path: Path) -> None:
     """Draw what :meth:`kanrtl.lookup.Search.as_dict` gives into a file, whose ending says the kind of picture.
 
-    Raises :exc:`InputError` where no picture can be drawn.
+    Raise :exc:`InputError` where no picture can be drawn.
     """
     check_picture(path)
-    # matplotlib is an extra. Not pyplot: that would choose a backend for the whole process.
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7.2, 4.4), layout="constrained")
+    figure = make_figure(figsize=(7.2, 4.4))
     draw_search(figure.subplots(), data)
-    figure.savefig(path, dpi=120)
+    save_picture(figure, path)
 
 
 def draw_search(axes: Axes, data: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..arrays import Reals
-from .canvas import AVERAGE, ERROR, FLOAT, PREDICTION, TARGET, check_picture
+from .canvas import AVERAGE, ERROR, FLOAT, PREDICTION, TARGET, check_picture, make_figure, save_picture
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,7 @@ def plot_simulation(run: SimulationCurves, path: Path) -> None:
     drawn.
     """
     check_picture(path)
-    # matplotlib is an extra. Not pyplot: that would choose a backend for the whole process.
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11, 7.2), layout="constrained")
+    figure = make_figure(figsize=(11, 7.2))
     grid = figure.add_gridspec(3, len(run.stops), height_ratios=(1.15, 0.85, 1.35))
     over_time = figure.add_subplot(grid[0, :])
     over_time.plot(run.target[:, 0], ".", color=TARGET, markersize=2.5, label="target")
@@ -91,7 +88,7 @@ def plot_simulation(run: SimulationCurves, path: Path) -> None:
         if index == 0:
             curves.set_ylabel("y")
             curves.legend(frameon=False)
-    figure.savefig(path, dpi=120)
+    save_picture(figure, path)
 
 
 def _running_mean(values: Reals) -> Reals:

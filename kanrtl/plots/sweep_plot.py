@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
-from .canvas import check_picture
+from .canvas import check_picture, make_figure, save_picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,16 +43,13 @@ def plot_sweep(data: Mapping[str, Any], path: Path) -> None:
     panel for each value of the third. Raises :exc:`InputError` for more axes, or where no picture can be drawn.
     """
     check_picture(path)
-    # matplotlib is an extra. Not pyplot: that would choose a backend for the whole process.
-    from matplotlib.figure import Figure
-
     names = list(data["axes"])
     if len(names) > MAX_AXES:
         raise InputError(f"plot: a picture has up to {MAX_AXES} axes, the sweep {len(names)}; sweep fewer")
     panels: Sequence[Any] = data["axes"][names[2]] if len(names) > 2 else (None,)
     columns = min(PANELS_IN_A_ROW, len(panels))
     rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(7.2 if len(panels) == 1 else 4.3 * columns, 0.6 + 4.1 * rows), layout="constrained")
+    figure = make_figure(figsize=(7.2 if len(panels) == 1 else 4.3 * columns, 0.6 + 4.1 * rows))
     grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
     for axes in grid.flat[len(panels) :]:
         axes.set_visible(False)
@@ -65,7 +62,7 @@ def plot_sweep(data: Mapping[str, Any], path: Path) -> None:
     grid[0, 0].legend(title=names[1] if len(names) > 1 else None, frameon=False, fontsize=9, title_fontsize=9)
     seeds = f"{data['seeds']} seeds, bands from the lowest to the highest" if data["seeds"] > 1 else "one seed"
     figure.suptitle(f"{data['task']}: {data['samples']} samples, {seeds}; dotted: float64", fontsize=10)
-    figure.savefig(path, dpi=120)
+    save_picture(figure, path)
 
 
 def draw_panel(axes: Axes, data: Mapping[str, Any], panel: int = 0) -> None:

@@ -17,17 +17,19 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from amaranth.hdl import Fragment, Value
 
-from ..cache import WORK, cache_folder, publish, remove_leftovers
-from ..errors import ToolError
+from ..cache import WORK, find_entries, publish, remove_leftovers, writable_cache
+from ..errors import InputError, ToolError
 from ..files import write_whole
+from ..folders import advise_room, attribute_errors, find_full_folder
 from ..progress import Progress
 from ..tools.rtlil import component_rtlil
 from ..tools.toolchain import YOSYS
@@ -36,6 +38,10 @@ from .split_eval import PART, split_eval
 More = Callable[[Fragment], Mapping[str, Value]]
 
 _TOP = "dut"
+
+_KIND = "simulations"
+
+T = TypeVar("T")
 
 _DRIVER = Path(__file__).with_name("native.cpp")
 
@@ -117,6 +123,9 @@ class Compiler:
         if done.returncode or not output.is_file():
             lines = done.stdout.decode(errors="replace").splitlines()
             told = next((line for line in lines if "error" in line), f"return code {done.returncode}")
+            full = find_full_folder(source.parent)
+            if full is not None:
+                told = f"{told}; {str(full)!r} is full: {advise_room(full)}"
             raise ToolError(f"C++ compiler {shlex.join(self.command)} failed: {told} (log: {log})", log)
 
 
@@ -140,7 +149,6 @@ def load(design: Design, progress: Progress | None = None) -> ctypes.CDLL:
     ToolError
         If yosys or a C++ compiler is missing or fails.
     """
-    folder = cache_folder("simulations")
     compiler = Compiler.find()
     flags = (*_FLAGS, *shlex.split(os.environ.get("CXXFLAGS", "")))
     tools = {
@@ -151,24 +159,31 @@ def load(design: Design, progress: Progress | None = None) -> ctypes.CDLL:
         "mended": _MENDED,
         "part": PART,
     }
-    memo = folder / f"{design.digest}.json"
-    known = None if design.traced else _recall(memo)
+    memo = f"{design.digest}.json"
+    known = None if design.traced else _first_of(_recall, memo)
     netlist, driver = known or (_hash(design.rtlil), design.driver)
-    entry = folder / _hash(json.dumps([netlist, driver, tools]))
-    library = _load_kept(entry)
+    name = _hash(json.dumps([netlist, driver, tools]))
+    library = _first_of(_load_kept, name)
     if library is None:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = writable_cache(_KIND)
         remove_leftovers(folder)
         # What fails stays, because its error names the log in there.
-        work = Path(tempfile.mkdtemp(prefix=WORK, dir=folder))
-        _make(design, work, compiler, flags, progress)
-        publish(work, entry)
+        work, entry = Path(tempfile.mkdtemp(prefix=WORK, dir=folder)), folder / name
+        with attribute_errors(work):
+            _make(design, work, compiler, flags, progress)
+            publish(work, entry)
         library = _load_kept(entry)
         if library is None:
             raise ToolError(f"the simulation cannot be read back from {entry}: is the disk full?")
     if known is None and not design.traced:
-        write_whole(memo, json.dumps({"netlist": netlist, "driver": driver}).encode())
+        with suppress(OSError, InputError):  # it saves time alone
+            write_whole(writable_cache(_KIND) / memo, json.dumps({"netlist": netlist, "driver": driver}).encode())
     return library
+
+
+def _first_of(read: Callable[[Path], T | None], name: str) -> T | None:
+    """What ``read`` gives for the first entry of the cache for which it gives anything."""
+    return next((found for entry in find_entries(_KIND, name) if (found := read(entry)) is not None), None)
 
 
 def port_name(name: str) -> str:
@@ -283,7 +298,7 @@ def _load_kept(entry: Path) -> ctypes.CDLL | None:
 def _make(design: Design, work: Path, compiler: Compiler, flags: tuple[str, ...], progress: Progress | None) -> None:
     if progress is not None:
         progress("compiling the simulation, once (some seconds)")
-    (work / "dut.il").write_text(design.rtlil)
+    (work / "dut.il").write_text(design.rtlil, encoding="utf-8")
     (work / "cxxrtl.ys").write_text(_SCRIPT)
     YOSYS.run(["-q", "-s", "cxxrtl.ys"], work, "yosys.log", progress, produces=["dut.cc"])
     source = work / "simulation.cc"

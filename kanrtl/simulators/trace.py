@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from vcd.gtkw import GTKWSave
 from vcd.writer import VCDWriter
 
 from ..errors import TraceError
-from ..files import open_replacement, write_whole
+from ..files import find_obstacle, open_replacement, write_whole
 from ..numeric.fixed import Format
 
 PERIOD = 10
@@ -138,11 +137,10 @@ class Trace:
         field = f"trace = {str(self._path)!r}"
         if self._path.suffix != ".vcd":
             raise TraceError(f"{field}: waveforms are written as VCD; name a file that ends in .vcd")
-        folder = self._path.parent
-        if not folder.is_dir():
-            raise TraceError(f"{field}: there is no folder {str(folder)!r}; make it first")
-        if self._path.is_dir() or not os.access(self._path if self._path.exists() else folder, os.W_OK):
-            raise TraceError(f"{field}: cannot be written; name another")
+        for path in (self._path, self.view):
+            obstacle = find_obstacle(path)
+            if obstacle is not None:
+                raise TraceError(f"{field}: {'' if path == self._path else f'its view {str(path)!r} '}{obstacle}")
 
     @property
     def view(self) -> Path:
@@ -199,12 +197,12 @@ class Trace:
         """Complete both files."""
         if not self._ports:
             return
-        self._writer.close(self._edge * PERIOD)
-        self._files.close()
-        write_whole(self.view, self._view().encode())
-        self._ports = []
+        ports, self._ports = self._ports, []
+        with self._files:  # where the disk is full, what was written of it is removed
+            self._writer.close(self._edge * PERIOD)
+        write_whole(self.view, self._view(ports).encode())
 
-    def _view(self) -> str:
+    def _view(self, ports: Sequence[Port]) -> str:
         """GTKWave's list of signals: the ports first, then what lies within, folded up."""
         text = io.StringIO()
         view = GTKWSave(text)
@@ -215,7 +213,7 @@ class Trace:
         view.zoom_markers(-4.0)
         view.trace(f"{self._root}.clk")
         groups: dict[str, list[tuple[Leaf, str]]] = {}
-        for port in self._ports:
+        for port in ports:
             for leaf in port.leaves:
                 groups.setdefault(port.scope, []).append((leaf, f"{port.scope}.{leaf.name}"))
         for scope, leaves in groups.items():

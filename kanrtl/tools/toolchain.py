@@ -12,6 +12,7 @@ import importlib.util
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -20,9 +21,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import platformdirs
-
+from ..cache import usable_folder
 from ..errors import ToolError
+from ..folders import advise_room, attribute_errors, find_full_folder, is_full, yowasp_cache
 from ..progress import Progress
 
 
@@ -127,28 +128,43 @@ class Tool:
         ToolError
             If the tool is missing, returns an error, or does not write a file that it should.
         """
-        command = self.command()
+        command, environment = self.command(), self._environment()
         if progress is not None and self.needs_compiling():
             progress(f"{self.name}: compiling its WebAssembly build for this machine, once ({self.first_call})")
         produces = list(produces)
         for name in (*produces, log):
             (cwd / name).unlink(missing_ok=True)
         own_log = [self.log_option, log] if self.log_option else []
-        done = subprocess.run(
-            [command, *own_log, *arguments],
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-        text = _merge_into_log(cwd / log, done.stdout.decode(errors="replace"))
-        missing = [name for name in produces if not (cwd / name).is_file()]
-        if done.returncode != 0 or missing:
-            what = _first_error(text) or (
-                f"return code {done.returncode}" if done.returncode else f"wrote no {missing[0]}"
+        try:
+            done = subprocess.run(
+                [command, *own_log, *arguments],
+                cwd=cwd,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                check=False,
             )
+        except OSError as error:
+            raise ToolError(
+                f"{self.name} does not run: {command!r}: {error.strerror}; name another in {self.variable}"
+            ) from None
+        with attribute_errors(cwd):
+            text = _merge_into_log(cwd / log, done.stdout.decode(errors="replace"))
+        lacking = next((fault for name in produces if (fault := _find_fault(cwd / name))), None)
+        # A tool that writes to a full disk may not notice.
+        if done.returncode != 0 or lacking or is_full(cwd):
+            what = _explain_full_disk(text, cwd) or _first_error(text) or _explain_status(done.returncode) or lacking
             raise ToolError(f"{self.name} failed: {what} (log: {cwd / log})", cwd / log)
+
+    def _environment(self) -> dict[str, str] | None:
+        """The environment in which it runs: one that gives YoWASP another cache where its own cannot be written."""
+        if not self._is_yowasp(self.command()):
+            return None
+        folder = str(_writable_yowasp_cache(self))
+        # It looks for a user's caches, and dies where there is no home, even if it is told where its own is.
+        homeless = {} if yowasp_cache().is_absolute() else {"XDG_CACHE_HOME": folder}
+        return {**os.environ, "YOWASP_CACHE_DIR": folder, **homeless}
 
     def _is_yowasp(self, command: str) -> bool:
         return Path(command).name.startswith("yowasp-")
@@ -184,6 +200,7 @@ def warm(tools: Iterable[Tool], progress: Progress | None = None) -> None:
         # What it prints and returns does not matter here: if it cannot run, its first real use says why.
         subprocess.run(
             [tool.command(), *tool.version_arguments],
+            env=tool._environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
@@ -223,12 +240,26 @@ def _version(tool: Tool, command: str) -> str:
     return match[0] if match else f"unknown, {int(os.path.getmtime(command))}"
 
 
+_COMPILED = 1 << 28
+"""Bytes that the machine code of the largest tool takes, and more."""
+
+
+def _writable_yowasp_cache(tool: Tool) -> Path:
+    """YoWASP's cache; where the machine code of ``tool`` is neither there nor can be put there, a temporary one."""
+    own = yowasp_cache()
+    return own if _is_compiled_in(own, tool) else usable_folder(own, "YOWASP_CACHE_DIR", _COMPILED)
+
+
 def _is_compiled(tool: Tool) -> bool:
-    """Whether YoWASP's cache has the machine code of ``tool``; see ``yowasp_runtime.run_wasm``."""
+    """Whether the cache that YoWASP is given has the machine code of ``tool``."""
+    return _is_compiled_in(_writable_yowasp_cache(tool), tool)
+
+
+def _is_compiled_in(folder: Path, tool: Tool) -> bool:
+    """Whether YoWASP finds the machine code of ``tool`` in this cache; see ``yowasp_runtime.run_wasm``."""
     package = tool.distribution.replace("-", "_")
     wasm = f"{tool.name}.wasm"
-    default = platformdirs.user_cache_dir("YoWASP", appauthor=False)
-    entries = Path(os.environ.get("YOWASP_CACHE_DIR", default)) / package / wasm
+    entries = folder / package / wasm
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         return entries.is_dir() and any(entries.iterdir())
@@ -249,9 +280,45 @@ def _merge_into_log(log: Path, output: str) -> str:
     return text
 
 
+def _find_fault(path: Path) -> str | None:
+    """What is wrong with a file that a tool should have written: it is not there, or cut short; None where nothing."""
+    if not path.is_file():
+        return f"wrote no {path.name}"
+    if path.suffix != ".json":
+        return None
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 64))
+        return None if file.read().rstrip().endswith(b"}") else f"{path.name} is cut short: is its disk full?"
+
+
 def _first_error(text: str) -> str | None:
-    for pattern in (r"\bERROR: .*$", r"^(Error|error|terminate called|.*wasm trap).*$"):
+    """The line that says why a tool failed: its own, or the last one of a traceback of the Python that runs it."""
+    traceback = r"^(?:\w+\.)*\w*(?:Error|Exception|Interrupt): .*$"
+    for pattern in (r"\bERROR: .*$", r"^(Error|error|terminate called|.*wasm trap).*$", traceback):
         match = re.search(pattern, text, re.MULTILINE)
         if match:
             return match[0].strip()
     return None
+
+
+def _explain_status(status: int) -> str | None:
+    """What a return code says, None for that of success."""
+    if status >= 0:
+        return f"return code {status}" if status else None
+    try:
+        name = signal.Signals(-status).name
+    except ValueError:
+        name = f"signal {-status}"
+    hints = {"SIGKILL": ", perhaps for want of memory", "SIGXFSZ": ", as a file became larger than allowed (ulimit -f)"}
+    return f"ended by {name}{hints.get(name, '')}"
+
+
+def _explain_full_disk(text: str, cwd: Path) -> str | None:
+    """The folder in which a tool ran out of room, and the mend; None where it did not."""
+    words = "(No space left on device|Disk quota exceeded|File too large)"
+    found = re.search(f"{words}: '([^']*)'", text) or re.search(words, text)
+    folder = Path(found[2]) if found and found.re.groups == 2 else find_full_folder(cwd) or (cwd if found else None)
+    if folder is None:
+        return None
+    reason = found[1] if found else "No space left on device"
+    return f"{str(folder)!r}: {reason}; {advise_room(folder)}"

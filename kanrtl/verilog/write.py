@@ -1,12 +1,12 @@
 """A component as one self-contained Verilog file."""
 
-import tempfile
 from pathlib import Path
 
 from amaranth.hdl import Elaboratable
 
 from ..errors import ToolError
-from ..files import write_whole
+from ..files import make_folder, write_whole
+from ..folders import temporary_folder
 from ..progress import Progress
 from ..tools.rtlil import component_rtlil
 from ..tools.toolchain import YOSYS
@@ -52,19 +52,20 @@ def write_verilog(
     ------
     ToolError
         If yosys is missing or fails.
+    InputError
+        If the file cannot be written.
     """
     path = Path(path)
     text = component_rtlil(component, name)
-    with tempfile.TemporaryDirectory(prefix="kanrtl-") as folder:
-        cwd = Path(folder)
-        (cwd / f"{name}.il").write_text(text)
+    with temporary_folder() as cwd:
+        (cwd / f"{name}.il").write_text(text, encoding="utf-8")
         (cwd / "verilog.ys").write_text(_VERILOG_SCRIPT.format(name=name))
         try:
             YOSYS.run(["-q", "-s", "verilog.ys"], cwd, "yosys.log", progress, produces=[f"{name}.v"])
         except ToolError as error:
             # The log goes with the folder, so the line must not send the user there.
             raise ToolError(str(error).partition(" (log: ")[0]) from None
-        verilog = (cwd / f"{name}.v").read_text()
+        verilog = (cwd / f"{name}.v").read_text(encoding="utf-8")
     comment = "".join(f"// {line}".rstrip() + "\n" for line in (header or "").splitlines())
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     write_whole(path, (comment + verilog).encode())

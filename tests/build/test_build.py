@@ -139,7 +139,7 @@ def test_core_on_ecp5(no_tools):
     assert (report.dsp, report.bram, report.lutram) == (1, 0, 0)
     assert 0 < report.lut < 100
     assert 0 < report.ff < 100
-    assert (report.clock_mhz, report.timing_met) == (200, report.fmax_mhz >= 200)
+    assert (report.clock_mhz, report.timing_met) == (200, None)
     assert set(report.tools) == {"yosys", "nextpnr-ecp5"}
     assert report.bitstream is None
     # On a new machine the tools are compiled in between, which is said too.

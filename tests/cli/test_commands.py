@@ -82,8 +82,7 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
     ),
     (
         ("spec", "binary.toml"),
-        "spec file 'binary.toml': not TOML ('utf-8' codec can't decode byte 0xff in position 0: invalid start byte); "
-        "mend the file",
+        "spec file 'binary.toml': is text in UTF-16; save it as UTF-8",
     ),
     (("spec", "empty.toml"), "layer_sizes: missing; give it, for example layer_sizes = [1, 1]"),
     (
@@ -157,7 +156,10 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
         ("build", "external.toml", "--board", "icebreaker"),
         'loss = \'external\': a board that teaches itself needs "squared" or "logistic"',
     ),
-    (("demo", "--output", "good.toml/demo"), "'good.toml/demo': Not a directory; name an output that can be written"),
+    (
+        ("demo", "--output", "good.toml/demo"),
+        "--output = 'good.toml/demo': Not a directory; name a folder that can be made",
+    ),
 ]
 
 
@@ -211,7 +213,7 @@ def test_unwritable_output_is_one_line(run: Callable[..., Outcome], folder: Path
     outcome = run("verilog", "good.toml", "-o", "a" * 300)
     assert outcome.status == 2
     assert outcome.stderr.startswith("kanrtl: ")
-    assert outcome.stderr.endswith(": File name too long; name an output that can be written\n")
+    assert outcome.stderr.endswith("': File name too long; name another\n")
     assert outcome.stderr.count("\n") == 1
     assert files(folder) == before
 

@@ -86,7 +86,8 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
     ),
     (
         ("simulate", "raw.npz", "--data", "samples.npz"),
-        "y: shape (40,); the predictions have (40, 2). Give one for each, or another output stage",
+        "y: shape (40,), one label for each sample, but the network ends in 2 real numbers (stage raw); end it in "
+        "labels, with --stage argmax of kanrtl convert, or give the numbers",
     ),
     (
         ("simulate", "class.npz", "--latency", "9"),

@@ -1,16 +1,21 @@
 """The tools are found, run and reported on; their failures are one line."""
 
 import os
+import re
 import stat
 import sys
+import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from amaranth.hdl import Module, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from kanrtl.cache import CacheWarning
 from kanrtl.errors import ToolError
+from kanrtl.folders import explain_os_error
 from kanrtl.tools import toolchain
 from kanrtl.tools.rtlil import portable_sources
 from kanrtl.tools.toolchain import ALL_TOOLS, YOSYS, Tool, warm
@@ -198,3 +203,122 @@ def test_failing_yosys_leaves_no_verilog(tool, tmp_path, monkeypatch):
         write_verilog(Accumulator(), "accumulator", path)
     assert not path.exists()
     assert not path.parent.exists() or not list(path.parent.iterdir())
+
+
+PRETENDED_YOWASP = """
+import os, sys
+from pathlib import Path
+from types import SimpleNamespace
+cache = Path(os.environ.get("YOWASP_CACHE_DIR") or Path.home() / ".cache" / "YoWASP")
+entry = cache / "yowasp_sham" / "sham.wasm" / "compiled"
+if not entry.exists():
+    entry.parent.mkdir(parents=True, exist_ok=True)
+    entry.write_text("compiled")
+print("compiled in", cache)
+"""
+
+
+@pytest.fixture
+def sham_yowasp(tmp_path, monkeypatch) -> Tool:
+    """A tool that keeps what it compiles where YoWASP does, and fails as that does where it cannot."""
+    monkeypatch.setattr("kanrtl.cache._stead", {})
+    monkeypatch.setenv("SHAM", str(program(tmp_path / "yowasp-sham", PRETENDED_YOWASP)))
+    return Tool("sham", "yowasp-sham", ("--version",), first_call="an hour")
+
+
+def below_a_file(folder, monkeypatch):
+    (folder / "file").touch()
+    monkeypatch.setenv("YOWASP_CACHE_DIR", str(folder / "file" / "cache"))
+
+
+def caches_are_a_file(folder, monkeypatch):
+    (folder / "file").touch()
+    monkeypatch.delenv("YOWASP_CACHE_DIR", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "file"))
+
+
+def no_home(_folder, monkeypatch):
+    for name in ("YOWASP_CACHE_DIR", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
+
+
+@pytest.mark.parametrize("case", [below_a_file, caches_are_a_file, no_home])
+def test_yowasp_compiles_elsewhere_where_its_cache_cannot_be_written(case, sham_yowasp, tmp_path, monkeypatch):
+    case(tmp_path, monkeypatch)
+    said: list[str] = []
+    with pytest.warns(CacheWarning, match=r"^cache '.*': .*; going on without it.* Set YOWASP_CACHE_DIR "):
+        sham_yowasp.run([], tmp_path, "sham.log", said.append)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # it is said once
+        sham_yowasp.run([], tmp_path, "sham.log", said.append)
+        warm([sham_yowasp])
+    assert said == ["sham: compiling its WebAssembly build for this machine, once (an hour)"]
+
+
+def test_what_yowasp_has_compiled_is_used_though_its_cache_cannot_be_written(sham_yowasp, tmp_path, monkeypatch):
+    monkeypatch.setenv("YOWASP_CACHE_DIR", str(tmp_path / "cache"))
+    sham_yowasp.run([], tmp_path, "sham.log")
+    monkeypatch.setattr("kanrtl.cache._find_obstacle", lambda *_: "Read-only file system")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sham_yowasp.run([], tmp_path, "sham.log")
+    assert (tmp_path / "sham.log").read_text() == f"compiled in {tmp_path / 'cache'}\n"
+
+
+FAILURES = {
+    "full cache": (
+        "raise OSError(28, 'No space left on device', os.environ['YOWASP_CACHE_DIR'] + '/x')",
+        r"'{0}/cache/x': No space left on device; make room there, or set YOWASP_CACHE_DIR to a folder elsewhere",
+    ),
+    "full folder": (
+        "print('ERROR: cannot write a.json: No space left on device'); sys.exit(1)",
+        r"'{0}': No space left on device; make room there, or set TMPDIR to a folder elsewhere",
+    ),
+    "traceback": ("raise PermissionError(13, 'Permission denied', 'x')", r"PermissionError: \[Errno 13\] .*: 'x'"),
+    "killed": ("os.kill(os.getpid(), 9)", "ended by SIGKILL, perhaps for want of memory"),
+    "file too large": (
+        "signal.signal(signal.SIGXFSZ, signal.SIG_DFL); os.kill(os.getpid(), signal.SIGXFSZ)",
+        r"ended by SIGXFSZ, as a file became larger than allowed \(ulimit -f\)",
+    ),
+    "cut short": ("open('a.json', 'w').write('{' * 99)", r"a\.json is cut short: is its disk full\?"),
+}
+
+
+@pytest.mark.parametrize(("code", "line"), FAILURES.values(), ids=FAILURES)
+def test_the_cause_of_a_failure_is_named(code, line, tool, tmp_path, monkeypatch):
+    monkeypatch.setenv("YOWASP_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr("kanrtl.folders._temporary_root", lambda: tmp_path)
+    sham = tool(f"import os, signal; {code}")
+    with pytest.raises(ToolError, match=rf"^sham failed: {line.format(tmp_path)} \(log: ") as failure:
+        sham.run([], tmp_path, "sham.log", produces=["a.json"])
+    assert "\n" not in str(failure.value)
+
+
+def test_a_tool_that_does_not_notice_a_full_disk_has_failed(tool, tmp_path, monkeypatch):
+    sham = tool("")
+    sham.run([], tmp_path, "sham.log")
+    monkeypatch.setattr("kanrtl.folders.measure_room", lambda _: 100)
+    with pytest.raises(ToolError, match=rf"^sham failed: '{tmp_path}': No space left on device; make room there"):
+        sham.run([], tmp_path, "sham.log")
+
+
+def test_a_program_that_cannot_be_run_is_named(tmp_path, monkeypatch):
+    script = tmp_path / "sham"
+    script.write_bytes(b"\x7fELF of another machine")
+    script.chmod(0o755)
+    monkeypatch.setenv("SHAM", str(script))
+    with pytest.raises(ToolError, match=rf"^sham does not run: '{script}': Exec format error; name another in SHAM$"):
+        Tool("sham", "yowasp-sham", ("--version",)).run([], tmp_path, "sham.log")
+
+
+def test_verilog_into_a_full_temporary_folder_names_it(monkeypatch, tmp_path):
+    def refuse(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("kanrtl.verilog.write.YOSYS", SimpleNamespace(run=refuse))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with pytest.raises(OSError, match="No space left") as failure:
+        write_verilog(Accumulator(), "accumulator", tmp_path / "accumulator.v")
+    line = rf"^'{tmp_path}/kanrtl-.*': No space left on device; make room there, or set TMPDIR to a folder elsewhere$"
+    assert re.match(line, explain_os_error(failure.value))

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import InputError
+from ...file_content import read_text
 from ..checkpoints.checkpoint_file import Source, read_checkpoint
 from ..network import LookupNetwork
 from ..notes import Note
@@ -230,9 +231,11 @@ def _kanele_config(settings: Mapping[str, Any], config: Mapping[str, Any] | str 
         if not config_json:
             raise InputError("config: the state dict has no config_json; give config.json")
     try:
-        content = json.loads(str(config_json[0]) if config is None else Path(config).read_text(encoding="utf-8-sig"))
+        content = json.loads(str(config_json[0]) if config is None else read_text(Path(config)))
     except OSError as error:
         raise InputError(f"config: {str(config)!r}: {error.strerror}; give config.json") from None
+    except InputError as error:
+        raise InputError(f"config: {str(config)!r}: {error}") from None
     except ValueError:
         raise InputError("config: is not JSON; give config.json as KANELÉ wrote it") from None
     if not isinstance(content, Mapping):
@@ -380,10 +383,11 @@ def kanele_packed_tables(
 
 def _read_tables(path: Path) -> Mapping[str, Any]:
     try:
-        raw = path.read_bytes()
-        content = json.loads(gzip.decompress(raw) if path.suffix == ".gz" else raw)
+        content = json.loads(gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else read_text(path))
     except OSError as error:
         raise InputError(f"{str(path)!r}: {error.strerror or 'damaged'}; give truth_tables.json") from None
+    except InputError as error:
+        raise InputError(f"{str(path)!r}: {error}") from None
     except (ValueError, EOFError):
         raise InputError(f"{str(path)!r}: is not JSON, or damaged; give truth_tables.json") from None
     if not isinstance(content, Mapping):

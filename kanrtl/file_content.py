@@ -1,0 +1,114 @@
+"""Files are read for what they are: text in any of its wrappings, or what their first bytes say."""
+
+from __future__ import annotations
+
+import codecs
+from pathlib import Path
+
+from .errors import InputError
+
+__all__ = ["describe_content", "read_text"]
+
+_HEAD = 65536
+"""As many bytes of a file are looked at to tell what it is."""
+
+_MARKS = {
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
+"""Byte order marks of what is not UTF-8; those of UTF-32 first, as one of them begins like one of UTF-16."""
+
+_BEGINNINGS = {
+    b"PK\x03\x04": "a zip archive, as .npz and .pt files are",
+    b"PK\x05\x06": "an empty zip archive",
+    b"\x93NUMPY": "a single array, as .npy files are",
+    b"\x1f\x8b": "compressed with gzip",
+    b"\x89HDF\r\n\x1a\n": "HDF5",
+    b"\x89PNG": "a picture",
+    b"%PDF": "a PDF",
+    b"PAR1": "Parquet",
+    b"MATLAB ": "a MATLAB file",
+    b"SQLite format 3\0": "an SQLite database",
+    b"\x7fELF": "a program",
+    b"\x80\x02": "a Python pickle",
+    b"\x80\x03": "a Python pickle",
+    b"\x80\x04": "a Python pickle",
+    b"\x80\x05": "a Python pickle",
+}
+
+
+def read_text(path: Path) -> str:
+    """The text of a UTF-8 file, without a byte order mark, with ``\\n`` at the end of each line.
+
+    Raises
+    ------
+    InputError
+        If it is text in another encoding or no text, in words that follow the name of the file.
+    OSError
+        If it cannot be read.
+    """
+    raw = path.read_bytes()
+    for mark, encoding in _MARKS.items():
+        if raw.startswith(mark):
+            raise InputError(f"is text in {encoding}; save it as UTF-8")
+    for beginning, what in _BEGINNINGS.items():
+        if raw.startswith(beginning):
+            raise InputError(f"is no text but {what}; give a text file")
+    if b"\0" in raw:
+        raise InputError(_explain_nulls(raw))
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise InputError(f"is not UTF-8: byte 0x{raw[error.start]:02x} in line {line}; save it as UTF-8") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _explain_nulls(raw: bytes) -> str:
+    kept = raw.rstrip(b"\0")
+    if b"\0" not in kept:
+        return f"ends in {len(raw) - len(kept)} null bytes, as a file does that was cut short; write it again"
+    if raw[1::2].count(0) > len(raw) // 4 or raw[::2].count(0) > len(raw) // 4:
+        return "is text in UTF-16; save it as UTF-8"
+    return "is binary; give a text file"
+
+
+def describe_content(path: Path) -> str | None:
+    """What a file is, such as "text", where its first bytes say so; None where they do not, or it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+    except OSError:
+        return None
+    if not head:
+        return "empty"
+    if not head.strip(b"\0"):
+        return "nothing but null bytes"
+    known = {**_BEGINNINGS, **{mark: f"text in {encoding}" for mark, encoding in _MARKS.items()}}
+    for beginning, what in known.items():
+        if head.startswith(beginning):
+            return what
+    # A letter may be cut at the end of what was read.
+    text = codecs.getincrementaldecoder("utf-8-sig")(errors="ignore" if _is_latin(head) else "strict")
+    try:
+        return None if b"\0" in head else _describe_text(text.decode(head))
+    except UnicodeDecodeError:
+        return None
+
+
+def _is_latin(head: bytes) -> bool:
+    """Whether it is text of bytes that are letters in Latin-1 and not in UTF-8: few, and no control characters."""
+    controls = sum((byte < 32 and byte not in b"\t\n\r\f") or 127 <= byte < 160 for byte in head)
+    return not controls and sum(byte >= 160 for byte in head) <= len(head) // 4
+
+
+def _describe_text(text: str) -> str:
+    lines = [line for line in text.splitlines()[:5] if line.strip()]
+    names = {"\t": "tabs", ";": "semicolons", ",": "commas"}
+    for separator, name in names.items():
+        counts = {line.count(separator) for line in lines}
+        if len(lines) > 1 and len(counts) == 1 and counts != {0} and "=" not in text[:200]:
+            return f"a table in text with {name} between its columns"
+    return "text in JSON" if text.lstrip().startswith("{") else "text"
