@@ -254,7 +254,10 @@ def read_arrays(
                 return dict(content)
     except OSError as error:
         raise InputError(f"{error.strerror or f'not {kind}'}; {mend}") from None
-    except Exception:  # only zipfile, zlib and numpy run here: they raise a dozen kinds of errors for a damaged file
+    except Exception as error:  # only zipfile, zlib and numpy run here: a damaged file raises a dozen kinds of errors
+        if "Object arrays" in str(error):
+            raise InputError("holds an array of Python objects, which are never loaded; save numbers alone") from None
         found = describe_content(path)
-        raise InputError(f"not {kind}{'' if found is None else f' but {found}'}; {mend}") from None
+        what = "" if found is None or "zip archive" in found else f" but {found}"
+        raise InputError(f"not {kind}{what}; {mend}") from None
     raise InputError(f"{damaged!r} is damaged; {mend}")

@@ -73,9 +73,10 @@ def run(arguments: list[str] | None) -> int:
         return _fail(str(error), 2)
     except (ToolError, TimingError) as error:
         return _fail(str(error), 1)
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):
+        # click exits where a pipe is closed, and for nothing else here. A program that SIGPIPE ends has this status.
         _abandon_output()
-        return 141  # as of a program that SIGPIPE ends; whoever closed the pipe knows
+        return 141
     except OSError as error:
         # All other files and folders that are written to are named in their errors.
         if error.filename is None and error.errno in FULL:

@@ -49,6 +49,12 @@ from .options import (
 
 SAMPLES = 1500
 
+MOST_SEEDS = 1000
+"""As many builds as anyone waits for."""
+
+LOWEST_MHZ, HIGHEST_MHZ = 0.001, 10_000.0
+"""What can be asked of nextpnr, which counts in whole picoseconds."""
+
 
 @cloup.command("simulate")
 @spec_or_network_argument
@@ -238,15 +244,19 @@ def _write(component: Learner | LookupCore, comment: str, name: str, path: Path)
 def _read_frequency(_ctx: click.Context, _param: click.Parameter, value: float | None) -> float | None:
     if value is not None and not (math.isfinite(value) and value > 0):
         raise InputError(f"--frequency = {value:g}: must be a number of MHz above 0")
+    if value is not None and not LOWEST_MHZ <= value <= HIGHEST_MHZ:
+        raise InputError(f"--frequency = {value:g}: must be from {LOWEST_MHZ:g} to {HIGHEST_MHZ:g} MHz")
     return value
 
 
 def _read_seeds(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[int, ...] | None:
     found = re.fullmatch(r"(\d+)-(\d+)", value or "")
-    seeds = tuple(range(int(found[1]), int(found[2]) + 1)) if found else ()
+    seeds = range(int(found[1]), int(found[2]) + 1) if found else range(0)
     if value is not None and not seeds:
         raise InputError(f"--seeds = {value!r}: must be the first and the last, such as 1-5")
-    return seeds or None
+    if seeds and (seeds[-1] >= 1 << 31 or len(seeds) > MOST_SEEDS):
+        raise InputError(f"--seeds = {value!r}: must be up to {MOST_SEEDS} seeds, the last below {1 << 31}")
+    return tuple(seeds) or None
 
 
 @cloup.command("build")

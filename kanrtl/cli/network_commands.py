@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 import cloup
@@ -13,10 +13,11 @@ from ..errors import InputError
 from ..experiments.simulate_network import read_samples, simulate_network
 from ..lookup.floats.convert import KINDS, convert
 from ..lookup.floats.named_functions import BASES
+from ..lookup.network import Output
 from ..lookup.notes import Note
 from ..numeric.fixed import Format
 from .console import score_pairs, show, show_pairs, show_work
-from .options import OUTPUT, as_json, file_option, list_option
+from .options import OUTPUT, as_json, choice_option, file_option, list_option
 
 
 def _read_format(_ctx: click.Context, param: click.Parameter, value: str | None) -> Format | None:
@@ -68,7 +69,7 @@ def _read_format(_ctx: click.Context, param: click.Parameter, value: str | None)
 )
 @cloup.option_group(
     OUTPUT,
-    cloup.option("--stage", help="End in the output stage raw, argmax or threshold."),
+    choice_option("--stage", get_args(Output), help="End in this output stage: numbers, classes or bits."),
     list_option("--thresholds", int, help="Compare with these codes, one for each output."),
     file_option("-o", "--output", default="network.npz", show_default=True, help="Write the network into this file."),
     as_json,
@@ -82,6 +83,8 @@ def convert_command(
     """
     if output.suffix != ".npz":
         raise InputError(f"--output = {str(output)!r}: must end in .npz")
+    if options["thresholds"] is not None and stage not in (None, "threshold"):
+        raise InputError(f"--thresholds: the stage {stage} has none; leave them out, or give --stage threshold")
     x, y = (None, None) if data is None else read_samples(Path(data))
     with show_work(f"converting {escape(model)}"):
         converted = convert(model, x=x, output=stage, **options)

@@ -14,6 +14,7 @@ from kanrtl import boards
 from kanrtl.build import BuildError, Device, Report, TimingError, build_board, build_cache, build_core
 from kanrtl.build.flow import Job
 from kanrtl.build.netlist import cut_unused_carries
+from kanrtl.cache import CacheWarning
 from kanrtl.errors import ToolError
 from kanrtl.fabric.primitives import MAC16_MULTIPLY_NS
 from kanrtl.tools import toolchain
@@ -312,6 +313,57 @@ def test_everything_that_matters_is_in_the_hash(sham_tools, monkeypatch):
     assert builds(register_ports=True)
     monkeypatch.setattr(Tool, "version", lambda _: "1.1")
     assert builds()
+
+
+@pytest.mark.usefixtures("sham_tools")
+def test_only_a_frequency_that_was_asked_for_is_judged():
+    reports = {mhz: build_core(MultiplyAccumulate(), device="LFE5U-25F-6", frequency=mhz) for mhz in (None, 30, 50)}
+    assert {mhz: report.timing_met for mhz, report in reports.items()} == {None: None, 30: True, 50: False}
+    assert reports[None].clock_mhz == 200
+    told = {mhz: dict(report.table()).get("clock asked for") for mhz, report in reports.items()}
+    assert told == {None: None, 30: "30 MHz, met", 50: "50 MHz, not met"}
+    # What is in the cache is judged by what is asked for now.
+    assert build_core(MultiplyAccumulate(), device="LFE5U-25F-6", frequency=200).timing_met is False
+
+
+def test_a_cache_that_cannot_be_written_costs_time_alone(sham_tools, tmp_path, monkeypatch):
+    expected = build_core(MultiplyAccumulate(), device="LFE5U-25F-6")
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("kanrtl.cache._stead", {})
+    monkeypatch.setenv("KANRTL_CACHE_DIR", str(tmp_path / "file" / "cache"))
+    with pytest.warns(CacheWarning, match="Not a directory; going on without it"):
+        assert build_core(MultiplyAccumulate(), device="LFE5U-25F-6") == expected
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # it is said once, and what was made is found again
+        assert build_core(MultiplyAccumulate(), device="LFE5U-25F-6") == expected
+        build_core(MultiplyAccumulate(), device="LFE5U-25F-6", seed=2)
+    assert [tool for tool, _ in sham_tools] == ["yosys", "nextpnr-ecp5"] * 2 + ["nextpnr-ecp5"]
+
+
+def test_a_cache_that_can_only_be_read_is_read(sham_tools, monkeypatch):
+    build_core(MultiplyAccumulate(), device="LFE5U-25F-6")
+    monkeypatch.setattr("kanrtl.cache._stead", {})
+    monkeypatch.setattr("kanrtl.cache._find_obstacle", lambda *_: "Read-only file system")
+
+    def refuse(*_):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("kanrtl.build.build_cache.os.utime", refuse)
+    build_core(MultiplyAccumulate(), device="LFE5U-25F-6")
+    with pytest.warns(CacheWarning, match="Read-only file system"):
+        build_core(MultiplyAccumulate(), device="LFE5U-25F-6", seed=2)
+    assert [tool for tool, _ in sham_tools] == ["yosys", "nextpnr-ecp5", "nextpnr-ecp5"]
+
+
+def test_a_netlist_that_cannot_be_kept_is_no_failure(sham_tools, empty_cache, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("kanrtl.build.build_cache.gzip.compress", refuse)
+    build_core(MultiplyAccumulate(), device="LFE5U-25F-6")
+    assert list((empty_cache / "netlists").iterdir()) == []
+    build_core(MultiplyAccumulate(), device="LFE5U-25F-6")
+    assert [tool for tool, _ in sham_tools] == ["yosys", "nextpnr-ecp5"]
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"report": {}}', '{"report": {"device": 1}}', "[]", "null", "\0"])
