@@ -7,8 +7,6 @@ from pathlib import Path
 
 from .errors import InputError
 
-__all__ = ["describe_content", "read_text"]
-
 _HEAD = 65536
 """As many bytes of a file are looked at to tell what it is."""
 

@@ -23,16 +23,6 @@ from .errors import InputError
 from .file_content import describe_content
 from .folders import FULL
 
-__all__ = [
-    "find_obstacle",
-    "is_standard_output",
-    "make_folder",
-    "open_replacement",
-    "read_arrays",
-    "write_arrays",
-    "write_whole",
-]
-
 _IN_MEMORY = 1 << 26
 """As many bytes are kept in memory where no file can be made beside the one that is to be rewritten."""
 

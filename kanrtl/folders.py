@@ -13,20 +13,6 @@ import platformdirs
 
 from .errors import ToolError
 
-__all__ = [
-    "FULL",
-    "advise_room",
-    "attribute_errors",
-    "cache_root",
-    "explain_os_error",
-    "find_full_folder",
-    "is_full",
-    "measure_room",
-    "temporary_folder",
-    "variable_of",
-    "yowasp_cache",
-]
-
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """The errors of a file that has no room: on its disk, in its quota, or as to its own size."""
 

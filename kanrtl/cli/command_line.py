@@ -27,8 +27,6 @@ from .hardware_commands import build_command, estimate_command, simulate_command
 from .learner_commands import demo_command, spec_command, sweep_command
 from .network_commands import convert_command
 
-__all__ = ["cli", "main", "run"]
-
 
 @cloup.group(
     sections=[
