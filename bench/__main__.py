@@ -14,6 +14,8 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from kanrtl.files import write_whole
+
 from .render import RESULTS
 from .row import Result, Row
 from .rows import FAMILIES, ROWS
@@ -68,7 +70,7 @@ def measure(rows: Sequence[Row], folder: Path) -> list[str]:
                 failed.append(row.name)
                 console.print(f"{row.name}: failed: {type(error).__name__}: {error}", style="red", markup=False)
             else:
-                (folder / f"{row.name}.json").write_text(json.dumps(result, indent=1) + "\n")
+                write_whole(folder / f"{row.name}.json", (json.dumps(result, indent=1) + "\n").encode())
                 console.print(f"{row.name}: {figures(result)}", markup=False)
             bar.advance(task)
     if failed:

@@ -13,7 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
+from kanrtl.files import make_folder
 from kanrtl.learner.stages import PRESETS
+from kanrtl.plots.canvas import save_picture
 from kanrtl.plots.search_plot import draw_search
 from kanrtl.plots.sweep_plot import COLORS, draw_panel
 
@@ -209,8 +211,8 @@ def draw(family: str, results: Path, picture: Path) -> bool:
         return False
     figure = Figure(layout="constrained")
     DRAWINGS[family](shown, figure)
-    picture.parent.mkdir(exist_ok=True)
-    figure.savefig(picture, dpi=120, metadata={"Software": None})
+    make_folder(picture.parent)
+    save_picture(figure, picture, metadata={"Software": None})
     return True
 
 
@@ -245,7 +247,7 @@ def draw_estimate(found: Sequence[Build], figure: Figure) -> None:
 def main() -> None:
     figure = Figure(layout="constrained")
     draw_estimate(builds(), figure)
-    figure.savefig(PICTURES["estimate"].path, dpi=120, metadata={"Software": None})
+    save_picture(figure, PICTURES["estimate"].path, metadata={"Software": None})
     for family in DRAWINGS:
         if not draw(family, RESULTS, PICTURES[family].path):
             print(f"no results of {family!r}: run `python -m bench {family}`")

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kanrtl.files import write_whole
+
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 ROOT = HERE.parent
@@ -582,7 +584,7 @@ def main() -> None:
         names = ", ".join(str(page.relative_to(ROOT)) for page in stale)
         sys.exit(f"not what bench/results says: {names}; run `make tables`")
     for page, new in stale.items():
-        page.write_text(new)
+        write_whole(page, new.encode())
 
 
 if __name__ == "__main__":

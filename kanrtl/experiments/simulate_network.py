@@ -190,7 +190,10 @@ def _check_classes(target: npt.NDArray[Any], network: LookupNetwork) -> None:
     classes = {"argmax": network.n_out, "threshold": 2}.get(network.output)
     if classes is None:
         return
-    wrong = target[(target < 0) | (target >= classes) | (target != np.floor(target))]
+    # A class beyond those of the network is a sample that it gets wrong; numbers that begin elsewhere are a mistake.
+    wrong = target[(target < 0) | (target != np.floor(target))]
+    if not wrong.size and target.min() == 1 and target.max() == classes:
+        wrong = target[target == classes]
     if wrong.size:
         raise InputError(
             f"y: holds {wrong.flat[0]:g}, but the classes of stage {network.output} are 0 to {classes - 1}; "

@@ -113,6 +113,18 @@ REFUSED: list[tuple[list[str], str]] = [
         ["spec", "torch.pt"],
         "SPEC = 'torch.pt': a file of arrays; this command takes the spec of a learner, a TOML file",
     ),
+    *(
+        (["simulate", "classes.npz", "--data", f"{name}.npz"], f"y{line}" if line[0] == "[" else f"y: {line}")
+        for name, line in {
+            "from_one": "holds 2, but the classes of stage argmax are 0 to 1; number them so",
+            "signs": "holds -1, but the classes of stage argmax are 0 to 1; number them so",
+            "words": "text; give numbers, for classes those from 0 on",
+            "few": "2 rows; X has 3; give one for each",
+            "bits": "shape (3, 2); the predictions of stage argmax have (3,); give one for each, or end the network in "
+            "another stage, with --stage of kanrtl convert",
+            "lost": "[1] = nan: give a number",
+        }.items()
+    ),
     (
         ["simulate", "network.npz", "--data", "objects.npz"],
         "data = 'objects.npz': holds an array of Python objects, which are never loaded; save numbers alone",
@@ -138,6 +150,12 @@ def test_refuses_in_one_line(
     with zipfile.ZipFile("torch.pt", "w") as members:
         members.writestr("model/data.pkl", b"\x80\x02.")
     np.savez("pykan.npz", **{"act_fun.0.coef": np.zeros(3)})
+    labels: dict[str, Any] = {"from_one": [1, 2, 1], "signs": [-1, 1, 1], "words": ["a", "b", "b"], "few": [0, 1]}
+    labels |= {"bits": [[0, 1]] * 3, "lost": [0, np.nan, 1]}
+    for name, y in labels.items():
+        np.savez(f"{name}.npz", X=np.zeros((3, 1)), y=np.array(y))
+    edges = {"source": [0, 0], "node": [0, 1], "table": [np.arange(4) - 2] * 2}
+    LookupNetwork.of([1, 2], [2, 2], [1.0, 1.0], [edges], output="argmax").save("classes.npz")
     np.savez("objects.npz", X=np.array([1, "a", None], dtype=object))
     for module, name in ((learner_commands, "simulate_task"), (hardware_commands, "write_verilog")):
         monkeypatch.delattr(module, name)  # refused before any work
