@@ -18,6 +18,7 @@ The path of a sample through the hardware: quantiser, then for every layer table
 can be imported from here too, as they could before they moved.
 """
 
+from .floats.additive_importers import from_additive
 from .floats.calibration import Calibration, calibrate
 from .floats.dense_importers import from_mlp
 from .floats.edge_functions import NamedFunctions, PythonFunctions
@@ -59,6 +60,7 @@ __all__ = [
     "Trained",
     "calibrate",
     "edge_effects",
+    "from_additive",
     "from_efficient_kan",
     "from_kanele",
     "from_kanele_tables",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +18,7 @@ from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, Normalizer, Robust
 import kanrtl
 from kanrtl import InputError, LookupNetwork
 from kanrtl.lookup import FloatKAN, from_mlp
+from support.importable import foreign
 
 RANDOM = np.random.default_rng(11)
 X = RANDOM.normal(3.0, 2.0, (300, 4))
@@ -182,12 +182,7 @@ def test_what_cannot_be_is_refused_by_name(call: Callable[[], Any], message: str
 
 @pytest.fixture(name="torch")
 def _torch() -> Any:
-    try:
-        import torch
-    except ImportError:
-        assert not os.environ.get("CI"), "torch is missing: pip install 'kanrtl[torch]'"
-        pytest.skip("torch is not installed")
-    return torch
+    return foreign("torch")
 
 
 def test_sequentials_of_torch(torch: Any) -> None:

@@ -1,0 +1,174 @@
+"""Sums of functions of one input each: what is imported is what the libraries compute."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestRegressor,
+)
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from kanrtl import InputError
+from kanrtl.lookup import FloatKAN, from_additive, from_mlp
+from support.importable import foreign
+
+RANDOM = np.random.default_rng(21)
+X = RANDOM.normal(0, 1, (500, 3))
+Y = np.sin(2 * X[:, 0]) + X[:, 1] ** 2
+LABELS = {2: (Y > 0.5).astype(int), 3: np.digitize(Y, [0.2, 1.0])}
+STUMPS: dict[str, Any] = {"max_depth": 1, "random_state": 0}
+
+
+def outputs(kan: FloatKAN, x: np.ndarray[Any, Any] = X) -> np.ndarray[Any, Any]:
+    found = kan.evaluate(x)[-1]
+    return found[:, 0] if found.shape[1] == 1 else found
+
+
+@pytest.mark.parametrize("init", [None, "zero"])
+def test_gradient_boosting(init: str | None, tmp_path: Path) -> None:
+    model = GradientBoostingRegressor(n_estimators=60, init=init, **STUMPS).fit(X, Y)
+    kan = from_additive(model)
+    np.testing.assert_allclose(outputs(kan), model.predict(X), atol=1e-9)
+    kan.save(tmp_path / "kan.npz")
+    np.testing.assert_allclose(outputs(FloatKAN.load(tmp_path / "kan.npz")), model.predict(X), atol=1e-9)
+    # Where a sample rounds to the other side of a threshold in single precision, as the library rounds it.
+    cuts = kan.layers[0].functions[0].points[0]  # type: ignore[attr-defined]
+    cuts = cuts[np.isfinite(cuts)]
+    near = np.zeros((3 * len(cuts), 3))
+    near[:, 0] = np.concatenate([cuts, np.nextafter(cuts, np.inf), np.nextafter(cuts, -np.inf)])
+    np.testing.assert_allclose(outputs(kan, near), model.predict(near), atol=1e-9)
+    network = kan.calibrate(X, [8, 8]).quantise(kan)
+    error = network.predict(X)[:, 0] - model.predict(X)
+    assert np.sqrt((error**2).mean()) < 0.05 * model.predict(X).std()
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("histograms", [False, True])
+def test_boosted_classifiers(classes: int, histograms: bool) -> None:
+    kind = HistGradientBoostingClassifier if histograms else GradientBoostingClassifier
+    model = kind(**{"max_iter" if histograms else "n_estimators": 40}, **STUMPS).fit(X, LABELS[classes])
+    kan = from_additive(model)
+    np.testing.assert_allclose(outputs(kan), model.decision_function(X), atol=1e-9)
+    # Each cut lies between two neighbouring samples, which inputs of few bits would not tell apart.
+    network = kan.calibrate(X, [12, 9]).quantise(kan, output="threshold" if classes == 2 else "argmax")
+    assert (network.predict(X) == model.predict(X)).mean() > 0.97
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "poisson", "gamma"])
+def test_histogram_boosting(loss: str) -> None:
+    model = HistGradientBoostingRegressor(max_iter=40, max_leaf_nodes=2, min_samples_leaf=5, loss=loss)
+    model.fit(X, Y if loss == "squared_error" else np.abs(Y) + 0.1)
+    np.testing.assert_allclose(outputs(from_additive(model)), model.predict(X), atol=1e-9)
+
+
+def test_trees_of_one_input_each_may_be_deep_and_stand_behind_a_scaler() -> None:
+    model = make_pipeline(StandardScaler(), GradientBoostingRegressor(n_estimators=5, max_depth=4, random_state=0))
+    model.fit(X[:, :1], Y)
+    np.testing.assert_allclose(outputs(from_additive(model), X[:, :1]), model.predict(X[:, :1]), atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: from_additive(GradientBoostingRegressor(n_estimators=20, max_depth=2, random_state=0).fit(X, Y)),
+            r"estimators_\[\d+, 0\]: a tree that splits by the inputs \d and \d cannot be represented; train with",
+        ),
+        (
+            lambda: from_additive(HistGradientBoostingRegressor(max_iter=3, max_depth=3).fit(X, Y)),
+            "tree 0, 0: a tree that splits by the inputs",
+        ),
+        (
+            lambda: from_additive(
+                GradientBoostingRegressor(n_estimators=3, init=LinearRegression(), **STUMPS).fit(X, Y)
+            ),
+            "init: LinearRegression in front of the trees cannot be represented",
+        ),
+        (
+            lambda: from_additive(
+                HistGradientBoostingRegressor(max_iter=3, max_depth=1, categorical_features=[0]).fit(
+                    np.abs(np.rint(X)), np.abs(np.rint(X[:, 0]))
+                )
+            ),
+            "tree 0, 0: a split by categories cannot be represented",
+        ),
+        (lambda: from_additive(RandomForestRegressor(3).fit(X, Y)), "model: is of type RandomForestRegressor, or not"),
+        (
+            lambda: from_additive(GradientBoostingRegressor()),
+            "model: is of type GradientBoostingRegressor, or not fitted",
+        ),
+        (lambda: from_mlp(GradientBoostingRegressor()), "model: is of type GradientBoostingRegressor; give a fitted"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_name(call: Callable[[], Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        call()
+
+
+def test_lightgbm() -> None:
+    lightgbm = foreign("lightgbm")
+    options: dict[str, Any] = {"num_leaves": 2, "n_estimators": 30, "verbose": -1}
+    model = lightgbm.LGBMRegressor(**options).fit(X, Y)
+    for one in (model, model.booster_):
+        np.testing.assert_allclose(outputs(from_additive(one)), model.booster_.predict(X), atol=1e-5)
+    model = lightgbm.LGBMClassifier(**options).fit(X, LABELS[3])
+    np.testing.assert_allclose(outputs(from_additive(model)), model.booster_.predict(X, raw_score=True), atol=1e-5)
+    model = lightgbm.LGBMRegressor(objective="poisson", **options).fit(X, np.abs(Y))
+    np.testing.assert_allclose(outputs(from_additive(model)), model.booster_.predict(X), atol=1e-5)
+    with pytest.raises(InputError, match="tree 0: a tree that splits by the inputs"):
+        from_additive(lightgbm.LGBMRegressor(n_estimators=3, verbose=-1).fit(X, Y))
+
+
+def test_xgboost() -> None:
+    xgboost = foreign("xgboost")
+    options: dict[str, Any] = {"max_depth": 1, "n_estimators": 30}
+    model = xgboost.XGBRegressor(**options).fit(X, Y)
+    for one in (model, model.get_booster()):
+        np.testing.assert_allclose(outputs(from_additive(one)), model.predict(X), atol=1e-5)
+    for classes in (2, 3):
+        model = xgboost.XGBClassifier(**options).fit(X, LABELS[classes])
+        np.testing.assert_allclose(outputs(from_additive(model)), model.predict(X, output_margin=True), atol=1e-5)
+    model = xgboost.XGBRegressor(objective="count:poisson", **options).fit(X, np.abs(Y))
+    np.testing.assert_allclose(outputs(from_additive(model)), model.predict(X), rtol=1e-5)
+
+
+def test_explainable_boosting_machines() -> None:
+    glassbox = foreign("interpret.glassbox")
+    options: dict[str, Any] = {"interactions": 0, "outer_bags": 1, "n_jobs": 1, "max_rounds": 60}
+    model = glassbox.ExplainableBoostingRegressor(**options).fit(X, Y)
+    np.testing.assert_allclose(outputs(from_additive(model)), model.predict(X), atol=1e-5)
+    for classes in (2, 3):
+        model = glassbox.ExplainableBoostingClassifier(**options).fit(X, LABELS[classes])
+        np.testing.assert_allclose(outputs(from_additive(model)), model.decision_function(X), atol=1e-5)
+    model = glassbox.ExplainableBoostingRegressor(objective="poisson_deviance", **options).fit(X, np.abs(Y))
+    np.testing.assert_allclose(outputs(from_additive(model)), model.predict(X), rtol=1e-5)
+    model = glassbox.ExplainableBoostingRegressor(**options | {"interactions": 1}).fit(X, X[:, 0] * X[:, 1])
+    with pytest.raises(InputError, match=r"term '.* & .*': an interaction cannot be represented"):
+        from_additive(model)
+
+
+def test_generalised_additive_models() -> None:
+    pygam = foreign("pygam")
+    model = pygam.LinearGAM(pygam.s(0) + pygam.s(1) + pygam.l(2)).fit(X, Y)
+    np.testing.assert_allclose(outputs(from_additive(model)), model.predict(X), atol=1e-5)
+    model = pygam.LogisticGAM(pygam.s(0) + pygam.s(1)).fit(X[:, :2], LABELS[2])
+    chance = 1 / (1 + np.exp(-outputs(from_additive(model), X[:, :2])))
+    np.testing.assert_allclose(chance, model.predict_proba(X[:, :2]), atol=1e-5)
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of pygam's first step
+        model = pygam.PoissonGAM(pygam.s(0) + pygam.s(1)).fit(X[:, :2], np.rint(np.abs(Y)))
+    np.testing.assert_allclose(outputs(from_additive(model), X[:, :2]), model.predict(X[:, :2]), atol=1e-4)
+    with pytest.raises(InputError, match=r"terms\[0\]: .* depends on two inputs together"):
+        from_additive(pygam.LinearGAM(pygam.te(0, 1)).fit(X, Y))

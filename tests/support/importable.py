@@ -1,0 +1,18 @@
+"""Libraries whose models can be imported, which a user's machine may lack: the extra ``importers``."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from typing import Any
+
+import pytest
+
+
+def foreign(name: str) -> Any:
+    """Import a library, or skip the test with a reason; where continuous integration runs, it must be there."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        assert not os.environ.get("CI"), f"{name} is missing: pip install 'kanrtl[importers]'"
+        pytest.skip(f"{name} is not installed: pip install 'kanrtl[importers]'")
