@@ -305,10 +305,10 @@ _READERS: dict[str, Callable[[Any], list[FloatLayer]]] = {
     "term_scores_": _read_ebm,
     "partial_dependence": _read_gam,
     "_baseline_prediction": _read_hist_gradient_boosting,
-    "booster_": _read_lightgbm,
-    "dump_model": _read_lightgbm,
     "get_booster": _read_xgboost,
     "get_dump": _read_xgboost,
+    "booster_": _read_lightgbm,
+    "dump_model": _read_lightgbm,  # XGBoost's Booster has one too, of another kind
     "init_": _read_gradient_boosting,
 }
 """What a model is read by, by an attribute that it is known by."""
