@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 import numpy as np
@@ -42,3 +43,54 @@ def real_rows(field: str, values: npt.ArrayLike, count: int) -> Reals:
     if array.ndim != 2 or array.shape[1] != count:
         raise InputError(f"{field}: shape {array.shape}; must be (n, {count})")
     return array
+
+
+_FLOATS = frozenset({float, np.float64})
+_NUMBERS = frozenset({float, np.float64, int})
+
+EXACT = 1 << 53
+"""Up to here every integer is a float; from 2**64 on, numpy takes integers for objects."""
+
+
+class RowBuffer:
+    """A row of real numbers at an address that stays, filled with what users give for one sample.
+
+    Attributes
+    ----------
+    row
+        The numbers, shape ``(count,)``; its memory never moves.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.row: Reals = np.zeros(count)
+        self._shape = (count,)
+        self._view = memoryview(self.row)  # type: ignore[arg-type]  # numpy's types leave the buffer out
+        self._pack = struct.Struct(f"{count}d").pack_into
+
+    def fill(self, values: Any) -> bool:
+        """Take over the usual kinds of values: an array, a list or a tuple of numbers, or a number for a row of one.
+
+        False, with any content, where they are of another kind or shape, so that :func:`as_reals` has to look at them.
+        NaN is taken as it is.
+        """
+        kind = type(values)
+        if kind is np.ndarray:
+            if values.shape != self._shape or values.dtype.kind not in "biuf":
+                return False
+            self.row[:] = values
+            return True
+        if kind is list or kind is tuple:
+            if len(values) != self._shape[0]:
+                return False
+        elif kind is float or kind is int:
+            values = (values,)
+            if self._shape[0] != 1:
+                return False
+        else:
+            return False
+        if not _FLOATS.issuperset(map(type, values)) and (
+            not _NUMBERS.issuperset(map(type, values)) or max(map(abs, values)) > EXACT
+        ):
+            return False
+        self._pack(self._view, 0, *values)
+        return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any, Self
 
 import numpy as np
@@ -87,18 +88,18 @@ class KANClassifier(ClassifierMixin, OnlineEstimator, RiverClassifier):  # type:
             check_features(x)
             self._start_for_dict(x, 1)
             self._set_labels([y])
-        else:
-            self._take_features(x)
-        row = self._row(x)
+        self._put_taught(x)
         if y not in self._labels:
-            self.add_class(y)
-        self._learner.learn(row, self._targets([y]))
+            self.add_class(y)  # only now: the sample is good
+            self._put(x)
+        self._learner.learn_row(_taught_rows(len(self._labels))[self._labels.index(y)])
 
     def predict_proba_one(self, x: FeatureDict) -> dict[Any, float]:
         """The probability of each class so far, by its label, for one sample."""
         if not self.__sklearn_is_fitted__():
             return {}
-        probabilities = self._probabilities(self._learner.predict(self._row(x)))[0]
+        self._put(x)
+        probabilities = self._probabilities(self._learner.predict_row()[None])[0]
         return dict(zip(self._labels, probabilities.tolist(), strict=True))
 
     def predict_one(self, x: FeatureDict) -> Any:
@@ -149,9 +150,7 @@ class KANClassifier(ClassifierMixin, OnlineEstimator, RiverClassifier):  # type:
         unknown = [label for label in labels if label not in numbers]
         if unknown:
             raise InputError(f"y: {unknown[0]!r} is none of the classes, {self._labels!r}")
-        column = np.array([numbers[label] for label in labels])[:, None]
-        taught: Reals = (column == (1 if len(numbers) <= 2 else np.arange(len(numbers)))).astype(np.float64)
-        return taught
+        return _taught_rows(len(numbers))[[numbers[label] for label in labels]]
 
     def _probabilities(self, logits: Reals) -> Reals:
         probability = 1 / (1 + np.exp(-logits))
@@ -160,3 +159,9 @@ class KANClassifier(ClassifierMixin, OnlineEstimator, RiverClassifier):  # type:
         if len(self._labels) == 2:
             return np.hstack([1 - probability, probability])
         return probability / probability.sum(axis=1, keepdims=True)  # type: ignore[no-any-return]
+
+
+@cache
+def _taught_rows(classes: int) -> Reals:
+    """What the outputs are taught for each class, ``(classes, n_out)``."""
+    return np.eye(classes) if classes > 2 else np.array([[0.0], [1.0]])

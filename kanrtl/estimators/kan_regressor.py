@@ -37,7 +37,8 @@ class KANRegressor(RegressorMixin, OnlineEstimator, RiverRegressor):  # type: ig
     horizon
         Over how many samples the scales run; None: over all.
     backend
-        As for :func:`kanrtl.connect`.
+        As for :func:`kanrtl.connect`; ``"auto"`` is ``"compiled"``, or where there is no C++ compiler ``"model"``,
+        with a warning. Results are the same to the bit.
     spec
         Further fields of :class:`kanrtl.LearnerSpec`, such as ``{"update_rounding": "stochastic"}``; they take
         precedence.
@@ -110,15 +111,16 @@ class KANRegressor(RegressorMixin, OnlineEstimator, RiverRegressor):  # type: ig
             self._start_for_dict(x, 1)
         else:
             self._check_single()
-            self._take_features(x)
-        self._learner.learn(self._row(x), np.array([[target]]))
+        self._put_taught(x)
+        self._learner.learn_row(np.array([target]))
 
     def predict_one(self, x: FeatureDict) -> float:
         """The prediction for one sample; zero before anything has been learned."""
         if not self.__sklearn_is_fitted__():
             return 0.0
         self._check_single()
-        return float(self._learner.predict(self._row(x))[0, 0])
+        self._put(x)
+        return float(self._learner.predict_row()[0])
 
     def _check_single(self) -> None:
         if self._n_out != 1:

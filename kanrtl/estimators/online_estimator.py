@@ -31,7 +31,7 @@ from ..learner.spec import LearnerSpec
 from ..learner.stages import rename_presets
 from ..sessions.learner_session import Session
 from ..transfer import Frozen, Scaling, freeze
-from .river_samples import FeatureDict, check_features, sort_names, to_number
+from .river_samples import FeatureDict, FeatureRow, check_features, sort_names
 from .saved_estimator import SavedEstimator
 from .scaled_learner import OnlineLearner
 from .scaling import RunningScale
@@ -65,7 +65,7 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         learning_rate: float = 0.3,
         epochs: int = 20,
         horizon: int | None = None,
-        backend: str = "model",
+        backend: str = "auto",
         spec: dict[str, Any] | None = None,
         random_state: Any = None,
         verbose: bool = False,
@@ -216,9 +216,22 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
             self._names = [*self._names, *new]
             self._name_features()
 
-    def _row(self, x: FeatureDict) -> Reals:
-        """The features of one sample in the order of the inputs, NaN where one is missing; others are left out."""
-        return np.array([[to_number(f"x[{name!r}]", x.get(name)) for name in self._names]])
+    def _features(self) -> FeatureRow:
+        """What puts samples into the learner's row."""
+        row = self.__dict__.get("_feature_row")
+        if row is None or row.names is not self._names:  # they change as features are added, or a file is read
+            row = self._feature_row = FeatureRow(self._names)
+        return row
+
+    def _put(self, x: FeatureDict) -> None:
+        """Puts the features of one sample into the learner's row; NaN where one is missing, and others are left out."""
+        self._features().put(x, self._learner.inputs.row)
+
+    def _put_taught(self, x: FeatureDict) -> None:
+        """The same for a sample that is learned, whose new features become inputs."""
+        if not self._features().fill(x, self._learner.inputs.row):
+            self._take_features(x)
+            self._put(x)
 
     def _start_for_dict(self, x: FeatureDict, n_out: int) -> None:
         """Start a learner for samples like this one."""

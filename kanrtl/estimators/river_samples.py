@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
+from ..arrays import RowBuffer
 from ..errors import InputError
 
 FeatureDict = Mapping[Any, Any]
@@ -43,3 +45,35 @@ def check_features(x: FeatureDict) -> None:
 def sort_names(names: Iterable[Any]) -> list[Any]:
     """Names of features, which need not be strings, in an order that does not depend on that of a dict."""
     return sorted(names, key=lambda name: (str(name), type(name).__name__))
+
+
+class FeatureRow:
+    """Puts samples into a row, their features in the order of ``names``."""
+
+    def __init__(self, names: Sequence[Any]) -> None:
+        self.names = names
+        self._count = len(names)
+        self._pick = itemgetter(*names)
+
+    def fill(self, x: FeatureDict, row: RowBuffer) -> bool:
+        """Takes over a usual sample: a dict that has all features and no others, each a finite number.
+
+        False, with any content, where it is another, which :func:`to_number` has to look at.
+        """
+        if type(x) is not dict or len(x) != self._count:
+            return False
+        try:
+            values = self._pick(x)
+        except KeyError:
+            return False
+        if self._count == 1:
+            values = (values,)
+        return row.fill(values) and math.isfinite(sum(values))
+
+    def put(self, x: FeatureDict, row: RowBuffer) -> None:
+        """Takes over any sample: NaN for a feature that is missing; others are left out.
+
+        Raises :exc:`InputError` where a value is no number.
+        """
+        if not self.fill(x, row):
+            row.row[:] = [to_number(f"x[{name!r}]", x.get(name)) for name in self.names]

@@ -5,17 +5,22 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from ..arrays import Reals
+from ..errors import ToolError
 from ..folders import temporary_folder
 from ..learner.spec import LearnerSpec
 from ..learner.stages import rename_presets
+from ..sessions.compiled_learner import load_compiled
 from ..sessions.connect import connect
+from ..sessions.learner_session import Session
 from .scaling import RunningScale
 
 SpecMaker = Callable[[int, int], LearnerSpec]
@@ -29,6 +34,35 @@ class OutputStart:
     like: int | None
     sign: int = 1
     bias: float = 0.0
+
+
+@cache
+def _without_compiler() -> str | None:
+    """Why nothing can be compiled; None where it can."""
+    try:
+        load_compiled()
+    except ToolError as error:
+        return str(error)
+    return None
+
+
+def choose_backend(name: str) -> str:
+    """The backend that a parameter ``backend`` names: for ``"auto"`` the fastest there is for one learner.
+
+    It warns where that is numpy's.
+    """
+    if name != "auto":
+        return name
+    missing = _without_compiler()
+    if missing is None:
+        return "compiled"
+    warnings.warn(
+        f'backend = "auto": learning in numpy, which gives the same bits some fifty times slower, as nothing can be '
+        f"compiled: {missing}",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+    return "model"
 
 
 class OnlineLearner:
@@ -46,7 +80,7 @@ class OnlineLearner:
     n_out
         The number of outputs.
     backend
-        As for :func:`kanrtl.connect`.
+        As for :func:`choose_backend`.
     """
 
     def __init__(
@@ -55,7 +89,14 @@ class OnlineLearner:
         self.inputs = inputs
         self.targets = targets
         self.backend = backend
-        self.session = connect(design(len(inputs.mean), n_out), backend)
+        self._attach(connect(design(len(inputs.mean), n_out), choose_backend(backend)))
+
+    def _attach(self, session: Session) -> None:
+        self.session = session
+        if session.backend.compiled:
+            self.inputs.compile()
+            if self.targets is not None:
+                self.targets.compile()
 
     def predict(self, x: Reals) -> Reals:
         """Predictions ``(n, n_out)`` for inputs ``(n, n_in)``, which may hold NaN for what is missing."""
@@ -66,6 +107,19 @@ class OnlineLearner:
         """Learn from samples ``(n, n_in)`` with targets ``(n, n_out)`` one after another."""
         x = self.inputs.learn_many(x)
         self.session.learn_many(x, target if self.targets is None else self.targets.learn_many(target))
+
+    def predict_row(self) -> Reals:
+        """The prediction ``(n_out,)`` for the inputs that lie in ``inputs.row``: as :meth:`predict`, but quicker."""
+        prediction = self.session.predict(self.inputs.scale_row(False))
+        return prediction if self.targets is None else self.targets.from_unit(prediction)
+
+    def learn_row(self, target: Reals) -> None:
+        """Learns from the inputs that lie in ``inputs.row`` with a target ``(n_out,)``: as :meth:`learn`, but
+        quicker."""
+        if self.targets is not None:
+            self.targets.row.row[:] = target
+            target = self.targets.scale_row(True)
+        self.session.learn(self.inputs.scale_row(True), target)
 
     def train(self, x: Reals, target: Reals, epochs: int, random: np.random.RandomState) -> Iterator[int]:
         """Go through samples ``(n, n_in)`` with targets ``(n, n_out)`` ``epochs`` times, each time shuffled.
@@ -93,7 +147,7 @@ class OnlineLearner:
         New inputs start from zero coefficients. The bases of an edge sum to one, so a bias is a constant added to them.
         """
         old = self.session.coefficients
-        session = connect(design(n_in, len(outputs)), self.backend)
+        session = connect(design(n_in, len(outputs)), choose_backend(self.backend))
         coefficient = session.spec.formats.coefficient
         first = old[0]
         old[0] = np.concatenate([first, np.zeros((len(first), n_in - first.shape[1], first.shape[2]), np.int64)], 1)
@@ -105,8 +159,8 @@ class OnlineLearner:
             grown.append(np.clip(source + bias, coefficient.minimum, coefficient.maximum))
         session.coefficients = [*old[:-1], np.array(grown)]
         self.session.close()
-        self.session = session
         self.inputs.grow(n_in)
+        self._attach(session)
 
     def to_bytes(self) -> bytes:
         """The content of the file that :meth:`kanrtl.Session.save` writes."""
@@ -121,9 +175,10 @@ class OnlineLearner:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         fields, learned = state["session"]
-        session = connect(LearnerSpec.from_dict(rename_presets(fields)), state["backend"])
+        session = connect(LearnerSpec.from_dict(rename_presets(fields)), choose_backend(state["backend"]))
         with temporary_folder() as folder:
             path = folder / "learned.npz"
             path.write_bytes(learned)
             session.load(path)
-        self.__dict__ = state | {"session": session}
+        self.__dict__ = state
+        self._attach(session)

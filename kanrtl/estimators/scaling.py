@@ -6,12 +6,16 @@ So every column is standardised, ``(value - mean) / deviation``, with both runni
 
 from __future__ import annotations
 
+import ctypes
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import Reals
+from ..arrays import Reals, RowBuffer
+from ..simulators.shared_library import load_library
 
 OUTLIER = 8.0
 """The number of deviations from the mean that a value may count for: one wild value must not squeeze all others
@@ -20,6 +24,19 @@ together, but a column that has really moved gets its scale within some hundred 
 LARGEST = 1e150  # its square is still a number
 
 BEYOND = 1e6  # deviations: more than any activation format holds, where it saturates and is counted
+
+
+_ADDRESSED = ("_run", "_kernel", "row", "_unit", "_addresses")
+
+
+class _Kernel(ctypes.Structure):
+    """``RunningScale`` of :file:`scaling.cpp`."""
+
+    _fields_ = [
+        *((name, ctypes.c_uint64) for name in ("columns", "horizon")),
+        *((name, ctypes.c_double) for name in ("outlier", "largest", "beyond")),
+        *((name, ctypes.c_void_p) for name in ("count", "mean", "variance", "deviation", "divisor", "limit")),
+    ]
 
 
 class RunningScale:
@@ -35,11 +52,24 @@ class RunningScale:
     horizon
         Over how many samples mean and deviation run: weights fall by ``1 - 1 / horizon`` a sample. None: over all,
         each with the same weight.
+
+    Attributes
+    ----------
+    row
+        A row for :meth:`scale_row`.
     """
 
     def __init__(self, columns: int, horizon: int | None = None) -> None:
         self.horizon = horizon
+        self._run: Callable[[Any, int, int, int, int], None] | None = None
         self._set(np.zeros(columns, dtype=np.int64), np.zeros(columns), np.zeros(columns))
+        self._make_buffers()
+
+    def _make_buffers(self) -> None:
+        columns = len(self.count)
+        self.row = RowBuffer(columns)
+        self._unit = np.zeros(columns)
+        self._addresses = self.row.row.ctypes.data, self._unit.ctypes.data
 
     def _set(self, count: npt.NDArray[np.int64], mean: Reals, variance: Reals) -> None:
         self.count = count
@@ -49,6 +79,45 @@ class RunningScale:
         varies = self.deviation > 0
         self._divisor = np.where(varies, self.deviation, np.inf)
         self._limit = np.where(varies, OUTLIER * self.deviation, LARGEST)
+        self._kernel: Any = None  # where the arrays were; they move
+
+    def compile(self) -> None:
+        """Let rows be scaled by machine code, which gives the same bits; raises :exc:`ToolError` as
+        :func:`kanrtl.simulators.shared_library.load_library`."""
+        run = load_library(Path(__file__).with_name("scaling.cpp")).kanrtl_scale
+        run.restype = None
+        run.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_void_p]
+        self._run = run
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but what has an address, which a copy has not."""
+        return {name: value for name, value in self.__dict__.items() if name not in _ADDRESSED}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ = state | {"_run": None, "_kernel": None}
+        self._make_buffers()
+
+    def _run_compiled(self, learns: bool, count: int, rows: int, scaled: int) -> None:
+        """Scales rows ``(count, columns)`` from one address to another, and learns each before where that is wanted."""
+        assert self._run is not None
+        if self._kernel is None:
+            arrays = (self.count, self.mean, self.variance, self.deviation, self._divisor, self._limit)
+            addresses = (array.ctypes.data for array in arrays)
+            kernel = _Kernel(len(self.count), self.horizon or 0, OUTLIER, LARGEST, BEYOND, *addresses)
+            self._kernel = ctypes.byref(kernel)
+        self._run(self._kernel, learns, count, rows, scaled)
+
+    def scale_row(self, learns: bool) -> Reals:
+        """What lies in ``row``, scaled, ``(columns,)``, and taken into account before if it ``learns``.
+
+        The result may change with the next call.
+        """
+        if self._run is not None:
+            self._run_compiled(learns, 1, *self._addresses)
+            return self._unit
+        if learns:
+            self.learn(self.row.row)
+        return self.to_unit(self.row.row)
 
     def learn(self, row: Reals) -> None:
         """Take one more row ``(columns,)`` into account."""
@@ -64,7 +133,11 @@ class RunningScale:
 
     def learn_many(self, rows: Reals) -> Reals:
         """Take rows ``(n, columns)`` into account one after another; give each scaled as it was then."""
+        rows = np.ascontiguousarray(rows)
         scaled = np.empty_like(rows)
+        if self._run is not None:
+            self._run_compiled(True, len(rows), rows.ctypes.data, scaled.ctypes.data)
+            return scaled
         for index, row in enumerate(rows):
             self.learn(row)
             scaled[index] = self.to_unit(row)
@@ -95,6 +168,7 @@ class RunningScale:
                 for values in (self.count, self.mean, self.variance)
             )
         )
+        self._make_buffers()
 
     def arrays(self, name: str) -> dict[str, npt.NDArray[Any]]:
         """All that is known, as arrays for a file, by names that begin with ``name``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy.typing as npt
@@ -15,6 +16,28 @@ from ..numeric.stacking import shift_left, stack_shifts
 from .arithmetic import Formats, LayerArithmetic
 
 Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class CompiledGradient:
+    """An exact gradient as machine code can form it: a value, or what a table holds for it, minus the target."""
+
+    value_up: int
+    """The bits by which the value is shifted to the left before the target is subtracted."""
+    target_up: int
+    """The bits by which the target is."""
+    uses_value: bool = True
+    """Whether there is a value; else the gradient is the target."""
+    table: Array | None = None
+    """Entries for values, the lowest first; a value's row is its code without the low ``row_shift`` bits, clamped."""
+    row_bits: int = 1
+    row_shift: int = 0
+
+    @classmethod
+    def difference(cls, value: Format, target: Format) -> CompiledGradient:
+        """Subtract codes of a target from those of a value, with the fraction bits of the finer of the two."""
+        finest = max(value.f, target.f)
+        return cls(finest - value.f, finest - target.f)
 
 
 class Loss(ABC):
@@ -57,6 +80,11 @@ class Loss(ABC):
         """For the last layers of several learners, a function of values and targets that gives exact gradients: codes
         in :meth:`gradient_format`. All have the nodes of a layer along the last axis but one, and the learners along
         the last."""
+
+    def compiled(self, layer: LayerArithmetic) -> CompiledGradient | None:
+        """The gradient of the last layer's nodes in machine code, the same as :meth:`in_integers`; None where it has
+        another form, so that the learner runs on other backends only."""
+        return None
 
     @abstractmethod
     def in_reals(self, value: Array, target: Array) -> Array:

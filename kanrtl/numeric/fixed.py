@@ -112,7 +112,8 @@ class Format(ShapeCastable):  # type: ignore[misc]  # amaranth has no type infor
 
         Raises :exc:`ValueError` where a number is NaN.
         """
-        scaled = np.asarray(real, dtype=np.float64) * 2.0**self.f
+        with np.errstate(over="ignore"):  # it saturates
+            scaled = np.asarray(real, dtype=np.float64) * 2.0**self.f
         if np.isnan(scaled).any():
             raise ValueError(f"not a number (NaN) cannot be given in {self}")
         return np.clip(np.rint(scaled), self.minimum, self.maximum).astype(np.int64)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays import Reals, RowBuffer
 from ..learner.address_map import CONTROL_FREEZE, SATURATIONS, AddressMap
 from ..learner.spec import LearnerSpec
 from ..lookup.network import LookupNetwork
@@ -17,7 +18,21 @@ from ..numeric.fixed import Codes
 from ..progress import Progress
 from ..simulators.trace import Trace
 
-__all__ = ["AddressedLearner", "BackendKind", "LearnerBackend", "NetworkBackend", "Options", "Running"]
+__all__ = [
+    "FEEDBACK",
+    "LEARN",
+    "PREDICT",
+    "AddressedLearner",
+    "BackendKind",
+    "LearnerBackend",
+    "NetworkBackend",
+    "Options",
+    "Running",
+    "SampleStep",
+]
+
+PREDICT, LEARN, FEEDBACK = range(3)
+"""Kinds of a :class:`SampleStep`, as :file:`native.cpp` knows them too."""
 
 
 class Running(ABC):  # what can be asked of it is told by those below
@@ -40,11 +55,46 @@ class Running(ABC):  # what can be asked of it is told by those below
         """End it. Nothing may be called afterwards."""
 
 
+class SampleStep(Protocol):
+    """Sends a learner one sample in real numbers, which lie in buffers: for backends that are quicker than numpy is
+    with arrays of a few numbers. It does the same as :meth:`LearnerBackend.run`.
+
+    Attributes
+    ----------
+    x, teaching
+        The inputs ``(n_in,)``, and targets or gradients ``(n_out,)``.
+    predictions
+        The predictions of the last call, ``(n_out,)``.
+    codes
+        The codes of the inputs, ``(1, n_in)``.
+    """
+
+    x: RowBuffer
+    teaching: RowBuffer
+    predictions: Reals
+    codes: Codes
+
+    def __call__(self, kind: int) -> int:
+        """Predicts (:data:`PREDICT`), also learns (:data:`LEARN`), or learns with ``codes`` as they lie there, not from
+        ``x`` (:data:`FEEDBACK`).
+
+        Returns how many real numbers were outside their format; -1, with nothing done, where one is NaN.
+        """
+        ...
+
+
 class LearnerBackend(Running):
     """One learner that runs on a backend; all values are integer codes."""
 
+    compiled = False
+    """Whether it runs in machine code, so that there is a C++ compiler."""
+
     def __init__(self, spec: LearnerSpec) -> None:
         self.spec = spec
+
+    def sample_step(self) -> SampleStep | None:
+        """What sends one sample at a time, where the backend has anything quicker for that than :meth:`run`."""
+        return None
 
     @abstractmethod
     def run(self, x: Codes, teaching: Codes, learn: npt.NDArray[np.bool_]) -> Codes:

@@ -77,7 +77,8 @@ def connect(
     spec
         The learner, or the path of a TOML file that describes it; or a :class:`kanrtl.LookupNetwork`.
     backend
-        ``"model"``: the integer model, in numpy. ``"pysim"``: the RTL in Amaranth's simulator. ``"native"``: the RTL
+        ``"model"``: the integer model, in numpy. ``"compiled"``: the same of a learner in machine code, which takes a
+        C++ compiler, and two seconds once. ``"pysim"``: the RTL in Amaranth's simulator. ``"native"``: the RTL
         compiled to machine code, which takes a C++ compiler, and some seconds once for every spec.
     trace
         A file that ends in ``.vcd``, for the waveforms of a ``"pysim"`` or ``"native"`` run; complete when the session

@@ -18,7 +18,7 @@ from ..learner.losses import find_loss
 from ..learner.spec import LearnerSpec
 from ..numeric.fixed import Codes, Format
 from ..transfer.freeze import Frozen, freeze
-from .backend import LearnerBackend
+from .backend import FEEDBACK, LEARN, PREDICT, LearnerBackend, SampleStep
 from .closing import Closing
 from .saved_learner import SavedLearner
 
@@ -38,6 +38,8 @@ class Session(Closing):
         self._last_x: Codes | None = None
         self._samples = 0
         self._inputs_saturated = 0
+        self._step = backend.sample_step()
+        self._takes_gradients = find_loss(spec.loss).takes_gradients
 
     @property
     def backend(self) -> LearnerBackend:
@@ -53,13 +55,25 @@ class Session(Closing):
     def predict(self, x: npt.ArrayLike) -> Reals:
         """The prediction, shape ``(n_out,)``, for inputs of shape ``(n_in,)``. With ``loss="logistic"`` it is the
         logit."""
-        return self.predict_many(self._row("x", x, self.spec.n_in))[0]  # type: ignore[no-any-return]
+        step = self._step
+        if step is None:
+            return self.predict_many(self._x_row(x))[0]  # type: ignore[no-any-return]
+        if not step.x.fill(x):
+            step.x.row[:] = self._x_row(x)
+        self._take(step, PREDICT, x)
+        self._last_x = step.codes
+        return step.predictions.copy()
 
     def learn(self, x: npt.ArrayLike, target: npt.ArrayLike) -> Reals:
         """Predict, then take one step towards ``target``, shape ``(n_out,)``; return the prediction made before
         it."""
-        rows = self._row("x", x, self.spec.n_in), self._row("target", target, self.spec.n_out)
-        return self.learn_many(*rows)[0]  # type: ignore[no-any-return]
+        step = self._step
+        if step is None or self._takes_gradients:
+            return self.learn_many(self._x_row(x), self._out_row("target", target))[0]  # type: ignore[no-any-return]
+        if not (step.x.fill(x) and step.teaching.fill(target)):
+            step.x.row[:], step.teaching.row[:] = self._x_row(x), self._out_row("target", target)
+        self._take(step, LEARN, x, target)
+        return step.predictions.copy()
 
     def predict_many(self, x: npt.ArrayLike) -> Reals:
         """Predictions ``(n, n_out)`` for inputs ``(n, n_in)``, one sample after another."""
@@ -73,7 +87,7 @@ class Session(Closing):
     def learn_many(self, x: npt.ArrayLike, target: npt.ArrayLike) -> Reals:
         """Learn from samples ``(n, n_in)`` and targets ``(n, n_out)``, one after another; return the predictions,
         each made before its step."""
-        if find_loss(self.spec.loss).takes_gradients:
+        if self._takes_gradients:
             raise InputError(f'learn: the spec has loss = "{self.spec.loss}"; call predict, then feedback with dL/dy')
         x, target = real_rows("x", x, self.spec.n_in), real_rows("target", target, self.spec.n_out)
         if len(x) != len(target):
@@ -86,18 +100,49 @@ class Session(Closing):
 
         The sample is run again, with the same coefficients. Needs ``loss="external"``.
         """
-        if not find_loss(self.spec.loss).takes_gradients:
+        if not self._takes_gradients:
             raise InputError(f'feedback: the spec has loss = "{self.spec.loss}"; set loss = "external", or call learn')
         if self._last_x is None:
             raise InputError("feedback: there is no prediction to give it for; call predict first")
-        row = self._row("gradient", gradient, self.spec.n_out)
-        self._run(self._last_x, self._codes(row, self.spec.target_format), learn=True)
+        step = self._step
+        if step is None:
+            row = self._out_row("gradient", gradient)
+            self._run(self._last_x, self._codes(row, self.spec.target_format), learn=True)
+        else:
+            if not step.teaching.fill(gradient):
+                step.teaching.row[:] = self._out_row("gradient", gradient)
+            step.codes[:] = self._last_x
+            self._take(step, FEEDBACK, None, gradient, "gradient")
         self._last_x = None
+
+    def _take(
+        self,
+        step: SampleStep,
+        kind: int,
+        x: npt.ArrayLike | None,
+        teaching: npt.ArrayLike | None = None,
+        field: str = "target",
+    ) -> None:
+        """Takes one step with what lies in its buffers; ``x`` and ``teaching`` are what the user gave for them."""
+        outside = step(kind)
+        if outside < 0:  # one is NaN, and these raise
+            if x is not None:
+                self._x_row(x)
+            if teaching is not None:
+                self._out_row(field, teaching)
+        self._samples += 1
+        self._inputs_saturated += outside
 
     def _run(self, x: Codes, teaching: Codes, *, learn: bool) -> Reals:
         self._samples += len(x)
         codes = self._backend.run(x, teaching, np.full(len(x), learn))
         return self.spec.formats.activation.to_float(codes)
+
+    def _x_row(self, x: npt.ArrayLike) -> Reals:
+        return self._row("x", x, self.spec.n_in)
+
+    def _out_row(self, field: str, values: npt.ArrayLike) -> Reals:
+        return self._row(field, values, self.spec.n_out)
 
     @staticmethod
     def _row(field: str, values: npt.ArrayLike, count: int) -> Reals:
@@ -110,7 +155,8 @@ class Session(Closing):
     def _codes(self, reals: Reals, format: Format) -> Codes:
         lowest, highest = format.to_float([format.minimum, format.maximum])
         if reals.size and (reals.min() < lowest or reals.max() > highest):
-            nearest = np.rint(reals / format.lsb)
+            with np.errstate(over="ignore"):
+                nearest = np.rint(reals / format.lsb)
             self._inputs_saturated += int(((nearest < format.minimum) | (nearest > format.maximum)).sum())
         return format.quantise(reals)
 

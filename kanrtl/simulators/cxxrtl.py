@@ -43,7 +43,7 @@ _KIND = "simulations"
 
 T = TypeVar("T")
 
-_DRIVER = Path(__file__).with_name("native.cpp")
+_DRIVER = (Path(__file__).with_name("reals.cpp"), Path(__file__).with_name("native.cpp"))
 
 _FLAGS = ("-std=c++17", "-O2", "-DNDEBUG", "-shared", "-fPIC", "-fvisibility=hidden")
 
@@ -252,7 +252,7 @@ class Design:
         lines = [f"#define {name} {value}" for name, value in self._macros(self._component).items()]
         if self.traced:
             lines.append(f"#define TRACED(EACH) {' '.join(f'EACH({port_name(name)})' for name in self._ports)}")
-        return "\n".join([*lines, _DRIVER.read_text()])
+        return "\n".join([*lines, *(part.read_text() for part in _DRIVER)])
 
 
 def _own_ports(fragment: Any) -> set[str]:
@@ -268,7 +268,7 @@ def _hash(text: str) -> str:
 def _sources() -> str:
     """Hash of this package's code."""
     package = Path(__file__).parents[1]
-    digest = hashlib.sha256(_DRIVER.read_bytes())
+    digest = hashlib.sha256(b"".join(part.read_bytes() for part in _DRIVER))
     for path in sorted(package.rglob("*.py")):
         digest.update(f"{path.relative_to(package)}\0".encode() + path.read_bytes())
     return digest.hexdigest()
@@ -342,12 +342,14 @@ def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
         "proceed": (ctypes.c_int, [pointer, u64]),
         "cut": (None, [pointer]),
         "access": (None, [pointer, size, unsigned, bits, signed]),
+        "bind": (None, [pointer, pointer]),
+        "step": (ctypes.c_int64, [pointer, ctypes.c_int]),
         "cycles": (u64, [pointer]),
         "observed": (size, [pointer, ctypes.c_int, unsigned, size]),
         "traced": (size, [pointer, ctypes.POINTER(ctypes.POINTER(ctypes.c_uint32))]),
     }
-    if not hasattr(library, "kanrtl_access"):  # only a learner has it
-        del types["access"]
+    if not hasattr(library, "kanrtl_access"):  # only a learner has these
+        del types["access"], types["bind"], types["step"]
     for name, (result, arguments) in types.items():
         function = getattr(library, f"kanrtl_{name}")
         function.restype, function.argtypes = result, arguments

@@ -1,5 +1,5 @@
 // Drives a component that takes samples and gives predictions, whose netlist CXXRTL has turned into C++, which stands
-// before this file. So do these macros:
+// before this file, and reals.cpp. So do these macros:
 //
 //   N_IN, N_OUT             numbers in a sample and in a prediction
 //   X_WIDTH, Y_WIDTH        bits of one of them
@@ -93,6 +93,9 @@ class Simulation {
     std::vector<uint64_t> took_;        // When each sample was taken,
     std::vector<uint64_t> took_taught_; // and each that is learned from.
     bool done_ = true;
+#if LEARNS
+    Reals reals_;
+#endif
 
     // The part of a cycle before its clock edge: outputs become what they are at the edge.
     void settle() {
@@ -260,6 +263,18 @@ class Simulation {
     }
 
 #if LEARNS
+    // One sample in real numbers, which lie where bind was told; see Reals::exchange.
+    int64_t step(int kind) {
+        return reals_.exchange(kind, N_IN, N_OUT, [this](const int64_t *codes, const int64_t *teaching, uint8_t learn,
+                                                         int64_t *predictions) {
+            send(1, codes, teaching, &learn, predictions);
+            while (!proceed(~uint64_t(0))) {
+            }
+        });
+    }
+
+    void bind(const RealPlaces &places) { reals_ = Reals(places); }
+
     // Reads and writes in order. `data` is what is written, and then what each was answered.
     void access(size_t count, const uint64_t *addresses, const uint8_t *writes, int64_t *data) {
         pause();
@@ -299,6 +314,9 @@ EXPORT int kanrtl_proceed(Simulation *simulation, uint64_t cycles) { return simu
 EXPORT void kanrtl_cut(Simulation *simulation) { simulation->cut(); }
 
 #if LEARNS
+EXPORT void kanrtl_bind(Simulation *simulation, const RealPlaces *places) { simulation->bind(*places); }
+EXPORT int64_t kanrtl_step(Simulation *simulation, int kind) { return simulation->step(kind); }
+
 EXPORT void kanrtl_access(Simulation *simulation, size_t count, const uint64_t *addresses, const uint8_t *writes,
                           int64_t *data) {
     simulation->access(count, addresses, writes, data);

@@ -13,6 +13,7 @@ from amaranth.hdl import Fragment, Value
 from ..numeric.fixed import Codes
 from ..progress import Progress
 from .cxxrtl import Design, load
+from .native_step import NativeStep, RealPlaces
 from .trace import Port, Trace
 
 STRETCH = 1 << 20
@@ -98,6 +99,11 @@ class NativeSimulator:
         while not done:
             done = bool(self._library.kanrtl_proceed(self._live, TRACED_STRETCH if self._trace else STRETCH))
             self.write_trace()
+
+    def step(self, places: RealPlaces) -> NativeStep:
+        """What sends a learner one sample at a time, in real numbers; the last one that was made is good."""
+        after = self.write_trace if self._trace else None
+        return NativeStep(self._library, self._simulation, self._end, after, places)
 
     def access(self, requests: list[tuple[int, int | None]]) -> list[int]:
         """Do reads (``(address, None)``) and writes (``(address, value)``) in order; give the answer to each."""

@@ -110,7 +110,8 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
     ),
     (
         ("simulate", "good.toml", "--backend", "fpga"),
-        "Invalid value for '--backend': 'fpga' is not one of 'model', 'pysim', 'native'." + SEE.format(" simulate"),
+        "Invalid value for '--backend': 'fpga' is not one of 'model', 'compiled', 'pysim', 'native'."
+        + SEE.format(" simulate"),
     ),
     ((*SIMULATE, "--plot", "no/a.png"), "--plot = 'no/a.png': there is no folder 'no'; make it first"),
     (

@@ -27,6 +27,7 @@ from sklearn.preprocessing import PolynomialFeatures
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from kanrtl import InputError, KANClassifier, KANRegressor, LearnerSpec, Session, connect
+from kanrtl.estimators import scaled_learner
 
 # The smallest that learns what the checks ask for.
 SMALL: dict[str, Any] = {"grid_size": 4, "spline_order": 1, "epochs": 2}
@@ -101,6 +102,40 @@ def test_two_backends_are_equal_to_the_bit() -> None:
     estimators[1].close()
     with pytest.raises(ValueError, match="not fitted yet"):
         estimators[1].predict(x)
+
+
+def test_machine_code_learns_the_same_as_numpy() -> None:
+    """By either API, with features and classes that come late, missing values, and values of other kinds."""
+    random = np.random.default_rng(4)
+    models = [KANClassifier(grid_size=4, backend=name, random_state=0) for name in ("model", "auto")]
+    regressors = [KANRegressor(grid_size=4, backend=name, random_state=0) for name in ("model", "auto")]
+    labels = ["a", "b", "c"]
+    for step in range(60):
+        x: dict[str, Any] = dict(zip("pq", random.normal(0, 3, 2).tolist(), strict=True))
+        if step % 7 == 3:
+            x["q"] = None
+        if step % 11 == 5:
+            x = {"p": int(10 * x["p"]), "q": True}
+        if step > 30:
+            x["late"] = np.float32(step)
+        label = labels[step * 5 % len(labels)]
+        assert models[0].predict_proba_one(x) == models[1].predict_proba_one(x)
+        assert regressors[0].predict_one(x) == regressors[1].predict_one(x)
+        for model, regressor in zip(models, regressors, strict=True):
+            model.learn_one(x, label)
+            regressor.learn_one(x, step * 10)
+    for pair in (models, regressors):
+        np.testing.assert_equal(*(model.session_.coefficients for model in pair))
+        np.testing.assert_equal(*(model._learner.inputs.arrays("x") for model in pair))
+
+
+def test_without_a_compiler_it_learns_in_numpy_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scaled_learner, "_without_compiler", lambda: "install one")
+    with pytest.warns(RuntimeWarning, match=r'^backend = "auto": learning in numpy.*: install one$'):
+        model = KANRegressor().fit([[1.0], [2.0]], [1, 2])
+    assert model.session_.status["backend"] == "model"
+    monkeypatch.undo()
+    assert KANRegressor().fit([[1.0], [2.0]], [1, 2]).session_.status["backend"] == "compiled"
 
 
 def test_several_targets_are_learned_at_once() -> None:

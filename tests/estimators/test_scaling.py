@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -61,6 +63,36 @@ def test_missing_values_count_for_nothing(value: float) -> None:
     assert (scale.mean == [first.mean[0], second.mean[0]]).all()
     assert (scale.variance == [first.variance[0], second.variance[0]]).all()
     assert (scaled[[1, 3, 3], [1, 0, 1]] == 0).all()
+
+
+@given(
+    st.lists(
+        st.tuples(*[st.one_of(st.floats(allow_infinity=False), FINITE, st.just(2.5))] * 2), min_size=1, max_size=25
+    ),
+    st.none() | st.integers(2, 10),
+)
+def test_machine_code_gives_the_same_bits(rows: list[tuple[float, float]], horizon: int | None) -> None:
+    """Also row by row, after columns were added, and in a copy."""
+    ours, theirs, single = (RunningScale(2, horizon) for _ in range(3))
+    theirs.compile()
+    single.compile()
+    values = np.array(rows)
+    with np.errstate(over="ignore"):
+        expected = ours.learn_many(values)
+    np.testing.assert_array_equal(theirs.learn_many(values), expected)
+    for row, scaled in zip(rows, expected, strict=True):
+        assert single.row.fill(row)
+        np.testing.assert_array_equal(single.scale_row(True), scaled)
+    copied = copy.deepcopy(single)
+    copied.compile()
+    more = np.hstack([values, values[:, :1]])[::-1]
+    for scale in (ours, theirs, single, copied):
+        scale.grow(3)
+    with np.errstate(over="ignore"):
+        expected = ours.learn_many(more)
+    for scale in (theirs, single, copied):
+        np.testing.assert_array_equal(scale.learn_many(more), expected)
+        np.testing.assert_equal(scale.arrays("x"), ours.arrays("x"))
 
 
 def test_an_outlier_squeezes_nothing_and_a_drift_is_followed() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import ceil
 
 import numpy as np
@@ -14,7 +15,7 @@ from ...numeric.fixed import SQ, FixedValue, Format
 from ...numeric.sigmoid import Sigmoid
 from ...numeric.stacking import stack_attributes
 from ..arithmetic import LayerArithmetic
-from ..loss import Array, Loss, subtract_targets
+from ..loss import Array, CompiledGradient, Loss, subtract_targets
 
 
 def _sigmoid(layer: LayerArithmetic) -> Sigmoid:
@@ -39,6 +40,11 @@ class _Logistic(Loss):
             [sigmoid.value for sigmoid in sigmoids], [layer.formats.activation for layer in layers]
         )
         return lambda y, target: subtract(table.take(Sigmoid.row(rows, y) + first), target)
+
+    def compiled(self, layer: LayerArithmetic) -> CompiledGradient:
+        sigmoid = _sigmoid(layer)
+        difference = CompiledGradient.difference(sigmoid.value, layer.formats.activation)
+        return replace(difference, table=sigmoid.table, row_bits=sigmoid.row_bits, row_shift=sigmoid.row_shift)
 
     def in_reals(self, value: Array, target: Array) -> Array:
         probability: Array = (1 + np.tanh(value / 2)) / 2  # sigmoid(y), without the overflow of exp(-y)

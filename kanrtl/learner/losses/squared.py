@@ -8,7 +8,7 @@ from amaranth.hdl import Module
 
 from ...numeric.fixed import FixedValue, Format, fits
 from ..arithmetic import LayerArithmetic
-from ..loss import Array, Loss, subtract_targets
+from ..loss import Array, CompiledGradient, Loss, subtract_targets
 
 
 class _Squared(Loss):
@@ -22,6 +22,9 @@ class _Squared(Loss):
 
     def in_integers(self, layers: Sequence[LayerArithmetic]) -> Callable[[Array, Array], Array]:
         return subtract_targets([layer.node_sum for layer in layers], [layer.formats.activation for layer in layers])
+
+    def compiled(self, layer: LayerArithmetic) -> CompiledGradient:
+        return CompiledGradient.difference(layer.node_sum, layer.formats.activation)
 
     def in_reals(self, value: Array, target: Array) -> Array:
         return value - target

@@ -12,7 +12,7 @@ from ..backend import BackendKind
 
 __all__ = ["BACKENDS", "load_backend"]
 
-BACKENDS = modules_of(__path__, first=("model", "pysim", "native"))
+BACKENDS = modules_of(__path__, first=("model", "compiled", "pysim", "native"))
 """The names of all backends, from the simplest to the fastest, then those that were added."""
 
 

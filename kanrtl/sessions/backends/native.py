@@ -16,8 +16,9 @@ from ...lookup.rtl.lookup_core import LookupCore, create_core, port_shapes
 from ...numeric.fixed import Codes
 from ...progress import Progress
 from ...simulators.native_simulator import NativeSimulator
+from ...simulators.native_step import RealPlaces
 from ...simulators.trace import Trace
-from ..backend import AddressedLearner, BackendKind, Options
+from ..backend import AddressedLearner, BackendKind, Options, SampleStep
 from ..simulated import SimulatedNetwork, learner_ports, network_ports
 
 __all__ = ["BACKEND", "NativeLearner", "NativeNetwork"]
@@ -27,6 +28,7 @@ class NativeLearner(AddressedLearner):
     """A :class:`kanrtl.Learner`, compiled to machine code."""
 
     name = "native"
+    compiled = True
 
     def __init__(self, spec: LearnerSpec, trace: Trace | None = None, progress: Progress | None = None) -> None:
         super().__init__(spec)
@@ -36,6 +38,10 @@ class NativeLearner(AddressedLearner):
 
     def run(self, x: Codes, teaching: Codes, learn: npt.NDArray[np.bool_]) -> Codes:
         return self._native.run(x, self.spec.n_out, teaching, learn.astype(np.int64))
+
+    def sample_step(self) -> SampleStep:
+        spec = self.spec
+        return self._native.step(RealPlaces(spec.n_in, spec.n_out, spec.formats.activation, spec.target_format))
 
     def access(self, requests: list[tuple[int, int | None]]) -> list[int]:
         return self._native.access(requests)

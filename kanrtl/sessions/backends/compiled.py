@@ -1,0 +1,80 @@
+"""The integer model in machine code as a backend: no clock, no hardware; a compiler runs once for all."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ...errors import InputError, TraceError
+from ...learner.address_map import SATURATIONS
+from ...learner.spec import LearnerSpec
+from ...lookup.network import LookupNetwork
+from ...numeric.fixed import Codes
+from ...progress import Progress
+from ...simulators.trace import Trace
+from ..backend import BackendKind, LearnerBackend, NetworkBackend, Options, SampleStep
+from ..compiled_learner import CompiledLearner
+
+__all__ = ["BACKEND", "CompiledModel"]
+
+
+class CompiledModel(LearnerBackend):
+    """A learner in machine code: the arithmetic of :class:`kanrtl.Model`, to the bit.
+
+    One library serves every spec; it is compiled once, in a second or two.
+    """
+
+    name = "compiled"
+    compiled = True
+
+    def __init__(self, spec: LearnerSpec, trace: Trace | None = None, _progress: Progress | None = None) -> None:
+        if trace is not None:
+            raise TraceError('trace: backend "compiled" has no signals; use "pysim" or "native"')
+        super().__init__(spec)
+        self._learner = CompiledLearner(spec)
+
+    def sample_step(self) -> SampleStep:
+        return self._learner.step
+
+    def run(self, x: Codes, teaching: Codes, learn: npt.NDArray[np.bool_]) -> Codes:
+        return self._learner.run(x, teaching, learn)
+
+    def read_coefficients(self) -> list[Codes]:
+        return [layer.copy() for layer in self._learner.coefficients]
+
+    def write_coefficients(self, coefficients: list[Codes]) -> None:
+        for ours, theirs in zip(self._learner.coefficients, coefficients, strict=True):
+            ours[...] = theirs
+
+    def read_learning_rates(self) -> list[int]:
+        return [int(rate) for rate in self._learner.learning_rates]
+
+    def write_learning_rates(self, rates: list[int]) -> None:
+        self._learner.learning_rates[:] = rates
+
+    def read_noise(self) -> int:
+        return int(self._learner.noise[0]) if self.spec.update_rounding == "stochastic" else 0
+
+    def write_noise(self, state: int) -> None:
+        self._learner.noise[0] = state or 1
+
+    def read_frozen(self) -> bool:
+        return bool(self._learner.frozen[0])
+
+    def write_frozen(self, frozen: bool) -> None:
+        self._learner.frozen[0] = frozen
+
+    def read_saturations(self) -> dict[str, int]:
+        return dict(zip(SATURATIONS, self._learner.saturations.tolist(), strict=True))
+
+    def close(self) -> None:
+        self._learner.close()
+
+
+def _refuse_network(
+    _network: LookupNetwork, _options: Options, _trace: Trace | None, _progress: Progress | None
+) -> NetworkBackend:
+    raise InputError('backend = "compiled": runs learners only; use "model", "pysim" or "native" for a network')
+
+
+BACKEND = BackendKind(CompiledModel, _refuse_network)

@@ -1,0 +1,285 @@
+// The numeric contract of one learner, as kanrtl.learner.model_batch and model_layers have it in numpy, to the bit. All
+// that follows from a spec comes from Python, in the structures below; reals.cpp stands before this file.
+
+#include <deque>
+
+#ifdef _WIN32
+#define EXPORT extern "C" __declspec(dllexport)
+#else
+#define EXPORT extern "C" __attribute__((visibility("default")))
+#endif
+
+namespace {
+
+// kanrtl.numeric.fixed.CodeNarrowing.
+struct Narrowing {
+    int64_t left, right, term, even, minimum, maximum;
+
+    int64_t narrow(int64_t code, bool &outside, int64_t noise = 0) const {
+        code = int64_t(uint64_t(code) << left);
+        int64_t rounded = (code + ((code >> right) & even) + term + noise) >> right;
+        if (rounded < minimum) return outside = true, minimum;
+        if (rounded > maximum) return outside = true, maximum;
+        return rounded;
+    }
+};
+
+inline int64_t up(int64_t code, int64_t bits) { return int64_t(uint64_t(code) << bits); }
+
+// One layer: arrays are (n_out, n_in, bases) for coefficients and (rows, window) for tables.
+struct Layer {
+    int64_t n_in, n_out, window, bases, banks, first_lane;
+    int64_t scale, offset, shift, end, row_bits;
+    int64_t coefficient_up, product_up, noise_bits, delay;
+    Narrowing activation, slope, gradient, step, coefficient;
+    int64_t *coefficients, *rate;
+    const int64_t *basis, *derivative;
+};
+
+// The gradient of the loss: the value, or the table's at it, less the target.
+struct Loss {
+    int64_t reads_outputs, uses_value, row_bits, row_shift, value_up, target_up;
+    const int64_t *table; // none: the value itself
+};
+
+struct State {
+    int64_t layers, stochastic, counter_limit;
+    const Layer *layer;
+    Loss loss;
+    int64_t *noise;       // the register, of 32 bits
+    int64_t *frozen;
+    int64_t *saturations; // activation, gradient, slope, step, coefficient
+};
+
+enum { ACTIVATION, GRADIENT, SLOPE, STEP, COEFFICIENT, KINDS };
+
+// What one sample changes in one layer, before it has landed.
+struct Update {
+    int64_t edge, sample;
+    std::vector<int64_t> cells, products, noise; // (n_in,), and (n_out, n_in, window) twice
+};
+
+// Where a sample is in a layer.
+struct Pass {
+    std::vector<int64_t> cells, rows, inside;
+    std::vector<int64_t> coefficients; // (n_out, n_in, window), as they were in the forward pass
+};
+
+uint32_t leap(uint32_t state) {
+    for (int bit = 0; bit < 32; bit++) state = (state << 1) ^ (state >> 31 ? 0x00400007u : 0);
+    return state;
+}
+
+class Learner {
+    State state_;
+    Reals reals_;
+    std::vector<Pass> passes_;
+    std::vector<std::deque<Update>> waiting_;
+    std::vector<std::vector<int64_t>> values_, gradients_;
+    std::vector<int64_t> totals_, landed_;
+    int64_t edge_ = -1, taught_ = 0, counted_ = 0;
+    std::deque<uint8_t> clipped_; // of the samples from counted_ on: whether a coefficient saturated
+
+    const Layer &layer(size_t index) const { return state_.layer[index]; }
+    size_t layers() const { return size_t(state_.layers); }
+
+    void count(int kind) {
+        if (state_.saturations[kind] < state_.counter_limit) state_.saturations[kind]++;
+    }
+
+    void locate(size_t index, const int64_t *x) {
+        const Layer &at = layer(index);
+        Pass &pass = passes_[index];
+        for (int64_t i = 0; i < at.n_in; i++) {
+            int64_t position = (x[i] * at.scale + at.offset) >> at.shift;
+            int64_t clamped = position < 0 ? 0 : position >= at.end ? at.end - 1 : position;
+            pass.cells[i] = clamped >> at.row_bits;
+            pass.rows[i] = clamped & ((int64_t(1) << at.row_bits) - 1);
+            pass.inside[i] = position == clamped;
+        }
+    }
+
+    // Changes a layer's coefficients by all updates of samples up to an edge.
+    void land(size_t index, int64_t edge) {
+        const Layer &at = layer(index);
+        std::deque<Update> &waiting = waiting_[index];
+        while (!waiting.empty() && waiting.front().edge <= edge) {
+            Update &update = waiting.front();
+            bool outside = false;
+            size_t place = 0;
+            for (int64_t o = 0; o < at.n_out; o++)
+                for (int64_t i = 0; i < at.n_in; i++) {
+                    int64_t *coefficients = at.coefficients + (o * at.n_in + i) * at.bases + update.cells[i];
+                    for (int64_t w = 0; w < at.window; w++, place++) {
+                        int64_t exact = up(coefficients[w], at.coefficient_up) - up(update.products[place], at.product_up);
+                        coefficients[w] =
+                            at.coefficient.narrow(exact, outside, update.noise.empty() ? 0 : update.noise[place]);
+                    }
+                }
+            clipped_[size_t(update.sample - counted_)] |= outside;
+            landed_[index]++;
+            spare_.push_back(std::move(update));
+            waiting.pop_front();
+        }
+    }
+
+    std::vector<Update> spare_;
+
+    // Counts the coefficients that saturated, where an update has landed in all layers.
+    void count_landed() {
+        int64_t least = landed_[0];
+        for (int64_t landed : landed_) least = landed < least ? landed : least;
+        for (; counted_ < least; counted_++) {
+            if (clipped_.front()) count(COEFFICIENT);
+            clipped_.pop_front();
+        }
+    }
+
+    void forward(int64_t edge, const int64_t *x, int64_t *predictions) {
+        bool outside = false;
+        for (size_t index = 0; index < layers(); index++) {
+            const Layer &at = layer(index);
+            Pass &pass = passes_[index];
+            locate(index, index ? values_[index - 1].data() : x);
+            land(index, edge - at.delay);
+            size_t place = 0;
+            for (int64_t o = 0; o < at.n_out; o++) {
+                int64_t total = 0;
+                for (int64_t i = 0; i < at.n_in; i++) {
+                    const int64_t *coefficients = at.coefficients + (o * at.n_in + i) * at.bases + pass.cells[i];
+                    const int64_t *basis = at.basis + pass.rows[i] * at.window;
+                    for (int64_t w = 0; w < at.window; w++, place++)
+                        total += (pass.coefficients[place] = coefficients[w]) * basis[w];
+                }
+                values_[index][o] = at.activation.narrow(total, outside);
+                if (index + 1 == layers()) totals_[o] = total, predictions[o] = values_[index][o];
+            }
+        }
+        if (outside) count(ACTIVATION);
+    }
+
+    int64_t error(size_t node, int64_t target) const {
+        const Loss &loss = state_.loss;
+        int64_t value = loss.reads_outputs ? values_.back()[node] : totals_[node];
+        if (loss.table) {
+            int64_t half = int64_t(1) << (loss.row_bits - 1), row = value >> loss.row_shift;
+            value = loss.table[(row < -half ? -half : row > half - 1 ? half - 1 : row) + half];
+        }
+        return loss.uses_value ? up(value, loss.value_up) - up(target, loss.target_up) : target;
+    }
+
+    void backward(const int64_t *targets) {
+        const Layer &last = layer(layers() - 1);
+        bool gradient = false, slope = false;
+        for (int64_t o = 0; o < last.n_out; o++)
+            gradients_.back()[o] = last.gradient.narrow(error(size_t(o), targets[o]), gradient);
+        for (size_t index = layers() - 1; index > 0; index--) {
+            const Layer &at = layer(index);
+            const Pass &pass = passes_[index];
+            for (int64_t i = 0; i < at.n_in; i++) {
+                const int64_t *derivative = at.derivative + pass.rows[i] * at.window;
+                int64_t total = 0;
+                for (int64_t o = 0; o < at.n_out; o++) {
+                    const int64_t *coefficients = &pass.coefficients[size_t((o * at.n_in + i) * at.window)];
+                    int64_t sum = 0;
+                    for (int64_t w = 0; w < at.window; w++) sum += coefficients[w] * derivative[w] * pass.inside[i];
+                    total += gradients_[index][o] * at.slope.narrow(sum, slope);
+                }
+                gradients_[index - 1][i] = layer(index - 1).gradient.narrow(total, gradient);
+            }
+        }
+        if (gradient) count(GRADIENT);
+        if (slope) count(SLOPE);
+    }
+
+    void update(int64_t edge) {
+        bool outside = false;
+        uint64_t word = uint64_t(*state_.noise) << 32 | uint64_t(*state_.noise);
+        for (size_t index = 0; index < layers(); index++) {
+            const Layer &at = layer(index);
+            const Pass &pass = passes_[index];
+            Update update;
+            if (!spare_.empty()) update = std::move(spare_.back()), spare_.pop_back();
+            update.edge = edge;
+            update.sample = taught_;
+            update.cells = pass.cells;
+            size_t size = size_t(at.n_out * at.n_in * at.window);
+            update.products.resize(size);
+            update.noise.resize(state_.stochastic ? size : 0);
+            for (int64_t i = 0; i < at.n_in; i++) {
+                const int64_t *basis = at.basis + pass.rows[i] * at.window;
+                for (int64_t w = 0; w < at.window; w++) {
+                    int64_t step = at.step.narrow(*at.rate * basis[w], outside);
+                    for (int64_t o = 0; o < at.n_out; o++) {
+                        size_t place = size_t((o * at.n_in + i) * at.window + w);
+                        update.products[place] = gradients_[index][o] * step;
+                        if (!state_.stochastic) continue;
+                        int64_t lane = at.first_lane + (o * at.n_in + i) * at.banks + (pass.cells[i] + w) % at.banks;
+                        update.noise[place] = int64_t((word >> (32 - lane * 7 % 32)) & ((uint64_t(1) << at.noise_bits) - 1));
+                    }
+                }
+            }
+            waiting_[index].push_back(std::move(update));
+        }
+        if (outside) count(STEP);
+        if (state_.stochastic) *state_.noise = leap(uint32_t(*state_.noise));
+        clipped_.push_back(false);
+        taught_++;
+    }
+
+  public:
+    explicit Learner(const State &state) : state_(state) {
+        for (size_t index = 0; index < layers(); index++) {
+            const Layer &at = layer(index);
+            std::vector<int64_t> inputs(at.n_in), outputs(at.n_out);
+            passes_.push_back({inputs, inputs, inputs, std::vector<int64_t>(at.n_out * at.n_in * at.window)});
+            values_.push_back(outputs);
+            gradients_.push_back(outputs);
+            totals_ = outputs;
+        }
+        waiting_.resize(layers());
+        landed_.resize(layers());
+    }
+
+    // Samples taken at one clock edge after another; see LearnerBackend.run.
+    void run(size_t samples, const int64_t *x, const int64_t *teaching, const uint8_t *learn, int64_t *predictions) {
+        int64_t n_in = layer(0).n_in, n_out = layer(layers() - 1).n_out;
+        for (size_t sample = 0; sample < samples; sample++, x += n_in, teaching += n_out, predictions += n_out) {
+            forward(++edge_, x, predictions);
+            if (!learn[sample] || *state_.frozen) continue;
+            backward(teaching);
+            update(edge_);
+        }
+    }
+
+    // Waits until all updates have landed.
+    void settle() {
+        for (size_t index = 0; index < layers(); index++) land(index, edge_);
+        edge_ = -1;
+        count_landed();
+    }
+
+    void bind(const RealPlaces &places) { reals_ = Reals(places); }
+
+    // One sample in real numbers, which lie where bind was told; see Reals::exchange.
+    int64_t step(int kind) {
+        return reals_.exchange(kind, size_t(layer(0).n_in), size_t(layer(layers() - 1).n_out),
+                               [this](const int64_t *codes, const int64_t *teaching, uint8_t learn, int64_t *predictions) {
+                                   run(1, codes, teaching, &learn, predictions);
+                                   settle();
+                               });
+    }
+};
+
+} // namespace
+
+// What the pointers point to must stay until the end, also that of the layers.
+EXPORT Learner *kanrtl_begin(const State *state) { return new Learner(*state); }
+EXPORT void kanrtl_end(Learner *learner) { delete learner; }
+EXPORT void kanrtl_run(Learner *learner, size_t samples, const int64_t *x, const int64_t *teaching,
+                       const uint8_t *learn, int64_t *predictions) {
+    learner->run(samples, x, teaching, learn, predictions);
+}
+EXPORT void kanrtl_bind(Learner *learner, const RealPlaces *places) { learner->bind(*places); }
+EXPORT void kanrtl_settle(Learner *learner) { learner->settle(); }
+EXPORT int64_t kanrtl_step(Learner *learner, int kind) { return learner->step(kind); }

@@ -1,0 +1,66 @@
+// One sample in real numbers, as Python exchanges it with what is compiled: how they become codes and back.
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace {
+
+// How real numbers become codes and codes become real numbers: as kanrtl.numeric.fixed.Format does it, to the bit.
+struct Scale {
+    double codes_per_unit, unit_per_code, minimum, maximum;
+
+    // Writes the codes nearest to real numbers, ties to the even one; returns how many were outside.
+    size_t quantise(const double *reals, int64_t *codes, size_t count) const {
+        size_t outside = 0;
+        for (size_t place = 0; place < count; place++) {
+            double nearest = std::nearbyint(reals[place] * codes_per_unit);
+            if (nearest < minimum) nearest = minimum, outside++;
+            if (nearest > maximum) nearest = maximum, outside++;
+            codes[place] = int64_t(nearest);
+        }
+        return outside;
+    }
+};
+
+inline bool any_nan(const double *reals, size_t count) {
+    for (size_t place = 0; place < count; place++)
+        if (std::isnan(reals[place])) return true;
+    return false;
+}
+
+// Where one sample is exchanged in real numbers, and how these become codes; see Simulation::step.
+struct RealPlaces {
+    Scale activation, target;
+    const double *x, *teaching;
+    double *predictions;
+    int64_t *codes; // of x
+};
+
+class Reals : RealPlaces {
+    std::vector<int64_t> buffer_;
+
+  public:
+    Reals() : RealPlaces{} {}
+    explicit Reals(const RealPlaces &places) : RealPlaces(places) {}
+
+    // Has `run(codes, teaching, learn, predictions)` take one sample. `kind` is 0 for a prediction, 1 for a prediction
+    // and a learning step, 2 for a learning step with the inputs' codes as they lie there. Returns how many numbers were
+    // outside their format, or -1, with nothing done, where one is not a number.
+    template <typename Run> int64_t exchange(int kind, size_t n_in, size_t n_out, Run run) {
+        bool sampled = kind != 2, taught = kind != 0;
+        if ((sampled && any_nan(x, n_in)) || (taught && any_nan(teaching, n_out))) return -1;
+        size_t outside = 0;
+        buffer_.assign(2 * n_out, 0);
+        int64_t *targets = buffer_.data(), *found = targets + n_out;
+        if (sampled) outside += activation.quantise(x, codes, n_in);
+        if (taught) outside += target.quantise(teaching, targets, n_out);
+        run(codes, targets, taught, found);
+        for (size_t place = 0; place < n_out; place++)
+            predictions[place] = double(found[place]) * activation.unit_per_code;
+        return int64_t(outside);
+    }
+};
+
+} // namespace
