@@ -232,6 +232,19 @@ def estimators() -> str:
     return table(["error of each prediction before its update", *columns], rows)
 
 
+def calls() -> str:
+    data = result("calls")
+    times = [
+        [name, f"{data['microseconds'][name]:.1f}", f"{data['ratios'][name]:.2f}"] for name in data["microseconds"]
+    ]
+    return table(["one sample", "microseconds", "to river's, scaled"], times)
+
+
+def fits() -> str:
+    rates = result("calls")["samples_per_second"]
+    return table(["fit on layers [1, 1]", "samples a second"], [[name, f"{rate:,.0f}"] for name, rate in rates.items()])
+
+
 def precision() -> str:
     peer = PEERS["precision"]
     lines = []
@@ -512,6 +525,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "schedules": schedules,
     "scale": scale,
     "estimators": estimators,
+    "calls": calls,
+    "fits": fits,
     "precision": precision,
     "simulations": simulations,
     "estimates": estimates,

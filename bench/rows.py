@@ -18,7 +18,7 @@ from kanrtl.experiments.simulate_learner import simulate
 from kanrtl.learner.stages import PRESETS
 from kanrtl.sim import TASKS
 
-from . import adapt, classify, estimators, folding, lookup, self_check
+from . import adapt, calls, classify, estimators, folding, lookup, self_check
 from .precision import PRECISION
 from .row import Family, LearnerRow, Progress, Result, Row, build_summary, seed_options
 from .simulation import EQUALITY, SPEEDS
@@ -185,6 +185,7 @@ FAMILIES = (
         ),
     ),
     estimators.FAMILY,
+    calls.FAMILY,
     lookup.FAMILY,
     adapt.FAMILY,
     adapt.FROZEN,

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from scipy.special import expit, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
@@ -229,6 +230,25 @@ class LookupClassifier(ClassifierMixin, _LookupEstimator):  # type: ignore[misc]
         x = self._rows(X)
         return self.classes_[self.network_.predict(x)]  # type: ignore[no-any-return]
 
+    def decision_function(self, X: Any) -> Reals:  # noqa: N803
+        """Logits of samples ``(n, n_in)``, as the codes of the outputs have them: ``(n,)`` of the second of two
+        classes, above zero where it is predicted, ``(n, classes)`` for more, the highest at the class predicted."""
+        raw: Reals = self.network_.with_output("raw").predict(self._rows(X))
+        if len(self.classes_) > 2:
+            return raw
+        # The hardware compares with a code, which may stand for a number beside zero.
+        threshold = self.network_.layers[-1].real_values(np.array([self.network_.thresholds]))
+        return (raw - threshold)[:, 0]
+
+    def predict_proba(self, X: Any) -> Reals:  # noqa: N803
+        """Probabilities ``(n, classes)`` for samples ``(n, n_in)``: the logistic function, or for more than two classes
+        the softmax, of :meth:`decision_function`."""
+        logits = self.decision_function(X)
+        if logits.ndim == 1:
+            second = expit(logits)
+            return np.stack([1 - second, second], axis=1)
+        return softmax(logits, axis=1)  # type: ignore[no-any-return]
+
     def predict_float(self, X: Any) -> npt.NDArray[Any]:  # noqa: N803
         """The class of each of the samples ``(n, n_in)`` by the KAN in floats, before pruning and quantising."""
         outputs = self.kan_.evaluate(self._rows(X))[-1]
@@ -236,7 +256,11 @@ class LookupClassifier(ClassifierMixin, _LookupEstimator):  # type: ignore[misc]
 
 
 class LookupRegressor(RegressorMixin, _LookupEstimator):  # type: ignore[misc]
-    """A regression by truth tables. Parameters and attributes are those of :class:`LookupClassifier`."""
+    """A regression by truth tables. Parameters and attributes are those of :class:`LookupClassifier`.
+
+    Its networks take samples and give predictions in the units of the data, on every backend. The KANs in floats are
+    those of targets of mean zero and deviation one.
+    """
 
     _losses = ("squared", "squared")
 
@@ -245,16 +269,29 @@ class LookupRegressor(RegressorMixin, _LookupEstimator):  # type: ignore[misc]
         x, target = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
         self._flat = target.ndim == 1
         target = target.astype(np.float64).reshape(len(x), -1)
-        self._middle = target.mean(axis=0)
-        spread = target.std(axis=0)
-        self._scale = np.where(spread > 0, spread, 1.0)
-        self._fit(x, (target - self._middle) / self._scale, target.shape[1], "raw", None)
+        middle, spread = target.mean(axis=0), target.std(axis=0)
+        scale = np.where(spread > 0, spread, 1.0)
+        self._fit(x, (target - middle) / scale, target.shape[1], "raw", None)
+        self._scale_networks(scale, middle)
         return self
+
+    def _scale_networks(self, scale: npt.ArrayLike, middle: npt.ArrayLike) -> None:
+        """Let the networks, which were trained on standardised targets, give the user's units."""
+        self.network_ = self.network_.scale_outputs(scale, middle)
+        self.untuned_network_ = self.untuned_network_.scale_outputs(scale, middle)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a pickle, also one of a time when the estimator scaled what its network gave."""
+        state = dict(state)
+        scale, middle = state.pop("_scale", None), state.pop("_middle", None)
+        super().__setstate__(state)
+        if scale is not None and middle is not None:
+            self._scale_networks(scale, middle)
 
     def predict(self, X: Any) -> Reals:  # noqa: N803
         """Predictions for samples ``(n, n_in)``, of the shape that targets had."""
         rows = self._rows(X)
-        outputs: Reals = self.network_.predict(rows) * self._scale + self._middle
+        outputs: Reals = self.network_.predict(rows)
         return outputs[:, 0] if self._flat else outputs
 
     def __sklearn_tags__(self) -> Any:

@@ -48,7 +48,7 @@ class KANClassifier(ClassifierMixin, OnlineEstimator, RiverClassifier):  # type:
 
     def fit(self, X: Any, y: Any) -> Self:  # noqa: N803
         """Learn from samples ``(n, n_in)`` and labels ``(n,)``, forgetting what was before."""
-        x, labels = validate_data(self, X, y, dtype=np.float64)
+        x, labels = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan")
         check_classification_targets(labels)
         self._start_for_classes(x, unique_labels(labels))
         self._train(x, self._targets(labels))
@@ -57,7 +57,7 @@ class KANClassifier(ClassifierMixin, OnlineEstimator, RiverClassifier):  # type:
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:  # noqa: N803
         """Learn from samples one after another, once. The first call needs to know all ``classes``."""
         first = not self.__sklearn_is_fitted__()
-        x, labels = validate_data(self, X, y, dtype=np.float64, reset=first)
+        x, labels = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan", reset=first)
         if first and classes is None:
             raise InputError("classes: must be given in the first call of partial_fit")
         if first:

@@ -82,7 +82,9 @@ class KANRegressor(RegressorMixin, OnlineEstimator, RiverRegressor):  # type: ig
         return outputs[:, 0] if self._flat else outputs
 
     def _validate(self, X: Any, y: Any, *, first: bool) -> tuple[Reals, Reals]:  # noqa: N803
-        x, target = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True, reset=first)
+        x, target = validate_data(
+            self, X, y, dtype=np.float64, ensure_all_finite="allow-nan", multi_output=True, y_numeric=True, reset=first
+        )
         flat = target.ndim == 1
         target = target.astype(np.float64).reshape(len(x), -1)
         if first:

@@ -200,7 +200,14 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
 
     def _outputs(self, X: Any) -> Reals:  # noqa: N803  # scikit-learn's name
         check_is_fitted(self)
-        return self._learner.predict(validate_data(self, X, dtype=np.float64, reset=False))
+        return self._learner.predict(
+            validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
+        )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True  # as the mean of its feature
+        return tags
 
     # Dicts: the API of river.
 

@@ -18,7 +18,7 @@ from ..errors import InputError
 from ..numeric.fixed import Codes
 from .lookup_layer import LookupLayer
 from .notes import Note
-from .number_checks import check_integer, check_positive, code_range
+from .number_checks import check_integer, check_positive, check_shape, code_range
 from .quantiser import FixedQuantiser, Quantiser, step_quantiser
 from .saved_network import Arrays, SavedNetwork
 
@@ -221,6 +221,26 @@ class LookupNetwork(SavedNetwork):
                 "give thresholds, or quantise with output = 'threshold'"
             )
         return [int(code) for code in codes]
+
+    def scale_outputs(self, scale: npt.ArrayLike, offset: npt.ArrayLike = 0.0) -> Self:
+        """Give the same network whose outputs stand for ``scale * y + offset`` of what they do here.
+
+        Tables and hardware stay as they are; predictions, the file and the header of the Verilog go by it. ``scale``,
+        above zero, and ``offset`` are one number for all outputs or one for each. Raises :exc:`InputError` where they
+        are not, and where they differ between outputs that are compared.
+        """
+        last = self.layers[-1]
+        factors, added = (
+            np.array(check_shape(f"scale_outputs: {field}", values, (self.n_out,)))
+            for field, values in (("scale", scale), ("offset", offset))
+        )
+        check_positive("scale_outputs: scale", float(factors.min()))
+        scaled = replace(last, steps=last.steps * factors, offsets=last.offsets * factors + added)
+        if self.output == "argmax" and not scaled.is_uniform:
+            raise InputError("scale_outputs: outputs that are compared share both; give one scale and one offset")
+        for array in (scaled.steps, scaled.offsets):
+            array.flags.writeable = False
+        return replace(self, layers=(*self.layers[:-1], scaled))
 
     def with_quantiser(self, quantiser: Quantiser | FixedQuantiser) -> Self:
         """Give the same network with another quantiser in front of its first layer.

@@ -95,7 +95,7 @@ class Compiler:
             version = importlib.metadata.version("ziglang")
             return cls((sys.executable, "-m", "ziglang", "c++"), f"ziglang {version}")
         raise ToolError(
-            'backend "native" needs a C++ compiler: install c++ or clang++ (or name one in CXX), '
+            'backends "native" and "compiled" need a C++ compiler: install c++ or clang++ (or name one in CXX), '
             "or run `pip install kanrtl[native]`"
         )
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_wine
+from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import train_test_split
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import kanrtl
 from kanrtl import InputError, LookupClassifier, LookupRegressor
 from kanrtl.lookup import Search, network_size
+from kanrtl.verilog.network_header import network_header
 
 # The least that learns what the checks ask for.
 SMALL: dict[str, Any] = {"bits": 6, "epochs": 25, "fine_tuning_epochs": 3, "batch_size": 50, "learning_rate": 0.05}
@@ -126,3 +129,64 @@ def test_wrong_parameters_are_refused(wine: Any, parameters: dict[str, Any], mes
     x, _, y, _ = wine
     with pytest.raises(InputError, match=message):
         LookupClassifier(**{"bits": 4, "epochs": 1} | parameters).fit(x, y)
+
+
+def test_scores_agree_with_the_class_that_the_hardware_gives(fitted: LookupClassifier, wine: Any) -> None:
+    x, _, y, _ = wine
+    probabilities, logits = fitted.predict_proba(x), fitted.decision_function(x)
+    assert probabilities.shape == logits.shape == (len(x), 3)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    for scores in (probabilities, logits):
+        assert np.array_equal(fitted.classes_[scores.argmax(axis=1)], fitted.predict(x))
+    assert log_loss(y, probabilities) < 0.5
+    assert roc_auc_score(y, probabilities, multi_class="ovr") > 0.98
+
+
+@pytest.mark.parametrize("names", [["no", "yes"], [False, True]], ids=str)
+def test_scores_of_two_classes(wine: Any, names: list[Any]) -> None:
+    x, _, y, _ = wine
+    labels = np.where(y == 0, names[1], names[0])
+    model = LookupClassifier(bits=(4, 5), epochs=30, fine_tuning_epochs=5, random_state=0).fit(x, labels)
+    network = model.network_
+    for threshold in (network.thresholds[0], network.thresholds[0] + 3):  # as one whose code is not quite zero
+        model.network_ = network.with_output("threshold", [threshold])
+        logits, probabilities = model.decision_function(x), model.predict_proba(x)
+        assert logits.shape == (len(x),)
+        assert probabilities.shape == (len(x), 2)
+        assert np.array_equal(model.classes_[(logits > 0).astype(int)], model.predict(x))
+        assert np.array_equal(model.classes_[probabilities.argmax(axis=1)], model.predict(x))
+
+
+@pytest.mark.usefixtures("unelaborated")
+@pytest.mark.parametrize("flat", [True, False], ids=["one column less", "columns"])
+def test_network_file_header_and_chip_speak_the_units_of_the_data(flat: bool, tmp_path: Path) -> None:
+    x = np.random.default_rng(0).uniform(-1, 1, (200, 2))
+    y = np.stack([1000 + 40 * x[:, 0], -3e-5 * x[:, 1]], axis=1)
+    model = LookupRegressor(bits=6, epochs=20, fine_tuning_epochs=2, batch_size=50, random_state=0)
+    model.fit(x, y[:, 0] if flat else y)
+    predictions = model.predict(x[:5]).reshape(5, -1)
+    assert np.abs(predictions[:, 0] - y[:5, 0]).max() < 40  # they are about a thousand
+    np.testing.assert_array_equal(model.network_.predict(x[:5]), predictions)
+    assert np.abs(model.untuned_network_.predict(x[:5])[:, 0] - y[:5, 0]).max() < 40
+    for backend in ("model", "pysim"):
+        with kanrtl.connect(model.network_, backend) as chip:
+            np.testing.assert_array_equal(chip.predict(x[:5]), predictions)
+    model.network_.save(tmp_path / "a.npz")
+    np.testing.assert_array_equal(kanrtl.LookupNetwork.load(tmp_path / "a.npz").predict(x[:5]), predictions)
+    last = model.network_.layers[-1]
+    assert f"{last.steps[0]:.9g}" in network_header(kanrtl.LookupCore(model.network_))
+    state = model.__getstate__()  # a former version scaled what its network gave
+    former = state | {"_scale": 2.0, "_middle": 5.0}
+    restored = LookupRegressor()
+    restored.__setstate__(former)
+    np.testing.assert_allclose(restored.predict(x[:5]).reshape(5, -1), 2 * predictions + 5)
+
+
+def test_outputs_that_are_compared_keep_one_scale(fitted: LookupClassifier) -> None:
+    with pytest.raises(InputError, match=r"^scale_outputs: outputs that are compared share both"):
+        fitted.network_.scale_outputs([1, 2, 3])
+    for scale in (0, -1, np.nan):
+        with pytest.raises(InputError, match="scale_outputs: scale"):
+            fitted.network_.scale_outputs(scale)
+    with pytest.raises(InputError, match=r"scale_outputs: offset: shape \(2,\); must be \(3,\)"):
+        fitted.network_.scale_outputs(1, [0, 0])

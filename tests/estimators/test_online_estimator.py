@@ -104,6 +104,28 @@ def test_two_backends_are_equal_to_the_bit() -> None:
         estimators[1].predict(x)
 
 
+@pytest.mark.parametrize("backend", ["auto", "model"])
+def test_missing_values_in_arrays_are_those_of_dicts(backend: str) -> None:
+    random = np.random.default_rng(5)
+    x = random.normal(0, 2, (40, 3))
+    x[random.random(x.shape) < 0.3] = np.nan
+    x[0], x[:, 2] = np.nan, np.nan  # also a sample, and a feature, of which nothing is known
+    y = random.normal(3, 1, 40)
+    arrays, dicts = (KANRegressor(random_state=0, backend=backend) for _ in range(2))
+    arrays.partial_fit(x, y)
+    for row, target in zip(x, y, strict=True):
+        dicts.learn_one(dict(enumerate(row.tolist())), target)
+    np.testing.assert_equal(arrays.session_.coefficients, dicts.session_.coefficients)
+    assert arrays.predict(x).tolist() == [dicts.predict_one(dict(enumerate(row.tolist()))) for row in x]
+    labels = y > 3
+    classifier = KANClassifier(epochs=1, random_state=0, backend=backend).fit(x, labels)
+    assert np.isfinite(classifier.partial_fit(x, labels).predict_proba(x)).all()
+    with pytest.raises(ValueError, match="infinity"):
+        arrays.partial_fit([[np.inf, 0, 0]], [1])
+    with pytest.raises(ValueError, match="NaN"):
+        arrays.partial_fit([[1, 0, 0]], [np.nan])
+
+
 def test_machine_code_learns_the_same_as_numpy() -> None:
     """By either API, with features and classes that come late, missing values, and values of other kinds."""
     random = np.random.default_rng(4)
@@ -365,7 +387,7 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     model = KANRegressor(epochs=1, random_state=np.random.RandomState(0)).fit([[0.0], [1.0]], [0, 1])
     with pytest.raises(InputError, match=r"^save: RandomState\(MT19937\).* cannot be written to a file; use numbers"):
         model.save(path)
-    with pytest.raises(InputError, match=r"^save: '.*': .*; name a file in a folder that can be written$"):
+    with pytest.raises(InputError, match=r"^save: '.*': .*; name an output that can be written$"):
         clone(model).set_params(random_state=0).fit([[0.0], [1.0]], [0, 1]).save(tmp_path / "none" / "a.npz")
 
 

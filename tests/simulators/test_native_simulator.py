@@ -256,7 +256,7 @@ def test_without_a_compiler_both_ways_to_one_are_told(monkeypatch: pytest.Monkey
     with pytest.raises(ToolError) as failure:
         connect(WIDE, "native")
     assert str(failure.value) == (
-        'backend "native" needs a C++ compiler: install c++ or clang++ (or name one in CXX), '
+        'backends "native" and "compiled" need a C++ compiler: install c++ or clang++ (or name one in CXX), '
         "or run `pip install kanrtl[native]`"
     )
 
