@@ -233,7 +233,8 @@ class LookupClassifier(ClassifierMixin, _LookupEstimator):  # type: ignore[misc]
     def decision_function(self, X: Any) -> Reals:  # noqa: N803
         """Logits of samples ``(n, n_in)``, as the codes of the outputs have them: ``(n,)`` of the second of two
         classes, above zero where it is predicted, ``(n, classes)`` for more, the highest at the class predicted."""
-        raw: Reals = self.network_.with_output("raw").predict(self._rows(X))
+        x = self._rows(X)
+        raw: Reals = self.network_.with_output("raw").predict(x)
         if len(self.classes_) > 2:
             return raw
         # The hardware compares with a code, which may stand for a number beside zero.
