@@ -56,7 +56,7 @@ class FeatureRow:
         self._pick = itemgetter(*names)
 
     def fill(self, x: FeatureDict, row: RowBuffer) -> bool:
-        """Takes over a usual sample: a dict that has all features and no others, each a finite number.
+        """Take over a usual sample: a dict that has all features and no others, each a finite number.
 
         False, with any content, where it is another, which :func:`to_number` has to look at.
         """
@@ -71,7 +71,7 @@ class FeatureRow:
         return row.fill(values) and math.isfinite(sum(values))
 
     def put(self, x: FeatureDict, row: RowBuffer) -> None:
-        """Takes over any sample: NaN for a feature that is missing; others are left out.
+        """Take over any sample: NaN for a feature that is missing; others are left out.
 
         Raises :exc:`InputError` where a value is no number.
         """

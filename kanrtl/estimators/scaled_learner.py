@@ -114,7 +114,7 @@ class OnlineLearner:
         return prediction if self.targets is None else self.targets.from_unit(prediction)
 
     def learn_row(self, target: Reals) -> None:
-        """Learns from the inputs that lie in ``inputs.row`` with a target ``(n_out,)``: as :meth:`learn`, but
+        """Learn from the inputs that lie in ``inputs.row`` with a target ``(n_out,)``: as :meth:`learn`, but
         quicker."""
         if self.targets is not None:
             self.targets.row.row[:] = target

@@ -123,7 +123,7 @@ class Session(Closing):
         teaching: npt.ArrayLike | None = None,
         field: str = "target",
     ) -> None:
-        """Takes one step with what lies in its buffers; ``x`` and ``teaching`` are what the user gave for them."""
+        """Take one step with what lies in its buffers; ``x`` and ``teaching`` are what the user gave for them."""
         outside = step(kind)
         if outside < 0:  # one is NaN, and these raise
             if x is not None:
