@@ -19,6 +19,7 @@ can be imported from here too, as they could before they moved.
 """
 
 from .floats.additive_importers import from_additive
+from .floats.basis_kans import from_cheby_kan, from_fast_kan, from_fourier_kan
 from .floats.calibration import Calibration, calibrate
 from .floats.dense_importers import from_mlp
 from .floats.edge_functions import NamedFunctions, PythonFunctions
@@ -61,7 +62,10 @@ __all__ = [
     "calibrate",
     "edge_effects",
     "from_additive",
+    "from_cheby_kan",
     "from_efficient_kan",
+    "from_fast_kan",
+    "from_fourier_kan",
     "from_kanele",
     "from_kanele_tables",
     "from_mlp",

@@ -33,6 +33,10 @@ class _Layout:
     before: str = ""
 
 
+_NUMBERED = re.compile(r"\d+\.")
+
+_OTHER_BASES = {"fast-kan": r"rbf\.grid", "cheby-kan": "cheby_coeffs", "fourier-kan": "fourier_?coeffs"}
+
 _LAYOUTS = [
     _Layout(
         "pykan",
@@ -42,7 +46,15 @@ _LAYOUTS = [
     # KANELÉ's has more than efficient-kan's.
     _Layout("efficient-kan", r"layers\.0\.grid", re.compile(r"(layers|input_layer)\.")),
     # Its layers in a Sequential of their own.
-    _Layout("efficient-kan", r"0\.spline_weight", re.compile(r"\d+\."), before="layers."),
+    _Layout("efficient-kan", r"0\.spline_weight", _NUMBERED, before="layers."),
+    *(
+        layout
+        for family, end in _OTHER_BASES.items()
+        for layout in (
+            _Layout(family, rf"layers\.0\.{end}", re.compile(r"layers\.")),
+            _Layout(family, rf"0\.{end}", _NUMBERED, before="layers."),
+        )
+    ),
 ]
 
 # What trains or scales beside a network, and is no part of it.
@@ -60,7 +72,7 @@ class Checkpoint:
     Attributes
     ----------
     family : str or None
-        The program that trained it, ``pykan`` or ``efficient-kan``; None where none is known by the names.
+        The program that trained it, such as ``pykan`` or ``efficient-kan``; None where none is known by the names.
     arrays : mapping
         The arrays, without wrappings and prefixes.
     settings : mapping

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,22 @@ from ..checkpoints.checkpoint_file import read_content
 from ..network import LookupNetwork
 from ..notes import Note
 from ..quantiser import Quantiser
+from .basis_kans import from_cheby_kan, from_fast_kan, from_fourier_kan
 from .dense_importers import from_mlp
 from .float_kan import FloatKAN
 from .importers import from_efficient_kan, from_kanele_tables, kanele_floats, kanele_packed_tables
 from .pykan import from_pykan
 from .pykan_config import weights_path
 
-KINDS = ("kanele", "kanele-tables", "efficient-kan", "pykan", "mlp", "float-kan", "network")
+_CHECKPOINTS: dict[str, Callable[..., FloatKAN]] = {
+    "efficient-kan": from_efficient_kan,
+    "pykan": from_pykan,
+    "fast-kan": from_fast_kan,
+    "cheby-kan": from_cheby_kan,
+    "fourier-kan": from_fourier_kan,
+}
+
+KINDS = ("kanele", "kanele-tables", *_CHECKPOINTS, "mlp", "float-kan", "network")
 """The kinds of files that can be converted; see :func:`convert`."""
 
 DEFAULT_BITS = 6
@@ -103,9 +112,10 @@ def convert(
     Parameters
     ----------
     path
-        The file: a checkpoint of KANELÉ (``kanele``), efficient-kan or pykan, or the state dict of a dense network
-        (``mlp``), as ``torch.save``, safetensors or ``numpy.savez`` wrote it, however it is wrapped; KANELÉ's truth
-        tables (``kanele-tables``) as ``.npz``, ``.json`` or ``.json.gz``; a saved :class:`FloatKAN` (``float-kan``) or
+        The file: a checkpoint of KANELÉ (``kanele``), efficient-kan, pykan, FastKAN (``fast-kan``), ChebyKAN
+        (``cheby-kan``) or FourierKAN (``fourier-kan``), or the state dict of a dense network (``mlp``), as
+        ``torch.save``, safetensors or ``numpy.savez`` wrote it, however it is wrapped; KANELÉ's truth tables
+        (``kanele-tables``) as ``.npz``, ``.json`` or ``.json.gz``; a saved :class:`FloatKAN` (``float-kan``) or
         :class:`LookupNetwork` (``network``). Of pykan's files ``NAME_state`` or ``NAME`` will do.
     kind
         One of :data:`KINDS`; by default what the names in the file tell.
@@ -147,7 +157,7 @@ def convert(
     path = weights_path(Path(path))
     source, kind = _read(path, kind, entry)
     _check_fits(kind, {"bits": bits, "steps": steps, "guard_bits": guard_bits}, kind in _FLOATS, "its codes are set")
-    _check_fits(kind, {"base": base}, kind in _FLOATS[:2], "it tells its own")
+    _check_fits(kind, {"base": base}, kind in _CHECKPOINTS, "it tells its own")
     _check_fits(kind, {"activations": activations}, kind == "mlp", "it has none between its layers")
     _check_fits(kind, {"config": config}, kind == "pykan" or kind.startswith("kanele"), "it has none")
     try:
@@ -166,7 +176,7 @@ def convert(
     return Converted(kind, network, floats, rows)
 
 
-_FLOATS = ("efficient-kan", "pykan", "mlp", "float-kan")
+_FLOATS = (*_CHECKPOINTS, "mlp", "float-kan")
 
 
 def _check_fits(kind: str, given: Mapping[str, Any], fits: bool, why: str) -> None:
@@ -241,7 +251,7 @@ def _make_network(
         one = activations is not None and len(activations) == 1
         kan = from_mlp(source, activations[0] if activations and one else activations)
     else:
-        kan = from_pykan(source, base, config) if kind == "pykan" else from_efficient_kan(source, base)
+        kan = from_pykan(source, base, config) if kind == "pykan" else _CHECKPOINTS[kind](source, base)
     count = len(kan.layers) + 1
     widths = list(bits or [DEFAULT_BITS])
     widths = widths * count if len(widths) == 1 else widths

@@ -18,6 +18,7 @@ from .base_functions import name_base, read_base
 from .float_kan import FloatKAN
 from .float_layer import FloatLayer
 from .pykan_config import configuration_beside, read_configuration, weights_path
+from .pykan_symbolic import add_symbolic
 
 Array = npt.NDArray[Any]
 
@@ -31,8 +32,8 @@ def from_pykan(
 ) -> FloatKAN:
     """Import a KAN of pykan, 0.0 to 0.2.
 
-    Its affine maps of nodes are taken into coefficients and biases. Symbolic functions and multiplication nodes cannot
-    be represented.
+    Its affine maps of nodes are taken into coefficients and biases. Symbolic functions are known by their names, which
+    the configuration or the model has. Multiplication nodes cannot be represented.
 
     Parameters
     ----------
@@ -84,13 +85,6 @@ def from_pykan(
     base, note = read_base(base, found)
     _check_sums(settings)
     layers = [_layer(state, number, base, settings) for number in numbers]
-    if base is None:
-        if any(layer.base_weights.any() for layer in layers):
-            raise InputError(
-                "base: pykan's state dict does not hold its base function, and its weights (scale_base) are not all "
-                "zero; give base (--base-function silu, identity, zero, ...), or NAME_config.yml (--config)"
-            )
-        note = None
     notes += [*checkpoint.notes, *([note] if note else [])]
     return FloatKAN.of(layers).with_notes(notes)
 
@@ -126,7 +120,6 @@ def _layer(state: Mapping[str, Array], number: int, base: str | None, settings: 
             f"{prefix}coef: shape {coefficients.shape}; pykan has (n_in, n_out, grid + k), or (n_out * n_in, grid + k)"
         )
     n_in, n_out, _ = coefficients.shape
-    _check_symbolic(state, number, settings)
     following = state.get(f"act_fun.{number + 1}.coef")
     widths = [len(state[name]) for name in (f"node_bias_{number}", f"node_scale_{number}") if name in state]
     widths += [len(following)] if following is not None and following.ndim == 3 else []
@@ -138,31 +131,23 @@ def _layer(state: Mapping[str, Array], number: int, base: str | None, settings: 
     )
     scale = (outer * inner)[:, None]
     mask = state.get(f"{prefix}mask", np.ones((n_in, n_out)))
-    return FloatLayer.of(
+    base_weights = _take(state, f"{prefix}scale_base").T * mask.T * scale
+    if base is None and base_weights.any():
+        raise InputError(
+            "base: pykan's state dict does not hold its base function, and its weights (scale_base) are not all zero; "
+            "give base (--base-function silu, identity, zero, ...), or NAME_config.yml (--config)"
+        )
+    layer = FloatLayer.of(
         f"act_fun.{number}",
         knots=_take(state, f"{prefix}grid"),
         coefficients=coefficients.transpose(1, 0, 2),
-        base_weights=_take(state, f"{prefix}scale_base").T * mask.T * scale,
+        base_weights=base_weights,
         base=base or "zero",
         scales=_take(state, f"{prefix}scale_sp").T * mask.T * scale,
         edges=mask.T != 0,
         bias=bias,
     )
-
-
-def _check_symbolic(state: Mapping[str, Array], number: int, settings: Mapping[str, Any]) -> None:
-    symbolic = state.get(f"symbolic_fun.{number}.mask")
-    if symbolic is None or not np.any(symbolic):
-        return
-    node, source = np.argwhere(symbolic)[0]
-    try:
-        name = f" ({settings[f'symbolic.funs_name.{number}'][node][source]})"
-    except (KeyError, IndexError, TypeError):
-        name = ""
-    raise InputError(
-        f"symbolic_fun.{number}.mask: the function from {source} to {node} is symbolic{name}, "
-        "which cannot be represented; give the KAN as it was before"
-    )
+    return add_symbolic(layer, state, number, settings, scale)
 
 
 def _of_one_row(state: Mapping[str, Array], number: int) -> dict[str, Array]:

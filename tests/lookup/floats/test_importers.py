@@ -314,7 +314,7 @@ def test_pykan() -> None:
 def test_pykan_refuses_by_name() -> None:
     state = pykan([3, 2, 1])
     for change, message in [
-        ({"symbolic_fun.0.mask": np.eye(2, 3)}, "the function from 0 to 0 is symbolic"),
+        ({"symbolic_fun.0.mask": np.eye(2, 3)}, "from 0 to 0 is symbolic, and its name is not in a state dict"),
         ({"node_bias_0": np.zeros(1), "node_scale_0": np.ones(1)}, "act_fun.0: multiplication nodes"),
         ({"act_fun.0.coef": np.zeros((6, 7))}, "pykan 0.0 has"),
         ({"act_fun.0.coef": np.zeros(7)}, r"pykan has \(n_in, n_out, grid \+ k\)"),

@@ -121,13 +121,52 @@ def test_what_a_configuration_tells_is_refused_by_name(change: Any, message: str
         from_pykan(path)
 
 
-def test_a_symbolic_function_is_refused_by_its_name(tmp_path: Path) -> None:
-    state = pykan([3, 2]) | {"symbolic_fun.0.mask": np.array([[0, 0, 0], [0, 1, 0]])}
-    names = {"symbolic.funs_name.0": [["0", "0", "0"], ["0", "sin", "0"]]}
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [
+        ("sin", np.sin),
+        ("x^2", lambda x: x**2),
+        ("1/x^3", lambda x: 1 / x**3),
+        ("x^1.5", lambda x: x**1.5),
+        ("1/sqrt(x)", lambda x: x**-0.5),
+        ("exp", np.exp),
+        ("gaussian", lambda x: np.exp(-x * x)),
+        ("sgn", np.sign),
+        ("x", lambda x: x),
+        ("0", np.zeros_like),
+    ],
+)
+def test_symbolic_functions(name: str, function: Any, tmp_path: Path) -> None:
+    state = pykan([3, 2])
+    splines = from_pykan(state, "silu").evaluate(X)[-1]
+    scale = state["node_scale_0"] * state["subnode_scale_0"]
+    affine = np.zeros((2, 3, 4))
+    affine[1, 1] = [0.5, 2.0, 1.5, -0.75]
+    affine[0, 2] = [1.0, 1.5, -1.0, 0.25]
+    state |= {"symbolic_fun.0.mask": np.array([[0, 0, 1], [0, 1, 0]]), "symbolic_fun.0.affine": affine}
+    names = {"symbolic.funs_name.0": [["0", "0", "exp"], ["0", name, "0"]]}
     path = save_pykan(tmp_path / "a", state, pykan_config([3, 2], **names))
-    with pytest.raises(InputError, match=r"the function from 1 to 1 is symbolic \(sin\), which cannot be represented"):
+    splines[:, 1] += scale[1] * (1.5 * function(0.5 * X[:, 1] + 2.0) - 0.75)
+    splines[:, 0] += scale[0] * (-np.exp(X[:, 2] + 1.5) + 0.25)
+    found = from_pykan(path)
+    np.testing.assert_allclose(found.evaluate(X)[-1], splines, atol=1e-9)
+    assert found.layers[0].edges[1, 1]
+    assert found.layers[0].edges[0, 2]
+    network = found.calibrate(X, [10, 14]).quantise(found)  # a table is a table
+    assert np.abs(network.predict(X) - splines).max() < 0.05 * splines.std()
+
+
+def test_a_symbolic_function_without_a_known_name_is_refused(tmp_path: Path) -> None:
+    state = pykan([3, 2]) | {"symbolic_fun.0.mask": np.array([[0, 0, 0], [0, 1, 0]])}
+    names = {"symbolic.funs_name.0": [["0", "0", "0"], ["0", "Bessel", "0"]]}
+    path = save_pykan(tmp_path / "a", state, pykan_config([3, 2], **names))
+    with pytest.raises(
+        InputError, match=r"the function from 1 to 1 is symbolic \(Bessel\), which cannot be represented"
+    ):
         from_pykan(path)
-    with pytest.raises(InputError, match=r"the function from 1 to 1 is symbolic, which"):
+    with pytest.raises(
+        InputError, match=r"from 1 to 1 is symbolic, and its name is not in a state dict; give NAME_config"
+    ):
         from_pykan(state, "silu")
 
 
@@ -192,7 +231,7 @@ def test_one_row_of_edges(order: int) -> None:
         ),
         ({"act_fun.0.scale_sp": np.ones(5)}, r"act_fun\.0\.scale_sp: shape \(5,\); pykan 0\.0 has \(6,\)"),
         ({"act_fun.0.coef": np.ones((5, 8))}, r"act_fun\.0\.coef: shape \(5, 8\): not a row of n_in edges"),
-        ({"symbolic_fun.0.mask": np.eye(2, 3)}, "the function from 0 to 0 is symbolic"),
+        ({"symbolic_fun.0.mask": np.eye(2, 3)}, "from 0 to 0 is symbolic, and its name is not in a state dict"),
     ],
 )
 def test_one_row_is_refused_by_name(change: dict[str, Any], message: str) -> None:
@@ -218,8 +257,8 @@ def test_models_in_memory() -> None:
     state = pykan([3, 2])
     assert from_pykan(Model(state)).layers[0].base == "identity"
     assert from_pykan(Model(state)).notes == ()
-    symbolic = Model(state | {"symbolic_fun.0.mask": np.eye(2, 3)}, [["exp", "0", "0"], ["0", "sin", "0"]])
-    with pytest.raises(InputError, match=r"from 0 to 0 is symbolic \(exp\)"):
+    symbolic = Model(state | {"symbolic_fun.0.mask": np.eye(2, 3)}, [["cosh", "0", "0"], ["0", "sin", "0"]])
+    with pytest.raises(InputError, match=r"from 0 to 0 is symbolic \(cosh\)"):
         from_pykan(symbolic)
     other = Model(state)
     other.base_fun_name = "hardshrink"
