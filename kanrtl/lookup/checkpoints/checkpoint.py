@@ -74,7 +74,7 @@ class Checkpoint:
     family : str or None
         The program that trained it, such as ``pykan`` or ``efficient-kan``; None where none is known by the names.
     arrays : mapping
-        The arrays, without wrappings and prefixes.
+        The arrays, without wrappings and prefixes; reals in float64, however they were saved.
     settings : mapping
         All other values of the file by their whole names: numbers, texts, lists, and what of a pickle is inert.
     notes : tuple of Note
@@ -123,7 +123,7 @@ def find_network(content: Any, entry: str | None = None, path: Path | None = Non
         return _unknown(leaves, path)
     layout, prefix, group = found[0]
     inside, outside = _split(leaves, layout, prefix)
-    arrays = {name: to_array(leaf.name, leaf.value) for name, leaf in inside.items()}
+    arrays = {name: _widen(to_array(leaf.name, leaf.value)) for name, leaf in inside.items()}
     for other_layout, other, _ in found[1:]:
         twin, outside = _split(outside, other_layout, other)
         if set(twin) != set(arrays) or any(not _equal(arrays[name], leaf.value) for name, leaf in twin.items()):
@@ -162,6 +162,11 @@ def _split(leaves: Sequence[FileEntry], layout: _Layout, prefix: str) -> tuple[d
         else:
             outside.append(leaf)
     return inside, outside
+
+
+def _widen(array: Array) -> Array:
+    """Give reals as float64: products and differences of float16 would be rounded to it."""
+    return array.astype(np.float64) if array.dtype.kind == "f" else array
 
 
 def _equal(array: Array, value: Any) -> bool:

@@ -12,6 +12,7 @@ from numpy.polynomial.chebyshev import chebval
 from kanrtl import InputError
 from kanrtl.lookup import from_cheby_kan, from_fast_kan, from_fourier_kan
 from kanrtl.lookup.floats.convert import convert
+from kanrtl.lookup.floats.importers import read_state_dict
 from kanrtl.lookup.floats.named_functions import BASES
 from support.torch_files import tensors, write_archive
 
@@ -106,6 +107,15 @@ def test_what_is_imported_is_what_they_compute(name: str, tmp_path: Path) -> Non
         other = load(state, "gelu")
         assert np.abs(other.evaluate(X)[-1] - expected).max() > 1e-3
         assert not [note for note in other.notes if note.field == "base"]
+
+
+@pytest.mark.parametrize("kind", ["f2", "bfloat16"])
+@pytest.mark.parametrize("name", CASES)
+def test_numbers_of_few_bits_are_not_reckoned_with_in_few_bits(name: str, kind: str, tmp_path: Path) -> None:
+    load, state, _ = CASES[name]
+    path = write_archive(tmp_path / "a.pt", tensors(state, kind))
+    rounded = {one: value.astype(np.float64) for one, value in read_state_dict(path).items()}
+    np.testing.assert_allclose(load(path).evaluate(X)[-1], load(rounded).evaluate(X)[-1], atol=1e-12)
 
 
 def test_the_width_of_radial_bases_can_be_given() -> None:

@@ -155,7 +155,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"model.onnx': not a kind of file that is known"):
         convert(tmp_path / "model.onnx")
     (tmp_path / "model.pt").write_bytes(b"PK")
-    with pytest.raises(InputError, match=r"model.pt': not a whole .npz or .pt file; give the state dict"):
+    with pytest.raises(InputError, match=r"model.pt': not a whole .npz or .pt file"):
         convert(tmp_path / "model.pt")
 
 
