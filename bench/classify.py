@@ -118,7 +118,16 @@ TITLES = {
     "wine": "wine",
     "breast-cancer": "breast cancer",
 }
+DENSE = "digits, a dense network"
 DEVICES = {"up5k": "iCE40UP5K", "25f": "LFE5U-25F-6"}
+
+
+def _on_both(name: str) -> tuple[Classifier, ...]:
+    """Give the rows of an example on both chips."""
+    return tuple(
+        Classifier(f"classify-{name}-{short}", TITLES[name], name, device) for short, device in DEVICES.items()
+    )
+
 
 SEARCHES = Family(
     "front",
@@ -129,9 +138,12 @@ SEARCHES = Family(
 FAMILY = Family(
     "classify",
     "classifiers of scikit-learn's data sets",
-    tuple(
-        Classifier(f"classify-{name}-{short}", title, name, device)
-        for name, title in TITLES.items()
-        for short, device in DEVICES.items()
+    (
+        *_on_both("digits"),
+        *_on_both("digits-hidden"),
+        # The dense network of the same sizes, on the larger chip alone.
+        Classifier("classify-digits-dense-25f", DENSE, "digits-dense", DEVICES["25f"], seeds=(1, 2, 3)),
+        *_on_both("wine"),
+        *_on_both("breast-cancer"),
     ),
 )

@@ -79,10 +79,10 @@ SELF_CHECKS = tuple(
     f"self-check-{network}-{board}" for network in ("moons", "drybean") for board in ("ulx3s-85f", "icebreaker")
 )
 
-CLASSIFIERS = tuple(
-    f"classify-{name}-{device}"
-    for name in ("digits", "digits-hidden", "wine", "breast-cancer")
-    for device in ("up5k", "25f")
+CLASSIFIERS = (
+    *("classify-digits-up5k", "classify-digits-25f", "classify-digits-hidden-up5k", "classify-digits-hidden-25f"),
+    "classify-digits-dense-25f",
+    *(f"classify-{name}-{device}" for name in ("wine", "breast-cancer") for device in ("up5k", "25f")),
 )
 
 
