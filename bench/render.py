@@ -506,6 +506,27 @@ def presets() -> str:
     return table(["`pipeline`", "stages that end in a register"], rows)
 
 
+def imports() -> str:
+    """Checkpoints of other programs: how far what is imported is from the library's predictions."""
+    rows = []
+    for case in result("import-checkpoints")["cases"]:
+        files, refused = case["checkpoints"], case["refused"]
+        difference = case["largest_difference"]
+        rows.append(
+            [
+                case["family"],
+                case["library"],
+                str(len(files)) if files else "refused",
+                next(iter(refused.values())).partition(";")[0]
+                if refused
+                else f"{difference:.1e}"
+                if difference
+                else "0",
+            ]
+        )
+    return table(["KANs of", "library", "checkpoints", "largest difference, or why it is refused"], rows)
+
+
 def commands() -> str:
     """The command lines that give the figures of every row again."""
     from .rows import ROWS  # they need this module
@@ -536,6 +557,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "self_checks": self_checks,
     "folding": folding,
     "classify": classify,
+    "imports": imports,
     "commands": commands,
 }
 

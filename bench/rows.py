@@ -18,7 +18,7 @@ from kanrtl.experiments.simulate_learner import simulate
 from kanrtl.learner.stages import PRESETS
 from kanrtl.sim import TASKS
 
-from . import adapt, calls, classify, estimators, folding, lookup, self_check
+from . import adapt, calls, checkpoints, classify, estimators, folding, lookup, self_check
 from .precision import PRECISION
 from .row import Family, LearnerRow, Progress, Result, Row, build_summary, seed_options
 from .simulation import EQUALITY, SPEEDS
@@ -187,6 +187,7 @@ FAMILIES = (
     estimators.FAMILY,
     calls.FAMILY,
     lookup.FAMILY,
+    checkpoints.FAMILY,
     adapt.FAMILY,
     adapt.FROZEN,
     self_check.FAMILY,
