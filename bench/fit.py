@@ -1,9 +1,10 @@
 """Fits the estimate to measured builds: ``python -m bench.fit`` (``--no-measure``: to what has been measured).
 
 What a unit of each kind of part (:data:`kanrtl.fabric.parts.KINDS`) costs on a family goes into
-``kanrtl/estimate/costs.json``, with the errors: of the fit, and of estimates of builds that were left out of it, each
-in its turn. A cost is not negative, and as few builds tell some kinds apart only poorly, it is drawn towards what the
-part costs by itself; how strongly is chosen such that builds that were left out are met best. Needs the extra ``test``.
+``kanrtl/learner/estimate/costs.json``, with the errors: of the fit, and of estimates of builds that were left out of
+it, each in its turn. A cost is not negative, and as few builds tell some kinds apart only poorly, it is drawn towards
+what the part costs by itself, which the family's file says; how strongly is chosen such that builds that were left out
+are met best. Needs the extra ``test``.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from scipy.optimize import nnls
 import kanrtl.learner.estimate
 from kanrtl import LearnerSpec
 from kanrtl.build import Device
-from kanrtl.fabric.blocks import families
+from kanrtl.fabric.families import FAMILIES
 from kanrtl.fabric.parts import Parts
 from kanrtl.files import write_whole
 from kanrtl.learner.estimate.estimate import count_parts
@@ -37,35 +38,6 @@ __all__ = ["Build", "builds", "fit", "rows_built"]
 
 COSTS = Path(kanrtl.learner.estimate.__file__).with_name("costs.json")
 
-# What a part costs by itself: a LUT for a bit of an adder, two for one of a compressor, and so on.
-EXPECTED: dict[str, dict[str, dict[str, float]]] = {
-    "ecp5": {
-        "lut": {
-            "adder": 1,
-            "chain": 2,
-            "compressor": 2,
-            "term": 0.5,
-            "product": 2,
-            "serial": 1,
-            "choice": 1,
-            "limit": 1,
-            "detection": 0.3,
-            "truth table": 1,
-            "counter": 1.5,
-            "parity": 1,
-            "collision": 0,
-            "lane": 5,
-            "layer": 20,
-            "learner": 100,
-        },
-        "ff": {"register": 1, "collision": 0, "lane": 0, "layer": 0, "learner": 10},
-    }
-}
-EXPECTED["ice40"] = {
-    # A logic cell has a LUT, a carry and a flip-flop.
-    "lut": EXPECTED["ecp5"]["lut"] | {"chain": 1, "moved": 1, "collision": 2},
-    "ff": EXPECTED["ecp5"]["ff"] | {"collision": 1},
-}
 PULLS = (0.0001, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 
 
@@ -82,13 +54,15 @@ class Build:
 
     @classmethod
     def of(cls, name: str, device: str, fields: dict[str, Any], measured: dict[str, Any], ports: int = 0) -> Build:
-        """``ports``: bits of ports that were given registers; on iCE40 each takes a logic cell."""
+        """``ports``: bits of ports that were given registers; each takes a logic cell where these are counted."""
         part = Device.parse(device)
         spec = LearnerSpec(**fields).for_device(part)
         figures = {what: int(measured[what]) for what in ("lut", "ff", "dsp", "bram", "lutram")}
         figures["ff"] -= ports
-        figures["lut"] -= ports if part.family == "ice40" else 0
-        return cls(name, device, spec, figures, count_parts(spec, families[part.family], multiplies=bool(part.dsp)))
+        figures["lut"] -= ports if FAMILIES[part.family].resources.counts_cells else 0
+        return cls(
+            name, device, spec, figures, count_parts(spec, FAMILIES[part.family].blocks, multiplies=bool(part.dsp))
+        )
 
     @property
     def family(self) -> str:
@@ -155,7 +129,7 @@ class Fit:
 
 def fit(found: Sequence[Build], what: str) -> Fit:
     """The costs that tell best what builds of one family take of ``what``, relative to it."""
-    expected = EXPECTED[found[0].family][what]
+    expected = FAMILIES[found[0].family].costs[what]
     counts = np.array([[build.parts.counts[kind] for kind in expected] for build in found], dtype=np.float64)
     wanted = np.array([build.fitted(what) for build in found])
     weights = 1 / np.array([build.measured[what] for build in found])
@@ -203,7 +177,11 @@ def main(no_measure: bool, verbose: bool) -> None:
     for build in found:
         if not build.as_derived:
             click.echo(f"not as derived, left out: {build.name}")
-    fitted = {family: _fit_family(family, found, verbose) for family in EXPECTED}
+    fitted = {
+        family: _fit_family(family, found, verbose)
+        for family in FAMILIES
+        if any(build.family == family for build in found)
+    }
     tools = sorted({json.dumps(area["tools"], sort_keys=True) for area in load_areas().values()})
     content = {"tools": [json.loads(each) for each in tools], "families": fitted}
     write_whole(COSTS, (json.dumps(content, indent=1) + "\n").encode())
@@ -214,7 +192,7 @@ def main(no_measure: bool, verbose: bool) -> None:
 def _fit_family(family: str, found: Sequence[Build], verbose: bool) -> dict[str, Any]:
     own = [build for build in found if build.family == family and build.as_derived]
     result: dict[str, Any] = {"builds": len(own), "errors": {}}
-    for what in EXPECTED[family]:
+    for what in FAMILIES[family].costs:
         best = fit(own, what)
         result[what] = best.costs
         result["errors"][what] = best.to_json()

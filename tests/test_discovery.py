@@ -1,5 +1,5 @@
-"""One more board, task, loss or backend is one more file: each is put into a copy of the package, and used by its
-name."""
+"""One more board, task, loss, backend or family is one more file: each is put into a copy of the package, and used by
+its name."""
 
 import json
 import os
@@ -7,10 +7,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kanrtl.discovery import modules_of
+from support.added_family import BOARD, FAMILY, TOOL
 from support.added_loss import ABSOLUTE
 
 ROOT = Path(__file__).parents[1]
@@ -77,13 +79,12 @@ def package(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_one_file_is_enough(package: Path) -> None:
-    for name, text in FILES.items():
-        (package / "kanrtl" / name).write_text(text)
+def run_in(package: Path, text: str, **environment: str) -> Any:
+    """What a program prints as JSON that runs with the copy of the package."""
     done = subprocess.run(
-        [sys.executable, "-c", USE],
+        [sys.executable, "-c", text],
         cwd=package,
-        env=os.environ | {"PYTHONPATH": str(package)},
+        env=os.environ | {"PYTHONPATH": str(package)} | environment,
         capture_output=True,
         text=True,
         check=False,
@@ -91,8 +92,76 @@ def test_one_file_is_enough(package: Path) -> None:
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert Path(found.pop("from")).is_relative_to(package)
+    return found
+
+
+def test_one_file_is_enough(package: Path) -> None:
+    for name, text in FILES.items():
+        (package / "kanrtl" / name).write_text(text)
+    found = run_in(package, USE)
     assert found.pop("mse") < 0.01
     assert found == {"board": "A board of the laboratory", "task": "parabola", "backend": "echo", "mismatches": 0}
+
+
+USE_FAMILY = """
+import json
+import kanrtl
+from kanrtl.boards import get
+from kanrtl.build import Device, capacity
+from kanrtl.build.design_builds import build_exercise, build_learner
+
+spec = kanrtl.LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), pipeline="no_registers")
+device = Device.parse("LAB9K")
+found = spec.estimate(device)
+core = build_learner(spec, "LAB9K", wide_luts=True)
+board = build_exercise(spec, get("lab-board"))
+print(json.dumps({
+    "from": kanrtl.__file__,
+    "built as": spec.for_device(device) == spec,
+    "estimate": [found.lut_margin, found.capacity, found.dsp, found.table()[1][0]],
+    "lut": [found.lut, spec.estimate("LFE5U-25F").lut],
+    "proposed": capacity.DEVICES,
+    "core": [core.lut, core.ff, core.dsp, core.bram, core.fmax_mhz, core.fmax_kind, core.notes, core.tools],
+    "board": [board.bitstream.rpartition("/")[2], board.fmax_mhz, board.timing_met, dict(board.table())["LUT4"]],
+}))
+"""
+
+
+def test_a_family_is_one_file_and_its_board_another(package: Path) -> None:
+    """Its chips, its costs and its tools: a learner is decided on, estimated and built, core and board."""
+    (package / "kanrtl" / "fabric" / "families" / "lab.py").write_text(FAMILY)
+    (package / "kanrtl" / "boards" / "laboratory.py").write_text(BOARD)
+    tools = {name: package / "tools" / name for name in ("yosys", "nextpnr-lab", "labpack")}
+    for program in tools.values():
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f"#!{sys.executable}{TOOL}")
+        program.chmod(0o755)
+    told = package / "told"
+    variables = {name.upper().replace("-", "_"): str(program) for name, program in tools.items()}
+    found = run_in(package, USE_FAMILY, TOLD=str(told), KANRTL_CACHE_DIR=str(package / "cache"), **variables)
+
+    assert found["built as"]
+    assert found["estimate"] == [0.25, {"lut": 9000, "ff": 18000, "dsp": 40, "bram": 20}, 8, "LUT4"]
+    own, other = found["lut"]
+    assert own == pytest.approx(other, rel=0.5)
+    assert own != other
+    assert found["proposed"][2:5] == ["iCE40HX8K", "LAB9K", "LFE5U-25F"]
+    *measured, notes, versions = found["core"]
+    # Two segments of 10 ns, and the multiplier between them.
+    assert measured == [70, 2, 1, 0, 40.0, "derated"]
+    assert "LABMULT" in notes[-1]
+    assert "5 ns, as the data sheet says" in notes[-1]
+    assert versions == {"yosys": "1.2", "nextpnr-lab": "1.2"}
+    assert found["board"] == ["top.fs", 40.0, True, "70 of 9000 (1%)"]
+    placed = ["--lab9k", "--json", "netlist.json", "--seed", "1", "--report", "nextpnr.json", "--timing-allow-fail"]
+    called = ["nextpnr-lab", "--log", "nextpnr.log", "-q", *placed]
+    assert [json.loads(line) for line in told.read_text().splitlines()] == [
+        ["yosys", "synth_lab -top learner", "lab_opt"],
+        [*called, "--freq", "120", "--no-pins", "ports clk"],
+        ["yosys", "synth_lab -thin -top top", "lab_opt"],
+        [*called, "--freq", "12", "--pcf", "top.pcf", "--routed", "routed.lab", "ports clk spare"],
+        ["labpack", "--compress", "-o", "top.fs", "routed.lab"],
+    ]
 
 
 def test_order(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from amaranth.hdl import Elaboratable
 
 from ..boards import Board, get
 from ..fabric.device import Device
+from ..fabric.families import FAMILIES
 from ..files import make_folder, write_whole
 from ..progress import Progress
 from ..tools.rtlil import portable_sources
@@ -69,7 +70,8 @@ def build_board(
 def _job(top: Elaboratable, board: Board, part: Device, seed: int) -> Job:
     """``top`` elaborated for ``board``, with the constraints of its pins."""
     plan = board.platform().build(top, name="top", do_build=False)
-    constraints = "top.lpf" if part.family == "ecp5" else "top.pcf"
+    kind = FAMILIES[part.family].flow.constraints
+    constraints = f"top.{kind}"
     files = {
         name: _text(content)
         for name, content in plan.files.items()
@@ -82,7 +84,7 @@ def _job(top: Elaboratable, board: Board, part: Device, seed: int) -> Job:
         part,
         seed,
         board.clock_mhz,
-        ("--timing-allow-fail", "--freq", f"{board.clock_mhz:g}", f"--{constraints[4:]}", constraints),
+        ("--timing-allow-fail", "--freq", f"{board.clock_mhz:g}", f"--{kind}", constraints),
         bitstream=True,
         pack_options=board.pack_options,
     )

@@ -9,14 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..fabric.primitives import (
-    ECP5_CARRY_NS,
-    ECP5_LUT_NS,
-    ECP5_START_NS,
-    ECP5_THROUGH_NS,
-    ECP5_TILE_NS,
-    ECP5_WIRE_NS,
-)
+from ..fabric.families.ecp5 import CARRY_NS, LUT_NS, START_NS, THROUGH_NS, TILE_NS, WIRE_NS
 
 Matrix = npt.NDArray[np.float64]
 """A number for every block, or from every block to every block."""
@@ -59,8 +52,8 @@ class BlockPaths:
             if group is None or group in self.number:
                 continue
             self.number[group] = len(starts)
-            starts.append(ECP5_START_NS.get(kind, 0.0))
-            through.append(ECP5_THROUGH_NS.get(kind, _NEVER))
+            starts.append(START_NS.get(kind, 0.0))
+            through.append(THROUGH_NS.get(kind, _NEVER))
             if kind == "TRELLIS_DPR16X4":
                 self.together.append((len(starts) - 1, len(starts)))
                 starts.append(_NEVER)
@@ -87,7 +80,7 @@ class BlockPaths:
             for bit in bits:
                 arrival = self._arrival(bit)
                 if arrival is not None:
-                    self.delay[:, end] = np.maximum(self.delay[:, end], arrival + ECP5_WIRE_NS)
+                    self.delay[:, end] = np.maximum(self.delay[:, end], arrival + WIRE_NS)
 
     def _arrival(self, bit: Any) -> Matrix | None:
         """The longest delay from every block to a net; None where no cell drives it. Of a loop the end is left out."""
@@ -130,7 +123,7 @@ class BlockPaths:
 
         ``distance`` holds the tiles from block to block.
         """
-        connections = self.delay + ECP5_TILE_NS * distance
+        connections = self.delay + TILE_NS * distance
         arrival, rest = self._starts, np.zeros_like(self._starts)
         for _ in self._starts:  # no path goes through more
             later = np.maximum(self._starts, (arrival[:, None] + connections).max(axis=0) + self._through)
@@ -144,7 +137,7 @@ class BlockPaths:
 def _group(name: str, cell: dict[str, Any]) -> str | None:
     """The block that a cell belongs to; None for what paths lead through."""
     kind = cell["type"]
-    if kind in ECP5_LUT_NS or kind == "CCU2C":
+    if kind in LUT_NS or kind == "CCU2C":
         return None
     if kind == "TRELLIS_FF":
         return re.sub(r"_TRELLIS_FF_Q(_\d+)?$", " register", name)
@@ -165,15 +158,15 @@ def _arcs(cell: dict[str, Any], output: str) -> Iterator[tuple[int, float]]:
         if cell["type"] != "CCU2C":
             # From a LUT to the multiplexer behind it there is no wire.
             behind = cell["type"] != "LUT4" and pin not in ("C0", "SD")
-            delay = ECP5_LUT_NS[cell["type"]] + (0 if behind else ECP5_WIRE_NS)
+            delay = LUT_NS[cell["type"]] + (0 if behind else WIRE_NS)
         elif pin == "CIN":
-            delay = ECP5_CARRY_NS["along" if output == "COUT" else "out"]
+            delay = CARRY_NS["along" if output == "COUT" else "out"]
         elif output == "COUT":
-            delay = ECP5_CARRY_NS["in"] + ECP5_WIRE_NS
+            delay = CARRY_NS["in"] + WIRE_NS
         elif pin[-1] == output[-1]:
-            delay = ECP5_CARRY_NS["sum"] + ECP5_WIRE_NS
+            delay = CARRY_NS["sum"] + WIRE_NS
         elif output == "S1":
-            delay = ECP5_CARRY_NS["next sum"] + ECP5_WIRE_NS
+            delay = CARRY_NS["next sum"] + WIRE_NS
         else:
             continue
         yield from ((bit, delay) for bit in bits)

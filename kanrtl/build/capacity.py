@@ -12,11 +12,14 @@ from typing import Any
 from ..demos.self_teaching import estimate_exercise
 from ..errors import BuildError, SpecError
 from ..fabric.device import Device
+from ..fabric.families import FAMILIES
 from ..learner.estimate.estimate import Estimate, estimate
 from ..learner.folded_schedule import folds
 from ..learner.spec import LearnerSpec
 
-DEVICES = ("iCE40HX1K", "iCE40UP5K", "iCE40HX8K", "LFE5U-25F", "LFE5U-45F", "LFE5U-85F")
+DEVICES = tuple(
+    sorted((name for family in FAMILIES.values() for name in family.proposed), key=lambda name: Device.parse(name).lut)
+)
 """The devices that are proposed, from small to large."""
 
 _Estimates = Callable[[LearnerSpec, Device], Estimate]

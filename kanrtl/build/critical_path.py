@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from typing import Any
 
+from ..fabric.cell import Cell
 from ..fabric.primitives import name_primitive
-from .netlist import Cell, Netlist, find_python
+from .netlist import Netlist, find_python
 
 _CARRY_PORTS = {"FCI", "FCO", "CIN", "COUT"}
 

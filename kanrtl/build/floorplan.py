@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import quadratic_assignment
 
-from ..fabric.device import Device, Site, multiplier_sites
+from ..fabric.family import Site
 from .block_paths import BlockPaths, Matrix
 
 MOST_LEFT_ALONE = 24
@@ -38,15 +38,14 @@ _SHARPNESS = 16
 """A path pulls with this power of its length over the longest."""
 
 
-def place_multipliers(path: Path, top: str, device: Device) -> int:
-    """Give every multiplier in the module ``top`` of the netlist at ``path`` a site; return how many.
+def place_multipliers(path: Path, top: str, sites: list[Site]) -> int:
+    """Give every multiplier in the module ``top`` of the netlist at ``path`` one of ``sites``; return how many.
 
     There are none if there are so few that nextpnr does well, or more than there are sites.
     """
     design = json.loads(path.read_text())
     cells = design["modules"][top]["cells"]
     multipliers = [name for name, cell in cells.items() if cell["type"] == "MULT18X18D"]
-    sites = multiplier_sites(device)
     if not MOST_LEFT_ALONE < len(multipliers) <= len(sites):
         return 0
     blocks = BlockPaths(cells)

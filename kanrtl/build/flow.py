@@ -8,51 +8,16 @@ from typing import Any
 
 from ..errors import BuildError, ToolError
 from ..fabric.device import Device
+from ..fabric.families import FAMILIES
+from ..fabric.family import ToolFlow
 from ..progress import Progress
-from ..tools.toolchain import ECPPACK, ICEPACK, YOSYS, Tool
+from ..tools.toolchain import YOSYS, Tool
 from .absorb import absorb_registers_in
 from .critical_path import critical_path
 from .floorplan import MOST_LEFT_ALONE, place_multipliers
 from .netlist import Netlist, cut_unused_carries, read_netlist, remove_ports
 from .report import Report
 from .timing import honest_fmax, reads_undefined, untimed_ports
-
-# What `synth_ice40 -dsp` does at its label `coarse`, except that adders are kept from `ice40_dsp`. yosys 0.70 takes the
-# register of one product into the SB_MAC16 that adds another to it, and into the first one's own as well: with that it
-# is read nowhere, and the sum has lost a product.
-_ICE40_COARSE = """\
-opt_expr
-check
-opt_clean
-opt -nodffe -nosdff
-fsm
-opt
-wreduce
-peepopt
-opt_clean
-share
-techmap -map +/cmp2lut.v -D LUT_WIDTH=4
-opt_expr
-opt_clean
-memory_dff
-alumacc -macc-only
-maccmap -unmap
-opt_clean
-wreduce t:$mul
-techmap -map +/mul2dsp.v -map +/ice40/dsp_map.v -D DSP_A_MAXWIDTH=16 -D DSP_B_MAXWIDTH=16 -D DSP_A_MINWIDTH=2 \
--D DSP_B_MINWIDTH=2 -D DSP_Y_MINWIDTH=11 -D DSP_NAME=$__MUL16X16
-select a:mul2dsp
-setattr -unset mul2dsp
-opt_expr -fine
-wreduce
-select t:* t:$add t:$sub %u %d
-ice40_dsp
-select -clear
-chtype -set $mul t:$__soft_mul
-alumacc
-opt
-memory -nomap
-opt_clean""".splitlines()
 
 
 @dataclass(frozen=True)
@@ -94,24 +59,24 @@ class Job:
     notes: tuple[str, ...] = ()
 
     @property
-    def packer(self) -> Tool:
-        """The tool that makes the bitstream."""
-        return ECPPACK if self.device.family == "ecp5" else ICEPACK
+    def flow(self) -> ToolFlow:
+        """The tools of the device's family."""
+        return FAMILIES[self.device.family].flow
 
     @property
     def tools(self) -> tuple[Tool, ...]:
         """All the tools that the build takes."""
-        return (YOSYS, self.device.place_and_route, *((self.packer,) if self.bitstream else ()))
+        return (YOSYS, self.flow.place_and_route, *((self.flow.packer,) if self.bitstream else ()))
 
     @property
     def routed_name(self) -> str:
         """The file that nextpnr makes and the packer reads."""
-        return "routed.config" if self.device.family == "ecp5" else "routed.asc"
+        return f"routed{self.flow.routed_suffix}"
 
     @property
     def bitstream_name(self) -> str:
         """The file that the packer makes."""
-        return f"{self.top}.bit" if self.device.family == "ecp5" else f"{self.top}.bin"
+        return f"{self.top}{self.flow.bitstream_suffix}"
 
     @property
     def commands(self) -> dict[str, Any]:
@@ -125,28 +90,19 @@ class Job:
     @property
     def synthesis_script(self) -> str:
         """What yosys does."""
-        if "-dsp" in self.device.synthesis:
-            return self._script(
-                [f"{self._synthesis} -run begin:coarse", *_ICE40_COARSE, f"{self._synthesis} -run map_ram:"]
-            )
-        # Of ABC9's scripts the one that gives the fewest LUTs, and paths no longer.
-        area = ["scratchpad -copy abc9.script.flow3 abc9.script"] if self.device.family == "ecp5" else []
-        return self._script([*area, self._synthesis])
+        return self._script(self.flow.synthesise(self._synthesis))
 
     @property
     def fallback_script(self) -> str | None:
         """What yosys does where ABC9 has failed, if it has been used: the same with ABC."""
-        if self.device.family != "ecp5":
-            return None
-        # Not -noabc9, which yosys 0.70 accepts and ignores.
-        mapping = ["abc -lut 4 -dress", "clean"]
-        return self._script([f"{self._synthesis} -run begin:map_luts", *mapping, f"{self._synthesis} -run map_cells:"])
+        again = self.flow.synthesise_again
+        return None if again is None else self._script(again(self._synthesis))
 
     @property
     def _synthesis(self) -> str:
         return " ".join([*self.device.synthesis, "-top", self.top])
 
-    def _script(self, synthesis: list[str]) -> str:
+    def _script(self, synthesis: Sequence[str]) -> str:
         readers = {".il": "read_rtlil", ".v": "read_verilog", ".sv": "read_verilog -sv"}
         reads = [f"{readers[Path(name).suffix]} {name}" for name in self.files if Path(name).suffix in readers]
         # Amaranth names the parts of a structured signal `name[0]`, which is what ABC9 calls the bits of `name`: it
@@ -157,7 +113,6 @@ class Job:
     @property
     def place_and_route_arguments(self) -> list[str]:
         """What nextpnr is called with."""
-        textual = {"ecp5": "--textcfg", "ice40": "--asc"}[self.device.family]
         return [
             "-q",
             *self.device.nextpnr_options,
@@ -168,15 +123,13 @@ class Job:
             "--report",
             "nextpnr.json",
             *self.nextpnr_options,
-            *([textual, self.routed_name] if self.bitstream else []),
+            *([self.flow.routed_option, self.routed_name] if self.bitstream else []),
         ]
 
     @property
     def pack_arguments(self) -> list[str]:
         """What the packer is called with."""
-        if self.device.family == "ecp5":
-            return [*self.pack_options, "--input", self.routed_name, "--bit", self.bitstream_name]
-        return [*self.pack_options, self.routed_name, self.bitstream_name]
+        return [*self.pack_options, *self.flow.pack(self.routed_name, self.bitstream_name)]
 
 
 def check_seed(seed: int) -> int:
@@ -213,21 +166,21 @@ def write_files(job: Job, cwd: Path) -> None:
 def synthesise(job: Job, cwd: Path, progress: Progress) -> list[str]:
     """Make ``netlist.json`` in ``cwd``, where the sources are; return notes. The seed has no part in it."""
     notes = _synthesise(job, cwd, progress)
-    if job.device.family == "ecp5":
-        cut_unused_carries(cwd / "netlist.json", job.top)
-        if absorbed := absorb_registers_in(cwd / "netlist.json", job.top):
-            notes.append(f"ff leaves out {absorbed} registers within multipliers and memory blocks")
+    cut_unused_carries(cwd / "netlist.json", job.top)
+    if absorbed := absorb_registers_in(cwd / "netlist.json", job.top):
+        notes.append(f"ff leaves out {absorbed} registers within multipliers and memory blocks")
     return notes
 
 
 def floorplan(job: Job, cwd: Path, progress: Progress) -> list[str]:
     """Place in ``netlist.json`` what nextpnr does not place well; return notes. The seed has no part in it."""
-    if job.device.family != "ecp5":
+    find_sites = FAMILIES[job.device.family].multiplier_sites
+    if find_sites is None:
         return []
     netlist = read_netlist(cwd / "netlist.json", job.top)
     if netlist.count("multiplier") > MOST_LEFT_ALONE:
         progress("placing multipliers")
-    placed = place_multipliers(cwd / "netlist.json", job.top, job.device)
+    placed = place_multipliers(cwd / "netlist.json", job.top, find_sites(job.device.die))
     return [f"{placed} multipliers placed beside what they work with, before the rest is placed"] if placed else []
 
 
@@ -235,7 +188,7 @@ def prepare(job: Job, cwd: Path) -> Netlist:
     """Check what :func:`synthesise` has left in ``cwd`` and make it what nextpnr is to have; return the netlist."""
     netlist = read_netlist(cwd / "netlist.json", job.top)
     _check_operands(netlist)
-    if not job.bitstream and job.device.family == "ice40":
+    if not job.bitstream and not job.flow.keeps_ports:
         remove_ports(cwd / "netlist.json", job.top)
     return netlist
 
@@ -286,7 +239,7 @@ def _check_capacity(netlist: Netlist, device: Device) -> None:
 
 def place_and_route(job: Job, cwd: Path, progress: Progress) -> dict[str, Any]:
     """Make the textual bitstream, if one is wanted; return nextpnr's report."""
-    tool = job.device.place_and_route
+    tool = job.flow.place_and_route
     progress(f"placing and routing with {tool.name}, seed {job.seed}")
     produces = ["nextpnr.json", *([job.routed_name] if job.bitstream else [])]
     tool.run(job.place_and_route_arguments, cwd, "nextpnr.log", progress, produces=produces)
@@ -297,7 +250,7 @@ def place_and_route(job: Job, cwd: Path, progress: Progress) -> dict[str, Any]:
 def _pack(job: Job, cwd: Path, progress: Progress) -> None:
     """Make the bitstream."""
     progress("packing the bitstream")
-    job.packer.run(job.pack_arguments, cwd, "pack.log", progress, produces=[job.bitstream_name])
+    job.flow.packer.run(job.pack_arguments, cwd, "pack.log", progress, produces=[job.bitstream_name])
 
 
 def _read_report(job: Job, netlist: Netlist, nextpnr: dict[str, Any], notes: list[str]) -> Report:
@@ -327,12 +280,12 @@ def _read_report(job: Job, netlist: Netlist, nextpnr: dict[str, Any], notes: lis
 def count_resources(part: Device, netlist: Netlist, nextpnr: dict[str, Any]) -> dict[str, int]:
     """What a design takes of ``part``, by the names of the attributes of :class:`Report`."""
     used = {name: entry["used"] for name, entry in nextpnr["utilization"].items()}
-    ecp5 = part.family == "ecp5"
+    names = FAMILIES[part.family].resources
     return {
-        "lut": used["TRELLIS_COMB" if ecp5 else "ICESTORM_LC"],
-        "ff": used["TRELLIS_FF"] if ecp5 else netlist.count("register"),
-        "dsp": used.get("MULT18X18D" if ecp5 else "ICESTORM_DSP", 0),
-        "bram": used.get("DP16KD" if ecp5 else "ICESTORM_RAM", 0),
+        "lut": used[names.lut],
+        "ff": netlist.count("register") if names.ff is None else used[names.ff],
+        "dsp": used.get(names.dsp, 0),
+        "bram": used.get(names.bram, 0),
         "lutram": 4 * netlist.count("distributed memory"),
     }
 

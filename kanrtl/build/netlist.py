@@ -7,54 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..fabric.primitives import SEQUENTIAL, name_primitive
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A primitive of the device.
-
-    Attributes
-    ----------
-    kind : str
-        Its type, such as ``LUT4``.
-    parameters : dict
-        Its parameters, as yosys writes them.
-    inputs, outputs : dict
-        The nets at every port, by number; constants are text.
-    source : str or None
-        The line of Python that it comes from.
-    """
-
-    kind: str
-    parameters: dict[str, str]
-    inputs: dict[str, list[Any]]
-    outputs: dict[str, list[Any]]
-    source: str | None
-
-    @property
-    def primitive(self) -> str:
-        """Its kind in words, such as ``block memory``."""
-        return name_primitive(self.kind)
-
-    @property
-    def sequential(self) -> bool:
-        """Whether no path goes through it, whatever its parameters are."""
-        return self.primitive in SEQUENTIAL
-
-    def flag(self, name: str) -> bool:
-        """Whether any bit of the parameter ``name`` is set."""
-        return "1" in str(self.parameters.get(name, "0"))
-
-    def bits(self, ports: Iterable[str] | None = None) -> Iterable[int]:
-        """The nets at the inputs, or at those among ``ports``; constants are no nets."""
-        names = self.inputs if ports is None else [name for name in self.inputs if name in ports]
-        return (bit for name in names for bit in self.inputs[name] if isinstance(bit, int))
-
-    @property
-    def output_bits(self) -> Iterable[int]:
-        """The nets at the outputs."""
-        return (bit for bits in self.outputs.values() for bit in bits if isinstance(bit, int))
+from ..fabric.cell import Cell
+from ..fabric.primitives import name_primitive
 
 
 @dataclass(frozen=True)
@@ -80,7 +34,7 @@ class Netlist:
 
     def count(self, primitive: str) -> int:
         """The number of cells that are such a ``primitive``, such as ``block memory``."""
-        return sum(cell.primitive == primitive for cell in self.cells)
+        return sum(name_primitive(cell.kind) == primitive for cell in self.cells)
 
     def find(self, name: str) -> Cell | None:
         """The cell that nextpnr calls ``name``: it appends to yosys' names where it packs cells."""
@@ -126,9 +80,10 @@ def find_python(sources: Iterable[str]) -> str | None:
 
 
 def cut_unused_carries(path: Path, top: str) -> None:
-    """Disconnect every carry output of a CCU2C in the file at ``path`` that nothing takes.
+    """Disconnect every carry output of a CCU2C (ECP5) in the file at ``path`` that nothing takes.
 
-    nextpnr would spend two LUTs at the end of each carry chain to bring the carry out of it.
+    nextpnr would spend two LUTs at the end of each carry chain to bring the carry out of it. The file is written only
+    if there is one.
     """
     design = json.loads(path.read_text())
     module = design["modules"][top]
@@ -137,10 +92,15 @@ def cut_unused_carries(path: Path, top: str) -> None:
         for port, bits in cell["connections"].items():
             if cell["port_directions"][port] != "output":
                 taken.update(bits)
-    for cell in module["cells"].values():
-        if cell["type"] == "CCU2C" and taken.isdisjoint(cell["connections"]["COUT"]):
-            cell["connections"]["COUT"] = ["x"]
-    path.write_text(json.dumps(design))
+    unused = [
+        cell
+        for cell in module["cells"].values()
+        if cell["type"] == "CCU2C" and taken.isdisjoint(cell["connections"]["COUT"])
+    ]
+    for cell in unused:
+        cell["connections"]["COUT"] = ["x"]
+    if unused:
+        path.write_text(json.dumps(design))
 
 
 def remove_ports(path: Path, top: str) -> None:

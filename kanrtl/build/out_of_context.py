@@ -16,6 +16,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..errors import BuildError
 from ..fabric.device import Device
+from ..fabric.families import FAMILIES
 from ..folders import temporary_folder
 from ..progress import Progress
 from ..tools.rtlil import component_rtlil
@@ -96,18 +97,11 @@ def build_core(
     if wide_luts:
         part = part.with_wide_luts()
     placing = () if placer is None else ("--placer", placer)
-    options = ("--timing-allow-fail", "--freq", f"{clock_mhz:g}", *_without_pins(part), *placing)
+    options = ("--timing-allow-fail", "--freq", f"{clock_mhz:g}", *FAMILIES[part.family].flow.without_pins, *placing)
     files = {f"{name}.il": component_rtlil(component, name)}
     job = Job(name, files, part, seed, clock_mhz, options, bitstream=False, notes=notes)
     report = build_or_load(job, progress, keep).with_facts(facts)
     return report if frequency is not None else replace(report, timing_met=None)
-
-
-def _without_pins(part: Device) -> tuple[str, ...]:
-    """What tells nextpnr that ports have no pins."""
-    return (
-        ("--out-of-context", "--lpf-allow-unconstrained") if part.family == "ecp5" else ("--pcf-allow-unconstrained",)
-    )
 
 
 @dataclass(frozen=True)
@@ -147,7 +141,7 @@ class AreaJob:
         """The job for ``component``; raises :exc:`BuildError` if ``device`` is not known."""
         part = Device.parse(device)
         files = {f"{name}.il": component_rtlil(component, name)}
-        options = ("--pack-only", *_without_pins(part))
+        options = ("--pack-only", *FAMILIES[part.family].flow.without_pins)
         return cls(Job(name, files, part, 1, part.default_frequency, options, bitstream=False))
 
     @property

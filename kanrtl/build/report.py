@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from ..errors import BuildError, ToolError
+from ..fabric.device import Device
+from ..fabric.families import FAMILIES
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,6 @@ class Report:
 
     def table(self) -> list[tuple[str, str]]:
         """The labels and values of all that a person wants to see, in order."""
-        ice40 = self.device.upper().startswith("ICE40")
         fmax = "unknown" if self.fmax_mhz is None else f"{self.fmax_mhz:.1f} MHz"
         rows = [
             ("device", f"{self.device}, seed {self.seed}"),
@@ -114,7 +115,7 @@ class Report:
             ("interval", "" if self.interval_cycles is None else _cycles(self.interval_cycles)),
             ("one step", "" if self.step_ns is None else f"{self.step_ns:g} ns"),
             (
-                "logic cells" if ice40 else "LUT4",
+                FAMILIES[Device.parse(self.device).family].resources.lut_name,
                 self._used("lut") + (f", {self.lutram} as memory" if self.lutram else ""),
             ),
             ("flip-flops", self._used("ff")),

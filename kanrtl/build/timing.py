@@ -1,15 +1,15 @@
 """The frequency that a design reaches, corrected for what nextpnr has not timed.
 
-nextpnr takes every SB_MAC16 for registered, and ends a path there although it may go on; such a path is bounded
-from the delay of an SB_MAC16. Inside a MULT18X18D, between registers, it times nothing, and of an ALU54B
-nothing at all; there is no bound for these. Paths to and from the ports of a core are not timed either.
+nextpnr takes some blocks for registered (:data:`kanrtl.fabric.primitives.UNTIMED`: SB_MAC16), and ends a path there
+although it may go on; such a path is bounded from the delay of a block. Inside of others, such as a MULT18X18D between
+registers, it times nothing, and there is no bound. Paths to and from the ports of a core are not timed either.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
-from ..fabric.primitives import MAC16_MULTIPLY_ADD_NS, MAC16_MULTIPLY_NS
-from .netlist import Cell, Netlist
+from ..fabric.cell import Cell
+from ..fabric.primitives import UNTIMED, is_sequential, note_unverified, path_inputs
+from .netlist import Netlist
 
 
 def honest_fmax(
@@ -20,156 +20,57 @@ def honest_fmax(
     nextpnr says that it reaches ``reached``, in MHz, or None where no path was timed. Memory blocks take a clock of up
     to ``bram_mhz``, which nextpnr does not check.
     """
-    unseen = _note_unverified(netlist)
-    if unseen:
-        return None, "unverified", [unseen]
+    if unverified := note_unverified(netlist.cells):
+        return None, "unverified", [f"nextpnr does not time {' and '.join(unverified)}: fmax is not known"]
     if bram_mhz and reached and reached > bram_mhz and netlist.count("block memory"):
         note = f"fmax is that of the memory blocks' clock; the paths between registers reach {reached:.1f} MHz"
         return bram_mhz, "measured", [note]
-    if all(cell.kind != "SB_MAC16" for cell in netlist.cells):
+    blocks = dict.fromkeys(cell.kind for cell in netlist.cells if cell.kind in UNTIMED)
+    if not blocks:
         return (
             (None, "none", ["no path leads from register to register"])
             if reached is None
             else (reached, "measured", [])
         )
     segment_ns = 0.0 if reached is None else 1000 / reached
-    period_ns, chain, loops = _longest_mac_path(netlist, segment_ns)
+    period_ns, chain, loops = _longest_block_path(netlist, segment_ns)
+    names = " or ".join(blocks)
     if loops:
-        return None, "unverified", ["a combinational loop goes through the logic around SB_MAC16"]
+        return None, "unverified", [f"a combinational loop goes through the logic around {names}"]
     if not chain:
         return reached, "measured", []
     note = (
-        f"nextpnr does not time paths through an SB_MAC16 without registers, of which {chain} may "
-        f"follow each other; fmax is a lower bound, with {MAC16_MULTIPLY_NS} ns for a multiplication, or "
-        f"{MAC16_MULTIPLY_ADD_NS} ns with addition (icestorm, slow corner)"
+        f"nextpnr does not time paths through an {names} without registers, of which {chain} may "
+        f"follow each other; fmax is a lower bound, with {'; '.join(UNTIMED[kind].delays for kind in blocks)}"
         + ("" if reached is None else f", where nextpnr says {reached:.1f} MHz")
     )
     return 1000 / period_ns, "derated", [note]
 
 
-def _note_unverified(netlist: Netlist) -> str | None:
-    """A note on multipliers that nextpnr does not time; None where there are none.
-
-    It times a MULT18X18D to the pins on either side, but nothing between two registers inside.
-    """
-    inside = sum(
-        _has_register(cell, "REG_INPUTA_CLK", "REG_INPUTB_CLK") and _has_register(cell, "REG_OUTPUT_CLK")
-        for cell in netlist.cells
-        if cell.kind == "MULT18X18D"
-    )
-    adders = netlist.count("accumulator")
-    if not inside and not adders:
-        return None
-    what = [f"{inside} MULT18X18D between their own input and output registers"] if inside else []
-    what += [f"{adders} ALU54B"] if adders else []
-    return f"nextpnr does not time {' and '.join(what)}: fmax is not known"
-
-
-_MULT18_REGISTERS = ("REG_INPUTA_CLK", "REG_INPUTB_CLK", "REG_PIPELINE_CLK", "REG_OUTPUT_CLK")
-
-
-def _has_register(cell: Cell, *parameters: str) -> bool:
-    return any(cell.parameters.get(name, "NONE") != "NONE" for name in parameters)
-
-
-_MAC16_REGISTERS = {"A": "A_REG", "B": "B_REG", "C": "C_REG", "D": "D_REG"}
-
-
-@dataclass(frozen=True)
-class _Mac16:
-    """Which registers of an SB_MAC16 are in use.
-
-    Its data go through four rows of them, each of which may be left out: inputs, partial products, product,
-    and the output of the adder.
-    """
-
-    open_inputs: tuple[str, ...]  # data inputs without a register
-    registered_input: bool
-    registered_output: bool
-    partial: bool  # registers at the partial products
-    inner: bool  # a register between inputs and outputs
-    delay_ns: float
-
-    @classmethod
-    def of(cls, cell: Cell) -> "_Mac16":
-        """The registers of ``cell``."""
-        selects = _mac16_selects(cell)
-        adds = _mac16_adds(cell)
-        connected = _mac16_data(cell, adds)
-        opened = tuple(port for port in connected if not cell.flag(_MAC16_REGISTERS[port]))
-        product = cell.flag("PIPELINE_16x16_MULT_REG2")
-        products8 = cell.flag("TOP_8x8_MULT_REG") and cell.flag("BOT_8x8_MULT_REG")
-        partial = products8 and cell.flag("PIPELINE_16x16_MULT_REG1")
-        registered = {"01": True, "11": product, "10": products8}
-        return cls(
-            opened,
-            len(opened) < len(connected),
-            all(registered.get(select, False) for select in selects),
-            partial,
-            partial or (adds and product),
-            MAC16_MULTIPLY_ADD_NS if adds else MAC16_MULTIPLY_NS,
-        )
-
-
-def _mac16_selects(cell: Cell) -> set[str]:
-    """What the outputs show: 00 is the adder, 01 the register behind it, 10 the 8x8 products, 11 the 16x16 product."""
-    names = ("TOPOUTPUT_SELECT", "BOTOUTPUT_SELECT")
-    return {str(cell.parameters.get(name, "00"))[-2:].rjust(2, "0") for name in names}
-
-
-def _mac16_adds(cell: Cell) -> bool:
-    return not _mac16_selects(cell) <= {"10", "11"}
-
-
-def _mac16_data(cell: Cell, adds: bool) -> list[str]:
-    """The data inputs of an SB_MAC16 that a net arrives at and that it takes."""
-    return [port for port in _mac16_taken(cell, adds) if any(True for _ in cell.bits([port]))]
-
-
-def _mac16_taken(cell: Cell, adds: bool) -> list[str]:
-    """The data inputs that an SB_MAC16 takes, whether a net arrives there or not."""
-    # The adder takes its own output for C and D where these bits are clear, whatever is connected there.
-    taken = {"C": "TOPADDSUB_UPPERINPUT", "D": "BOTADDSUB_UPPERINPUT"}
-    return [port for port in _MAC16_REGISTERS if port in "AB" or (adds and cell.flag(taken[port]))]
-
-
 def reads_undefined(cell: Cell) -> bool:
-    """Whether ``cell`` is an SB_MAC16 that takes bits which nothing drives."""
-    if cell.kind != "SB_MAC16":
-        return False
-    return any("x" in cell.inputs.get(port, ()) for port in _mac16_taken(cell, _mac16_adds(cell)))
+    """Whether ``cell`` is a block of :data:`.UNTIMED`, such as SB_MAC16, that takes bits which nothing drives."""
+    block = UNTIMED.get(cell.kind)
+    return block is not None and any("x" in cell.inputs.get(port, ()) for port in block.data(cell))
 
 
-def _path_inputs(cell: Cell) -> set[str]:
-    """Inputs from which a path leads to the outputs, within one cycle."""
-    if cell.kind == "TRELLIS_DPR16X4":
-        return {"RAD"}
-    if cell.kind == "MULT18X18D" and _has_register(cell, *_MULT18_REGISTERS):
-        return set()
-    if cell.kind == "SB_MAC16":
-        mac = _Mac16.of(cell)
-        return set() if mac.registered_output or mac.inner else set(mac.open_inputs)
-    return set() if cell.sequential else set(cell.inputs)
+def _longest_block_path(netlist: Netlist, segment_ns: float) -> tuple[float, int, bool]:
+    """The longest path through blocks that nextpnr has not timed.
 
-
-def _longest_mac_path(netlist: Netlist, segment_ns: float) -> tuple[float, int, bool]:
-    """The longest path through SB_MAC16 that nextpnr has not timed.
-
-    nextpnr cuts a path at every SB_MAC16, so each of its segments takes at most ``segment_ns``, the period
+    nextpnr cuts a path at every one, so each of its segments takes at most ``segment_ns``, the period
     that it reports. A path through m unregistered ones from register to register is at most m + 1 segments
-    and m times the delay of an SB_MAC16.
+    and m times the delay of a block.
 
-    Returns the period in ns, how many SB_MAC16 the longest path goes through, and whether there are loops.
+    Returns the period in ns, how many blocks the longest path goes through, and whether there are loops.
     """
-    spent: dict[int, tuple[float, int]] = {}  # by net: time before the segment that the net is in, and SB_MAC16 so far
+    spent: dict[int, tuple[float, int]] = {}  # by net: time before the segment that the net is in, and blocks so far
     worst = (segment_ns, 0)
     order, loops = _combinational_order(netlist)
     for cell in order:
-        if cell.kind == "SB_MAC16":
-            after, period = _through_mac(cell, spent, segment_ns)
+        if cell.kind in UNTIMED:
+            after, period = _through_block(cell, spent, segment_ns)
             worst = max(worst, period)
         else:
-            after = max((spent.get(bit, (0.0, 0)) for bit in cell.bits(_path_inputs(cell))), default=(0.0, 0))
+            after = max((spent.get(bit, (0.0, 0)) for bit in cell.bits(path_inputs(cell))), default=(0.0, 0))
         if after[1]:
             spent.update(dict.fromkeys(cell.output_bits, after))
     for time_ns, passed in spent.values():
@@ -177,29 +78,28 @@ def _longest_mac_path(netlist: Netlist, segment_ns: float) -> tuple[float, int, 
     return *worst, loops
 
 
-def _through_mac(
+def _through_block(
     cell: Cell, spent: dict[int, tuple[float, int]], segment_ns: float
 ) -> tuple[tuple[float, int], tuple[float, int]]:
-    """What has been spent at the outputs of an SB_MAC16, and the longest path that ends in it."""
-    mac = _Mac16.of(cell)
-    at_inputs = [(0.0, 0)] if mac.registered_input else []
-    for bit in cell.bits(mac.open_inputs):
+    """What has been spent at the outputs of a block, and the longest path that ends in it."""
+    block = UNTIMED[cell.kind].read(cell)
+    at_inputs = [(0.0, 0)] if block.registered_input else []
+    for bit in cell.bits(block.open_inputs):
         time_ns, passed = spent.get(bit, (0.0, 0))
         at_inputs.append((time_ns + segment_ns, passed))
     time_ns, passed = max(at_inputs, default=(0.0, 0))
-    inside = (time_ns + mac.delay_ns, passed + 1)
-    if mac.registered_output:
-        split = mac.partial and not mac.open_inputs
-        return (0.0, 0), (0.0, 0) if split else inside
-    return ((mac.delay_ns, 1), inside) if mac.inner else (inside, (0.0, 0))
+    inside = (time_ns + block.delay_ns, passed + 1)
+    if block.registered_output:
+        return (0.0, 0), (0.0, 0) if block.split else inside
+    return ((block.delay_ns, 1), inside) if block.inner else (inside, (0.0, 0))
 
 
 def _combinational_order(netlist: Netlist) -> tuple[list[Cell], bool]:
     """The combinational cells, each after those that feed it; and whether some are in a loop and left out.
 
-    An SB_MAC16 counts as combinational from its unregistered data inputs on.
+    A block that nextpnr takes for registered counts as combinational from its unregistered data inputs on.
     """
-    cells = [cell for cell in netlist.cells if not cell.sequential]
+    cells = [cell for cell in netlist.cells if not is_sequential(cell)]
     drivers = _drivers(cells)
     users: dict[int, list[int]] = {}
     for index, sources in enumerate(drivers):
@@ -222,10 +122,10 @@ def _drivers(cells: list[Cell]) -> list[set[int]]:
     """For each of ``cells``, the indices of those that feed it within one cycle."""
 
     def feeds(cell: Cell) -> Iterable[int]:
-        return cell.bits(_Mac16.of(cell).open_inputs if cell.kind == "SB_MAC16" else _path_inputs(cell))
+        return cell.bits(UNTIMED[cell.kind].read(cell).open_inputs if cell.kind in UNTIMED else path_inputs(cell))
 
     def cuts(cell: Cell) -> bool:
-        return cell.kind == "SB_MAC16" and _Mac16.of(cell).registered_output
+        return cell.kind in UNTIMED and UNTIMED[cell.kind].read(cell).registered_output
 
     driver = {bit: index for index, cell in enumerate(cells) if not cuts(cell) for bit in cell.output_bits}
     return [{driver[bit] for bit in feeds(cell) if bit in driver} for cell in cells]
@@ -246,7 +146,7 @@ def _reach(netlist: Netlist, start: set[int], ahead: bool) -> set[int]:
     by_bit: dict[int, list[int]] = {}
     cells = list(netlist.cells)
     for index, cell in enumerate(cells):
-        for bit in cell.bits(_path_inputs(cell)) if ahead else cell.output_bits if _path_inputs(cell) else ():
+        for bit in cell.bits(path_inputs(cell)) if ahead else cell.output_bits if path_inputs(cell) else ():
             by_bit.setdefault(bit, []).append(index)
     found: set[int] = set()
     todo = list(start)
@@ -255,5 +155,5 @@ def _reach(netlist: Netlist, start: set[int], ahead: bool) -> set[int]:
             if index not in found:
                 found.add(index)
                 cell = cells[index]
-                todo += cell.output_bits if ahead else cell.bits(_path_inputs(cell))
+                todo += cell.output_bits if ahead else cell.bits(path_inputs(cell))
     return found

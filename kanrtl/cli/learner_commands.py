@@ -15,9 +15,12 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from .. import boards
 from ..errors import InputError, ToolError
 from ..experiments.axes import parse_over
 from ..experiments.sweep import Sweep, sweep
+from ..fabric.device import Device
+from ..fabric.families import FAMILIES
 from ..files import make_folder, write_whole
 from ..learner.spec import LearnerSpec
 from ..learner.spec_file import derived, to_toml
@@ -25,7 +28,7 @@ from ..plots.canvas import check_picture
 from ..plots.sweep_plot import MAX_AXES, plot_sweep
 from ..sessions.backends import BACKENDS
 from ..sim import TASKS
-from ..tools.toolchain import ECPPACK, NEXTPNR_ECP5, YOSYS, warm
+from ..tools.toolchain import YOSYS, warm
 from .console import count_learners, results, say, show, show_work
 from .hardware_commands import SAMPLES, build_for_board, draw, show_errors, show_report, simulate_task, write_learner
 from .options import OUTPUT, as_json, check_output, choice_option, count_option, file_option, spec_argument
@@ -185,4 +188,4 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
 
 def _warm_quietly() -> None:
     with suppress(ToolError):  # the build that needs the tool says so
-        warm([YOSYS, NEXTPNR_ECP5, ECPPACK])
+        warm([YOSYS, *FAMILIES[Device.parse(boards.get(DEMO_BOARD).device).family].flow.tools])

@@ -13,8 +13,9 @@ from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
 
 from ..errors import SpecError, join_choices
-from ..fabric.blocks import Family, families
+from ..fabric.blocks import Blocks
 from ..fabric.device import Device
+from ..fabric.families import FAMILIES
 from ..fabric.parts import Parts
 from ..learner.estimate.estimate import Estimate, count_parts, estimate_parts
 from ..learner.losses import LOSSES, find_loss
@@ -185,7 +186,7 @@ class BoardTop(Elaboratable):  # type: ignore[misc]
 def estimate_exercise(spec: LearnerSpec, device: Device, leds: int) -> Estimate:
     """What ``spec`` takes with its teacher, an :class:`Exercise` that drives so many LEDs."""
     spec = spec.for_device(device)
-    parts = count_exercise(spec, families[device.family], leds, multiplies=bool(device.dsp))
+    parts = count_exercise(spec, FAMILIES[device.family].blocks, leds, multiplies=bool(device.dsp))
     found = estimate_parts(spec, device, parts)
     # No such build is in the fit.
     return replace(found, lut_margin=2 * found.lut_margin)
@@ -195,10 +196,10 @@ DRIFT_BITS = 19
 """The logarithm of the exercise's own period."""
 
 
-def count_exercise(spec: LearnerSpec, family: Family, leds: int, *, multiplies: bool) -> Parts:
+def count_exercise(spec: LearnerSpec, fabric: Blocks, leds: int, *, multiplies: bool) -> Parts:
     """Count what an :class:`Exercise` with so many LEDs and its learner have. Nothing there looks at a prediction, or
     reaches for a coefficient or a register: synthesis removes what would serve that."""
-    parts = count_parts(spec, family, multiplies=multiplies, reached=False)
+    parts = count_parts(spec, fabric, multiplies=multiplies, reached=False)
     formats, samples = spec.formats, DRIFT_BITS + WAVE_BITS
     count_noise_register(parts)
     parts.adder(formats.activation.width, spec.n_in)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
 
 
 @dataclass(frozen=True)
-class _Ram:
+class BlockShape:
     """A memory block, in one of the shapes that it can have."""
 
     width: int
@@ -18,7 +18,7 @@ class _Ram:
 
 
 @dataclass(frozen=True)
-class Family:
+class Blocks:
     """The blocks of a family, as yosys maps to them.
 
     Attributes
@@ -37,39 +37,27 @@ class Family:
         Whether a register behind a memory block becomes the block's own.
     """
 
-    read_only: tuple[_Ram, ...]
-    written: tuple[_Ram, ...]
+    read_only: tuple[BlockShape, ...]
+    written: tuple[BlockShape, ...]
     cost: int
-    distributed: tuple[_Ram, ...]
+    distributed: tuple[BlockShape, ...]
     operand: int
     least_product: int
     registered: bool
 
+    def widest_word(self, depth: int) -> int | None:
+        """The bits of the widest word of a memory of ``depth`` words in one block; None where it takes more than
+        one."""
+        return max((shape.width for shape in self.read_only if shape.rows >= depth), default=None)
 
-def _shapes(kbit: int, widths: tuple[int, ...], byte: int | None) -> tuple[_Ram, ...]:
-    """A block in all its widths, of which each has half the rows of the one before."""
+
+def block_shapes(kbit: int, widths: Sequence[int], byte: int | None) -> tuple[BlockShape, ...]:
+    """A block of so many kbit in all its widths, of which each has half the rows of the one before; ``byte`` is the
+    number of bits that are written together, or None where nothing is written."""
     rows = kbit * 1024 // widths[0]
     return tuple(
-        _Ram(width, rows >> step, 1 if byte is None else min(byte, width)) for step, width in enumerate(widths)
+        BlockShape(width, rows >> step, 1 if byte is None else min(byte, width)) for step, width in enumerate(widths)
     )
-
-
-_DP16KD = (1, 2, 4, 9, 18, 36)
-
-families = {
-    # The widest word of a DP16KD takes both its ports.
-    "ecp5": Family(_shapes(16, _DP16KD, None), _shapes(16, _DP16KD, 9), 128, (_Ram(4, 16, 4),), 18, 9, True),
-    "ice40": Family(_shapes(4, (2, 4, 8, 16), None), _shapes(4, (2, 4, 8, 16), 1), 64, (), 16, 11, False),
-}
-
-
-def block_width(family: str, depth: int) -> int | None:
-    """The widest word of a memory of ``depth`` words in one block.
-
-    None where it takes more than one, or the family is not known.
-    """
-    shapes = families[family].read_only if family in families else ()
-    return max((shape.width for shape in shapes if shape.rows >= depth), default=None)
 
 
 @dataclass(frozen=True)
@@ -100,24 +88,24 @@ class MemoryDemand:
     block: bool
     count: int
 
-    def blocks(self, family: Family) -> int:
+    def blocks(self, fabric: Blocks) -> int:
         """The memory blocks, or with ``block`` not set groups of LUTs, that all of them take.
 
         The word is cut into the blocks' words, across the ends of segments as well (``handle_geom`` in
         yosys' ``memory_libmap.cc``): of all widths the cheapest, the choice between segments included.
         """
-        return self._best(family)[1] * self.reads * self.count if self.width else 0
+        return self._best(fabric)[1] * self.reads * self.count if self.width else 0
 
-    def segments(self, family: Family) -> int:
+    def segments(self, fabric: Blocks) -> int:
         """The number of parts that its rows are cut into: from what they read, one is chosen."""
-        return self._best(family)[2] if self.width else 1
+        return self._best(fabric)[2] if self.width else 1
 
-    def _best(self, family: Family) -> tuple[float, int, int]:
-        shapes = family.distributed if not self.block else family.written if self.lanes else family.read_only
-        cost = family.cost if self.block else 4
+    def _best(self, fabric: Blocks) -> tuple[float, int, int]:
+        shapes = fabric.distributed if not self.block else fabric.written if self.lanes else fabric.read_only
+        cost = fabric.cost if self.block else 4
         return min(self._cut(shape, cost) for shape in shapes)
 
-    def _cut(self, shape: _Ram, cost: int) -> tuple[float, int, int]:
+    def _cut(self, shape: BlockShape, cost: int) -> tuple[float, int, int]:
         """What it costs in blocks of that shape, how many there are, and in how many segments."""
         lanes = max(1, self.lanes)
         word = lanes * ceil(self.width // lanes / shape.byte) * shape.byte
@@ -132,21 +120,21 @@ class MemoryDemand:
         return self.depth * self.width * self.count
 
 
-def multipliers(a: int, b: int, family: Family) -> int:
+def multipliers(a: int, b: int, fabric: Blocks) -> int:
     """The multipliers that a product of ``a`` by ``b`` bits takes, a sign bit in each where one has one.
 
     An operand that is too wide is cut into pieces, and what is left of it may be too short for a multiplier
     (yosys' ``mul2dsp.v``).
     """
-    return sum(_whole(x, y, family) for x in _pieces(max(a, b), family) for y in _pieces(min(a, b), family))
+    return sum(_whole(x, y, fabric) for x in _pieces(max(a, b), fabric) for y in _pieces(min(a, b), fabric))
 
 
-def _pieces(bits: int, family: Family) -> Iterator[int]:
-    while bits > family.operand:
-        yield family.operand
-        bits -= family.operand
+def _pieces(bits: int, fabric: Blocks) -> Iterator[int]:
+    while bits > fabric.operand:
+        yield fabric.operand
+        bits -= fabric.operand
     yield bits
 
 
-def _whole(a: int, b: int, family: Family) -> int:
-    return int(min(a, b) >= 2 and a + b >= family.least_product)
+def _whole(a: int, b: int, fabric: Blocks) -> int:
+    return int(min(a, b) >= 2 and a + b >= fabric.least_product)

@@ -7,7 +7,7 @@ from math import ceil
 
 from ..numeric.bits import clog2
 from ..numeric.fixed import Format, Rounding
-from .blocks import Family, MemoryDemand, multipliers
+from .blocks import Blocks, MemoryDemand, multipliers
 
 KINDS = {
     "adder": "bits of sums that are formed in a carry chain",
@@ -37,14 +37,14 @@ class Parts:
 
     Parameters
     ----------
-    family
-        The blocks that multipliers and memories are made of.
+    fabric
+        The blocks of a family, which multipliers and memories are made of.
     multiplies
         Whether a product that is left to synthesis gets multipliers.
     """
 
-    def __init__(self, family: Family, *, multiplies: bool) -> None:
-        self.family = family
+    def __init__(self, fabric: Blocks, *, multiplies: bool) -> None:
+        self.fabric = fabric
         self._multiplies = multiplies
         self.counts: Counter[str] = Counter()
         self.memories: list[MemoryDemand] = []
@@ -56,7 +56,7 @@ class Parts:
         """Add ``count`` memories, as :class:`MemoryDemand` describes them, with the logic around their blocks."""
         memory = MemoryDemand(name, depth, width, lanes, reads, block, count)
         self.memories.append(memory)
-        segments = memory.segments(self.family)
+        segments = memory.segments(self.fabric)
         self.choice(width, segments, reads * count)
         if segments > 1 and lanes:
             # Each segment is written when it is meant.
@@ -68,7 +68,7 @@ class Parts:
 
     def blocks(self, *, block: bool) -> int:
         """The memory blocks of all memories so far, or their groups of LUTs with a memory in each."""
-        return sum(memory.blocks(self.family) for memory in self.memories if memory.block == block)
+        return sum(memory.blocks(self.fabric) for memory in self.memories if memory.block == block)
 
     def register(self, bits: int, *, moved: bool = True) -> None:
         """Add flip-flops.
@@ -80,7 +80,7 @@ class Parts:
 
     def register_behind(self, bits: int, *, block: bool) -> None:
         """Add flip-flops behind a memory, which are its own where it is a block that has them."""
-        if not (block and self.family.registered):
+        if not (block and self.fabric.registered):
             self.register(bits)
 
     def adder(self, bits: int, times: int = 1) -> None:
@@ -115,7 +115,7 @@ class Parts:
             return
         mixed = a.signed != b.signed
         widths = [format.width + (mixed and not format.signed) for format in (a, b)]
-        count = multipliers(widths[0], widths[1], self.family) if self._multiplies else 0
+        count = multipliers(widths[0], widths[1], self.fabric) if self._multiplies else 0
         if count:
             self.multipliers += count * times
             # What is cut into pieces is added up again.

@@ -23,7 +23,7 @@ from ..numeric.fixed import SQ, UQ, Codes, Format, fits, narrow
 from ..numeric.spline import Locator, basis_table, derivative_table
 from .fields import LearnerFields
 
-# The narrower of the two families' multipliers (SB_MAC16: 16 x 16; MULT18X18D: 18 x 18).
+# The narrower of the multipliers of ECP5 (MULT18X18D: 18 x 18) and iCE40 (SB_MAC16: 16 x 16).
 MULTIPLIER_WIDTH = 16
 
 

@@ -17,7 +17,7 @@ from .folded_schedule import FoldedSchedule, Passes
 from .losses import find_loss
 from .schedule import LayerTimes, Schedule
 
-# Bits of an operand of the wider of the two families' multipliers.
+# Bits of an operand of the wider of the multipliers of ECP5 and iCE40. What a layer decides is the same on all devices.
 WIDEST_OPERAND = 18
 
 

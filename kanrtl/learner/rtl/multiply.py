@@ -1,6 +1,6 @@
 """Products and sums of fixed-point values.
 
-A product is left to synthesis as one ``*``, which both families' tools put into a DSP block, or written out as sums of
+A product is left to synthesis as one ``*``, which the tools put into a DSP block, or written out as sums of
 shifted terms where no block shall be spent: a multiplication by a constant, or by a short register.
 """
 

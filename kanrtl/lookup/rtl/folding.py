@@ -31,6 +31,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import InputError
+from ...fabric.families import FAMILIES
 from ..network import LookupNetwork
 from ..quantiser import FixedQuantiser
 from .cells import CELLS
@@ -289,7 +290,8 @@ def schedule_core(
     if family not in families:
         raise InputError(f"family = {family!r}: must be one of {', '.join(map(repr, families))}")
     # A register behind a memory is in the memory on ECP5, and a logic cell for each bit on iCE40.
-    folding = Folding.of(network, plans, latency, memory, reuse_factor, word_registers=family != "ice40")
+    words_registered = family not in FAMILIES or FAMILIES[family].blocks.registered
+    folding = Folding.of(network, plans, latency, memory, reuse_factor, word_registers=words_registered)
     if folding is None:
         return Pipeline.of(network, plans, latency, memory, whole_from)
     if whole_from is not None:

@@ -9,7 +9,7 @@ import numpy as np
 from amaranth.hdl import Cat, Const, Module, Signal, Value, unsigned
 from amaranth.lib.memory import Memory
 
-from ...fabric.blocks import block_width
+from ...fabric.families import block_width
 from ...numeric.fixed import Codes
 from .cells import CELLS, Cells
 from .gates import INPUTS

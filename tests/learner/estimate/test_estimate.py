@@ -21,7 +21,7 @@ from kanrtl.boards import BOARDS
 from kanrtl.build import Device
 from kanrtl.build.out_of_context import AreaJob
 from kanrtl.demos.self_teaching import estimate_exercise
-from kanrtl.fabric.blocks import families
+from kanrtl.fabric.families import FAMILIES
 from kanrtl.fabric.parts import KINDS, Parts
 from kanrtl.learner.estimate.estimate import count_parts
 from kanrtl.tools.rtlil import component_rtlil
@@ -69,7 +69,7 @@ def test_nothing_that_was_built_would_have_been_refused() -> None:
         assert found.least_lut <= build.measured["lut"], build.name
 
 
-UNSPLIT = replace(families["ecp5"], operand=1 << 20, least_product=0)
+UNSPLIT = replace(FAMILIES["ecp5"].blocks, operand=1 << 20, least_product=0)
 
 
 @given(spec=specs(max_edges=3))
@@ -117,10 +117,10 @@ def test_a_build(device: str, fields: dict[str, Any]) -> None:
 
 def test_the_fit_finds_the_costs_of_builds_that_have_them() -> None:
     random = np.random.default_rng(0)
-    costs = {kind: float(random.uniform(0.5, 3)) for kind in fit.EXPECTED["ecp5"]["lut"]}
+    costs = {kind: float(random.uniform(0.5, 3)) for kind in FAMILIES["ecp5"].costs["lut"]}
     made = []
     for number in range(60):
-        parts = Parts(families["ecp5"], multiplies=True)
+        parts = Parts(FAMILIES["ecp5"].blocks, multiplies=True)
         parts.counts.update({kind: int(random.integers(5, 200)) for kind in costs})
         lut = sum(cost * parts.counts[kind] for kind, cost in costs.items())
         made.append(fit.Build(str(number), "LFE5U-85F", LearnerSpec(**T), {"lut": lut}, parts))
@@ -132,9 +132,9 @@ def test_the_fit_finds_the_costs_of_builds_that_have_them() -> None:
 
 def test_the_shipped_costs_are_of_known_kinds() -> None:
     content = json.loads(fit.COSTS.read_text())["families"]
-    assert set(content) == set(families) == set(fit.EXPECTED)
+    assert set(content) == set(FAMILIES)
     for family, fitted in content.items():
-        assert set(fitted["lut"]) == set(fit.EXPECTED[family]["lut"]) <= set(KINDS)
+        assert set(fitted["lut"]) == set(FAMILIES[family].costs["lut"]) <= set(KINDS)
         assert fitted["errors"]["lut"]["held_out_largest"] < 0.5
         assert min(fitted["lut"].values()) >= 0
 
@@ -181,4 +181,4 @@ def test_measuring_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pyt
 
 def test_samples_can_be_had() -> None:
     assert all(isinstance(sample.spec, LearnerSpec) for sample in area.SAMPLES)
-    assert {Device.parse(sample.device).family for sample in area.SAMPLES} == set(families)
+    assert {Device.parse(sample.device).family for sample in area.SAMPLES} == set(FAMILIES)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kanrtl.fabric.blocks import families
+from kanrtl.fabric.families import FAMILIES
 from kanrtl.fabric.parts import Parts
 from kanrtl.learner.arithmetic import LayerArithmetic
 from kanrtl.learner.rtl.basis import Basis, count_basis, rotated_words, rotation_bits
@@ -76,7 +76,7 @@ def test_rotated_words() -> None:
 @pytest.mark.parametrize("index", [0, 1])
 @pytest.mark.parametrize("tables", ["block", "logic"])
 def test_tables_are_counted(index: int, tables: str) -> None:
-    plan, parts = plan_of(index, table_memory=tables), Parts(families["ecp5"], multiplies=True)
+    plan, parts = plan_of(index, table_memory=tables), Parts(FAMILIES["ecp5"].blocks, multiplies=True)
     count_basis(parts, plan, 3)
     if tables == "logic":
         assert not parts.memories

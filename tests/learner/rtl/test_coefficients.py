@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kanrtl.fabric.blocks import families
+from kanrtl.fabric.families import FAMILIES
 from kanrtl.fabric.parts import Parts
 from kanrtl.learner.plan import LayerPlan
 from kanrtl.learner.rtl.coefficients import Coefficients, cell_bits, count_coefficients, window_layout
@@ -75,7 +75,7 @@ def test_windows_are_read_and_stored(fields: dict[str, Any], index: int) -> None
     simulate(dut, bench)
     text = convert(dut)
     width = layer.formats.coefficient.width * layer.n_out
-    parts = Parts(families["ecp5"], multiplies=True)
+    parts = Parts(FAMILIES["ecp5"].blocks, multiplies=True)
     count_coefficients(parts, plan)
     [memory] = parts.memories
     assert (memory.depth, memory.width, memory.count) == (layer.depth + 1, width, layer.n_in * layer.banks)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kanrtl.fabric.blocks import families
+from kanrtl.fabric.families import FAMILIES
 from kanrtl.fabric.parts import Parts
 from kanrtl.learner.rtl.edge_lane import (
     EdgeLane,
@@ -70,7 +70,7 @@ def test_a_signed_operand_has_a_last_bit(b: Format, ports: int) -> None:
     text = convert(SerialMultiplier(a.as_shape(), b.as_shape(), 7))
     assert "cell $mul " not in text
     assert text.count("connect \\A \\last ") == ports
-    parts = Parts(families["ecp5"], multiplies=True)
+    parts = Parts(FAMILIES["ecp5"].blocks, multiplies=True)
     count_serial_multiplier(parts, a, b, 7, times=2)
     # The product has one bit more: where it ends in a register, that is never loaded with anything of its own.
     assert parts.counts["register"] == 2 * register_bits(text)
@@ -114,7 +114,7 @@ def test_products_are_exact_whosever_turn_it_is(multiplier: str, names: list[str
 def test_what_is_shared_is_counted_once() -> None:
     counts = {}
     for multiplier in ("dsp", "lut", "serial"):
-        parts = Parts(families["ecp5"], multiplies=True)
+        parts = Parts(FAMILIES["ecp5"].blocks, multiplies=True)
         plan = plan_of("hidden, shared", multiplier=multiplier)
         count_shared_multiplier(parts, plan, list(USES.values()), times=3)
         assert parts.multipliers == (3 if multiplier == "dsp" else 0)
@@ -198,7 +198,7 @@ def test_every_pass_has_its_products(name: str) -> None:
 
 @pytest.mark.parametrize("name", PLANS)
 def test_multipliers_of_lanes_are_counted(name: str) -> None:
-    plan, parts = plan_of(name), Parts(families["ecp5"], multiplies=True)
+    plan, parts = plan_of(name), Parts(FAMILIES["ecp5"].blocks, multiplies=True)
     count_edge_lanes(parts, plan)
     edges = plan.passes.input_lanes * plan.passes.node_lanes
     assert parts.multipliers == edges * convert(EdgeLane(plan)).count("cell $mul ")

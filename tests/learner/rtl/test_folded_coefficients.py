@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kanrtl.fabric.blocks import families
+from kanrtl.fabric.families import FAMILIES
 from kanrtl.fabric.parts import Parts
 from kanrtl.learner.plan import LayerPlan
 from kanrtl.learner.rtl.coefficients import FoldedCoefficients, count_folded_coefficients
@@ -122,7 +122,7 @@ def test_one_coefficient_is_written_from_outside(name: str) -> None:
 
 
 def test_memories_are_counted_by_lane() -> None:
-    parts, plan = Parts(families["ecp5"], multiplies=True), plan_of("hidden, shared")
+    parts, plan = Parts(FAMILIES["ecp5"].blocks, multiplies=True), plan_of("hidden, shared")
     count_folded_coefficients(parts, plan)
     (memory,) = parts.memories
     layer, passes = plan.layer, plan.passes

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kanrtl import Learner, LearnerSpec
-from kanrtl.fabric.blocks import families
+from kanrtl.fabric.families import FAMILIES
 from kanrtl.fabric.parts import Parts
 from kanrtl.learner.plan import LayerPlan
 from kanrtl.learner.rtl.coefficient_bank import CoefficientBank
@@ -59,7 +59,7 @@ def test_sums_along_one_axis_are_kept_across_the_other(along: int, across: int, 
 
 @pytest.mark.parametrize(("along", "across"), [(1, 1), (1, 3), (4, 1), (3, 2)])
 def test_registers_of_sums_are_counted(along: int, across: int) -> None:
-    parts = Parts(families["ecp5"], multiplies=True)
+    parts = Parts(FAMILIES["ecp5"].blocks, multiplies=True)
     count_accumulator(parts, FORMAT, terms=1, along=along, across=across, lanes=1)
     dut = Accumulator(FORMAT, along=along, across=across, reset_less=True)
     assert parts.counts["register"] == register_bits(convert(dut))
@@ -199,7 +199,7 @@ def test_a_layer_learns_in_its_cycles(name: str) -> None:
     simulate(dut, bench)
     assert "step" in told
     assert not np.array_equal(reference.coefficients, held)
-    parts = Parts(families["ecp5"], multiplies=True)
+    parts = Parts(FAMILIES["ecp5"].blocks, multiplies=True)
     count_folded_layer(parts, plan, predicts=True)
     assert parts.counts["lane"] == passes.input_lanes * passes.node_lanes * layer.banks
     assert parts.multipliers == convert(dut).count("cell $mul ")

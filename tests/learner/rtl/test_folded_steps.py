@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kanrtl.fabric.blocks import families
+from kanrtl.fabric.families import FAMILIES
 from kanrtl.fabric.parts import Parts
 from kanrtl.learner.rtl.steps import ScaledSteps, count_scaled_steps
 from kanrtl.numeric.fixed import narrow
@@ -62,7 +62,7 @@ def test_the_steps_are_the_products_rounded_once(name: str, step_format: str | N
 def test_each_lane_is_counted() -> None:
     terms = []
     for factor in (1, 2):
-        parts, plan = Parts(families["ecp5"], multiplies=True), plan_of("inputs", reuse_factor=[factor, 4])
+        parts, plan = Parts(FAMILIES["ecp5"].blocks, multiplies=True), plan_of("inputs", reuse_factor=[factor, 4])
         count_scaled_steps(parts, plan)
         terms.append(parts.counts["term"])
         layer = plan.layer

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kanrtl.fabric.blocks import families
+from kanrtl.fabric.families import FAMILIES
 from kanrtl.fabric.parts import Parts
 from kanrtl.learner.rtl.window import FoldedTables, count_folded_tables
 from support.components import convert, simulate
@@ -80,7 +80,7 @@ def test_from_outside_a_cell_is_given(name: str) -> None:
 def test_tables_are_counted_once_for_each_lane() -> None:
     counts = []
     for factor in (1, 2):
-        parts = Parts(families["ecp5"], multiplies=True)
+        parts = Parts(FAMILIES["ecp5"].blocks, multiplies=True)
         plan = plan_of("inputs", reuse_factor=[factor, 1], share_multipliers=True)
         count_folded_tables(parts, plan)
         counts.append(parts.counts["truth table"])

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kanrtl.fabric.blocks import families
+from kanrtl.fabric.families import FAMILIES
 from kanrtl.fabric.parts import Parts
 from kanrtl.learner.rtl.update import FoldedUpdate, count_folded_update
 from kanrtl.numeric import lfsr
@@ -75,7 +75,7 @@ def test_coefficients_change_or_are_written(name: str, update_rounding: str) -> 
 def test_each_lane_is_counted() -> None:
     adders = []
     for factor in (1, 2):
-        parts = Parts(families["ecp5"], multiplies=True)
+        parts = Parts(FAMILIES["ecp5"].blocks, multiplies=True)
         count_folded_update(parts, plan_of("inputs", reuse_factor=[factor, 4]))
         adders.append(parts.counts["adder"])
     assert adders[0] == 2 * adders[1] > 0

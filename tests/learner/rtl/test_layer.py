@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kanrtl import LearnerSpec
-from kanrtl.fabric.blocks import families
+from kanrtl.fabric.families import FAMILIES
 from kanrtl.fabric.parts import Parts
 from kanrtl.learner.rtl.coefficients import CoefficientAccess
 from kanrtl.learner.rtl.folded_layer import FoldedLayer
@@ -154,7 +154,7 @@ def test_saturations_are_told_when_they_are_counted(streaming: bool) -> None:
 @pytest.mark.parametrize("index", [0, 1])
 @pytest.mark.parametrize("fields", [{}, {"schedule": "streaming"}, {"update_rounding": "stochastic"}])
 def test_multipliers_and_memories_are_counted(index: int, fields: dict[str, Any]) -> None:
-    plan, parts = plan_of(index, **fields), Parts(families["ecp5"], multiplies=True)
+    plan, parts = plan_of(index, **fields), Parts(FAMILIES["ecp5"].blocks, multiplies=True)
     count_layer(parts, plan, predicts=True)
     text = convert(Layer(plan, LearnerSpec(**SMALL | fields).initial_codes()[index]))
     assert parts.multipliers == text.count("cell $mul ")

@@ -9,7 +9,7 @@ from amaranth.sim import Simulator
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kanrtl.fabric.blocks import families
+from kanrtl.fabric.families import FAMILIES
 from kanrtl.fabric.parts import Parts
 from kanrtl.learner.plan import LocatedSum
 from kanrtl.learner.rtl.locate import Locate, count_locate
@@ -128,9 +128,9 @@ def test_a_register_holds_the_position(registered: bool) -> None:
 
 @pytest.mark.parametrize("index", [0, 1])
 def test_sums_that_locate_are_counted(index: int) -> None:
-    plan, parts = plan_of(index), Parts(families["ecp5"], multiplies=True)
+    plan, parts = plan_of(index), Parts(FAMILIES["ecp5"].blocks, multiplies=True)
     count_locate(parts, plan, 2)
-    once = Parts(families["ecp5"], multiplies=True)
+    once = Parts(FAMILIES["ecp5"].blocks, multiplies=True)
     count_locate(once, plan, 1)
     assert parts.counts == {unit: 2 * count for unit, count in once.counts.items()}
     assert once.counts["chain"] > 0

@@ -11,7 +11,7 @@ from amaranth.lib import data
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kanrtl.fabric.blocks import families
+from kanrtl.fabric.families import FAMILIES
 from kanrtl.fabric.parts import Parts
 from kanrtl.learner.rtl.narrowing import Narrowing, count_narrowing, flag_layout, resize, rounding_bits
 from kanrtl.numeric.fixed import SQ, FixedValue, Format
@@ -136,7 +136,7 @@ def test_only_what_can_saturate_is_counted() -> None:
     assert "step" not in plan.saturating
     counts = []
     for kind in ("gradient", "step"):
-        parts = Parts(families["ice40"], multiplies=True)
+        parts = Parts(FAMILIES["ice40"].blocks, multiplies=True)
         count_narrowing(parts, plan, kind, layer.downstream_sum, layer.formats.gradient, 3)
         counts.append((parts.counts["limit"], parts.counts["adder"]))
     (limited, adders), (unlimited, others) = counts

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kanrtl.fabric.blocks import families
+from kanrtl.fabric.families import FAMILIES
 from kanrtl.fabric.parts import Parts
 from kanrtl.learner.plan import LayerPlan
 from kanrtl.learner.rtl.node import Downstream, Node, count_downstream, count_nodes, count_tree
@@ -90,7 +90,7 @@ def test_targets_and_coefficients_wait_where_samples_stream(pipeline: Any, field
 def test_multipliers_are_counted(multiplier: str, edge_sums: str, fields: dict[str, Any]) -> None:
     plan, parts = (
         plan_of(multiplier=multiplier, edge_sums=edge_sums, **fields),
-        Parts(families["ecp5"], multiplies=True),
+        Parts(FAMILIES["ecp5"].blocks, multiplies=True),
     )
     count_nodes(parts, plan, predicts=True)
     assert parts.multipliers == plan.layer.n_out * convert(Node(plan)).count("cell $mul ")
@@ -101,14 +101,14 @@ def test_what_nothing_looks_at_is_not_counted() -> None:
     plan = plan_of(**TWO, edge_sums="products")
     counts = []
     for predicts in (False, True):
-        parts = Parts(families["ecp5"], multiplies=True)
+        parts = Parts(FAMILIES["ecp5"].blocks, multiplies=True)
         count_nodes(parts, plan, predicts=predicts)
         counts.append(parts.counts["limit"])
     assert counts[1] - counts[0] == plan.layer.formats.activation.width * ("activation" in plan.saturating)
 
 
 def test_a_tree_of_products_is_counted() -> None:
-    parts = Parts(families["ecp5"], multiplies=True)
+    parts = Parts(FAMILIES["ecp5"].blocks, multiplies=True)
     count_tree(parts, plan_of(pipeline=["add", "sum"]), 4, 20, 16, 3)
     # Two pairs, and one sum of these, for each of three; all registered.
     assert parts.counts["adder"] == 3 * (2 * 16 + 20) == parts.counts["register"]
@@ -164,7 +164,8 @@ def test_gradients_go_downstream_in_time(fields: dict[str, Any], pipeline: Any) 
 @pytest.mark.parametrize("multiplier", ["auto", "lut"])
 @pytest.mark.parametrize("edge_sums", ["products", "differences"])
 def test_multipliers_of_slopes_are_counted(multiplier: str, edge_sums: str) -> None:
-    plan, parts = plan_of(1, multiplier=multiplier, edge_sums=edge_sums), Parts(families["ecp5"], multiplies=True)
+    plan = plan_of(1, multiplier=multiplier, edge_sums=edge_sums)
+    parts = Parts(FAMILIES["ecp5"].blocks, multiplies=True)
     count_downstream(parts, plan)
     assert parts.multipliers == convert(Downstream(plan)).count("cell $mul ")
     assert (parts.multipliers > 0) == (multiplier == "auto")

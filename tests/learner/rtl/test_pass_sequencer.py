@@ -9,7 +9,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from kanrtl.fabric.blocks import families
+from kanrtl.fabric.families import FAMILIES
 from kanrtl.fabric.parts import Parts
 from kanrtl.learner.folded_schedule import Passes
 from kanrtl.learner.plan import LayerPlan
@@ -78,7 +78,7 @@ def test_as_many_registers_are_counted_as_there_are(name: str, offset: int) -> N
             m.d.comb += self.o.eq(StepFlow(m, passes, self.step).delay(self.i, 0, offset, "later"))
             return m
 
-    passes, parts = plan_of(name).passes, Parts(families["ecp5"], multiplies=True)
+    passes, parts = plan_of(name).passes, Parts(FAMILIES["ecp5"].blocks, multiplies=True)
     count_delay(parts, passes, 8, 0, offset)
     assert parts.counts["register"] == register_bits(convert(Delay()))
 
@@ -178,7 +178,7 @@ def test_an_access_is_a_step_that_updates_nothing(name: str) -> None:
 
 @pytest.mark.parametrize("name", PLANS)
 def test_counters_are_counted(name: str) -> None:
-    plan, parts = plan_of(name), Parts(families["ecp5"], multiplies=True)
+    plan, parts = plan_of(name), Parts(FAMILIES["ecp5"].blocks, multiplies=True)
     count_pass_sequencer(parts, plan)
     counters = (plan.passes.inputs, plan.passes.nodes, plan.passes.step_cycles)
     assert 1 << parts.counts["counter"] >= counters[0] * counters[1] * counters[2]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from amaranth.hdl import Elaboratable, Fragment, Module, Signal
 
-from kanrtl.fabric.blocks import families
+from kanrtl.fabric.families import FAMILIES
 from kanrtl.fabric.parts import Parts
 from kanrtl.learner.plan import LayerPlan
 from kanrtl.learner.rtl.pipeline_registers import (
@@ -107,7 +107,7 @@ def test_what_is_read_leaves_the_stage_in_time(index: int, pipeline: Any, fields
     waits = plan.streaming or plan.hidden
     registered = since < plan.times.read and plan.ends("read")
     assert found == (plan.times.read - since if waits else registered)
-    parts = Parts(families["ice40"], multiplies=True)
+    parts = Parts(FAMILIES["ice40"].blocks, multiplies=True)
     count_read(parts, plan, 8, since, block=False)
     assert parts.counts["register"] == 8 * found
 
@@ -118,6 +118,6 @@ def test_registers_of_a_meeting_are_counted() -> None:
         (plan_of(), True, 24),
         (plan_of(schedule="streaming"), False, 24),
     ):
-        parts = Parts(families["ice40"], multiplies=True)
+        parts = Parts(FAMILIES["ice40"].blocks, multiplies=True)
         count_meeting(parts, plan, 8, 1, 4, cut=cut)
         assert parts.counts["register"] == expected

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kanrtl.fabric.blocks import families
+from kanrtl.fabric.families import FAMILIES
 from kanrtl.fabric.parts import Parts
 from kanrtl.learner.plan import LayerPlan
 from kanrtl.learner.rtl.steps import ScaledSteps, StepTables, count_scaled_steps, count_step_tables
@@ -82,7 +82,7 @@ def test_tables_are_made_anew_when_the_learning_rate_changes(fields: dict[str, A
 
 
 def test_tables_are_counted() -> None:
-    plan, parts = plan_of(), Parts(families["ecp5"], multiplies=True)
+    plan, parts = plan_of(), Parts(FAMILIES["ecp5"].blocks, multiplies=True)
     layer = plan.layer
     count_step_tables(parts, plan)
     [memory] = parts.memories
@@ -119,7 +119,7 @@ def test_steps_are_rounded_products_in_time(pipeline: Any, fields: dict[str, Any
 
 @pytest.mark.parametrize("pipeline", ["no_registers", ["scale"]])
 def test_steps_take_no_multiplier(pipeline: Any) -> None:
-    plan, parts = plan_of(pipeline=pipeline, table_memory="logic"), Parts(families["ecp5"], multiplies=True)
+    plan, parts = plan_of(pipeline=pipeline, table_memory="logic"), Parts(FAMILIES["ecp5"].blocks, multiplies=True)
     count_scaled_steps(parts, plan)
     text = convert(ScaledSteps(plan))
     assert parts.multipliers == text.count("cell $mul ") == 0

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kanrtl.fabric.blocks import families
+from kanrtl.fabric.families import FAMILIES
 from kanrtl.fabric.parts import Parts
 from kanrtl.learner.plan import LayerPlan
 from kanrtl.learner.rtl.update import CoefficientUpdate, LayerUpdate, count_coefficient_update, count_layer_update
@@ -164,7 +164,7 @@ def test_a_layer_has_as_many_updates_as_coefficients_that_it_reads(multiplier: s
     plan = plan_of(multiplier=multiplier)
     layer = plan.layer
     edges = layer.n_in * layer.n_out * layer.banks
-    alone, whole = (Parts(families["ecp5"], multiplies=True) for _ in range(2))
+    alone, whole = (Parts(FAMILIES["ecp5"].blocks, multiplies=True) for _ in range(2))
     count_coefficient_update(alone, plan, edges)
     count_layer_update(whole, plan)
     text = convert(LayerUpdate(plan))
@@ -174,7 +174,7 @@ def test_a_layer_has_as_many_updates_as_coefficients_that_it_reads(multiplier: s
 
 @pytest.mark.parametrize(("pipeline", "bits"), [("no_registers", 0), (["change", "update"], 1)])
 def test_registers_are_counted(pipeline: Any, bits: int) -> None:
-    plan, parts = plan_of(pipeline=pipeline), Parts(families["ecp5"], multiplies=True)
+    plan, parts = plan_of(pipeline=pipeline), Parts(FAMILIES["ecp5"].blocks, multiplies=True)
     count_coefficient_update(parts, plan, 1)
     registers = plan.layer.move(plan.rounding).width + plan.layer.formats.coefficient.width + 1
     assert parts.counts["register"] == bits * registers

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kanrtl.fabric.blocks import families
+from kanrtl.fabric.families import FAMILIES
 from kanrtl.fabric.parts import Parts
 from kanrtl.learner.rtl.window import InputBases, Window, count_input_bases, count_window
 from kanrtl.numeric.fixed import narrow
@@ -110,7 +110,7 @@ def test_what_makes_steps_reads_the_table() -> None:
 
 @pytest.mark.parametrize("index", [0, 1])
 def test_tables_of_bases_are_counted(index: int) -> None:
-    plan, parts = plan_of(index, pipeline="all_registers"), Parts(families["ecp5"], multiplies=True)
+    plan, parts = plan_of(index, pipeline="all_registers"), Parts(FAMILIES["ecp5"].blocks, multiplies=True)
     count_input_bases(parts, plan)
     tables = sum(memory.count for memory in parts.memories)
     text = convert(InputBases(plan))
@@ -216,10 +216,10 @@ def test_an_index_from_outside_is_addressed() -> None:
 
 @pytest.mark.parametrize("edge_sums", ["products", "differences"])
 def test_differences_are_counted(edge_sums: str) -> None:
-    plan, parts = plan_of(edge_sums=edge_sums), Parts(families["ecp5"], multiplies=True)
+    plan, parts = plan_of(edge_sums=edge_sums), Parts(FAMILIES["ecp5"].blocks, multiplies=True)
     count_window(parts, plan)
     assert parts.multipliers == 0
-    others = Parts(families["ecp5"], multiplies=True)
+    others = Parts(FAMILIES["ecp5"].blocks, multiplies=True)
     count_window(others, plan_of(edge_sums="products"))
     edges = plan.layer.n_in * plan.layer.n_out * 3
     assert parts.counts["chain"] - others.counts["chain"] == (edges if plan.differences else 0)

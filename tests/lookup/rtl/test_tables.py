@@ -15,7 +15,7 @@ from amaranth.lib.wiring import In, Out
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kanrtl.fabric.blocks import block_width
+from kanrtl.fabric.families import block_width
 from kanrtl.lookup.rtl.network_plan import Term
 from kanrtl.lookup.rtl.tables import Tables
 from support.cell_netlist import settled, synthesised
