@@ -459,6 +459,29 @@ def classify() -> str:
     return table([*header, "device", "LUT", "FF", "clock", "cycles", "latency", "row"], rows)
 
 
+def compatibility() -> str:
+    """Every kind of file by every foreign tool: yes, or why not."""
+    from .compatibility import FAMILY  # they need this module
+
+    names = [row.name for row in FAMILY.rows if (RESULTS / f"{row.name}.json").is_file()]
+    data = [result(name) for name in names]
+    rows = []
+    for one in data:
+        verdicts = one["verdicts"]
+        # Both yosys at one flow share a cell where they agree.
+        flows = dict.fromkeys(tool.partition(", ")[0] for tool in verdicts if ", " in tool)
+        cells = [verdict for tool, verdict in verdicts.items() if ", " not in tool]
+        for flow in flows:
+            both = [verdicts[f"{flow}, {kind}"] for kind in ("native", "yowasp")]
+            cells.append(both[0] if both[0] == both[1] else f"native: {both[0]}; YoWASP: {both[1]}")
+        rows.append([one["title"], *cells, f"`{one['row']}`"])
+    tools = [tool for tool in data[0]["verdicts"] if ", " not in tool]
+    flows = list(dict.fromkeys(tool.partition(", ")[0] for tool in data[0]["verdicts"] if ", " in tool))
+    versions = {name: version for name, version in data[0]["tools"].items() if name != "amaranth"}
+    told = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return table(["what is in the file", *(f"`{name}`" for name in (*tools, *flows)), "row"], rows) + f"\n\n{told}."
+
+
 def summary() -> str:
     """What README.md shows of builds: the fastest step, the most steps, the smallest chip, the most coefficients, and a
     learner that was frozen."""
@@ -558,6 +581,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "folding": folding,
     "classify": classify,
     "imports": imports,
+    "compatibility": compatibility,
     "commands": commands,
 }
 

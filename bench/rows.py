@@ -18,7 +18,7 @@ from kanrtl.experiments.simulate_learner import simulate
 from kanrtl.learner.stages import PRESETS
 from kanrtl.sim import TASKS
 
-from . import adapt, calls, checkpoints, classify, estimators, folding, lookup, self_check
+from . import adapt, calls, checkpoints, classify, compatibility, estimators, folding, lookup, self_check
 from .precision import PRECISION
 from .row import Family, LearnerRow, Progress, Result, Row, build_summary, seed_options
 from .simulation import EQUALITY, SPEEDS
@@ -194,6 +194,7 @@ FAMILIES = (
     folding.FAMILY,
     classify.FAMILY,
     classify.SEARCHES,
+    compatibility.FAMILY,
 )
 
 ROWS: dict[str, Row] = {row.name: row for family in FAMILIES for row in family.rows}

@@ -11,6 +11,7 @@ from ..fabric.device import Device
 from ..fabric.families import FAMILIES
 from ..fabric.family import ToolFlow
 from ..progress import Progress
+from ..tools.rtlil import FLATTEN
 from ..tools.toolchain import YOSYS, Tool
 from .absorb import absorb_registers_in
 from .critical_path import critical_path
@@ -105,9 +106,7 @@ class Job:
     def _script(self, synthesis: Sequence[str]) -> str:
         readers = {".il": "read_rtlil", ".v": "read_verilog", ".sv": "read_verilog -sv"}
         reads = [f"{readers[Path(name).suffix]} {name}" for name in self.files if Path(name).suffix in readers]
-        # Amaranth names the parts of a structured signal `name[0]`, which is what ABC9 calls the bits of `name`: it
-        # dies of the clash (YosysHQ/yosys#4349). Purging removes those aliases.
-        flat = [f"hierarchy -top {self.top}", "proc", "flatten", "opt_clean -purge"]
+        flat = [f"hierarchy -top {self.top}", "proc", *FLATTEN]
         return "\n".join([*reads, *flat, *synthesis, "write_json netlist.json", ""])
 
     @property

@@ -29,8 +29,9 @@ from ..plots.canvas import check_picture
 from ..sessions.backends import BACKENDS
 from ..sim import TASKS
 from ..verilog.learner_header import learner_header
+from ..verilog.names import check_module_name
 from ..verilog.network_header import network_header
-from ..verilog.write import write_verilog
+from ..verilog.write import list_ports, write_verilog
 from .console import count_samples, name_cycles, results, say, score_pairs, show, show_pairs, show_work
 from .options import (
     LEARNER,
@@ -192,11 +193,12 @@ def estimate_command(spec: LearnerSpec, device: str, as_json: bool) -> None:
 
 @cloup.command("verilog")
 @spec_or_network_argument
-@network_group(cloup.option("--device", metavar="PART", help="Make it of this part's own cells, not for any tool."))
+@network_group()
 @cloup.option_group(
     OUTPUT,
     file_option("-o", "--output", text=True, help="Write into this file, or - .  [default: learner.v or network.v]"),
-    cloup.option("--name", help="Give the top module this name.  [default: learner or network]"),
+    cloup.option("--name", help="Give the module this name.  [default: learner or network]"),
+    cloup.option("--device", metavar="PART", help="Write it for this part alone, not for any tool and family."),
     as_json,
 )
 def verilog_command(
@@ -209,36 +211,37 @@ def verilog_command(
 ) -> None:
     """Write a learner or a network as one Verilog file."""
     default = "network" if isinstance(spec, LookupNetwork) else "learner"
-    name, path = name or default, output or Path(f"{default}.v")
-    if not (name.isascii() and name.isidentifier()):
-        raise InputError(f"--name = {name!r}: must be a Verilog identifier of letters, digits and underscores")
+    name, path = check_module_name(default if name is None else name, field="--name"), output or Path(f"{default}.v")
     to_output = is_standard_output(path)
     if to_output and as_json:
         raise InputError(f"--json: standard output has the Verilog (--output = {str(path)!r}); leave out one of them")
     if output is None:
         check_output("--output", str(path))
+    part = None if device is None else Device.parse(device)
     if isinstance(spec, LookupNetwork):
         options = hardware_options(hardware)
-        core = core_for(spec, Device.parse(device), **options) if device else create_core(spec, **options)
-        _write(core, network_header(core), name, path)
+        core = create_core(spec, **options) if part is None else core_for(spec, part, **options)
+        _write(core, network_header(core), name, path, part)
     else:
-        check_only_for("network", {"device": device, **hardware})
-        write_learner(spec, name, path)
+        check_only_for("network", hardware)
+        write_learner(spec if part is None else spec.for_device(part), name, path, part)
     if not to_output:
         show({"verilog": str(path), "top": name}, as_json, lambda: click.echo(f"wrote {path}"))
 
 
-def write_learner(spec: LearnerSpec, name: str, path: Path) -> None:
+def write_learner(spec: LearnerSpec, name: str, path: Path, part: Device | None = None) -> None:
     """Write a learner as Verilog, with a spinner."""
     learner = Learner(spec)
-    _write(learner, learner_header(learner), name, path)
+    _write(learner, learner_header(learner), name, path, part)
 
 
-def _write(component: Learner | LookupCore, comment: str, name: str, path: Path) -> None:
+def _write(component: Learner | LookupCore, comment: str, name: str, path: Path, part: Device | None) -> None:
+    check_module_name(name, list_ports(component), field="--name")
     with show_work("writing Verilog") as progress:
         if isinstance(component, LookupCore):
             component.progress = progress
-        write_verilog(component, name, path, progress, header=comment)
+        device = None if part is None else part.name
+        write_verilog(component, name, path, progress, header=comment, device=device)
 
 
 def _read_frequency(_ctx: click.Context, _param: click.Parameter, value: float | None) -> float | None:

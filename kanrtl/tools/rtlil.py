@@ -10,6 +10,13 @@ from amaranth.hdl import Const, Elaboratable, Fragment, Value
 from amaranth.hdl._ir import PortDirection
 from amaranth.lib import wiring
 
+FLATTEN = ("flatten", "opt_clean -purge")
+"""What yosys does with a design before anything else takes it.
+
+Amaranth names the parts of a structured signal `name[0]`, which is what ABC9 calls the bits of `name`: it dies of the
+clash (YosysHQ/yosys#4349). Purging removes those aliases.
+"""
+
 _SOURCE = re.compile(r'^(\s*attribute \\src )"([^"]*)"$', re.MULTILINE)
 
 
@@ -38,6 +45,13 @@ def _package_relative(file: str) -> str:
     return "/".join(parts)
 
 
+def component_ports(component: wiring.Component) -> dict[str, Value]:
+    """The ports of ``component`` by the names that they have in RTLIL and Verilog, except clock and reset."""
+    members = component.signature.flatten(component)
+    values = {"__".join(map(str, path)): Value.cast(value) for path, _, value in members}
+    return {port: value for port, value in values.items() if not isinstance(value, Const)}
+
+
 def component_rtlil(
     component: Elaboratable, name: str, more: Callable[[Fragment], Mapping[str, Value]] | None = None
 ) -> str:
@@ -49,9 +63,7 @@ def component_rtlil(
     ports: dict[str, tuple[Value, PortDirection | None]] | None = None
     fragment = Fragment.get(component, None)
     if isinstance(component, wiring.Component):
-        members = component.signature.flatten(component)
-        values = {"__".join(map(str, path)): Value.cast(value) for path, _, value in members}
-        ports = {port: (value, None) for port, value in values.items() if not isinstance(value, Const)}
+        ports = {port: (value, None) for port, value in component_ports(component).items()}
         if more is not None:
             ports |= {port: (value, PortDirection.Output) for port, value in more(fragment).items()}
     return portable_sources(rtlil.convert(fragment if ports is not None else component, name=name, ports=ports))

@@ -3,24 +3,68 @@
 from pathlib import Path
 
 from amaranth.hdl import Elaboratable
+from amaranth.lib import wiring
 
 from ..errors import ToolError
 from ..files import make_folder, write_whole
 from ..folders import temporary_folder
 from ..progress import Progress
-from ..tools.rtlil import component_rtlil
+from ..tools.rtlil import FLATTEN, component_ports, component_rtlil
 from ..tools.toolchain import YOSYS
+from .names import check_module_name, unescape_names
 
-__all__ = ["write_verilog"]
+_TOP = "kanrtl_top"  # while it is made; no signal has this name
 
+# Verilog is written of cells and not of processes: an assignment is evaluated at time 0 in every standard and by every
+# simulator, where `always @*` waits for a change that may have taken place before it began to wait. One flat module
+# has no ports of no width, no names that another file may have too, and, purged, no two names for one signal.
 _VERILOG_SCRIPT = """\
-read_rtlil {name}.il
-proc -nomux -norom
+read_rtlil top.il
+{flatten}
+opt_dff -keepdc
+opt_clean -purge
 memory_collect
-attrmap -remove generator -remove top -remove amaranth.hierarchy -remove amaranth.decoding
-attrmap -modattr -remove generator -remove top -remove amaranth.hierarchy -remove amaranth.decoding
-write_verilog -norename {name}.v
+{attributes}
+attrmap -remove amaranth.decoding -remove hdlname
+attrmap -modattr -remove generator -remove top -remove amaranth.hierarchy
+setattr -unset src c:* t:$mem* %d
+write_verilog top.v
 """
+
+# Memory in LUTs is what some families do not have, and tools refuse the whole design for it.
+_ANY_FAMILY = "setattr -unset ram_style a:ram_style=distributed"
+
+# What is generated is nobody's to mend. Codes are those of Verilator 4 too, which newer versions still take.
+_LINT = (
+    "WIDTH",
+    "UNOPTFLAT",
+    "UNUSED",
+    "UNDRIVEN",
+    "DECLFILENAME",
+    "CASEOVERLAP",
+    "CMPCONST",
+    "UNSIGNED",
+    "TIMESCALEMOD",
+)
+_LINT_OFF = "".join(["/* verilator lint_save */\n", *(f"/* verilator lint_off {code} */\n" for code in _LINT)])
+_LINT_ON = "/* verilator lint_restore */\n"
+
+
+def list_ports(component: Elaboratable) -> list[str]:
+    """List the names of the ports that a component has in its Verilog file, clock and reset among them."""
+    named = component_ports(component) if isinstance(component, wiring.Component) else ()
+    return ["clk", "rst", *named]
+
+
+def _origin(name: str, device: str | None) -> list[str]:
+    """Tell what the file is for, and what may stand beside it."""
+    return [
+        f"Written for {device}."
+        if device
+        else "Written for any tool and family of FPGAs; kanrtl verilog --device writes it for one part.",
+        f"The module {name} is all there is in this file, and needs no other: give another one another name (--name),",
+        "and both can be in one design.",
+    ]
 
 
 def write_verilog(
@@ -30,42 +74,53 @@ def write_verilog(
     progress: Progress | None = None,
     *,
     header: str | None = None,
+    device: str | None = None,
 ) -> None:
     """Write a component as one self-contained Verilog file, which appears whole or not at all.
 
-    The passes are those of :mod:`amaranth.back.verilog`, with whichever yosys there is.
+    The file holds one module, in which all identifiers are plain ones. It takes whichever yosys there is.
 
     Parameters
     ----------
     component
         What is written.
     name
-        The name of the top module.
+        The name of the module.
     path
         The file. Its folder is made if it is not there.
     progress
         A function that is told what is being done.
     header
         Lines that become a comment on top.
+    device
+        The part that the component was made for, by name. Without one, nothing is demanded that a family of FPGAs may
+        not have: memory in LUTs.
 
     Raises
     ------
+    InputError
+        If ``name`` is not one that every tool takes.
     ToolError
         If yosys is missing or fails.
     InputError
         If the file cannot be written.
     """
+    check_module_name(name, list_ports(component))
     path = Path(path)
-    text = component_rtlil(component, name)
+    text = component_rtlil(component, _TOP)
     with temporary_folder() as cwd:
-        (cwd / f"{name}.il").write_text(text, encoding="utf-8")
-        (cwd / "verilog.ys").write_text(_VERILOG_SCRIPT.format(name=name))
+        (cwd / "top.il").write_text(text, encoding="utf-8")
+        flatten = "\n".join([f"hierarchy -top {_TOP}", "proc -norom", *FLATTEN])
+        attributes = "" if device else _ANY_FAMILY
+        (cwd / "verilog.ys").write_text(_VERILOG_SCRIPT.format(flatten=flatten, attributes=attributes))
         try:
-            YOSYS.run(["-q", "-s", "verilog.ys"], cwd, "yosys.log", progress, produces=[f"{name}.v"])
+            YOSYS.run(["-q", "-s", "verilog.ys"], cwd, "yosys.log", progress, produces=["top.v"])
         except ToolError as error:
             # The log goes with the folder, so the line must not send the user there.
             raise ToolError(str(error).partition(" (log: ")[0]) from None
-        verilog = (cwd / f"{name}.v").read_text(encoding="utf-8")
-    comment = "".join(f"// {line}".rstrip() + "\n" for line in (header or "").splitlines())
+        verilog = unescape_names((cwd / "top.v").read_text(encoding="utf-8"), name)
+    verilog = verilog.replace(f"module {_TOP}(", f"module {name}(", 1)
+    lines = [*(header or "").splitlines(), *([""] if header else []), *_origin(name, device)]
+    comment = "".join(f"// {line}".rstrip() + "\n" for line in lines)
     make_folder(path.parent)
-    write_whole(path, (comment + verilog).encode())
+    write_whole(path, (comment + _LINT_OFF + verilog + _LINT_ON).encode())

@@ -123,6 +123,12 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
         ("verilog", "good.toml", "--name", "9 lives"),
         "--name = '9 lives': must be a Verilog identifier of letters, digits and underscores",
     ),
+    (
+        ("verilog", "good.toml", "--name", "logic"),
+        "--name = 'logic': is a keyword of Verilog or SystemVerilog; add to it, as in 'logic_core'",
+    ),
+    (("verilog", "good.toml", "--name", "clk"), "--name = 'clk': is the name of a port; add to it, as in 'clk_core'"),
+    (("verilog", "good.toml", "--device", "Z80"), f"device: 'Z80' is not known; it is {DEVICES}"),
     (BUILD, "build: name either --device (the core alone) or --board (a bitstream)"),
     ((*ECP5, "--board", "icestick"), "build: name either --device (the core alone) or --board (a bitstream)"),
     ((*BUILD, "--device", "Z80"), f"device: 'Z80' is not known; it is {DEVICES}"),

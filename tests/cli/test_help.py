@@ -69,8 +69,7 @@ def test_what_a_network_takes_is_refused_for_a_learner(
 ) -> None:
     path = str(spec_file())
     for option in options(COMMANDS[name])[NETWORK]:
-        value = "3" if option.name != "device" else "LFE5U-25F"
-        assert run([name, path, option.opts[-1], value, *(("--device", "LFE5U-25F") if name == "build" else ())]) == 2
+        assert run([name, path, option.opts[-1], "3", *(("--device", "LFE5U-25F") if name == "build" else ())]) == 2
         said = capsys.readouterr()
         assert said.err.startswith(f"kanrtl: {option.opts[-1]} = ")
         assert said.err.endswith(": only for a network; leave it out\n")

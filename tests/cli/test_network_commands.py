@@ -75,7 +75,7 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
     (("simulate", "good.toml", "--data", "samples.npz"), "--data = 'samples.npz': only for a network; leave it out"),
     (("simulate", "good.toml", "--latency", "3"), "--latency = 3: only for a network; leave it out"),
     (("build", "good.toml", "--whole-from", "1"), "--whole-from = 1: only for a network; leave it out"),
-    (("verilog", "good.toml", "--device", "iCE40UP5K"), "--device = 'iCE40UP5K': only for a network; leave it out"),
+    (("verilog", "good.toml", "--latency", "2"), "--latency = 2: only for a network; leave it out"),
     (
         ("simulate", "class.npz", "--data", "no_x.npz"),
         "data = 'no_x.npz': has no X; give samples (n, n_in) by that name",

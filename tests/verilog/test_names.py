@@ -1,0 +1,86 @@
+"""Names that every tool takes."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from kanrtl import Learner, LearnerSpec
+from kanrtl.errors import InputError
+from kanrtl.tools.toolchain import YOSYS
+from kanrtl.verilog.names import KEYWORDS, LONGEST_NAME, check_module_name, unescape_names
+from kanrtl.verilog.write import list_ports, write_verilog
+
+
+def test_names_of_signals_that_are_keywords_come_escaped_from_yosys(tmp_path: Path) -> None:
+    """So that they can be told from keywords, and none is missed."""
+    wires = "".join(f"  wire input {number} \\{word}\n" for number, word in enumerate(sorted(KEYWORDS), 1))
+    (tmp_path / "top.il").write_text(f"module \\top\n{wires}end\n")
+    YOSYS.run(["-q", "-p", "read_rtlil top.il; write_verilog top.v"], tmp_path, "yosys.log")
+    text = (tmp_path / "top.v").read_text()
+    assert all(f"input \\{word} ;" in text for word in KEYWORDS)
+    plain = unescape_names(text, "top")
+    names = re.findall(r"input (\S+);", plain)
+    assert len(set(names)) == len(KEYWORDS)
+    assert KEYWORDS.isdisjoint(names)
+
+
+@pytest.mark.parametrize("word", ["reg", "input", "logic", "cell", "checker", "always_ff"])
+def test_keywords_are_refused(word: str) -> None:
+    with pytest.raises(InputError) as error:
+        check_module_name(word, field="--name")
+    assert str(error.value) == (
+        f"--name = '{word}': is a keyword of Verilog or SystemVerilog; add to it, as in '{word}_core'"
+    )
+
+
+@pytest.mark.parametrize("name", ["", "9lives", "a b", "a.b", "a[0]", "a$b", "é", "\\a "])
+def test_what_is_no_identifier_is_refused(name: str) -> None:
+    with pytest.raises(
+        InputError, match=r"^name = .*: must be a Verilog identifier of letters, digits and underscores$"
+    ):
+        check_module_name(name)
+
+
+@pytest.mark.parametrize("name", ["a", "_", "Reg", "REG", "input_1", "x" * LONGEST_NAME])
+def test_other_names_are_taken(name: str) -> None:
+    assert check_module_name(name) == name
+
+
+def test_longer_names_than_tools_take_are_refused() -> None:
+    with pytest.raises(InputError, match=r"^name = 'xxxxxxxxxxxxxxxxxxxx'\.\.\.: has 1025 characters; "):
+        check_module_name("x" * (LONGEST_NAME + 1))
+
+
+@pytest.mark.usefixtures("unelaborated")
+@pytest.mark.parametrize("name", ["clk", "rst", "samples__valid", "gradient"])
+def test_a_module_is_not_called_what_its_port_is(name: str, tracker: LearnerSpec, tmp_path: Path) -> None:
+    learner = Learner(tracker)
+    assert name in list_ports(learner)
+    with pytest.raises(InputError, match=f"^name = '{name}': is the name of a port; add to it, as in '{name}_core'$"):
+        write_verilog(learner, name, tmp_path / "learner.v")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("escaped", "plain"),
+    [
+        (r"assign \x[0]  = \x.y [3:0];", "assign x_0 = x_y[3:0];"),
+        (r"assign \x[0]  = x_0 + X_0_2;", "assign x_0_3 = x_0 + X_0_2;"),
+        (r"assign \a$12  = \a$7 ;", "assign a = a_2;"),
+        (r"assign \table  = \s.always ;", "assign table_2 = s_always_2;"),
+        (r"assign \0  = \$ ;", "assign n0 = n;"),
+        (r"assign \u.A  = \u.a ;", "assign u_A = u_a_2;"),
+        (r'(* src = "lib/top.py:1" *) assign top = \b.top ;', '(* src = "lib/top.py:1" *) assign top_2 = b_top;'),
+        (r"assign \a-b%c  = { \d:e , 4'hf };", "assign a_b_c = { d_e, 4'hf };"),
+    ],
+)
+def test_escaped_names_become_plain_ones(escaped: str, plain: str) -> None:
+    assert unescape_names(escaped, "top") == plain
+
+
+def test_long_names_are_cut_and_stay_apart() -> None:
+    long = "x" * 2000
+    names = re.findall(r"x+\w*", unescape_names(rf"assign \{long}.a  = \{long}.b ;", "top"))
+    assert len(set(names)) == 2
+    assert max(map(len, names)) <= LONGEST_NAME
