@@ -167,7 +167,7 @@ def test_critical_path_reads_well_and_names_no_machine():
 
 @pytest.mark.usefixtures("cache")
 def test_report_survives_json():
-    report = build_core(MultiplyAccumulate(), device="LFE5U-25F-6", facts={"latency_cycles": 2})
+    report = build_core(MultiplyAccumulate(), device="LFE5U-25F-6", frequency=200, facts={"latency_cycles": 2})
     assert Report.from_json(json.loads(json.dumps(report.to_json()))) == report
     labels = [label for label, _ in report.table()]
     assert labels[:5] == ["device", "fmax", "clock asked for", "latency", "one step"]
