@@ -20,7 +20,7 @@ from ..tools.toolchain import YOSYS
 from .flow import Job, floorplan, run_flow, synthesise, write_files
 from .report import Report
 
-_FLOW_VERSION = 5
+_FLOW_VERSION = 6
 """Goes into the hash of a build, as what the tools are told does by itself. To be raised when what the tools
 give is read into another report, or the netlist is changed differently between them."""
 

@@ -80,10 +80,11 @@ def find_python(sources: Iterable[str]) -> str | None:
 
 
 def cut_unused_carries(path: Path, top: str) -> None:
-    """Disconnect every carry output of a CCU2C (ECP5) in the file at ``path`` that nothing takes.
+    """Disconnect every carry output of a CCU2C (ECP5) in the file at ``path`` that nothing takes, and every constant
+    carry input that its cell does not look at (yosys connects what was left open).
 
-    nextpnr would spend two LUTs at the end of each carry chain to bring the carry out of it. The file is written only
-    if there is one.
+    nextpnr would spend two LUTs at either end of each carry chain to bring the carry in and out. The file is written
+    only if there is one.
     """
     design = json.loads(path.read_text())
     module = design["modules"][top]
@@ -92,15 +93,29 @@ def cut_unused_carries(path: Path, top: str) -> None:
         for port, bits in cell["connections"].items():
             if cell["port_directions"][port] != "output":
                 taken.update(bits)
-    unused = [
-        cell
-        for cell in module["cells"].values()
-        if cell["type"] == "CCU2C" and taken.isdisjoint(cell["connections"]["COUT"])
-    ]
-    for cell in unused:
-        cell["connections"]["COUT"] = ["x"]
+    adders = [cell for cell in module["cells"].values() if cell["type"] == "CCU2C"]
+    unused = [(cell, "COUT") for cell in adders if taken.isdisjoint(cell["connections"]["COUT"])]
+    unused += [(cell, "CIN") for cell in adders if _ignores_carry(cell, taken)]
+    for cell, port in unused:
+        cell["connections"][port] = ["x"]
     if unused:
         path.write_text(json.dumps(design))
+
+
+def _ignores_carry(cell: dict[str, Any], taken: set[int | str]) -> bool:
+    """Tell whether neither the carry out of a CCU2C nor a sum that is taken depends on its constant carry input.
+
+    The carry of its first half is what comes in where a LUT is high, which with the input D high is so by no row of the
+    upper half; else it is what the LUT's first four rows say of A and B (Project Trellis; yosys' ``cells_sim.v``).
+    """
+    connections, parameters = cell["connections"], cell.get("parameters", {})
+    return (
+        connections["CIN"][0] in ("0", "1")
+        and connections.get("D0") == ["1"]
+        and parameters.get("INJECT1_0") == "NO"
+        and int(parameters["INIT0"], 2) >> 8 == 0
+        and taken.isdisjoint(connections.get("S0", []))
+    )
 
 
 def remove_ports(path: Path, top: str) -> None:

@@ -446,6 +446,39 @@ def test_only_unused_carries_are_cut(tmp_path):
     }
 
 
+@pytest.mark.usefixtures("sham_tools")
+@pytest.mark.parametrize(
+    ("changes", "cut"),
+    [
+        ({}, True),
+        ({"CIN": ["1"]}, True),
+        ({"CIN": [7]}, False),
+        ({"D0": [8]}, False),
+        ({"S0": [9]}, False),
+        ({"INIT0": "1001011010101010"}, False),
+        ({"INJECT1_0": "YES"}, False),
+    ],
+)
+def test_only_carries_that_are_not_looked_at_are_cut(tmp_path, changes, cut):
+    connections = {"CIN": ["0"], "A0": [2], "B0": [3], "C0": ["0"], "D0": ["1"], "S0": [4], "COUT": [9]}
+    parameters = {"INIT0": f"{8:016b}", "INJECT1_0": "NO"}
+    for name, value in changes.items():
+        (connections if name in connections else parameters)[name] = value
+    directions = {port: "output" if port in ("S0", "COUT") else "input" for port in connections}
+    cell = {
+        "type": "CCU2C",
+        "port_directions": directions,
+        "connections": connections,
+        "parameters": parameters,
+    }
+    netlist = {"modules": {"top": {"ports": {"o": {"direction": "output", "bits": [9]}}, "cells": {"one": cell}}}}
+    path = tmp_path / "netlist.json"
+    path.write_text(json.dumps(netlist))
+    cut_unused_carries(path, "top")
+    after = json.loads(path.read_text())["modules"]["top"]["cells"]["one"]["connections"]
+    assert after == connections | {"CIN": ["x"] if cut else connections["CIN"]}
+
+
 def test_abc9_failure_is_tried_again_without(monkeypatch):
     pretend = Tool.run
 

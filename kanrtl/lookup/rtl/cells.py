@@ -16,6 +16,8 @@ from .gates import Gate
 
 _ZERO, _ONE = Const(0, 1), Const(1, 1)
 
+_EXCLUSIVE_OR = Gate((0, 1), 0b0110)
+
 
 class Cells(ABC):
     """What writes a family's cells into a module.
@@ -63,29 +65,31 @@ class Ecp5Cells(Cells):
 
     muxes = True
 
-    # With C low and D high a full adder of A and B; the carry begins as A where A and B agree.
-    _FULL_ADDER = {
-        **{f"p_INIT{half}": Const(0x96AA, 16) for half in range(2)},
-        **{f"p_INJECT1_{half}": "NO" for half in range(2)},
-    }
+    # With C low and D high a full adder of A and B; the carry is A where A and B agree.
+    _FULL_ADDER = Const(0x96AA, 16)
+
+    # With D high the carry of A and B alone: the LUT is low, and so the carry is what the first four rows say.
+    _HALF_ADDER_CARRY = Const(0x0008, 16)
 
     def _chain(self, name: str, pairs: Sequence[tuple[Value, Value]], total: Signal) -> None:
+        # The lowest bit is a LUT beside the chain, which then begins without a carry: nextpnr spends two LUTs on one,
+        # even where it is constant (kanrtl.build.netlist.cut_unused_carries).
+        self._m.d.comb += total[0].eq(self.gate(_EXCLUSIVE_OR, pairs[0], f"{name}_low"))
+        if len(pairs) == 1:
+            return
+        pairs = [*pairs, *[(_ZERO, _ZERO)] * (len(pairs) % 2)]
         carry: Value = _ZERO
         for low in range(0, len(pairs), 2):
-            pins: dict[str, Value] = {}
-            for half, (a, b) in enumerate([*pairs, (_ZERO, _ZERO)][low : low + 2]):
+            pins: dict[str, Any] = {"i_CIN": carry}
+            for half, (a, b) in enumerate(pairs[low : low + 2]):
+                bit = low + half
                 pins |= {f"i_A{half}": a, f"i_B{half}": b, f"i_C{half}": _ZERO, f"i_D{half}": _ONE}
-            above, spare = Signal(name=f"{name}_carry{low}"), Signal(name=f"{name}_spare{low}")
-            self._m.submodules[f"{name}_{low}"] = Instance(
-                "CCU2C",
-                **self._FULL_ADDER,
-                **pins,
-                i_CIN=carry,
-                o_S0=total[low],
-                o_S1=total[low + 1] if low + 1 < len(pairs) else spare,
-                o_COUT=above,
-            )
-            carry = above
+                pins |= {f"p_INIT{half}": self._FULL_ADDER if bit else self._HALF_ADDER_CARRY}
+                pins |= {f"p_INJECT1_{half}": "NO"}
+                if 0 < bit < len(total):
+                    pins[f"o_S{half}"] = total[bit]
+            carry = Signal(name=f"{name}_carry{low}")
+            self._m.submodules[f"{name}_{low}"] = Instance("CCU2C", **pins, o_COUT=carry)
 
     def _gate(self, gate: Gate, inputs: Sequence[Value], output: Signal) -> Instance:
         if gate.init is not None:
