@@ -19,6 +19,7 @@ from ..lookup.rtl.lookup_core import LookupCore, create_core
 from ..progress import Progress
 from .bitstream import build_board
 from .capacity import check_exercise_fits, check_fits
+from .network_capacity import check_network_fits
 from .out_of_context import build_core
 from .report import Report, TimingError
 
@@ -103,7 +104,9 @@ def core_for(network: LookupNetwork, device: Device, **options: Any) -> LookupCo
 def _plan(network: LookupNetwork, device: str, progress: Progress | None, options: dict[str, Any]) -> LookupCore:
     if progress is not None:
         progress("deciding which tables and sums are needed")
-    return core_for(network, Device.parse(device), **options)
+    part = Device.parse(device)
+    check_network_fits(network, part, **options)
+    return core_for(network, part, **options)
 
 
 def build_network(

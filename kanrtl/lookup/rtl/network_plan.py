@@ -153,6 +153,8 @@ def plan_layers(network: LookupNetwork, muxes: bool | None = None) -> tuple[Look
         First layer first.
     """
     plans = _planned.setdefault(network, {})
+    if all(layer.bits_in > INPUTS for layer in network.layers):
+        muxes = None  # there is no such table
     if muxes not in plans:
         plans[muxes] = _plan(network, muxes)
     return plans[muxes]

@@ -25,7 +25,8 @@ from ..number_checks import MAX_BITS
 from ..quantiser import FixedQuantiser
 from .network_plan import LookupLayerPlan
 
-# Estimates of delays in ns, logic and routing, for ECP5 of speed grade 6; only their proportions matter.
+# Estimates of delays in ns, logic and routing, for ECP5 of speed grade 6; of other chips the proportions are much the
+# same.
 _LUT = 1.0
 
 _CARRY = 0.03
@@ -39,6 +40,8 @@ _BLOCK = 5.8
 _TO_BLOCK = 1.5  # memories stand in columns of their own, further away
 
 _MULTIPLY = 7.0
+
+_REGISTER = 0.9  # from the clock to its output, to its input from the logic, and what more there is to route
 
 Memory = Literal["auto", "logic", "block"]
 """Where the tables of a layer lie."""
@@ -102,7 +105,7 @@ class Pipeline:
         names = [name for name, _ in positions]
         least = max(1, len(forced))
         if latency is None:
-            latency = max(least, min(len(positions), 2 * len(plans)))
+            latency = min(range(least, len(positions) + 1), key=lambda count: _time(positions, forced, count))
         if isinstance(latency, bool) or not isinstance(latency, int) or not least <= latency <= len(positions):
             raise InputError(
                 f"latency = {latency!r}: must be an integer from {least} to {len(positions)}: {', '.join(names)}"
@@ -113,6 +116,11 @@ class Pipeline:
     def latency(self) -> int:
         """Cycles from the edge that takes a sample to the edge from which its prediction is valid: one a register."""
         return len(self.registers)
+
+    @cached_property
+    def period(self) -> float:
+        """The shortest cycle in ns on ECP5 of speed grade 6, by estimate."""
+        return _longest_stage(self.positions, self.registers) + _REGISTER
 
     @property
     def interval(self) -> int:
@@ -198,6 +206,21 @@ def _register_before_memory(positions: list[tuple[str, float]], forced: set[str]
         name, delay = positions[-1]
         positions[-1] = (name, delay + _TO_BLOCK)
         forced.add(name)
+
+
+def _time(positions: Sequence[tuple[str, float]], forced: set[str], count: int) -> float:
+    """Estimate the time in ns of a prediction with so many registers."""
+    return count * (_longest_stage(positions, _balance(positions, forced, count)) + _REGISTER)
+
+
+def _longest_stage(positions: Sequence[tuple[str, float]], registers: frozenset[str]) -> float:
+    """Give the delay in ns of the logic between two registers that is longest."""
+    longest = stage = 0.0
+    for name, delay in positions:
+        stage += delay
+        longest = max(longest, stage)
+        stage = 0.0 if name in registers else stage
+    return longest
 
 
 def _balance(positions: Sequence[tuple[str, float]], forced: set[str], count: int) -> frozenset[str]:

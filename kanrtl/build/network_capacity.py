@@ -1,0 +1,211 @@
+"""Whether a network fits a device, and what would make it fit; what certainly does not is refused before it is built.
+
+Whatever is proposed has been estimated, and fits.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from ..errors import BuildError, InputError
+from ..fabric.device import Device
+from ..lookup.network import LookupLayer, LookupNetwork
+from ..lookup.number_checks import MAX_BITS
+from ..lookup.rtl.estimate import NetworkEstimate, estimate_network
+from .capacity import DEVICES
+
+_WORDS = {"dsp": "multipliers", "bram": "memory blocks", "lut": "LUTs"}
+
+
+@dataclass(frozen=True)
+class NetworkMend:
+    """What makes a network fit, in words, and what it then takes."""
+
+    words: str
+    estimate: NetworkEstimate
+    options: dict[str, Any] | None = None
+    """Parameters of :class:`kanrtl.LookupCore` to set, where that is what it is."""
+
+
+@dataclass(frozen=True)
+class NetworkFit:
+    """Whether a network fits a device; and where it does not, or may not, what would make it fit.
+
+    Attributes
+    ----------
+    estimate : NetworkEstimate
+        What it takes.
+    mends : tuple of NetworkMend
+        What would make it fit, each by itself: another setting, a larger device, or a smaller network.
+    """
+
+    estimate: NetworkEstimate
+    mends: tuple[NetworkMend, ...] = ()
+
+    @property
+    def fits(self) -> bool | None:
+        """Whether it fits; None if it may, within the error of the estimate."""
+        return True if self.estimate.fits else None if self.estimate.lacks is None else False
+
+    @property
+    def shortage(self) -> str:
+        """What it needs of the resource that there is or may be too little of, and how much there is."""
+        found, what = self.estimate, self.estimate.lacks or "lut"
+        needed = f"{found.least_lut} or more" if what == "lut" else f"{getattr(found, what)}"
+        if self.fits is None:
+            needed = f"{found.least_lut} to {found.most_lut}"
+        return f"the network needs {needed} {_WORDS[what]}, there are {found.capacity[what]}"
+
+    @property
+    def mend(self) -> str:
+        """What to change, in words."""
+        found = [f"{one.words} ({_describe(one.estimate)})" for one in self.mends]
+        return ", or ".join(found) or "nothing that was tried makes it fit; make it smaller"
+
+    @property
+    def sentence(self) -> str:
+        """Everything in one line."""
+        if self.fits:
+            return "It fits."
+        return f"It {'may' if self.fits is None else 'does not'} fit: {self.shortage}; {self.mend}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The estimate as a dictionary that :mod:`json` can write, with ``fits``, ``lacks`` (a resource, or None), and
+        what would make it fit: ``set`` (parameters and values, or None) and ``mends`` (in words)."""
+        chosen = next((one.options for one in self.mends if one.options is not None), None)
+        return self.estimate.to_json() | {
+            "fits": self.fits,
+            "lacks": self.estimate.lacks,
+            "set": chosen,
+            "mends": [one.words for one in self.mends],
+        }
+
+
+def _describe(found: NetworkEstimate) -> str:
+    blocks = f", {found.bram} memory blocks" if found.bram else ""
+    return f"about {found.lut} LUTs{blocks}, interval {found.interval}"
+
+
+def find_network_fit(network: LookupNetwork, device: Device, **options: Any) -> NetworkFit:
+    """Whether the core of a network fits ``device``, and what would make it fit; ``options`` are those of
+    :func:`kanrtl.lookup.rtl.estimate.estimate_network`.
+
+    Raises
+    ------
+    InputError
+        If an option cannot be.
+    """
+    found = estimate_network(network, device, **options)
+    if found.fits:
+        return NetworkFit(found)
+    setting = next(_find_settings(network, device, options), None)
+    larger = _find_larger(network, device, options)
+    mends = [one for one in (setting, larger) if one is not None]
+    if setting is None:
+        mends += _find_smaller(network, device, options)
+    return NetworkFit(found, tuple(mends))
+
+
+def check_network_fits(network: LookupNetwork, device: Device, **options: Any) -> None:
+    """Raises :exc:`BuildError` if the core of a network certainly does not fit ``device``, with what would make it
+    fit."""
+    fit = find_network_fit(network, device, **options)
+    if fit.fits is False:
+        raise BuildError(f"device = {fit.estimate.device!r}: {fit.shortage}; {fit.mend}")
+
+
+def _try(network: LookupNetwork, device: Device, options: dict[str, Any]) -> NetworkEstimate | None:
+    """The estimate, if that can be had and fits."""
+    try:
+        found = estimate_network(network, device, **options)
+    except InputError:  # what cannot be had together
+        return None
+    return found if found.fits else None
+
+
+def _find_settings(network: LookupNetwork, device: Device, options: dict[str, Any]) -> Iterator[NetworkMend]:
+    """The settings with which it fits: first those that take a sample in every cycle."""
+    kinds = {"memory", "whole_from"} & set(options)
+    count = len(network.layers)
+    if not kinds and options.get("reuse_factor", 1) == 1:
+        several = list(product(("logic", "block"), repeat=count)) if count <= 3 else [("logic",) * count, ("block",) * count]
+        for kind in several:
+            memory: str | list[str] = kind[0] if len(set(kind)) == 1 else list(kind)
+            if found := _try(network, device, options | {"memory": memory}):
+                text = memory if isinstance(memory, str) else ",".join(memory)
+                yield NetworkMend(f"set --memory {text}", found, {"memory": memory})
+        for start, layer in enumerate(network.layers):
+            if layer.n_in * layer.bits_in <= MAX_BITS and (
+                found := _try(network, device, options | {"whole_from": start})
+            ):
+                yield NetworkMend(f"set --whole-from {start}", found, {"whole_from": start})
+    changed = {name: value for name, value in options.items() if name not in ("memory", "whole_from", "latency")}
+    most = max(layer.edges for layer in network.layers)
+    factor = 2
+    while factor <= most:
+        if found := _try(network, device, changed | {"reuse_factor": factor}):
+            yield NetworkMend(f"set --reuse-factor {factor}", found, {"reuse_factor": factor})
+        factor *= 2
+
+
+def _find_larger(network: LookupNetwork, device: Device, options: dict[str, Any]) -> NetworkMend | None:
+    """The smallest device that it fits as it is."""
+    for part in map(Device.parse, DEVICES):
+        if part.lut > device.lut and (found := _try(network, part, options)):
+            return NetworkMend(f"take {part.name}", found)
+    return None
+
+
+def _find_smaller(network: LookupNetwork, device: Device, options: dict[str, Any]) -> Iterator[NetworkMend]:
+    """Smaller networks that fit: of fewer bits, and of fewer edges."""
+    options = {name: value for name, value in options.items() if name not in ("latency", "reuse_factor")}
+    for cut in range(1, max(network.bits)):
+        if found := _try(narrowed := _cut_bits(network, cut), device, options):
+            yield NetworkMend(f"convert it with --bits {','.join(map(str, narrowed.bits))}", found)
+            break
+    share = 2
+    while share <= max(layer.edges for layer in network.layers):
+        if found := _try(pruned := _cut_edges(network, share), device, options):
+            yield NetworkMend(f"prune it to {pruned.edges} edges of {network.edges}", found)
+            break
+        share *= 2
+
+
+def _cut_bits(network: LookupNetwork, cut: int) -> LookupNetwork:
+    """The network with codes of fewer bits: of every table each second row, and so on, and values that much coarser."""
+    layers = []
+    for layer in network.layers:
+        ins, outs = (bits - max(1, bits - cut) for bits in (layer.bits_in, layer.bits_out))
+        layers.append(
+            replace(
+                layer,
+                bits_in=layer.bits_in - ins,
+                bits_out=layer.bits_out - outs,
+                table=layer.table[:, :: 1 << ins] >> outs,
+                bias=layer.bias >> outs,
+            )
+        )
+    return _with_layers(network, layers)
+
+
+def _cut_edges(network: LookupNetwork, share: int) -> LookupNetwork:
+    """The network with one edge of so many."""
+    layers = []
+    for layer in network.layers:
+        kept = np.arange(0, layer.edges, share)
+        layers.append(replace(layer, source=layer.source[kept], node=layer.node[kept], table=layer.table[kept]))
+    return _with_layers(network, layers)
+
+
+def _with_layers(network: LookupNetwork, layers: list[LookupLayer]) -> LookupNetwork:
+    """The network of these layers; a quantiser in hardware stays, with as many bits as the first layer takes."""
+    low = -(1 << layers[-1].bits_out - 1)
+    thresholds = tuple(max(low, min(-low - 1, one)) for one in network.thresholds)
+    quantiser = replace(network.quantiser, bits=layers[0].bits_in)
+    return replace(network, layers=tuple(layers), thresholds=thresholds, quantiser=quantiser)
