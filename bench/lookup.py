@@ -60,6 +60,7 @@ class Lookup(Row):
     latency: int
     built: str = "raw"
     whole_from: int | None = None
+    placer: str | None = None
     seeds: tuple[int, ...] = (1, 2, 3, 4, 5)
 
     @property
@@ -69,6 +70,7 @@ class Lookup(Row):
             converted += [f"kanrtl convert {self.name}.npz --stage {self.built} -o {self.name}.npz"]
         options = ["--device", DEVICE, "--frequency", f"{FREQUENCY:g}", "--latency", str(self.latency)]
         options += [] if self.whole_from is None else ["--whole-from", str(self.whole_from)]
+        options += [] if self.placer is None else ["--placer", self.placer]
         return *converted, shlex.join(["kanrtl", "build", f"{self.name}.npz", *options, *seed_options(self.seeds)])
 
     @property
@@ -87,6 +89,7 @@ class Lookup(Row):
             "edges": network.edges,
             "output": self.built,
             "whole_from": self.whole_from,
+            "placer": self.placer,
             "held_out": {"right": right, "rows": len(rows["y"])},
             **network_summary(
                 network.with_output(self.built),
@@ -96,6 +99,7 @@ class Lookup(Row):
                 frequency=FREQUENCY,
                 latency=self.latency,
                 whole_from=self.whole_from,
+                placer=self.placer,
             ),
         }
 
@@ -104,8 +108,8 @@ FAMILY = Family(
     "lookup",
     f"frozen networks of KANELÉ on {DEVICE}",
     (
-        Lookup("lookup-moons", "Moons", "Moons", "threshold", 2),
-        Lookup("lookup-moons-class", "Moons, its class", "Moons", "threshold", 2, built="threshold"),
+        Lookup("lookup-moons", "Moons", "Moons", "threshold", 1),
+        Lookup("lookup-moons-class", "Moons, its class", "Moons", "threshold", 1, built="threshold"),
         Lookup("lookup-moons-whole", "Moons, one table", "Moons", "threshold", 1, whole_from=0),
         Lookup("lookup-drybean", "DryBean", "DryBean", "argmax", 5, seeds=(1, 2, 3)),
         Lookup("lookup-drybean-whole", "DryBean, last layer one table", "DryBean", "argmax", 5, whole_from=1),
@@ -114,9 +118,10 @@ FAMILY = Family(
             "DryBean, last layer and class one table",
             "DryBean",
             "argmax",
-            5,
+            4,
             built="argmax",
             whole_from=1,
+            placer="static",
         ),
     ),
 )

@@ -16,7 +16,7 @@ import numpy as np
 
 from kanrtl import LookupNetwork
 from kanrtl.build import Device
-from kanrtl.build.network_builds import core_for
+from kanrtl.build.design_builds import core_for
 from kanrtl.build.out_of_context import AreaJob
 from kanrtl.lookup.quantiser import FixedQuantiser
 from kanrtl.lookup.rtl.estimate import estimate_network
@@ -142,9 +142,7 @@ class NetworkAreas(Row):
                 tools |= job.tools
                 estimated = estimate_network(network, device, **drawn.options).to_json()
                 numbers = {name: estimated[name] for name in ("lut", "ff", "dsp", "bram")}
-                found.append(
-                    {**about, "device": device, "design": job.digest, "built": built, "estimated": numbers}
-                )
+                found.append({**about, "device": device, "design": job.digest, "built": built, "estimated": numbers})
         errors = [one["estimated"]["lut"] / one["built"]["lut"] - 1 for one in found]
         return {
             "networks": found,

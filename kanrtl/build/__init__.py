@@ -12,12 +12,14 @@ from ..errors import BuildError
 from ..fabric.device import Device
 from .bitstream import build_board
 from .design_builds import build_exercise, build_learner, build_network, build_self_check
+from .optimise import Optimum, optimise_network
 from .out_of_context import build_core
 from .report import Report, TimingError
 
 __all__ = [
     "BuildError",
     "Device",
+    "Optimum",
     "Report",
     "TimingError",
     "build_board",
@@ -26,4 +28,5 @@ __all__ = [
     "build_learner",
     "build_network",
     "build_self_check",
+    "optimise_network",
 ]

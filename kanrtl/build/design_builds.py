@@ -15,7 +15,11 @@ from ..learner.spec import LearnerSpec
 from ..learner.stages import PRESETS
 from ..lookup.network import LookupNetwork
 from ..lookup.rtl.cells import CELLS
+from ..lookup.rtl.estimate import estimate_period
+from ..lookup.rtl.folding import Folding, schedule_core
 from ..lookup.rtl.lookup_core import LookupCore, create_core
+from ..lookup.rtl.network_plan import plan_layers
+from ..lookup.rtl.pipeline import Pipeline
 from ..progress import Progress
 from .bitstream import build_board
 from .capacity import check_exercise_fits, check_fits
@@ -109,6 +113,26 @@ def _plan(network: LookupNetwork, device: str, progress: Progress | None, option
     return core_for(network, part, **options)
 
 
+_SPARE = 0.8
+"""The part of a clock cycle that an estimate may take: the rest is for its error."""
+
+
+def _meet_clock(network: LookupNetwork, board: Board, options: dict[str, Any]) -> dict[str, Any]:
+    """The fewest registers with which a network keeps a board's clock, by estimate; all there can be where none do."""
+    part = Device.parse(board.device)
+
+    def schedule(latency: int | None) -> Pipeline | Folding:
+        return schedule_core(network, plan_layers(network), family=part.family, **options | {"latency": latency})
+
+    found = schedule(options.get("latency"))
+    if isinstance(found, Folding) or options.get("latency") is not None:
+        return {}
+    cycle = _SPARE * 1000 / board.clock_mhz
+    latencies = range(found.least, len(found.positions) + 1)
+    fits = (latency for latency in latencies if estimate_period(schedule(latency), part) <= cycle)
+    return {"latency": next(fits, latencies[-1])}
+
+
 def build_network(
     network: LookupNetwork,
     device: str,
@@ -155,12 +179,12 @@ def build_self_check(
     """Make the bitstream with which a network checks itself on a board
     (:class:`kanrtl.demos.self_check.SelfCheckTop`).
 
-    ``options`` are those of :func:`core_for`; other arguments and errors as those of
-    :func:`kanrtl.build.build_board`.
+    ``options`` are those of :func:`core_for`; without a ``latency`` there are as many registers as the board's clock
+    asks for, by estimate. Other arguments and errors as those of :func:`kanrtl.build.build_board`.
     """
     if len(board.leds) < 2:
         raise BuildError(f"board: {board.name!r} has {len(board.leds)} LED(s); the check needs two or more")
-    core = _plan(network, board.device, progress, options)
+    core = _plan(network, board.device, progress, options | _meet_clock(network, board, options))
     top = SelfCheckTop(core, board)
     core.progress = progress
     return build_board(top, board, seed=seed, output=output, facts=_facts(core), progress=progress)

@@ -5,7 +5,6 @@ Whatever is proposed has been estimated, and fits.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
@@ -15,7 +14,8 @@ import numpy as np
 
 from ..errors import BuildError, InputError
 from ..fabric.device import Device
-from ..lookup.network import LookupLayer, LookupNetwork
+from ..lookup.lookup_layer import LookupLayer
+from ..lookup.network import LookupNetwork
 from ..lookup.number_checks import MAX_BITS
 from ..lookup.rtl.estimate import NetworkEstimate, estimate_network
 from .capacity import DEVICES
@@ -134,7 +134,9 @@ def _find_settings(network: LookupNetwork, device: Device, options: dict[str, An
     kinds = {"memory", "whole_from"} & set(options)
     count = len(network.layers)
     if not kinds and options.get("reuse_factor", 1) == 1:
-        several = list(product(("logic", "block"), repeat=count)) if count <= 3 else [("logic",) * count, ("block",) * count]
+        several = (
+            list(product(("logic", "block"), repeat=count)) if count <= 3 else [("logic",) * count, ("block",) * count]
+        )
         for kind in several:
             memory: str | list[str] = kind[0] if len(set(kind)) == 1 else list(kind)
             if found := _try(network, device, options | {"memory": memory}):

@@ -12,8 +12,10 @@ import cloup
 from rich.table import Table
 
 from ..boards import BOARDS
-from ..build.capacity import find_fit
+from ..build.capacity import Fit, find_fit
 from ..build.design_builds import build_exercise, build_learner, build_network, build_self_check, core_for
+from ..build.network_capacity import NetworkFit, find_network_fit
+from ..build.optimise import Optimum, check_goal, describe_options, list_settings, optimise_network
 from ..build.out_of_context import PLACERS
 from ..build.report import Report
 from ..errors import InputError, ToolError
@@ -44,7 +46,7 @@ from .options import (
     file_option,
     hardware_options,
     network_group,
-    spec_argument,
+    optimise_option,
     spec_or_network_argument,
 )
 
@@ -176,16 +178,32 @@ def _show_network(simulation: NetworkSimulation) -> None:
 
 
 @cloup.command("estimate")
-@spec_argument()
+@spec_or_network_argument
 @cloup.option("--device", metavar="PART", required=True, help="Estimate for a part such as LFE5U-85F-6 or iCE40UP5K.")
+@network_group(optimise_option)
 @as_json
-def estimate_command(spec: LearnerSpec, device: str, as_json: bool) -> None:
-    """Tell what a learner takes of a device, and whether it fits.
+def estimate_command(
+    spec: LearnerSpec | LookupNetwork, device: str, as_json: bool, optimise: str | None, **hardware: Any
+) -> None:
+    """Tell what a learner or a network takes of a device, and whether it fits.
 
-    Where it does not, what would make it fit is told too. Nothing is built. In JSON, "fits" is null where it may fit,
-    within the error of the estimate. The exit status is 0 either way.
+    Where it does not, what would make it fit is told too. Nothing is built; with --optimise, settings are compared by
+    estimate alone. In JSON, "fits" is null where it may fit, within the error of the estimate. The exit status is 0
+    either way.
     """
-    fit = find_fit(spec, Device.parse(device))
+    part = Device.parse(device)
+    fit: Fit | NetworkFit
+    if isinstance(spec, LookupNetwork):
+        with show_work(f"estimating for {device}"):
+            options = hardware_options(hardware)
+            settings = list_settings(spec, part, check_goal(optimise), **options) if optimise else []
+            options = settings[0].options if settings else options
+            fit = find_network_fit(spec, part, **options)
+        if settings:
+            messages.print(f"best by estimate: {describe_options(options)}")
+    else:
+        check_only_for("network", {"optimise": optimise, **hardware})
+        fit = find_fit(spec, part)
     show(fit.to_json(), as_json, lambda: show_pairs("estimated", fit.estimate.table()))
     if not as_json:
         click.echo(fit.sentence)
@@ -193,7 +211,7 @@ def estimate_command(spec: LearnerSpec, device: str, as_json: bool) -> None:
 
 @cloup.command("verilog")
 @spec_or_network_argument
-@network_group()
+@network_group(optimise_option)
 @cloup.option_group(
     OUTPUT,
     file_option("-o", "--output", text=True, help="Write into this file, or - .  [default: learner.v or network.v]"),
@@ -207,6 +225,7 @@ def verilog_command(
     name: str | None,
     device: str | None,
     as_json: bool,
+    optimise: str | None,
     **hardware: Any,
 ) -> None:
     """Write a learner or a network as one Verilog file."""
@@ -220,10 +239,14 @@ def verilog_command(
     part = None if device is None else Device.parse(device)
     if isinstance(spec, LookupNetwork):
         options = hardware_options(hardware)
+        if optimise is not None:
+            if device is None:
+                raise InputError(f"--optimise = {optimise!r}: for which part? name it with --device")
+            options = _optimise(spec, device, optimise, {}, options).options
         core = create_core(spec, **options) if part is None else core_for(spec, part, **options)
         _write(core, network_header(core), name, path, part)
     else:
-        check_only_for("network", hardware)
+        check_only_for("network", {"optimise": optimise, **hardware})
         write_learner(spec if part is None else spec.for_device(part), name, path, part)
     if not to_output:
         show({"verilog": str(path), "top": name}, as_json, lambda: click.echo(f"wrote {path}"))
@@ -281,7 +304,7 @@ def _read_seeds(_ctx: click.Context, _param: click.Parameter, value: str | None)
     cloup.option("--wide-luts", is_flag=True, help="On ECP5, use more LUTs, fewer of them one behind the other."),
     choice_option("--placer", PLACERS, help="Let nextpnr use this one, not heap; static takes twice the time."),
 )
-@network_group()
+@network_group(optimise_option)
 @cloup.option_group(OUTPUT, file_option("-o", "--output", help="Write the bitstream into this file."), as_json)
 def build_command(
     spec: LearnerSpec | LookupNetwork,
@@ -295,19 +318,25 @@ def build_command(
     register_ports: bool,
     wide_luts: bool,
     placer: str | None,
+    optimise: str | None,
     **hardware: Any,
 ) -> None:
     """Synthesise, place and route; report size and speed.
 
-    With --seeds the report is that of the seed in the middle, with the speeds of all.
+    With --seeds the report is that of the seed in the middle, with the speeds of all. With --optimise a few settings
+    are placed with the first seed, and the best is built; what repeats it is printed.
     """
     if isinstance(spec, LearnerSpec):
-        check_only_for("network", hardware)
+        check_only_for("network", {"optimise": optimise, **hardware})
     options = hardware_options(hardware)
     if (device is None) == (board is None):
         raise InputError("build: name either --device (the core alone) or --board (a bitstream)")
-    core = {"placer": placer, "register_ports": register_ports, "wide_luts": wide_luts}
+    core: dict[str, Any] = {"placer": placer, "register_ports": register_ports, "wide_luts": wide_luts}
     if board is not None:
+        if optimise is not None:
+            raise InputError(
+                f"--optimise = {optimise!r}: only a --device build takes it; leave it out, or use --device"
+            )
         if frequency is not None:
             raise InputError(f"--frequency = {frequency:g}: a board has its own clock; leave it out, or use --device")
         for name, value in (core | {"seeds": seeds and f"{seeds[0]}-{seeds[-1]}"}).items():
@@ -322,15 +351,32 @@ def build_command(
         raise InputError(f"--output = {str(output)!r}: only a --board build has a bitstream; leave it out")
     if seeds and seed is not None:
         raise InputError(f"--seed = {seed}: --seeds names all of them; leave one of the two out")
-    options |= core | {"frequency": frequency}
+    core |= {"frequency": frequency}
+    found: Optimum | None = None
+    if optimise is not None and isinstance(spec, LookupNetwork):
+        first = seeds[0] if seeds else 1 if seed is None else seed
+        found = _optimise(spec, device, optimise, core | {"seed": first}, options)
+        options, core["placer"] = dict(found.options), found.placer
+    options |= core
     reports = [_build_core(spec, device, one, options) for one in seeds or (1 if seed is None else seed,)]
     speeds = [one.fmax_mhz for one in reports]
     report = sorted(reports, key=lambda one: one.fmax_mhz or 0)[(len(reports) - 1) // 2]
-    more = {"seeds": seeds, "fmax_mhz_by_seed": speeds} if seeds else {}
+    more: dict[str, Any] = {"seeds": seeds, "fmax_mhz_by_seed": speeds} if seeds else {}
+    more |= {"optimised": found.to_json()} if found else {}
     show(report.to_json() | more, as_json, lambda: show_report(report))
     if seeds and not as_json:
         told = ", ".join("unknown" if speed is None else f"{speed:.1f}" for speed in speeds)
         click.echo(f"This is the median of seeds {seeds[0]} to {seeds[-1]}, which give {told} MHz.")
+
+
+def _optimise(
+    network: LookupNetwork, device: str, goal: str, made_with: dict[str, Any], options: dict[str, Any]
+) -> Optimum:
+    """Searches for the best setting, with a spinner, and says what repeats it."""
+    with show_work(f"optimising {goal} for {device}") as progress:
+        found = optimise_network(network, device, goal, progress=progress, **made_with, **options)
+    messages.print(f"best of {len(found.trials)} placed: {found.words}")
+    return found
 
 
 def _build_core(spec: LearnerSpec | LookupNetwork, device: str, seed: int, options: dict[str, Any]) -> Report:

@@ -145,6 +145,13 @@ def network_group(*options: Decorator) -> Decorator:
     )
 
 
+optimise_option = cloup.option(
+    "--optimise",
+    metavar="GOAL",
+    help="Find the setting with the least ns or lut, the most mhz, or the least interval in time, and take it.",
+)
+
+
 def check_only_for(what: str, given: dict[str, Any]) -> None:
     """Refuse options that were given although they are for the other kind."""
     for name, value in given.items():

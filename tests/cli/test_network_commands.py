@@ -230,4 +230,4 @@ def test_build(run: Callable[..., Outcome], builds: list[dict[str, Any]]) -> Non
     options = builds.pop()
     component = options["component"]
     assert options["output"] == Path("a.bin")
-    assert component.check.core.latency == options["facts"]["latency_cycles"] == 4
+    assert component.check.core.latency == options["facts"]["latency_cycles"] == 1

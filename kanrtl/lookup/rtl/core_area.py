@@ -1,7 +1,7 @@
-"""What a lookup network's core is made of, counted part by part as :mod:`.lookup_core` and :mod:`.folded_lanes` write it.
+"""What a network's core is made of, counted part by part as :mod:`.lookup_core` and :mod:`.folded_lanes` write it.
 
-Carry chains, memories and registers follow from the plan; what is left to yosys (comparisons, saturation, tables of more
-than six address bits) is counted by what its mapping gives.
+Carry chains, memories and registers follow from the plan; what is left to yosys (comparisons, saturation, tables of
+more than six address bits) is counted by what its mapping gives.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import ceil
+from weakref import WeakKeyDictionary
 
 from ...fabric.blocks import MemoryDemand, block_width, families, multipliers
 from ...numeric.bits import clog2
 from ..network import LookupNetwork
 from ..quantiser import FixedQuantiser
 from .folding import Folding, LayerFold
-from .network_plan import LookupLayerPlan, NodePlan, list_whole_terms
+from .network_plan import LookupLayerPlan, NodePlan, Term, list_whole_terms
 from .pipeline import Pipeline, count_levels
 from .table_area import count_tables
 
@@ -153,7 +154,7 @@ def _count_streamed(
 ) -> None:
     registers = schedule.registers
     area.register(schedule.latency + 1, moved=True)  # a bit for every stage
-    values, position = _count_inputs(network, area, registers)
+    values, position = _count_inputs(network, area)
     for index, plan in enumerate(plans[:whole_from]):
         values, position = _count_layer(network, index, plan, values, position, schedule, area)
     if whole_from is None:
@@ -163,20 +164,18 @@ def _count_streamed(
         terms = list_whole_terms(network, whole_from, width)
         bits, count = network.bits[whole_from], network.layers[whole_from].n_in
         area.memory(1 << bits * count, [term.width for term in terms])
-        values, position = [_memory_output(term.highest, area) for term in terms], "whole"
+        values, position = [_Bits(term.highest, True, "memory") for term in terms], "whole"
     for value in values:
         _hold_behind(position, value, registers, area)
-
-
-def _memory_output(highest: int, area: CoreArea) -> _Bits:
-    return _Bits(highest, True, "memory")
 
 
 def _hold_behind(position: str, value: _Bits, registers: frozenset[str], area: CoreArea) -> _Bits:
     """Count a register, which on ECP5 a memory block takes in where it stands right behind it."""
     if value.name == "memory" and area.family == "ecp5" and position in registers:
         return _Bits(value.highest, True)
-    return area.hold(position, _Bits(value.highest, value.direct, None if value.name == "memory" else value.name), registers)
+    return area.hold(
+        position, _Bits(value.highest, value.direct, None if value.name == "memory" else value.name), registers
+    )
 
 
 def _prediction_width(network: LookupNetwork) -> int:
@@ -185,7 +184,7 @@ def _prediction_width(network: LookupNetwork) -> int:
     return max(1, (network.n_out - 1).bit_length()) if network.output == "argmax" else 1
 
 
-def _count_inputs(network: LookupNetwork, area: CoreArea, registers: frozenset[str]) -> tuple[list[_Bits], str]:
+def _count_inputs(network: LookupNetwork, area: CoreArea) -> tuple[list[_Bits], str]:
     """Count what makes codes of samples, and give the codes."""
     quantiser = network.quantiser
     if not isinstance(quantiser, FixedQuantiser):
@@ -225,7 +224,7 @@ def _count_layer(
     else:
         for source in sources:
             area.hold(position, values[source], registers)
-        area.logic += count_tables([(term.source, term.values) for term in terms], plan.bits_in, area.family)
+        area.logic += _count_logic_tables(plan, terms, area.family)
     position = f"table{index}"
     operands = [
         _hold_behind(
@@ -257,6 +256,17 @@ def _count_layer(
         saturates = _count_saturation(plan, node, area)
         results.append(_full(plan.bits_out, direct=total.direct and not saturates, name=number))
     return results, "compare1" if compares else f"node{index}"
+
+
+_counted: WeakKeyDictionary[LookupLayerPlan, dict[str, int]] = WeakKeyDictionary()
+
+
+def _count_logic_tables(plan: LookupLayerPlan, terms: Sequence[Term], family: str) -> int:
+    """Count a layer's tables in logic, once: settings are compared, and most leave the tables as they are."""
+    known = _counted.setdefault(plan, {})
+    if family not in known:
+        known[family] = count_tables([(term.source, term.values) for term in terms], plan.bits_in, family)
+    return known[family]
 
 
 def _add_pairs(row: Sequence[_Bits], area: CoreArea) -> list[_Bits]:
@@ -294,7 +304,10 @@ def _count_output(
         return list(values), position
     candidates = [(value, _Bits(0)) for value in values]
     for level in range(count_levels(len(candidates))):
-        held = [tuple(area.hold(position, _Bits(part.highest, part.direct), registers) for part in one) for one in candidates]
+        held = [
+            tuple(area.hold(position, _Bits(part.highest, part.direct), registers) for part in one)
+            for one in candidates
+        ]
         last = len(held) == 2
         candidates = []
         for (value, index), (_, other) in zip(held[0::2], held[1::2], strict=False):
@@ -314,17 +327,20 @@ def _count_folded(network: LookupNetwork, folding: Folding, area: CoreArea) -> N
     # What counts the pause, and what says that a sample is taken and that all moves.
     area.logic += area.chain(pause) + ceil(pause / 3) + 4
     area.register(folding.before + folding.after + 1, moved=True)
-    _count_inputs(network, area, frozenset())
-    for index, layer in enumerate(folding.layers):
-        _count_fold(index, layer, area)
+    _count_inputs(network, area)
+    for layer in folding.layers:
+        _count_fold(layer, area)
     last = folding.layers[-1].plan
-    values, position = [_full(network.bits[-1], name=index) for index in range(network.n_out)], f"node{len(folding.layers) - 1}"
+    values, position = (
+        [_full(network.bits[-1], name=index) for index in range(network.n_out)],
+        f"node{len(folding.layers) - 1}",
+    )
     values, position = _count_output(network, values, position, folding.registers, area, saturated=last.saturates)
     for value in values:
         area.hold(position, value, folding.registers)
 
 
-def _count_fold(index: int, fold: LayerFold, area: CoreArea) -> None:
+def _count_fold(fold: LayerFold, area: CoreArea) -> None:
     """Count a folded layer."""
     plan, bits, groups = fold.plan, fold.plan.bits_in, len(fold.groups)
     step = clog2(fold.steps) if fold.steps > 1 else 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import ceil
 from typing import Any
 
@@ -13,12 +13,20 @@ from .cells import CELLS
 from .core_area import CoreArea, count_core
 from .folding import Folding, schedule_core
 from .network_plan import plan_layers
+from .pipeline import Pipeline
 
 _MARGIN = 0.15
 """The largest error of ``lut``, relative to the build, in any network of ``bench/network_area.py``."""
 
 _FEW = 12
 """LUTs by which the estimate of a small network may be wrong beside that."""
+
+
+_FOLDED_NS = 7.7
+"""The cycle of a folded core on ECP5 of speed grade 6: memory and accumulator, whatever it computes."""
+
+_SLOWNESS = {"6": 1.0, "7": 0.9, "8": 0.8, "hx": 1.4, "lp": 2.2, "up": 3.0}
+"""By speed grade of ECP5 or line of iCE40, how many times as long a path takes as on ECP5 of speed grade 6, roughly."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,8 @@ class NetworkEstimate:
         As there.
     latency, interval : int
         Clock cycles, exactly; see :class:`kanrtl.LookupCore`.
+    step_ns : float
+        The time of a prediction, roughly: to compare settings by.
     lut_margin : float
         The largest error of ``lut``, relative to the build.
     capacity : dict
@@ -48,12 +58,17 @@ class NetworkEstimate:
     bram: int
     latency: int
     interval: int
+    step_ns: float
     lut_margin: float
     capacity: Mapping[str, int]
 
     def to_json(self) -> dict[str, Any]:
         """The estimate as a dictionary that :mod:`json` can write."""
         return asdict(self)
+
+    def with_latency(self, latency: int, step_ns: float) -> NetworkEstimate:
+        """The same with registers at more or fewer positions."""
+        return replace(self, latency=latency, step_ns=step_ns)
 
     @property
     def least_lut(self) -> int:
@@ -86,6 +101,7 @@ class NetworkEstimate:
             ("multipliers", f"{self.dsp} of {self.capacity['dsp']}"),
             ("memory blocks", f"{self.bram} of {self.capacity['bram']}"),
             ("cycles", f"latency {self.latency}, interval {self.interval}"),
+            ("one step", f"roughly {self.step_ns:.0f} ns"),
         ]
 
 
@@ -123,6 +139,13 @@ def estimate_network(
         bram=area.bram,
         latency=schedule.latency,
         interval=schedule.interval,
+        step_ns=round(schedule.latency * estimate_period(schedule, part), 1),
         lut_margin=_MARGIN,
         capacity={"lut": part.lut, "ff": part.ff, "dsp": part.dsp, "bram": part.bram},
     )
+
+
+def estimate_period(schedule: Pipeline | Folding, part: Device) -> float:
+    """Estimate the shortest cycle of a core in ns, roughly."""
+    kind = part.nextpnr_options[-1] if part.family == "ecp5" else part.die[:2]
+    return (_FOLDED_NS if isinstance(schedule, Folding) else schedule.period) * _SLOWNESS[kind]

@@ -39,7 +39,7 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
     latency : int, optional
         Cycles from the edge that takes a sample to the edge from which its prediction is valid, at least one:
         the number of registers behind that which holds the sample. They stand where they make the longest stage
-        shortest (:mod:`.pipeline`). By default two for each layer, or as many as there have to be. Folded,
+        shortest (:mod:`.pipeline`). By default as many as make a prediction take the least time, by estimate. Folded,
         there is a choice only of registers behind memories; by default there are all of them, except for ``ice40``,
         where they would take logic cells.
     memory : ``"auto"``, ``"logic"`` or ``"block"``

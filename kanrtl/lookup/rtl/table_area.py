@@ -9,15 +9,18 @@ import numpy.typing as npt
 
 from ...numeric.fixed import Codes
 from .cells import CELLS
+from .gates import INPUTS
 from .minimise import minimise
 from .offsets import estimate_luts
-from .truth_tables import INPUTS
 
 Words = npt.NDArray[np.uint64]
 
-_MINIMISED = 100
-"""How many functions of five and six bits are minimised to see what they share; that takes a fraction of a second each
-ten. The others are taken to share as much."""
+_MINIMISED = 150
+"""How many functions of five and six bits are minimised to see what they share; that takes a few seconds. Where there
+are more, they are taken to share what those of the bench's networks do."""
+
+_SHARED = {True: 0.97, False: 0.89}
+"""The part of the LUTs of functions one by one that is left then; by whether there are multiplexers behind LUTs."""
 
 _ESTIMATED = 4000
 """How many functions are estimated one by one; of more, evenly chosen ones stand for all."""
@@ -26,8 +29,8 @@ _LOOKED_AT = 1 << 21
 """How many bits of a layer's tables are looked at; of more, those of evenly chosen inputs stand for all."""
 
 _MAPPED = {"ecp5": (0.95, 0.45), "ice40": (1.12, 0.65)}
-"""What yosys takes of the LUTs that a tree of multiplexers above functions of six bits would: of smooth tables, and more
-the more of these functions there are that take as many LUTs as any; measured (``bench/network_area.py``)."""
+"""What yosys takes of the LUTs that a tree of multiplexers above functions of six bits would: of smooth tables, and
+more the more of these functions there are that take as many LUTs as any; measured (``bench/network_area.py``)."""
 
 _HARDEST = 6
 """The LUTs of those."""
@@ -86,15 +89,10 @@ def _count_minimised(sources: Sequence[npt.NDArray[np.bool_]], muxes: bool, bits
     alone = [int(luts) for luts in _estimate_each(sources, muxes)]
     if bits < 5 or not sources:  # each is a LUT
         return sum(alone)
-    total = sum(len(one) for one in sources)
-    step = max(1, round(total / _MINIMISED))
-    shared = expected = 0
-    for functions, luts in list(zip(sources, alone, strict=True))[:: min(step, len(sources))]:
-        words = np.packbits(functions[:_MINIMISED], axis=1, bitorder="little").view(np.uint64)[:, 0]
-        part = luts if len(functions) <= _MINIMISED else int(estimate_luts(functions[:_MINIMISED], muxes).sum())
-        shared += minimise(tuple(words.tolist()), muxes=muxes).luts
-        expected += part
-    return round(sum(alone) * shared / expected) if expected else 0
+    if sum(len(one) for one in sources) > _MINIMISED:
+        return round(sum(alone) * _SHARED[muxes])
+    words = [np.packbits(one, axis=1, bitorder="little").view(np.uint64)[:, 0].tolist() for one in sources if len(one)]
+    return sum(minimise(tuple(one), muxes=muxes).luts for one in words)
 
 
 def _estimate_each(sources: Sequence[npt.NDArray[np.bool_]], muxes: bool) -> list[float]:

@@ -70,12 +70,22 @@ def test_no_other_choice_has_shorter_stages(network: LookupNetwork, data: st.Dat
 
 
 @settings(max_examples=30, deadline=None)
-@given(networks(max_bits=3, wide=False))
-def test_by_default_a_layer_has_two_registers(network: LookupNetwork) -> None:
-    found = pipeline(network)
-    assert found.latency == min(2 * len(network.layers), len(found.positions))
-    as_block = pipeline(network, memory="block")
-    assert as_block.latency == max(as_block.least, min(2 * len(network.layers), len(as_block.positions)))
+@given(networks(max_bits=3, wide=False), st.sampled_from(["auto", "block"]))
+def test_by_default_a_prediction_takes_the_least_time(network: LookupNetwork, memory: str) -> None:
+    found = pipeline(network, memory=memory)
+    times = {}
+    for latency in range(found.least, len(found.positions) + 1):
+        other = pipeline(network, memory=memory, latency=latency)
+        assert other.period > cost(other, other.registers)[0]
+        times[latency] = latency * other.period
+    assert (found.latency, times[found.latency]) == min(times.items(), key=lambda one: (one[1], one[0]))
+
+
+def test_logic_alone_has_no_inner_register_by_default() -> None:
+    assert pipeline(two_layers()).registers == {"node1"}
+    # A memory's access takes a cycle, and what stands before it is cut so that no stage is much longer.
+    found = pipeline(two_layers("argmax"), memory=["logic", "block"])
+    assert {"node0", "compare3"} < found.registers
 
 
 def two_layers(output: str = "raw") -> LookupNetwork:
