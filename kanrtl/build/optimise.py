@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, Literal, cast, get_args
 
-from ..cache import cache_folder
+from ..cache import find_entries, writable_cache
 from ..errors import BuildError, InputError
 from ..fabric.device import Device
 from ..files import write_whole
@@ -167,11 +167,12 @@ def optimise_network(
         )
 
     trials: list[dict[str, Any]] = []
-    entry = cache_folder("optimised") / f"{_digest(network, part, [chosen, builds, made_with, placer, fixed])}.json"
-    with suppress(OSError, ValueError, KeyError, TypeError):  # not there, or damaged
-        known = json.loads(entry.read_text())
-        report = build(known["options"], known["placer"])
-        return Optimum(chosen, known["options"], known["placer"], report, tuple(known["trials"]))
+    name = f"{_digest(network, part, [chosen, builds, made_with, placer, fixed])}.json"
+    for path in find_entries("optimised", name):
+        with suppress(OSError, ValueError, KeyError, TypeError):  # not there, or damaged
+            known = json.loads(path.read_text())
+            report = build(known["options"], known["placer"])
+            return Optimum(chosen, known["options"], known["placer"], report, tuple(known["trials"]))
     told("comparing settings by estimate")
     settings = list_settings(network, part, chosen, **fixed)
     if not settings:
@@ -181,8 +182,7 @@ def optimise_network(
     best = min(placed, key=lambda one: _measure(chosen, one.report))
     found = Optimum(chosen, best.options, best.placer, best.report, tuple(trials))
     with suppress(OSError):  # the next search takes longer, which is all
-        entry.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(entry, json.dumps(found.to_json(), indent=1).encode())
+        write_whole(writable_cache("optimised") / name, json.dumps(found.to_json(), indent=1).encode())
     return found
 
 

@@ -200,7 +200,7 @@ def estimate_command(
             options = settings[0].options if settings else options
             fit = find_network_fit(spec, part, **options)
         if settings:
-            messages.print(f"best by estimate: {describe_options(options)}")
+            say(f"best by estimate: {describe_options(options)}")
     else:
         check_only_for("network", {"optimise": optimise, **hardware})
         fit = find_fit(spec, part)
@@ -375,7 +375,7 @@ def _optimise(
     """Searches for the best setting, with a spinner, and says what repeats it."""
     with show_work(f"optimising {goal} for {device}") as progress:
         found = optimise_network(network, device, goal, progress=progress, **made_with, **options)
-    messages.print(f"best of {len(found.trials)} placed: {found.words}")
+    say(f"best of {len(found.trials)} placed: {found.words}")
     return found
 
 
