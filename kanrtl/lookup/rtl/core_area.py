@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from math import ceil
 from weakref import WeakKeyDictionary
 
-from ...fabric.blocks import MemoryDemand, block_width, families, multipliers
+from ...fabric.blocks import MemoryDemand, multipliers
+from ...fabric.families import FAMILIES, block_width
 from ...numeric.bits import clog2
 from ..network import LookupNetwork
 from ..quantiser import FixedQuantiser
@@ -116,8 +117,8 @@ class CoreArea:
             self.bram += ceil(width / part)
             return
         demand = MemoryDemand("tables", depth, width, 0, 1, True, 1)
-        self.bram += demand.blocks(families[self.family])
-        segments = demand.segments(families[self.family])
+        self.bram += demand.blocks(FAMILIES[self.family].blocks)
+        segments = demand.segments(FAMILIES[self.family].blocks)
         if segments > 1:
             self.logic += width * ceil(2 * (segments - 1) / 3)
             self.register(clog2(segments), moved=True)
@@ -195,7 +196,9 @@ def _count_inputs(network: LookupNetwork, area: CoreArea) -> tuple[list[_Bits], 
         magnitude = abs(scale)
         total = max(width + magnitude.bit_length(), abs(offset).bit_length() + 1) + 1
         if magnitude & (magnitude - 1):
-            blocks = multipliers(width, magnitude.bit_length() + 1, families[area.family]) if area.multiplies else 0
+            blocks = (
+                multipliers(width, magnitude.bit_length() + 1, FAMILIES[area.family].blocks) if area.multiplies else 0
+            )
             area.dsp += blocks
             if not blocks:
                 area.logic += area.chain(width + 2) * (bin(magnitude ^ 3 * magnitude).count("1") - 1)
