@@ -108,18 +108,21 @@ import json
 import kanrtl
 from kanrtl.boards import get
 from kanrtl.build import Device, capacity
-from kanrtl.build.design_builds import build_exercise, build_learner
+from kanrtl.build.design_builds import build_exercise, build_learner, build_network
 
 spec = kanrtl.LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), pipeline="no_registers")
 device = Device.parse("LAB9K")
 found = spec.estimate(device)
 core = build_learner(spec, "LAB9K", wide_luts=True)
 board = build_exercise(spec, get("lab-board"))
+edge = {"source": [0], "node": [0], "table": [[0, 1, 2, 3, -1, -2, -3, -4]]}
+network = build_network(kanrtl.LookupNetwork.of([1, 1], [3, 3], [1, 1], [edge]), "LAB9K")
 print(json.dumps({
     "from": kanrtl.__file__,
     "built as": spec.for_device(device) == spec,
     "estimate": [found.lut_margin, found.capacity, found.dsp, found.table()[1][0]],
     "lut": [found.lut, spec.estimate("LFE5U-25F").lut],
+    "network": [network.device, network.lut],
     "proposed": capacity.DEVICES,
     "core": [core.lut, core.ff, core.dsp, core.bram, core.fmax_mhz, core.fmax_kind, core.notes, core.tools],
     "board": [board.bitstream.rpartition("/")[2], board.fmax_mhz, board.timing_met, dict(board.table())["LUT4"]],
@@ -128,7 +131,7 @@ print(json.dumps({
 
 
 def test_a_family_is_one_file_and_its_board_another(package: Path) -> None:
-    """Its chips, its costs and its tools: a learner is decided on, estimated and built, core and board."""
+    """Its chips, costs and tools: a learner is estimated and built, as a core and for the board; a network is built."""
     (package / "kanrtl" / "fabric" / "families" / "lab.py").write_text(FAMILY)
     (package / "kanrtl" / "boards" / "laboratory.py").write_text(BOARD)
     tools = {name: package / "tools" / name for name in ("yosys", "nextpnr-lab", "labpack")}
@@ -152,6 +155,7 @@ def test_a_family_is_one_file_and_its_board_another(package: Path) -> None:
     assert "LABMULT" in notes[-1]
     assert "5 ns, as the data sheet says" in notes[-1]
     assert versions == {"yosys": "1.2", "nextpnr-lab": "1.2"}
+    assert found["network"] == ["LAB9K", 70]
     assert found["board"] == ["top.fs", 40.0, True, "70 of 9000 (1%)"]
     placed = ["--lab9k", "--json", "netlist.json", "--seed", "1", "--report", "nextpnr.json", "--timing-allow-fail"]
     called = ["nextpnr-lab", "--log", "nextpnr.log", "-q", *placed]
@@ -161,6 +165,8 @@ def test_a_family_is_one_file_and_its_board_another(package: Path) -> None:
         ["yosys", "synth_lab -thin -top top", "lab_opt"],
         [*called, "--freq", "12", "--pcf", "top.pcf", "--routed", "routed.lab", "ports clk spare"],
         ["labpack", "--compress", "-o", "top.fs", "routed.lab"],
+        ["yosys", "synth_lab -thin -top network", "lab_opt"],
+        [*called, "--freq", "120", "--no-pins", "ports clk"],
     ]
 
 
