@@ -125,16 +125,18 @@ def open_replacement(path: Path) -> Iterator[BinaryIO]:
             raise
         if error.errno == errno.EPIPE and is_standard_output(path):
             raise  # as of anything else that is printed
-        raise InputError(f"{str(path)!r}: {_explain(error)}") from None
+        raise InputError(f"{str(path)!r}: {_explain(error, path)}") from None
 
 
-def _explain(error: OSError) -> str:
+def _explain(error: OSError, path: Path) -> str:
     if error.errno == errno.EPIPE:
         return "the program that reads from it has ended; start it again"
     if error.errno in FULL:
         return f"{error.strerror}; make room there, or name an output elsewhere"
     if error.errno == errno.EISDIR:
         return "is a folder; name a file in it"
+    if error.errno == errno.ENOENT and (obstacle := find_obstacle(path)):
+        return obstacle  # the error does not say that it is the folder that is not there
     return f"{error.strerror or error}; name an output that can be written"
 
 
