@@ -66,8 +66,18 @@ def test_four_valued_simulator_gives_the_models_bits(row: Read, written: Write, 
         ("Verilator", "read-network-wide"),
     ],
 )
-def test_other_simulators_give_the_models_bits(tool: str, name: str, written: Write, tmp_path: Path) -> None:
+def test_other_simulators_give_the_models_bits(
+    tool: str,
+    name: str,
+    written: Write,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
     """cocotb's clock rises at time 0, when no port has a value yet."""
+    if tool == "Verilator":  # its runtime, which takes longest to compile, is there once for all tests
+        runtime: Path = request.getfixturevalue("runtime")
+        monkeypatch.setattr("bench.foreign.simulators._compile_runtime", lambda: runtime)
     path, exchange = written(name)
     need(tool, SIMULATORS[tool].find_version())
     assert find_difference(SIMULATORS[tool], path, "top", exchange, tmp_path) is None
