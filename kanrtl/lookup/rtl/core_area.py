@@ -47,7 +47,7 @@ class CoreArea:
     Attributes
     ----------
     family : str
-        ``"ecp5"`` or ``"ice40"``.
+        A name of :data:`.FAMILIES`.
     logic : float
         LUTs, those of carry chains among them.
     registers, moved : int
@@ -69,8 +69,18 @@ class CoreArea:
 
     @property
     def lut(self) -> int:
-        """LUTs; on iCE40 logic cells, of which a flip-flop that has no LUT before it takes one."""
-        return round(self.logic + (self.moved if self.family == "ice40" else 0))
+        """LUTs; or logic cells, of which a flip-flop that has no LUT before it takes one."""
+        return round(self.logic + (self.moved if FAMILIES[self.family].resources.counts_cells else 0))
+
+    @property
+    def paired(self) -> bool:
+        """Whether a cell of a carry chain adds two bits."""
+        return FAMILIES[self.family].networks.paired_carries
+
+    @property
+    def registers_words(self) -> bool:
+        """Whether a register behind a memory block is the block's own."""
+        return FAMILIES[self.family].blocks.registered
 
     def hold(self, position: str, value: _Bits, registers: frozenset[str]) -> _Bits:
         """Count the register of a value at a position, where there is one."""
@@ -95,7 +105,7 @@ class CoreArea:
 
     def own_chain(self, width: int) -> int:
         """Tell the LUTs of a carry chain of :mod:`.cells`: on ECP5 two bits are a cell, and the lowest is a LUT too."""
-        if self.family == "ecp5":
+        if self.paired:
             return width if width <= 1 else 2 * ceil(width / 2) + 1
         return width
 
@@ -103,11 +113,11 @@ class CoreArea:
         """Tell the LUTs of a carry chain of yosys: on ECP5 nextpnr leads a constant in."""
         if not width:
             return 0
-        return 2 * ceil(width / 2) + 2 if self.family == "ecp5" else width
+        return 2 * ceil(width / 2) + 2 if self.paired else width
 
     def compare(self, width: int) -> None:
         """Count a comparison of two values: its carry is brought out, and on iCE40 one of them is inverted."""
-        self.logic += self.chain(width) + 2 if self.family == "ecp5" else 2 * width + 1
+        self.logic += self.chain(width) + 2 if self.paired else 2 * width + 1
 
     def memory(self, depth: int, widths: Sequence[int]) -> None:
         """Count a memory of tables side by side, as :func:`.tables.make_block_words` cuts it."""
@@ -172,7 +182,7 @@ def _count_streamed(
 
 def _hold_behind(position: str, value: _Bits, registers: frozenset[str], area: CoreArea) -> _Bits:
     """Count a register, which on ECP5 a memory block takes in where it stands right behind it."""
-    if value.name == "memory" and area.family == "ecp5" and position in registers:
+    if value.name == "memory" and area.registers_words and position in registers:
         return _Bits(value.highest, True)
     return area.hold(
         position, _Bits(value.highest, value.direct, None if value.name == "memory" else value.name), registers
@@ -361,7 +371,7 @@ def _count_fold(fold: LayerFold, area: CoreArea) -> None:
             area.memory(lane.depth, [one.bit_length() for one in lane.highest])
         else:
             area.logic += count_tables([(0, column) for column in lane.words[0].T], bits, area.family)
-        if fold.word_register and not (fold.block and area.family == "ecp5"):
+        if fold.word_register and not (fold.block and area.registers_words):
             area.register(lane.width, moved=fold.block)
     for column in range(len(fold.groups[0]) if groups else 0):
         _count_column(column, fold, area)

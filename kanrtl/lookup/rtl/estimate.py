@@ -8,6 +8,7 @@ from math import ceil
 from typing import Any
 
 from ...fabric.device import Device
+from ...fabric.families import FAMILIES
 from ..network import LookupNetwork
 from .cells import CELLS
 from .core_area import CoreArea, count_core
@@ -15,18 +16,12 @@ from .folding import Folding, schedule_core
 from .network_plan import plan_layers
 from .pipeline import Pipeline
 
-_MARGIN = 0.15
-"""The largest error of ``lut``, relative to the build, in any network of ``bench/network_area.py``."""
-
 _FEW = 12
 """LUTs by which the estimate of a small network may be wrong beside that."""
 
 
 _FOLDED_NS = 7.7
 """The cycle of a folded core on ECP5 of speed grade 6: memory and accumulator, whatever it computes."""
-
-_SLOWNESS = {"6": 1.0, "7": 0.9, "8": 0.8, "hx": 1.4, "lp": 2.2, "up": 3.0}
-"""By speed grade of ECP5 or line of iCE40, how many times as long a path takes as on ECP5 of speed grade 6, roughly."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +88,7 @@ class NetworkEstimate:
 
     def table(self) -> list[tuple[str, str]]:
         """Label and value of everything that a person wants to see, in order."""
-        lut = "logic cells" if self.device.upper().startswith("ICE40") else "LUT4"
+        lut = FAMILIES[Device.parse(self.device).family].resources.lut_name
         return [
             ("device", self.device),
             (lut, f"about {self.lut} of {self.capacity['lut']} (to {100 * self.lut_margin:.0f}%)"),
@@ -127,7 +122,7 @@ def estimate_network(
     part = Device.parse(device) if isinstance(device, str) else device
     plans = plan_layers(network)
     schedule = schedule_core(network, plans, latency, memory, whole_from, reuse_factor, part.family)
-    if not isinstance(schedule, Folding):
+    if not isinstance(schedule, Folding) and part.family in CELLS:
         plans = plan_layers(network, CELLS[part.family].muxes)
     area = CoreArea(part.family, multiplies=bool(part.dsp))
     count_core(network, plans, schedule, whole_from, area)
@@ -140,12 +135,12 @@ def estimate_network(
         latency=schedule.latency,
         interval=schedule.interval,
         step_ns=round(schedule.latency * estimate_period(schedule, part), 1),
-        lut_margin=_MARGIN,
+        lut_margin=FAMILIES[part.family].networks.lut_margin,
         capacity={"lut": part.lut, "ff": part.ff, "dsp": part.dsp, "bram": part.bram},
     )
 
 
 def estimate_period(schedule: Pipeline | Folding, part: Device) -> float:
     """Estimate the shortest cycle of a core in ns, roughly."""
-    kind = part.nextpnr_options[-1] if part.family == "ecp5" else part.die[:2]
-    return (_FOLDED_NS if isinstance(schedule, Folding) else schedule.period) * _SLOWNESS[kind]
+    slowness = FAMILIES[part.family].networks.slowness(part)
+    return (_FOLDED_NS if isinstance(schedule, Folding) else schedule.period) * slowness

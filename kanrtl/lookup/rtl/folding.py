@@ -34,7 +34,6 @@ from ...errors import InputError
 from ...fabric.families import FAMILIES
 from ..network import LookupNetwork
 from ..quantiser import FixedQuantiser
-from .cells import CELLS
 from .network_plan import LookupLayerPlan
 from .pipeline import Pipeline, choose_memories, count_levels, is_in_block_memory
 
@@ -286,7 +285,7 @@ def schedule_core(
     InputError
         If a parameter cannot be.
     """
-    families = ("any", *CELLS)
+    families = ("any", *FAMILIES)
     if family not in families:
         raise InputError(f"family = {family!r}: must be one of {', '.join(map(repr, families))}")
     # A register behind a memory is in the memory on ECP5, and a logic cell for each bit on iCE40.

@@ -48,9 +48,10 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
     whole_from : int, optional
         The layer from which on the rest of the network, output stage and all, is a single table in block memory. It has
         as many address bits as all codes that this layer takes, at most 16.
-    family : ``"any"``, ``"ecp5"`` or ``"ice40"``
+    family : ``"any"``, ``"ecp5"`` or ``"ice40"``, or a family that was added
         For a family by name, sums and tables of up to six address bits are made of its own cells, far fewer than
-        synthesis finds (:mod:`kanrtl.lookup.rtl.cells`). Amaranth's simulator does not know these cells.
+        synthesis finds (:mod:`kanrtl.lookup.rtl.cells` has those of ECP5 and iCE40). Amaranth's simulator does not know
+        these cells.
     reuse_factor : int or list of int
         How many edges share one port of a memory, for all layers or a list with one for each: at most so many, and as
         evenly as can be (:mod:`.folding`). A layer with a factor above one lies in block memory, and takes

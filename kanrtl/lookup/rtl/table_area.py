@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from ...fabric.families import FAMILIES
 from ...numeric.fixed import Codes
 from .cells import CELLS
 from .gates import INPUTS
@@ -28,10 +29,6 @@ _ESTIMATED = 4000
 _LOOKED_AT = 1 << 21
 """How many bits of a layer's tables are looked at; of more, those of evenly chosen inputs stand for all."""
 
-_MAPPED = {"ecp5": (0.95, 0.45), "ice40": (1.12, 0.65)}
-"""What yosys takes of the LUTs that a tree of multiplexers above functions of six bits would: of smooth tables, and
-more the more of these functions there are that take as many LUTs as any; measured (``bench/network_area.py``)."""
-
 _HARDEST = 6
 """The LUTs of those."""
 
@@ -46,7 +43,7 @@ def count_tables(tables: Sequence[tuple[int, Codes]], bits: int, family: str) ->
     bits : int
         How many bits an address has.
     family : str
-        A name of :data:`.cells.CELLS`.
+        A name of :data:`.FAMILIES`.
     """
     by_source: dict[int, list[Codes]] = {}
     for source, values in tables:
@@ -58,8 +55,10 @@ def count_tables(tables: Sequence[tuple[int, Codes]], bits: int, family: str) ->
     functions = [_distinct(_list_bits(group)) for group in groups[chosen]]
     scale = sum(widths) / max(1, sum(widths[chosen]))
     if bits > INPUTS:
-        return round(scale * sum(_count_mapped(one, *_MAPPED[family]) for one in functions))
-    return round(scale * _count_minimised([_pack(one) for one in functions], CELLS[family].muxes, bits))
+        return round(scale * sum(_count_mapped(one, *FAMILIES[family].networks.mapped) for one in functions))
+    return round(
+        scale * _count_minimised([_pack(one) for one in functions], family in CELLS and CELLS[family].muxes, bits)
+    )
 
 
 def _list_bits(tables: Sequence[Codes]) -> npt.NDArray[np.bool_]:
