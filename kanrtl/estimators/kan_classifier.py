@@ -46,25 +46,33 @@ class KANClassifier(ClassifierMixin, OnlineEstimator, RiverClassifier):  # type:
     _labels: list[Any]
     _label_type: str
 
-    def fit(self, X: Any, y: Any) -> Self:  # noqa: N803
-        """Learn from samples ``(n, n_in)`` and labels ``(n,)``, forgetting what was before."""
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803
+        """Learn from samples ``(n, n_in)`` and labels ``(n,)``, forgetting what was before.
+
+        ``sample_weight``, ``(n,)`` or one number, scales the steps. A class whose samples all have the weight 0 is a
+        class all the same.
+        """
         x, labels = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan")
         check_classification_targets(labels)
-        self._start_for_classes(x, unique_labels(labels))
-        self._train(x, self._targets(labels))
+        weights = self._check_trained(sample_weight, x)
+        self._start_for_classes(x, unique_labels(labels), weights)
+        self._train(x, _teach(labels, self._labels), weights)
         return self
 
-    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:  # noqa: N803
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:  # noqa: N803
         """Learn from samples one after another, once. The first call needs to know all ``classes``."""
         first = not self.__sklearn_is_fitted__()
         x, labels = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan", reset=first)
         if first and classes is None:
             raise InputError("classes: must be given in the first call of partial_fit")
+        weights = self._check_weights(sample_weight, x)
         if first:
-            self._start_for_classes(x, unique_labels(classes))
+            known = unique_labels(classes)
+            _teach(labels, known.tolist())  # so that a label that is none of them starts nothing
+            self._start_for_classes(x, known, weights)
         elif classes is not None and not np.array_equal(unique_labels(classes), np.sort(self.classes_)):
             raise InputError(f"classes = {classes!r}: were {self.classes_.tolist()!r} before; leave them out")
-        self._learner.learn(x, self._targets(labels))
+        self._learner.learn(x, _teach(labels, self._labels), weights)
         return self
 
     def decision_function(self, X: Any) -> Reals:  # noqa: N803
@@ -81,18 +89,23 @@ class KANClassifier(ClassifierMixin, OnlineEstimator, RiverClassifier):  # type:
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(axis=1)]  # type: ignore[no-any-return]
 
-    def learn_one(self, x: FeatureDict, y: Any) -> None:
-        """Learn from one sample; features as in :meth:`KANRegressor.learn_one`, and a new class is added."""
+    def learn_one(self, x: FeatureDict, y: Any, w: float = 1.0) -> None:
+        """Learn from one sample; features and ``w`` as in :meth:`KANRegressor.learn_one`, and a new class is added,
+        unless the weight is 0."""
         y = y.item() if isinstance(y, np.generic) else y
+        weight = self._check_weight(w)
+        if weight == 0:
+            check_features(x)
+            return
         if not self.__sklearn_is_fitted__():
             check_features(x)
-            self._start_for_dict(x, 1)
+            self._start_for_dict(x, 1, weight)
             self._set_labels([y])
         self._put_taught(x)
         if y not in self._labels:
             self.add_class(y)  # only now: the sample is good
             self._put(x)
-        self._learner.learn_row(_taught_rows(len(self._labels))[self._labels.index(y)])
+        self._learner.learn_row(_taught_rows(len(self._labels))[self._labels.index(y)], weight)
 
     def predict_proba_one(self, x: FeatureDict) -> dict[Any, float]:
         """The probability of each class so far, by its label, for one sample."""
@@ -130,8 +143,8 @@ class KANClassifier(ClassifierMixin, OnlineEstimator, RiverClassifier):  # type:
 
     # Classes and outputs.
 
-    def _start_for_classes(self, x: Reals, classes: npt.NDArray[Any]) -> None:
-        self._start_for_array(x, len(classes) if len(classes) > 2 else 1)
+    def _start_for_classes(self, x: Reals, classes: npt.NDArray[Any], weights: Reals | None) -> None:
+        self._start_for_array(x, len(classes) if len(classes) > 2 else 1, weights)
         self._set_labels(classes.tolist(), classes.dtype.str)
 
     def _set_labels(self, labels: list[Any], label_type: str | None = None) -> None:
@@ -143,15 +156,6 @@ class KANClassifier(ClassifierMixin, OnlineEstimator, RiverClassifier):  # type:
     def _complete(self) -> None:
         self.classes_ = np.array(self._labels, dtype=self._label_type)
 
-    def _targets(self, labels: Any) -> Reals:
-        """What the outputs are taught, ``(n, n_out)``."""
-        numbers = {label: index for index, label in enumerate(self._labels)}
-        labels = labels.tolist() if isinstance(labels, np.ndarray) else labels
-        unknown = [label for label in labels if label not in numbers]
-        if unknown:
-            raise InputError(f"y: {unknown[0]!r} is none of the classes, {self._labels!r}")
-        return _taught_rows(len(numbers))[[numbers[label] for label in labels]]
-
     def _probabilities(self, logits: Reals) -> Reals:
         probability = 1 / (1 + np.exp(-logits))
         if len(self._labels) == 1:
@@ -159,6 +163,15 @@ class KANClassifier(ClassifierMixin, OnlineEstimator, RiverClassifier):  # type:
         if len(self._labels) == 2:
             return np.hstack([1 - probability, probability])
         return probability / probability.sum(axis=1, keepdims=True)  # type: ignore[no-any-return]
+
+
+def _teach(labels: npt.NDArray[Any], classes: list[Any]) -> Reals:
+    """What the outputs are taught for ``labels``, ``(n, n_out)``; :exc:`InputError` where one is no class."""
+    numbers = {label: index for index, label in enumerate(classes)}
+    unknown = [label for label in labels.tolist() if label not in numbers]
+    if unknown:
+        raise InputError(f"y: {unknown[0]!r} is none of the classes, {classes!r}")
+    return _taught_rows(len(numbers))[[numbers[label] for label in labels.tolist()]]
 
 
 @cache

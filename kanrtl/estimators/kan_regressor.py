@@ -19,8 +19,11 @@ from .river_samples import FeatureDict, check_features, to_number
 class KANRegressor(RegressorMixin, OnlineEstimator, RiverRegressor):  # type: ignore[misc]
     """A regression that is learned online in fixed point, as the hardware does it.
 
-    Without hidden layers it is an additive model: a sum of one spline curve for each feature. There are no sample
-    weights, as a step of the hardware has none.
+    Without hidden layers it is an additive model: a sum of one spline curve for each feature.
+
+    The weight of a sample scales its step, by the learning rate registers: :meth:`kanrtl.Session.learn_many` says how
+    it is rounded, and what becomes of weights above what a register holds. A weight of 1 is the sample without any, to
+    the bit. A sample whose weight is 0 changes nothing; in the running scales every other one counts once.
 
     Parameters
     ----------
@@ -60,20 +63,25 @@ class KANRegressor(RegressorMixin, OnlineEstimator, RiverRegressor):  # type: ig
     _saved = ("_names", "_seed", "_flat")
     _flat: bool
 
-    def fit(self, X: Any, y: Any) -> Self:  # noqa: N803
-        """Learn from samples ``(n, n_in)`` and targets ``(n,)`` or ``(n, n_out)``, forgetting what was before."""
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803
+        """Learn from samples ``(n, n_in)`` and targets ``(n,)`` or ``(n, n_out)``, forgetting what was before.
+
+        ``sample_weight``, ``(n,)`` or one number, scales the steps.
+        """
         x, target = self._validate(X, y, first=True)
-        self._start_for_array(x, target.shape[1])
-        self._train(x, target)
+        weights = self._check_trained(sample_weight, x)
+        self._start_for_array(x, target.shape[1], weights)
+        self._train(x, target, weights)
         return self
 
-    def partial_fit(self, X: Any, y: Any) -> Self:  # noqa: N803
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803
         """Learn from samples one after another, once; the same as :meth:`learn_one` for each."""
         first = not self.__sklearn_is_fitted__()
         x, target = self._validate(X, y, first=first)
+        weights = self._check_weights(sample_weight, x)
         if first:
-            self._start_for_array(x, target.shape[1])
-        self._learner.learn(x, target)
+            self._start_for_array(x, target.shape[1], weights)
+        self._learner.learn(x, target, weights)
         return self
 
     def predict(self, X: Any) -> Reals:  # noqa: N803
@@ -98,8 +106,8 @@ class KANRegressor(RegressorMixin, OnlineEstimator, RiverRegressor):  # type: ig
     def _n_out(self) -> int:
         return self._learner.session.spec.n_out
 
-    def learn_one(self, x: FeatureDict, y: float) -> None:
-        """Learn from one sample.
+    def learn_one(self, x: FeatureDict, y: float, w: float = 1.0) -> None:
+        """Learn from one sample, whose weight ``w`` scales the step.
 
         A feature that is missing, None or NaN counts as its mean; one that has not been seen before becomes a new
         input. Raises :exc:`InputError` where a value is no number, or the estimator has several outputs.
@@ -107,14 +115,18 @@ class KANRegressor(RegressorMixin, OnlineEstimator, RiverRegressor):  # type: ig
         target = to_number("y", y)
         if math.isnan(target):
             raise InputError(f"y = {y!r}: not a number")
+        weight = self._check_weight(w)
+        if weight == 0:
+            check_features(x)
+            return
         if not self.__sklearn_is_fitted__():
             check_features(x)
             self._flat = True
-            self._start_for_dict(x, 1)
+            self._start_for_dict(x, 1, weight)
         else:
             self._check_single()
         self._put_taught(x)
-        self._learner.learn_row(np.array([target]))
+        self._learner.learn_row(np.array([target]), weight)
 
     def predict_one(self, x: FeatureDict) -> float:
         """The prediction for one sample; zero before anything has been learned."""

@@ -30,6 +30,7 @@ from ..learner.losses import find_loss
 from ..learner.spec import LearnerSpec
 from ..learner.stages import rename_presets
 from ..sessions.learner_session import Session
+from ..sessions.sample_weights import check_highest, check_weights
 from ..transfer import Frozen, Scaling, freeze
 from .river_samples import FeatureDict, FeatureRow, check_features, sort_names
 from .saved_estimator import SavedEstimator
@@ -110,15 +111,22 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
             fields["learning_rate"] = [float(rate) / (BASIS_ENERGY[order] * curvature * size) for size in sizes[:-1]]
         return LearnerSpec(**fields | dict(given))
 
-    def _start(self, names: Iterable[Any], n_out: int) -> None:
-        """Start a learner that has learned nothing; the one before it ends."""
+    def _start(self, names: Iterable[Any], n_out: int, field: str = "", weights: Reals | None = None) -> None:
+        """Start a learner that has learned nothing; the one before it ends.
+
+        The ``weights`` of the samples that it is started for have the name ``field``.
+        """
         horizon = self.horizon
         if horizon is not None:
             horizon = int(_check_parameter("horizon", horizon, Integral, "2 or more", lambda value: value >= 2))
         names = list(names)
         self._seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         targets = RunningScale(n_out, horizon) if self._scaled_targets else None
-        self._design(len(names), n_out)  # so that what cannot be built leaves the learner before as it is
+        # So that what cannot be built or learned leaves the learner before as it is.
+        spec = self._design(len(names), n_out)
+        if weights is not None:
+            registers = [layer.learning_rate_code for layer in spec.layers]
+            check_highest(field, weights, registers, spec.formats.learning_rate)
         self.close()
         self._learner = OnlineLearner(self._design, RunningScale(len(names), horizon), targets, n_out, self.backend)
         self._names = names
@@ -184,18 +192,31 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
 
     # Arrays: the API of scikit-learn.
 
-    def _start_for_array(self, x: Reals, n_out: int) -> None:
+    def _start_for_array(self, x: Reals, n_out: int, weights: Reals | None) -> None:
         """Start a learner for samples as they come in an array that has been validated."""
-        self._start(getattr(self, "feature_names_in_", range(x.shape[1])), n_out)
+        self._start(getattr(self, "feature_names_in_", range(x.shape[1])), n_out, "sample_weight", weights)
 
-    def _train(self, x: Reals, target: Reals) -> None:
+    @staticmethod
+    def _check_weights(weights: Any, x: Reals) -> Reals | None:
+        """The weights of the samples ``x``, shape ``(n,)``; :exc:`InputError` where they cannot be."""
+        return None if weights is None else check_weights("sample_weight", weights, len(x))
+
+    @classmethod
+    def _check_trained(cls, weights: Any, x: Reals) -> Reals | None:
+        """The same where there must be one above zero."""
+        checked = cls._check_weights(weights, x)
+        if checked is not None and not checked.any():
+            raise InputError("sample_weight: all weights are zero; give one above zero to learn from")
+        return checked
+
+    def _train(self, x: Reals, target: Reals, weights: Reals | None) -> None:
         epochs = int(_check_parameter("epochs", self.epochs, Integral, "1 or more", lambda value: value >= 1))
         # A seed of its own: that of the coefficients was drawn first.
         random = check_random_state(self._seed)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, disable=not self.verbose) as bar:
             task = bar.add_task("epochs", total=epochs)
-            for done in self._learner.train(x, target, epochs, random):
+            for done in self._learner.train(x, target, weights, epochs, random):
                 bar.update(task, completed=done)
 
     def _outputs(self, X: Any) -> Reals:  # noqa: N803  # scikit-learn's name
@@ -240,10 +261,19 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
             self._take_features(x)
             self._put(x)
 
-    def _start_for_dict(self, x: FeatureDict, n_out: int) -> None:
+    def _start_for_dict(self, x: FeatureDict, n_out: int, weight: float | None) -> None:
         """Start a learner for samples like this one."""
-        self._start(sort_names(x), n_out)
+        self._start(sort_names(x), n_out, "w", None if weight is None else np.broadcast_to(float(weight), 1))
         self._name_features()
+
+    def _check_weight(self, weight: Any) -> float | None:
+        """The weight of one sample, None for 1; :exc:`InputError` where it cannot be."""
+        if type(weight) is float and weight == 1:
+            return None
+        checked = check_weights("w", weight, 1)
+        if self.__sklearn_is_fitted__():
+            self._learner.check_highest("w", checked)
+        return float(checked[0])
 
     def _take_features(self, x: FeatureDict) -> None:
         """Take on the features of a sample that have not been seen before, if they are numbers."""

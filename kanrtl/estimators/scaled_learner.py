@@ -21,6 +21,7 @@ from ..learner.stages import rename_presets
 from ..sessions.compiled_learner import load_compiled
 from ..sessions.connect import connect
 from ..sessions.learner_session import Session
+from ..sessions.sample_weights import check_highest
 from .scaling import RunningScale
 
 SpecMaker = Callable[[int, int], LearnerSpec]
@@ -65,6 +66,15 @@ def choose_backend(name: str) -> str:
     return "model"
 
 
+def _leave_out(x: Reals, target: Reals, weights: Reals | None) -> tuple[Reals, Reals, Reals | None]:
+    """The same without the samples whose weight is 0; no weights where all that are left are 1."""
+    if weights is None:
+        return x, target, None
+    kept = weights > 0
+    x, target, weights = x[kept], target[kept], weights[kept]
+    return x, target, None if (weights == 1).all() else weights
+
+
 class OnlineLearner:
     """A :class:`kanrtl.Session` behind running scales.
 
@@ -103,30 +113,46 @@ class OnlineLearner:
         predictions = self.session.predict_many(self.inputs.to_unit(x))
         return predictions if self.targets is None else self.targets.from_unit(predictions)
 
-    def learn(self, x: Reals, target: Reals) -> None:
-        """Learn from samples ``(n, n_in)`` with targets ``(n, n_out)`` one after another."""
+    def learn(self, x: Reals, target: Reals, weights: Reals | None = None) -> None:
+        """Learn from samples ``(n, n_in)`` with targets ``(n, n_out)`` one after another.
+
+        ``weights``, ``(n,)``, are those of :meth:`kanrtl.Session.learn_many`. Samples of weight 0 are left out, also of
+        the scales, in which all others count once.
+        """
+        if weights is not None:
+            self.check_highest("sample_weight", weights)
+        x, target, weights = _leave_out(x, target, weights)
         x = self.inputs.learn_many(x)
-        self.session.learn_many(x, target if self.targets is None else self.targets.learn_many(target))
+        target = target if self.targets is None else self.targets.learn_many(target)
+        self.session.learn_many(x, target, weight=weights)
+
+    def check_highest(self, field: str, weights: Reals) -> None:
+        """See :func:`kanrtl.sessions.sample_weights.check_highest`; for the rates that are in the registers now."""
+        session = self.session
+        check_highest(field, weights, session.backend.read_learning_rates(), session.spec.formats.learning_rate)
 
     def predict_row(self) -> Reals:
         """The prediction ``(n_out,)`` for the inputs that lie in ``inputs.row``: as :meth:`predict`, but quicker."""
         prediction = self.session.predict(self.inputs.scale_row(False))
         return prediction if self.targets is None else self.targets.from_unit(prediction)
 
-    def learn_row(self, target: Reals) -> None:
+    def learn_row(self, target: Reals, weight: float | None = None) -> None:
         """Learn from the inputs that lie in ``inputs.row`` with a target ``(n_out,)``: as :meth:`learn`, but
-        quicker."""
+        quicker. The ``weight`` is above 0, or None for 1."""
         if self.targets is not None:
             self.targets.row.row[:] = target
             target = self.targets.scale_row(True)
-        self.session.learn(self.inputs.scale_row(True), target)
+        self.session.learn(self.inputs.scale_row(True), target, weight=weight)
 
-    def train(self, x: Reals, target: Reals, epochs: int, random: np.random.RandomState) -> Iterator[int]:
+    def train(
+        self, x: Reals, target: Reals, weights: Reals | None, epochs: int, random: np.random.RandomState
+    ) -> Iterator[int]:
         """Go through samples ``(n, n_in)`` with targets ``(n, n_out)`` ``epochs`` times, each time shuffled.
 
-        The scales are those of all samples, known before and not moved any more. Gives the number of each epoch that is
-        done.
+        The scales are those of all samples, known before and not moved any more; ``weights`` are as in :meth:`learn`.
+        Gives the number of each epoch that is done.
         """
+        x, target, weights = _leave_out(x, target, weights)
         self.inputs.learn_many(x)
         x = self.inputs.to_unit(x)
         if self.targets is not None:
@@ -134,7 +160,7 @@ class OnlineLearner:
             target = self.targets.to_unit(target)
         for epoch in range(epochs):
             order = random.permutation(len(x))
-            self.session.learn_many(x[order], target[order])
+            self.session.learn_many(x[order], target[order], weight=None if weights is None else weights[order])
             yield epoch + 1
 
     def outputs(self) -> list[OutputStart]:

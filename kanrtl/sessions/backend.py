@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -103,6 +104,27 @@ class LearnerBackend(Running):
         ``x`` has shape ``(n, n_in)``; ``teaching``, targets or gradients, ``(n, n_out)`` and ``learn`` ``(n,)``:
         whether a sample is taught. Returns the predictions, ``(n, n_out)``.
         """
+
+    def run_with_rates(self, x: Codes, teaching: Codes, rates: Codes) -> Codes:
+        """Teach samples one after another, each with learning rates of its own; arrays as for :meth:`run`.
+
+        ``rates`` has shape ``(n, layers)``: the content of the learning rate registers for each sample. Where it is
+        all zero the sample is predicted and not taught. Before the registers change, all updates land; at the end
+        they are as before.
+        """
+        before = self.read_learning_rates()
+        predictions = np.empty((len(x), self.spec.n_out), dtype=np.int64)
+        changes = np.flatnonzero((rates[1:] != rates[:-1]).any(axis=1)) + 1
+        try:
+            for start, stop in pairwise([0, *changes.tolist(), len(x)]):
+                part = slice(start, stop)
+                if start < stop:
+                    self.write_learning_rates(rates[start].tolist())
+                    taught = np.full(stop - start, rates[start].any())
+                    predictions[part] = self.run(x[part], teaching[part], taught)
+        finally:
+            self.write_learning_rates(before)
+        return predictions
 
     @abstractmethod
     def read_coefficients(self) -> list[Codes]:

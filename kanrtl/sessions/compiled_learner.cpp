@@ -227,6 +227,14 @@ class Learner {
         taught_++;
     }
 
+    void change_rates(const int64_t *rates) {
+        bool same = true;
+        for (size_t index = 0; index < layers(); index++) same &= *layer(index).rate == rates[index];
+        if (same) return;
+        settle();
+        for (size_t index = 0; index < layers(); index++) *layer(index).rate = rates[index];
+    }
+
   public:
     explicit Learner(const State &state) : state_(state) {
         for (size_t index = 0; index < layers(); index++) {
@@ -241,10 +249,13 @@ class Learner {
         landed_.resize(layers());
     }
 
-    // Samples taken at one clock edge after another; see LearnerBackend.run.
-    void run(size_t samples, const int64_t *x, const int64_t *teaching, const uint8_t *learn, int64_t *predictions) {
+    // Samples taken at one clock edge after another; see LearnerBackend.run. `rates` are those of each sample and
+    // layer, or none; see LearnerBackend.run_with_rates.
+    void run(size_t samples, const int64_t *x, const int64_t *teaching, const uint8_t *learn, int64_t *predictions,
+             const int64_t *rates) {
         int64_t n_in = layer(0).n_in, n_out = layer(layers() - 1).n_out;
         for (size_t sample = 0; sample < samples; sample++, x += n_in, teaching += n_out, predictions += n_out) {
+            if (rates) change_rates(rates + sample * layers());
             forward(++edge_, x, predictions);
             if (!learn[sample] || *state_.frozen) continue;
             backward(teaching);
@@ -265,7 +276,7 @@ class Learner {
     int64_t step(int kind) {
         return reals_.exchange(kind, size_t(layer(0).n_in), size_t(layer(layers() - 1).n_out),
                                [this](const int64_t *codes, const int64_t *teaching, uint8_t learn, int64_t *predictions) {
-                                   run(1, codes, teaching, &learn, predictions);
+                                   run(1, codes, teaching, &learn, predictions, nullptr);
                                    settle();
                                });
     }
@@ -277,8 +288,8 @@ class Learner {
 EXPORT Learner *kanrtl_begin(const State *state) { return new Learner(*state); }
 EXPORT void kanrtl_end(Learner *learner) { delete learner; }
 EXPORT void kanrtl_run(Learner *learner, size_t samples, const int64_t *x, const int64_t *teaching,
-                       const uint8_t *learn, int64_t *predictions) {
-    learner->run(samples, x, teaching, learn, predictions);
+                       const uint8_t *learn, int64_t *predictions, const int64_t *rates) {
+    learner->run(samples, x, teaching, learn, predictions, rates);
 }
 EXPORT void kanrtl_bind(Learner *learner, const RealPlaces *places) { learner->bind(*places); }
 EXPORT void kanrtl_settle(Learner *learner) { learner->settle(); }

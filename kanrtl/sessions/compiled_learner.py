@@ -159,18 +159,24 @@ class CompiledLearner:
             first_lane += layer.n_out * layer.n_in * layer.banks
         return (_Layer * len(layers))(*layers)
 
-    def run(self, x: Codes, teaching: Codes, learn: npt.NDArray[np.bool_]) -> Codes:
-        """See :meth:`kanrtl.sessions.backend.LearnerBackend.run`; raise :exc:`RuntimeError` once it is closed."""
+    def run(self, x: Codes, teaching: Codes, learn: npt.NDArray[np.bool_], rates: Codes | None = None) -> Codes:
+        """See :meth:`kanrtl.sessions.backend.LearnerBackend.run`; raise :exc:`RuntimeError` once it is closed.
+
+        ``rates``, shape ``(n, layers)``, is what the registers become for each sample, and keep at the end; before
+        they change, all updates land.
+        """
         if not self._end.alive:
             raise RuntimeError("this learner is closed")
         x, teaching = (np.ascontiguousarray(array, dtype=np.int64) for array in (x, teaching))
         taught = np.ascontiguousarray(learn, dtype=np.uint8)
+        rates = None if rates is None else np.ascontiguousarray(rates, dtype=np.int64)
         predictions = np.empty((len(x), self._n_out), dtype=np.int64)
         try:
             for start in range(0, len(x), SAMPLES):
                 part = slice(start, start + SAMPLES)
                 arrays = (array[part].ctypes.data for array in (x, teaching, taught, predictions))
-                self._library.kanrtl_run(self._learner, len(x[part]), *arrays)
+                own = None if rates is None else rates[part].ctypes.data
+                self._library.kanrtl_run(self._learner, len(x[part]), *arrays, own)
         finally:
             self._library.kanrtl_settle(self._learner)
         return predictions
@@ -196,7 +202,7 @@ def load_compiled() -> ctypes.CDLL:
         "begin": (_POINTER, [_POINTER]),
         "end": (None, [_POINTER]),
         "bind": (None, [_POINTER, _POINTER]),
-        "run": (None, [_POINTER, ctypes.c_size_t, *[_POINTER] * 4]),
+        "run": (None, [_POINTER, ctypes.c_size_t, *[_POINTER] * 5]),
         "settle": (None, [_POINTER]),
         "step": (_INTEGER, [_POINTER, ctypes.c_int]),
     }

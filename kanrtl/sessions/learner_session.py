@@ -20,6 +20,7 @@ from ..numeric.fixed import Codes, Format
 from ..transfer.freeze import Frozen, freeze
 from .backend import FEEDBACK, LEARN, PREDICT, LearnerBackend, SampleStep
 from .closing import Closing
+from .sample_weights import check_highest, check_weights, weigh_rates
 from .saved_learner import SavedLearner
 
 __all__ = ["Session"]
@@ -64,12 +65,13 @@ class Session(Closing):
         self._last_x = step.codes
         return step.predictions.copy()
 
-    def learn(self, x: npt.ArrayLike, target: npt.ArrayLike) -> Reals:
+    def learn(self, x: npt.ArrayLike, target: npt.ArrayLike, *, weight: float | None = None) -> Reals:
         """Predict, then take one step towards ``target``, shape ``(n_out,)``; return the prediction made before
-        it."""
+        it. ``weight`` scales the step, as in :meth:`learn_many`."""
         step = self._step
-        if step is None or self._takes_gradients:
-            return self.learn_many(self._x_row(x), self._out_row("target", target))[0]  # type: ignore[no-any-return]
+        if step is None or weight is not None or self._takes_gradients:
+            rows = self._x_row(x), self._out_row("target", target)
+            return self.learn_many(*rows, weight=weight)[0]  # type: ignore[no-any-return]
         if not (step.x.fill(x) and step.teaching.fill(target)):
             step.x.row[:], step.teaching.row[:] = self._x_row(x), self._out_row("target", target)
         self._take(step, LEARN, x, target)
@@ -84,16 +86,28 @@ class Session(Closing):
             self._last_x = codes[-1:]
         return predictions
 
-    def learn_many(self, x: npt.ArrayLike, target: npt.ArrayLike) -> Reals:
+    def learn_many(self, x: npt.ArrayLike, target: npt.ArrayLike, *, weight: npt.ArrayLike | None = None) -> Reals:
         """Learn from samples ``(n, n_in)`` and targets ``(n, n_out)``, one after another; return the predictions,
-        each made before its step."""
+        each made before its step.
+
+        ``weight``, a number or one for each sample, ``(n,)``, scales the steps. For a sample the learning rate
+        registers hold what they held before times its weight, rounded to their format; a weight of 1 changes nothing.
+        A sample whose rates are zero is predicted alone, with a warning where its weight is not. A weight for which
+        the registers are too small is divided among as few equal steps, one after another, as they can hold. In the
+        streaming schedule updates land before the registers change. Raises :exc:`InputError` where a weight is
+        negative, not finite, or needs more than 1000 steps.
+        """
         if self._takes_gradients:
             raise InputError(f'learn: the spec has loss = "{self.spec.loss}"; call predict, then feedback with dL/dy')
         x, target = real_rows("x", x, self.spec.n_in), real_rows("target", target, self.spec.n_out)
         if len(x) != len(target):
             raise InputError(f"target: {len(target)} rows for {len(x)} samples; give one for each")
+        weights = None if weight is None else check_weights("weight", weight, len(x))
         codes = self._codes(x, self.spec.formats.activation)
-        return self._run(codes, self._codes(target, self.spec.target_format), learn=True)
+        teaching = self._codes(target, self.spec.target_format)
+        if weights is None or (weights == 1).all():
+            return self._run(codes, teaching, learn=True)
+        return self._run_weighted(codes, teaching, weights)
 
     def feedback(self, gradient: npt.ArrayLike) -> None:
         """Take one step for the last :meth:`predict` with a gradient dL/dy, shape ``(n_out,)``, computed elsewhere.
@@ -137,6 +151,14 @@ class Session(Closing):
         self._samples += len(x)
         codes = self._backend.run(x, teaching, np.full(len(x), learn))
         return self.spec.formats.activation.to_float(codes)
+
+    def _run_weighted(self, x: Codes, teaching: Codes, weights: Reals) -> Reals:
+        registers, format = self._backend.read_learning_rates(), self.spec.formats.learning_rate
+        check_highest("weight", weights, registers, format)
+        steps, rates = weigh_rates(weights, registers, format)
+        self._samples += len(rates)
+        codes = self._backend.run_with_rates(np.repeat(x, steps, axis=0), np.repeat(teaching, steps, axis=0), rates)
+        return self.spec.formats.activation.to_float(codes[np.cumsum(steps) - steps])
 
     def _x_row(self, x: npt.ArrayLike) -> Reals:
         return self._row("x", x, self.spec.n_in)

@@ -39,6 +39,13 @@ class CompiledModel(LearnerBackend):
     def run(self, x: Codes, teaching: Codes, learn: npt.NDArray[np.bool_]) -> Codes:
         return self._learner.run(x, teaching, learn)
 
+    def run_with_rates(self, x: Codes, teaching: Codes, rates: Codes) -> Codes:
+        before = self.read_learning_rates()
+        try:
+            return self._learner.run(x, teaching, np.any(rates, axis=1), rates)
+        finally:
+            self.write_learning_rates(before)
+
     def read_coefficients(self) -> list[Codes]:
         return [layer.copy() for layer in self._learner.coefficients]
 

@@ -1,0 +1,82 @@
+"""Weights of samples: learning rates of their own for each, as the registers of a learner hold them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from ..arrays import Reals, as_reals
+from ..errors import InputError
+from ..numeric.fixed import Codes, Format
+
+MOST_STEPS = 1000
+"""One sample takes no more steps than these, so that a weight of another unit is refused and not waited for."""
+
+
+def check_weights(field: str, weights: npt.ArrayLike, count: int) -> Reals:
+    """The weights of ``count`` samples, shape ``(count,)``; a number is the weight of each.
+
+    Raises :exc:`InputError`, which names ``field``, where they are of another shape, or one is negative or not finite.
+    """
+    array = as_reals(field, weights, "one number, or one for each sample")
+    if array.shape not in ((), (count,)):
+        raise InputError(f"{field}: shape {array.shape}; must be ({count},), a number for each sample")
+    bad = np.flatnonzero(~np.isfinite(array) | (array < 0))
+    if len(bad):
+        index = f"[{bad[0]}]" if array.ndim else ""
+        raise InputError(f"{field}{index} = {array.flat[bad[0]]}: must be finite, 0 or more")
+    return np.broadcast_to(array, (count,))
+
+
+def check_highest(field: str, weights: Reals, registers: Sequence[int], format: Format) -> None:
+    """Raise :exc:`InputError`, which names the highest weight, where one needs more than :data:`MOST_STEPS` steps.
+
+    Parameters are those of :func:`weigh_rates`.
+    """
+    highest = MOST_STEPS * format.maximum / max(1, *registers)
+    above = np.flatnonzero(weights > highest)
+    if len(above):
+        index = f"[{above[0]}]" if weights.strides != (0,) else ""  # one number for all samples has no index
+        raise InputError(
+            f"{field}{index} = {weights[above[0]]:g}: must be {highest:g} or less; divide all weights by their mean"
+        )
+
+
+def weigh_rates(weights: Reals, registers: Sequence[int], format: Format) -> tuple[Codes, Codes]:
+    """The steps that samples with ``weights``, shape ``(n,)``, take, and their learning rates.
+
+    The rate of a step is the register times the weight, rounded to the nearest code, ties to even. Where one of the
+    registers cannot hold that, the sample takes as few equal steps as they can hold. A weight that rounds to zero in
+    all registers is warned of.
+
+    Parameters
+    ----------
+    weights
+        What :func:`check_weights` and :func:`check_highest` have let pass.
+    registers
+        The codes of the learning rates, one per layer, for a weight of 1.
+    format
+        The format of these registers.
+
+    Returns
+    -------
+    steps, rates
+        The number of steps of each sample, ``(n,)``, and the codes of the registers for each step, ``(sum of steps,
+        layers)``.
+    """
+    exact = weights[:, None] * np.array(registers, dtype=np.float64)
+    steps = np.maximum(1, np.ceil(exact.max(axis=1) / format.maximum))
+    rates = np.rint(exact / steps[:, None]).astype(np.int64)
+    lost = (weights > 0) & ~rates.any(axis=1)
+    if lost.any() and any(registers):
+        warnings.warn(
+            f"sample weights: the learning rate of {lost.sum()} of {len(weights)} samples rounds to zero in {format}, "
+            f"and they are not learned; set learning_rate_format, a field of the spec, with more fraction bits",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+    counts = steps.astype(np.int64)
+    return counts, np.repeat(rates, counts, axis=0)
