@@ -231,8 +231,8 @@ def _check_capacity(netlist: Netlist, device: Device) -> None:
     for what, (needed, there) in needs.items():
         if needed > there:
             raise BuildError(
-                f"device: {device.name} has {there} {what} but the design needs {needed}; choose a "
-                f"larger device, or share multipliers (reuse_factor, share_multipliers)"
+                f"device: {device.name} has {there} {what} but the design needs {needed}; make it smaller "
+                f"(of a learner or a network, kanrtl estimate tells what makes it fit)"
             )
 
 
