@@ -22,7 +22,7 @@ from ..lookup.rtl.pipeline import Pipeline
 from ..progress import Progress
 from .bitstream import build_board
 from .capacity import check_exercise_fits, check_fits
-from .network_capacity import check_network_fits
+from .network_capacity import check_network_bound, check_network_fits
 from .out_of_context import build_core
 from .report import Report, TimingError
 
@@ -182,6 +182,7 @@ def build_self_check(
     """
     if len(board.leds) < 2:
         raise BuildError(f"board: {board.name!r} has {len(board.leds)} LED(s); the check needs two or more")
+    check_network_bound(network, Device.parse(board.device), **options)
     core = _plan(network, board.device, progress, options | _meet_clock(network, board, options))
     top = SelfCheckTop(core, board)
     core.progress = progress

@@ -5,7 +5,7 @@ Whatever is proposed has been estimated, and fits.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -17,10 +17,14 @@ from ..fabric.device import Device
 from ..lookup.lookup_layer import LookupLayer
 from ..lookup.network import LookupNetwork
 from ..lookup.number_checks import MAX_BITS
+from ..lookup.rtl.bound import bound_core
 from ..lookup.rtl.estimate import NetworkEstimate, estimate_network
 from .capacity import DEVICES
 
 _WORDS = {"dsp": "multipliers", "bram": "memory blocks", "lut": "LUTs"}
+
+_PLANNED = 2048
+"""How many edges a smaller network may have to be proposed: to plan and estimate that many takes a second or two."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +69,7 @@ class NetworkFit:
     @property
     def mend(self) -> str:
         """What to change, in words."""
-        found = [f"{one.words} ({_describe(one.estimate)})" for one in self.mends]
-        return ", or ".join(found) or "nothing that was tried makes it fit; make it smaller"
+        return _join(self.mends)
 
     @property
     def sentence(self) -> str:
@@ -87,6 +90,11 @@ class NetworkFit:
         }
 
 
+def _join(mends: Sequence[NetworkMend]) -> str:
+    found = [f"{one.words} ({_describe(one.estimate)})" for one in mends]
+    return ", or ".join(found) or "nothing that was tried makes it fit; make it smaller"
+
+
 def _describe(found: NetworkEstimate) -> str:
     blocks = f", {found.bram} memory blocks" if found.bram else ""
     return f"about {found.lut} LUTs{blocks}, interval {found.interval}"
@@ -102,27 +110,42 @@ def find_network_fit(network: LookupNetwork, device: Device, **options: Any) -> 
         If an option cannot be.
     """
     found = estimate_network(network, device, **options)
-    if found.fits:
-        return NetworkFit(found)
+    return NetworkFit(found) if found.fits else NetworkFit(found, _find_mends(network, device, options))
+
+
+def _find_mends(network: LookupNetwork, device: Device, options: dict[str, Any]) -> tuple[NetworkMend, ...]:
     setting = next(_find_settings(network, device, options), None)
     larger = _find_larger(network, device, options)
     mends = [one for one in (setting, larger) if one is not None]
     if setting is None:
         mends += _find_smaller(network, device, options)
-    return NetworkFit(found, tuple(mends))
+    return tuple(mends)
 
 
 def check_network_fits(network: LookupNetwork, device: Device, **options: Any) -> None:
-    """Raises :exc:`BuildError` if the core of a network certainly does not fit ``device``, with what would make it
-    fit."""
+    """Raise :exc:`BuildError` if the core of a network certainly does not fit ``device``, with what would make it fit;
+    what is far too large is refused before it is planned."""
+    check_network_bound(network, device, **options)
     fit = find_network_fit(network, device, **options)
     if fit.fits is False:
         raise BuildError(f"device = {fit.estimate.device!r}: {fit.shortage}; {fit.mend}")
 
 
+def check_network_bound(network: LookupNetwork, device: Device, **options: Any) -> None:
+    """Raise :exc:`BuildError` if the core of a network does not fit ``device`` even by what it takes at the least,
+    which is told without a plan."""
+    bound = bound_core(network, device, **options)
+    what = bound.find_shortage(device)
+    if what is not None:
+        shortage = f"the network needs {getattr(bound, what)} or more {_WORDS[what]}, there are {getattr(device, what)}"
+        raise BuildError(f"device = {device.name!r}: {shortage}; {_join(_find_mends(network, device, options))}")
+
+
 def _try(network: LookupNetwork, device: Device, options: dict[str, Any]) -> NetworkEstimate | None:
     """The estimate, if that can be had and fits."""
     try:
+        if bound_core(network, device, **options).find_shortage(device) is not None:
+            return None
         found = estimate_network(network, device, **options)
     except InputError:  # what cannot be had together
         return None
@@ -167,13 +190,15 @@ def _find_larger(network: LookupNetwork, device: Device, options: dict[str, Any]
 def _find_smaller(network: LookupNetwork, device: Device, options: dict[str, Any]) -> Iterator[NetworkMend]:
     """Smaller networks that fit: of fewer bits, and of fewer edges."""
     options = {name: value for name, value in options.items() if name not in ("latency", "reuse_factor")}
-    for cut in range(1, max(network.bits)):
+    # Fewer bits leave all edges, which are planned one by one; of more, only pruning is estimated.
+    for cut in range(1, max(network.bits) if network.edges <= _PLANNED else 1):
         if found := _try(narrowed := _cut_bits(network, cut), device, options):
             yield NetworkMend(f"convert it with --bits {','.join(map(str, narrowed.bits))}", found)
             break
     share = 2
     while share <= max(layer.edges for layer in network.layers):
-        if found := _try(pruned := _cut_edges(network, share), device, options):
+        few = network.edges // share <= _PLANNED
+        if few and (found := _try(pruned := _cut_edges(network, share), device, options)):
             yield NetworkMend(f"prune it to {pruned.edges} edges of {network.edges}", found)
             break
         share *= 2

@@ -21,6 +21,7 @@ from ..fabric.device import Device
 from ..files import write_whole
 from ..lookup.network import LookupNetwork
 from ..lookup.number_checks import MAX_BITS
+from ..lookup.rtl.bound import bound_core
 from ..lookup.rtl.estimate import NetworkEstimate, estimate_network, estimate_period
 from ..lookup.rtl.folding import Folding, schedule_core
 from ..lookup.rtl.network_plan import plan_layers
@@ -208,6 +209,8 @@ def list_settings(network: LookupNetwork, device: Device, goal: Goal, **fixed: A
     seen = set()
     for kind in _list_kinds(network, goal, fixed):
         try:
+            if bound_core(network, device, **kind).find_shortage(device) is not None:
+                continue
             schedule = schedule_core(network, plan_layers(network), family=device.family, **kind)
             estimate = estimate_network(network, device, **kind)
         except InputError:

@@ -29,8 +29,8 @@ def no_builds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 CASES: list[tuple[LookupNetwork, str, dict[str, Any], str]] = [
-    (dense((16, 8), (4, 6)), "iCE40LP384", {}, "lut"),
-    (dense((20, 2), (9, 6)), "iCE40HX1K", {}, "bram"),
+    (dense((12, 6), (4, 6)), "iCE40LP384", {}, "lut"),
+    (dense((18, 1), (9, 4)), "iCE40HX1K", {}, "bram"),
     (dense((20, 2), (5, 6)), "iCE40HX1K", {"memory": "block"}, "bram"),
 ]
 
@@ -65,4 +65,17 @@ def test_what_fits_needs_no_mend() -> None:
 
 def test_a_board_is_refused_too() -> None:
     with pytest.raises(BuildError, match=r"^device = 'iCE40UP5K-SG48': the network needs \d+ memory blocks, there are"):
-        build_self_check(dense((40, 1), (9, 6)), BOARDS["icebreaker"])
+        build_self_check(dense((32, 1), (9, 4)), BOARDS["icebreaker"])
+
+
+def test_what_is_far_too_large_is_refused_without_a_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "kanrtl.lookup.rtl.network_plan._plan", lambda network, _: pytest.fail(f"planned {network.edges} edges")
+    )
+    monkeypatch.setattr("kanrtl.build.network_capacity._find_mends", lambda *_: ())
+    with pytest.raises(BuildError, match=r"^device = 'iCE40LP384': the network needs \d+ or more LUTs, there are 384"):
+        build_network(dense((40, 8), (8, 8)), "iCE40LP384")
+    with pytest.raises(BuildError, match=r"^device = 'iCE40HX1K': the network needs \d+ or more memory blocks, there"):
+        build_network(dense((40, 8), (8, 8)), "iCE40HX1K", reuse_factor=8)
+    with pytest.raises(BuildError, match=r"^device = 'iCE40UP5K-SG48': the network needs \d+ or more LUTs, there are"):
+        build_self_check(dense((60, 20), (8, 8)), BOARDS["icebreaker"])

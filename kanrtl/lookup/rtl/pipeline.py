@@ -14,7 +14,7 @@ memory's own.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, Self, cast, get_args
@@ -128,7 +128,7 @@ class Pipeline:
         return 1
 
 
-def choose_memories(plans: Sequence[LookupLayerPlan], memory: str | Sequence[str]) -> tuple[Memory, ...]:
+def choose_memories(plans: Sized, memory: str | Sequence[str]) -> tuple[Memory, ...]:
     """Check ``memory`` as :class:`kanrtl.lookup.rtl.lookup_core.LookupCore` takes it, and give it for each layer.
 
     Raises
@@ -148,7 +148,12 @@ def choose_memories(plans: Sequence[LookupLayerPlan], memory: str | Sequence[str
 
 def is_in_block_memory(plan: LookupLayerPlan, choice: Memory, folded: bool = False) -> bool:
     """Tell whether a layer's tables lie in block memory; where they share a port, ``folded``, they do."""
-    return bool(plan.terms) and (folded or choice == "block" or (choice == "auto" and plan.bits_in > _LOGIC_BITS))
+    return bool(plan.terms) and holds_in_blocks(plan.bits_in, choice, folded)
+
+
+def holds_in_blocks(bits: int, choice: Memory, folded: bool = False) -> bool:
+    """Tell whether tables of so many address bits lie in block memory, if there are any; as above."""
+    return folded or choice == "block" or (choice == "auto" and bits > _LOGIC_BITS)
 
 
 def _check_whole(network: LookupNetwork, start: int | None) -> int:

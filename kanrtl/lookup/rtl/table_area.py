@@ -26,7 +26,7 @@ _SHARED = {True: 0.97, False: 0.89}
 _ESTIMATED = 4000
 """How many functions are estimated one by one; of more, evenly chosen ones stand for all."""
 
-_LOOKED_AT = 1 << 21
+_LOOKED_AT = 1 << 18
 """How many bits of a layer's tables are looked at; of more, those of evenly chosen inputs stand for all."""
 
 _HARDEST = 6
