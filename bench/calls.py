@@ -138,4 +138,4 @@ def _fits() -> dict[str, tuple[Callable[[], Any], int]]:
     }
 
 
-FAMILY = Family("calls", "calls from Python", (Calls("calls", "one sample from Python, and fits"),))
+FAMILY = Family("python", "calls from Python", (Calls("calls", "one sample from Python, and fits"),))

@@ -19,7 +19,7 @@ from kanrtl.build import Device
 from kanrtl.build.design_builds import core_for
 from kanrtl.build.out_of_context import AreaJob
 from kanrtl.lookup.quantiser import FixedQuantiser
-from kanrtl.lookup.rtl.estimate import estimate_network
+from kanrtl.lookup.rtl.network_estimate import estimate_network
 from kanrtl.numeric.fixed import SQ
 
 from .render import RESULTS

@@ -14,9 +14,9 @@ from ..learner.rtl.learner import Learner
 from ..learner.spec import LearnerSpec
 from ..learner.stages import PRESETS
 from ..lookup.network import LookupNetwork
-from ..lookup.rtl.estimate import estimate_period
 from ..lookup.rtl.folding import Folding, schedule_core
 from ..lookup.rtl.lookup_core import LookupCore, create_core
+from ..lookup.rtl.network_estimate import estimate_period
 from ..lookup.rtl.network_plan import plan_layers
 from ..lookup.rtl.pipeline import Pipeline
 from ..progress import Progress

@@ -18,7 +18,7 @@ from ..lookup.lookup_layer import LookupLayer
 from ..lookup.network import LookupNetwork
 from ..lookup.number_checks import MAX_BITS
 from ..lookup.rtl.bound import bound_core
-from ..lookup.rtl.estimate import NetworkEstimate, estimate_network
+from ..lookup.rtl.network_estimate import NetworkEstimate, estimate_network
 from .capacity import DEVICES
 
 _WORDS = {"dsp": "multipliers", "bram": "memory blocks", "lut": "LUTs"}

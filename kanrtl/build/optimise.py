@@ -22,8 +22,8 @@ from ..files import write_whole
 from ..lookup.network import LookupNetwork
 from ..lookup.number_checks import MAX_BITS
 from ..lookup.rtl.bound import bound_core
-from ..lookup.rtl.estimate import NetworkEstimate, estimate_network, estimate_period
 from ..lookup.rtl.folding import Folding, schedule_core
+from ..lookup.rtl.network_estimate import NetworkEstimate, estimate_network, estimate_period
 from ..lookup.rtl.network_plan import plan_layers
 from ..progress import Progress
 from ..tools.toolchain import YOSYS

@@ -11,7 +11,7 @@ from kanrtl import LookupNetwork
 from kanrtl.boards import BOARDS
 from kanrtl.build import BuildError, Device, build_network, build_self_check
 from kanrtl.build.network_capacity import check_network_fits, find_network_fit
-from kanrtl.lookup.rtl.estimate import estimate_network
+from kanrtl.lookup.rtl.network_estimate import estimate_network
 
 
 def dense(sizes: tuple[int, int], bits: tuple[int, int]) -> LookupNetwork:

@@ -310,7 +310,7 @@ def test_what_must_be_given(missing: str, message: str) -> None:
     ("content", "message"),
     [
         (b"layer_sizes = [1, 1\ngrid", "not TOML (Unclosed array (at line 2, column 1)); mend the file"),
-        (bytes(range(256)), "not TOML ('utf-8' codec can't decode byte 0x80 in position 128"),
+        (bytes(range(256)), "is binary; give a text file"),
         (b"a = " + b"[" * 10_000, "not TOML (maximum recursion depth exceeded"),
         (None, "No such file or directory; name a TOML file"),
     ],

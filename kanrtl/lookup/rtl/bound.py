@@ -35,7 +35,7 @@ class Bound:
     Attributes
     ----------
     lut, bram : int
-        As in :class:`.estimate.NetworkEstimate`.
+        As in :class:`.network_estimate.NetworkEstimate`.
     """
 
     lut: int
@@ -82,7 +82,7 @@ def bound_core(
 ) -> Bound:
     """Tell what the core of ``network`` takes of ``device`` at the least.
 
-    The parameters are those of :func:`.estimate.estimate_network`. Of those that cannot be only ``memory`` is refused
+    The parameters are those of :func:`.network_estimate.estimate_network`. Of those that cannot be only ``memory`` is refused
     here; with others nothing is counted.
 
     Raises

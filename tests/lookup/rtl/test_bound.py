@@ -10,7 +10,7 @@ import pytest
 from kanrtl import InputError, LookupNetwork
 from kanrtl.build import Device
 from kanrtl.lookup.rtl.bound import Bound, _follow, bound_core
-from kanrtl.lookup.rtl.estimate import estimate_network
+from kanrtl.lookup.rtl.network_estimate import estimate_network
 from kanrtl.lookup.rtl.network_plan import plan_layers
 
 ECP5 = Device.parse("LFE5U-25F")

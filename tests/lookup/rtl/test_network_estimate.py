@@ -1,0 +1,31 @@
+"""Estimates beside builds of small networks, which are synthesised here."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import pytest
+
+from bench.network_area import Drawn
+from kanrtl.build import Device
+from kanrtl.build.design_builds import core_for
+from kanrtl.build.out_of_context import AreaJob
+from kanrtl.lookup.rtl.network_estimate import estimate_network
+
+
+@pytest.mark.parametrize(
+    ("drawn", "device"),
+    [
+        (Drawn((2, 1), (4, 4), 1), "LFE5U-25F-6"),
+        (Drawn((3, 2), (3, 5), 0, curve="noise", output="argmax"), "iCE40HX8K"),
+        (Drawn((2, 2), (5, 5), 1, options={"memory": "block"}), "LFE5U-25F-6"),
+    ],
+    ids=str,
+)
+def test_small_networks_as_built(drawn: Drawn, device: str) -> None:
+    network = drawn.network()
+    built = asdict(AreaJob.of(core_for(network, Device.parse(device), **drawn.options), device, "network").run(print))
+    found = estimate_network(network, device, **drawn.options)
+    assert abs(found.lut - built["lut"]) <= 0.15 * built["lut"] + 4
+    assert (found.bram, found.dsp) == (built["bram"], built["dsp"])
+    assert found.least_lut <= built["lut"] <= found.most_lut
