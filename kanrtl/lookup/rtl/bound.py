@@ -82,8 +82,8 @@ def bound_core(
 ) -> Bound:
     """Tell what the core of ``network`` takes of ``device`` at the least.
 
-    The parameters are those of :func:`.network_estimate.estimate_network`. Of those that cannot be only ``memory`` is refused
-    here; with others nothing is counted.
+    The parameters are those of :func:`.network_estimate.estimate_network`. Of those that cannot be only ``memory`` is
+    refused here; with others nothing is counted.
 
     Raises
     ------
