@@ -179,13 +179,18 @@ def _show_network(simulation: NetworkSimulation) -> None:
 
 @cloup.command("estimate")
 @spec_or_network_argument
-@cloup.option("--device", metavar="PART", required=True, help="Estimate for a part such as LFE5U-85F-6 or iCE40UP5K.")
+@cloup.option_group(
+    "Target",
+    cloup.option(
+        "--device", metavar="PART", required=True, help="Estimate for a part such as LFE5U-85F-6 or iCE40UP5K."
+    ),
+)
 @network_group(optimise_option)
-@as_json
+@cloup.option_group(OUTPUT, as_json)
 def estimate_command(
     spec: LearnerSpec | LookupNetwork, device: str, as_json: bool, optimise: str | None, **hardware: Any
 ) -> None:
-    """Tell what a learner or a network takes of a device, and whether it fits.
+    """Tell what a learner or a network takes, and whether it fits.
 
     Where it does not, what would make it fit is told too. Nothing is built; with --optimise, settings are compared by
     estimate alone. In JSON, "fits" is null where it may fit, within the error of the estimate. The exit status is 0

@@ -78,7 +78,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
             calls.append((function.__name__, told))
             if not function.__name__.startswith("build"):
                 raise NotedError
-            return built("a device", options.get("seed", 1), 50.0)
+            return built("LFE5U-85F-6", options.get("seed", 1), 50.0)
 
         return note
 

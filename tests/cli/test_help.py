@@ -63,13 +63,24 @@ def test_every_option_is_in_a_group_and_told_in_a_sentence(name: str, capsys: py
     assert all(f"\n{title}:\n" in page for title in options(command))
 
 
-@pytest.mark.parametrize("name", ["simulate", "verilog", "build"])
+@pytest.mark.parametrize("name", ["simulate", "estimate", "verilog", "build"])
 def test_what_a_network_takes_is_refused_for_a_learner(
     name: str, spec_file: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = str(spec_file())
     for option in options(COMMANDS[name])[NETWORK]:
-        assert run([name, path, option.opts[-1], "3", *(("--device", "LFE5U-25F") if name == "build" else ())]) == 2
+        assert (
+            run(
+                [
+                    name,
+                    path,
+                    option.opts[-1],
+                    "3",
+                    *(("--device", "LFE5U-25F") if name in ("estimate", "build") else ()),
+                ]
+            )
+            == 2
+        )
         said = capsys.readouterr()
         assert said.err.startswith(f"kanrtl: {option.opts[-1]} = ")
         assert said.err.endswith(": only for a network; leave it out\n")
@@ -84,8 +95,8 @@ def test_what_a_learner_takes_is_refused_for_a_network(
         assert capsys.readouterr().err.endswith(": only for a learner; leave it out\n")
 
 
-@pytest.mark.parametrize("name", ["spec", "estimate", "sweep"])
+@pytest.mark.parametrize("name", ["spec", "sweep"])
 def test_commands_of_learners_refuse_a_network(name: str, network: str, capsys: pytest.CaptureFixture[str]) -> None:
-    needed = {"spec": (), "estimate": ("--device", "LFE5U-25F"), "sweep": ("--over", "bits=8")}
+    needed = {"spec": (), "sweep": ("--over", "bits=8")}
     assert run([name, network, *needed[name]]) == 2
     assert "this command takes the spec of a learner" in capsys.readouterr().err
