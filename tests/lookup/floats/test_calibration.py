@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kanrtl import InputError, LookupNetwork
@@ -85,6 +85,8 @@ def test_scales_hold_the_values(rows: list[list[float]], bits: int) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.lists(st.floats(-100, 100), min_size=2, max_size=2), min_size=1, max_size=30), st.integers(1, 9))
+@example([[0.0, 5e-324]], 1)
+@example([[0.0, 1e-300], [-1e-310, 0.0]], 4)
 def test_outputs_that_are_compared_share_a_step(rows: list[list[float]], bits: int) -> None:
     values = np.array(rows)
     whole, best = (compared_scale(values, bits, method, "threshold") for method in ("range", "least_squares"))
