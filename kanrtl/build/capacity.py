@@ -22,6 +22,9 @@ DEVICES = tuple(
 )
 """The devices that are proposed, from small to large."""
 
+RESOURCE_WORDS = {"dsp": "multipliers", "bram": "memory blocks", "lut": "LUTs"}
+"""What messages call the resources of a device."""
+
 _Estimates = Callable[[LearnerSpec, Device], Estimate]
 
 
@@ -63,7 +66,7 @@ class Fit:
         needed = f"{found.least_lut} or more" if what == "lut" else f"{getattr(found, what)}"
         if self.fits is None:
             needed = f"{found.least_lut} to {found.most_lut}"
-        return f"the learner needs {needed} {_WORDS[what]}, there are {found.capacity[what]}"
+        return f"the learner needs {needed} {RESOURCE_WORDS[what]}, there are {found.capacity[what]}"
 
     @property
     def mend(self) -> str:
@@ -73,7 +76,9 @@ class Fit:
             what, found = self._resource, self.setting.estimate
             fields = " and ".join(f"{field} = {json.dumps(value)}" for field, value in self.setting.changes.items())
             about = "about " if what == "lut" else ""
-            mends.append(f"set {fields} ({about}{getattr(found, what)} {_WORDS[what]}, interval {found.interval})")
+            mends.append(
+                f"set {fields} ({about}{getattr(found, what)} {RESOURCE_WORDS[what]}, interval {found.interval})"
+            )
         if self.larger is not None:
             mends.append(f"take {self.larger.estimate.device}")
         return ", or ".join(mends) or "no setting was found with which it fits, and no device; make layer_sizes smaller"
@@ -98,9 +103,6 @@ class Fit:
     @property
     def _resource(self) -> str:
         return self.estimate.lacks or "lut"
-
-
-_WORDS = {"dsp": "multipliers", "bram": "memory blocks", "lut": "LUTs"}
 
 
 def find_fit(spec: LearnerSpec, device: Device) -> Fit:

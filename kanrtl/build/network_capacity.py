@@ -19,9 +19,7 @@ from ..lookup.network import LookupNetwork
 from ..lookup.number_checks import MAX_BITS
 from ..lookup.rtl.bound import bound_core
 from ..lookup.rtl.network_estimate import NetworkEstimate, estimate_network
-from .capacity import DEVICES
-
-_WORDS = {"dsp": "multipliers", "bram": "memory blocks", "lut": "LUTs"}
+from .capacity import DEVICES, RESOURCE_WORDS
 
 _PLANNED = 2048
 """How many edges a smaller network may have to be proposed: to plan and estimate that many takes a second or two."""
@@ -64,7 +62,7 @@ class NetworkFit:
         needed = f"{found.least_lut} or more" if what == "lut" else f"{getattr(found, what)}"
         if self.fits is None:
             needed = f"{found.least_lut} to {found.most_lut}"
-        return f"the network needs {needed} {_WORDS[what]}, there are {found.capacity[what]}"
+        return f"the network needs {needed} {RESOURCE_WORDS[what]}, there are {found.capacity[what]}"
 
     @property
     def mend(self) -> str:
@@ -102,7 +100,7 @@ def _describe(found: NetworkEstimate) -> str:
 
 def find_network_fit(network: LookupNetwork, device: Device, **options: Any) -> NetworkFit:
     """Whether the core of a network fits ``device``, and what would make it fit; ``options`` are those of
-    :func:`kanrtl.lookup.rtl.estimate.estimate_network`.
+    :func:`kanrtl.lookup.rtl.network_estimate.estimate_network`.
 
     Raises
     ------
@@ -137,7 +135,8 @@ def check_network_bound(network: LookupNetwork, device: Device, **options: Any) 
     bound = bound_core(network, device, **options)
     what = bound.find_shortage(device)
     if what is not None:
-        shortage = f"the network needs {getattr(bound, what)} or more {_WORDS[what]}, there are {getattr(device, what)}"
+        needed, there = getattr(bound, what), getattr(device, what)
+        shortage = f"the network needs {needed} or more {RESOURCE_WORDS[what]}, there are {there}"
         raise BuildError(f"device = {device.name!r}: {shortage}; {_join(_find_mends(network, device, options))}")
 
 
