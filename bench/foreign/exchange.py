@@ -46,7 +46,7 @@ def exchange_with_learner(learner: Learner, count: int, seed: int = 0) -> Exchan
     spec, random = learner.spec, np.random.default_rng(seed)
     low, high = spec.per_layer("grid_range")[0]
     # Some beyond the grid, at both ends.
-    x = spec.formats.activation.quantise(random.uniform(1.1 * low - 0.1, 1.1 * high + 0.1, (count, spec.n_in)))
+    x = spec.formats.input.quantise(random.uniform(1.1 * low - 0.1, 1.1 * high + 0.1, (count, spec.n_in)))
     target = spec.target_format.quantise(random.uniform(-1, 1, (count, spec.n_out)))
     learn = np.arange(count) % 5 != 4
     model = ModelLearner(spec)

@@ -124,7 +124,7 @@ class SelfCheck(wiring.Component):  # type: ignore[misc]
             samples.valid.eq(offer),
             payload.eq(Cat(noise.state, *before)),
             noise.leap.eq(samples.valid & samples.ready),
-            noise.load.eq(again),
+            noise.load.eq(again.replicate(2)),
             noise.load_state.eq(initial_state(_SEED)),
         ]
         for word, last in zip(before, [noise.state, *before], strict=False):

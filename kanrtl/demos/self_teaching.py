@@ -70,7 +70,7 @@ class Exercise(wiring.Component):  # type: ignore[misc]
                 "freeze": In(1),
                 "bar": Out(levels),
                 "alive": Out(1),
-                "average": Out(spec.formats.gradient),
+                "average": Out(spec.formats.layers[-1].gradient),
             }
         )
 
@@ -100,7 +100,7 @@ class Exercise(wiring.Component):  # type: ignore[misc]
 
     def _offer_target(self, m: Module, learner: Learner, taken: Signal, position: Any) -> None:
         """Offer the sine at ``position``, whose phase drifts with the number of samples."""
-        format = self._spec.formats.activation
+        format = self._spec.formats.output
         samples = Signal(self._drift_bits + WAVE_BITS)
         with m.If(taken):
             m.d.sync += samples.eq(samples + 1)
@@ -134,7 +134,7 @@ class Exercise(wiring.Component):  # type: ignore[misc]
             m.d.sync += total.eq(total - (total >> AVERAGE_SHIFT) + magnitude)
         m.d.comb += self.average.raw.eq(total >> AVERAGE_SHIFT)
         for level, led in enumerate(self.bar):
-            threshold = max(1, round(2.0 ** (self._spec.formats.gradient.f - (len(self.bar) - level))))
+            threshold = max(1, round(2.0 ** (self._spec.formats.layers[-1].gradient.f - (len(self.bar) - level))))
             m.d.comb += led.eq((total >> AVERAGE_SHIFT) >= threshold)
         updates = Signal(self._drift_bits)
         with m.If(learner.updated):
@@ -147,7 +147,7 @@ def choose_input_span(spec: LearnerSpec) -> tuple[int, int]:
     """Give the first code and the number of bits of the inputs: the largest power of two in the middle of the first
     layer's grid."""
     low, high = spec.per_layer("grid_range")[0]
-    format = spec.formats.activation
+    format = spec.formats.input
     first, end = int(np.ceil(low / format.lsb)), int(np.floor(high / format.lsb))
     bits = max(1, min(32, floor(log2(max(2, end - first)))))
     return first + (end - first - (1 << bits)) // 2, bits
@@ -202,13 +202,13 @@ def count_exercise(spec: LearnerSpec, fabric: Blocks, leds: int, *, multiplies: 
     parts = count_parts(spec, fabric, multiplies=multiplies, reached=False)
     formats, samples = spec.formats, DRIFT_BITS + WAVE_BITS
     count_noise_register(parts)
-    parts.adder(formats.activation.width, spec.n_in)
+    parts.adder(formats.input.width, spec.n_in)
     parts.counts["counter"] += samples + DRIFT_BITS
     parts.register(samples + DRIFT_BITS, moved=False)
-    parts.counts["truth table"] += ceil(formats.activation.width * (1 << WAVE_BITS) / 16)
-    average = formats.gradient.width + AVERAGE_SHIFT
+    parts.counts["truth table"] += ceil(formats.output.width * (1 << WAVE_BITS) / 16)
+    average = formats.layers[-1].gradient.width + AVERAGE_SHIFT
     parts.sum(3, average)
     parts.register(average, moved=False)
     # Their thresholds are powers of two.
-    parts.union(1, formats.gradient.width, leds)
+    parts.union(1, formats.layers[-1].gradient.width, leds)
     return parts

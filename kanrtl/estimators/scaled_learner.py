@@ -174,7 +174,7 @@ class OnlineLearner:
         """
         old = self.session.coefficients
         session = connect(design(n_in, len(outputs)), choose_backend(self.backend))
-        coefficient = session.spec.formats.coefficient
+        coefficient = session.spec.formats.layers[-1].coefficient
         first = old[0]
         old[0] = np.concatenate([first, np.zeros((len(first), n_in - first.shape[1], first.shape[2]), np.int64)], 1)
         last = old[-1]

@@ -93,11 +93,11 @@ def _side_by_side(
     def reals(outputs: npt.NDArray[Any]) -> Reals:
         if not integer:
             return outputs
-        return np.array([spec.formats.activation.to_float(own) for spec, own in zip(specs, outputs, strict=True)])
+        return np.array([spec.formats.output.to_float(own) for spec, own in zip(specs, outputs, strict=True)])
 
-    x = codes("activation", x)
+    x = codes("input", x)
     if not find_loss(specs[0].loss).takes_gradients:
-        predictions = reals(batch.run(x, codes("activation", target), np.ones(x.shape[1], dtype=bool), edges))
+        predictions = reals(batch.run(x, codes("output", target), np.ones(x.shape[1], dtype=bool), edges))
     else:  # as a session: the sample is run once more, with the gradient
         predictions = np.empty_like(target)
         for sample in range(x.shape[1]):

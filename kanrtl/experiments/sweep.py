@@ -249,8 +249,10 @@ def _works(runs: Sequence[Run], task: str, samples: int, backend: str, parts: in
 def _exact(run: Run) -> Any:
     """What a run in float64 depends on, its shape aside."""
     spec = run.spec
-    lsb = spec.formats.coefficient.lsb
-    start = tuple((codes * lsb).tobytes() for codes in spec.initial_codes())
+    start = tuple(
+        layer.formats.coefficient.to_float(codes).tobytes()
+        for layer, codes in zip(spec.layers, spec.initial_codes(), strict=True)
+    )
     return run.seed, spec.per_layer("grid_range"), spec.per_layer("learning_rate"), start
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..numeric.bits import clog2
-from ..numeric.lfsr import WIDTH as NOISE_WIDTH
 
 if TYPE_CHECKING:
     from .spec import LearnerSpec
@@ -22,6 +21,9 @@ COUNTER_WIDTH = 16
 SATURATIONS = ("activation", "gradient", "slope", "step", "coefficient")
 """Where a value can saturate. Each is counted once for a sample (activation) or a learning step (the others) in which
 any value of that kind, in any layer, did."""
+
+NOISE_HALVES = 2
+"""The noise register is read and written in two halves of 16 bits, so that it makes no word wider."""
 
 CONTROL_FREEZE = 1 << 0
 """Bit of the control register: nothing that is taught is learned."""
@@ -42,7 +44,7 @@ class AddressMap:
     @classmethod
     def of(cls, spec: LearnerSpec) -> AddressMap:
         """The map of a learner: fields as wide as its sizes need."""
-        registers = spec.n_layers + len(SATURATIONS) + 2
+        registers = spec.n_layers + len(SATURATIONS) + 1 + NOISE_HALVES
         return cls(
             index_bits=max(clog2(registers), *(clog2(layer.bases) for layer in spec.layers)),
             input_bits=max(clog2(layer.n_in) for layer in spec.layers),
@@ -50,10 +52,9 @@ class AddressMap:
             layer_bits=clog2(spec.n_layers),
             n_layers=spec.n_layers,
             data_width=max(
-                spec.formats.coefficient.width,
+                *(layer.formats.coefficient.width for layer in spec.layers),
                 spec.formats.learning_rate.width + 1,
                 COUNTER_WIDTH + 1,
-                NOISE_WIDTH if spec.update_rounding == "stochastic" else 0,
             ),
         )
 
@@ -78,12 +79,12 @@ class AddressMap:
         """Address of a saturation counter (:data:`SATURATIONS`); writing anything sets it to zero."""
         return self._register(self.n_layers + SATURATIONS.index(kind))
 
-    @property
-    def noise(self) -> int:
-        """Address of the state of the noise register, read and write; absent without stochastic rounding."""
-        return self._register(self.n_layers + len(SATURATIONS))
+    def noise(self, half: int) -> int:
+        """Address of 16 bits of the noise register, read and write; ``half`` is 0 for the low ones. Absent without
+        stochastic rounding. Written together, the high ones come first: a state of zero becomes one."""
+        return self._register(self.n_layers + len(SATURATIONS) + half)
 
     @property
     def control(self) -> int:
         """Address of the control register: :data:`CONTROL_FREEZE`."""
-        return self._register(self.n_layers + len(SATURATIONS) + 1)
+        return self._register(self.n_layers + len(SATURATIONS) + NOISE_HALVES)

@@ -1,8 +1,7 @@
 """Every format, width and constant that follows from a spec: the one integer specification.
 
-The integer model and the hardware both take their numbers from here and from nowhere else. A format that the user
-did not set gets its default from :func:`default_formats`; the exact sums between two rounding points get the width
-that their operands can reach, from :class:`LayerArithmetic`.
+The integer model and the hardware both take their numbers from here and from nowhere else. Formats come from
+:mod:`.formats`; the exact sums between two rounding points get the width that their operands can reach.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from math import ceil, log2
 
 import numpy as np
 import numpy.typing as npt
@@ -22,79 +20,11 @@ from ..numeric.bits import bits_for, clog2
 from ..numeric.fixed import SQ, UQ, Codes, Format, fits, narrow
 from ..numeric.spline import Locator, basis_table, derivative_table
 from .fields import LearnerFields
-
-# The narrower of the multipliers of ECP5 (MULT18X18D: 18 x 18) and iCE40 (SB_MAC16: 16 x 16).
-MULTIPLIER_WIDTH = 16
+from .formats import Formats, LearnerFormats, exponent
 
 
 def _bounds(format: Format) -> tuple[int, int]:
     return format.minimum, format.maximum
-
-
-def _exponent(value: float | Fraction) -> int:
-    """The least integer ``e`` with ``value <= 2**e``."""
-    return ceil(log2(value))
-
-
-@dataclass(frozen=True)
-class Formats:
-    """The formats where a value is narrowed; between two of them nothing is lost."""
-
-    activation: Format
-    """Inputs, outputs of every layer, and targets."""
-    coefficient: Format
-    basis: Format
-    """Rows of the basis table; unsigned."""
-    slope: Format
-    """The derivative of an edge, d phi / dx; hidden layers only."""
-    gradient: Format
-    """dL/dy of a node."""
-    step: Format
-    """Learning rate times basis: what a coefficient moves by for a gradient of one; unsigned.
-
-    Not learning rate times gradient: that would wait for the gradient, and then make the coefficients wait."""
-    learning_rate: Format
-    """The learning rate registers; unsigned."""
-
-
-def default_formats(
-    grid_ranges: Sequence[tuple[float, float]],
-    learning_rates: Sequence[float],
-    given: dict[str, Format],
-) -> Formats:
-    """The formats given by the user, and for the others 16 bits (one operand of a small FPGA's multiplier).
-
-    - activation: holds the grid with at least a factor of two to spare, and at least SQ(6, 10);
-    - coefficient: as activation;
-    - basis: half the bits of a coefficient, and at least 9 below one;
-    - slope, gradient: the integer bits of coefficient and activation, filled up with fraction bits;
-    - learning_rate: from 0 to at least just below twice the largest rate, with at least five significant bits for the
-      smallest: it is multiplied by in logic;
-    - step: the integer bits of the learning rate, and the fraction of the basis with as many bits more as the smallest
-      rate shifts it down, within 16 bits.
-    """
-
-    def filled(i: int, least_fraction: int = 0) -> Format:
-        i = max(1, i)  # an unsigned format that was given may have none; it is refused once all are known
-        return SQ(i, max(least_fraction, MULTIPLIER_WIDTH - i))
-
-    reach = max(abs(bound) for pair in grid_ranges for bound in pair)
-    activation = given.get("activation") or filled(max(6, _exponent(reach) + 2))
-    coefficient = given.get("coefficient") or activation
-    gradient = given.get("gradient") or filled(activation.i, activation.f)
-    largest, smallest = max(learning_rates), min(learning_rates)
-    rate = given.get("learning_rate") or UQ(max(0, _exponent(2 * largest)), max(4, 5 - _exponent(smallest)))
-    basis = given.get("basis") or UQ(1, max(9, coefficient.width // 2))
-    step_fraction = min(basis.f - min(0, _exponent(smallest)), max(basis.f, MULTIPLIER_WIDTH - rate.i))
-    return Formats(
-        activation=activation,
-        coefficient=coefficient,
-        basis=basis,
-        slope=given.get("slope") or filled(coefficient.i, coefficient.f),
-        gradient=gradient,
-        step=given.get("step") or UQ(rate.i, step_fraction),
-        learning_rate=rate,
-    )
 
 
 @dataclass(frozen=True)
@@ -148,14 +78,14 @@ class LayerArithmetic:
             Fraction(self.grid_max),
             self.grid_size,
             self.table_size,
-            self.formats.activation,
+            self.formats.input,
         )
 
     @cached_property
     def derivative(self) -> Format:
         """Format of the derivative table: as many significant bits as the basis has (-1 <= db_j/du <= 1)."""
-        exponent = _exponent(1 / self.cell_width)
-        return SQ(max(1, exponent + 2), max(0, self.formats.basis.f - exponent))
+        steepness = exponent(1 / self.cell_width)
+        return SQ(steepness + 2, max(0, self.formats.basis.f - steepness))
 
     @property
     def basis_table(self) -> Codes:
@@ -175,14 +105,18 @@ class LayerArithmetic:
     @property
     def position(self) -> Format:
         """Place in the grid in table steps, before its fraction is cut off: what :attr:`locator` computes."""
-        locator, activation = self.locator, self.formats.activation
-        reach = max(abs(x * locator.scale + locator.offset) for x in (activation.minimum, activation.maximum))
+        locator = self.locator
+        reach = max(abs(x * locator.scale + locator.offset) for x in _bounds(self.formats.input))
         return SQ(max(1, bits_for(reach) + 1 - locator.shift), locator.shift)
+
+    def factors_of(self, coefficients: Codes) -> Codes:
+        """The factor codes of coefficient codes: guard bits are cut off."""
+        return coefficients >> self.formats.guard_bits
 
     @property
     def edge_sum(self) -> Format:
-        """phi(x): the bases sum to one, so it spans what one coefficient spans."""
-        return SQ(self.formats.coefficient.i, self.formats.coefficient.f + self.formats.basis.f)
+        """phi(x): the bases sum to one, so it spans what one factor spans."""
+        return SQ(self.formats.factor.i, self.formats.factor.f + self.formats.basis.f)
 
     @property
     def node_sum(self) -> Format:
@@ -192,17 +126,16 @@ class LayerArithmetic:
     @property
     def error_sum(self) -> Format:
         """Node sum minus target, exact."""
-        activation = self.formats.activation
-        return SQ(max(self.node_sum.i, activation.i) + 1, max(self.node_sum.f, activation.f))
+        target = self.formats.output
+        return SQ(max(self.node_sum.i, target.i) + 1, max(self.node_sum.f, target.f))
 
     @cached_property
     def slope_sum(self) -> Format:
         """sum_j c_j dB_j/dx, exact; bounded by the largest row of the derivative table in absolute value."""
         row = int(np.abs(self.derivative_table).sum(axis=1).max())
-        coefficient = self.formats.coefficient
-        width = coefficient.width + bits_for(row)
-        fraction = coefficient.f + self.derivative.f
-        return SQ(max(1, width - fraction), fraction)
+        factor = self.formats.factor
+        fraction = factor.f + self.derivative.f
+        return SQ(factor.width + bits_for(row) - fraction, fraction)
 
     @property
     def downstream_sum(self) -> Format:
@@ -246,16 +179,16 @@ class LayerArithmetic:
         """The kinds of value (:data:`kanrtl.learner.address_map.SATURATIONS`) that can saturate in this layer, whatever
         the loss; ``hidden``: whether another layer is before it."""
         formats = self.formats
-        lowest, highest = ((self.n_in * bound) << formats.basis.f for bound in _bounds(formats.coefficient))
+        lowest, highest = ((self.n_in * bound) << formats.basis.f for bound in _bounds(formats.factor))
         largest_step = formats.learning_rate.maximum * int(self.basis_table.max())
         kinds = {"coefficient"}
-        if not fits(lowest, highest, self.node_sum.f, formats.activation, rounding):
+        if not fits(lowest, highest, self.node_sum.f, formats.output, rounding):
             kinds.add("activation")
         if not fits(0, largest_step, self.step_product.f, formats.step, rounding):
             kinds.add("step")
         if hidden:
             row = int(np.abs(self.derivative_table).sum(axis=1).max())
-            slope = formats.coefficient.minimum * row
+            slope = formats.factor.minimum * row
             if not fits(slope, -slope, self.slope_sum.f, formats.slope, rounding):
                 kinds.add("slope")
             kinds.add("gradient")
@@ -264,10 +197,10 @@ class LayerArithmetic:
     @property
     def error_bounds(self) -> tuple[int, int]:
         """The lowest and highest error_sum, in its codes."""
-        coefficient, activation, basis = self.formats.coefficient, self.formats.activation, self.formats.basis
-        total, target = self.error_sum.f - self.node_sum.f, self.error_sum.f - activation.f
-        sums = [(self.n_in * bound) << (basis.f + total) for bound in _bounds(coefficient)]
-        return sums[0] - (activation.maximum << target), sums[1] - (activation.minimum << target)
+        output, basis = self.formats.output, self.formats.basis
+        total, target = self.error_sum.f - self.node_sum.f, self.error_sum.f - output.f
+        sums = [(self.n_in * bound) << (basis.f + total) for bound in _bounds(self.formats.factor)]
+        return sums[0] - (output.maximum << target), sums[1] - (output.minimum << target)
 
     def exact_formats(self) -> dict[str, Format]:
         """Name and format of every exact sum and product."""
@@ -276,7 +209,7 @@ class LayerArithmetic:
         return {name: getattr(self, name) for name in (*forward, *backward)}
 
 
-def layers_of(spec: LearnerFields, formats: Formats) -> tuple[LayerArithmetic, ...]:
+def layers_of(spec: LearnerFields, formats: LearnerFormats) -> tuple[LayerArithmetic, ...]:
     """The arithmetic of every layer of a spec, first layer first."""
     return tuple(
         LayerArithmetic(
@@ -288,15 +221,16 @@ def layers_of(spec: LearnerFields, formats: Formats) -> tuple[LayerArithmetic, .
             spline_order=spline_order,
             table_size=spec.table_size,
             learning_rate=learning_rate,
-            formats=formats,
+            formats=own,
         )
-        for n_in, n_out, grid_range, grid_size, spline_order, learning_rate in zip(
+        for n_in, n_out, grid_range, grid_size, spline_order, learning_rate, own in zip(
             spec.layer_sizes[:-1],
             spec.layer_sizes[1:],
             spec.per_layer("grid_range"),
             spec.per_layer("grid_size"),
             spec.per_layer("spline_order"),
             spec.per_layer("learning_rate"),
+            formats.layers,
             strict=True,
         )
     )
@@ -308,9 +242,9 @@ def checked_coefficients(layers: Sequence[LayerArithmetic], coefficients: Sequen
     shapes = [(layer.n_out, layer.n_in, layer.bases) for layer in layers]
     if not isinstance(coefficients, (list, tuple)) or len(coefficients) != len(shapes):
         raise InputError(f"coefficients: give a list of arrays, one for each layer, here {len(shapes)}")
-    format = layers[0].formats.coefficient
     checked = []
-    for index, (given, shape) in enumerate(zip(coefficients, shapes, strict=True)):
+    for index, (given, shape, layer) in enumerate(zip(coefficients, shapes, layers, strict=True)):
+        format = layer.formats.coefficient
         codes = as_array(f"coefficients[{index}]", given, f"shape {shape}")
         if codes.shape != shape:
             raise InputError(f"coefficients[{index}]: shape {codes.shape}; must be {shape}")

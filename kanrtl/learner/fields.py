@@ -125,14 +125,23 @@ class LearnerFields(BaseModel):
     table_size
         Rows of the basis table, that is steps per cell; a power of two. With 64 and nine bits of basis,
         ``track`` stays within 6 % of float64 from every start tried; with 64 and eight bits within 12 %.
-    activation_format, coefficient_format, basis_format, slope_format
-        Where values are narrowed, ``SQ(i, f)`` or ``UQ(i, f)``; see :mod:`kanrtl.learner.arithmetic` for the defaults.
-    gradient_format, step_format, learning_rate_format
-        The same.
+    target_range
+        Lowest and highest target, in its units: outputs, their coefficients, gradients and slopes get formats for it,
+        with a factor of two to spare. Default: from -32 to 32.
+    input_format, output_format, activation_format
+        Inputs; outputs of the last layer, and targets; outputs of hidden layers, and both of the others where they are
+        not given. All formats are ``SQ(i, f)`` or ``UQ(i, f)``; see :mod:`kanrtl.learner.arithmetic` for the defaults.
+    coefficient_format, factor_format
+        What is learned, and its high bits, which bases are multiplied by: the bits below them are guard bits, in which
+        small updates add up. A coefficient format that is given has none, unless a factor format is given too.
+        *Each.*
+    basis_format, slope_format, gradient_format, step_format, learning_rate_format
+        Where other values are narrowed. All but the first and the last: *each.*
     rounding
         How outputs, slopes, gradients and steps are rounded: ``floor``, ``half_up`` or ``half_even``.
     update_rounding
-        The same for coefficients as they are updated; also ``stochastic``.
+        The same for coefficients as they are updated; also ``stochastic``, the default: up or down with such a
+        probability that no update is lost on average, however small.
     teaching
         ``with_sample``: the target comes with the sample. ``after_prediction``: a sample whose ``learn`` bit is
         set waits for a target (or gradient) on a stream of its own.
@@ -188,15 +197,19 @@ class LearnerFields(BaseModel):
     spline_order: _one_or_each(Annotated[Integer, Field(ge=1, le=3)]) = 3  # type: ignore[valid-type]
     learning_rate: _one_or_each(Annotated[Real, Field(gt=0, le=256)]) = 0.125  # type: ignore[valid-type]
     table_size: Annotated[Integer, Field(ge=1, le=4096)] = 64
+    target_range: Range | None = None
     activation_format: FormatField | None = None
-    coefficient_format: FormatField | None = None
+    input_format: FormatField | None = None
+    output_format: FormatField | None = None
+    coefficient_format: _one_or_each(FormatField) | None = None  # type: ignore[valid-type]
+    factor_format: _one_or_each(FormatField) | None = None  # type: ignore[valid-type]
     basis_format: FormatField | None = None
-    slope_format: FormatField | None = None
-    gradient_format: FormatField | None = None
-    step_format: FormatField | None = None
+    slope_format: _one_or_each(FormatField) | None = None  # type: ignore[valid-type]
+    gradient_format: _one_or_each(FormatField) | None = None  # type: ignore[valid-type]
+    step_format: _one_or_each(FormatField) | None = None  # type: ignore[valid-type]
     learning_rate_format: FormatField | None = None
     rounding: Literal["floor", "half_up", "half_even"] = "half_up"
-    update_rounding: Literal["floor", "half_up", "half_even", "stochastic"] = "half_up"
+    update_rounding: Literal["floor", "half_up", "half_even", "stochastic"] = "stochastic"
     teaching: Literal["with_sample", "after_prediction"] = "with_sample"
     # Checked by .validation, as what there is lies above: a loss knows what follows from fields.
     loss: SkipValidation[str] = "squared"
@@ -246,9 +259,6 @@ class LearnerFields(BaseModel):
         """Whether the layers reuse their multipliers in passes, rather than compute all at once."""
         reused = any(factor > 1 for factor in self.per_layer("reuse_factor"))
         return reused or self.share_multipliers or self.multiplier == "serial"
-
-
-FORMAT_FIELDS = tuple(name for name in LearnerFields.model_fields if name.endswith("_format"))
 
 
 def one_line(error: ValidationError) -> SpecError:

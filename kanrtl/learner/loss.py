@@ -13,7 +13,8 @@ from amaranth.hdl import Module
 from ..fabric.parts import Parts
 from ..numeric.fixed import FixedValue, Format
 from ..numeric.stacking import shift_left, stack_shifts
-from .arithmetic import Formats, LayerArithmetic
+from .arithmetic import LayerArithmetic
+from .formats import Formats
 
 Array = npt.NDArray[Any]
 
@@ -64,8 +65,8 @@ class Loss(ABC):
     """The largest second derivative: the flatter a loss is, the longer a step may be."""
 
     def target_format(self, formats: Formats) -> Format:
-        """The format of what the teacher sends."""
-        return formats.activation
+        """The format of what the teacher sends, from those of the last layer."""
+        return formats.output
 
     @abstractmethod
     def gradient_format(self, layer: LayerArithmetic) -> Format:

@@ -6,7 +6,7 @@ saturated exactly where the hardware does; it is what every other backend is com
 
 For layer l with inputs i, nodes o and the window j of non-zero bases (Hoang, Gupta, Harris, arXiv 2602.02056):
 
-- forward:    y_o = sum_i sum_j c[o,i,k_i+j] b_j(u_i)
+- forward:    y_o = sum_i sum_j c[o,i,k_i+j] b_j(u_i), with all but the guard bits of c
 - error:      g_o = dL/dy_o
 - downstream: g_i = sum_o g_o sum_j c[o,i,k_i+j] db_j/dx(u_i), with the coefficients of the forward pass
 - update:     c[o,i,k_i+j] -= g_o s_j, with steps s_j = eta b_j(u_i)
@@ -107,8 +107,9 @@ class ModelBatch:
             first_lane += layer.n_out * layer.n_in * layer.banks
         self._coefficients = [np.empty(layer.coefficients_shape, dtype=layer.dtype) for layer in self._layers]
         for learner, spec in enumerate(specs):
-            for ours, codes in zip(self._coefficients, spec.initial_codes(), strict=True):
-                ours[..., learner] = codes if numeric == "integer" else spec.formats.coefficient.to_float(codes)
+            for ours, codes, layer in zip(self._coefficients, spec.initial_codes(), spec.layers, strict=True):
+                real = layer.formats.coefficient.to_float
+                ours[..., learner] = codes if numeric == "integer" else real(codes)
         self.learning_rates: Array = np.array(
             [
                 [layer.learning_rate_code if numeric == "integer" else layer.learning_rate for layer in spec.layers]
@@ -274,13 +275,13 @@ class ModelBatch:
     def _forward(
         self, chunk: _Chunk, sample: int, located: Located, edge: int, delays: Sequence[int]
     ) -> tuple[list[tuple[Located, Array]], Array]:
-        """For every layer where the sample is, and the coefficients there; and the exact sums of the last nodes."""
+        """For every layer where the sample is, and the factors there; and the exact sums of the last nodes."""
         passes = []
         for index, layer in enumerate(self._layers):
             self._land(index, edge - delays[index])
-            coefficients = self._coefficients[index].reshape(-1).take(located.address)
-            passes.append((located, coefficients))
-            total = layer.sum(layer.sum(coefficients * located.basis, 0), 1)
+            factors = layer.factors(self._coefficients[index].reshape(-1).take(located.address))
+            passes.append((located, factors))
+            total = layer.sum(layer.sum(factors * located.basis, 0), 1)
             if index + 1 < len(self._layers):
                 located = self._layers[index + 1].locate(chunk.activation[index].narrow(sample, total))
         return passes, total
@@ -292,8 +293,8 @@ class ModelBatch:
         last = self._layers[-1]
         gradients = [chunk.gradient[-1].narrow(number, last.error(total, target))]
         for index in range(len(self._layers) - 1, 0, -1):
-            layer, (located, coefficients) = self._layers[index], passes[index]
-            slope = chunk.slope[index].narrow(number, layer.sum(coefficients * located.derivative, 0))
+            layer, (located, factors) = self._layers[index], passes[index]
+            slope = chunk.slope[index].narrow(number, layer.sum(factors * located.derivative, 0))
             exact = layer.sum(gradients[0][:, None] * slope, 0)
             gradients.insert(0, chunk.gradient[index - 1].narrow(number, exact))
         return gradients

@@ -104,6 +104,10 @@ class ModelLayer:
         """dL/dy, exact, of exact node sums and targets; last layer only."""
         raise NotImplementedError
 
+    def factors(self, coefficients: Array) -> Array:
+        """What of coefficients is multiplied."""
+        raise NotImplementedError
+
     def changed(self, coefficients: Array, product: Array) -> Array:
         """Coefficients less the product of gradient and step, exact."""
         raise NotImplementedError
@@ -138,7 +142,7 @@ class IntegerLayer(ModelLayer):
                 ]
             )
 
-        self._output = narrowing((layer.node_sum.f for layer in layers), "activation", roundings)
+        self._output = narrowing((layer.node_sum.f for layer in layers), "output", roundings)
         self.activation = self._output
         self.slope = narrowing((layer.slope_sum.f for layer in layers), "slope", roundings)
         self.step = narrowing((layer.step_product.f for layer in layers), "step", roundings)
@@ -147,6 +151,7 @@ class IntegerLayer(ModelLayer):
         self._noise_bits = np.array(
             [layer.noise_bits * (kind == "stochastic") for layer, kind in zip(layers, updates, strict=True)]
         )
+        self._guard_bits = np.array([learner.guard_bits for learner in formats])
         # What the sums are aligned by.
         self._coefficient_up = stack_shifts(layer.update_sum.f - layer.formats.coefficient.f for layer in layers)
         self._product_up = stack_shifts(layer.update_sum.f - layer.update_product.f for layer in layers)
@@ -188,6 +193,9 @@ class IntegerLayer(ModelLayer):
     def error(self, total: Array, target: Array) -> Array:
         value = self._output.saturate(self._output.round(total)) if self._loss.reads_outputs else total
         return self._gradient_of_loss(value, target)
+
+    def factors(self, coefficients: Array) -> Array:
+        return coefficients >> self._guard_bits if self._guard_bits.any() else coefficients
 
     def changed(self, coefficients: Array, product: Array) -> Array:
         exact: Array = shift_left(coefficients, self._coefficient_up) - shift_left(product, self._product_up)
@@ -233,6 +241,9 @@ class RealLayer(ModelLayer):
 
     def error(self, total: Array, target: Array) -> Array:
         return self._loss.in_reals(total, target)
+
+    def factors(self, coefficients: Array) -> Array:
+        return coefficients
 
     def changed(self, coefficients: Array, product: Array) -> Array:
         return coefficients - product

@@ -230,9 +230,9 @@ class LayerPlan:
 
     @property
     def factor(self) -> Format:
-        """What is multiplied by bases and derivatives: coefficients, or their differences from the window's first."""
-        coefficient = self.layer.formats.coefficient
-        return Format(True, coefficient.i + self.differences, coefficient.f)
+        """What is multiplied by bases and derivatives: factors, or their differences from the window's first."""
+        factor = self.layer.formats.factor
+        return Format(True, factor.i + self.differences, factor.f)
 
     @property
     def factors(self) -> int:
@@ -288,7 +288,7 @@ def plan_learner(
 def _forms_error(spec: LearnerFields, layer: LayerArithmetic) -> bool:
     """Whether the last layer's adder trees give the errors: the target has to be there in time, and not be finer."""
     in_time = spec.teaching == "with_sample" and not spec.folded
-    return in_time and find_loss(spec.loss).is_difference and layer.node_sum.f >= layer.formats.activation.f
+    return in_time and find_loss(spec.loss).is_difference and layer.node_sum.f >= layer.formats.output.f
 
 
 def _located_sums(spec: LearnerFields, layers: Sequence[LayerArithmetic]) -> tuple[LocatedSum | None, ...]:
@@ -298,7 +298,7 @@ def _located_sums(spec: LearnerFields, layers: Sequence[LayerArithmetic]) -> tup
     return (
         None,
         *(
-            LocatedSum.of(layer.locator, layer.formats.activation, below.node_sum, spec.rounding)
+            LocatedSum.of(layer.locator, layer.formats.input, below.node_sum, spec.rounding)
             for below, layer in pairwise(layers)
         ),
     )
@@ -313,6 +313,6 @@ def _sum_differences(
     parted = [bool(stages & {"read", "multiply"}) for stages in schedule.stages]
     return tuple(
         choice == "differences"
-        or (choice == "auto" and layer.n_in > 1 and layer.formats.coefficient.width < WIDEST_OPERAND and not registered)
+        or (choice == "auto" and layer.n_in > 1 and layer.formats.factor.width < WIDEST_OPERAND and not registered)
         for choice, layer, registered in zip(spec.per_layer("edge_sums"), layers, parted, strict=True)
     )

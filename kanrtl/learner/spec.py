@@ -16,9 +16,10 @@ from ..errors import InputError, SpecError
 from ..fabric.families import FAMILIES
 from ..file_content import read_text
 from ..numeric.fixed import Codes, Format
-from .arithmetic import Formats, LayerArithmetic, default_formats, layers_of
-from .fields import FORMAT_FIELDS, LearnerFields, one_line
+from .arithmetic import LayerArithmetic, layers_of
+from .fields import LearnerFields, one_line
 from .folded_schedule import FoldedSchedule
+from .formats import LearnerFormats, derive_formats
 from .losses import find_loss
 from .plan import LayerPlan, plan_learner
 from .schedule import Schedule
@@ -108,19 +109,14 @@ class LearnerSpec(LearnerFields):
         return to_learner(network, self, x, **options)
 
     @cached_property
-    def formats(self) -> Formats:
+    def formats(self) -> LearnerFormats:
         """Every format, given or derived."""
-        given = {name.removesuffix("_format"): getattr(self, name) for name in FORMAT_FIELDS}
-        return default_formats(
-            self.per_layer("grid_range"),
-            self.per_layer("learning_rate"),
-            {name: value for name, value in given.items() if value is not None},
-        )
+        return derive_formats(self)
 
     @property
     def target_format(self) -> Format:
         """Of what the teacher sends: a target, or with ``loss="external"`` a gradient."""
-        return find_loss(self.loss).target_format(self.formats)
+        return find_loss(self.loss).target_format(self.layers[-1].formats)
 
     @cached_property
     def layers(self) -> tuple[LayerArithmetic, ...]:

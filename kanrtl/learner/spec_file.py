@@ -9,6 +9,7 @@ import numpy as np
 
 from ..numeric.fixed import Format
 from .folded_schedule import fold
+from .formats import Formats
 from .losses import LOSSES
 from .spec import LearnerSpec
 from .stages import STAGES
@@ -20,12 +21,16 @@ _COMMENTS = {
     "spline_order": "1, 2 or 3; a sample touches spline_order + 1 coefficients of an edge",
     "learning_rate": "initial content of the learning rate register; one value, or one per layer",
     "table_size": "rows of the basis table: steps in a cell; a power of two",
-    "activation_format": "inputs, outputs, targets",
-    "coefficient_format": "what is learned",
+    "target_range": "lowest and highest target",
+    "activation_format": "outputs of hidden layers; inputs, outputs and targets where these are not given",
+    "input_format": "inputs",
+    "output_format": "outputs, targets",
+    "coefficient_format": "what is learned; one value, or one per layer",
+    "factor_format": "its high bits, which bases are multiplied by; one value, or one per layer",
     "basis_format": "values of the basis table",
-    "slope_format": "d phi / dx, hidden layers",
-    "gradient_format": "dL/dy",
-    "step_format": "learning rate times basis",
+    "slope_format": "d phi / dx, hidden layers; one value, or one per layer",
+    "gradient_format": "dL/dy; one value, or one per layer",
+    "step_format": "learning rate times basis; one value, or one per layer",
     "learning_rate_format": "the learning rate register",
     "rounding": "floor, half_up, half_even",
     "update_rounding": "floor, half_up, half_even, stochastic",
@@ -43,6 +48,9 @@ _COMMENTS = {
     "share_multipliers": "whether forward and backward pass use the same multipliers",
     "multiplier": "auto, dsp, lut, serial",
 }
+
+
+_FORMATS = ("activation", *(name for name in Formats.__dataclass_fields__ if name != "downstream"))
 
 
 def derived(spec: LearnerSpec) -> dict[str, Any]:
@@ -80,7 +88,9 @@ def derived(spec: LearnerSpec) -> dict[str, Any]:
             }
         )
     return {
-        "formats": {name: str(format) for name, format in vars(spec.formats).items()},
+        "formats": {
+            name: _plain(_derived_format(spec, name)) for name in ("activation", *Formats.__dataclass_fields__)
+        },
         "layers": layers,
         "latency": spec.latency,
         "interval": spec.interval,
@@ -88,6 +98,10 @@ def derived(spec: LearnerSpec) -> dict[str, Any]:
         "prediction_interval": spec.timing.prediction_interval,
         "delays": list(spec.delays),
     }
+
+
+def _plain(formats: Format | tuple[Format, ...]) -> str | list[str]:
+    return str(formats) if isinstance(formats, Format) else list(map(str, formats))
 
 
 def to_toml(spec: LearnerSpec) -> str:
@@ -100,7 +114,7 @@ def to_toml(spec: LearnerSpec) -> str:
         value = getattr(spec, field)
         given = field in spec.model_fields_set and value is not None
         if field.endswith("_format") and value is None:
-            value = getattr(spec.formats, field.removesuffix("_format"))
+            value = _derived_format(spec, field.removesuffix("_format"))
         if field == "initial_coefficients" and value is None:
             value = "zeros" if spec.n_layers == 1 else "uniform"
         entry = f"{field} = {_toml_value(value)}"
@@ -108,6 +122,18 @@ def to_toml(spec: LearnerSpec) -> str:
             entry = f"# {entry}"
         lines.append(f"{entry:<44}  # {comment}" if len(entry) <= 60 else f"# {comment}\n{entry}")
     return "\n".join([*lines, "", *_derived_comments(spec)]) + "\n"
+
+
+def _derived_format(spec: LearnerSpec, name: str) -> Format | tuple[Format, ...]:
+    """The format of a learner, or those of its layers where they differ."""
+    layers = spec.formats.layers
+    if name in ("input", "output"):
+        return getattr(spec.formats, name)  # type: ignore[no-any-return]
+    if name == "activation":
+        found = tuple(each.output for each in layers[:-1]) or (spec.formats.output,)
+    else:
+        found = tuple(getattr(each, name) for each in layers)
+    return found[0] if len(set(found)) == 1 else found
 
 
 def _toml_value(value: Any) -> str:

@@ -9,15 +9,18 @@ from typing import Any
 import numpy as np
 
 from ..errors import SpecError, join_choices
-from ..numeric.fixed import narrow
-from .arithmetic import Formats, LayerArithmetic
-from .fields import FORMAT_FIELDS, LearnerFields
+from ..numeric.fixed import Format, narrow
+from .arithmetic import LayerArithmetic
+from .fields import LearnerFields
 from .folded_schedule import fold, folds
+from .formats import Formats, LearnerFormats, exponent
 from .losses import LOSSES, find_loss
 
 MAX_WIDTH = 62  # an exact sum must fit the int64 of the integer model, with a bit to spare for rounding
 
 MAX_NOISE_BITS = 32
+
+MIN_GRID_CODES = 16  # a grid with fewer inputs than that, or than cells, cannot be learned on
 
 
 def check_fields(spec: LearnerFields) -> None:
@@ -28,6 +31,8 @@ def check_fields(spec: LearnerFields) -> None:
     for low, high in spec.per_layer("grid_range"):
         if not low < high:
             raise SpecError.of("grid_range", (low, high), "upside down or empty; the first bound must be the lower")
+    if spec.target_range is not None and not spec.target_range[0] < spec.target_range[1]:
+        raise SpecError.of("target_range", spec.target_range, "upside down or empty; the first bound must be the lower")
     if spec.table_size & (spec.table_size - 1):
         raise SpecError.of("table_size", spec.table_size, "must be a power of two, such as 64")
     if spec.folded and set(spec.per_layer("table_memory")) != {"auto"}:
@@ -56,7 +61,7 @@ def check_fields(spec: LearnerFields) -> None:
         )
 
 
-def check_arithmetic(spec: LearnerFields, formats: Formats, layers: Sequence[LayerArithmetic]) -> None:
+def check_arithmetic(spec: LearnerFields, formats: LearnerFormats, layers: Sequence[LayerArithmetic]) -> None:
     """Raise :exc:`SpecError` where what follows from the fields, ``formats`` and ``layers``, cannot be."""
     _check_formats(spec, formats)
     for index, layer in enumerate(layers):
@@ -75,6 +80,11 @@ def _check_lengths(spec: LearnerFields) -> None:
         "grid_size",
         "spline_order",
         "learning_rate",
+        "coefficient_format",
+        "factor_format",
+        "slope_format",
+        "gradient_format",
+        "step_format",
         "memory",
         "table_memory",
         "edge_sums",
@@ -87,29 +97,32 @@ def _check_lengths(spec: LearnerFields) -> None:
             )
 
 
-def _check_formats(spec: LearnerFields, formats: Formats) -> None:
-    for name in FORMAT_FIELDS:
-        format = getattr(formats, name.removesuffix("_format"))
-        unsigned = name in ("basis_format", "step_format", "learning_rate_format")
-        if format.signed == unsigned:
-            kind = "unsigned, UQ(i, f)" if unsigned else "signed, SQ(i, f)"
-            raise SpecError.of(name, format, f"must be {kind}")
-        if format.width > MAX_WIDTH:
-            sources = _FOLLOWS[name]
-            mend = "narrow it" if getattr(spec, name) else f"it follows from {sources}: change that, or give {name}"
-            raise SpecError.of(name, format, f"is {format.width} bits wide, the limit is {MAX_WIDTH}; {mend}")
-    activation = formats.activation
-    for low, high in spec.per_layer("grid_range"):
-        if not (activation.holds(low) and activation.holds(Fraction(high) - Fraction(activation.lsb))):
+def _check_formats(spec: LearnerFields, formats: LearnerFormats) -> None:
+    for index, own in enumerate(formats.layers):
+        for name in Formats.__dataclass_fields__:
+            _check_format(spec, index, name, getattr(own, name))
+        factor, coefficient = own.factor, own.coefficient
+        if factor.i != coefficient.i or factor.f > coefficient.f:
             raise SpecError.of(
-                "activation_format",
-                activation,
-                f"does not reach the grid_range ({low}, {high}); add integer bits",
+                "factor_format",
+                factor,
+                f"must be high bits of coefficient_format {coefficient}: SQ({coefficient.i}, f) with f up to "
+                f"{coefficient.f}",
             )
-    if find_loss(spec.loss).binary_targets and not activation.holds(1):
+        _check_reach(spec, index, own.input)
+    output = formats.output
+    if spec.target_range is not None:
+        low, high = spec.target_range
+        if not (output.holds(low) and output.holds(Fraction(high) - Fraction(output.lsb))):
+            raise SpecError.of(
+                _field_of(spec, spec.n_layers - 1, "output"),
+                output,
+                f"does not reach the target_range ({low}, {high}); add integer bits",
+            )
+    if find_loss(spec.loss).binary_targets and not output.holds(1):
         raise SpecError.of(
-            "activation_format",
-            activation,
+            _field_of(spec, spec.n_layers - 1, "output"),
+            output,
             f'cannot hold a target of 1, which loss = "{spec.loss}" needs; use SQ(2, f) or wider',
         )
     rate = formats.learning_rate
@@ -128,12 +141,57 @@ def _check_formats(spec: LearnerFields, formats: Formats) -> None:
             )
 
 
+def _field_of(spec: LearnerFields, index: int, name: str) -> str:
+    """The field that a format of a layer comes from, or would."""
+    if name == "downstream":
+        return "gradient_format"
+    if name in ("input", "output"):
+        outer = index == (0 if name == "input" else spec.n_layers - 1)
+        if not outer or (getattr(spec, f"{name}_format") is None and spec.activation_format is not None):
+            return "activation_format"
+    return f"{name}_format"
+
+
+def _check_format(spec: LearnerFields, index: int, name: str, format: Format) -> None:
+    field = _field_of(spec, index, name)
+    unsigned = name in ("basis", "step", "learning_rate")
+    if format.signed == unsigned:
+        kind = "unsigned, UQ(i, f)" if unsigned else "signed, SQ(i, f)"
+        raise SpecError.of(field, format, f"must be {kind}")
+    if format.width > MAX_WIDTH:
+        given = spec.per_layer(field)[index]
+        mend = "narrow it" if given else f"it follows from {_FOLLOWS[field]}: change that, or give {field}"
+        raise SpecError.of(field, format, f"is {format.width} bits wide, the limit is {MAX_WIDTH}; {mend}")
+
+
+def _check_reach(spec: LearnerFields, index: int, x: Format) -> None:
+    """Whether inputs of a layer can be all over its grid, and in enough places of it."""
+    low, high = spec.per_layer("grid_range")[index]
+    size = spec.per_layer("grid_size")[index]
+    field = _field_of(spec, index, "input")
+    if not (x.holds(low) and x.holds(Fraction(high) - Fraction(x.lsb))):
+        raise SpecError.of(field, x, f"does not reach the grid_range ({low}, {high}); add integer bits")
+    needed = max(size, MIN_GRID_CODES)
+    codes = (Fraction(high) - Fraction(low)) * (1 << x.f)
+    if codes < needed:
+        fraction = x.f + exponent(needed / codes)
+        raise SpecError.of(
+            field,
+            x,
+            f"has {float(codes):.3g} codes in the grid_range ({low}, {high}) of {size} cells, and {needed} are needed; "
+            f"use SQ({x.i}, {fraction})",
+        )
+
+
 _FOLLOWS = {
     "activation_format": "grid_range",
-    "coefficient_format": "activation_format",
-    "basis_format": "coefficient_format",
-    "slope_format": "coefficient_format",
-    "gradient_format": "activation_format",
+    "input_format": "grid_range",
+    "output_format": "target_range",
+    "coefficient_format": "factor_format",
+    "factor_format": "target_range and grid_range",
+    "basis_format": "factor_format",
+    "slope_format": "factor_format and grid_range",
+    "gradient_format": "output_format",
     "step_format": "basis_format and learning_rate",
     "learning_rate_format": "learning_rate",
 }
@@ -141,20 +199,20 @@ _FOLLOWS = {
 # The fields that make an exact value wide, and the format that it is narrowed to: it is aligned to that one's
 # fraction, so it must fit with the fraction bits of both.
 _WIDENED_BY: dict[str, tuple[str, str, str | None]] = {
-    "position": ("activation_format", "table_size", None),
-    "edge_sum": ("coefficient_format", "basis_format", None),
-    "node_sum": ("coefficient_format", "basis_format", "activation"),
-    "error_sum": ("coefficient_format", "gradient_format", "gradient"),
-    "slope_sum": ("coefficient_format", "basis_format", "slope"),
-    "downstream_sum": ("gradient_format", "slope_format", "gradient"),
-    "step_product": ("basis_format", "learning_rate_format", "step"),
-    "update_product": ("gradient_format", "step_format", None),
-    "update_sum": ("gradient_format", "step_format", "coefficient"),
+    "position": ("input", "table_size", None),
+    "edge_sum": ("factor", "basis_format", None),
+    "node_sum": ("factor", "basis_format", "output"),
+    "error_sum": ("factor", "gradient_format", "gradient"),
+    "slope_sum": ("factor", "basis_format", "slope"),
+    "downstream_sum": ("gradient", "slope_format", "downstream"),
+    "step_product": ("basis", "learning_rate_format", "step"),
+    "update_product": ("gradient", "step_format", None),
+    "update_sum": ("gradient", "step_format", "coefficient"),
 }
 
 
 def _check_widths(spec: LearnerFields, index: int, layer: LayerArithmetic) -> None:
-    if layer.derivative.width > MAX_WIDTH:
+    if index > 0 and layer.derivative.width > MAX_WIDTH:
         raise SpecError.of(
             "grid_range",
             spec.per_layer("grid_range")[index],
@@ -162,13 +220,18 @@ def _check_widths(spec: LearnerFields, index: int, layer: LayerArithmetic) -> No
             f"the limit is {MAX_WIDTH}; choose cells nearer to 1, or narrow basis_format",
         )
     for name, format in layer.exact_formats().items():
+        if index == 0 and name in ("slope_sum", "downstream_sum"):
+            continue
         widest, other, narrowed_to = _WIDENED_BY[name]
         fraction = getattr(layer.formats, narrowed_to).f if narrowed_to else 0
         width = format.i + max(format.f, fraction)
         if width > MAX_WIDTH:
+            field = _field_of(spec, index, widest)
+            if widest == "factor" and spec.factor_format is None:
+                field = "coefficient_format"
             raise SpecError.of(
-                widest,
-                getattr(layer.formats, widest.removesuffix("_format")),
+                field,
+                getattr(layer.formats, widest),
                 f"{name} of layer {index} would need {width} bits, the limit is {MAX_WIDTH}; narrow it or {other}",
             )
 
@@ -233,8 +296,8 @@ def _check_initial_coefficients(spec: LearnerFields, layers: Sequence[LayerArith
     shapes = [(layer.n_out, layer.n_in, layer.bases) for layer in layers]
     if len(given) != len(shapes):
         raise SpecError.of("initial_coefficients", given, f"must hold {len(shapes)} arrays, one per layer")
-    coefficient = layers[0].formats.coefficient
-    for index, (layer, shape) in enumerate(zip(given, shapes, strict=True)):
+    for index, (layer, shape, arithmetic) in enumerate(zip(given, shapes, layers, strict=True)):
+        coefficient = arithmetic.formats.coefficient
         array = _as_reals(layer)
         if array is None or array.shape != shape:
             found = "not an array of numbers" if array is None else f"shape {array.shape}"

@@ -64,16 +64,13 @@ class Format(ShapeCastable):  # type: ignore[misc]  # amaranth has no type infor
     f: int
 
     def __post_init__(self) -> None:
-        least = 1 if self.signed else 0
-        if self.i < least or self.f < 0 or self.i + self.f < 1:
-            raise ValueError(
-                f"{self!r}: integer bits must be at least {least}, fraction bits at least 0, and their sum at least 1"
-            )
+        if self.f < 0 or self.i + self.f < 1:
+            raise ValueError(f"{self!r}: fraction bits must be at least 0, and with the integer bits at least 1")
 
     @classmethod
     def parse(cls, text: str) -> Format:
         """Read ``"SQ(6, 10)"`` or ``"UQ(1, 8)"``; raise :exc:`ValueError` on anything else."""
-        match = re.fullmatch(r"\s*([SU])Q\(\s*(\d+)\s*,\s*(\d+)\s*\)\s*", text)
+        match = re.fullmatch(r"\s*([SU])Q\(\s*(-?\d+)\s*,\s*(\d+)\s*\)\s*", text)
         if not match:
             raise ValueError(f"{text!r} is not a format; write SQ(i, f) for signed or UQ(i, f) for unsigned")
         return cls(match[1] == "S", int(match[2]), int(match[3]))
@@ -150,13 +147,14 @@ class Format(ShapeCastable):  # type: ignore[misc]  # amaranth has no type infor
 def SQ(i: int, f: int) -> Format:
     """The signed format of ``i`` integer bits, sign included, and ``f`` fraction bits.
 
-    It holds numbers from ``-2**(i-1)`` to ``2**(i-1) - 2**-f``.
+    It holds numbers from ``-2**(i-1)`` to ``2**(i-1) - 2**-f``. Where all of them are small ``i`` may be negative.
     """
     return Format(True, i, f)
 
 
 def UQ(i: int, f: int) -> Format:
-    """The unsigned format of ``i`` integer and ``f`` fraction bits; it holds numbers from 0 to ``2**i - 2**-f``."""
+    """The unsigned format of ``i`` integer and ``f`` fraction bits; it holds numbers from 0 to ``2**i - 2**-f``, and
+    ``i`` may be negative."""
     return Format(False, i, f)
 
 

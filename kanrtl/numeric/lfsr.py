@@ -1,7 +1,9 @@
 """The random bits of stochastic rounding: one linear feedback shift register, the same in model and hardware.
 
-The register is a 32-bit Galois LFSR of maximal length (x^32 + x^22 + x^2 + x + 1). It leaps 32 positions with every
-learning step, so that successive words share no bits; in hardware a leap is a fixed network of XORs, in one cycle.
+The register is a 32-bit Fibonacci LFSR of maximal length (x^32 + x^9 + x^3 + x^2 + 1): a bit is the XOR of those 23,
+29, 30 and 32 before it. With every learning step it moves on by 16 of them. None of these depends on another of them,
+so they are 16 LUTs in hardware; the other flip-flops take what stands 16 below. 16 and the period 2^32 - 1 have no
+common divisor, so it is the period in steps too.
 Each lane (one coefficient memory bank of one edge) sees the word rotated by another amount.
 """
 
@@ -18,7 +20,10 @@ WIDTH = 32
 
 _MASK = (1 << WIDTH) - 1
 
-_POLYNOMIAL = 1 << 22 | 1 << 2 | 1 << 1 | 1 << 0  # the bits that take the one shifted out: all terms but x^32
+_TAPS = (22, 28, 29, 31)  # the bits whose XOR is the next, from the latest
+
+LEAP = 16
+"""Positions that the register moves on with a learning step."""
 
 _STRIDE = 7  # coprime to WIDTH: all 32 rotations come in turn, neighbours far from each other
 
@@ -29,8 +34,7 @@ def initial_state(seed: int) -> int:
 
 
 def _shift(state: int) -> int:
-    carry = state >> (WIDTH - 1)
-    return (state << 1 & _MASK) ^ (_POLYNOMIAL if carry else 0)
+    return state << 1 & _MASK | sum(state >> tap for tap in _TAPS) & 1
 
 
 @cache
@@ -39,7 +43,7 @@ def leap_taps() -> tuple[tuple[int, ...], ...]:
     columns = []
     for bit in range(WIDTH):
         state = 1 << bit
-        for _ in range(WIDTH):
+        for _ in range(LEAP):
             state = _shift(state)
         columns.append(state)
     return tuple(tuple(bit for bit in range(WIDTH) if columns[bit] >> row & 1) for row in range(WIDTH))

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays import Reals, RowBuffer
-from ..learner.address_map import CONTROL_FREEZE, SATURATIONS, AddressMap
+from ..learner.address_map import CONTROL_FREEZE, NOISE_HALVES, SATURATIONS, AddressMap
 from ..learner.spec import LearnerSpec
 from ..lookup.network import LookupNetwork
 from ..numeric.fixed import Codes
@@ -204,10 +204,12 @@ class AddressedLearner(LearnerBackend):
         self.access([(self.addresses.learning_rate(layer), rate) for layer, rate in enumerate(rates)])
 
     def read_noise(self) -> int:
-        return self.access([(self.addresses.noise, None)])[0] & 0xFFFFFFFF
+        halves = self.access([(self.addresses.noise(half), None) for half in range(NOISE_HALVES)])
+        return sum(bits << 16 * half for half, bits in enumerate(halves))
 
     def write_noise(self, state: int) -> None:
-        self.access([(self.addresses.noise, state)])
+        halves = reversed(range(NOISE_HALVES))
+        self.access([(self.addresses.noise(half), state >> 16 * half & 0xFFFF) for half in halves])
 
     def read_frozen(self) -> bool:
         return bool(self.access([(self.addresses.control, None)])[0] & CONTROL_FREEZE)

@@ -30,7 +30,7 @@ inline int64_t up(int64_t code, int64_t bits) { return int64_t(uint64_t(code) <<
 struct Layer {
     int64_t n_in, n_out, window, bases, banks, first_lane;
     int64_t scale, offset, shift, end, row_bits;
-    int64_t coefficient_up, product_up, noise_bits, delay;
+    int64_t coefficient_up, product_up, guard_bits, noise_bits, delay;
     Narrowing activation, slope, gradient, step, coefficient;
     int64_t *coefficients, *rate;
     const int64_t *basis, *derivative;
@@ -62,11 +62,12 @@ struct Update {
 // Where a sample is in a layer.
 struct Pass {
     std::vector<int64_t> cells, rows, inside;
-    std::vector<int64_t> coefficients; // (n_out, n_in, window), as they were in the forward pass
+    std::vector<int64_t> factors; // (n_out, n_in, window), of the coefficients of the forward pass
 };
 
 uint32_t leap(uint32_t state) {
-    for (int bit = 0; bit < 32; bit++) state = (state << 1) ^ (state >> 31 ? 0x00400007u : 0);
+    for (int bit = 0; bit < 16; bit++)
+        state = state << 1 | ((state >> 22 ^ state >> 28 ^ state >> 29 ^ state >> 31) & 1);
     return state;
 }
 
@@ -149,7 +150,7 @@ class Learner {
                     const int64_t *coefficients = at.coefficients + (o * at.n_in + i) * at.bases + pass.cells[i];
                     const int64_t *basis = at.basis + pass.rows[i] * at.window;
                     for (int64_t w = 0; w < at.window; w++, place++)
-                        total += (pass.coefficients[place] = coefficients[w]) * basis[w];
+                        total += (pass.factors[place] = coefficients[w] >> at.guard_bits) * basis[w];
                 }
                 values_[index][o] = at.activation.narrow(total, outside);
                 if (index + 1 == layers()) totals_[o] = total, predictions[o] = values_[index][o];
@@ -180,9 +181,9 @@ class Learner {
                 const int64_t *derivative = at.derivative + pass.rows[i] * at.window;
                 int64_t total = 0;
                 for (int64_t o = 0; o < at.n_out; o++) {
-                    const int64_t *coefficients = &pass.coefficients[size_t((o * at.n_in + i) * at.window)];
+                    const int64_t *factors = &pass.factors[size_t((o * at.n_in + i) * at.window)];
                     int64_t sum = 0;
-                    for (int64_t w = 0; w < at.window; w++) sum += coefficients[w] * derivative[w] * pass.inside[i];
+                    for (int64_t w = 0; w < at.window; w++) sum += factors[w] * derivative[w] * pass.inside[i];
                     total += gradients_[index][o] * at.slope.narrow(sum, slope);
                 }
                 gradients_[index - 1][i] = layer(index - 1).gradient.narrow(total, gradient);

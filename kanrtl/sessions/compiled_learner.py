@@ -55,7 +55,7 @@ class _Layer(ctypes.Structure):
     _fields_ = [
         *_integers("n_in", "n_out", "window", "bases", "banks", "first_lane"),
         *_integers("scale", "offset", "shift", "end", "row_bits"),
-        *_integers("coefficient_up", "product_up", "noise_bits", "delay"),
+        *_integers("coefficient_up", "product_up", "guard_bits", "noise_bits", "delay"),
         *((name, _Narrowing) for name in _NARROWED),
         *_pointers("coefficients", "rate", "basis", "derivative"),
     ]
@@ -125,7 +125,7 @@ class CompiledLearner:
         self._library = load_compiled()
         self._learner = ctypes.c_void_p(self._library.kanrtl_begin(ctypes.byref(state)))
         self._end = weakref.finalize(self, self._library.kanrtl_end, self._learner)
-        places = RealPlaces(spec.n_in, spec.n_out, spec.formats.activation, spec.target_format)
+        places = RealPlaces(spec.n_in, spec.n_out, spec.formats.input, spec.formats.output, spec.target_format)
         self.step = NativeStep(self._library, self._learner, self._end, None, places)
 
     def _keep(self, array: Codes) -> int:
@@ -147,6 +147,7 @@ class CompiledLearner:
                     *(locator.scale, locator.offset, locator.shift, locator.end, locator.row_bits),
                     layer.update_sum.f - formats.coefficient.f,
                     layer.update_sum.f - layer.update_product.f,
+                    formats.guard_bits,
                     layer.noise_bits if draws else 0,
                     delays[index],
                     *(_Narrowing.of(getattr(narrowings, name)) for name in _NARROWED),

@@ -80,7 +80,7 @@ class Session(Closing):
     def predict_many(self, x: npt.ArrayLike) -> Reals:
         """Predictions ``(n, n_out)`` for inputs ``(n, n_in)``, one sample after another."""
         reals = real_rows("x", x, self.spec.n_in)
-        codes = self._codes(reals, self.spec.formats.activation)
+        codes = self._codes(reals, self.spec.formats.input)
         predictions = self._run(codes, np.zeros((len(codes), self.spec.n_out), dtype=np.int64), learn=False)
         if len(codes):
             self._last_x = codes[-1:]
@@ -103,7 +103,7 @@ class Session(Closing):
         if len(x) != len(target):
             raise InputError(f"target: {len(target)} rows for {len(x)} samples; give one for each")
         weights = None if weight is None else check_weights("weight", weight, len(x))
-        codes = self._codes(x, self.spec.formats.activation)
+        codes = self._codes(x, self.spec.formats.input)
         teaching = self._codes(target, self.spec.target_format)
         if weights is None or (weights == 1).all():
             return self._run(codes, teaching, learn=True)
@@ -150,7 +150,7 @@ class Session(Closing):
     def _run(self, x: Codes, teaching: Codes, *, learn: bool) -> Reals:
         self._samples += len(x)
         codes = self._backend.run(x, teaching, np.full(len(x), learn))
-        return self.spec.formats.activation.to_float(codes)
+        return self.spec.formats.output.to_float(codes)
 
     def _run_weighted(self, x: Codes, teaching: Codes, weights: Reals) -> Reals:
         registers, format = self._backend.read_learning_rates(), self.spec.formats.learning_rate
@@ -158,7 +158,7 @@ class Session(Closing):
         steps, rates = weigh_rates(weights, registers, format)
         self._samples += len(rates)
         codes = self._backend.run_with_rates(np.repeat(x, steps, axis=0), np.repeat(teaching, steps, axis=0), rates)
-        return self.spec.formats.activation.to_float(codes[np.cumsum(steps) - steps])
+        return self.spec.formats.output.to_float(codes[np.cumsum(steps) - steps])
 
     def _x_row(self, x: npt.ArrayLike) -> Reals:
         return self._row("x", x, self.spec.n_in)
@@ -272,11 +272,14 @@ class Session(Closing):
         content["learning_rates"] = np.array(self._backend.read_learning_rates(), dtype=np.int64)
         if self.spec.update_rounding == "stochastic":
             content["noise"] = np.array(self._backend.read_noise(), dtype=np.int64)
+        content["coefficient_formats"] = np.array([str(layer.formats.coefficient) for layer in self.spec.layers])
+        content["learning_rate_format"] = np.array(str(self.spec.formats.learning_rate))
         content["spec"] = np.array(json.dumps(self.spec.to_dict()))
         write_arrays(Path(path), content)
 
     def load(self, path: str | Path) -> None:
-        """Take over what :meth:`save` wrote, if it is of the same sizes, grid and formats; else change nothing."""
+        """Take over what :meth:`save` wrote, if it is of the same sizes and grid, and this learner's formats hold every
+        value of its formats; else change nothing."""
         try:
             self._load(SavedLearner.read(Path(path)))
         except InputError as error:
@@ -290,15 +293,9 @@ class Session(Closing):
             )
             if ours != theirs:
                 raise InputError(f"{field} = {theirs}, but this learner has {ours}; load it into one with the same")
-        for field in ("coefficient", "learning_rate"):
-            ours, theirs = getattr(self.spec.formats, field), getattr(saved.spec.formats, field)
-            if ours != theirs:
-                raise InputError(
-                    f"{field}_format = {theirs}, but this learner has {ours}; load it into one with the same"
-                )
-        coefficients = checked_coefficients(self.spec.layers, saved.coefficients)
+        coefficients, rates = saved.convert(self.spec)
         self._backend.write_coefficients(coefficients)
-        self._backend.write_learning_rates(saved.learning_rates)
+        self._backend.write_learning_rates(rates)
         if self.spec.update_rounding == "stochastic" and saved.noise is not None:
             self._backend.write_noise(saved.noise)
         self._last_x = None

@@ -3,26 +3,48 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError, SpecError
 from ..files import read_arrays
+from ..learner.arithmetic import LayerArithmetic, checked_coefficients
+from ..learner.formats import exponent
 from ..learner.spec import LearnerSpec
 from ..learner.stages import rename_presets
+from ..numeric.fixed import SQ, UQ, Codes, Format
 from ..numeric.lfsr import WIDTH as NOISE_WIDTH
 
 
 @dataclass(frozen=True)
 class SavedLearner:
-    """What a file of :meth:`Session.save` holds, with every value in its range except the coefficients."""
+    """What a file of :meth:`Session.save` holds, with every value in its range except the coefficients.
+
+    Attributes
+    ----------
+    spec : LearnerSpec
+        The learner that was saved, with the defaults of this version.
+    coefficients : list of arrays
+        One for each layer, in ``coefficient_formats``.
+    coefficient_formats : list of Format
+        One for each layer.
+    learning_rates : list of int
+        One for each layer, in ``learning_rate_format``.
+    learning_rate_format : Format
+        That of all registers.
+    noise : int or None
+        The noise register, with stochastic rounding.
+    """
 
     spec: LearnerSpec
     coefficients: list[npt.ArrayLike]
+    coefficient_formats: list[Format]
     learning_rates: list[int]
+    learning_rate_format: Format
     noise: int | None
 
     @classmethod
@@ -39,12 +61,64 @@ class SavedLearner:
             spec = LearnerSpec.from_dict(rename_presets(json.loads(str(content["spec"]))))
         except SpecError as error:
             raise InputError(f"the saved spec does not work here ({error}); save it again with this version") from None
-        rates = _in_range("learning_rates", content["learning_rates"], spec.formats.learning_rate.maximum)
+        formats, rate = _formats_of(spec, content)
+        rates = _in_range("learning_rates", content["learning_rates"], rate.maximum)
         if rates.shape != (spec.n_layers,):
             raise InputError(f"learning_rates: shape {rates.shape}; must be ({spec.n_layers},)")
         noise = int(_in_range("noise", content["noise"], (1 << NOISE_WIDTH) - 1)) if "noise" in content else None
         coefficients = [content[f"coefficients_{index}"] for index in range(spec.n_layers)]
-        return cls(spec, list(coefficients), [int(rate) for rate in rates], noise)
+        return cls(spec, list(coefficients), formats, [int(code) for code in rates], rate, noise)
+
+    def convert(self, spec: LearnerSpec) -> tuple[list[Codes], list[int]]:
+        """The coefficients and the learning rates in the formats of a learner of the same sizes.
+
+        Raises :exc:`InputError` where its formats do not hold every value of those that they are in.
+        """
+        theirs = checked_coefficients(self._layers(), self.coefficients)
+        coefficients = [
+            _convert("coefficient_format", codes, own, layer.formats.coefficient)
+            for codes, own, layer in zip(theirs, self.coefficient_formats, spec.layers, strict=True)
+        ]
+        codes = np.array(self.learning_rates, dtype=np.int64)
+        rates = _convert("learning_rate_format", codes, self.learning_rate_format, spec.formats.learning_rate)
+        return coefficients, rates.tolist()
+
+    def _layers(self) -> list[LayerArithmetic]:
+        """The layers of the saved learner, with the coefficients' own formats."""
+        return [
+            replace(layer, formats=replace(layer.formats, coefficient=own))
+            for layer, own in zip(self.spec.layers, self.coefficient_formats, strict=True)
+        ]
+
+
+def _formats_of(spec: LearnerSpec, content: dict[str, npt.NDArray[Any]]) -> tuple[list[Format], Format]:
+    """The formats of the coefficients, and of the learning rates, that a file says or that its version had."""
+    if "coefficient_formats" not in content:
+        return _former_formats(spec)
+    try:
+        formats = [Format.parse(str(text)) for text in content["coefficient_formats"]]
+        rate = Format.parse(str(content["learning_rate_format"]))
+    except ValueError as error:
+        raise InputError(f"coefficient_formats: {error}; give a file that save wrote") from None
+    if len(formats) != spec.n_layers:
+        raise InputError(f"coefficient_formats: {len(formats)} for {spec.n_layers} layers; give a file that save wrote")
+    return formats, rate
+
+
+def _former_formats(spec: LearnerSpec) -> tuple[list[Format], Format]:
+    """The defaults of versions whose files do not say them: inputs, outputs and coefficients had one format."""
+    reach = max(abs(bound) for bounds in spec.per_layer("grid_range") for bound in bounds)
+    whole = max(6, exponent(reach) + 2)
+    coefficient = spec.per_layer("coefficient_format")[0] or spec.activation_format or SQ(whole, max(0, 16 - whole))
+    rates = spec.per_layer("learning_rate")
+    rate = UQ(max(0, exponent(2 * max(rates))), max(4, 5 - exponent(min(rates))))
+    return [coefficient] * spec.n_layers, spec.learning_rate_format or rate
+
+
+def _convert(field: str, codes: Codes, theirs: Format, ours: Format) -> Codes:
+    if ours.f < theirs.f or ours.i < theirs.i:
+        raise InputError(f"{field} = {theirs}, but this learner has {ours}; load it into one with the same")
+    return codes << (ours.f - theirs.f)
 
 
 def _in_range(field: str, codes: npt.NDArray[Any], highest: int) -> npt.NDArray[Any]:

@@ -27,8 +27,7 @@ class _Places(ctypes.Structure):
     """``RealPlaces`` of :file:`reals.cpp`."""
 
     _fields_ = [
-        ("activation", _Scale),
-        ("target", _Scale),
+        *((name, _Scale) for name in ("input", "output", "target")),
         *((name, ctypes.c_void_p) for name in ("x", "teaching", "predictions", "codes")),
     ]
 
@@ -40,16 +39,16 @@ class RealPlaces:
     ----------
     n_in, n_out
         Numbers in a sample and in a prediction.
-    activation, target
-        Formats of samples and predictions, and of targets or gradients.
+    input, output, target
+        Formats of samples, of predictions, and of targets or gradients.
     """
 
-    def __init__(self, n_in: int, n_out: int, activation: Format, target: Format) -> None:
+    def __init__(self, n_in: int, n_out: int, input: Format, output: Format, target: Format) -> None:
         self.x, self.teaching = RowBuffer(n_in), RowBuffer(n_out)
         self.predictions = np.zeros(n_out)
         self.codes = np.zeros((1, n_in), dtype=np.int64)
         arrays = (self.x.row, self.teaching.row, self.predictions, self.codes)
-        self.structure = _Places(_Scale.of(activation), _Scale.of(target), *(array.ctypes.data for array in arrays))
+        self.structure = _Places(*map(_Scale.of, (input, output, target)), *(array.ctypes.data for array in arrays))
 
 
 class NativeStep:

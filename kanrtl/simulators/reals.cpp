@@ -32,7 +32,7 @@ inline bool any_nan(const double *reals, size_t count) {
 
 // Where one sample is exchanged in real numbers, and how these become codes; see Simulation::step.
 struct RealPlaces {
-    Scale activation, target;
+    Scale input, output, target;
     const double *x, *teaching;
     double *predictions;
     int64_t *codes; // of x
@@ -54,11 +54,11 @@ class Reals : RealPlaces {
         size_t outside = 0;
         buffer_.assign(2 * n_out, 0);
         int64_t *targets = buffer_.data(), *found = targets + n_out;
-        if (sampled) outside += activation.quantise(x, codes, n_in);
+        if (sampled) outside += input.quantise(x, codes, n_in);
         if (taught) outside += target.quantise(teaching, targets, n_out);
         run(codes, targets, taught, found);
         for (size_t place = 0; place < n_out; place++)
-            predictions[place] = double(found[place]) * activation.unit_per_code;
+            predictions[place] = double(found[place]) * output.unit_per_code;
         return int64_t(outside);
     }
 };

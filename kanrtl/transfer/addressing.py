@@ -77,7 +77,7 @@ def edge_sums(layer: LayerArithmetic, coefficients: Codes, source: int) -> Codes
     array of codes ``(n_out, positions)``
         They are exact, with the fraction bits of ``layer.node_sum``.
     """
-    windows = np.lib.stride_tricks.sliding_window_view(coefficients[:, source], layer.window, axis=1)
+    windows = np.lib.stride_tricks.sliding_window_view(layer.factors_of(coefficients[:, source]), layer.window, axis=1)
     sums: Codes = np.einsum("okj,rj->okr", windows, layer.basis_table)
     return sums.reshape(layer.n_out, -1)
 

@@ -93,7 +93,7 @@ class EdgeFit:
         room = _REACH * np.ptp(seen, axis=1)
         lowest, highest = (seen.min(axis=1) - room)[:, None], (seen.max(axis=1) + room)[:, None]
         unfit = find_outside_format(self._layer, best).any(axis=1)
-        allowed = np.maximum(np.where(unfit, _MUCH_WORSE, _WORSE) * error, self._layer.formats.activation.lsb / 4)
+        allowed = np.maximum(np.where(unfit, _MUCH_WORSE, _WORSE) * error, self._layer.formats.output.lsb / 4)
         # A basis that samples touch only at its very end can take any coefficient to fit a few of them.
         for stiff in _STIFF * 10.0 ** np.arange(1, 7):
             wild = ((best < lowest) | (best > highest)).any(axis=1)

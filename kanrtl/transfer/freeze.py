@@ -116,7 +116,7 @@ def freeze(
         The inputs that the error is measured with; by default random ones from all of the grid.
     scaling : Scaling, optional
         What stands around the learner. It becomes a part of the network: of its quantiser, which then takes real inputs
-        rather than those in the learner's ``activation_format``, and of its last layer's ``step`` and ``offset``.
+        rather than those in the learner's ``input_format``, and of its last layer's ``step`` and ``offset``.
 
     Returns
     -------
@@ -128,9 +128,12 @@ def freeze(
     InputError
         If an argument is refused, or the learner has numbers that no table can hold.
     """
-    activation = spec.formats.activation
-    if activation.width > _WIDEST:
-        raise InputError(f"activation_format = {activation}: is {activation.width} bits wide, the limit is {_WIDEST}")
+    for field, format in (
+        ("input", spec.formats.input),
+        *(("activation", each.output) for each in spec.formats.layers),
+    ):
+        if format.width > _WIDEST:
+            raise InputError(f"{field}_format = {format}: is {format.width} bits wide, the limit is {_WIDEST}")
     codes = checked_coefficients(spec.layers, coefficients)
     limits = _address_limits(spec, bits)
     if guard_bits is not None:
@@ -179,8 +182,8 @@ def _measure_errors(
     model = ModelBatch([spec])
     model.coefficients = [layer[None] for layer in coefficients]
     taken = x if scaling is None else x * scaling.scale + scaling.offset
-    codes = spec.formats.activation.quantise(taken)
-    expected = spec.formats.activation.to_float(model.predict_many(codes)[0])
+    codes = spec.formats.input.quantise(taken)
+    expected = spec.formats.output.to_float(model.predict_many(codes)[0])
     if scaling is not None:
         expected = expected * scaling.output_scale + scaling.output_offset
     errors: Reals = network.predict(x) - expected

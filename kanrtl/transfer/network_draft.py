@@ -70,7 +70,7 @@ class NetworkDraft:
         self._most_guard_bits = MAX_GUARD_BITS if guard_bits is None else guard_bits
         self._guard_bits: list[int] = []
         self._edges: list[dict[str, Any]] = []
-        format = spec.formats.activation
+        format = spec.formats.input
         # Real inputs are rounded to the nearest, and one on a border may then be on either side of it.
         inputs = InputBounds.of_samples(format, spec.n_in, None if scaling is None else "half_even")
         if scaling is not None:
@@ -91,14 +91,15 @@ class NetworkDraft:
 
     def network(self) -> LookupNetwork:
         """Make the network."""
-        spec, lsb = self.spec, self.spec.formats.activation.lsb
+        spec, formats = self.spec, self.spec.formats
+        lsbs = [*(each.input.lsb for each in formats.layers), formats.output.lsb]
         first, scaling = self._addressings[0], self._scaling
-        steps = [float(addressing.step) * lsb for addressing in self._addressings]
+        steps = [float(addressing.step) * lsb for addressing, lsb in zip(self._addressings, lsbs, strict=True)]
         quantiser: FixedQuantiser | Quantiser
         if scaling is None:
-            quantiser, output_offset = first.quantiser(spec.formats.activation, spec.n_in), 0.0
+            quantiser, output_offset = first.quantiser(formats.input, spec.n_in), 0.0
         else:
-            quantiser = first.real_quantiser(spec.formats.activation, spec.n_in, scaling)
+            quantiser = first.real_quantiser(formats.input, spec.n_in, scaling)
             output_offset = scaling.output_offset
             steps[-1] *= scaling.output_scale
         lost = 0 if spec.rounding == "floor" else Fraction(1, 2)
@@ -108,7 +109,13 @@ class NetworkDraft:
             steps,
             self._edges,
             guard_bits=self._guard_bits,
-            offsets=[float(hidden.zero - lost) * lsb for hidden in self._addressings[1:-1]] + [output_offset],
+            offsets=[
+                *(
+                    float(hidden.zero - lost) * lsb
+                    for hidden, lsb in zip(self._addressings[1:-1], lsbs[1:-1], strict=True)
+                ),
+                output_offset,
+            ],
             quantiser=quantiser,
         )
 
@@ -143,7 +150,7 @@ class NetworkDraft:
     def _address_outputs(self, node: SampledSums) -> Addressing:
         """Choose the codes of the outputs: activations, or where these have too many bits, the upper ones that can
         occur."""
-        bits, dropped = self.spec.formats.activation.width, 0
+        bits, dropped = self.spec.formats.output.width, 0
         if bits > MAX_BITS:
             lowest, highest = node.reach
             needed = 1 + max(int(highest.max()).bit_length(), int(-1 - lowest.min()).bit_length())

@@ -92,9 +92,9 @@ class SampledSums:
     ) -> None:
         self.layer = layer
         self.fraction = layer.node_sum.f
-        more = max(0, layer.formats.activation.f - self.fraction)
+        more = max(0, layer.formats.output.f - self.fraction)
         self.fraction += more
-        self.dropped = self.fraction - layer.formats.activation.f
+        self.dropped = self.fraction - layer.formats.output.f
         self.rounding = rounding if self.dropped else "floor"
         self._half = 0 if self.rounding == "floor" else 1 << (self.dropped - 1)
         first, last, middle = inputs.positions(addresses, layer.locator)
@@ -119,7 +119,7 @@ class SampledSums:
 
     def round(self, sums: Codes) -> Codes:
         """Round sums to activations, as the learner does."""
-        codes: Codes = narrow(sums, self.fraction, self.layer.formats.activation, self.rounding).result
+        codes: Codes = narrow(sums, self.fraction, self.layer.formats.output, self.rounding).result
         return codes
 
     def highest_real(self) -> float:

@@ -24,7 +24,7 @@ from ..learner.spec import LearnerSpec
 from ..lookup.floats.float_kan import FloatKAN
 from ..lookup.network import LookupNetwork
 from ..lookup.quantiser import FixedQuantiser
-from ..numeric.fixed import Codes, narrow
+from ..numeric.fixed import Codes, Format, narrow
 from .addressing import edge_sums, grid_position
 from .edge_fit import EdgeFit, find_outside_format, middle_activations, weigh_positions
 
@@ -272,13 +272,13 @@ def _share_outside(network: TrainedSource, spec: LearnerSpec, index: int, source
     """Give the share of the values before a layer that lie outside its grid, where its edges are not what they are at
     the grid's ends."""
     low, high = spec.per_layer("grid_range")[index]
-    lsb = spec.formats.activation.lsb
+    lsb = spec.layers[index].formats.input.lsb
     beyond = values[(values < low) | (values >= high)]
     if not len(beyond):
         return 0.0
     ends = middle_activations(spec.layers[index])[[0, -1]] * lsb  # where a learner takes what is beyond to be
     changes = network.edges(index, source, beyond) - network.edges(index, source, np.clip(beyond, *ends))
-    return float((np.abs(changes) > spec.formats.coefficient.lsb).any(axis=0).sum() / len(values))
+    return float((np.abs(changes) > spec.layers[index].formats.coefficient.lsb).any(axis=0).sum() / len(values))
 
 
 @dataclass(frozen=True)
@@ -295,7 +295,7 @@ class _Affine:
 def _map_into_grid(network: TrainedSource, spec: LearnerSpec, index: int, values: Reals, max_outside: float) -> _Affine:
     """Choose how the values before layer ``index``, ``(n, n_in)``, are brought into its grid."""
     low, high = spec.per_layer("grid_range")[index]
-    high -= spec.formats.activation.lsb
+    high -= spec.layers[index].formats.input.lsb
     scale, offset = np.ones(values.shape[1]), np.zeros(values.shape[1])
     for source, column in enumerate(values.T):
         if _share_outside(network, spec, index, source, column) <= max_outside:
@@ -317,42 +317,41 @@ def _fit_layers(network: TrainedSource, spec: LearnerSpec, samples: Reals, max_o
         *(_map_into_grid(network, spec, index, exact[index - 1], max_outside) for index in range(1, spec.n_layers)),
         _Affine(np.ones(spec.n_out), np.zeros(spec.n_out)),
     ]
-    activation = spec.formats.activation
     coefficients, errors = [], []
-    taken = predictions = activation.quantise(samples)
+    taken = predictions = spec.formats.input.quantise(samples)
     for index, layer in enumerate(spec.layers):
         codes = _fit_layer(network, spec, index, taken, maps[index], maps[index + 1])
         target = maps[index + 1](exact[index])
         # Of what is rounded down, the middle is half an LSB above; but an output counts as what it is.
-        middle = _mean_loss(spec) if index + 1 < spec.n_layers else 0.0
-        found = activation.to_float(_evaluate_layer(layer, codes, taken, spec.rounding)) + middle
+        middle = _mean_loss(spec, layer.formats.output) if index + 1 < spec.n_layers else 0.0
+        found = layer.formats.output.to_float(_evaluate_layer(layer, codes, taken, spec.rounding)) + middle
         errors.append(FitError.of(found - target))
         predictions = _evaluate_layer(layer, codes, predictions, spec.rounding)
-        taken = activation.quantise(target - middle)
+        taken = layer.formats.output.quantise(target - middle)
         coefficients.append(codes)
-    reals = [spec.formats.coefficient.to_float(codes) for codes in coefficients]
+    reals = [layer.formats.coefficient.to_float(codes) for layer, codes in zip(spec.layers, coefficients, strict=True)]
     return Start(
         spec=spec.replace(initial_coefficients=reals),
         coefficients=coefficients,
-        error=FitError.of(activation.to_float(predictions) - exact[-1]),
+        error=FitError.of(spec.formats.output.to_float(predictions) - exact[-1]),
         layers=tuple(errors),
         samples=len(samples),
     )
 
 
-def _mean_loss(spec: LearnerSpec) -> float:
-    """Give what a number loses, on average, where the learner rounds it."""
-    return spec.formats.activation.lsb / 2 if spec.rounding == "floor" else 0.0
+def _mean_loss(spec: LearnerSpec, format: Format) -> float:
+    """Give what a number loses, on average, where the learner rounds it to ``format``."""
+    return format.lsb / 2 if spec.rounding == "floor" else 0.0
 
 
 def _check_outputs(spec: LearnerSpec, outputs: Reals, max_outside: float) -> None:
     """Refuse outputs of which more than ``max_outside`` do not fit the learner's activations."""
-    activation = spec.formats.activation
+    activation = spec.formats.output
     low, high = activation.to_float([activation.minimum, activation.maximum])
     outside = float(((outputs < low) | (outputs > high)).any(axis=1).mean())
     if outside > max_outside:
         raise InputError(
-            f"activation_format = {activation}: {100 * outside:.0f} % of the network's outputs do not fit: they go "
+            f"output_format = {activation}: {100 * outside:.0f} % of the network's outputs do not fit: they go "
             f"from {outputs.min():.4g} to {outputs.max():.4g}; add integer bits"
         )
 
@@ -361,10 +360,11 @@ def _fit_layer(
     network: TrainedSource, spec: LearnerSpec, index: int, taken: Codes, before: _Affine, after: _Affine
 ) -> Codes:
     """Fit the codes ``(n_out, n_in, bases)`` of a layer, for activations ``(n, n_in)`` as they come."""
-    layer, format = spec.layers[index], spec.formats.coefficient
+    layer = spec.layers[index]
+    formats, format = layer.formats, layer.formats.coefficient
     output = index + 1 == spec.n_layers
-    constant = (after(network.biases[index]) + (_mean_loss(spec) if output else 0.0)) / layer.n_in
-    middle = middle_activations(layer) * layer.formats.activation.lsb + (_mean_loss(spec) if index else 0.0)
+    constant = (after(network.biases[index]) + (_mean_loss(spec, formats.output) if output else 0.0)) / layer.n_in
+    middle = middle_activations(layer) * formats.input.lsb + (_mean_loss(spec, formats.input) if index else 0.0)
     real = np.empty((layer.n_out, layer.n_in, layer.bases))
     for source in range(layer.n_in):
         values = (middle - before.offset[source]) / before.scale[source]
@@ -378,7 +378,9 @@ def _fit_layer(
             f"coefficient_format = {format}: the edge from input {source} to node {node} of layer {index} takes "
             f"coefficients from {real[node, source].min():.4g} to {real[node, source].max():.4g}; add integer bits"
         )
-    return format.quantise(real)
+    # The nearest factors; what is learned then begins in the middle of what gives them.
+    guard = formats.guard_bits
+    return (formats.factor.quantise(real) << guard) + (1 << guard >> 1)
 
 
 def _evaluate_layer(layer: LayerArithmetic, coefficients: Codes, x: Codes, rounding: str) -> Codes:
@@ -387,5 +389,5 @@ def _evaluate_layer(layer: LayerArithmetic, coefficients: Codes, x: Codes, round
     sums = np.zeros((len(x), layer.n_out), dtype=np.int64)
     for source in range(layer.n_in):
         sums += edge_sums(layer, coefficients, source)[:, positions[:, source]].T
-    result: Codes = narrow(sums, layer.node_sum.f, layer.formats.activation, rounding).result
+    result: Codes = narrow(sums, layer.node_sum.f, layer.formats.output, rounding).result
     return result

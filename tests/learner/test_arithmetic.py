@@ -1,14 +1,18 @@
 """Derived widths hold what they must, and defaults are as documented."""
 
+import re
 from fractions import Fraction
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kanrtl.learner.arithmetic import LayerArithmetic, default_formats
+from kanrtl.errors import InputError
+from kanrtl.learner.arithmetic import LayerArithmetic
+from kanrtl.learner.formats import LearnerFormats
 from kanrtl.learner.losses import find_loss
 from kanrtl.learner.spec import LearnerSpec
 from kanrtl.numeric.bits import bits_for, clog2
@@ -67,18 +71,18 @@ def exact_extremes(layer: LayerArithmetic) -> dict[str, tuple[int, int]]:
         b_low, b_high = (code << (fraction - b_fraction) for code in b)
         return a_low - b_high, a_high - b_low
 
-    edge = extreme_dot(layer.basis_table, formats.coefficient)
+    edge = extreme_dot(layer.basis_table, formats.factor)
     node = (edge[0] * layer.n_in, edge[1] * layer.n_in)
     downstream = products(formats.gradient, formats.slope)
     update = products(formats.gradient, formats.step)
     locator = layer.locator
-    positions = [code * locator.scale + locator.offset for code in extremes(formats.activation)]
+    positions = [code * locator.scale + locator.offset for code in extremes(formats.input)]
     return {
         "position": (min(positions), max(positions)),
         "edge_sum": edge,
         "node_sum": node,
-        "error_sum": difference(node, layer.node_sum.f, extremes(formats.activation), formats.activation.f),
-        "slope_sum": extreme_dot(layer.derivative_table, formats.coefficient),
+        "error_sum": difference(node, layer.node_sum.f, extremes(formats.output), formats.output.f),
+        "slope_sum": extreme_dot(layer.derivative_table, formats.factor),
         "downstream_sum": (downstream[0] * layer.n_out, downstream[1] * layer.n_out),
         "step_product": products(formats.basis, formats.learning_rate),
         "update_product": update,
@@ -118,7 +122,7 @@ def test_the_kinds_that_saturate_at_a_corner(
         return any(reference_narrow(Fraction(code, 2**fraction), format, rounding)[1] for code in exact)
 
     kinds = {"coefficient"}
-    if saturates(reached["node_sum"], layer.node_sum.f, formats.activation):
+    if saturates(reached["node_sum"], layer.node_sum.f, formats.output):
         kinds.add("activation")
     steps = [formats.learning_rate.maximum * int(basis) for basis in layer.basis_table.flat]
     if saturates((min(steps), max(steps)), layer.step_product.f, formats.step):
@@ -175,36 +179,85 @@ def test_shapes_of_the_memories() -> None:
         assert layer.cell_width == Fraction(4, cells)
 
 
+def formats_of(**fields: Any) -> LearnerFormats:
+    return LearnerSpec(**({"layer_sizes": [1, 1], "grid_range": (-2, 2)} | fields)).formats
+
+
 @pytest.mark.parametrize(
-    ("bound", "activation"),
-    [(0.5, SQ(6, 10)), (16, SQ(6, 10)), (17, SQ(7, 9)), (300, SQ(11, 5)), (2**20, SQ(22, 0))],
+    ("bound", "x"),
+    [
+        (1e-6, SQ(-17, 33)),
+        (1e-3, SQ(-7, 23)),
+        (0.25, SQ(0, 16)),
+        (0.5, SQ(6, 10)),
+        (16, SQ(6, 10)),
+        (17, SQ(7, 9)),
+        (300, SQ(11, 5)),
+        (2**20, SQ(22, 0)),
+    ],
 )
-def test_the_default_activation_holds_twice_the_grid(bound: float, activation: Format) -> None:
-    formats = default_formats([(-bound / 4, bound), (-1, 1)], [0.125], {})
-    assert formats.activation == formats.coefficient == formats.gradient == activation
-    assert activation.holds(-2 * bound)
-    assert activation.holds(1.99 * bound)
+def test_the_default_input_holds_twice_the_grid(bound: float, x: Format) -> None:
+    formats = formats_of(grid_range=(-bound / 4, bound))
+    assert formats.input == x
+    assert x.holds(-2 * bound)
+    assert x.holds(1.99 * bound)
+    assert formats.output == SQ(6, 10)
+
+
+@pytest.mark.parametrize(
+    ("cells", "x"), [(64, SQ(6, 10)), (128, SQ(3, 13)), (512, SQ(3, 13)), (1024, SQ(3, 14)), (4096, SQ(3, 16))]
+)
+def test_the_default_input_tells_rows_of_the_basis_table_apart(cells: int, x: Format) -> None:
+    assert formats_of(grid_size=cells).input == x
+    assert 4 / cells / 64 >= x.lsb
+
+
+@pytest.mark.parametrize(
+    ("target", "output"),
+    [((-1e-4, 0), SQ(-11, 27)), ((-1, 1), SQ(2, 14)), ((0, 500), SQ(11, 5)), ((0, 1e6), SQ(22, 0))],
+)
+def test_a_target_range_gives_the_scale_of_outputs(target: tuple[float, float], output: Format) -> None:
+    formats = formats_of(target_range=target)
+    assert formats.output == formats.factor == formats.gradient == output
+    assert formats.coefficient == SQ(output.i, output.f + 4)
+    assert formats.input == SQ(6, 10)
 
 
 def test_defaults_of_sixteen_bits() -> None:
-    formats = default_formats([(-2, 2)], [0.125], {})
-    assert formats.activation == formats.coefficient == formats.slope == formats.gradient == SQ(6, 10)
-    assert (formats.basis, formats.step, formats.learning_rate) == (UQ(1, 9), UQ(0, 12), UQ(0, 8))
+    formats = formats_of()
+    assert formats.activation == formats.factor == formats.slope == formats.gradient == SQ(6, 10)
+    assert formats.coefficient == SQ(6, 14)
+    assert (formats.basis, formats.step, formats.learning_rate) == (UQ(1, 9), UQ(0, 12), UQ(0, 12))
+
+
+def test_scales_meet_between_layers() -> None:
+    formats = formats_of(layer_sizes=[2, 3, 1], grid_range=[(-1e-3, 1e-3), (-1000, 1000)], target_range=(-1, 1))
+    first, last = formats.layers
+    assert (first.input, first.output, first.factor) == (SQ(-7, 23), SQ(12, 4), SQ(12, 4))
+    assert (last.input, last.output, last.factor) == (SQ(12, 4), SQ(2, 14), SQ(2, 14))
+    # What is a thousandth as steep has ten bits less, and its gradients too.
+    assert (last.slope, first.gradient, last.downstream) == (SQ(-4, 20), SQ(-8, 24), SQ(-8, 24))
+    with pytest.raises(InputError, match=re.escape("coefficient: layers have different formats, SQ(12, 8), SQ(2, 18)")):
+        _ = formats.coefficient
 
 
 def test_defaults_follow_what_is_given() -> None:
-    given_formats = {"activation": SQ(5, 16), "coefficient": SQ(4, 20)}
-    formats = default_formats([(-2, 2)], [4, 0.01], given_formats)
-    assert (formats.activation, formats.coefficient) == (SQ(5, 16), SQ(4, 20))
+    formats = formats_of(
+        learning_rate=0.01, activation_format=SQ(5, 16), coefficient_format=SQ(4, 20), grid_range=(-2, 2)
+    )
+    assert (formats.activation, formats.coefficient, formats.factor) == (SQ(5, 16), SQ(4, 20), SQ(4, 20))
     assert formats.basis == UQ(1, 12)
     assert (formats.slope, formats.gradient) == (SQ(4, 20), SQ(5, 16))
-    assert formats.step == UQ(3, 13)
-    assert formats.learning_rate == UQ(3, 11)
+    assert formats.step == UQ(0, 16)
+    assert formats.learning_rate == UQ(0, 12)
+    formats = formats_of(input_format=SQ(4, 9), output_format=SQ(5, 7), factor_format=SQ(6, 5), learning_rate=4)
+    assert (formats.input, formats.output, formats.coefficient) == (SQ(4, 9), SQ(5, 7), SQ(6, 5))
+    assert (formats.gradient, formats.learning_rate) == (SQ(5, 11), UQ(3, 12))
 
 
-@given(rates=st.lists(st.floats(1e-6, 256), min_size=1, max_size=3))
+@given(rates=st.lists(st.floats(2.0**-12, 256), min_size=1, max_size=3))
 def test_the_default_step_holds_the_largest_step(rates: list[float]) -> None:
-    formats = default_formats([(-2, 2)], rates, {})
+    formats = formats_of(layer_sizes=[1] * (len(rates) + 1), learning_rate=rates)
     # As the register does, up to just below twice the largest rate: a basis is one at most.
     for format in (formats.step, formats.learning_rate):
         assert format.holds(max(rates))

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from kanrtl.numeric import lfsr as noise
 
-POLYNOMIAL = 1 << 32 | 1 << 22 | 1 << 2 | 1 << 1 | 1
+POLYNOMIAL = 1 << 32 | 1 << 9 | 1 << 3 | 1 << 2 | 1
 
 states = st.integers(1, 2**32 - 1)
 
@@ -34,13 +34,26 @@ def power(base: int, exponent: int) -> int:
 
 @settings(max_examples=30)
 @given(state=states)
-def test_a_leap_is_32_shifts(state: int) -> None:
-    shifted = state
-    for _ in range(32):
-        shifted <<= 1
-        if shifted > 0xFFFFFFFF:
-            shifted = shifted & 0xFFFFFFFF ^ 0b10000000000000000000111
-    assert noise.leap(state) == shifted == times(state, power(2, 32))
+def test_a_leap_is_16_bits_of_the_recurrence(state: int) -> None:
+    bits = [state >> bit & 1 for bit in reversed(range(32))]
+    for _ in range(16):
+        bits.append(bits[-23] ^ bits[-29] ^ bits[-30] ^ bits[-32])
+    # Times a power of x, where the recurrence is a remainder: s(n + 32) = s(n + 9) + s(n + 3) + s(n + 2) + s(n).
+    assert noise.leap(state) == int("".join(map(str, bits[-32:])), 2)
+
+
+def test_no_bit_of_a_leap_waits_for_another() -> None:
+    assert [len(taps) for taps in noise.leap_taps()] == [4] * 16 + [1] * 16
+
+
+def test_the_characteristic_polynomial_is_that_of_the_recurrence() -> None:
+    """x^32 + x^9 + x^3 + x^2 + 1 takes every sequence of the register to zero."""
+    sequence, state = [], noise.initial_state(1)
+    for _ in range(20):
+        sequence += [state >> bit & 1 for bit in reversed(range(16, 32))]
+        state = noise.leap(state)
+    exponents = [power for power in range(33) if POLYNOMIAL >> power & 1]
+    assert not any(sum(sequence[at + power] for power in exponents) % 2 for at in range(len(sequence) - 32))
 
 
 @settings(max_examples=30)
@@ -64,7 +77,7 @@ def test_the_polynomial_is_primitive() -> None:
 
 
 def test_leaps_visit_every_state_too() -> None:
-    assert np.gcd(32, 2**32 - 1) == 1
+    assert np.gcd(noise.LEAP, 2**32 - 1) == 1
 
 
 @given(state=states)

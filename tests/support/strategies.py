@@ -24,6 +24,19 @@ def signed(least: int, most: int) -> st.SearchStrategy[Format]:
 
 
 @st.composite
+def coefficient_formats(draw: st.DrawFn, count: int) -> dict[str, Any]:
+    """What is learned, and what of it is multiplied."""
+    formats = draw(each(signed(2, 5), count))
+    if isinstance(formats, Format):
+        return {"coefficient_format": formats, "factor_format": draw(st.none() | st.just(_cut(formats, draw)))}
+    return {"coefficient_format": formats, "factor_format": draw(st.none() | st.just([_cut(f, draw) for f in formats]))}
+
+
+def _cut(format: Format, draw: st.DrawFn) -> Format:
+    return SQ(format.i, format.f - draw(st.integers(0, min(4, format.f))))
+
+
+@st.composite
 def specs(draw: st.DrawFn, max_edges: int = 27) -> LearnerSpec:
     sizes = draw(
         st.lists(st.integers(1, 3), min_size=2, max_size=4).filter(
@@ -50,12 +63,15 @@ def specs(draw: st.DrawFn, max_edges: int = 27) -> LearnerSpec:
         spline_order=draw(each(st.integers(1, 3), count)),
         learning_rate=draw(each(st.sampled_from([1.0, 0.125, 0.3, 3.0]), count)),
         table_size=draw(st.sampled_from([4, 16])),
+        target_range=draw(st.none() | st.sampled_from([(-1, 1), (-0.01, 0.02)])),
         activation_format=draw(signed(3, 6)),
-        coefficient_format=draw(signed(2, 5)),
+        input_format=draw(st.none() | signed(3, 6)),
+        output_format=draw(st.none() | signed(2, 6)),
+        **draw(coefficient_formats(count)),
         basis_format=UQ(1, draw(st.integers(6, 9))),
-        slope_format=draw(st.none() | signed(2, 6)),
-        gradient_format=draw(st.none() | signed(2, 6)),
-        step_format=draw(st.none() | st.builds(UQ, st.integers(0, 3), st.integers(6, 11))),
+        slope_format=draw(st.none() | each(signed(2, 6), count)),
+        gradient_format=draw(st.none() | each(signed(2, 6), count)),
+        step_format=draw(st.none() | each(st.builds(UQ, st.integers(0, 3), st.integers(6, 11)), count)),
         rounding=draw(st.sampled_from(["floor", "half_up", "half_even"])),
         update_rounding=draw(st.sampled_from(["floor", "half_up", "half_even", "stochastic"])),
         loss=draw(st.sampled_from(LOSSES)),
@@ -83,11 +99,10 @@ def learners(draw: st.DrawFn) -> Learned:
     """Specs with coefficients, random or smooth, and a source of stimuli."""
     spec = draw(specs(max_edges=12))
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    coefficient = spec.formats.coefficient
     smooth = draw(st.booleans())
     coefficients = []
     for layer in spec.layers:
-        codes = codes_in(coefficient, random, (layer.n_out, layer.n_in, layer.bases))
+        codes = codes_in(layer.formats.coefficient, random, (layer.n_out, layer.n_in, layer.bases))
         if smooth:
             codes = np.cumsum(codes, axis=2) // layer.bases
         coefficients.append(codes)

@@ -8,7 +8,8 @@ from amaranth.hdl import Module
 
 from ...fabric.parts import Parts
 from ...numeric.fixed import FixedValue, Format
-from ..arithmetic import Formats, LayerArithmetic
+from ..arithmetic import LayerArithmetic
+from ..formats import Formats
 from ..loss import Array, CompiledGradient, Loss
 
 

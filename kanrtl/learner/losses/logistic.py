@@ -19,7 +19,7 @@ from ..loss import Array, CompiledGradient, Loss, subtract_targets
 
 
 def _sigmoid(layer: LayerArithmetic) -> Sigmoid:
-    return Sigmoid.of(layer.formats.activation, layer.formats.gradient)
+    return Sigmoid.of(layer.formats.output, layer.formats.gradient)
 
 
 class _Logistic(Loss):
@@ -28,22 +28,20 @@ class _Logistic(Loss):
     curvature = 0.25
 
     def gradient_format(self, layer: LayerArithmetic) -> Format:
-        activation = layer.formats.activation
-        return SQ(activation.i + 1, max(_sigmoid(layer).value.f, activation.f))
+        output = layer.formats.output
+        return SQ(output.i + 1, max(_sigmoid(layer).value.f, output.f))
 
     def in_integers(self, layers: Sequence[LayerArithmetic]) -> Callable[[Array, Array], Array]:
         sigmoids = [_sigmoid(layer) for layer in layers]
         rows = stack_attributes(sigmoids, "row_bits", "row_shift")
         table = np.concatenate([sigmoid.table for sigmoid in sigmoids])
         first = np.cumsum([0] + [len(sigmoid.table) for sigmoid in sigmoids[:-1]])
-        subtract = subtract_targets(
-            [sigmoid.value for sigmoid in sigmoids], [layer.formats.activation for layer in layers]
-        )
+        subtract = subtract_targets([sigmoid.value for sigmoid in sigmoids], [layer.formats.output for layer in layers])
         return lambda y, target: subtract(table.take(Sigmoid.row(rows, y) + first), target)
 
     def compiled(self, layer: LayerArithmetic) -> CompiledGradient:
         sigmoid = _sigmoid(layer)
-        difference = CompiledGradient.difference(sigmoid.value, layer.formats.activation)
+        difference = CompiledGradient.difference(sigmoid.value, layer.formats.output)
         return replace(difference, table=sigmoid.table, row_bits=sigmoid.row_bits, row_shift=sigmoid.row_shift)
 
     def in_reals(self, value: Array, target: Array) -> Array:

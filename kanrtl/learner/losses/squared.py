@@ -21,10 +21,10 @@ class _Squared(Loss):
         return not fits(*layer.error_bounds, layer.error_sum.f, layer.formats.gradient, rounding)
 
     def in_integers(self, layers: Sequence[LayerArithmetic]) -> Callable[[Array, Array], Array]:
-        return subtract_targets([layer.node_sum for layer in layers], [layer.formats.activation for layer in layers])
+        return subtract_targets([layer.node_sum for layer in layers], [layer.formats.output for layer in layers])
 
     def compiled(self, layer: LayerArithmetic) -> CompiledGradient:
-        return CompiledGradient.difference(layer.node_sum, layer.formats.activation)
+        return CompiledGradient.difference(layer.node_sum, layer.formats.output)
 
     def in_reals(self, value: Array, target: Array) -> Array:
         return value - target

@@ -12,7 +12,7 @@ from amaranth.lib.wiring import In, Out
 
 from ...fabric.parts import Parts
 from ...numeric.lfsr import WIDTH as NOISE_WIDTH
-from ..address_map import CONTROL_FREEZE, COUNTER_WIDTH, AddressMap
+from ..address_map import CONTROL_FREEZE, COUNTER_WIDTH, NOISE_HALVES, AddressMap
 from ..folded_schedule import FoldedSchedule
 from ..spec import LearnerSpec
 from .coefficients import CoefficientAccess
@@ -189,8 +189,8 @@ class Registers(wiring.Component):  # type: ignore[misc]
         A counter for every kind of saturation that the learner has.
     clear : Out, one bit for every such kind
         The counter becomes zero at the clock edge.
-    noise_state : In(32), load_noise : Out(1)
-        The noise register, and whether it is written at the clock edge; only with stochastic rounding.
+    noise_state : In(32), load_noise : Out(2)
+        The noise register, and which half of it is written at the clock edge; only with stochastic rounding.
     """
 
     def __init__(self, spec: LearnerSpec) -> None:
@@ -205,7 +205,7 @@ class Registers(wiring.Component):  # type: ignore[misc]
             "clear": Out(data.StructLayout(dict.fromkeys(self._kinds, 1))),
         }
         if spec.plans[0].stochastic:
-            members |= {"noise_state": In(NOISE_WIDTH), "load_noise": Out(1)}
+            members |= {"noise_state": In(NOISE_WIDTH), "load_noise": Out(NOISE_HALVES)}
         super().__init__(members)
 
     @property
@@ -231,8 +231,10 @@ class Registers(wiring.Component):  # type: ignore[misc]
                 with at(addresses.saturations(kind)):
                     m.d.comb += [read.eq(self.counts[kind]), self.clear[kind].eq(write)]
             if self._spec.plans[0].stochastic:
-                with at(addresses.noise):
-                    m.d.comb += [read.eq(self.noise_state), self.load_noise.eq(write)]
+                for half in range(NOISE_HALVES):
+                    with at(addresses.noise(half)):
+                        bits = self.noise_state.word_select(half, NOISE_WIDTH // NOISE_HALVES)
+                        m.d.comb += [read.eq(bits), self.load_noise[half].eq(write)]
             with at(addresses.control):
                 m.d.comb += read.eq(self.freeze)
                 with m.If(write):
@@ -355,8 +357,8 @@ class CoefficientRequests(wiring.Component):  # type: ignore[misc]
 
 def count_coefficient_requests(parts: Parts, spec: LearnerSpec) -> None:
     """Count what :class:`CoefficientRequests` has, and in the layers the choice of what is read."""
-    width = spec.formats.coefficient.width
     for index, layer in enumerate(spec.layers):
+        width = layer.formats.coefficient.width
         reads = layer.n_in * layer.banks
         if isinstance(spec.timing, FoldedSchedule):
             passes = spec.timing.passes[index]

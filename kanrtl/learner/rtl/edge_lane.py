@@ -196,7 +196,7 @@ class EdgeLane(wiring.Component):  # type: ignore[misc]
 
     Members
     -------
-    coefficient, basis : In, by bank, at offset ``read``
+    factor, basis : In, by bank, at offset ``read``
     derivative : In, as those; not in the first layer
     move : In, learning rate times basis by bank, at ``stepped``
     gradient : In, dL/dy of the edge's node, at ``stepped``
@@ -212,12 +212,12 @@ class EdgeLane(wiring.Component):  # type: ignore[misc]
         self._plan = plan
         layer, formats = plan.layer, plan.layer.formats
         members: dict[str, Any] = {
-            "coefficient": In(data.ArrayLayout(formats.coefficient, layer.banks)),
+            "factor": In(data.ArrayLayout(formats.factor, layer.banks)),
             "basis": In(data.ArrayLayout(formats.basis, layer.banks)),
             "move": In(data.ArrayLayout(formats.step, layer.banks)),
             "gradient": In(formats.gradient),
             "times": In(StepTimes(plan)),
-            "product": Out(data.ArrayLayout(product_format(formats.coefficient, formats.basis), layer.banks)),
+            "product": Out(data.ArrayLayout(product_format(formats.factor, formats.basis), layer.banks)),
             "change": Out(data.ArrayLayout(layer.update_product, layer.banks)),
             "saturated": Out(flag_layout(plan.saturating, slope=int(plan.hidden))),
         }
@@ -231,7 +231,7 @@ class EdgeLane(wiring.Component):  # type: ignore[misc]
 
     @property
     def latency(self) -> int:
-        """Cycles from a coefficient to its product."""
+        """Cycles from a factor to its product."""
         return self._plan.passes.multiplied - self._plan.passes.read
 
     def elaborate(self, platform: Any) -> Module:
@@ -241,11 +241,11 @@ class EdgeLane(wiring.Component):  # type: ignore[misc]
         rises = []
         for bank in range(layer.banks):
             uses = {
-                "forward": _Use(self.coefficient[bank], self.basis[bank], passes.read, passes.multiplied),
+                "forward": _Use(self.factor[bank], self.basis[bank], passes.read, passes.multiplied),
                 "update": _Use(self.gradient, self.move[bank], passes.stepped, passes.written),
             }
             if passes.hidden:
-                rise = _Use(self.coefficient[bank], self.derivative[bank], passes.read, passes.multiplied)
+                rise = _Use(self.factor[bank], self.derivative[bank], passes.read, passes.multiplied)
                 uses["slopes"] = rise
             shares = [uses] if passes.shared else [{name: use} for name, use in uses.items()]
             products: dict[str, FixedValue] = {}
@@ -285,9 +285,9 @@ def count_edge_lanes(parts: Parts, plan: LayerPlan) -> None:
     """Count what all :class:`EdgeLane` of a layer have."""
     layer, passes, formats = plan.layer, plan.passes, plan.layer.formats
     edges = passes.input_lanes * passes.node_lanes
-    uses = [(formats.coefficient, formats.basis), (formats.gradient, formats.step)]
+    uses = [(formats.factor, formats.basis), (formats.gradient, formats.step)]
     if passes.hidden:
-        uses.append((formats.coefficient, layer.derivative))
+        uses.append((formats.factor, layer.derivative))
     for share in [uses] if passes.shared else [[use] for use in uses]:
         count_shared_multiplier(parts, plan, share, edges * layer.banks)
     if passes.hidden:

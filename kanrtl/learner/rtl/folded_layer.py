@@ -15,7 +15,7 @@ from .coefficients import FoldedCoefficients, count_folded_coefficients
 from .edge_lane import EdgeLane, count_edge_lanes
 from .layer import AnyLayer
 from .multiply import add_tree
-from .narrowing import Narrowing, count_narrowing, resize
+from .narrowing import Narrowing, count_narrowing, cut_guard_bits, resize
 from .pass_sequencer import PassSequencer, StepTimes, choose, count_pass_sequencer
 from .saturation import PassSaturation
 from .steps import ScaledSteps, count_scaled_steps
@@ -169,7 +169,10 @@ class FoldedLayer(AnyLayer):
             for source, edge in enumerate(row):
                 m.submodules[f"edge{node}_{source}"] = edge
                 m.d.comb += [
-                    edge.coefficient.eq(coefficients.read[node][source]),
+                    *(
+                        factor.eq(cut_guard_bits(coefficient, layer.formats.factor))
+                        for factor, coefficient in zip(edge.factor, coefficients.read[node][source], strict=True)
+                    ),
                     edge.basis.eq(tables.basis[source]),
                     edge.move.eq(scale.steps[source]),
                     edge.gradient.raw.eq(choose(gradients, times.node_part.stepped)),
@@ -205,7 +208,7 @@ class FoldedLayer(AnyLayer):
                 *(self.total[part * passes.node_lanes + lane].eq(value) for part, value in enumerate(total.totals)),
             ]
         for node in range(layer.n_out):
-            m.d.comb += self.y[node].eq(narrowing.narrow("activation", self.total[node], layer.formats.activation))
+            m.d.comb += self.y[node].eq(narrowing.narrow("activation", self.total[node], layer.formats.output))
 
     def _sum_downstream(self, m: Module, times: StepTimes, lanes: list[list[EdgeLane]], narrowing: Narrowing) -> None:
         """Drive ``downstream``."""
@@ -221,7 +224,7 @@ class FoldedLayer(AnyLayer):
             ]
             domain = m.d.sync if self._plan.ends("error", below=1) else m.d.comb
             for part, value in enumerate(total.totals):
-                gradient = narrowing.narrow("gradient", value, layer.formats.gradient)
+                gradient = narrowing.narrow("gradient", value, layer.formats.downstream)
                 domain += self.downstream[part * passes.input_lanes + lane].eq(gradient)
 
     def _report(self, m: Module, parts: list[Any], narrowing: Narrowing) -> None:
@@ -251,10 +254,10 @@ def count_folded_layer(parts: Parts, plan: LayerPlan, *, predicts: bool) -> None
     terms, inputs, nodes = passes.input_lanes * layer.banks, passes.input_lanes, passes.node_lanes
     count_accumulator(parts, layer.node_sum, terms=terms, along=passes.inputs, across=passes.nodes, lanes=nodes)
     if predicts:
-        count_narrowing(parts, plan, "activation", layer.node_sum, formats.activation, layer.n_out)
+        count_narrowing(parts, plan, "activation", layer.node_sum, formats.output, layer.n_out)
     if plan.hidden:
         total = layer.downstream_sum
         count_accumulator(parts, total, terms=nodes, along=passes.nodes, across=passes.inputs, lanes=inputs)
-        count_narrowing(parts, plan, "gradient", total, formats.gradient, layer.n_in)
+        count_narrowing(parts, plan, "gradient", total, formats.downstream, layer.n_in)
         if plan.ends("error", below=1):
-            parts.register(formats.gradient.width * layer.n_in, moved=False)
+            parts.register(formats.downstream.width * layer.n_in, moved=False)

@@ -14,6 +14,7 @@ from ...numeric.fixed import Codes
 from ...numeric.lfsr import WIDTH as NOISE_WIDTH
 from ..plan import LayerPlan
 from .coefficients import CoefficientAccess, Coefficients, count_coefficients
+from .narrowing import cut_guard_bits
 from .node import Downstream, Node, count_downstream, count_nodes
 from .pipeline_registers import Stages, delay, wire_members
 from .update import LayerUpdate, count_layer_update
@@ -68,8 +69,8 @@ class LayerSignature(wiring.Signature):  # type: ignore[misc]
         members: dict[str, Any] = {
             "take": In(1),
             "update": In(1),
-            "x": In(data.ArrayLayout(plan.located.format if plan.located else formats.activation, layer.n_in)),
-            "y": Out(data.ArrayLayout(formats.activation, layer.n_out)),
+            "x": In(data.ArrayLayout(plan.located.format if plan.located else formats.input, layer.n_in)),
+            "y": Out(data.ArrayLayout(formats.output, layer.n_out)),
             "gradient": In(gradients),
             "learning_rate": In(formats.learning_rate),
             "rate_written": In(1),
@@ -80,9 +81,9 @@ class LayerSignature(wiring.Signature):  # type: ignore[misc]
             "access_data": In(formats.coefficient),
         }
         if plan.hidden:
-            members["downstream"] = Out(data.ArrayLayout(formats.gradient, layer.n_in))
+            members["downstream"] = Out(data.ArrayLayout(formats.downstream, layer.n_in))
         if plan.forms_error:
-            members["target"] = In(data.ArrayLayout(formats.activation, layer.n_out))
+            members["target"] = In(data.ArrayLayout(formats.output, layer.n_out))
             members["error"] = Out(gradients)
         else:
             total = plan.next_located.format if plan.next_located else layer.node_sum
@@ -177,7 +178,8 @@ class Layer(AnyLayer):
             ]
             if plan.differences:
                 for source, first in enumerate(node.firsts):
-                    m.d.comb += first.eq(window.coefficients[number][source][0])
+                    first_coefficient = window.coefficients[number][source][0]
+                    m.d.comb += first.eq(cut_guard_bits(first_coefficient, plan.layer.formats.factor))
             if plan.forms_error:
                 m.d.comb += [node.target.eq(self.target[number]), self.error[number].eq(node.error)]
             else:

@@ -11,6 +11,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ...fabric.parts import Parts
 from ...numeric.lfsr import WIDTH as NOISE_WIDTH
+from ..address_map import NOISE_HALVES
 from ..losses import find_loss
 from ..schedule import Schedule
 from ..spec import LearnerSpec
@@ -68,8 +69,8 @@ class Learner(wiring.Component):  # type: ignore[misc]
     def __init__(self, spec: LearnerSpec) -> None:
         self.spec = spec
         formats = spec.formats
-        x = data.ArrayLayout(formats.activation, spec.n_in)
-        y = data.ArrayLayout(formats.activation, spec.n_out)
+        x = data.ArrayLayout(formats.input, spec.n_in)
+        y = data.ArrayLayout(formats.output, spec.n_out)
         target = data.ArrayLayout(spec.target_format, spec.n_out)
         after = spec.timing.after_prediction
         sample = {"x": x, "learn": 1} if after else {"x": x, "target": target, "learn": 1}
@@ -79,7 +80,7 @@ class Learner(wiring.Component):  # type: ignore[misc]
             "access": In(AccessPort(spec)),
             "freeze": In(1),
             "updated": Out(1),
-            "gradient": Out(data.ArrayLayout(formats.gradient, spec.n_out)),
+            "gradient": Out(data.ArrayLayout(formats.layers[-1].gradient, spec.n_out)),
         }
         if after:
             members["teaching"] = In(stream.Signature(target))
@@ -211,7 +212,7 @@ class Learner(wiring.Component):  # type: ignore[misc]
             m.d.comb += [
                 noise.leap.eq(sequencer.leap),
                 noise.load.eq(registers.load_noise),
-                noise.load_state.eq(written),
+                noise.load_state.eq(written[: NOISE_WIDTH // NOISE_HALVES].replicate(NOISE_HALVES)),
                 registers.noise_state.eq(noise.state),
             ]
             for layer, plan in zip(layers, spec.plans, strict=True):
@@ -223,7 +224,7 @@ class Learner(wiring.Component):  # type: ignore[misc]
 def count_learner(parts: Parts, spec: LearnerSpec, *, reached: bool) -> None:
     """Count what :class:`Learner` has besides its layers; ``reached``: whether anything looks at a prediction, or
     reaches for a coefficient or a register."""
-    timing, gradients = spec.timing, spec.n_out * spec.formats.gradient.width
+    timing, gradients = spec.timing, spec.n_out * spec.formats.layers[-1].gradient.width
     parts.counts["learner"] += 1
     if not spec.plans[-1].forms_error:
         count_loss_gradient(parts, spec)
@@ -239,7 +240,7 @@ def count_learner(parts: Parts, spec: LearnerSpec, *, reached: bool) -> None:
         count_noise_register(parts)
         parts.choice(NOISE_WIDTH if reached else 0)
     if reached:
-        parts.register(spec.n_out * spec.formats.activation.width, moved=False)
+        parts.register(spec.n_out * spec.formats.output.width, moved=False)
         count_saturation_counters(parts, spec)
         count_learning_rates(parts, spec)
         count_access(parts, spec)

@@ -121,7 +121,7 @@ class Locate(wiring.Component):  # type: ignore[misc]
 
 def count_locate(parts: Parts, plan: LayerPlan, inputs: int) -> None:
     """Count what locates ``inputs`` inputs of a layer at once, or take the index of a coefficient for a cell."""
-    layer, locator, x = plan.layer, plan.layer.locator, plan.layer.formats.activation
+    layer, locator, x = plan.layer, plan.layer.locator, plan.layer.formats.input
     position, cell = layer.position.width - layer.position.f, (locator.end - 1).bit_length()
     digits = bin(locator.scale ^ 3 * locator.scale).count("1")
     for _ in range(inputs):

@@ -19,6 +19,11 @@ def resize(total: Value, format: Format) -> FixedValue:
     return FixedValue(format, total[: format.width])
 
 
+def cut_guard_bits(coefficient: FixedValue, factor: Format) -> FixedValue:
+    """What of a coefficient is multiplied: its high bits."""
+    return FixedValue(factor, coefficient.raw[coefficient.format.f - factor.f :])
+
+
 def rounding_bits(rounding: str, dropped: int, noise: Value) -> Value | None:
     """What an update's rounding adds in the ``dropped`` bits; None where it is not that simple.
 

@@ -59,13 +59,13 @@ class Node(wiring.Component):  # type: ignore[misc]
         members: dict[str, Any] = {
             "factors": In(data.ArrayLayout(data.ArrayLayout(plan.factor, plan.factors), layer.n_in)),
             "basis": In(data.ArrayLayout(data.ArrayLayout(formats.basis, layer.banks), layer.n_in)),
-            "y": Out(formats.activation),
+            "y": Out(formats.output),
             "saturated": Out(flag_layout(plan.saturating, gradient=int(plan.forms_error), activation=1)),
         }
         if plan.differences:
-            members["firsts"] = In(data.ArrayLayout(formats.coefficient, layer.n_in))
+            members["firsts"] = In(data.ArrayLayout(formats.factor, layer.n_in))
         if plan.forms_error:
-            members |= {"target": In(formats.activation), "error": Out(formats.gradient)}
+            members |= {"target": In(formats.output), "error": Out(formats.gradient)}
         else:
             members["total"] = Out(plan.next_located.format if plan.next_located else layer.node_sum)
         super().__init__(members)
@@ -83,7 +83,7 @@ class Node(wiring.Component):  # type: ignore[misc]
         terms = self._give_terms(m, stages)
         firsts: Value | None = None
         if plan.differences:
-            width = layer.formats.coefficient.width + clog2(layer.n_in)
+            width = layer.formats.factor.width + clog2(layer.n_in)
             firsts = stages.wire(add_in_chains(m, [first.raw for first in self.firsts], width), "firsts_sum")
 
         def add_terms(offsets: list[Offset], width: int) -> list[Value]:
@@ -136,14 +136,14 @@ class Node(wiring.Component):  # type: ignore[misc]
             total = stages.end("sum", resize(sums[0], located.format), "sum")
             rounded = stages.end("sum", resize(sums[1], self._wide), "rounded_sum")
             rounding = Rounding.FLOOR
-        y = narrowing.narrow("activation", rounded, layer.formats.activation, rounding)
+        y = narrowing.narrow("activation", rounded, layer.formats.output, rounding)
         m.d.comb += [self.total.eq(total), self.y.eq(y)]
 
     def _give_error(self, m: Module, stages: Stages, narrowing: Narrowing, add_terms: Any) -> None:
         """The error, in the adder tree with what rounds it; and y, which is the error and the target. Where the tree
         ends in a register, and another follows the error, they are formed one after the other."""
         plan, times, layer, formats = self._plan, self._plan.times, self._plan.layer, self._plan.layer.formats
-        shift = layer.error_sum.f - formats.activation.f
+        shift = layer.error_sum.f - formats.output.f
         target = Cat(Const(0, shift), self.target.raw).as_signed()
         rounds = rounding_constant(plan.rounding, layer.error_sum.f - formats.gradient.f)
         rounds_y = rounding_constant(plan.rounding, shift)
@@ -176,7 +176,7 @@ class Node(wiring.Component):  # type: ignore[misc]
             total = stages.wire(resize(totals[0], self._wide), "sum")
         m.d.comb += [
             self.error.eq(narrowing.narrow("gradient", error, formats.gradient, rounding)),
-            self.y.eq(narrowing.narrow("activation", total, formats.activation, rounding_y)),
+            self.y.eq(narrowing.narrow("activation", total, formats.output, rounding_y)),
         ]
 
 
@@ -207,7 +207,7 @@ def _count_pairs(parts: Parts, plan: LayerPlan, terms: int, product: int, pair: 
 def count_nodes(parts: Parts, plan: LayerPlan, *, predicts: bool) -> None:
     """Count what the :class:`Node` of a layer have; ``predicts``: whether anything looks at y."""
     layer, formats, times, n_out = plan.layer, plan.layer.formats, plan.times, plan.layer.n_out
-    terms, activation = layer.n_in * plan.factors, formats.activation
+    terms, output = layer.n_in * plan.factors, formats.output
     parts.product(plan.factor, formats.basis, in_logic=plan.in_logic, times=terms * n_out)
     product = plan.factor.width + formats.basis.width
     bits = layer.error_sum.width if plan.forms_error else layer.node_sum.width
@@ -215,7 +215,7 @@ def count_nodes(parts: Parts, plan: LayerPlan, *, predicts: bool) -> None:
     if plan.differences:
         # What the others are added to comes twice where y is rounded otherwise than the sum that goes on.
         copies = 1 + (bool(plan.next_located) or (plan.forms_error and layer.n_in > 1 and not plan.ends("sum")))
-        parts.sum(layer.n_in, formats.coefficient.width + clog2(layer.n_in), n_out)
+        parts.sum(layer.n_in, formats.factor.width + clog2(layer.n_in), n_out)
         parts.adder(bits - formats.basis.f, copies * n_out)
         count_meeting(parts, plan, bits * copies * n_out, times.read, times.added)
         pairs = _count_pairs(parts, plan, terms, product, product + 1, n_out)
@@ -223,31 +223,31 @@ def count_nodes(parts: Parts, plan: LayerPlan, *, predicts: bool) -> None:
         if plan.ends("sum"):
             parts.register(bits * (copies if plan.next_located else 1) * n_out, moved=False)
     else:
-        extra = activation.width + 2 if plan.forms_error and not apart else 0
+        extra = output.width + 2 if plan.forms_error and not apart else 0
         count_tree(parts, plan, terms, bits, product, n_out, extra)
         parts.adder(bits, n_out if plan.next_located else 0)
     if plan.next_located:
         # Of y it is only looked at whether it saturates.
-        parts.counts["detection"] += max(0, layer.node_sum.i - activation.i) * n_out
+        parts.counts["detection"] += max(0, layer.node_sum.i - output.i) * n_out
     elif not plan.forms_error and predicts:
-        count_narrowing(parts, plan, "activation", layer.node_sum, activation, n_out)
+        count_narrowing(parts, plan, "activation", layer.node_sum, output, n_out)
     if not plan.forms_error:
         return
     rounds = rounding_constant(plan.rounding, layer.error_sum.f - formats.gradient.f)
-    parts.adder(activation.width + 1, n_out)
+    parts.adder(output.width + 1, n_out)
     count_narrowing(parts, plan, "gradient", layer.error_sum, formats.gradient, n_out, rounds=rounds is None)
     if predicts:
         late = rounds is None or apart
-        count_narrowing(parts, plan, "activation", layer.node_sum, activation, n_out, rounds=late)
+        count_narrowing(parts, plan, "activation", layer.node_sum, output, n_out, rounds=late)
     if plan.differences:
         if apart or (predicts and (layer.n_in == 1 or plan.ends("sum"))):
             parts.adder(layer.node_sum.width, n_out)
         return
     if predicts:
         parts.sum(2 if apart else 3, layer.node_sum.width, n_out)
-    count_meeting(parts, plan, (activation.width + 2) * n_out, 1, times.summed if apart else times.added)
+    count_meeting(parts, plan, (output.width + 2) * n_out, 1, times.summed if apart else times.added)
     if not apart and predicts:
-        count_meeting(parts, plan, activation.width * n_out, 1, times.summed)
+        count_meeting(parts, plan, output.width * n_out, 1, times.summed)
 
 
 class Downstream(wiring.Component):  # type: ignore[misc]
@@ -275,7 +275,7 @@ class Downstream(wiring.Component):  # type: ignore[misc]
                 "factors": In(window_layout(layer, plan.factor, differences=plan.differences)),
                 "derivative": In(data.ArrayLayout(data.ArrayLayout(layer.derivative, layer.banks), layer.n_in)),
                 "gradient": In(data.ArrayLayout(formats.gradient, layer.n_out)),
-                "downstream": Out(data.ArrayLayout(formats.gradient, layer.n_in)),
+                "downstream": Out(data.ArrayLayout(formats.downstream, layer.n_in)),
                 "saturated": Out(flag_layout(plan.saturating, slope=layer.n_out * layer.n_in, gradient=layer.n_in)),
             }
         )
@@ -302,14 +302,14 @@ class Downstream(wiring.Component):  # type: ignore[misc]
                 product = multiply(m, self.gradient[node], slope, in_logic=plan.in_logic)
                 terms[source].append(stages.end("downstream", product, f"downstream{node}_{source}").raw)
         rounding: str = plan.rounding
-        rounds = rounding_constant(rounding, layer.downstream_sum.f - formats.gradient.f)
+        rounds = rounding_constant(rounding, layer.downstream_sum.f - formats.downstream.f)
         if rounds is not None:
             rounding = Rounding.FLOOR
         for source in range(layer.n_in):
             total = stages.wire(resize(add_tree(terms[source]), layer.downstream_sum), f"downstream_sum{source}")
             # A product of lowest values is only half of what its bits can hold: there is room for what rounds it.
             rounded = stages.wire(resize(total.raw + (rounds or 0), layer.downstream_sum), f"rounded_sum{source}")
-            gradient = narrowing.narrow("gradient", rounded, formats.gradient, rounding)
+            gradient = narrowing.narrow("gradient", rounded, formats.downstream, rounding)
             m.d.comb += self.downstream[source].eq(below.end("error", gradient, f"gradient{source}"))
         narrowing.report(m, self.saturated)
         return m
@@ -342,6 +342,6 @@ def count_downstream(parts: Parts, plan: LayerPlan) -> None:
     if plan.ends("downstream") and plan.in_logic:
         parts.register(layer.downstream_sum.width * edges, moved=False)
     parts.sum(layer.n_out, layer.downstream_sum.width, layer.n_in)
-    count_narrowing(parts, plan, "gradient", layer.downstream_sum, formats.gradient, layer.n_in)
+    count_narrowing(parts, plan, "gradient", layer.downstream_sum, formats.downstream, layer.n_in)
     if plan.ends("error", below=1):
-        parts.register(formats.gradient.width * layer.n_in, moved=False)
+        parts.register(formats.downstream.width * layer.n_in, moved=False)

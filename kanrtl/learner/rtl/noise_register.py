@@ -7,7 +7,7 @@ from math import ceil
 from operator import xor
 from typing import Any
 
-from amaranth.hdl import Module, Value
+from amaranth.hdl import Cat, Module, Mux, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -21,7 +21,7 @@ def lane_noise(state: Value, lane: int, bits: int) -> Value:
 
 
 class NoiseRegister(wiring.Component):  # type: ignore[misc]
-    """A 32-bit LFSR that leaps 32 positions at once; see :mod:`kanrtl.numeric.lfsr`.
+    """A 32-bit LFSR that leaps 16 positions at once; see :mod:`kanrtl.numeric.lfsr`.
 
     Parameters
     ----------
@@ -33,8 +33,9 @@ class NoiseRegister(wiring.Component):  # type: ignore[misc]
     state : Out(32)
     leap : In(1)
         The state goes on at the clock edge.
-    load : In(1)
-        The state becomes ``load_state`` instead, or 1 instead of 0, which it would never leave.
+    load : In(2)
+        Which halves of the state, the low and the high one, become those of ``load_state`` instead; a state of 0, which
+        it would never leave, becomes 1.
     load_state : In(32)
     """
 
@@ -43,7 +44,7 @@ class NoiseRegister(wiring.Component):  # type: ignore[misc]
             {
                 "state": Out(noise.WIDTH, init=noise.initial_state(seed)),
                 "leap": In(1),
-                "load": In(1),
+                "load": In(2),
                 "load_state": In(noise.WIDTH),
             }
         )
@@ -55,8 +56,13 @@ class NoiseRegister(wiring.Component):  # type: ignore[misc]
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        with m.If(self.load):
-            m.d.sync += self.state.eq(self.load_state | (self.load_state == 0))
+        half = noise.WIDTH // 2
+        loaded = Cat(
+            Mux(chosen, self.load_state.word_select(number, half), self.state.word_select(number, half))
+            for number, chosen in enumerate(self.load)
+        )
+        with m.If(self.load.any()):
+            m.d.sync += self.state.eq(loaded | (loaded == 0))
         with m.Elif(self.leap):
             for bit, taps in enumerate(noise.leap_taps()):
                 m.d.sync += self.state[bit].eq(reduce(xor, (self.state[tap] for tap in taps)))

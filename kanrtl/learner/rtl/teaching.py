@@ -79,7 +79,7 @@ class LossGradient(wiring.Component):  # type: ignore[misc]
         self._spec = spec
         self._loss = find_loss(spec.loss)
         last = spec.layers[-1]
-        value = last.formats.activation if self._loss.reads_outputs else last.node_sum
+        value = last.formats.output if self._loss.reads_outputs else last.node_sum
         super().__init__(
             {
                 "values": In(data.ArrayLayout(value, last.n_out)),

@@ -13,7 +13,7 @@ from ..plan import LayerPlan
 from .basis import Basis, count_basis, rotation_bits
 from .coefficients import cell_bits, window_layout
 from .locate import Locate, count_locate
-from .narrowing import flag_layout
+from .narrowing import cut_guard_bits, flag_layout
 from .pass_sequencer import StepFlow, StepTimes, choose, count_delay
 from .pipeline_registers import Stages, count_meeting, count_read, delay, end_read, hold, wire_members
 from .steps import ScaledSteps, StepTables, count_scaled_steps, count_step_tables
@@ -54,7 +54,7 @@ class InputBases(wiring.Component):  # type: ignore[misc]
         layer, formats = plan.layer, plan.layer.formats
         row, rotation = layer.locator.row_bits, rotation_bits(layer)
         members: dict[str, Any] = {
-            "x": In(plan.located.format if plan.located else formats.activation),
+            "x": In(plan.located.format if plan.located else formats.input),
             "load": In(1),
             "access_enable": In(1),
             "access_index": In(range(layer.bases)),
@@ -105,7 +105,7 @@ class InputBases(wiring.Component):  # type: ignore[misc]
         plan, layer = self._plan, self._plan.layer
         registered = stages.ends("position")
         m.submodules.locate = locate = Locate(
-            layer.locator, layer.formats.activation, registered=registered, exact=plan.located
+            layer.locator, layer.formats.input, registered=registered, exact=plan.located
         )
         m.d.comb += locate.x.eq(self.x)
         if registered:
@@ -190,7 +190,7 @@ class Window(wiring.Component):  # type: ignore[misc]
             return data.ArrayLayout(data.ArrayLayout(format, layer.banks), layer.n_in)
 
         members: dict[str, Any] = {
-            "x": In(data.ArrayLayout(plan.located.format if plan.located else formats.activation, layer.n_in)),
+            "x": In(data.ArrayLayout(plan.located.format if plan.located else formats.input, layer.n_in)),
             "take": In(1),
             "access_enable": In(1),
             "access_index": In(range(layer.bases)),
@@ -276,9 +276,9 @@ class Window(wiring.Component):  # type: ignore[misc]
             for source, banks in enumerate(inputs):
                 edge = f"{node}_{source}"
                 read = end_read(stages, plan, banks, plan.times.fetch + plan.block, f"coefficient{edge}")
-                factors = read
+                factors = [cut_guard_bits(value, plan.layer.formats.factor) for value in read]
                 if plan.differences:
-                    first, *others = read
+                    first, *others = factors
                     factors = [
                         stages.wire(value - first, f"difference{edge}_{bank}")
                         for bank, value in enumerate(others, start=1)
@@ -335,7 +335,7 @@ class FoldedTables(wiring.Component):  # type: ignore[misc]
         layer, lanes = plan.layer, plan.passes.input_lanes
         members: dict[str, Any] = {
             "take": In(1),
-            "x": In(data.ArrayLayout(layer.formats.activation, layer.n_in)),
+            "x": In(data.ArrayLayout(layer.formats.input, layer.n_in)),
             "access_enable": In(1),
             "access_index": In(range(layer.bases)),
             "times": In(StepTimes(plan)),
@@ -361,7 +361,7 @@ class FoldedTables(wiring.Component):  # type: ignore[misc]
         if not passes.hidden and not passes.held_position:
             inputs = [hold(m, x, self.take, f"x{source}") for source, x in enumerate(inputs)]
         for lane in range(passes.input_lanes):
-            m.submodules[f"locate{lane}"] = locate = Locate(layer.locator, layer.formats.activation)
+            m.submodules[f"locate{lane}"] = locate = Locate(layer.locator, layer.formats.input)
             mine = [x.raw for x in inputs[lane :: passes.input_lanes]]
             m.d.comb += locate.x.raw.eq(choose(mine, self.times.input_part.begun))
             cell = Signal(cell_bits(layer), name=f"reached{lane}")
@@ -395,8 +395,8 @@ def count_folded_tables(parts: Parts, plan: LayerPlan) -> None:
     lanes = passes.input_lanes
     position = (layer.bases - 1).bit_length() + layer.locator.row_bits
     if not passes.hidden and not passes.held_position:
-        parts.register(formats.activation.width * layer.n_in)
-    parts.choice(formats.activation.width, passes.inputs, lanes)
+        parts.register(formats.input.width * layer.n_in)
+    parts.choice(formats.input.width, passes.inputs, lanes)
     count_locate(parts, plan, lanes)
     if passes.held_position:
         parts.register(position * lanes, moved=False)

@@ -41,7 +41,9 @@ class NativeLearner(AddressedLearner):
 
     def sample_step(self) -> SampleStep:
         spec = self.spec
-        return self._native.step(RealPlaces(spec.n_in, spec.n_out, spec.formats.activation, spec.target_format))
+        return self._native.step(
+            RealPlaces(spec.n_in, spec.n_out, spec.formats.input, spec.formats.output, spec.target_format)
+        )
 
     def access(self, requests: list[tuple[int, int | None]]) -> list[int]:
         return self._native.access(requests)
@@ -89,9 +91,9 @@ def _learner_macros(spec: LearnerSpec) -> dict[str, int]:
         "LEARNS": 1,
         "N_IN": spec.n_in,
         "N_OUT": spec.n_out,
-        "X_WIDTH": spec.formats.activation.width,
-        "Y_WIDTH": spec.formats.activation.width,
-        "Y_SIGNED": int(spec.formats.activation.signed),
+        "X_WIDTH": spec.formats.input.width,
+        "Y_WIDTH": spec.formats.output.width,
+        "Y_SIGNED": int(spec.formats.output.signed),
         "TARGET_WIDTH": spec.target_format.width,
         "WITH_SAMPLE": int(spec.teaching == "with_sample"),
         "STALLING": 1,

@@ -38,19 +38,19 @@ class PysimLearner(AddressedLearner):
         # A sequential learner is ready for another sample as it writes the update of the last.
         settling = self.spec.latency if self.spec.timing.streaming else 0
         outputs = self._pysim.run(samples, Teaching(words, settling))
-        activation = self.spec.formats.activation
-        codes = [unpack(bits, activation, self.spec.n_out) for bits in outputs]
+        format = self.spec.formats.output
+        codes = [unpack(bits, format, self.spec.n_out) for bits in outputs]
         return np.array(codes, dtype=np.int64).reshape(len(x), self.spec.n_out)
 
     def _payloads(self, x: Codes, teaching: Codes, learn: npt.NDArray[np.bool_]) -> tuple[list[int], list[int]]:
         """The words for the samples' stream, and those for the teaching stream where there is one."""
         spec = self.spec
         words = [pack(word, spec.target_format) for word in teaching]
-        x_bits = spec.n_in * spec.formats.activation.width
+        x_bits = spec.n_in * spec.formats.input.width
         samples = []
         with_sample = spec.teaching == "with_sample"
         for row, word, taught in zip(x, words, learn, strict=True):
-            bits, width = pack(row, spec.formats.activation), x_bits
+            bits, width = pack(row, spec.formats.input), x_bits
             if with_sample:
                 bits |= word << width
                 width += spec.n_out * spec.target_format.width

@@ -86,8 +86,8 @@ def test_every_register_is_found_at_its_address_and_nothing_elsewhere(spec: Lear
     state: dict[str, Any] = {f"rates.{index}": 50 + index for index in range(2)}
     state |= {f"counts.{kind}": 100 + index for index, kind in enumerate(kinds)}
     if stochastic:
-        strobes[addresses.noise], values[addresses.noise] = "load_noise", 0x12345678
-        state["noise_state"] = 0x12345678
+        values |= {addresses.noise(0): 0x5678, addresses.noise(1): 0x9234}
+        state["noise_state"] = 0x92345678
     places = [*range(1 << addresses.width - 1, 1 << addresses.width), 0]
     for write in (0, 1):
         dut = Registers(spec)
@@ -95,11 +95,15 @@ def test_every_register_is_found_at_its_address_and_nothing_elsewhere(spec: Lear
         inputs: list[dict[str, Any]] = [{"request.address": address} for address in places]
         # Every cycle is the second one, and the last.
         inputs[0] |= state | {"request.write": write, "request.second": 1, "request.done": 1, "request.serving": 1}
-        found = record(dut, inputs, ["request.read", *strobes.values()])
+        noises = [addresses.noise(0), addresses.noise(1)] if stochastic else []
+        found = record(dut, inputs, ["request.read", *strobes.values(), *(["load_noise"] if stochastic else [])])
         for cycle, address in enumerate(places):
             assert found["request.read"][cycle] == (0 if write else values.get(address, 0))
             struck = [name for name in strobes.values() if found[name][cycle]]
             assert struck == ([strobes[address]] if write and address in strobes else [])
+            if stochastic:
+                half = [addresses.noise(0), addresses.noise(1)].index(address) + 1 if address in noises else 0
+                assert found["load_noise"][cycle] == (half if write else 0)
 
 
 def test_rates_are_written_in_the_second_cycle_and_counters_cleared_in_the_last() -> None:

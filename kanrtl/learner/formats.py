@@ -1,0 +1,247 @@
+"""The formats of a learner: where a value is narrowed, given by the user or derived from ranges and rates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil, log2
+
+from ..errors import InputError
+from ..numeric.fixed import SQ, UQ, Format
+from .fields import LearnerFields
+
+# The narrower of the multipliers of ECP5 (MULT18X18D: 18 x 18) and iCE40 (SB_MAC16: 16 x 16).
+MULTIPLIER_WIDTH = 16
+
+# Integer bits where nothing asks for others: values from -32 to 32, in steps of 1/1024.
+ORDINARY = 6
+
+# With 16 bits from -32 to 32 and noise of a fiftieth of the signal, stochastic rounding at the last of them trebles the
+# error at low rates; at 4 bits below it adds an eighth.
+GUARD_BITS = 4
+
+# Fraction bits of learning rates: the register goes down to 2**-12 whatever it starts with.
+RATE_FRACTION = 12
+
+
+def exponent(value: float | Fraction) -> int:
+    """The least integer ``e`` with ``value <= 2**e``."""
+    return ceil(log2(value))
+
+
+@dataclass(frozen=True)
+class Formats:
+    """The formats of one layer; between two of them nothing is lost."""
+
+    input: Format
+    """What the layer takes: inputs, or outputs of the layer before."""
+    output: Format
+    """What its nodes give; in the last layer also targets."""
+    coefficient: Format
+    """What is learned."""
+    factor: Format
+    """What of a coefficient is multiplied: its high bits."""
+    basis: Format
+    """Rows of the basis table; unsigned."""
+    slope: Format
+    """The derivative of an edge, d phi / dx; hidden layers only."""
+    gradient: Format
+    """dL/dy of a node."""
+    downstream: Format
+    """dL/dx: the gradient of the layer before; hidden layers only."""
+    step: Format
+    """Learning rate times basis: what a coefficient moves by for a gradient of one; unsigned.
+
+    Not learning rate times gradient: that would wait for the gradient, and then make the coefficients wait."""
+    learning_rate: Format
+    """The learning rate register; unsigned."""
+
+    @property
+    def guard_bits(self) -> int:
+        """Bits of a coefficient below its factor."""
+        return self.coefficient.f - self.factor.f
+
+
+@dataclass(frozen=True)
+class LearnerFormats:
+    """The formats of a learner.
+
+    Those of :class:`Formats` can be had here too where all layers have the same; where they differ, that raises
+    :exc:`InputError`.
+    """
+
+    layers: tuple[Formats, ...]
+    """Those of every layer, first layer first."""
+
+    @property
+    def input(self) -> Format:
+        """What samples come in."""
+        return self.layers[0].input
+
+    @property
+    def output(self) -> Format:
+        """What predictions and targets are in."""
+        return self.layers[-1].output
+
+    @property
+    def activation(self) -> Format:
+        """What every layer takes and gives, where that is one."""
+        return self._common("activation", [*(each.output for each in self.layers), self.input])
+
+    @property
+    def coefficient(self) -> Format:
+        """What is learned."""
+        return self._common_field("coefficient")
+
+    @property
+    def factor(self) -> Format:
+        """What of a coefficient is multiplied."""
+        return self._common_field("factor")
+
+    @property
+    def basis(self) -> Format:
+        """Rows of the basis tables, in all layers."""
+        return self.layers[0].basis
+
+    @property
+    def slope(self) -> Format:
+        """The derivative of an edge."""
+        return self._common_field("slope")
+
+    @property
+    def gradient(self) -> Format:
+        """dL/dy of a node."""
+        return self._common_field("gradient")
+
+    @property
+    def step(self) -> Format:
+        """Learning rate times basis."""
+        return self._common_field("step")
+
+    @property
+    def learning_rate(self) -> Format:
+        """The learning rate registers, in all layers."""
+        return self.layers[0].learning_rate
+
+    def _common_field(self, name: str) -> Format:
+        return self._common(name, [getattr(each, name) for each in self.layers])
+
+    @staticmethod
+    def _common(name: str, formats: Sequence[Format]) -> Format:
+        if len(set(formats)) > 1:
+            found = ", ".join(map(str, formats))
+            raise InputError(f"{name}: layers have different formats, {found}; ask for that of a layer")
+        return formats[0]
+
+
+def derive_formats(spec: LearnerFields) -> LearnerFormats:
+    """The formats given by the user, and for the others 16 bits (one operand of a small FPGA's multiplier).
+
+    A value between -r and r gets the integer bits that r needs and one more, and fraction bits up to 16. Without a
+    ``target_range``, and for a grid's reach r from above 1/4 to 16, that is SQ(6, 10).
+
+    - input: r is the reach of the first grid; there are at least as many bits as give every row of the basis table
+      an input;
+    - output: of a hidden layer what the next takes, as the input; of the last r is the reach of ``target_range``;
+    - factor: as the output, within 16 bits; coefficient: the factor and 4 guard bits;
+    - slope: the integer bits of the factor, and as many more as the layer's inputs have less than 6;
+    - gradient: in the last layer the integer bits of the output, in the others as many more as the layer's outputs
+      have less than those;
+    - basis: half the bits of the widest factor, and at least 9 below one;
+    - learning_rate: from 0 to at least just below twice the largest rate, with at least five significant bits for the
+      smallest, and 12 below one;
+    - step: the integer bits of the learning rate, and the fraction of the basis with as many bits more as the smallest
+      rate shifts it down, within 16 bits.
+    """
+    scales = [_grid_scale(grid_range) for grid_range in spec.per_layer("grid_range")]
+    inputs = [
+        given or _input(scale, layer_range, size * spec.table_size)
+        for given, scale, layer_range, size in zip(
+            [spec.input_format or spec.activation_format, *[spec.activation_format] * (spec.n_layers - 1)],
+            scales,
+            spec.per_layer("grid_range"),
+            spec.per_layer("grid_size"),
+            strict=True,
+        )
+    ]
+    target = ORDINARY if spec.target_range is None else _reach_bits(spec.target_range)
+    given_outputs = [*[spec.activation_format] * (spec.n_layers - 1), spec.output_format or spec.activation_format]
+    outputs = [*inputs[1:], given_outputs[-1] or _filled(target)]
+    factors, coefficients = [], []
+    for scale, output, factor, coefficient in zip(
+        [*scales[1:], target],
+        given_outputs,
+        spec.per_layer("factor_format"),
+        spec.per_layer("coefficient_format"),
+        strict=True,
+    ):
+        factors.append(factor or coefficient or output or _filled(scale))
+        guarded = Format(factors[-1].signed, factors[-1].i, factors[-1].f + GUARD_BITS)
+        coefficients.append(coefficient or (factor or guarded))
+    rates = spec.per_layer("learning_rate")
+    largest, smallest = exponent(2 * max(rates)), exponent(min(rates))
+    rate = spec.learning_rate_format or UQ(max(0, largest), max(RATE_FRACTION, 5 - smallest))
+    basis = spec.basis_format or UQ(1, max(9, max(factor.width for factor in factors) // 2))
+    step = UQ(rate.i, min(basis.f - min(0, smallest), max(basis.f, MULTIPLIER_WIDTH - rate.i)))
+    # The first layer has none.
+    slopes = [
+        _filled(factor.i + ORDINARY - (scale if index else ORDINARY), factor.width)
+        for index, (factor, scale) in enumerate(zip(factors, scales, strict=True))
+    ]
+    error, spread = _filled(outputs[-1].i, outputs[-1].width), 2 * outputs[-1].i
+    gradients = [
+        *(
+            _filled(spread - (given.i if given else scale), error.width)
+            for given, scale in zip(given_outputs[:-1], scales[1:], strict=True)
+        ),
+        error,
+    ]
+    found = _given_or(spec, "gradient_format", gradients)
+    return LearnerFormats(
+        tuple(
+            Formats(input, output, coefficient, factor, basis, slope, gradient, downstream, step, rate)
+            for input, output, coefficient, factor, slope, gradient, downstream, step in zip(
+                inputs,
+                outputs,
+                coefficients,
+                factors,
+                _given_or(spec, "slope_format", slopes),
+                found,
+                [found[0], *found[:-1]],
+                _given_or(spec, "step_format", [step] * spec.n_layers),
+                strict=True,
+            )
+        )
+    )
+
+
+def _given_or(spec: LearnerFields, field: str, derived: Sequence[Format]) -> list[Format]:
+    return [given or other for given, other in zip(spec.per_layer(field), derived, strict=True)]
+
+
+def _filled(i: int, width: int = MULTIPLIER_WIDTH) -> Format:
+    """``i`` integer bits, filled up with fraction bits to 16 bits or more."""
+    return SQ(i, max(0, max(MULTIPLIER_WIDTH, width) - i))
+
+
+def _reach_bits(bounds: tuple[float, float]) -> int:
+    """Integer bits for values between two bounds, and a factor of two beyond them."""
+    return exponent(max(abs(bound) for bound in bounds)) + 2
+
+
+def _grid_scale(bounds: tuple[float, float]) -> int:
+    """Integer bits of inputs of a grid."""
+    bits = _reach_bits(bounds)
+    return ORDINARY if 1 <= bits <= ORDINARY else bits
+
+
+def _input(scale: int, bounds: tuple[float, float], rows: int) -> Format:
+    """For inputs of a grid with ``rows`` rows of the basis table from end to end."""
+    filled, least = _filled(scale), -exponent((Fraction(bounds[1]) - Fraction(bounds[0])) / rows)
+    if filled.f >= least:
+        return filled
+    # Two bits more than one code for every row, as far as that costs none.
+    reach = _reach_bits(bounds)
+    fraction = max(least, min(least + 2, MULTIPLIER_WIDTH - reach))
+    return _filled(max(reach, MULTIPLIER_WIDTH - fraction), max(reach, MULTIPLIER_WIDTH - fraction) + fraction)
