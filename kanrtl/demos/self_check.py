@@ -7,7 +7,7 @@ from math import floor, log2
 from typing import Any
 
 import numpy as np
-from amaranth.hdl import Cat, Elaboratable, Module, Signal
+from amaranth.hdl import Cat, Elaboratable, Module, ResetInserter, Signal
 from amaranth.lib import wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.crc import Parameters
@@ -117,15 +117,13 @@ class SelfCheck(wiring.Component):  # type: ignore[misc]
         """Send samples while ``offer`` is high; from the first on after ``again``."""
         samples = self.core.samples
         payload = samples.payload.as_value()
-        m.submodules.noise = noise = NoiseRegister(_SEED)
+        m.submodules.noise = noise = ResetInserter(again)(NoiseRegister(_SEED))
         words = -(-len(payload) // WIDTH)
         before = [Signal(WIDTH, name=f"word{number}") for number in range(1, words)]
         m.d.comb += [
             samples.valid.eq(offer),
             payload.eq(Cat(noise.state, *before)),
             noise.leap.eq(samples.valid & samples.ready),
-            noise.load.eq(again.replicate(2)),
-            noise.load_state.eq(initial_state(_SEED)),
         ]
         for word, last in zip(before, [noise.state, *before], strict=False):
             with m.If(again):

@@ -80,8 +80,10 @@ class AddressMap:
         return self._register(self.n_layers + SATURATIONS.index(kind))
 
     def noise(self, half: int) -> int:
-        """Address of 16 bits of the noise register, read and write; ``half`` is 0 for the low ones. Absent without
-        stochastic rounding. Written together, the high ones come first: a state of zero becomes one."""
+        """Address of 16 bits of the noise register; ``half`` is 0 for the low ones. Absent without stochastic rounding.
+
+        Writing either moves what was low up and the data to the low end, so that two writes, of the high half first,
+        write the register. It must not become zero, which it would never leave."""
         return self._register(self.n_layers + len(SATURATIONS) + half)
 
     @property

@@ -209,7 +209,7 @@ class AddressedLearner(LearnerBackend):
 
     def write_noise(self, state: int) -> None:
         halves = reversed(range(NOISE_HALVES))
-        self.access([(self.addresses.noise(half), state >> 16 * half & 0xFFFF) for half in halves])
+        self.access([(self.addresses.noise(half), (state or 1) >> 16 * half & 0xFFFF) for half in halves])
 
     def read_frozen(self) -> bool:
         return bool(self.access([(self.addresses.control, None)])[0] & CONTROL_FREEZE)

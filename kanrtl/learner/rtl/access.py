@@ -189,8 +189,8 @@ class Registers(wiring.Component):  # type: ignore[misc]
         A counter for every kind of saturation that the learner has.
     clear : Out, one bit for every such kind
         The counter becomes zero at the clock edge.
-    noise_state : In(32), load_noise : Out(2)
-        The noise register, and which half of it is written at the clock edge; only with stochastic rounding.
+    noise_state : In(32), load_noise : Out(1)
+        The noise register, and whether a half of it is written at the clock edge; only with stochastic rounding.
     """
 
     def __init__(self, spec: LearnerSpec) -> None:
@@ -205,7 +205,7 @@ class Registers(wiring.Component):  # type: ignore[misc]
             "clear": Out(data.StructLayout(dict.fromkeys(self._kinds, 1))),
         }
         if spec.plans[0].stochastic:
-            members |= {"noise_state": In(NOISE_WIDTH), "load_noise": Out(NOISE_HALVES)}
+            members |= {"noise_state": In(NOISE_WIDTH), "load_noise": Out(1)}
         super().__init__(members)
 
     @property
@@ -234,7 +234,7 @@ class Registers(wiring.Component):  # type: ignore[misc]
                 for half in range(NOISE_HALVES):
                     with at(addresses.noise(half)):
                         bits = self.noise_state.word_select(half, NOISE_WIDTH // NOISE_HALVES)
-                        m.d.comb += [read.eq(bits), self.load_noise[half].eq(write)]
+                        m.d.comb += [read.eq(bits), self.load_noise.eq(write)]
             with at(addresses.control):
                 m.d.comb += read.eq(self.freeze)
                 with m.If(write):

@@ -11,7 +11,6 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ...fabric.parts import Parts
 from ...numeric.lfsr import WIDTH as NOISE_WIDTH
-from ..address_map import NOISE_HALVES
 from ..losses import find_loss
 from ..schedule import Schedule
 from ..spec import LearnerSpec
@@ -212,7 +211,7 @@ class Learner(wiring.Component):  # type: ignore[misc]
             m.d.comb += [
                 noise.leap.eq(sequencer.leap),
                 noise.load.eq(registers.load_noise),
-                noise.load_state.eq(written[: NOISE_WIDTH // NOISE_HALVES].replicate(NOISE_HALVES)),
+                noise.loaded.eq(written),
                 registers.noise_state.eq(noise.state),
             ]
             for layer, plan in zip(layers, spec.plans, strict=True):

@@ -33,10 +33,9 @@ class NoiseRegister(wiring.Component):  # type: ignore[misc]
     state : Out(32)
     leap : In(1)
         The state goes on at the clock edge.
-    load : In(2)
-        Which halves of the state, the low and the high one, become those of ``load_state`` instead; a state of 0, which
-        it would never leave, becomes 1.
-    load_state : In(32)
+    load : In(1)
+        The state moves up by 16 positions, as with a leap, and its low bits become ``loaded``.
+    loaded : In(16)
     """
 
     def __init__(self, seed: int) -> None:
@@ -44,8 +43,8 @@ class NoiseRegister(wiring.Component):  # type: ignore[misc]
             {
                 "state": Out(noise.WIDTH, init=noise.initial_state(seed)),
                 "leap": In(1),
-                "load": In(2),
-                "load_state": In(noise.WIDTH),
+                "load": In(1),
+                "loaded": In(noise.LEAP),
             }
         )
 
@@ -56,20 +55,15 @@ class NoiseRegister(wiring.Component):  # type: ignore[misc]
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        half = noise.WIDTH // 2
-        loaded = Cat(
-            Mux(chosen, self.load_state.word_select(number, half), self.state.word_select(number, half))
-            for number, chosen in enumerate(self.load)
-        )
-        with m.If(self.load.any()):
-            m.d.sync += self.state.eq(loaded | (loaded == 0))
-        with m.Elif(self.leap):
-            for bit, taps in enumerate(noise.leap_taps()):
-                m.d.sync += self.state[bit].eq(reduce(xor, (self.state[tap] for tap in taps)))
+        # What is above moves up in both cases, so that a state can be written for one LUT a bit of its low half.
+        leapt = [reduce(xor, (self.state[tap] for tap in taps)) for taps in noise.leap_taps()]
+        with m.If(self.leap | self.load):
+            m.d.sync += self.state.eq(Cat(Mux(self.load, self.loaded, Cat(leapt[: noise.LEAP])), *leapt[noise.LEAP :]))
         return m
 
 
 def count_noise_register(parts: Parts) -> None:
     """Count what :class:`NoiseRegister` has."""
     parts.register(noise.WIDTH, moved=False)
+    parts.choice(noise.LEAP)
     parts.counts["parity"] += sum(ceil((len(taps) - 1) / 3) for taps in noise.leap_taps())
