@@ -127,7 +127,7 @@ class LearnerFields(BaseModel):
         ``track`` stays within 6 % of float64 from every start tried; with 64 and eight bits within 12 %.
     target_range
         Lowest and highest target, in its units: outputs, their coefficients, gradients and slopes get formats for it,
-        with a factor of two to spare. Default: from -32 to 32.
+        with a factor of two to spare. Default: from -16 to 16.
     input_format, output_format, activation_format
         Inputs; outputs of the last layer, and targets; outputs of hidden layers, and both of the others where they are
         not given. All formats are ``SQ(i, f)`` or ``UQ(i, f)``; see :mod:`kanrtl.learner.arithmetic` for the defaults.

@@ -151,7 +151,7 @@ def derive_formats(spec: LearnerFields) -> LearnerFormats:
     - basis: half the bits of the widest factor, and at least 9 below one;
     - learning_rate: from 0 to at least just below twice the largest rate, with at least five significant bits for the
       smallest, and 12 below one;
-    - step: the integer bits of the learning rate, and the fraction of the basis with as many bits more as the smallest
+    - step: from 0 to just below twice the layer's own rate, with the fraction of the basis and as many bits more as the
       rate shifts it down, within 16 bits.
     """
     scales = [_grid_scale(grid_range) for grid_range in spec.per_layer("grid_range")]
@@ -183,7 +183,7 @@ def derive_formats(spec: LearnerFields) -> LearnerFormats:
     largest, smallest = exponent(2 * max(rates)), exponent(min(rates))
     rate = spec.learning_rate_format or UQ(max(0, largest), max(RATE_FRACTION, 5 - smallest))
     basis = spec.basis_format or UQ(1, max(9, max(factor.width for factor in factors) // 2))
-    step = UQ(rate.i, min(basis.f - min(0, smallest), max(basis.f, MULTIPLIER_WIDTH - rate.i)))
+    steps = [_step(layer_rate, basis) for layer_rate in rates]
     # The first layer has none.
     slopes = [
         _filled(factor.i + ORDINARY - (scale if index else ORDINARY), factor.width)
@@ -209,7 +209,7 @@ def derive_formats(spec: LearnerFields) -> LearnerFormats:
                 _given_or(spec, "slope_format", slopes),
                 found,
                 [found[0], *found[:-1]],
-                _given_or(spec, "step_format", [step] * spec.n_layers),
+                _given_or(spec, "step_format", steps),
                 strict=True,
             )
         )
@@ -223,6 +223,12 @@ def _given_or(spec: LearnerFields, field: str, derived: Sequence[Format]) -> lis
 def _filled(i: int, width: int = MULTIPLIER_WIDTH) -> Format:
     """``i`` integer bits, filled up with fraction bits to 16 bits or more."""
     return SQ(i, max(0, max(MULTIPLIER_WIDTH, width) - i))
+
+
+def _step(rate: float, basis: Format) -> Format:
+    """For a layer's learning rate times its bases."""
+    whole = max(0, exponent(2 * rate))
+    return UQ(whole, min(basis.f - min(0, exponent(rate)), max(basis.f, MULTIPLIER_WIDTH - whole)))
 
 
 def _reach_bits(bounds: tuple[float, float]) -> int:

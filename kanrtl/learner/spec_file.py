@@ -115,6 +115,9 @@ def to_toml(spec: LearnerSpec) -> str:
         given = field in spec.model_fields_set and value is not None
         if field.endswith("_format") and value is None:
             value = _derived_format(spec, field.removesuffix("_format"))
+        if field == "target_range" and value is None:
+            reach = 2.0 ** (spec.formats.output.i - 2)
+            value = (-reach, reach)
         if field == "initial_coefficients" and value is None:
             value = "zeros" if spec.n_layers == 1 else "uniform"
         entry = f"{field} = {_toml_value(value)}"

@@ -20,7 +20,7 @@ MAX_WIDTH = 62  # an exact sum must fit the int64 of the integer model, with a b
 
 MAX_NOISE_BITS = 32
 
-MIN_GRID_CODES = 16  # a grid with fewer inputs than that, or than cells, cannot be learned on
+MIN_GRID_CODES = 8  # a grid with fewer inputs than that, or than cells, cannot be learned on
 
 
 def check_fields(spec: LearnerFields) -> None:

@@ -163,10 +163,10 @@ def test_sums_are_as_wide_as_they_need() -> None:
     assert layer.node_sum == SQ(8, 19)
     assert layer.error_sum == SQ(9, 19)
     assert layer.downstream_sum == SQ(14, 20)
-    assert layer.step_product == UQ(1, 17)
+    assert layer.step_product == UQ(1, 21)
     assert layer.update_product == SQ(6, 22)
     assert layer.update_sum == SQ(7, 22)
-    assert layer.noise_bits == 12
+    assert layer.noise_bits == 8
 
 
 def test_shapes_of_the_memories() -> None:
@@ -259,13 +259,14 @@ def test_defaults_follow_what_is_given() -> None:
 def test_the_default_step_holds_the_largest_step(rates: list[float]) -> None:
     formats = formats_of(layer_sizes=[1] * (len(rates) + 1), learning_rate=rates)
     # As the register does, up to just below twice the largest rate: a basis is one at most.
-    for format in (formats.step, formats.learning_rate):
-        assert format.holds(max(rates))
-        assert format.holds(max(0, 2 * max(rates) - format.lsb))
-    assert formats.basis.f <= formats.step.f
-    assert formats.step.width <= max(16, formats.learning_rate.i + formats.basis.f)
-    # The smallest rate leaves a basis all its significant bits, within sixteen of the step.
-    assert formats.step.width >= 16 or min(rates) * 2**formats.step.f > 2 ** (formats.basis.f - 1)
+    for rate, step in zip(rates, (layer.step for layer in formats.layers), strict=True):
+        for format in (step, formats.learning_rate):
+            assert format.holds(rate)
+            assert format.holds(max(0, 2 * rate - format.lsb))
+        assert formats.basis.f <= step.f
+        assert step.width <= max(16, step.i + formats.basis.f)
+        # The rate leaves a basis all its significant bits, within sixteen of the step.
+        assert step.width >= 16 or rate * 2**step.f > 2 ** (formats.basis.f - 1)
 
 
 @pytest.mark.parametrize("gradient", [SQ(2, 6), SQ(6, 10), SQ(2, 14)])

@@ -61,10 +61,10 @@ def test_toml_tells_cycles_and_formats(tracker: LearnerSpec) -> None:
     assert "#   sample to written update   2" in lines
     assert "#   sample to prediction       2" in lines
     assert "#   registers after sum, step" in lines
-    assert "# layer 0: 1 x 1 edges, 8 coefficients in 4 distributed banks of 2 x 16 bits" in lines
+    assert "# layer 0: 1 x 1 edges, 8 coefficients in 4 distributed banks of 2 x 20 bits" in lines
     assert f"#   {'node_sum':<16} {tracker.layers[0].node_sum}" in lines
     folded = to_toml(tracker.replace(layer_sizes=(4, 2), reuse_factor=8)).splitlines()
-    banks = "4 distributed banks of 16 x 16 bits"
+    banks = "4 distributed banks of 16 x 20 bits"
     assert f"# layer 0: 4 x 2 edges, 64 coefficients in {banks}, folded into 8 steps" in folded
 
 
@@ -76,14 +76,15 @@ def test_derived_is_what_the_spec_says(spec: LearnerSpec) -> None:
     assert values["interval"] == spec.interval
     assert values["prediction_latency"] == spec.timing.prediction_latency
     assert values["prediction_interval"] == spec.timing.prediction_interval
-    assert values["formats"]["gradient"] == str(spec.formats.gradient)
+    gradients = [str(layer.formats.gradient) for layer in spec.layers]
+    assert values["formats"]["gradient"] == (gradients[0] if len(set(gradients)) == 1 else gradients)
     assert len(values["layers"]) == spec.n_layers
     for index, (layer, arithmetic) in enumerate(zip(values["layers"], spec.layers, strict=True)):
         assert layer["coefficients"] == spec.initial_codes()[index].size
         assert layer["bank_rows"] * arithmetic.banks >= layer["steps"] * arithmetic.bases
         bits = layer["banks"] * layer["bank_rows"] * layer["bank_width"]
         edges = arithmetic.n_in * arithmetic.n_out
-        assert bits == edges * arithmetic.banks * arithmetic.depth * spec.formats.coefficient.width
+        assert bits == edges * arithmetic.banks * arithmetic.depth * arithmetic.formats.coefficient.width
         assert layer["cell_width"] == pytest.approx(float(arithmetic.cell_width))
         assert set(layer["stages"]) == spec.timing.stages[index]
         assert (layer["memory"] == "block") == spec.timing.block_memory[index]

@@ -250,13 +250,17 @@ def test_parse_refuses(text: str) -> None:
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda: SQ(0, 8), ValueError, "SQ(0, 8): integer bits must be at least 1"),
+        (
+            lambda: SQ(-8, 8),
+            ValueError,
+            "SQ(-8, 8): fraction bits must be at least 0, and with the integer bits at least 1",
+        ),
         (
             lambda: UQ(0, 0),
             ValueError,
-            "UQ(0, 0): integer bits must be at least 0, fraction bits at least 0, ",
+            "UQ(0, 0): fraction bits must be at least 0, and with the integer bits at least 1",
         ),
-        (lambda: UQ(4, -1), ValueError, "UQ(4, -1): integer bits must be at least 0"),
+        (lambda: UQ(4, -1), ValueError, "UQ(4, -1): fraction bits must be at least 0"),
         (lambda: SQ(2, 2).const(0.3), ValueError, "0.3 has no exact code in SQ(2, 2)"),
         (lambda: SQ(2, 2).const(2), ValueError, "2 has no exact code in SQ(2, 2)"),
         (lambda: UQ(2, 2).const(-0.25), ValueError, "-0.25 has no exact code in UQ(2, 2)"),
