@@ -176,6 +176,10 @@ class Recording(Task):
         self.n_in, self.n_out = len(self.input_names), len(self.target_names)
         self._scale(None, None)
 
+    @property
+    def regime_names(self) -> tuple[str, ...]:
+        return "first part", "after it"
+
     def fit_to(self, input_range: _Range, target_range: _Range | None) -> Self:
         """The same recording with its inputs scaled onto ``input_range`` and its targets onto ``target_range``.
 
@@ -220,6 +224,11 @@ class Recording(Task):
         """Targets or predictions ``(samples, n_out)`` of a learner in the units of the target columns."""
         pairs = zip(self._target_scales, values.T, strict=True)
         return np.stack([scale.invert(column) for scale, column in pairs], axis=1)
+
+    @property
+    def unscaled_target(self) -> Reals:
+        """The targets ``(samples, n_out)`` as they were measured."""
+        return np.stack([self._delay(values, 0) for _, values in self._targets], axis=1)
 
     def curve(self, x: Reals, regime: int) -> Reals:
         """Not known of what was measured: raise :exc:`InputError`."""

@@ -45,6 +45,11 @@ class Task:
         """The target at any inputs, shape ``(n, n_in)``, in one of the regimes; shape ``(n, n_out)``."""
         raise NotImplementedError
 
+    @property
+    def regime_names(self) -> tuple[str, ...]:
+        """What each of the regimes is called."""
+        return tuple(f"regime {index + 1}" for index in range(len(self.regimes)))
+
     def fit_to(self, input_range: tuple[float, float], target_range: tuple[float, float] | None) -> Self:
         """The task as a learner with these ranges is given it: a formula has units of its own, and stays as it is."""
         return self

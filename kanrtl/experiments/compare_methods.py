@@ -47,7 +47,7 @@ class MethodErrors:
     def of(cls, name: str, setting: tuple[float, ...], error: Reals, target: Reals, classes: bool) -> MethodErrors:
         """The errors ``(samples, n_out)`` of one method, counted."""
         squares = np.mean(error**2, axis=0)
-        variance = np.var(target, axis=0)
+        variance = np.where(np.ptp(target, axis=0) > 0, np.var(target, axis=0), 0)
         wrong = tuple(np.mean(np.abs(error) > 0.5, axis=0).tolist()) if classes else ()
         # A target that is constant after the first part has no variance to compare with.
         nmse = np.divide(squares, variance, out=np.full_like(squares, np.inf), where=variance > 0)
@@ -112,7 +112,7 @@ def compare_methods(
 ) -> Comparison:
     """Compare ``learners``, predictions ``(samples, n_out)`` of a recording that was fitted to ``spec`` by name, with
     what :func:`kanrtl.experiments.baselines.run_baselines` runs."""
-    target = recording.in_units(recording.target)
+    target = recording.unscaled_target
     errors = {name: find_errors(spec, recording, predictions) for name, predictions in learners.items()}
     settings: dict[str, tuple[float, ...]] = dict.fromkeys(errors, ())
     for baseline in run_baselines(recording, progress):

@@ -71,7 +71,7 @@ def plot_recording(run: RecordingCurves, path: Path) -> None:
     over_time.set(
         ylabel=f"error (RMS of {window} samples)", xlabel="sample; grey: where scales are found", xlim=(0, samples)
     )
-    over_time.legend(loc="upper right", ncols=2, frameon=False, fontsize=9)
+    over_time.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=len(run.errors), frameon=False, fontsize=8)
     save_picture(figure, path)
 
 
