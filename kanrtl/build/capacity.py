@@ -184,7 +184,12 @@ def _settings(spec: LearnerSpec) -> Iterator[list[dict[str, Any]]]:
     yield from ([{"memory": memory}] for memory in ("distributed", "block"))
     yield from ([{"table_memory": memory}] for memory in ("logic", "block"))
     sizes = spec.per_layer("grid_size")
-    smaller = ([max(1, size >> shift) for size in sizes] for shift in range(1, max(sizes).bit_length()))
+    # On a periodic grid whole windows.
+    parts = [layer.banks if layer.periodic else 1 for layer in spec.layers]
+    smaller = (
+        [max(part, (size >> shift) // part * part) for size, part in zip(sizes, parts, strict=True)]
+        for shift in range(1, max(sizes).bit_length())
+    )
     yield [{"grid_size": size[0] if len(set(size)) == 1 else size} for size in smaller]
 
 

@@ -108,10 +108,15 @@ def _side_by_side(
     batch = ModelBatch(specs, "integer" if integer else "float64")
     samples, size = tasks[0].samples, max(1, _AT_ONCE // len(specs))
 
-    def codes(name: str, reals: Reals) -> npt.NDArray[Any]:
+    def codes(name: str, reals: Reals, *, inputs: bool = False) -> npt.NDArray[Any]:
         if not integer:
             return reals
-        return np.array([getattr(spec.formats, name).quantise(own) for spec, own in zip(specs, reals, strict=True)])
+        return np.array(
+            [
+                getattr(spec.formats, name).quantise(own, spec.input_period if inputs else None)
+                for spec, own in zip(specs, reals, strict=True)
+            ]
+        )
 
     def reals(outputs: npt.NDArray[Any]) -> Reals:
         if not integer:
@@ -124,7 +129,7 @@ def _side_by_side(
         x, target = (
             np.array([getattr(task, name)[part.start : part.stop] for task in tasks]) for name in ("x", "target")
         )
-        x, ours = codes("activation", x), predictions[:, part.start : part.stop]
+        x, ours = codes("activation", x, inputs=True), predictions[:, part.start : part.stop]
         if not find_loss(specs[0].loss).takes_gradients:
             edges = part if specs[0].timing.streaming else None
             ours[...] = reals(batch.run(x, codes("activation", target), np.ones(len(part), dtype=bool), edges))

@@ -36,6 +36,11 @@ def _exponent(value: float | Fraction) -> int:
     return ceil(log2(value))
 
 
+def banks_for(spline_order: int) -> int:
+    """The memories that the coefficients of an edge are dealt to: a power of two of at least ``spline_order + 1``."""
+    return 1 << clog2(spline_order + 1)
+
+
 @dataclass(frozen=True)
 class Formats:
     """The formats where a value is narrowed; between two of them nothing is lost."""
@@ -102,7 +107,8 @@ class LayerArithmetic:
     """The arithmetic of one layer: sizes, tables, constants, and the exact format of every sum.
 
     ``n_in`` inputs and ``n_out`` nodes; each edge has ``bases = grid_size + spline_order`` coefficients, of which
-    the ``spline_order + 1`` of the window ``[cell, cell + spline_order]`` take part in a sample.
+    the ``spline_order + 1`` of the window ``[cell, cell + spline_order]`` take part in a sample. On a ``periodic`` grid
+    it has ``grid_size``, and the window is modulo that.
     """
 
     n_in: int
@@ -110,6 +116,7 @@ class LayerArithmetic:
     grid_min: float
     grid_max: float
     grid_size: int
+    periodic: bool
     spline_order: int
     table_size: int
     learning_rate: float
@@ -118,7 +125,7 @@ class LayerArithmetic:
     @property
     def bases(self) -> int:
         """Coefficients of an edge."""
-        return self.grid_size + self.spline_order
+        return self.grid_size if self.periodic else self.grid_size + self.spline_order
 
     @property
     def window(self) -> int:
@@ -128,11 +135,14 @@ class LayerArithmetic:
     @property
     def banks(self) -> int:
         """Memories that an edge's coefficients are dealt to in turn, so that a window is read in one cycle."""
-        return 1 << clog2(self.window)
+        return banks_for(self.spline_order)
 
     @property
     def depth(self) -> int:
-        """Rows of a bank; the last window may reach into the row after the last coefficient."""
+        """Rows of a bank; the last window may reach into the row after the last coefficient, and on a periodic grid it
+        goes on in the first."""
+        if self.periodic:
+            return self.grid_size // self.banks
         return (self.grid_size - 1 + self.banks - 1) // self.banks + 1
 
     @property
@@ -149,6 +159,7 @@ class LayerArithmetic:
             self.grid_size,
             self.table_size,
             self.formats.activation,
+            periodic=self.periodic,
         )
 
     @cached_property
@@ -285,16 +296,18 @@ def layers_of(spec: LearnerFields, formats: Formats) -> tuple[LayerArithmetic, .
             grid_min=grid_range[0],
             grid_max=grid_range[1],
             grid_size=grid_size,
+            periodic=periodic,
             spline_order=spline_order,
             table_size=spec.table_size,
             learning_rate=learning_rate,
             formats=formats,
         )
-        for n_in, n_out, grid_range, grid_size, spline_order, learning_rate in zip(
+        for n_in, n_out, grid_range, grid_size, periodic, spline_order, learning_rate in zip(
             spec.layer_sizes[:-1],
             spec.layer_sizes[1:],
             spec.per_layer("grid_range"),
             spec.per_layer("grid_size"),
+            spec.per_layer("periodic"),
             spec.per_layer("spline_order"),
             spec.per_layer("learning_rate"),
             strict=True,

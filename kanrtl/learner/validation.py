@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import SpecError, join_choices
-from ..numeric.fixed import narrow
-from .arithmetic import Formats, LayerArithmetic
-from .fields import FORMAT_FIELDS, LearnerFields
+from ..numeric.fixed import Format, narrow
+from .arithmetic import Formats, LayerArithmetic, banks_for
+from .fields import FORMAT_FIELDS, MAX_GRID_SIZE, LearnerFields
 from .folded_schedule import fold, folds
 from .losses import LOSSES, find_loss
 
@@ -28,6 +28,7 @@ def check_fields(spec: LearnerFields) -> None:
     for low, high in spec.per_layer("grid_range"):
         if not low < high:
             raise SpecError.of("grid_range", (low, high), "upside down or empty; the first bound must be the lower")
+    _check_periodic(spec)
     if spec.table_size & (spec.table_size - 1):
         raise SpecError.of("table_size", spec.table_size, "must be a power of two, such as 64")
     if spec.folded and set(spec.per_layer("table_memory")) != {"auto"}:
@@ -73,6 +74,7 @@ def _check_lengths(spec: LearnerFields) -> None:
     for field in (
         "grid_range",
         "grid_size",
+        "periodic",
         "spline_order",
         "learning_rate",
         "memory",
@@ -87,6 +89,28 @@ def _check_lengths(spec: LearnerFields) -> None:
             )
 
 
+def _check_periodic(spec: LearnerFields) -> None:
+    """Whether the windows of periodic grids read every bank once, across the end of the grid too."""
+    fields = ("periodic", "grid_size", "spline_order")
+    for periodic, size, order in zip(*map(spec.per_layer, fields), strict=True):
+        banks = banks_for(order)
+        if periodic and size % banks:
+            below, above = size - size % banks, size - size % banks + banks
+            mend = join_choices(str(cells) for cells in (below, above) if 0 < cells <= MAX_GRID_SIZE)
+            raise SpecError.of(
+                "grid_size",
+                size,
+                f"periodic with spline_order {order}, it has to be a multiple of {banks}; use {mend}",
+            )
+
+
+def _reaches_grid(activation: Format, low: float, high: float, *, periodic: bool) -> bool:
+    """Whether inputs can come to all of a grid: on a periodic one it is enough that the format goes once around."""
+    if periodic and Fraction(high) - Fraction(low) == Fraction(1 << activation.width, 1 << activation.f):
+        return True
+    return activation.holds(low) and activation.holds(Fraction(high) - Fraction(activation.lsb))
+
+
 def _check_formats(spec: LearnerFields, formats: Formats) -> None:
     for name in FORMAT_FIELDS:
         format = getattr(formats, name.removesuffix("_format"))
@@ -99,8 +123,8 @@ def _check_formats(spec: LearnerFields, formats: Formats) -> None:
             mend = "narrow it" if getattr(spec, name) else f"it follows from {sources}: change that, or give {name}"
             raise SpecError.of(name, format, f"is {format.width} bits wide, the limit is {MAX_WIDTH}; {mend}")
     activation = formats.activation
-    for low, high in spec.per_layer("grid_range"):
-        if not (activation.holds(low) and activation.holds(Fraction(high) - Fraction(activation.lsb))):
+    for (low, high), periodic in zip(spec.per_layer("grid_range"), spec.per_layer("periodic"), strict=True):
+        if not _reaches_grid(activation, low, high, periodic=periodic):
             raise SpecError.of(
                 "activation_format",
                 activation,

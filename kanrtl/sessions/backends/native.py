@@ -41,7 +41,9 @@ class NativeLearner(AddressedLearner):
 
     def sample_step(self) -> SampleStep:
         spec = self.spec
-        return self._native.step(RealPlaces(spec.n_in, spec.n_out, spec.formats.activation, spec.target_format))
+        return self._native.step(
+            RealPlaces(spec.n_in, spec.n_out, spec.formats.activation, spec.target_format, spec.input_period)
+        )
 
     def access(self, requests: list[tuple[int, int | None]]) -> list[int]:
         return self._native.access(requests)
