@@ -34,8 +34,8 @@ from .lookup import data_folder
 from .row import Family, Progress, Result, Row
 
 NEEDS = (
-    "torch, safetensors and the needs of pykan in the Python that KANRTL_TORCH_PYTHON names; in the folder that "
-    "KANRTL_KANS names pykan-0.0.5, pykan-0.1.2, pykan-0.2.8, ikan-1.3.0 and kan_gpt-1.2.0 (pip install --no-deps "
+    "torch, safetensors and the needs of pykan and kanrtl in the Python that KANRTL_TORCH_PYTHON names; in the folder "
+    "that KANRTL_KANS names pykan-0.0.5, pykan-0.1.2, pykan-0.2.8, ikan-1.3.0 and kan_gpt-1.2.0 (pip install --no-deps "
     "--target), and the files of ZiyaoLi/fast-kan (fast-kan/fastkan.py), SynodicMonth/ChebyKAN "
     "(ChebyKAN/ChebyKANLayer.py) and GistNoesis/FourierKAN (FourierKAN/fftKAN.py); KANELÉ's published networks in the "
     "folder that KANRTL_KANELE names"
@@ -95,6 +95,7 @@ class Imported(Row):
             progress(f"{case.title}, {case.library}")
             cases.append(compare(case, Path(folder).resolve() / case.library))
         cases += [compare_published(name, progress) for name in ("Moons", "DryBean")]
+        cases += compare_dense(progress)
         told = run_python("-c", "import torch, numpy; print(torch.__version__, numpy.__version__)").split()
         return {"most": MOST, "cases": cases, "tools": {"torch": told[0], "numpy of torch": told[1]}}
 
@@ -159,6 +160,27 @@ def compare_published(name: str, progress: Progress) -> dict[str, Any]:
         "refused": {},
         "notes": [],
     }
+
+
+FORMS = ("in memory", "saved whole", "as state dicts")
+"""How :mod:`bench.dense_networks` gives its networks to the importer."""
+
+
+def compare_dense(progress: Progress) -> list[dict[str, Any]]:
+    """Compare dense networks with what torch computes, in the interpreter that has it."""
+    progress("dense networks of torch")
+    with tempfile.TemporaryDirectory() as name:
+        told = json.loads(run_python("-m", "bench.dense_networks", name))
+    cases = []
+    for form in FORMS:
+        differences = told["differences"][form]
+        largest = max(differences.values())
+        found = {"family": f"dense, a Sequential {form}", "library": f"torch {told['version'].partition('+')[0]}"}
+        cases.append(found | {"checkpoints": differences, "largest_difference": largest, "refused": {}, "notes": []})
+        if not largest <= MOST:
+            raise ValueError(f"dense, {form}: {json.dumps(differences, indent=2)}")
+    refused = {"family": "dense, with a softmax", "library": cases[0]["library"], "checkpoints": {}, "notes": []}
+    return [*cases, refused | {"largest_difference": None, "refused": {"softmax": told["refused"]}}]
 
 
 FAMILY = Family(

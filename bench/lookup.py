@@ -10,10 +10,12 @@ import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from kanrtl import InputError
+from kanrtl.build import optimise_network
 from kanrtl.lookup import from_kanele
 
 from .row import Family, Progress, Result, Row, network_summary, seed_options
@@ -57,10 +59,12 @@ class Lookup(Row):
     network: str
     output: str
     """The stage that makes classes of codes, for the held-out rows; ``built`` says what is built."""
-    latency: int
+    latency: int | None
     built: str = "raw"
     whole_from: int | None = None
     placer: str | None = None
+    goal: str | None = None
+    """What a search for the best setting is to find, in place of the settings above."""
     seeds: tuple[int, ...] = (1, 2, 3, 4, 5)
 
     @property
@@ -68,7 +72,10 @@ class Lookup(Row):
         converted = [convert_command(self.network, self.output, f"{self.name}.npz")]
         if self.built != self.output:
             converted += [f"kanrtl convert {self.name}.npz --stage {self.built} -o {self.name}.npz"]
-        options = ["--device", DEVICE, "--frequency", f"{FREQUENCY:g}", "--latency", str(self.latency)]
+        options = ["--device", DEVICE]
+        options += [] if self.goal else ["--frequency", f"{FREQUENCY:g}"]
+        options += [] if self.goal is None else ["--optimise", self.goal]
+        options += [] if self.latency is None else ["--latency", str(self.latency)]
         options += [] if self.whole_from is None else ["--whole-from", str(self.whole_from)]
         options += [] if self.placer is None else ["--placer", self.placer]
         return *converted, shlex.join(["kanrtl", "build", f"{self.name}.npz", *options, *seed_options(self.seeds)])
@@ -80,27 +87,27 @@ class Lookup(Row):
     def measure(self, progress: Progress) -> Result:
         folder = data_folder()
         network = from_kanele(folder / f"{self.network}.state_dict.npz", output=self.output)
-        rows = np.load(folder / f"{self.network}.test.npz", allow_pickle=False)
-        right = int((network.predict(rows["X"]) == rows["y"]).sum())
+        with np.load(folder / f"{self.network}.test.npz", allow_pickle=False) as held:
+            rows, classes = held["X"], held["y"]
+        right = int((network.predict(rows) == classes).sum())
+        built = network.with_output(self.built)
+        settings: dict[str, Any] = {"latency": self.latency, "whole_from": self.whole_from}
+        placer, frequency, searched = self.placer, FREQUENCY if self.goal is None else None, {}
+        if self.goal is not None:
+            found = optimise_network(built, DEVICE, self.goal, seed=self.seeds[0], progress=progress)
+            settings, placer = found.options, found.placer
+            searched = {"optimised": found.to_json()}
         return {
             "network": self.network,
             "layer_sizes": list(network.layer_sizes),
             "bits": list(network.bits),
             "edges": network.edges,
             "output": self.built,
-            "whole_from": self.whole_from,
-            "placer": self.placer,
-            "held_out": {"right": right, "rows": len(rows["y"])},
-            **network_summary(
-                network.with_output(self.built),
-                DEVICE,
-                self.seeds,
-                progress,
-                frequency=FREQUENCY,
-                latency=self.latency,
-                whole_from=self.whole_from,
-                placer=self.placer,
-            ),
+            "whole_from": settings.get("whole_from"),
+            "placer": placer,
+            "held_out": {"right": right, "rows": len(classes)},
+            **searched,
+            **network_summary(built, DEVICE, self.seeds, progress, frequency=frequency, placer=placer, **settings),
         }
 
 
@@ -122,6 +129,15 @@ FAMILY = Family(
             built="argmax",
             whole_from=1,
             placer="static",
+        ),
+        Lookup(
+            "lookup-drybean-ns",
+            "DryBean's class, by `--optimise ns`",
+            "DryBean",
+            "argmax",
+            None,
+            built="argmax",
+            goal="ns",
         ),
     ),
 )

@@ -64,6 +64,7 @@ LOOKUPS = (
     "lookup-drybean",
     "lookup-drybean-whole",
     "lookup-drybean-class",
+    "lookup-drybean-ns",
 )
 FROZENS = ("frozen-t8", "frozen-t8-6", "frozen-t8-4")
 ADAPTS = ("adapt-switch", "adapt-slow")

@@ -47,7 +47,11 @@ def read_text(path: Path) -> str:
     OSError
         If it cannot be read.
     """
-    raw = path.read_bytes()
+    return decode_text(path.read_bytes())
+
+
+def decode_text(raw: bytes) -> str:
+    """The text of a UTF-8 file's content, as :func:`read_text` gives it; raises :exc:`InputError` as that does."""
     for mark, encoding in _MARKS.items():
         if raw.startswith(mark):
             raise InputError(f"is text in {encoding}; save it as UTF-8")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -22,14 +22,16 @@ class Task:
 
     Attributes
     ----------
+    name : what it is called
+    n_in, n_out : how many inputs and outputs it has
     x : inputs, shape ``(samples, n_in)``
     target : shape ``(samples, n_out)``
     regimes : where the target changes
     """
 
-    name: ClassVar[str]
-    n_in: ClassVar[int]
-    n_out: ClassVar[int]
+    name: str
+    n_in: int
+    n_out: int
 
     x: Reals
     target: Reals
@@ -42,6 +44,19 @@ class Task:
     def curve(self, x: Reals, regime: int) -> Reals:
         """The target at any inputs, shape ``(n, n_in)``, in one of the regimes; shape ``(n, n_out)``."""
         raise NotImplementedError
+
+    @property
+    def regime_names(self) -> tuple[str, ...]:
+        """What each of the regimes is called."""
+        return tuple(f"regime {index + 1}" for index in range(len(self.regimes)))
+
+    def fit_to(self, input_range: tuple[float, float], target_range: tuple[float, float] | None) -> Self:
+        """The task as a learner with these ranges is given it: a formula has units of its own, and stays as it is."""
+        return self
+
+    def to_units(self, error: Reals) -> Reals:
+        """Errors ``(..., n_out)`` of a learner in the units of the task: here they are the same."""
+        return error
 
     def regime_errors(self, error: Reals, last: int = 100) -> list[float]:
         """Mean squared error of the last samples of each regime; ``error`` has shape ``(samples, n_out)``."""

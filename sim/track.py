@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from typing import ClassVar
 
 import numpy as np
 
@@ -17,9 +16,9 @@ class Track(Task):
     exp(-(x-1)^2 / 2) + 0.05 x^3.
     """
 
-    name: ClassVar[str] = "track"
-    n_in: ClassVar[int] = 1
-    n_out: ClassVar[int] = 1
+    name = "track"
+    n_in = 1
+    n_out = 1
 
     def __init__(self, samples: int = 1500, seed: int = 0) -> None:
         if samples < 3:

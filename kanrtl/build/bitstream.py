@@ -45,7 +45,7 @@ def build_board(
     Raises
     ------
     BuildError
-        If the design needs more multipliers or memory blocks than there are, or ``seed`` is wrong.
+        If the design needs more LUTs, multipliers or memory blocks than there are, or ``seed`` is wrong.
     TimingError
         If the design is slower than the board's clock.
     ToolError

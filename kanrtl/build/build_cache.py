@@ -41,7 +41,7 @@ def build_or_load(job: Job, progress: Progress | None, keep: Path | None) -> Rep
     Raises
     ------
     BuildError
-        If the design needs more multipliers or memory blocks than there are.
+        If the design needs more LUTs, multipliers or memory blocks than there are.
     ToolError
         If a tool is missing or fails.
     """

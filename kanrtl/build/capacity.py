@@ -5,25 +5,18 @@ from __future__ import annotations
 import json
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
+from math import ceil
 from typing import Any
 
 from ..demos.self_teaching import estimate_exercise
 from ..errors import BuildError, SpecError
 from ..fabric.device import Device
-from ..fabric.families import FAMILIES
 from ..learner.estimate.estimate import Estimate, estimate
 from ..learner.folded_schedule import folds
 from ..learner.spec import LearnerSpec
-
-DEVICES = tuple(
-    sorted((name for family in FAMILIES.values() for name in family.proposed), key=lambda name: Device.parse(name).lut)
-)
-"""The devices that are proposed, from small to large."""
-
-RESOURCE_WORDS = {"dsp": "multipliers", "bram": "memory blocks", "lut": "LUTs"}
-"""What messages call the resources of a device."""
+from .shortage import DEVICES, RESOURCE_WORDS, ShortageError
 
 _Estimates = Callable[[LearnerSpec, Device], Estimate]
 
@@ -120,6 +113,28 @@ def check_exercise_fits(spec: LearnerSpec, device: Device, leds: int) -> None:
     _check(_find_fit(spec, device, lambda changed, part: estimate_exercise(changed, part, leds)))
 
 
+def advise_built(spec: LearnerSpec, shortage: ShortageError) -> str:
+    """What would make a learner fit of which a tool has found that it does not: all in one line."""
+    return _advise(spec, shortage, estimate)
+
+
+def advise_built_exercise(spec: LearnerSpec, shortage: ShortageError, leds: int) -> str:
+    """The same for a learner that is taught by an exercise, as :func:`check_exercise_fits` has it."""
+    return _advise(spec, shortage, lambda changed, part: estimate_exercise(changed, part, leds))
+
+
+def _advise(spec: LearnerSpec, shortage: ShortageError, of: _Estimates) -> str:
+    """As :func:`advise_built`: estimates are taken to be as much too low for other settings as for this one."""
+    name = shortage.resource
+    low = shortage.needed / max(1, getattr(of(spec, shortage.device), name))
+
+    def correct(changed: LearnerSpec, part: Device) -> Estimate:
+        found = of(changed, part)
+        return replace(found, **{name: ceil(low * getattr(found, name))})
+
+    return f"{shortage.explain('learner')}; {_find_fit(spec, shortage.device, correct).mend}"
+
+
 def _check(fit: Fit) -> None:
     if fit.fits is False:
         raise BuildError(f"device = {fit.estimate.device!r}: {fit.shortage}; {fit.mend}")
@@ -169,7 +184,12 @@ def _settings(spec: LearnerSpec) -> Iterator[list[dict[str, Any]]]:
     yield from ([{"memory": memory}] for memory in ("distributed", "block"))
     yield from ([{"table_memory": memory}] for memory in ("logic", "block"))
     sizes = spec.per_layer("grid_size")
-    smaller = ([max(1, size >> shift) for size in sizes] for shift in range(1, max(sizes).bit_length()))
+    # On a periodic grid whole windows.
+    parts = [layer.banks if layer.periodic else 1 for layer in spec.layers]
+    smaller = (
+        [max(part, (size >> shift) // part * part) for size, part in zip(sizes, parts, strict=True)]
+        for shift in range(1, max(sizes).bit_length())
+    )
     yield [{"grid_size": size[0] if len(set(size)) == 1 else size} for size in smaller]
 
 

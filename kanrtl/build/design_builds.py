@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +24,20 @@ from ..lookup.rtl.network_plan import plan_layers
 from ..lookup.rtl.pipeline import Pipeline
 from ..progress import Progress
 from .bitstream import build_board
-from .capacity import check_exercise_fits, check_fits
-from .network_capacity import check_network_bound, check_network_fits
+from .capacity import advise_built, advise_built_exercise, check_exercise_fits, check_fits
+from .network_capacity import advise_built_network, check_network_bound, check_network_fits
 from .out_of_context import build_core
 from .report import Report, TimingError
+from .shortage import ShortageError
+
+
+@contextmanager
+def _advise(advise: Callable[[ShortageError], str]) -> Iterator[None]:
+    """Where only a tool finds that a design does not fit, say what is known of the design as well."""
+    try:
+        yield
+    except ShortageError as error:
+        raise BuildError(advise(error)) from error
 
 
 def _facts(design: LearnerSpec | LookupCore) -> dict[str, int]:
@@ -49,17 +62,18 @@ def build_learner(
     part = Device.parse(device)
     check_fits(spec, part)
     spec = spec.for_device(part)
-    return build_core(
-        Learner(spec),
-        device=device,
-        seed=seed,
-        frequency=frequency,
-        facts=_facts(spec),
-        register_ports=register_ports,
-        placer=placer,
-        wide_luts=wide_luts,
-        progress=progress,
-    )
+    with _advise(partial(advise_built, spec)):
+        return build_core(
+            Learner(spec),
+            device=device,
+            seed=seed,
+            frequency=frequency,
+            facts=_facts(spec),
+            register_ports=register_ports,
+            placer=placer,
+            wide_luts=wide_luts,
+            progress=progress,
+        )
 
 
 def build_exercise(
@@ -82,14 +96,15 @@ def build_exercise(
     candidates = [spec.replace(pipeline=preset) for preset in PRESETS] if spec.pipeline == "auto" else [spec]
     for candidate in candidates:
         try:
-            return build_board(
-                BoardTop(candidate, board),
-                board,
-                seed=seed,
-                output=output,
-                facts=_facts(candidate),
-                progress=progress,
-            )
+            with _advise(partial(advise_built_exercise, candidate, leds=len(board.leds))):
+                return build_board(
+                    BoardTop(candidate, board),
+                    board,
+                    seed=seed,
+                    output=output,
+                    facts=_facts(candidate),
+                    progress=progress,
+                )
         except TimingError as error:
             missed = error
             if progress:
@@ -151,18 +166,19 @@ def build_network(
     """
     core = _plan(network, device, progress, options)
     core.progress = progress
-    return build_core(
-        core,
-        device=device,
-        seed=seed,
-        frequency=frequency,
-        name="network",
-        facts=_facts(core),
-        register_ports=register_ports,
-        placer=placer,
-        wide_luts=wide_luts,
-        progress=progress,
-    )
+    with _advise(partial(advise_built_network, network, **options)):
+        return build_core(
+            core,
+            device=device,
+            seed=seed,
+            frequency=frequency,
+            name="network",
+            facts=_facts(core),
+            register_ports=register_ports,
+            placer=placer,
+            wide_luts=wide_luts,
+            progress=progress,
+        )
 
 
 def build_self_check(
@@ -183,7 +199,9 @@ def build_self_check(
     if len(board.leds) < 2:
         raise BuildError(f"board: {board.name!r} has {len(board.leds)} LED(s); the check needs two or more")
     check_network_bound(network, Device.parse(board.device), **options)
-    core = _plan(network, board.device, progress, options | _meet_clock(network, board, options))
+    options |= _meet_clock(network, board, options)
+    core = _plan(network, board.device, progress, options)
     top = SelfCheckTop(core, board)
     core.progress = progress
-    return build_board(top, board, seed=seed, output=output, facts=_facts(core), progress=progress)
+    with _advise(partial(advise_built_network, network, **options)):
+        return build_board(top, board, seed=seed, output=output, facts=_facts(core), progress=progress)

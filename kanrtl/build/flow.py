@@ -1,6 +1,7 @@
 """The flow of one build: synthesise, place and route, pack, read the report."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from .critical_path import critical_path
 from .floorplan import MOST_LEFT_ALONE, place_multipliers
 from .netlist import Netlist, cut_unused_carries, read_netlist, remove_ports
 from .report import Report
+from .shortage import RESOURCE_WORDS, ShortageError
 from .timing import honest_fmax, reads_undefined, untimed_ports
 
 
@@ -141,7 +143,7 @@ def check_seed(seed: int) -> int:
 def run_flow(job: Job, cwd: Path, progress: Progress, notes: Sequence[str]) -> Report:
     """Build ``job`` in the folder ``cwd``, from what :func:`synthesise` has left there, with its ``notes``.
 
-    Raise :exc:`BuildError` if the device holds too little, and :exc:`ToolError` if a tool fails.
+    Raise :exc:`ShortageError` if the device holds too little, and :exc:`ToolError` if a tool fails.
     """
     netlist = prepare(job, cwd)
     _check_capacity(netlist, job.device)
@@ -224,16 +226,10 @@ def _check_operands(netlist: Netlist) -> None:
 
 def _check_capacity(netlist: Netlist, device: Device) -> None:
     """Refuse what nextpnr would refuse later and less clearly."""
-    needs = {
-        "multipliers": (netlist.count("multiplier"), device.dsp),
-        "memory blocks": (netlist.count("block memory"), device.bram),
-    }
-    for what, (needed, there) in needs.items():
-        if needed > there:
-            raise BuildError(
-                f"device: {device.name} has {there} {what} but the design needs {needed}; make it smaller "
-                f"(of a learner or a network, kanrtl estimate tells what makes it fit)"
-            )
+    needs = {"dsp": netlist.count("multiplier"), "bram": netlist.count("block memory")}
+    for resource, needed in needs.items():
+        if needed > getattr(device, resource):
+            raise ShortageError(device, resource, needed)
 
 
 def place_and_route(job: Job, cwd: Path, progress: Progress) -> dict[str, Any]:
@@ -241,9 +237,25 @@ def place_and_route(job: Job, cwd: Path, progress: Progress) -> dict[str, Any]:
     tool = job.flow.place_and_route
     progress(f"placing and routing with {tool.name}, seed {job.seed}")
     produces = ["nextpnr.json", *([job.routed_name] if job.bitstream else [])]
-    tool.run(job.place_and_route_arguments, cwd, "nextpnr.log", progress, produces=produces)
+    try:
+        tool.run(job.place_and_route_arguments, cwd, "nextpnr.log", progress, produces=produces)
+    except ToolError as error:
+        _explain_shortage(job.device, error)
+        raise
     report: dict[str, Any] = json.loads((cwd / "nextpnr.json").read_text())
     return report
+
+
+def _explain_shortage(part: Device, error: ToolError) -> None:
+    """Raise :exc:`ShortageError` where nextpnr has failed at a design that is larger than the device, which it says of
+    a chain or a region of its own, if at all."""
+    log = "" if error.log is None or not error.log.is_file() else error.log.read_text(errors="replace")
+    used = {name: int(count) for name, count in re.findall(r"^Info:\s+(\w+):\s*(\d+)/\s*\d+\s", log, re.MULTILINE)}
+    names = FAMILIES[part.family].resources
+    for resource in RESOURCE_WORDS:
+        needed = used.get(getattr(names, resource), 0)
+        if needed > getattr(part, resource):
+            raise ShortageError(part, resource, needed) from error
 
 
 def _pack(job: Job, cwd: Path, progress: Progress) -> None:

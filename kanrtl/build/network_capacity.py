@@ -5,9 +5,11 @@ Whatever is proposed has been estimated, and fits.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -19,10 +21,13 @@ from ..lookup.network import LookupNetwork
 from ..lookup.number_checks import MAX_BITS
 from ..lookup.rtl.bound import bound_core
 from ..lookup.rtl.network_estimate import NetworkEstimate, estimate_network
-from .capacity import DEVICES, RESOURCE_WORDS
+from .shortage import DEVICES, RESOURCE_WORDS, ShortageError
+
+_Estimates = Callable[..., NetworkEstimate]
+"""Takes what :func:`estimate_network` takes."""
 
 _PLANNED = 2048
-"""How many edges a smaller network may have to be proposed: to plan and estimate that many takes a second or two."""
+"""How many edges a network may have to be planned as it is built, only to see whether it fits."""
 
 
 @dataclass(frozen=True)
@@ -111,12 +116,14 @@ def find_network_fit(network: LookupNetwork, device: Device, **options: Any) -> 
     return NetworkFit(found) if found.fits else NetworkFit(found, _find_mends(network, device, options))
 
 
-def _find_mends(network: LookupNetwork, device: Device, options: dict[str, Any]) -> tuple[NetworkMend, ...]:
-    setting = next(_find_settings(network, device, options), None)
-    larger = _find_larger(network, device, options)
+def _find_mends(
+    network: LookupNetwork, device: Device, options: dict[str, Any], of: _Estimates = estimate_network
+) -> tuple[NetworkMend, ...]:
+    setting = next(_find_settings(network, device, options, of), None)
+    larger = _find_larger(network, device, options, of)
     mends = [one for one in (setting, larger) if one is not None]
     if setting is None:
-        mends += _find_smaller(network, device, options)
+        mends += _find_smaller(network, device, options, of)
     return tuple(mends)
 
 
@@ -140,18 +147,35 @@ def check_network_bound(network: LookupNetwork, device: Device, **options: Any) 
         raise BuildError(f"device = {device.name!r}: {shortage}; {_join(_find_mends(network, device, options))}")
 
 
-def _try(network: LookupNetwork, device: Device, options: dict[str, Any]) -> NetworkEstimate | None:
+def advise_built_network(network: LookupNetwork, shortage: ShortageError, **options: Any) -> str:
+    """What would make a network fit of which a tool has found that it does not: all in one line.
+
+    Estimates are taken to be as much too low for other settings as for this one.
+    """
+    name, device = shortage.resource, shortage.device
+    low = shortage.needed / max(1, getattr(estimate_network(network, device, **options), name))
+
+    def correct(changed: LookupNetwork, part: Device, **settings: Any) -> NetworkEstimate:
+        found = estimate_network(changed, part, **settings)
+        return replace(found, **{name: ceil(low * getattr(found, name))})
+
+    return f"{shortage.explain('network')}; {_join(_find_mends(network, device, options, correct))}"
+
+
+def _try(network: LookupNetwork, device: Device, options: dict[str, Any], of: _Estimates) -> NetworkEstimate | None:
     """The estimate, if that can be had and fits."""
     try:
         if bound_core(network, device, **options).find_shortage(device) is not None:
             return None
-        found = estimate_network(network, device, **options)
+        found = of(network, device, **options)
     except InputError:  # what cannot be had together
         return None
     return found if found.fits else None
 
 
-def _find_settings(network: LookupNetwork, device: Device, options: dict[str, Any]) -> Iterator[NetworkMend]:
+def _find_settings(
+    network: LookupNetwork, device: Device, options: dict[str, Any], of: _Estimates
+) -> Iterator[NetworkMend]:
     """The settings with which it fits: first those that take a sample in every cycle."""
     kinds = {"memory", "whole_from"} & set(options)
     count = len(network.layers)
@@ -161,43 +185,46 @@ def _find_settings(network: LookupNetwork, device: Device, options: dict[str, An
         )
         for kind in several:
             memory: str | list[str] = kind[0] if len(set(kind)) == 1 else list(kind)
-            if found := _try(network, device, options | {"memory": memory}):
+            if found := _try(network, device, options | {"memory": memory}, of):
                 text = memory if isinstance(memory, str) else ",".join(memory)
                 yield NetworkMend(f"set --memory {text}", found, {"memory": memory})
         for start, layer in enumerate(network.layers):
             if layer.n_in * layer.bits_in <= MAX_BITS and (
-                found := _try(network, device, options | {"whole_from": start})
+                found := _try(network, device, options | {"whole_from": start}, of)
             ):
                 yield NetworkMend(f"set --whole-from {start}", found, {"whole_from": start})
     changed = {name: value for name, value in options.items() if name not in ("memory", "whole_from", "latency")}
     most = max(layer.edges for layer in network.layers)
     factor = 2
     while factor <= most:
-        if found := _try(network, device, changed | {"reuse_factor": factor}):
+        if found := _try(network, device, changed | {"reuse_factor": factor}, of):
             yield NetworkMend(f"set --reuse-factor {factor}", found, {"reuse_factor": factor})
         factor *= 2
 
 
-def _find_larger(network: LookupNetwork, device: Device, options: dict[str, Any]) -> NetworkMend | None:
+def _find_larger(network: LookupNetwork, device: Device, options: dict[str, Any], of: _Estimates) -> NetworkMend | None:
     """The smallest device that it fits as it is."""
     for part in map(Device.parse, DEVICES):
-        if part.lut > device.lut and (found := _try(network, part, options)):
+        if part.lut > device.lut and (found := _try(network, part, options, of)):
             return NetworkMend(f"take {part.name}", found)
     return None
 
 
-def _find_smaller(network: LookupNetwork, device: Device, options: dict[str, Any]) -> Iterator[NetworkMend]:
+def _find_smaller(
+    network: LookupNetwork, device: Device, options: dict[str, Any], of: _Estimates
+) -> Iterator[NetworkMend]:
     """Smaller networks that fit: of fewer bits, and of fewer edges."""
     options = {name: value for name, value in options.items() if name not in ("latency", "reuse_factor")}
-    # Fewer bits leave all edges, which are planned one by one; of more, only pruning is estimated.
-    for cut in range(1, max(network.bits) if network.edges <= _PLANNED else 1):
-        if found := _try(narrowed := _cut_bits(network, cut), device, options):
+    # Fewer bits leave all edges; where they are many, choosing offsets for them would take minutes.
+    roughly = of if network.edges <= _PLANNED else partial(of, chooses_offsets=False)
+    for cut in range(1, max(network.bits)):
+        if found := _try(narrowed := _cut_bits(network, cut), device, options, roughly):
             yield NetworkMend(f"convert it with --bits {','.join(map(str, narrowed.bits))}", found)
             break
     share = 2
     while share <= max(layer.edges for layer in network.layers):
         few = network.edges // share <= _PLANNED
-        if few and (found := _try(pruned := _cut_edges(network, share), device, options)):
+        if few and (found := _try(pruned := _cut_edges(network, share), device, options, of)):
             yield NetworkMend(f"prune it to {pruned.edges} edges of {network.edges}", found)
             break
         share *= 2

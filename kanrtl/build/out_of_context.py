@@ -80,8 +80,8 @@ def build_core(
     Raises
     ------
     BuildError
-        If ``device``, ``seed``, ``placer`` or ``wide_luts`` is wrong, or the component needs more multipliers or memory
-        blocks than it has.
+        If ``device``, ``seed``, ``placer`` or ``wide_luts`` is wrong, or the component needs more LUTs, multipliers or
+        memory blocks than it has.
     ToolError
         If a tool is missing or fails.
     """

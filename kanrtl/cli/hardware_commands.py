@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 import cloup
+from rich.markup import escape
 from rich.table import Table
 
 from ..boards import BOARDS
@@ -49,6 +50,7 @@ from .options import (
     optimise_option,
     spec_or_network_argument,
 )
+from .signal_options import check_without_data, read_recording, show_comparison, signal_group, take_signal_options
 
 SAMPLES = 1500
 
@@ -65,14 +67,23 @@ LOWEST_MHZ, HIGHEST_MHZ = 0.001, 10_000.0
     "The run",
     count_option("--samples", 3, help="Run N samples.  [default: 1500, or all of --data]"),
     count_option("--seed", 0, default=0, help="Draw samples at random with this seed."),
-    choice_option("--backend", BACKENDS, default="pysim", help="Run on this backend."),
+    choice_option(
+        "--backend", BACKENDS, help="Run on this backend.  [default: pysim, or model for a learner with --data]"
+    ),
+    cloup.option(
+        "--data",
+        metavar="FILE",
+        help="Let a learner learn the signals of this file: CSV (also .gz), .npz or Parquet. Let a network predict X "
+        "of this .npz file, and compare with y if known.",
+    ),
 )
 @cloup.option_group(
     LEARNER,
     choice_option("--task", TASKS, help="Let it learn this task.  [default: track]"),
     file_option("--plot", help="Draw the run into a PNG, SVG or PDF file."),
 )
-@network_group(cloup.option("--data", metavar="FILE", help="Take X, and y if known, of this .npz file."))
+@signal_group()
+@network_group()
 @cloup.option_group(
     OUTPUT,
     file_option("--trace", help="Write waveforms into a VCD file, and beside it a .gtkw view for GTKWave."),
@@ -84,7 +95,7 @@ def simulate_command(
     samples: int | None,
     data: str | None,
     seed: int,
-    backend: str,
+    backend: str | None,
     plot: Path | None,
     trace: Path | None,
     as_json: bool,
@@ -92,18 +103,28 @@ def simulate_command(
 ) -> None:
     """Run a learner or a network beside its integer model.
 
-    A learner learns a task, and is also compared with the same in float64; a network predicts samples. Where a value
-    differs from the model, the exit status is 1.
+    A learner learns a task, and is also compared with the same in float64; with --data it learns measured signals, and
+    is compared with linear filters and a polynomial too, in the units of the file. A network predicts samples. Where a
+    value differs from the model, the exit status is 1.
     """
     simulation: Simulation | NetworkSimulation
+    signals = take_signal_options(hardware)
+    if backend is None:
+        backend = "model" if data is not None and isinstance(spec, LearnerSpec) else "pysim"
     if isinstance(spec, LookupNetwork):
-        check_only_for("learner", {"task": task, "plot": None if plot is None else str(plot)})
+        check_only_for("learner", {"task": task, "plot": None if plot is None else str(plot), **signals})
         simulation = _simulate_network(spec, samples, data, seed, backend, trace, hardware_options(hardware))
     else:
-        check_only_for("network", {"data": data, **hardware})
+        check_only_for("network", hardware)
         if plot:
             check_picture(plot)
-        simulation = simulate_task(spec, task or "track", samples or SAMPLES, seed, backend, trace)
+        if data is None:
+            check_without_data(signals)
+            simulation = simulate_task(spec, task or "track", samples or SAMPLES, seed, backend, trace)
+        else:
+            recording = read_recording(data, task, samples, signals)
+            with count_samples(f"{escape(recording.name)} on {backend}", recording.samples) as (advance, starting):
+                simulation = simulate(spec, recording, backend, progress=advance, trace=trace, starting=starting)
     if trace:
         view = trace.with_suffix(".gtkw")
         say(f"traced into {trace}; see it with `gtkwave {view}`")
@@ -150,8 +171,12 @@ def draw(simulation: Simulation, path: Path) -> None:
 
 
 def show_errors(simulation: Simulation) -> None:
-    """Print the errors of a learner, beside those of float64."""
+    """Print the errors of a learner, beside those of float64, and of other methods where it learned a recording."""
     data = simulation.to_json()
+    if simulation.recorded is not None:
+        show_comparison(simulation.recorded)
+        _show_cycles(data)
+        return
     table = Table(title=f"mean squared error before each update, task {data['task']}")
     table.add_column("regime")
     table.add_column(str(data["backend"]), justify="right")
@@ -160,6 +185,10 @@ def show_errors(simulation: Simulation) -> None:
         table.add_row(f"{index + 1}, last 100 samples", f"{ours:.5f}", f"{floats:.5f}")
     table.add_row("whole run", f"{data['mse_all']:.5f}", f"{data['mse_all_float64']:.5f}")
     results.print(table)
+    _show_cycles(data)
+
+
+def _show_cycles(data: dict[str, Any]) -> None:
     if data["cycles"] is not None:
         results.print(f"A learning step takes {name_cycles(data['latency'])}, the same for every sample.")
 

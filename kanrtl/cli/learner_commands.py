@@ -28,10 +28,12 @@ from ..plots.canvas import check_picture
 from ..plots.sweep_plot import MAX_AXES, plot_sweep
 from ..sessions.backends import BACKENDS
 from ..sim import TASKS
+from ..sim.recording import Recording
 from ..tools.toolchain import YOSYS, warm
 from .console import count_learners, results, say, show, show_work
 from .hardware_commands import SAMPLES, build_for_board, draw, show_errors, show_report, simulate_task, write_learner
 from .options import OUTPUT, as_json, check_output, choice_option, count_option, file_option, spec_argument
+from .signal_options import check_without_data, read_recording, signal_group, take_signal_options
 
 # What the demo learns with: the configuration of the reference paper's function tracking.
 DEMO_SPEC = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), grid_size=5, spline_order=3, learning_rate=0.3)
@@ -57,13 +59,17 @@ DEMO_BOARD = "ulx3s-85f"
 )
 @cloup.option_group(
     "The runs",
-    choice_option("--task", TASKS, default="track", help="Let them learn this task."),
-    count_option("--samples", 3, default=SAMPLES, help="Take N samples in a run."),
+    choice_option("--task", TASKS, help="Let them learn this task.  [default: track]"),
+    cloup.option(
+        "--data", metavar="FILE", help="Let them learn the signals of this file: CSV (also .gz), .npz or Parquet."
+    ),
+    count_option("--samples", 3, help="Take N samples in a run.  [default: 1500, or all of --data]"),
     count_option("--seeds", 1, default=1, help="Run every learner with N seeds."),
     choice_option("--backend", BACKENDS, default="model", help="Run on this backend."),
     count_option("--jobs", 1, help="Use N processes; as many as there are cores if not given."),
     cloup.option("--scheduler", metavar="ADDRESS", help="Run on a Dask cluster, such as tcp://10.0.0.1:8786."),
 )
+@signal_group()
 @cloup.option_group(OUTPUT, file_option("--plot", help="Draw errors into a PNG, SVG or PDF file."), as_json)
 def sweep_command(
     spec: LearnerSpec,
@@ -72,12 +78,16 @@ def sweep_command(
     jobs: int | None,
     scheduler: str | None,
     as_json: bool,
+    task: str | None,
+    data: str | None,
+    samples: int | None,
     **runs: Any,
 ) -> None:
     """Compare the errors of learners over fields of their spec.
 
     Such fields are precision, grid and learning rate. Every combination of the values is run, all in the integer model
-    side by side, and beside each the same learner in float64. The first --over is the picture's axis, the second its
+    side by side, and beside each the same learner in float64. With --data they learn measured signals, whose errors are
+    in the units of the file. The first --over is the picture's axis, the second its
     lines, the third its panels.
     """
     axes = _axes(over)
@@ -87,6 +97,13 @@ def sweep_command(
             raise InputError(f"--plot = {str(plot)!r}: draws up to {MAX_AXES} axes, here are {len(axes)}; leave it out")
     if jobs is not None and scheduler is not None:
         raise InputError(f"--jobs = {jobs}: with --scheduler the cluster has its own; leave it out")
+    signals = take_signal_options(runs)
+    learned: str | Recording = task or "track"
+    if data is None:
+        check_without_data(signals)
+    else:
+        learned = read_recording(data, task, samples, signals)
+    runs |= {"task": learned, "samples": samples or SAMPLES}
     with count_learners() as progress:
         found = sweep(spec, axes, **runs, jobs=jobs or os.cpu_count() or 1, scheduler=scheduler, progress=progress)
     if plot:

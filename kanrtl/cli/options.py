@@ -51,8 +51,8 @@ def check_output(option: str, value: str) -> None:
         raise InputError(f"{option} = {value!r}: {obstacle}")
 
 
-def list_option(name: str, kind: type, **settings: Any) -> Decorator:
-    """An option for numbers with commas between them."""
+def list_option(name: str, kind: type, metavar: str = "N,...", **settings: Any) -> Decorator:
+    """An option for numbers, or words, with commas between them."""
 
     def parse(_ctx: click.Context, _param: click.Parameter, value: str | None) -> list[Any] | None:
         try:
@@ -61,7 +61,7 @@ def list_option(name: str, kind: type, **settings: Any) -> Decorator:
             what = "integers" if kind is int else "numbers"
             raise InputError(f"{name} = {value!r}: must be {what} with commas between them") from None
 
-    return cloup.option(name, metavar="N,...", callback=parse, **settings)
+    return cloup.option(name, metavar=metavar, callback=parse, **settings)
 
 
 def count_option(name: str, least: int, **settings: Any) -> Decorator:
@@ -130,6 +130,7 @@ spec_or_network_argument = cloup.argument(
 as_json = cloup.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 LEARNER, NETWORK, OUTPUT = "Options of a learner", "Options of a network", "Output"
+SIGNALS = "Options of a learner with --data"
 """Titles of groups of options."""
 
 

@@ -16,7 +16,7 @@ from ..errors import InputError, SpecError
 from ..learner.spec import LearnerSpec
 from ..numeric.fixed import Format
 from ..sim.task import Task
-from .simulate_learner import check_task
+from .fit_task import check_task
 
 BITS = "bits"
 """An axis that is no field: all bits of activations and coefficients. Their integer bits stay, the fraction gives way,
@@ -141,7 +141,7 @@ def points_of(axes: Sequence[Axis]) -> Iterator[tuple[int, ...]]:
     return itertools.product(*(range(len(axis.values)) for axis in axes))
 
 
-def learner_at(spec: LearnerSpec, axes: Sequence[Axis], point: tuple[int, ...], task: type[Task]) -> LearnerSpec:
+def learner_at(spec: LearnerSpec, axes: Sequence[Axis], point: tuple[int, ...], task: Task | type[Task]) -> LearnerSpec:
     """The learner of a point; :exc:`InputError`, which names the point, where it cannot be or the task does not fit."""
     changes: dict[str, Any] = {}
     for axis, index in zip(axes, point, strict=True):

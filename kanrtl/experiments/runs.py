@@ -24,12 +24,18 @@ from ..learner.model_batch import ModelBatch
 from ..learner.spec import LearnerSpec
 from ..sessions.connect import connect
 from ..sim import TASKS
+from ..sim.recording import Recording
 from ..sim.task import Task
 from ..version import __version__
+from .fit_task import find_errors, fit_task
 from .simulate_learner import teach
 
 # Samples of all learners in a batch that are worth another process: it takes as long to start as to learn so many.
 WORTH = 1_000_000
+
+
+# Samples of all learners in a batch whose inputs are in memory at once.
+_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -54,13 +60,13 @@ class Unit:
     """Runs that go together, in one process: with ``"model"`` and ``"float64"`` side by side."""
 
     runs: tuple[Run, ...]
-    task: str
+    task: str | Recording
     samples: int
     backend: str  # or "float64"
 
     def measure(self) -> list[Result]:
         """Run all learners; give their results in order."""
-        tasks = [TASKS[self.task](self.samples, run.seed) for run in self.runs]
+        tasks = self._tasks()
         if self.backend in ("model", "float64"):
             predictions, saturations = _side_by_side([run.spec for run in self.runs], tasks, self.backend)
         else:
@@ -70,40 +76,69 @@ class Unit:
                     predictions.append(teach(learner, task.x, task.target))
                     saturations.append(learner.status["saturations"])
         results = []
-        for task, predicted, counts in zip(tasks, predictions, saturations, strict=True):
-            error = predicted - task.target
+        for run, task, predicted, counts in zip(self.runs, tasks, predictions, saturations, strict=True):
+            error = find_errors(run.spec, task, predicted)
             results.append(Result(tuple(task.regime_errors(error)), float(np.mean(error**2)), counts))
         return results
+
+    def _tasks(self) -> list[Task]:
+        """The task of each run; runs whose learners have the same ranges share their recording."""
+        if isinstance(self.task, str):
+            return [TASKS[self.task](self.samples, run.seed) for run in self.runs]
+        fitted: dict[Any, Task] = {}
+        for run in self.runs:
+            if _ranges(run.spec) not in fitted:
+                fitted[_ranges(run.spec)] = fit_task(run.spec, self.task)
+        return [fitted[_ranges(run.spec)] for run in self.runs]
+
+
+def _ranges(spec: LearnerSpec) -> Any:
+    """All of a spec that the scales of its task depend on."""
+    return spec.per_layer("grid_range")[0], spec.loss, spec.target_format
 
 
 def _side_by_side(
     specs: Sequence[LearnerSpec], tasks: Sequence[Task], numeric: str
 ) -> tuple[list[Reals], list[dict[str, int]]]:
-    """Predictions and saturations of every learner, on its own task."""
+    """Predictions and saturations of every learner, on its own task.
+
+    They run in parts, so that many learners of a long task need not have all their samples in memory at once.
+    """
     integer = numeric == "model"
     batch = ModelBatch(specs, "integer" if integer else "float64")
-    edges = range(tasks[0].samples) if specs[0].timing.streaming else None
-    x, target = (np.array([getattr(task, name) for task in tasks]) for name in ("x", "target"))
+    samples, size = tasks[0].samples, max(1, _AT_ONCE // len(specs))
 
-    def codes(name: str, reals: Reals) -> npt.NDArray[Any]:
+    def input_codes(reals: Reals) -> npt.NDArray[Any]:
         if not integer:
             return reals
-        return np.array([getattr(spec.formats, name).quantise(own) for spec, own in zip(specs, reals, strict=True)])
+        together = zip(specs, reals, strict=True)
+        return np.array([spec.formats.input.quantise(own, spec.input_period) for spec, own in together])
+
+    def target_codes(reals: Reals) -> npt.NDArray[Any]:
+        if not integer:
+            return reals
+        return np.array([spec.target_format.quantise(own) for spec, own in zip(specs, reals, strict=True)])
 
     def reals(outputs: npt.NDArray[Any]) -> Reals:
         if not integer:
             return outputs
         return np.array([spec.formats.output.to_float(own) for spec, own in zip(specs, outputs, strict=True)])
 
-    x = codes("input", x)
-    if not find_loss(specs[0].loss).takes_gradients:
-        predictions = reals(batch.run(x, codes("output", target), np.ones(x.shape[1], dtype=bool), edges))
-    else:  # as a session: the sample is run once more, with the gradient
-        predictions = np.empty_like(target)
-        for sample in range(x.shape[1]):
+    predictions = np.empty((len(specs), samples, specs[0].n_out))
+    for start in range(0, samples, size):
+        part = range(start, min(start + size, samples))
+        x, target = (
+            np.array([getattr(task, name)[part.start : part.stop] for task in tasks]) for name in ("x", "target")
+        )
+        x, ours = input_codes(x), predictions[:, part.start : part.stop]
+        if not find_loss(specs[0].loss).takes_gradients:
+            edges = part if specs[0].timing.streaming else None
+            ours[...] = reals(batch.run(x, target_codes(target), np.ones(len(part), dtype=bool), edges))
+            continue
+        for sample in range(len(part)):  # as a session: the sample is run once more, with the gradient
             one = slice(sample, sample + 1)
-            predictions[:, one] = reals(batch.predict_many(x[:, one]))
-            batch.learn_many(x[:, one], codes("gradient", predictions[:, one] - target[:, one]))
+            ours[:, one] = reals(batch.predict_many(x[:, one]))
+            batch.learn_many(x[:, one], target_codes(ours[:, one] - target[:, one]))
     batch.settle()
     return list(predictions), batch.saturations
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Reals
-from ..errors import InputError
 from ..learner.losses import find_loss
 from ..learner.spec import LearnerSpec
 from ..plots.simulation_plot import SimulationCurves, plot_simulation
@@ -18,9 +17,13 @@ from ..progress import Progress
 from ..sessions.connect import connect
 from ..sessions.learner_session import Session
 from ..sessions.standalone_model import Model
+from ..sim.recording import Recording
 from ..sim.task import Task
+from .compare_methods import Comparison, compare_methods
+from .fit_task import find_errors, fit_task
 
-CHUNK = 50  # samples between two signs of progress
+CHUNK = 50
+"""Samples between two signs of progress, where they are few."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class Simulation:
         The number of predictions and final coefficients that differ from those of the integer model.
     status
         The status of the session after the run.
+    recorded
+        Of a recording: the learner beside other methods, in the units of the recording; None for any other task.
     """
 
     spec: LearnerSpec
@@ -48,10 +53,15 @@ class Simulation:
     curves_float64: list[Reals]
     mismatches: int
     status: dict[str, Any]
+    recorded: Comparison | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values: errors (mean squared, before each update), cycles and mismatches."""
-        error, error_float = self.predictions - self.task.target, self.predictions_float64 - self.task.target
+        error, error_float = (
+            find_errors(self.spec, self.task, predictions)
+            for predictions in (self.predictions, self.predictions_float64)
+        )
+        about = {} if self.recorded is None else self.recorded.to_json()
         return {
             "task": self.task.name,
             "samples": self.task.samples,
@@ -68,6 +78,7 @@ class Simulation:
             "cycles": self.status["cycles"],
             "saturations": self.status["saturations"],
             "mismatches": self.mismatches,
+            **about,
         }
 
     def plot(self, path: Path) -> None:
@@ -77,6 +88,9 @@ class Simulation:
             f"{self.task.name}: layers {list(self.spec.layer_sizes)} on {data['backend']}, "
             f"clock cycles a learning step: {data['latency']}"
         )
+        if self.recorded is not None:
+            self.recorded.plot(title, path)
+            return
         run = SimulationCurves(
             title,
             self.task.target,
@@ -100,29 +114,28 @@ def simulate(
     trace: str | Path | None = None,
     starting: Progress | None = None,
 ) -> Simulation:
-    """Learn a task, sample by sample.
+    """Learn a task, sample by sample; a recording is scaled to the spec, and other methods learn it too.
 
     ``progress`` is called with the number of samples done since the last call; ``trace`` and ``starting`` are the
     ``trace`` and ``progress`` of :func:`kanrtl.connect`. Raises :exc:`InputError` where the task does not fit the spec.
     """
-    check_task(spec, task)
+    task = fit_task(spec, task)
     grid = _curve_grid(spec)
     with connect(spec, backend, trace=trace, progress=starting) as learner, connect(spec, "model") as reference:
         predictions, curves, mismatches = _drive(learner, reference, task, grid, progress)
         final = zip(learner.coefficients, reference.coefficients, strict=True)
         mismatches += sum(int((ours != theirs).sum()) for ours, theirs in final)
         status = learner.status
+    if starting:
+        starting("float64")
     float_predictions, float_curves = _drive_float64(spec, task, grid)
-    return Simulation(spec, task, predictions, float_predictions, grid, curves, float_curves, mismatches, status)
-
-
-def check_task(spec: LearnerSpec, task: Task | type[Task]) -> None:
-    """Raise :exc:`InputError` where a task does not fit the spec."""
-    if (task.n_in, task.n_out) != (spec.n_in, spec.n_out):
-        raise InputError(
-            f"layer_sizes = {list(spec.layer_sizes)}: task {task.name!r} has {task.n_in} input(s) and {task.n_out} "
-            f"output(s); use [{task.n_in}, ..., {task.n_out}]"
-        )
+    recorded = None
+    if isinstance(task, Recording):
+        learners = {f"kanrtl, {status['backend']}": predictions, "the same in float64": float_predictions}
+        recorded = compare_methods(spec, task, learners, starting)
+    return Simulation(
+        spec, task, predictions, float_predictions, grid, curves, float_curves, mismatches, status, recorded
+    )
 
 
 def _curve_grid(spec: LearnerSpec) -> Reals:
@@ -137,10 +150,10 @@ def _curve_grid(spec: LearnerSpec) -> Reals:
 def _drive(
     learner: Session, reference: Session, task: Task, grid: Reals, progress: Callable[[int], None] | None
 ) -> tuple[Reals, list[Reals], int]:
-    predictions, curves, mismatches = [], [], 0
+    predictions, curves, mismatches, chunk = [], [], 0, _chunk(task)
     for start, stop in task.regimes:
-        for first in range(start, stop, CHUNK):
-            rows = slice(first, min(first + CHUNK, stop))
+        for first in range(start, stop, chunk):
+            rows = slice(first, min(first + chunk, stop))
             ours, theirs = (teach(session, task.x[rows], task.target[rows]) for session in (learner, reference))
             predictions.append(ours)
             mismatches += int((ours != theirs).sum())
@@ -169,14 +182,18 @@ def teach(session: Session, x: Reals, target: Reals) -> Reals:
 def _drive_float64(spec: LearnerSpec, task: Task, grid: Reals) -> tuple[Reals, list[Reals]]:
     taught = spec.replace(loss="squared") if find_loss(spec.loss).takes_gradients else spec
     model = Model(taught, numeric="float64")
-    predictions, curves = [], []
+    predictions, curves, chunk = [], [], _chunk(task)
     for start, stop in task.regimes:
-        for index in range(start, stop):
+        for first in range(start, stop, chunk):
             # As _drive does: samples follow each other without a pause, except after every chunk.
-            edge = (index - start) % CHUNK
-            if edge == 0:
-                model.settle()
-            predictions.append(model.learn(task.x[index], task.target[index], edge if spec.timing.streaming else None))
+            model.settle()
+            rows = slice(first, min(first + chunk, stop))
+            x, learn = task.x[rows], np.ones(rows.stop - rows.start, dtype=bool)
+            predictions.append(model.run(x, task.target[rows], learn, range(len(x)) if spec.timing.streaming else None))
         model.settle()
-        curves.append(np.array([model.predict(x) for x in grid]))
-    return np.array(predictions), curves
+        curves.append(model.run(grid, np.zeros((len(grid), spec.n_out)), np.zeros(len(grid), dtype=bool)))
+    return np.concatenate(predictions), curves
+
+
+def _chunk(task: Task) -> int:
+    return max(CHUNK, task.samples // 500)

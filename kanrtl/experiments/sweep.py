@@ -25,7 +25,10 @@ from ..learner.model_batch import shape_of
 from ..learner.spec import LearnerSpec
 from ..sessions.backends import BACKENDS
 from ..sim import TASKS
+from ..sim.recording import Recording
+from ..sim.task import Task
 from .axes import Axis, axis_of, check_axes, learner_at, points_of
+from .fit_task import fit_task
 from .runs import WORTH, Result, Run, Unit, check_address, measure_units
 
 UNIT = 256  # learners in a batch: more would gain little, and show progress more rarely
@@ -92,6 +95,8 @@ class Sweep:
     backend: str
     axes: tuple[Axis, ...]
     rows: tuple[Row, ...]
+    regimes: tuple[str, ...]
+    """What the regimes of the task are called."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, with the rows as :meth:`Row.to_json` gives them."""
@@ -102,6 +107,7 @@ class Sweep:
             "seeds": self.seeds,
             "backend": self.backend,
             "axes": {axis.name: list(axis.labels) for axis in self.axes},
+            "regimes": list(self.regimes),
             "rows": [row.to_json() for row in self.rows],
         }
 
@@ -113,7 +119,7 @@ class Sweep:
         """
         saturated = any(any(row.saturations.values()) for row in self.rows)
         header = [axis.name for axis in self.axes]
-        header += [f"regime {index + 1}" for index in range(self.rows[0].mse.shape[1])]
+        header += self.regimes
         header += ["spread"] * (self.seeds > 1) + ["whole", "float64"] + ["saturated"] * saturated
         lines = []
         for row in self.rows:
@@ -126,13 +132,14 @@ class Sweep:
 
 
 def _short(error: float) -> str:
-    return f"{error:.5f}"
+    """Fixed digits stand well below each other, and show nothing of errors in small units."""
+    return f"{error:.5f}" if error >= 1e-3 else f"{error:.3g}"
 
 
 def sweep(
     spec: LearnerSpec,
     over: Mapping[str | tuple[str, ...], Sequence[Any]],
-    task: str = "track",
+    task: str | Recording = "track",
     *,
     samples: int = 1500,
     seeds: int = 1,
@@ -147,11 +154,13 @@ def sweep(
     ----------
     spec
         What all learners have in common.
+    task
+        The name of a task, or a recording, which is scaled to each learner, and whose errors are in its own units.
     over
         Values by field of the spec, or by :data:`BITS`; values by several fields, then each value is a tuple.
     samples, seeds
         Every learner is run ``seeds`` times: run k on the task with seed k, the learner's own seed being k more than
-        its spec says.
+        its spec says. A recording is learned as it is, all of it.
     backend
         As for :func:`kanrtl.connect`; ``"model"`` runs learners side by side.
     jobs
@@ -174,12 +183,17 @@ def sweep(
     if scheduler is not None:
         check_address(scheduler)
     for name, value, known in (("task", task, list(TASKS)), ("backend", backend, list(BACKENDS))):
-        if value not in known:
+        if not isinstance(value, Recording) and value not in known:
             raise InputError(f"{name} = {value!r}: unknown; use one of {', '.join(map(repr, known))}")
     for name, number, least in (("samples", samples, 3), ("seeds", seeds, 1), ("jobs", jobs, 1)):
         if number < least:
             raise InputError(f"{name} = {number}: must be {least} or more")
-    points = [(point, learner_at(spec, axes, point, TASKS[task])) for point in points_of(axes)]
+    kind: Recording | type[Task] = task if isinstance(task, Recording) else TASKS[task]
+    points = [(point, learner_at(spec, axes, point, kind)) for point in points_of(axes)]
+    if isinstance(task, Recording):
+        samples = task.samples
+        for _, learner in points:
+            fit_task(learner, task)
     runs = [_run_of(learner, seed) for _, learner in points for seed in range(seeds)]
     parts = jobs if scheduler is None else len(runs)  # a cluster may have any number of workers
     found = _measure(_works(runs, task, samples, backend, parts), jobs, scheduler, progress)
@@ -189,7 +203,11 @@ def sweep(
         labels = {axis.name: axis.labels[at] for axis, at in zip(axes, point, strict=True)}
         integers, floats = ([found[kind][run] for run in own] for kind in (backend, "float64"))
         rows.append(_row(labels, learner, integers, floats))
-    return Sweep(spec, task, samples, seeds, backend, axes, tuple(rows))
+    if isinstance(task, Recording):
+        names, name = task.regime_names, task.name
+    else:
+        names, name = TASKS[task](samples, 0).regime_names, task
+    return Sweep(spec, name, samples, seeds, backend, axes, tuple(rows), names)
 
 
 def _measure(
@@ -224,7 +242,7 @@ class _Work:
     numbers: tuple[tuple[int, ...], ...]
 
 
-def _works(runs: Sequence[Run], task: str, samples: int, backend: str, parts: int) -> list[_Work]:
+def _works(runs: Sequence[Run], task: str | Recording, samples: int, backend: str, parts: int) -> list[_Work]:
     """The runs, each once on the backend and once in float64, in batches of one shape, up to ``parts`` of it.
 
     In float64 runs that differ in nothing but precision are one.
@@ -234,7 +252,7 @@ def _works(runs: Sequence[Run], task: str, samples: int, backend: str, parts: in
         shape = tuple(shape_of(run.spec).values())
         own = (backend, shape) if backend == "model" else (backend, number)
         groups.setdefault(own, {})[number] = [number]
-        groups.setdefault(("float64", shape), {}).setdefault(_exact(run), []).append(number)
+        groups.setdefault(("float64", shape), {}).setdefault(_exact(run, task), []).append(number)
     works = []
     for (kind, _), distinct in groups.items():
         alike = [tuple(same) for same in distinct.values()]
@@ -246,14 +264,15 @@ def _works(runs: Sequence[Run], task: str, samples: int, backend: str, parts: in
     return works
 
 
-def _exact(run: Run) -> Any:
+def _exact(run: Run, task: str | Recording) -> Any:
     """What a run in float64 depends on, its shape aside."""
     spec = run.spec
+    seed = run.seed if isinstance(task, str) else None
     start = tuple(
         layer.formats.coefficient.to_float(codes).tobytes()
         for layer, codes in zip(spec.layers, spec.initial_codes(), strict=True)
     )
-    return run.seed, spec.per_layer("grid_range"), spec.per_layer("learning_rate"), start
+    return seed, spec.per_layer("grid_range"), spec.per_layer("learning_rate"), start
 
 
 def _row(labels: dict[str, Any], learner: LearnerSpec, integers: list[Result], floats: list[Result]) -> Row:

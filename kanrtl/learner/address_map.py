@@ -22,9 +22,6 @@ SATURATIONS = ("activation", "gradient", "slope", "step", "coefficient")
 """Where a value can saturate. Each is counted once for a sample (activation) or a learning step (the others) in which
 any value of that kind, in any layer, did."""
 
-NOISE_HALVES = 2
-"""The noise register is read and written in two halves of 16 bits, so that it makes no word wider."""
-
 CONTROL_FREEZE = 1 << 0
 """Bit of the control register: nothing that is taught is learned."""
 
@@ -44,7 +41,7 @@ class AddressMap:
     @classmethod
     def of(cls, spec: LearnerSpec) -> AddressMap:
         """The map of a learner: fields as wide as its sizes need."""
-        registers = spec.n_layers + len(SATURATIONS) + 1 + NOISE_HALVES
+        registers = spec.n_layers + len(SATURATIONS) + 2
         return cls(
             index_bits=max(clog2(registers), *(clog2(layer.bases) for layer in spec.layers)),
             input_bits=max(clog2(layer.n_in) for layer in spec.layers),
@@ -79,14 +76,16 @@ class AddressMap:
         """Address of a saturation counter (:data:`SATURATIONS`); writing anything sets it to zero."""
         return self._register(self.n_layers + SATURATIONS.index(kind))
 
-    def noise(self, half: int) -> int:
-        """Address of 16 bits of the noise register; ``half`` is 0 for the low ones. Absent without stochastic rounding.
+    @property
+    def noise(self) -> int:
+        """Address of the noise register, 16 bits at a time; absent without stochastic rounding.
 
-        Writing either moves what was low up and the data to the low end, so that two writes, of the high half first,
-        write the register. It must not become zero, which it would never leave."""
-        return self._register(self.n_layers + len(SATURATIONS) + half)
+        Reading gives its high half. Writing moves the low half up and the data to the low end, so that two writes, of
+        the high half first, write the register, and a write in between lets the low half be read. It must not become
+        zero, which it would never leave."""
+        return self._register(self.n_layers + len(SATURATIONS))
 
     @property
     def control(self) -> int:
         """Address of the control register: :data:`CONTROL_FREEZE`."""
-        return self._register(self.n_layers + len(SATURATIONS) + NOISE_HALVES)
+        return self._register(self.n_layers + len(SATURATIONS) + 1)

@@ -27,12 +27,18 @@ def _bounds(format: Format) -> tuple[int, int]:
     return format.minimum, format.maximum
 
 
+def banks_for(spline_order: int) -> int:
+    """The memories that the coefficients of an edge are dealt to: a power of two of at least ``spline_order + 1``."""
+    return 1 << clog2(spline_order + 1)
+
+
 @dataclass(frozen=True)
 class LayerArithmetic:
     """The arithmetic of one layer: sizes, tables, constants, and the exact format of every sum.
 
     ``n_in`` inputs and ``n_out`` nodes; each edge has ``bases = grid_size + spline_order`` coefficients, of which
-    the ``spline_order + 1`` of the window ``[cell, cell + spline_order]`` take part in a sample.
+    the ``spline_order + 1`` of the window ``[cell, cell + spline_order]`` take part in a sample. On a ``periodic`` grid
+    it has ``grid_size``, and the window is modulo that.
     """
 
     n_in: int
@@ -40,6 +46,7 @@ class LayerArithmetic:
     grid_min: float
     grid_max: float
     grid_size: int
+    periodic: bool
     spline_order: int
     table_size: int
     learning_rate: float
@@ -48,7 +55,7 @@ class LayerArithmetic:
     @property
     def bases(self) -> int:
         """Coefficients of an edge."""
-        return self.grid_size + self.spline_order
+        return self.grid_size if self.periodic else self.grid_size + self.spline_order
 
     @property
     def window(self) -> int:
@@ -58,11 +65,14 @@ class LayerArithmetic:
     @property
     def banks(self) -> int:
         """Memories that an edge's coefficients are dealt to in turn, so that a window is read in one cycle."""
-        return 1 << clog2(self.window)
+        return banks_for(self.spline_order)
 
     @property
     def depth(self) -> int:
-        """Rows of a bank; the last window may reach into the row after the last coefficient."""
+        """Rows of a bank; the last window may reach into the row after the last coefficient, and on a periodic grid it
+        goes on in the first."""
+        if self.periodic:
+            return self.grid_size // self.banks
         return (self.grid_size - 1 + self.banks - 1) // self.banks + 1
 
     @property
@@ -79,6 +89,7 @@ class LayerArithmetic:
             self.grid_size,
             self.table_size,
             self.formats.input,
+            periodic=self.periodic,
         )
 
     @cached_property
@@ -218,16 +229,18 @@ def layers_of(spec: LearnerFields, formats: LearnerFormats) -> tuple[LayerArithm
             grid_min=grid_range[0],
             grid_max=grid_range[1],
             grid_size=grid_size,
+            periodic=periodic,
             spline_order=spline_order,
             table_size=spec.table_size,
             learning_rate=learning_rate,
             formats=own,
         )
-        for n_in, n_out, grid_range, grid_size, spline_order, learning_rate, own in zip(
+        for n_in, n_out, grid_range, grid_size, periodic, spline_order, learning_rate, own in zip(
             spec.layer_sizes[:-1],
             spec.layer_sizes[1:],
             spec.per_layer("grid_range"),
             spec.per_layer("grid_size"),
+            spec.per_layer("periodic"),
             spec.per_layer("spline_order"),
             spec.per_layer("learning_rate"),
             formats.layers,

@@ -118,6 +118,11 @@ class LearnerFields(BaseModel):
         Lowest and highest x of a layer's grid, in units of its inputs; inputs beyond are clamped. *Each.*
     grid_size
         Cells of the grid, 1 to 4096; a power-of-two cell width needs no multiplier. *Each.*
+    periodic
+        Whether x is taken modulo the range of the grid, as an angle is: an edge then has ``grid_size`` coefficients,
+        goes on smoothly from the end of the grid to its beginning, and nothing is clamped. ``grid_size`` has to be a
+        multiple of 4, or with ``spline_order`` 1 of 2. Where the range is that of the format of x, a phase word of full
+        scale, this takes no logic. *Each.*
     spline_order
         1, 2 or 3; a sample touches ``spline_order + 1`` coefficients of an edge. *Each.*
     learning_rate
@@ -149,8 +154,9 @@ class LearnerFields(BaseModel):
         ``squared`` ((y - t)^2 / 2), ``logistic`` (cross entropy of sigmoid(y)), ``external``: the teacher gives
         dL/dy; or another of :mod:`kanrtl.learner.losses`.
     initial_coefficients
-        ``zeros``, ``uniform`` (within +-1/sqrt(fan_in), from ``seed``), or one array (n_out, n_in, grid_size +
-        spline_order) per layer. Default: zeros for one layer, uniform for more (hidden nodes must differ to learn).
+        ``zeros``, ``uniform`` (within +-1/sqrt(fan_in), from ``seed``), or one array (n_out, n_in, bases) per layer,
+        where ``bases`` is ``grid_size + spline_order``, or ``grid_size`` on a periodic grid. Default: zeros for one
+        layer, uniform for more (hidden nodes must differ to learn).
     seed
         Of uniform initial coefficients and of stochastic rounding.
     memory
@@ -195,6 +201,7 @@ class LearnerFields(BaseModel):
     ]
     grid_size: _one_or_each(Annotated[Integer, Field(ge=1, le=MAX_GRID_SIZE)]) = 8  # type: ignore[valid-type]
     spline_order: _one_or_each(Annotated[Integer, Field(ge=1, le=3)]) = 3  # type: ignore[valid-type]
+    periodic: _one_or_each(Annotated[bool, Strict()]) = False  # type: ignore[valid-type]
     learning_rate: _one_or_each(Annotated[Real, Field(gt=0, le=256)]) = 0.125  # type: ignore[valid-type]
     table_size: Annotated[Integer, Field(ge=1, le=4096)] = 64
     target_range: Range | None = None

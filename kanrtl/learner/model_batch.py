@@ -74,8 +74,8 @@ class _Update:
 class ModelBatch:
     """Learners of one shape, side by side; each as if it were alone.
 
-    They share ``layer_sizes``, ``grid_size``, ``spline_order``, ``loss`` and, streaming, the delays that follow from
-    the pipeline; all else may differ. Raises :exc:`SpecError` where they do not. Values are codes with
+    They share ``layer_sizes``, ``grid_size``, ``periodic``, ``spline_order``, ``loss`` and, streaming, the delays that
+    follow from the pipeline; all else may differ. Raises :exc:`SpecError` where they do not. Values are codes with
     ``numeric="integer"`` and real numbers with ``"float64"``.
 
     Attributes
@@ -346,6 +346,7 @@ def shape_of(spec: LearnerSpec) -> dict[str, Any]:
     return {
         "layer_sizes": spec.layer_sizes,
         "grid_size": spec.per_layer("grid_size"),
+        "periodic": spec.per_layer("periodic"),
         "spline_order": spec.per_layer("spline_order"),
         "loss": spec.loss,
         "schedule": spec.schedule,

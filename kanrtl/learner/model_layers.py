@@ -85,6 +85,7 @@ class ModelLayer:
         size = int(np.prod(self.coefficients_shape))
         first_window = np.arange(size).reshape(self.coefficients_shape)[:, :, : self.window]
         self._first_address = np.ascontiguousarray(np.moveaxis(first_window, 2, 0))
+        self._periodic, self._bases = shape.periodic, shape.bases
         self._banks = shape.banks
         edges = np.arange(self.n_out)[:, None] * self.n_in + np.arange(self.n_in)
         self._first_lane = (first_lane + edges * self._banks)[:, :, None]
@@ -94,7 +95,10 @@ class ModelLayer:
         """Addresses and lanes of the windows of cells ``(..., n_in, learners)``."""
         cell = cell[..., None, None, :, :]
         lanes = self._first_lane + (cell + self._window) % self._banks if self._draws else None
-        return self._first_address + cell * self.learners, lanes
+        address = self._first_address + cell * self.learners
+        if self._periodic:  # the window goes on at the first coefficient
+            address = address - (cell + self._window >= self._bases) * (self._bases * self.learners)
+        return address, lanes
 
     def locate(self, x: Array) -> Located:
         """For inputs ``(..., n_in, learners)``."""
@@ -158,6 +162,7 @@ class IntegerLayer(ModelLayer):
         locators = [layer.locator for layer in layers]
         self._locators = stack_attributes(locators, "scale", "offset", "shift", "end", "row_bits")
         self._locators.table_size = np.array([layer.table_size for layer in layers])
+        self._locators.periodic = self._periodic
         self._tables(layers)
         if index < specs[0].n_layers - 1:
             fractions = [spec.layers[index + 1].downstream_sum.f for spec in specs]
@@ -223,7 +228,9 @@ class RealLayer(ModelLayer):
 
     def locate(self, x: Array) -> Located:
         t = (x - self._grid_min) / self._cell_width
-        inside = (t >= 0) & (t < self._grid_size)
+        if self._periodic:
+            t = np.mod(t, self._grid_size)  # of a tiny negative number the grid's size itself
+        inside = self._periodic | ((t >= 0) & (t < self._grid_size))
         clamped = np.clip(t, 0, self._grid_size)
         cell = np.minimum(clamped.astype(np.int64), self._grid_size - 1)
         u = clamped - cell

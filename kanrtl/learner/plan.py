@@ -47,8 +47,10 @@ class LocatedSum:
         """For inputs in ``format``, rounded from sums in ``total``; None where the rounded input is needed.
 
         Rounding has to be the addition of a constant. And an input that saturates has to be beyond the grid, so that
-        nothing is to be seen of that.
+        nothing is to be seen of that: on a periodic grid nothing is beyond.
         """
+        if locator.periodic:
+            return None
         lowest, highest = (
             (bound * locator.scale + locator.offset) >> locator.shift for bound in (format.minimum, format.maximum)
         )

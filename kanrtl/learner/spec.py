@@ -118,6 +118,13 @@ class LearnerSpec(LearnerFields):
         """Of what the teacher sends: a target, or with ``loss="external"`` a gradient."""
         return find_loss(self.loss).target_format(self.layers[-1].formats)
 
+    @property
+    def input_period(self) -> float | None:
+        """The period of the inputs in LSBs, where the first layer's grid is periodic: real inputs beyond their format
+        come back into it."""
+        first = self.layers[0]
+        return float(first.cell_width * first.grid_size) / first.formats.input.lsb if first.periodic else None
+
     @cached_property
     def layers(self) -> tuple[LayerArithmetic, ...]:
         """The arithmetic of every layer, first layer first."""

@@ -18,6 +18,7 @@ _COMMENTS = {
     "layer_sizes": "inputs, nodes of each hidden layer, outputs",
     "grid_range": "lowest and highest x of the grid; one pair, or one per layer",
     "grid_size": "cells of the grid, 1 to 4096; one value, or one per layer",
+    "periodic": "true, false: whether x is taken modulo the grid's range, as an angle; one value, or one per layer",
     "spline_order": "1, 2 or 3; a sample touches spline_order + 1 coefficients of an edge",
     "learning_rate": "initial content of the learning rate register; one value, or one per layer",
     "table_size": "rows of the basis table: steps in a cell; a power of two",
@@ -79,6 +80,7 @@ def derived(spec: LearnerSpec) -> dict[str, Any]:
                 "table_memory": "block" if spec.timing.block_tables[index] else "logic",
                 "edge_sums": "differences" if spec.plans[index].differences else "products",
                 "cell_width": float(layer.cell_width),
+                "periodic": layer.periodic,
                 "locate": {
                     "scale": layer.locator.scale,
                     "offset": layer.locator.offset,
@@ -161,13 +163,14 @@ def _derived_comments(spec: LearnerSpec) -> list[str]:
         lines.append(f"# samples until an update is seen, by layer: {', '.join(map(str, spec.delays))}")
     for index, values in enumerate(derived(spec)["layers"]):
         locate = values["locate"]
+        modulo = f" modulo {spec.layers[index].locator.end}" if values["periodic"] else ""
         lines += [
             "#",
             f"# layer {index}: {values['n_in']} x {values['n_out']} edges, {values['coefficients']} coefficients in "
             f"{values['banks']} {values['memory']} banks of {values['bank_rows']} x {values['bank_width']} bits"
             + (f", folded into {values['steps']} steps" if values["steps"] > 1 else ""),
             f"#   cell width {values['cell_width']:g}; position = (x * {locate['scale']} + {locate['offset']}) >> "
-            f"{locate['shift']}, in codes",
+            f"{locate['shift']}{modulo}, in codes",
             f"#   registers after {', '.join(values['stages']) or 'no stage'}",
         ]
         lines += [f"#   {name:<16} {format}" for name, format in values["formats"].items()]

@@ -10,8 +10,8 @@ import numpy as np
 
 from ..errors import SpecError, join_choices
 from ..numeric.fixed import Format, narrow
-from .arithmetic import LayerArithmetic
-from .fields import LearnerFields
+from .arithmetic import LayerArithmetic, banks_for
+from .fields import MAX_GRID_SIZE, LearnerFields
 from .folded_schedule import fold, folds
 from .formats import Formats, LearnerFormats, exponent
 from .losses import LOSSES, find_loss
@@ -33,6 +33,7 @@ def check_fields(spec: LearnerFields) -> None:
             raise SpecError.of("grid_range", (low, high), "upside down or empty; the first bound must be the lower")
     if spec.target_range is not None and not spec.target_range[0] < spec.target_range[1]:
         raise SpecError.of("target_range", spec.target_range, "upside down or empty; the first bound must be the lower")
+    _check_periodic(spec)
     if spec.table_size & (spec.table_size - 1):
         raise SpecError.of("table_size", spec.table_size, "must be a power of two, such as 64")
     if spec.folded and set(spec.per_layer("table_memory")) != {"auto"}:
@@ -78,6 +79,7 @@ def _check_lengths(spec: LearnerFields) -> None:
     for field in (
         "grid_range",
         "grid_size",
+        "periodic",
         "spline_order",
         "learning_rate",
         "coefficient_format",
@@ -95,6 +97,28 @@ def _check_lengths(spec: LearnerFields) -> None:
             raise SpecError.of(
                 field, getattr(spec, field), f"must be one value or a list of {spec.n_layers}, one per layer"
             )
+
+
+def _check_periodic(spec: LearnerFields) -> None:
+    """Whether the windows of periodic grids read every bank once, across the end of the grid too."""
+    fields = ("periodic", "grid_size", "spline_order")
+    for periodic, size, order in zip(*map(spec.per_layer, fields), strict=True):
+        banks = banks_for(order)
+        if periodic and size % banks:
+            below, above = size - size % banks, size - size % banks + banks
+            mend = join_choices(str(cells) for cells in (below, above) if 0 < cells <= MAX_GRID_SIZE)
+            raise SpecError.of(
+                "grid_size",
+                size,
+                f"periodic with spline_order {order}, it has to be a multiple of {banks}; use {mend}",
+            )
+
+
+def _reaches_grid(x: Format, low: float, high: float, *, periodic: bool) -> bool:
+    """Whether inputs can come to all of a grid: on a periodic one it is enough that the format goes once around."""
+    if periodic and Fraction(high) - Fraction(low) == Fraction(1 << x.width, 1 << x.f):
+        return True
+    return x.holds(low) and x.holds(Fraction(high) - Fraction(x.lsb))
 
 
 def _check_formats(spec: LearnerFields, formats: LearnerFormats) -> None:
@@ -169,7 +193,7 @@ def _check_reach(spec: LearnerFields, index: int, x: Format) -> None:
     low, high = spec.per_layer("grid_range")[index]
     size = spec.per_layer("grid_size")[index]
     field = _field_of(spec, index, "input")
-    if not (x.holds(low) and x.holds(Fraction(high) - Fraction(x.lsb))):
+    if not _reaches_grid(x, low, high, periodic=spec.per_layer("periodic")[index]):
         raise SpecError.of(field, x, f"does not reach the grid_range ({low}, {high}); add integer bits")
     needed = max(size, MIN_GRID_CODES)
     codes = (Fraction(high) - Fraction(low)) * (1 << x.f)

@@ -104,16 +104,30 @@ class Format(ShapeCastable):  # type: ignore[misc]  # amaranth has no type infor
         """Whether a real number lies between the format's lowest and highest values."""
         return self.minimum <= Fraction(real) * (1 << self.f) <= self.maximum
 
-    def quantise(self, real: npt.ArrayLike) -> Codes:
+    def quantise(self, real: npt.ArrayLike, period: float | None = None) -> Codes:
         """The codes nearest to real numbers, saturated, in the shape of ``real``; ties go to the even code.
 
-        Raises :exc:`ValueError` where a number is NaN.
+        ``period`` as for :meth:`nearest`. Raises :exc:`ValueError` where a number is NaN.
         """
-        with np.errstate(over="ignore"):  # it saturates
-            scaled = np.asarray(real, dtype=np.float64) * 2.0**self.f
-        if np.isnan(scaled).any():
+        nearest = self.nearest(real, period)
+        if np.isnan(nearest).any():
             raise ValueError(f"not a number (NaN) cannot be given in {self}")
-        return np.clip(np.rint(scaled), self.minimum, self.maximum).astype(np.int64)
+        return np.clip(nearest, self.minimum, self.maximum).astype(np.int64)
+
+    def nearest(self, real: npt.ArrayLike, period: float | None = None) -> npt.NDArray[np.float64]:
+        """The whole numbers of LSBs nearest to real numbers, also beyond the format; ties go to the even one.
+
+        With a ``period``, in LSBs, those beyond come back by whole periods, as far as float64 can tell.
+        """
+        with np.errstate(over="ignore"):
+            nearest: npt.NDArray[np.float64] = np.rint(np.asarray(real, dtype=np.float64) * 2.0**self.f)
+            if period is None:
+                return nearest
+            beyond = (nearest < self.minimum) | (nearest > self.maximum)
+            finite = np.where(np.isfinite(nearest), nearest, 0)
+            below, above = np.maximum(self.minimum - finite, 0), np.maximum(finite - self.maximum, 0)
+            moved = np.rint(finite + period * np.ceil(below / period) - period * np.ceil(above / period))
+            return np.where(beyond & np.isfinite(nearest), moved, nearest)
 
     def to_float(self, codes: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """The real values of codes, in the shape of ``codes``."""

@@ -121,10 +121,12 @@ class Locator:
 
     The position counts table steps from ``grid_min``: its high part is the cell, its low ``log2(table_size)`` bits the
     row. A position below 0 or from ``grid_size * table_size`` on is outside: it is clamped to the first or
-    the last, and the derivative there is zero.
+    the last, and the derivative there is zero. On a ``periodic`` grid nothing is outside: the position is taken modulo
+    ``grid_size * table_size``.
 
     Where the width of a table step is a power of two, ``scale`` is 1 and the multiplication a choice of bits. Otherwise
-    ``scale`` is the shortest constant that displaces no input in the grid by more than a quarter of a step.
+    ``scale`` is the shortest constant that displaces no input in the grid, and on a periodic grid none of the whole
+    format, by more than a quarter of a step.
     """
 
     scale: int
@@ -132,12 +134,25 @@ class Locator:
     shift: int
     grid_size: int
     table_size: int
+    periodic: bool = False
 
     @classmethod
-    def of(cls, grid_min: Fraction, grid_max: Fraction, grid_size: int, table_size: int, x: Format) -> Locator:
+    def of(
+        cls,
+        grid_min: Fraction,
+        grid_max: Fraction,
+        grid_size: int,
+        table_size: int,
+        x: Format,
+        *,
+        periodic: bool = False,
+    ) -> Locator:
         """The locator of a grid for inputs in format ``x``."""
-        exact = Fraction(grid_size * table_size) / ((grid_max - grid_min) * (1 << x.f))  # steps for one code
         span = (grid_max - grid_min) * (1 << x.f)
+        exact = Fraction(grid_size * table_size) / span  # steps for one code
+        if periodic:
+            lowest, highest = Fraction(x.minimum, 1 << x.f), Fraction(x.maximum, 1 << x.f)
+            span = (max(grid_max, highest) - min(grid_min, lowest)) * (1 << x.f)
         # |scale * 2**-shift - exact| <= 2**-shift / 2, so span * that <= 1/4 step where 2**shift >= 2 * span.
         shift = max(0, ceil(log2(2 * span)), ceil(-log2(exact)))
         scale = round(exact * (1 << shift))
@@ -145,7 +160,7 @@ class Locator:
             scale, shift = scale // 2, shift - 1
         # Rounded down, it changes no position: floor((n + floor(r)) / m) == floor((n + r) / m) for integers n, m.
         offset = floor(-grid_min * (1 << x.f) * scale)
-        return cls(scale, offset, shift, grid_size, table_size)
+        return cls(scale, offset, shift, grid_size, table_size, periodic)
 
     @property
     def row_bits(self) -> int:
@@ -154,11 +169,19 @@ class Locator:
 
     @property
     def end(self) -> int:
-        """The first position above the grid."""
+        """The first position above the grid; the period of the positions of a periodic grid."""
         return self.grid_size * self.table_size
+
+    def unroll(self, x: Format) -> Locator:
+        """The same without the modulo: the grid repeated in all periods that inputs in format ``x`` reach."""
+        first, last = ((code * self.scale + self.offset >> self.shift) // self.end for code in (x.minimum, x.maximum))
+        offset = self.offset - (first * self.end << self.shift)
+        return Locator(self.scale, offset, self.shift, self.grid_size * (last + 1 - first), self.table_size)
 
     def locate(self, x: Codes) -> tuple[Codes, Codes, npt.NDArray[np.bool_]]:
         """Cell, table row, and whether the input is inside the grid, for input codes of any shape."""
         position = x * self.scale + self.offset >> self.shift
+        if self.periodic:
+            position = position % self.end
         clamped = np.minimum(np.maximum(position, 0), self.end - 1)
         return clamped >> self.row_bits, clamped & (self.table_size - 1), position == clamped

@@ -96,7 +96,9 @@ def _lines(data: Mapping[str, Any], panel: int) -> list[_Line]:
     errors = np.array([row["mse_by_seed"] for row in data["rows"]])  # (rows, seeds, regimes)
     exact = np.array([row["mse_float64"] for row in data["rows"]])  # (rows, regimes)
     if len(axes) == 1:
-        return [_Line(f"regime {index + 1}", errors[:, :, index], exact[:, index]) for index in range(errors.shape[2])]
+        # Sweeps that were saved before they had names for them have regimes by number.
+        names = data.get("regimes") or [f"regime {index + 1}" for index in range(errors.shape[2])]
+        return [_Line(name, errors[:, :, index], exact[:, index]) for index, name in enumerate(names)]
     errors, exact = errors.mean(axis=2), exact.mean(axis=1)
     return [_Line(str(label), errors[rows[:, at]], exact[rows[:, at]]) for at, label in enumerate(axes[1])]
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays import Reals, RowBuffer
-from ..learner.address_map import CONTROL_FREEZE, NOISE_HALVES, SATURATIONS, AddressMap
+from ..learner.address_map import CONTROL_FREEZE, SATURATIONS, AddressMap
 from ..learner.spec import LearnerSpec
 from ..lookup.network import LookupNetwork
 from ..numeric.fixed import Codes
@@ -204,12 +204,17 @@ class AddressedLearner(LearnerBackend):
         self.access([(self.addresses.learning_rate(layer), rate) for layer, rate in enumerate(rates)])
 
     def read_noise(self) -> int:
-        halves = self.access([(self.addresses.noise(half), None) for half in range(NOISE_HALVES)])
-        return sum(bits << 16 * half for half, bits in enumerate(halves))
+        if self.spec.update_rounding != "stochastic":
+            return 0
+        address = self.addresses.noise
+        high, _, low = self.access([(address, None), (address, 1), (address, None)])
+        state = high << 16 | low
+        self.write_noise(state)
+        return state
 
     def write_noise(self, state: int) -> None:
-        halves = reversed(range(NOISE_HALVES))
-        self.access([(self.addresses.noise(half), (state or 1) >> 16 * half & 0xFFFF) for half in halves])
+        state = state or 1
+        self.access([(self.addresses.noise, state >> 16), (self.addresses.noise, state & 0xFFFF)])
 
     def read_frozen(self) -> bool:
         return bool(self.access([(self.addresses.control, None)])[0] & CONTROL_FREEZE)

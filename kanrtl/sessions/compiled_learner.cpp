@@ -29,11 +29,16 @@ inline int64_t up(int64_t code, int64_t bits) { return int64_t(uint64_t(code) <<
 // One layer: arrays are (n_out, n_in, bases) for coefficients and (rows, window) for tables.
 struct Layer {
     int64_t n_in, n_out, window, bases, banks, first_lane;
-    int64_t scale, offset, shift, end, row_bits;
+    int64_t scale, offset, shift, end, row_bits, periodic;
     int64_t coefficient_up, product_up, guard_bits, noise_bits, delay;
     Narrowing activation, slope, gradient, step, coefficient;
     int64_t *coefficients, *rate;
     const int64_t *basis, *derivative;
+
+    // The coefficient that a window has at an index, from its cell; on a periodic grid it goes on at the first.
+    int64_t coefficient_at(int64_t cell, int64_t w) const {
+        return cell + w < bases ? cell + w : cell + w - bases;
+    }
 };
 
 // The gradient of the loss: the value, or the table's at it, less the target.
@@ -93,6 +98,7 @@ class Learner {
         Pass &pass = passes_[index];
         for (int64_t i = 0; i < at.n_in; i++) {
             int64_t position = (x[i] * at.scale + at.offset) >> at.shift;
+            if (at.periodic) position = (position % at.end + at.end) % at.end;
             int64_t clamped = position < 0 ? 0 : position >= at.end ? at.end - 1 : position;
             pass.cells[i] = clamped >> at.row_bits;
             pass.rows[i] = clamped & ((int64_t(1) << at.row_bits) - 1);
@@ -110,10 +116,11 @@ class Learner {
             size_t place = 0;
             for (int64_t o = 0; o < at.n_out; o++)
                 for (int64_t i = 0; i < at.n_in; i++) {
-                    int64_t *coefficients = at.coefficients + (o * at.n_in + i) * at.bases + update.cells[i];
+                    int64_t *edge = at.coefficients + (o * at.n_in + i) * at.bases;
                     for (int64_t w = 0; w < at.window; w++, place++) {
-                        int64_t exact = up(coefficients[w], at.coefficient_up) - up(update.products[place], at.product_up);
-                        coefficients[w] =
+                        int64_t &coefficient = edge[at.coefficient_at(update.cells[i], w)];
+                        int64_t exact = up(coefficient, at.coefficient_up) - up(update.products[place], at.product_up);
+                        coefficient =
                             at.coefficient.narrow(exact, outside, update.noise.empty() ? 0 : update.noise[place]);
                     }
                 }
@@ -147,10 +154,11 @@ class Learner {
             for (int64_t o = 0; o < at.n_out; o++) {
                 int64_t total = 0;
                 for (int64_t i = 0; i < at.n_in; i++) {
-                    const int64_t *coefficients = at.coefficients + (o * at.n_in + i) * at.bases + pass.cells[i];
+                    const int64_t *edge = at.coefficients + (o * at.n_in + i) * at.bases;
                     const int64_t *basis = at.basis + pass.rows[i] * at.window;
                     for (int64_t w = 0; w < at.window; w++, place++)
-                        total += (pass.factors[place] = coefficients[w] >> at.guard_bits) * basis[w];
+                        total += (pass.factors[place] = edge[at.coefficient_at(pass.cells[i], w)] >> at.guard_bits) *
+                                 basis[w];
                 }
                 values_[index][o] = at.activation.narrow(total, outside);
                 if (index + 1 == layers()) totals_[o] = total, predictions[o] = values_[index][o];

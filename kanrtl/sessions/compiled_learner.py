@@ -54,7 +54,7 @@ _NARROWED = ("activation", "slope", "gradient", "step", "coefficient")
 class _Layer(ctypes.Structure):
     _fields_ = [
         *_integers("n_in", "n_out", "window", "bases", "banks", "first_lane"),
-        *_integers("scale", "offset", "shift", "end", "row_bits"),
+        *_integers("scale", "offset", "shift", "end", "row_bits", "periodic"),
         *_integers("coefficient_up", "product_up", "guard_bits", "noise_bits", "delay"),
         *((name, _Narrowing) for name in _NARROWED),
         *_pointers("coefficients", "rate", "basis", "derivative"),
@@ -125,7 +125,8 @@ class CompiledLearner:
         self._library = load_compiled()
         self._learner = ctypes.c_void_p(self._library.kanrtl_begin(ctypes.byref(state)))
         self._end = weakref.finalize(self, self._library.kanrtl_end, self._learner)
-        places = RealPlaces(spec.n_in, spec.n_out, spec.formats.input, spec.formats.output, spec.target_format)
+        formats = spec.formats.input, spec.formats.output, spec.target_format
+        places = RealPlaces(spec.n_in, spec.n_out, *formats, spec.input_period)
         self.step = NativeStep(self._library, self._learner, self._end, None, places)
 
     def _keep(self, array: Codes) -> int:
@@ -144,7 +145,7 @@ class CompiledLearner:
             layers.append(
                 _Layer(
                     *(layer.n_in, layer.n_out, layer.window, layer.bases, layer.banks, first_lane),
-                    *(locator.scale, locator.offset, locator.shift, locator.end, locator.row_bits),
+                    *(locator.scale, locator.offset, locator.shift, locator.end, locator.row_bits, locator.periodic),
                     layer.update_sum.f - formats.coefficient.f,
                     layer.update_sum.f - layer.update_product.f,
                     formats.guard_bits,

@@ -80,7 +80,7 @@ class Session(Closing):
     def predict_many(self, x: npt.ArrayLike) -> Reals:
         """Predictions ``(n, n_out)`` for inputs ``(n, n_in)``, one sample after another."""
         reals = real_rows("x", x, self.spec.n_in)
-        codes = self._codes(reals, self.spec.formats.input)
+        codes = self._codes(reals, self.spec.formats.input, self.spec.input_period)
         predictions = self._run(codes, np.zeros((len(codes), self.spec.n_out), dtype=np.int64), learn=False)
         if len(codes):
             self._last_x = codes[-1:]
@@ -103,7 +103,7 @@ class Session(Closing):
         if len(x) != len(target):
             raise InputError(f"target: {len(target)} rows for {len(x)} samples; give one for each")
         weights = None if weight is None else check_weights("weight", weight, len(x))
-        codes = self._codes(x, self.spec.formats.input)
+        codes = self._codes(x, self.spec.formats.input, self.spec.input_period)
         teaching = self._codes(target, self.spec.target_format)
         if weights is None or (weights == 1).all():
             return self._run(codes, teaching, learn=True)
@@ -174,19 +174,19 @@ class Session(Closing):
             raise InputError(f"{field}: shape {array.shape}; must be ({count},)")
         return array[None]
 
-    def _codes(self, reals: Reals, format: Format) -> Codes:
+    def _codes(self, reals: Reals, format: Format, period: float | None = None) -> Codes:
         lowest, highest = format.to_float([format.minimum, format.maximum])
         if reals.size and (reals.min() < lowest or reals.max() > highest):
-            with np.errstate(over="ignore"):
-                nearest = np.rint(reals / format.lsb)
+            nearest = format.nearest(reals, period)
             self._inputs_saturated += int(((nearest < format.minimum) | (nearest > format.maximum)).sum())
-        return format.quantise(reals)
+        return format.quantise(reals, period)
 
     # What it has learned.
 
     @property
     def coefficients(self) -> list[Codes]:
-        """Integer codes, one array ``(n_out, n_in, grid_size + spline_order)`` per layer. May be assigned to."""
+        """Integer codes, one array ``(n_out, n_in, bases)`` per layer: ``bases`` is ``grid_size + spline_order``, or
+        ``grid_size`` where the layer is periodic. May be assigned to."""
         return self._backend.read_coefficients()
 
     @coefficients.setter
@@ -286,7 +286,7 @@ class Session(Closing):
             raise InputError(f"load: {str(path)!r}: {error}") from None
 
     def _load(self, saved: SavedLearner) -> None:
-        for field in ("layer_sizes", "grid_range", "grid_size", "spline_order"):
+        for field in ("layer_sizes", "grid_range", "grid_size", "periodic", "spline_order"):
             ours, theirs = (
                 (spec.layer_sizes if field == "layer_sizes" else spec.per_layer(field))
                 for spec in (self.spec, saved.spec)

@@ -16,11 +16,11 @@ from ..numeric.fixed import Format
 class _Scale(ctypes.Structure):
     """``Scale`` of :file:`reals.cpp`."""
 
-    _fields_ = [(name, ctypes.c_double) for name in ("codes_per_unit", "unit_per_code", "minimum", "maximum")]
+    _fields_ = [(name, ctypes.c_double) for name in ("codes_per_unit", "unit_per_code", "minimum", "maximum", "period")]
 
     @classmethod
-    def of(cls, format: Format) -> _Scale:
-        return cls(2.0**format.f, format.lsb, format.minimum, format.maximum)
+    def of(cls, format: Format, period: float | None = None) -> _Scale:
+        return cls(2.0**format.f, format.lsb, format.minimum, format.maximum, period or 0.0)
 
 
 class _Places(ctypes.Structure):
@@ -41,14 +41,19 @@ class RealPlaces:
         Numbers in a sample and in a prediction.
     input, output, target
         Formats of samples, of predictions, and of targets or gradients.
+    period
+        Of samples, in LSBs; see :meth:`kanrtl.Format.nearest`.
     """
 
-    def __init__(self, n_in: int, n_out: int, input: Format, output: Format, target: Format) -> None:
+    def __init__(
+        self, n_in: int, n_out: int, input: Format, output: Format, target: Format, period: float | None = None
+    ) -> None:
         self.x, self.teaching = RowBuffer(n_in), RowBuffer(n_out)
         self.predictions = np.zeros(n_out)
         self.codes = np.zeros((1, n_in), dtype=np.int64)
         arrays = (self.x.row, self.teaching.row, self.predictions, self.codes)
-        self.structure = _Places(*map(_Scale.of, (input, output, target)), *(array.ctypes.data for array in arrays))
+        scales = _Scale.of(input, period), _Scale.of(output), _Scale.of(target)
+        self.structure = _Places(*scales, *(array.ctypes.data for array in arrays))
 
 
 class NativeStep:

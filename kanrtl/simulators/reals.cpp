@@ -10,12 +10,18 @@ namespace {
 // How real numbers become codes and codes become real numbers: as kanrtl.numeric.fixed.Format does it, to the bit.
 struct Scale {
     double codes_per_unit, unit_per_code, minimum, maximum;
+    double period; // in codes: what is outside comes back by whole periods; 0 for none
 
     // Writes the codes nearest to real numbers, ties to the even one; returns how many were outside.
     size_t quantise(const double *reals, int64_t *codes, size_t count) const {
         size_t outside = 0;
         for (size_t place = 0; place < count; place++) {
             double nearest = std::nearbyint(reals[place] * codes_per_unit);
+            if (period > 0 && std::isfinite(nearest)) {
+                double below = minimum - nearest, above = nearest - maximum;
+                if (below > 0) nearest = std::nearbyint(nearest + period * std::ceil(below / period));
+                if (above > 0) nearest = std::nearbyint(nearest - period * std::ceil(above / period));
+            }
             if (nearest < minimum) nearest = minimum, outside++;
             if (nearest > maximum) nearest = maximum, outside++;
             codes[place] = int64_t(nearest);

@@ -77,9 +77,20 @@ def edge_sums(layer: LayerArithmetic, coefficients: Codes, source: int) -> Codes
     array of codes ``(n_out, positions)``
         They are exact, with the fraction bits of ``layer.node_sum``.
     """
-    windows = np.lib.stride_tricks.sliding_window_view(layer.factors_of(coefficients[:, source]), layer.window, axis=1)
+    edges = layer.factors_of(coefficients[:, source])
+    if layer.periodic:  # the last windows go on at the first coefficient
+        edges = np.concatenate([edges, edges[:, : layer.spline_order]], axis=1)
+    windows = np.lib.stride_tricks.sliding_window_view(edges, layer.window, axis=1)
     sums: Codes = np.einsum("okj,rj->okr", windows, layer.basis_table)
     return sums.reshape(layer.n_out, -1)
+
+
+def unroll(layer: LayerArithmetic) -> Locator:
+    """Give the locator of a layer, where its grid is periodic that of the grid repeated as often as activations reach.
+
+    So a saturating address tells all that a position modulo the grid does.
+    """
+    return layer.locator.unroll(layer.formats.input) if layer.periodic else layer.locator
 
 
 SLACK_PARTS = 256

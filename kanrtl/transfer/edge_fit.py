@@ -29,14 +29,19 @@ def find_outside_format(layer: LayerArithmetic, real: Reals) -> npt.NDArray[np.b
 def middle_activations(layer: LayerArithmetic) -> Codes:
     """Give an activation in the middle of each position of the grid, or next to it where there is none.
 
+    Where the format goes around a periodic grid once, from wherever it begins, they are those that it has.
+
     Returns
     -------
     array of codes ``(positions,)``
     """
     locator = layer.locator
     borders = -((locator.offset - (np.arange(locator.end + 1) << locator.shift)) // locator.scale)
-    result: Codes = (borders[:-1] + np.maximum(borders[1:] - 1, borders[:-1])) // 2
-    return result
+    middle: Codes = (borders[:-1] + np.maximum(borders[1:] - 1, borders[:-1])) // 2
+    if layer.periodic:
+        format = layer.formats.input
+        middle = format.minimum + (middle - format.minimum) % (1 << format.width)
+    return middle
 
 
 def weigh_positions(layer: LayerArithmetic, taken: Codes) -> Reals:
@@ -70,8 +75,9 @@ class EdgeFit:
         cells = (layer.grid_size, layer.table_size)
         self._weights, self._target = weights.reshape(cells), target.reshape(-1, *cells)
         self._basis = layer.formats.basis.to_float(layer.basis_table)
-        self._windows = np.arange(layer.grid_size)[:, None] + np.arange(layer.window)
-        # Band i holds the diagonal that lies i rows below the main one.
+        # On a periodic grid the last windows go on at the first coefficient.
+        self._windows = (np.arange(layer.grid_size)[:, None] + np.arange(layer.window)) % layer.bases
+        # Band i holds the diagonal that lies i rows below the main one, and on a periodic grid goes on at its top.
         self._normal = np.zeros((layer.window, layer.bases))
         blocks = np.einsum("kr,rj,ri->kji", self._weights, self._basis, self._basis)
         for first in range(layer.window):
@@ -82,7 +88,8 @@ class EdgeFit:
         np.add.at(self._moments, self._windows, moments)
         self._rough = np.zeros_like(self._normal)
         self._rough[0], self._rough[1] = 2 + 1e-6, -1
-        self._rough[0, [0, -1]] -= 1
+        if not layer.periodic:
+            self._rough[0, [0, -1]] -= 1
         self._rough *= self._normal[0].max()
 
     def coefficients(self) -> Reals:
@@ -111,9 +118,25 @@ class EdgeFit:
 
     def _solve(self, stiff: float) -> Reals:
         """Solve for coefficients that cost ``stiff`` where they differ from their neighbours."""
+        bands = self._normal + stiff * self._rough
+        if self._layer.periodic:
+            return self._solve_cyclic(bands)
         from scipy.linalg import solveh_banded  # only here: it takes long to import
 
-        result: Reals = solveh_banded(self._normal + stiff * self._rough, self._moments, lower=True).T
+        result: Reals = solveh_banded(bands, self._moments, lower=True).T
+        return result
+
+    def _solve_cyclic(self, bands: Reals) -> Reals:
+        """Solve with bands that go on at their other end."""
+        from scipy.sparse import coo_array  # only here: it takes long to import
+        from scipy.sparse.linalg import splu
+
+        columns = np.tile(np.arange(self._layer.bases), len(bands))
+        rows = (columns + np.repeat(np.arange(len(bands)), self._layer.bases)) % self._layer.bases
+        # Entries of one place are added: two bands may meet where there are few coefficients.
+        below = coo_array((bands.ravel(), (rows, columns)), shape=(self._layer.bases,) * 2).tocsc()
+        diagonal = coo_array((bands[0], (np.arange(self._layer.bases),) * 2), shape=below.shape).tocsc()
+        result: Reals = splu((below + below.T - diagonal).tocsc()).solve(self._moments).T
         return result
 
     def _error(self, coefficients: Reals) -> Reals:

@@ -8,6 +8,7 @@ else is lost:
 - A hidden node's exact sum becomes the position that the next layer takes: rounding to an activation and then to a
   position is rounding once, where a position is a power of two of activations. Where it is not, tables are addressed by
   the activations within the grid instead.
+- A periodic grid is repeated as often as activations reach, as the network's codes saturate and do not wrap.
 - An output is the exact sum, rounded once; how, is a constant in the sum.
 
 With fewer address bits a table samples its edge in the middle of what each address stands for. How far that can move a
@@ -31,7 +32,7 @@ from ..learner.spec import LearnerSpec
 from ..lookup.network import LookupNetwork
 from ..lookup.number_checks import MAX_BITS, check_bits, check_guard_bits, check_positive
 from ..numeric.fixed import Codes
-from .addressing import Scaling
+from .addressing import Scaling, unroll
 from .network_draft import NetworkDraft
 
 SAMPLES = 1024
@@ -39,6 +40,10 @@ SAMPLES = 1024
 
 _WIDEST = 32
 """Bits of the widest activation: products with the constants of addresses then fit the model's integers."""
+
+
+_MOST_POSITIONS = 1 << 20
+"""Positions of a periodic grid in all periods that activations reach: for each there is a number of every edge."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +109,7 @@ def freeze(
     ----------
     spec : LearnerSpec
         What the learner is.
-    coefficients : list of arrays ``(n_out, n_in, grid_size + spline_order)``
+    coefficients : list of arrays ``(n_out, n_in, bases)``
         The learner's codes, one array for each layer.
     bits : int or list of int, optional
         How many address bits a table has at most, for all layers or a list with one number for each. By default they
@@ -134,6 +139,14 @@ def freeze(
     ):
         if format.width > _WIDEST:
             raise InputError(f"{field}_format = {format}: is {format.width} bits wide, the limit is {_WIDEST}")
+    for layer in spec.layers:
+        if layer.periodic and unroll(layer).end > _MOST_POSITIONS:
+            raise InputError(
+                f"input_format = {layer.formats.input}: goes around a periodic grid of "
+                f"{layer.grid_max - layer.grid_min:g} in {unroll(layer).end} steps of its tables, the "
+                f"limit is {_MOST_POSITIONS}; freeze a learner with "
+                "fewer integer bits, or a smaller table_size"
+            )
     codes = checked_coefficients(spec.layers, coefficients)
     limits = _address_limits(spec, bits)
     if guard_bits is not None:

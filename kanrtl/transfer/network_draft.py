@@ -15,7 +15,7 @@ from ..lookup.number_checks import MAX_BITS, MAX_GUARD_BITS
 from ..lookup.quantiser import FixedQuantiser, Quantiser
 from ..numeric.bits import clog2
 from ..numeric.fixed import Codes
-from .addressing import SLACK_PARTS, Addressing, Scaling, find_activations, grid_position
+from .addressing import SLACK_PARTS, Addressing, Scaling, find_activations, grid_position, unroll
 from .sampled_sums import InputBounds, SampledSums
 
 _ENTRY_LIMIT = 1 << 31
@@ -121,7 +121,7 @@ class NetworkDraft:
 
     def _address_layer(self, index: int, inputs: InputBounds, limit: int) -> Addressing:
         """Choose how the tables of a layer are addressed, in ``limit`` bits at most."""
-        locator = self.spec.layers[index].locator
+        locator = unroll(self.spec.layers[index])
         start, stop = find_activations(locator, inputs.reach)
         low, high = (int(grid_position(locator, np.array(x))) for x in (start, stop))
         bits = max(1, clog2(high - low + 1))

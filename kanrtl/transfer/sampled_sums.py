@@ -11,7 +11,7 @@ import numpy as np
 from ..learner.arithmetic import LayerArithmetic
 from ..numeric.fixed import Codes, Format, narrow
 from ..numeric.spline import Locator
-from .addressing import Addressing, edge_sums, grid_position
+from .addressing import Addressing, edge_sums, grid_position, unroll
 
 
 @dataclass(frozen=True)
@@ -97,13 +97,15 @@ class SampledSums:
         self.dropped = self.fraction - layer.formats.output.f
         self.rounding = rounding if self.dropped else "floor"
         self._half = 0 if self.rounding == "floor" else 1 << (self.dropped - 1)
-        first, last, middle = inputs.positions(addresses, layer.locator)
+        locator = unroll(layer)
+        first, last, middle = inputs.positions(addresses, locator)
         self.samples = np.empty((layer.n_out, layer.n_in, middle.shape[1]), dtype=np.int64)
         self.error = np.zeros(layer.n_out, dtype=np.int64)
         sums = np.zeros((2, layer.n_out), dtype=np.int64)
-        ends = [grid_position(layer.locator, reach) for reach in inputs.reach]
+        ends = [grid_position(locator, reach) for reach in inputs.reach]
         for source in range(layer.n_in):
             values = edge_sums(layer, coefficients, source) << more
+            values = np.tile(values, locator.grid_size // layer.grid_size)
             reachable = values[:, ends[0][source] : ends[1][source] + 1]
             sums += [reachable.min(axis=1), reachable.max(axis=1)]
             self.samples[:, source] = values[:, middle[source]]

@@ -172,7 +172,7 @@ class Start:
     ----------
     spec : LearnerSpec
         The learner with its coefficients: connect to it, build it, or write it to a file.
-    coefficients : list of arrays ``(n_out, n_in, grid_size + spline_order)``
+    coefficients : list of arrays ``(n_out, n_in, bases)``
         The same coefficients as codes, as :attr:`kanrtl.Session.coefficients` takes them.
     error : FitError
         How far the learner's predictions, in all its fixed point, are from the network's.
@@ -253,6 +253,8 @@ def _choose_samples(network: TrainedSource, spec: LearnerSpec, x: npt.ArrayLike 
     low, high = network.domain()
     _check_inputs(network, spec, random.uniform(low, high, (SAMPLES, spec.n_in)), max_outside)
     first, last = spec.per_layer("grid_range")[0]
+    if spec.layers[0].periodic:
+        return random.uniform(low, high, (SAMPLES, spec.n_in))
     return random.uniform(np.clip(low, first, last), np.clip(high, first, last), (SAMPLES, spec.n_in))
 
 
@@ -263,8 +265,9 @@ def _check_inputs(network: TrainedSource, spec: LearnerSpec, x: Reals, max_outsi
         outside = _share_outside(network, spec, 0, source, x[:, source])
         if outside > max_outside:
             raise InputError(
-                f"grid_range = {grid}: {100 * outside:.0f} % of input {source} lies outside, where the network is not "
-                f"constant: inputs go from {x[:, source].min():.4g} to {x[:, source].max():.4g}; widen it, or give x"
+                f"grid_range = {grid}: {100 * outside:.0f} % of input {source} lies outside, where the network "
+                f"{'does not repeat itself' if spec.layers[0].periodic else 'is not constant'}: inputs go from "
+                f"{x[:, source].min():.4g} to {x[:, source].max():.4g}; widen it, or give x"
             )
 
 
@@ -277,7 +280,12 @@ def _share_outside(network: TrainedSource, spec: LearnerSpec, index: int, source
     if not len(beyond):
         return 0.0
     ends = middle_activations(spec.layers[index])[[0, -1]] * lsb  # where a learner takes what is beyond to be
-    changes = network.edges(index, source, beyond) - network.edges(index, source, np.clip(beyond, *ends))
+    x = spec.layers[index].formats.input
+    taken = np.clip(beyond, *ends)
+    if spec.layers[index].periodic:  # a learner takes it to be within the grid, and the format
+        taken = low + np.mod(beyond - low, high - low)
+        taken = np.where(taken > x.to_float(x.maximum), beyond, taken)
+    changes = network.edges(index, source, beyond) - network.edges(index, source, taken)
     return float((np.abs(changes) > spec.layers[index].formats.coefficient.lsb).any(axis=0).sum() / len(values))
 
 
@@ -318,7 +326,7 @@ def _fit_layers(network: TrainedSource, spec: LearnerSpec, samples: Reals, max_o
         _Affine(np.ones(spec.n_out), np.zeros(spec.n_out)),
     ]
     coefficients, errors = [], []
-    taken = predictions = spec.formats.input.quantise(samples)
+    taken = predictions = spec.formats.input.quantise(samples, spec.input_period)
     for index, layer in enumerate(spec.layers):
         codes = _fit_layer(network, spec, index, taken, maps[index], maps[index + 1])
         target = maps[index + 1](exact[index])

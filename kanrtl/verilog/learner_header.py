@@ -36,10 +36,7 @@ def learner_header(learner: Learner) -> str:
         *(f"  {addresses.saturations(kind):#x}  saturations: {kind}" for kind in SATURATIONS),
     ]
     if spec.update_rounding == "stochastic":
-        lines += [
-            f"  {addresses.noise(half):#x}  noise state, its {name} 16 bits"
-            for half, name in enumerate(("low", "high"))
-        ]
+        lines.append(f"  {addresses.noise:#x}  noise: reads bits 31..16; a write moves bits 15..0 up and in below them")
     lines.append(f"  {addresses.control:#x}  control: bit 0 freezes")
     return "\n".join(lines)
 

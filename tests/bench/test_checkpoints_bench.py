@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bench import checkpoints, render
-from bench.checkpoints import CASES, MOST, Case, compare
+from bench.checkpoints import CASES, FORMS, MOST, Case, compare, compare_dense
 from kanrtl import InputError
 from kanrtl.lookup import from_efficient_kan, from_pykan
 from support.kan_checkpoints import efficient, pykan
@@ -27,22 +27,44 @@ def test_every_case_was_measured_and_is_near_enough() -> None:
         assert bool(found["refused"]) == case.refused
         assert bool(found["checkpoints"]) != case.refused
         assert all(0 <= value <= MOST for value in found["checkpoints"].values())
+    dense = [case for case in RESULT["cases"] if case["library"].startswith("torch ")]
+    assert [bool(case["refused"]) for case in dense] == [False] * len(FORMS) + [True]
+    models, functions = (set(names_in("dense_networks", table)) for table in ("MODELS", "FUNCTIONS"))
+    for case, names in zip(dense, (models | functions, models | functions, functions), strict=False):
+        assert set(case["checkpoints"]) >= names
+        assert all(0 <= value <= MOST for value in case["checkpoints"].values())
     assert RESULT["most"] == MOST
     assert "largest difference" in render.imports()
 
 
-def test_the_writer_knows_every_case() -> None:
-    """It is not imported here, as it takes torch."""
-    tree = ast.parse((Path(checkpoints.__file__).parent / "write_checkpoints.py").read_text())
-    (cases,) = (
+def names_in(script: str, table: str) -> list[str]:
+    """The keys of a table in a script that is not imported here, as it takes torch."""
+    tree = ast.parse((Path(checkpoints.__file__).parent / f"{script}.py").read_text())
+    (found,) = (
         node.value
         for node in ast.walk(tree)
         if isinstance(node, ast.AnnAssign)
         and isinstance(node.value, ast.Dict)
-        and getattr(node.target, "id", "") == "CASES"
+        and getattr(node.target, "id", "") == table
     )
-    assert isinstance(cases, ast.Dict)
-    assert {ast.literal_eval(key) for key in cases.keys if key} >= {case.name for case in CASES}
+    assert isinstance(found, ast.Dict)
+    return [ast.literal_eval(key) for key in found.keys if key]
+
+
+def test_the_writer_knows_every_case() -> None:
+    assert set(names_in("write_checkpoints", "CASES")) >= {case.name for case in CASES}
+
+
+def test_dense_networks_that_are_apart_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {"version": "2.9.0+cpu", "differences": {form: {"relu": 1e-7} for form in FORMS}, "refused": "1: Softmax"}
+    monkeypatch.setattr(checkpoints, "run_python", lambda *_: json.dumps(told))
+    cases = compare_dense(lambda _: None)
+    assert [case["largest_difference"] for case in cases] == [1e-7] * len(FORMS) + [None]
+    assert cases[-1]["refused"] == {"softmax": "1: Softmax"}
+    for wrong in (1e-4, float("nan")):
+        told["differences"] = {form: {"relu": wrong} for form in FORMS}
+        with pytest.raises(ValueError, match="dense, in memory"):
+            compare_dense(lambda _: None)
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, error: float) -> None:

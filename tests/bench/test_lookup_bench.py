@@ -13,6 +13,7 @@ import pytest
 
 from bench import adapt, folding, lookup, render, self_check
 from kanrtl import InputError
+from kanrtl.build import Optimum
 from support.kan_checkpoints import write_published
 from support.pretended_builds import Reports, pretend_builds
 
@@ -29,15 +30,27 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_rows_and_their_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     builds = pretend_builds(monkeypatch, lambda seed: 100.0 + seed)
     monkeypatch.setattr(render, "RESULTS", tmp_path)
+
+    def search(network: Any, device: str, goal: str, *, seed: int, **_: Any) -> Optimum:
+        assert (network.output, device, goal, seed) == ("argmax", lookup.DEVICE, "ns", 1)
+        return Optimum("ns", {"whole_from": 1, "latency": 2}, "static", Reports(1.0, {}), ())  # type: ignore[arg-type]
+
+    monkeypatch.setattr(lookup, "optimise_network", search)
     for row in lookup.FAMILY.rows:
         assert isinstance(row, lookup.Lookup)
         builds.clear()
         result = row.run(lambda _: None)
         assert [build["seed"] for build in builds] == list(row.seeds)
+        latency, whole, placer, frequency = row.latency, row.whole_from, row.placer, 250.0
+        if row.goal:
+            latency, whole, placer, frequency = 2, 1, "static", None
+            assert result["optimised"]["options"] == {"whole_from": 1, "latency": 2}
+            assert row.commands[-1] == f"kanrtl build {row.name}.npz --device {lookup.DEVICE} --optimise ns --seeds 1-5"
+        assert (result["whole_from"], result["placer"]) == (whole, placer)
         for build in builds:
             core = build["component"]
-            assert (core.latency, core.whole_from, core.network.output) == (row.latency, row.whole_from, row.built)
-            assert (build["device"], build["frequency"], build["register_ports"]) == (lookup.DEVICE, 250.0, False)
+            assert (core.latency, core.whole_from, core.network.output) == (latency, whole, row.built)
+            assert (build["device"], build["frequency"], build["register_ports"]) == (lookup.DEVICE, frequency, False)
         assert result["held_out"] == {"right": 20, "rows": 40}
         assert result["fmax_mhz"] == 100 + median(row.seeds)
         assert not any("table" in name or "source" in name for name in result)

@@ -264,7 +264,8 @@ def test_what_does_not_fit_is_refused_with_numbers():
                 m.d.sync += self.o[n * 32 :][:32].eq(a * b)
             return m
 
-    with pytest.raises(BuildError, match=r"^device: iCE40UP5K has 8 multipliers but the design needs 9; "):
+    line = r"^device = 'iCE40UP5K': the design needs 9 multipliers, there are 8; make it smaller, or take LFE5U-25F$"
+    with pytest.raises(BuildError, match=line):
         build_core(Multipliers(), device="iCE40UP5K")
 
 

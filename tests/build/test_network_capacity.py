@@ -79,3 +79,20 @@ def test_what_is_far_too_large_is_refused_without_a_plan(monkeypatch: pytest.Mon
         build_network(dense((40, 8), (8, 8)), "iCE40HX1K", reuse_factor=8)
     with pytest.raises(BuildError, match=r"^device = 'iCE40UP5K-SG48': the network needs \d+ or more LUTs, there are"):
         build_self_check(dense((60, 20), (8, 8)), BOARDS["icebreaker"])
+
+
+def test_fewer_bits_are_tried_however_many_edges_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, part = dense((9, 2), (9, 10)), Device.parse("iCE40HX1K")
+    monkeypatch.setattr("kanrtl.build.network_capacity._PLANNED", network.edges - 1)
+    fit = find_network_fit(network, part, memory="block")
+    assert fit.fits is False
+    (narrowed,) = [mend for mend in fit.mends if mend.words.startswith("convert it with --bits ")]
+    assert narrowed.estimate.fits
+    assert narrowed.estimate.device == part.name
+
+
+@pytest.mark.parametrize("bits", [(5, 6), (8, 5)], ids=str)
+def test_an_estimate_without_chosen_offsets_is_no_lower(bits: tuple[int, int]) -> None:
+    network, device = dense((6, 3), bits), Device.parse("LFE5U-25F")
+    rough, built = (estimate_network(network, device, chooses_offsets=one) for one in (False, True))
+    assert built.lut <= rough.lut <= 1.1 * built.lut

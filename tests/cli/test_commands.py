@@ -228,9 +228,12 @@ def test_unwritable_output_is_one_line(run: Callable[..., Outcome], folder: Path
 @pytest.mark.parametrize(
     ("arguments", "status"), [(["--version"], 0), (["build", "external.toml", "--board", "icebreaker"], 2)]
 )
-def test_exit_status_of_the_process(arguments: list[str], status: int, folder: Path) -> None:
+@pytest.mark.parametrize(
+    "command", [["-c", "from kanrtl.cli import main; main()"], ["-m", "kanrtl"]], ids=["script", "module"]
+)
+def test_exit_status_of_the_process(command: list[str], arguments: list[str], status: int, folder: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", "from kanrtl.cli import main; main()", *arguments],
+        [sys.executable, *command, *arguments],
         cwd=folder,
         capture_output=True,
         text=True,

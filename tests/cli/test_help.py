@@ -13,7 +13,7 @@ import pytest
 from kanrtl import LookupNetwork
 from kanrtl.cli import cli
 from kanrtl.cli.command_line import run
-from kanrtl.cli.options import LEARNER, NETWORK
+from kanrtl.cli.options import LEARNER, NETWORK, SIGNALS
 
 COMMANDS = {name: command for name, command in cli.commands.items() if isinstance(command, cloup.Command)}
 
@@ -89,10 +89,24 @@ def test_what_a_network_takes_is_refused_for_a_learner(
 def test_what_a_learner_takes_is_refused_for_a_network(
     network: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    values = {"task": "track", "plot": str(tmp_path / "run.png")}
-    for option in options(COMMANDS["simulate"])[LEARNER]:
-        assert run(["simulate", network, option.opts[-1], values[str(option.name)]]) == 2
+    values = {"task": "track", "plot": str(tmp_path / "run.png"), "target_range": "-1,1", "decimal": ","}
+    groups = options(COMMANDS["simulate"])
+    for option in (*groups[LEARNER], *groups[SIGNALS]):
+        assert run(["simulate", network, option.opts[-1], values.get(str(option.name), "3")]) == 2
         assert capsys.readouterr().err.endswith(": only for a learner; leave it out\n")
+
+
+@pytest.mark.parametrize("command", [("simulate",), ("sweep", "--over", "bits=8")])
+def test_what_signals_take_is_refused_without_them(
+    command: tuple[str, ...], spec_file: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(spec_file())
+    for option in options(COMMANDS[command[0]])[SIGNALS]:
+        value = {"target_range": "-1,1", "decimal": ","}.get(str(option.name), "3")
+        assert run([command[0], path, *command[1:], option.opts[-1], value]) == 2
+        said = capsys.readouterr().err
+        assert said.startswith(f"kanrtl: {option.opts[-1]} = ")
+        assert said.endswith(": only with --data; name a file, or leave it out\n")
 
 
 @pytest.mark.parametrize("name", ["spec", "sweep"])

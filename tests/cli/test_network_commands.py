@@ -72,7 +72,11 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
     ),
     (("simulate", "class.npz", "--task", "track"), "--task = 'track': only for a learner; leave it out"),
     (("simulate", "class.npz", "--plot", "a.png"), "--plot = 'a.png': only for a learner; leave it out"),
-    (("simulate", "good.toml", "--data", "samples.npz"), "--data = 'samples.npz': only for a network; leave it out"),
+    (
+        ("simulate", "good.toml", "--data", "samples.npz"),
+        "data = 'samples.npz': targets: name the columns that are to be learned; columns are 1 'X.1', 2 'X.2' "
+        "and 3 'y'",
+    ),
     (("simulate", "good.toml", "--latency", "3"), "--latency = 3: only for a network; leave it out"),
     (("build", "good.toml", "--whole-from", "1"), "--whole-from = 1: only for a network; leave it out"),
     (("verilog", "good.toml", "--latency", "2"), "--latency = 2: only for a network; leave it out"),

@@ -56,6 +56,8 @@ class Reference:
         if layer.locator.scale.bit_count() > 1:  # no power of two: the contract is the constant of the multiplication
             locator = layer.locator
             position = int(x * 2**self.spec.formats.activation.f) * locator.scale + locator.offset >> locator.shift
+        if layer.periodic:
+            position %= layer.grid_size * layer.table_size
         clamped = min(max(position, 0), layer.grid_size * layer.table_size - 1)
         cell, row = divmod(clamped, layer.table_size)
         basis = [Fraction(int(b), 2**self.spec.formats.basis.f) for b in layer.basis_table[row]]
@@ -92,7 +94,7 @@ class Reference:
             totals = [
                 sum(
                     (
-                        c[o, i, cell + j] * b
+                        c[o, i, (cell + j) % layer.bases] * b
                         for i, (cell, basis, _) in enumerate(located[-1])
                         for j, b in enumerate(basis)
                     ),
@@ -104,12 +106,12 @@ class Reference:
         if target is not None:
             targets = [Fraction(code, 2**self.spec.target_format.f) for code in target]
             gradients = [[self.error(*triple) for triple in zip(totals, values, targets, strict=True)]]
-            for c, places in list(zip(self.coefficients, located, strict=True))[:0:-1]:
+            for layer, c, places in list(zip(layers, self.coefficients, located, strict=True))[:0:-1]:
                 below = []
                 for i, (cell, _, slope) in enumerate(places):
                     exact = Fraction(0)
                     for o, gradient in enumerate(gradients[0]):
-                        edge = sum((c[o, i, cell + j] * d for j, d in enumerate(slope)), Fraction(0))
+                        edge = sum((c[o, i, (cell + j) % layer.bases] * d for j, d in enumerate(slope)), Fraction(0))
                         exact += gradient * self.narrow("slope", edge, rounding)
                     below.append(self.narrow("gradient", exact, rounding))
                 gradients.insert(0, below)
@@ -129,10 +131,9 @@ class Reference:
                 steps = [self.narrow("step", rate * b, self.spec.rounding) for b in basis]
                 for (o, gradient), (j, step) in product(enumerate(layer_gradients), enumerate(steps)):
                     lane = first_lane + (o * layer.n_in + i) * layer.banks + (cell + j) % layer.banks
-                    exact = c[o, i, cell + j] - gradient * step
-                    c[o, i, cell + j] = self.narrow(
-                        "coefficient", exact, self.spec.update_rounding, self.noise(lane, bits)
-                    )
+                    place = o, i, (cell + j) % layer.bases
+                    exact = c[place] - gradient * step
+                    c[place] = self.narrow("coefficient", exact, self.spec.update_rounding, self.noise(lane, bits))
             first_lane += layer.n_out * layer.n_in * layer.banks
         if self.spec.update_rounding == "stochastic":
             self.leap()

@@ -355,3 +355,13 @@ def test_wide_formats_read_as_fractions() -> None:
     """A float has 53 bits; what is wider is not rounded behind the reader's back."""
     assert SQ(4, 60).from_bits(2**64 - 1) == Fraction(-1, 2**60)
     assert isinstance(SQ(4, 49).from_bits(1), float)
+
+
+def test_what_is_beyond_comes_back_by_whole_periods() -> None:
+    format = SQ(3, 2)  # -4 to 3.75, codes -16 to 15
+    around = [4.0, -4.25, 35.99, -1e9, 3.9, 1e300, np.inf, -np.inf]
+    assert format.quantise(around, 32.0).tolist() == [-16, 15, -16, 0, -16, 0, 15, -16]
+    assert format.quantise([4.0, 5.0, -4.25, 3.75], 10.3).tolist() == [6, 10, -7, 15]
+    assert format.nearest([4.0, np.nan]).tolist()[0] == 16
+    with pytest.raises(ValueError, match="NaN"):
+        format.quantise([4.0, np.nan], 32.0)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from hypothesis import strategies as st
 
 from kanrtl import SQ, UQ, Format, LearnerSpec
+from kanrtl.learner.arithmetic import banks_for
 from kanrtl.learner.folded_schedule import folds
 from kanrtl.learner.losses import LOSSES
 from kanrtl.learner.stages import PRESETS, STAGES
@@ -45,6 +46,12 @@ def specs(draw: st.DrawFn, max_edges: int = 27) -> LearnerSpec:
     )
     count = len(sizes) - 1
     kind = draw(st.sampled_from(["sequential", "folded", "streaming"]))
+    periodic = draw(st.lists(st.sampled_from([False, False, True]), min_size=count, max_size=count))
+    orders = draw(st.lists(st.integers(1, 3), min_size=count, max_size=count))
+    cells = [
+        banks_for(order) * draw(st.integers(1, 3)) if around else draw(st.sampled_from([1, 2, 3, 5, 8]))
+        for around, order in zip(periodic, orders, strict=True)
+    ]
     teaching = ["with_sample"] if kind == "streaming" else ["with_sample", "after_prediction"]
     folding: dict[str, Any] = {"multiplier": draw(st.sampled_from(["auto", "auto", "lut"]))}
     if kind == "folded":
@@ -58,9 +65,10 @@ def specs(draw: st.DrawFn, max_edges: int = 27) -> LearnerSpec:
         folding["edge_sums"] = draw(each(st.sampled_from(["auto", "products", "differences"]), count))
     return LearnerSpec(
         layer_sizes=sizes,
-        grid_range=draw(each(st.sampled_from([(-2, 2), (0, 1), (-1.3, 1.7), (0.1, 3.6)]), count)),
-        grid_size=draw(each(st.sampled_from([1, 2, 3, 5, 8]), count)),
-        spline_order=draw(each(st.integers(1, 3), count)),
+        grid_range=draw(each(st.sampled_from([(-2, 2), (0, 1), (-1.3, 1.7), (0.1, 3.6), (-4, 4)]), count)),
+        grid_size=cells,
+        periodic=periodic if any(periodic) else draw(each(st.just(False), count)),
+        spline_order=orders,
         learning_rate=draw(each(st.sampled_from([1.0, 0.125, 0.3, 3.0]), count)),
         table_size=draw(st.sampled_from([4, 16])),
         target_range=draw(st.none() | st.sampled_from([(-1, 1), (-0.01, 0.02)])),

@@ -152,9 +152,14 @@ def write_safetensors(path: Path, state: dict[str, Any], kind: str = "F32") -> P
     return path
 
 
-def module(parameters: dict[str, Any], modules: dict[str, Any], name: str = "Net", **attributes: Any) -> Called:
+def module(
+    parameters: dict[str, Any],
+    modules: dict[str, Any],
+    name: str = "Net",
+    package: str = "some.models",
+    buffers: dict[str, Any] | None = None,
+    **attributes: Any,
+) -> Called:
     """A pickled ``torch.nn.Module``, as ``torch.save(model, ...)`` writes it."""
-    state = {"_parameters": parameters, "_buffers": {}, "_modules": modules, "training": False, **attributes}
-    return Called(
-        Named("copyreg", "_reconstructor"), (Named("some.models", name), Named("builtins", "object"), None), state
-    )
+    state = {"_parameters": parameters, "_buffers": buffers or {}, "_modules": modules, "training": False, **attributes}
+    return Called(Named("copyreg", "_reconstructor"), (Named(package, name), Named("builtins", "object"), None), state)

@@ -11,8 +11,9 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...fabric.parts import Parts
+from ...numeric.lfsr import LEAP
 from ...numeric.lfsr import WIDTH as NOISE_WIDTH
-from ..address_map import CONTROL_FREEZE, COUNTER_WIDTH, NOISE_HALVES, AddressMap
+from ..address_map import CONTROL_FREEZE, COUNTER_WIDTH, AddressMap
 from ..folded_schedule import FoldedSchedule
 from ..spec import LearnerSpec
 from .coefficients import CoefficientAccess
@@ -190,7 +191,7 @@ class Registers(wiring.Component):  # type: ignore[misc]
     clear : Out, one bit for every such kind
         The counter becomes zero at the clock edge.
     noise_state : In(32), load_noise : Out(1)
-        The noise register, and whether a half of it is written at the clock edge; only with stochastic rounding.
+        The noise register, and whether its low half is written at the clock edge; only with stochastic rounding.
     """
 
     def __init__(self, spec: LearnerSpec) -> None:
@@ -231,10 +232,8 @@ class Registers(wiring.Component):  # type: ignore[misc]
                 with at(addresses.saturations(kind)):
                     m.d.comb += [read.eq(self.counts[kind]), self.clear[kind].eq(write)]
             if self._spec.plans[0].stochastic:
-                for half in range(NOISE_HALVES):
-                    with at(addresses.noise(half)):
-                        bits = self.noise_state.word_select(half, NOISE_WIDTH // NOISE_HALVES)
-                        m.d.comb += [read.eq(bits), self.load_noise.eq(write)]
+                with at(addresses.noise):
+                    m.d.comb += [read.eq(self.noise_state[LEAP:]), self.load_noise.eq(write)]
             with at(addresses.control):
                 m.d.comb += read.eq(self.freeze)
                 with m.If(write):
@@ -246,7 +245,7 @@ class Registers(wiring.Component):  # type: ignore[misc]
 def count_registers(parts: Parts, spec: LearnerSpec) -> None:
     """Count what :class:`Registers` has."""
     parts.union(spec.formats.learning_rate.width, spec.n_layers + 1)
-    parts.union(COUNTER_WIDTH, len(count_flags(spec)) + 1)
+    parts.union(COUNTER_WIDTH, len(count_flags(spec)) + 1 + spec.plans[0].stochastic)
 
 
 class LearningRates(wiring.Component):  # type: ignore[misc]

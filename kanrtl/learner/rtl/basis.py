@@ -54,7 +54,7 @@ class Basis(wiring.Component):  # type: ignore[misc]
     -------
     row : In, table row
     cell : In, grid cell
-    inside : In(1), with ``derivative``, which is zero where it is low
+    inside : In(1), with ``derivative``, which is zero where it is low; not on a periodic grid
     enable : In(1), read at the clock edge; only with ``block``
     basis : Out, one unsigned value per bank, ``latency`` cycles after ``row`` and ``cell``; zero where a bank holds no
         basis of the window
@@ -72,6 +72,8 @@ class Basis(wiring.Component):  # type: ignore[misc]
         }
         if block:
             members["enable"] = In(1)
+        if layer.periodic:
+            del members["inside"]
         if derivative:
             members["derivative"] = Out(data.ArrayLayout(layer.derivative, layer.banks))
         super().__init__(members)
@@ -88,8 +90,11 @@ class Basis(wiring.Component):  # type: ignore[misc]
         if hasattr(self, "derivative"):
             flat = Signal(self.derivative.shape())
             read(m, "derivative", self._layer.derivative_table, flat)
-            with m.If(self.inside):
+            if self._layer.periodic:
                 m.d.comb += self.derivative.eq(flat)
+            else:
+                with m.If(self.inside):
+                    m.d.comb += self.derivative.eq(flat)
         return m
 
     def _rotated_memory(self, m: Module, name: str, table: Any, banks: Any) -> None:
@@ -137,7 +142,8 @@ def count_basis(parts: Parts, plan: LayerPlan, inputs: int) -> None:
     tables = {"bases": (layer.basis_table, layer.formats.basis.width)}
     if plan.hidden:
         tables["derivatives"] = (layer.derivative_table, layer.derivative.width)
-        parts.choice(layer.banks * layer.derivative.width, times=inputs)
+        if not layer.periodic:
+            parts.choice(layer.banks * layer.derivative.width, times=inputs)
     for name, (table, width) in tables.items():
         if plan.block_tables:
             # A bank meets zeros too where there are more banks than values.

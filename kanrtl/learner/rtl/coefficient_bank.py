@@ -9,6 +9,7 @@ from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
+from ...numeric.bits import clog2
 from ...numeric.fixed import Codes, Format
 from ..arithmetic import LayerArithmetic
 from .pipeline_registers import delay, wire_members
@@ -18,10 +19,16 @@ def window_row(layer: LayerArithmetic, cell: Value, bank: int) -> Value:
     """The row of a window's coefficient in ``bank``, from the cell that the window begins with.
 
     Coefficient ``j`` of an edge lies in bank ``j % banks`` at row ``j // banks``. The window starts at bank
-    ``cell % banks``; banks before it hold its end, one row further on.
+    ``cell % banks``; banks before it hold its end, one row further on: on a periodic grid behind the last row in the
+    first.
     """
     bank_bits = (layer.banks - 1).bit_length()
-    return (cell >> bank_bits) + (cell[:bank_bits] > bank)
+    row, onward = cell[bank_bits:], cell[:bank_bits] > bank
+    if not layer.periodic:
+        return row + onward
+    if layer.depth & (layer.depth - 1):
+        return Mux(onward & (row == layer.depth - 1), 0, (row + onward)[: len(row)])
+    return (row + onward)[: clog2(layer.depth)]
 
 
 class CoefficientBank(wiring.Component):  # type: ignore[misc]

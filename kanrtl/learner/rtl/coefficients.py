@@ -12,6 +12,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...fabric.parts import Parts
+from ...numeric.bits import clog2
 from ...numeric.fixed import Codes, Format
 from ..arithmetic import LayerArithmetic
 from ..plan import LayerPlan
@@ -187,6 +188,7 @@ def count_coefficients(parts: Parts, plan: LayerPlan) -> None:
     address = layer.depth.bit_length()
     parts.adder(address, memories)
     parts.choice(address, times=memories)
+    count_seam(parts, layer, memories)
     if plan.streaming:
         parts.register(memories * address * (turnaround + later))
         if later:
@@ -198,6 +200,13 @@ def count_coefficients(parts: Parts, plan: LayerPlan) -> None:
             parts.counts["detection"] += address * memories
             parts.choice(width * layer.n_out, times=memories)
             parts.register(0 if plan.block else width * layer.n_out * memories, moved=False)
+
+
+def count_seam(parts: Parts, layer: LayerArithmetic, memories: int) -> None:
+    """Count what leads the addresses of so many memories from the end of a periodic grid to its beginning."""
+    if layer.periodic and layer.depth & (layer.depth - 1):
+        parts.counts["detection"] += clog2(layer.depth) * memories
+        parts.choice(clog2(layer.depth), times=memories)
 
 
 def lane_layout(plan: LayerPlan, format: Format) -> data.ArrayLayout:
@@ -318,6 +327,7 @@ def count_folded_coefficients(parts: Parts, plan: LayerPlan) -> None:
     parts.memory("coefficients", depth, word, block=plan.block, lanes=passes.node_lanes, count=memories)
     address = (depth - 1).bit_length()
     parts.sum(3 if passes.steps > 1 else 2, address, memories)
+    count_seam(parts, layer, memories)
     parts.register_behind(word * memories * (passes.read - passes.settled), block=plan.block)
     if passes.steps > 1:
         count_delay(parts, passes, address * memories, passes.located, passes.written)

@@ -23,13 +23,14 @@ def add_tree(terms: Sequence[Any]) -> Any:
     return add_tree(terms[:half]) + add_tree(terms[half:])
 
 
-def carry_chain_barrier(m: Module, total: Value) -> Value:
-    """``total``, a signed sum that is to be added to others, such that it stays one carry chain.
+def carry_chain_barrier(m: Module, total: Value, width: int) -> Value:
+    """``total``, a signed sum that is to be added to others modulo ``2**width``, such that it stays one carry chain.
 
     Of sums that follow each other yosys makes one carry-save tree, which is larger, and deeper than a few chains. It
-    does not where anything stands between them; this is removed only as LUTs are mapped.
+    does not where anything stands between them; this is removed only as LUTs are mapped. It stands at the highest bit
+    that is used: yosys removes what stands at one that is not, unless it happens to look at the sum first.
     """
-    exact = Signal(total.shape(), name="total")
+    exact = Signal(signed(min(len(total), width)), name="total")
     m.d.comb += exact.eq(total)
     sign = exact[-1] & (exact[-1] | exact[0])
     return Cat(exact[:-1], sign).as_signed()
@@ -41,7 +42,7 @@ def add_in_chains(m: Module, terms: Sequence[Value], width: int) -> Value:
         return terms[0]
     half = len(terms) // 2
     low, high = (add_in_chains(m, part, width) for part in (terms[:half], terms[half:]))
-    return carry_chain_barrier(m, (low + high)[:width].as_signed())
+    return carry_chain_barrier(m, low + high, width)
 
 
 class Offset(NamedTuple):
@@ -57,29 +58,27 @@ class Offset(NamedTuple):
         return cls(Const(constant, signed(constant.bit_length() + 1)), zeros)
 
 
-def add_offsets(m: Module, terms: Sequence[Value], offsets: Sequence[Offset], *, width: int) -> list[Value]:
-    """The sum of signed ``terms`` and of each one of ``offsets``, modulo ``2**width``, by carry chains.
+def add_offsets(m: Module, terms: Sequence[Value], offsets: Sequence[Offset], *, widths: Sequence[int]) -> list[Value]:
+    """The sum of signed ``terms`` and of each one of ``offsets``, by carry chains; each modulo two to the power of its
+    width of ``widths``.
 
     Offsets are known before the terms: where the number of terms is not a power of two, the path through the tree is as
     long as without. Where it is, an offset takes a full adder for each bit before the last chain.
     """
-
-    def add(a: Value, b: Value) -> Value:
-        return carry_chain_barrier(m, (a + b)[:width].as_signed())
-
-    terms, offsets, inside = list(terms), list(offsets), False
+    terms, ends, inside = list(terms), list(zip(offsets, widths, strict=True)), False
     while len(terms) > 1 + (not inside):
         if len(terms) % 2:
-            last = terms.pop()
-            offsets, inside = [Offset(add(last, offset.value)) for offset in offsets], True
-        terms = [add(first, second) for first, second in zip(terms[::2], terms[1::2], strict=True)]
+            last, inside = terms.pop(), True
+            ends = [(Offset(carry_chain_barrier(m, last + offset.value, width)), width) for offset, width in ends]
+        pairs = zip(terms[::2], terms[1::2], strict=True)
+        terms = [carry_chain_barrier(m, first + second, max(widths)) for first, second in pairs]
     if len(terms) == 1:
-        return [(terms[0] + offset.value)[:width].as_signed() for offset in offsets]
+        return [(terms[0] + offset.value)[:width].as_signed() for offset, width in ends]
     return [
         add_tree(terms)[:width].as_signed()
         if isinstance(offset.value, Const) and not offset.value.value
         else add_three(m, terms[0], terms[1], offset.value, width=width, zeros=offset.zeros).as_signed()
-        for offset in offsets
+        for offset, width in ends
     ]
 
 

@@ -56,6 +56,9 @@ class Node(wiring.Component):  # type: ignore[misc]
         layer, formats = plan.layer, plan.layer.formats
         # y may be rounded up beyond node_sum: one bit more.
         self._wide = Format(True, layer.node_sum.i + 1, layer.node_sum.f)
+        # Of that, what y is made of: where it cannot saturate, no more than its bits and those below them.
+        seen = layer.node_sum.f + (self._wide.i if "activation" in plan.saturating else formats.output.i)
+        self._seen = min(seen, self._wide.width)
         members: dict[str, Any] = {
             "factors": In(data.ArrayLayout(data.ArrayLayout(plan.factor, plan.factors), layer.n_in)),
             "basis": In(data.ArrayLayout(data.ArrayLayout(formats.basis, layer.banks), layer.n_in)),
@@ -86,19 +89,22 @@ class Node(wiring.Component):  # type: ignore[misc]
             width = layer.formats.factor.width + clog2(layer.n_in)
             firsts = stages.wire(add_in_chains(m, [first.raw for first in self.firsts], width), "firsts_sum")
 
-        def add_terms(offsets: list[Offset], width: int) -> list[Value]:
-            """The sum of the terms and each of ``offsets``, modulo ``2**width``; see :func:`.add_offsets`.
+        def add_terms(offsets: list[Offset], *widths: int) -> list[Value]:
+            """The sum of the terms and each of ``offsets``, in so many bits; see :func:`.add_offsets`.
 
             ``offsets`` are there at time ``read`` where coefficients are added, otherwise at ``added``.
             """
-            if firsts is not None:
-                times, below = plan.times, layer.formats.basis.f
-                early = [carry_chain_barrier(m, add_shifted(m, offset.value, firsts, below)) for offset in offsets]
-                offsets = [
-                    Offset(stages.meet(stages.wire(total, "offset"), times.read, times.added, "offset"))
-                    for total in early
-                ]
-            return add_offsets(m, terms, offsets, width=width)
+            if firsts is None:
+                return add_offsets(m, terms, offsets, widths=widths)
+            times, below = plan.times, layer.formats.basis.f
+            early = [
+                carry_chain_barrier(m, add_shifted(m, offset.value, firsts, below), width)
+                for offset, width in zip(offsets, widths, strict=True)
+            ]
+            offsets = [
+                Offset(stages.meet(stages.wire(total, "offset"), times.read, times.added, "offset")) for total in early
+            ]
+            return add_offsets(m, [carry_chain_barrier(m, term, max(widths)) for term in terms], offsets, widths=widths)
 
         (self._give_error if plan.forms_error else self._give_total)(m, stages, narrowing, add_terms)
         narrowing.report(m, self.saturated)
@@ -114,12 +120,13 @@ class Node(wiring.Component):  # type: ignore[misc]
             for source, (factors, basis) in enumerate(zip(self.factors, self.basis, strict=True))
         ]
         if plan.differences:
-            pairs = add_pairs(stages, [product for edge in edges for product in edge], width + 1, "pair")
-            return [carry_chain_barrier(m, pair) for pair in pairs]
+            return add_pairs(stages, [product for edge in edges for product in edge], width + 1, "pair")
         pairs_of_edges = [add_pairs(stages, edge, width, f"pair{source}") for source, edge in enumerate(edges)]
         if layer.n_in == 1:
             return pairs_of_edges[0]
-        totals = [add_in_chains(m, [carry_chain_barrier(m, pair) for pair in pairs], width) for pairs in pairs_of_edges]
+        totals = [
+            add_in_chains(m, [carry_chain_barrier(m, pair, width) for pair in pairs], width) for pairs in pairs_of_edges
+        ]
         return [stages.wire(total, f"edge{source}") for source, total in enumerate(totals)]
 
     def _give_total(self, m: Module, stages: Stages, narrowing: Narrowing, add_terms: Any) -> None:
@@ -132,7 +139,8 @@ class Node(wiring.Component):  # type: ignore[misc]
             rounded = total = stages.end("sum", resize(total, layer.node_sum), "sum")
         else:
             rounds = rounding_constant(rounding, located.dropped) or 0
-            sums = add_terms([Offset.of(located.added), Offset.of(rounds)], located.format.width)
+            width = located.format.width
+            sums = add_terms([Offset.of(located.added), Offset.of(rounds)], width, min(width, self._seen))
             total = stages.end("sum", resize(sums[0], located.format), "sum")
             rounded = stages.end("sum", resize(sums[1], self._wide), "rounded_sum")
             rounding = Rounding.FLOOR
@@ -168,7 +176,7 @@ class Node(wiring.Component):  # type: ignore[misc]
             # In a tree of its own where this one is long enough.
             beside = layer.n_in > 1 and not stages.ends("sum")
             offsets = [Offset(offset, zeros), *([Offset.of(rounds_y)] if beside else [])]
-            rounded, *totals = add_terms(offsets, width)
+            rounded, *totals = add_terms(offsets, *[width, min(width, self._seen)][: len(offsets)])
             error = stages.end("sum", resize(rounded, narrow_sum), "error_sum")
             if not beside:
                 late = stages.meet(self.target, 1, times.summed, "target").raw
@@ -320,7 +328,7 @@ class Downstream(wiring.Component):  # type: ignore[misc]
         factors, values = list(self.factors[node][source]), list(self.derivative[source])
         products = multiply_window(m, stages, factors, values, in_logic=plan.in_logic, name=f"rise{edge}")
         pairs = add_pairs(stages, products, max(len(products[0]), layer.slope_sum.width), f"rise{edge}_pair")
-        added = add_tree([carry_chain_barrier(m, pair) for pair in pairs])
+        added = add_tree([carry_chain_barrier(m, pair, layer.slope_sum.width) for pair in pairs])
         total = stages.end("sum", resize(added, layer.slope_sum), f"slope_sum{edge}")
         slope = stages.end("error", narrowing.narrow("slope", total, layer.formats.slope), f"slope{edge}")
         since = plan.times.summed + stages.ends("error")

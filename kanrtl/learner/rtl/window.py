@@ -12,7 +12,7 @@ from ...fabric.parts import Parts
 from ..plan import LayerPlan
 from .basis import Basis, count_basis, rotation_bits
 from .coefficients import cell_bits, window_layout
-from .locate import Locate, count_locate
+from .locate import Locate, count_locate, position_bits
 from .narrowing import cut_guard_bits, flag_layout
 from .pass_sequencer import StepFlow, StepTimes, choose, count_delay
 from .pipeline_registers import Stages, count_meeting, count_read, delay, end_read, hold, wire_members
@@ -81,8 +81,8 @@ class InputBases(wiring.Component):  # type: ignore[misc]
         m = Module()
         plan, layer, times = self._plan, self._plan.layer, self._plan.times
         stages = Stages(m, plan.schedule, plan.index)
-        row, cell, inside = self._locate(m, stages)
         m.submodules.table = table = Basis(layer, derivative=plan.hidden, block=plan.block_tables)
+        row, cell = self._locate(m, stages, table)
         if plan.block_tables:
             if self._makes_steps:
                 row = Mux(self.busy, 0, row) | self.making_row
@@ -95,13 +95,12 @@ class InputBases(wiring.Component):  # type: ignore[misc]
         for bank, value in enumerate(end_read(stages, plan, values, times.table, "basis")):
             m.d.comb += self.basis[bank].eq(value)
         if plan.hidden:
-            m.d.comb += table.inside.eq(delay(m, inside, int(plan.block_tables), "inside"))
             for bank, value in enumerate(end_read(stages, plan, table.derivative, times.table, "derivative")):
                 m.d.comb += self.derivative[bank].eq(value)
         return m
 
-    def _locate(self, m: Module, stages: Stages) -> tuple[Value, Value, Value]:
-        """Table row, cell, and whether inside the grid, as the table is to be read; drives ``cell``."""
+    def _locate(self, m: Module, stages: Stages, table: Basis) -> tuple[Value, Value]:
+        """Table row and cell as ``table`` is to be read; drives ``cell``, and whether inside the grid."""
         plan, layer = self._plan, self._plan.layer
         registered = stages.ends("position")
         m.submodules.locate = locate = Locate(
@@ -113,17 +112,17 @@ class InputBases(wiring.Component):  # type: ignore[misc]
         reached = Signal(cell_bits(layer))
         m.d.comb += reached.eq(Mux(self.access_enable, self.access_index, locate.cell))
         # A table needs not know of it; in the first layer, where nothing waits for it, it shares the registers.
-        row, cell, inside = locate.row, locate.cell if plan.hidden else reached, locate.inside
+        row, cell = locate.row, locate.cell if plan.hidden else reached
         if plan.hidden:
             reached = stages.end("locate", reached, "reached_located")
-            row, cell, inside = (
-                stages.end("locate", value, name)
-                for name, value in (("row_located", row), ("cell_located", cell), ("inside_located", inside))
-            )
+            row, cell = stages.end("locate", row, "row_located"), stages.end("locate", cell, "cell_located")
+            if not layer.periodic:
+                inside = stages.end("locate", locate.inside, "inside_located")
+                m.d.comb += table.inside.eq(delay(m, inside, int(plan.block_tables), "inside"))
         elif not plan.looks_up_early:
             row, cell = hold(m, row, self.load, "row_held"), hold(m, cell, self.load, "cell_held")
         m.d.comb += self.cell.eq(reached)
-        return row, cell, inside
+        return row, cell
 
 
 def count_input_bases(parts: Parts, plan: LayerPlan) -> None:
@@ -132,18 +131,18 @@ def count_input_bases(parts: Parts, plan: LayerPlan) -> None:
     layer, times = plan.layer, plan.times
     count_locate(parts, plan, layer.n_in)
     cell = cell_bits(layer)
-    located = cell + layer.locator.row_bits + 1
+    position, inside = cell + layer.locator.row_bits, not layer.periodic
     if plan.ends("position"):
-        parts.register(layer.n_in * (layer.position.width - layer.position.f), moved=False)
+        parts.register(layer.n_in * position_bits(layer), moved=False)
     if plan.hidden and plan.ends("locate"):
-        parts.register(layer.n_in * located, moved=False)
+        parts.register(layer.n_in * (position + inside), moved=False)
     if plan.hidden and plan.block_tables:
-        parts.register(layer.n_in * ((cell if times.fetch == times.table else 0) + 1), moved=False)
+        parts.register(layer.n_in * ((cell if times.fetch == times.table else 0) + inside), moved=False)
     if not plan.hidden:
         parts.register(layer.n_in * layer.depth.bit_length() * layer.banks, moved=False)
         early = plan.block_tables and times.table == times.fetch
         if plan.block_tables or plan.block or plan.ends("locate"):
-            parts.register(0 if early else layer.n_in * (located - 1), moved=False)
+            parts.register(0 if early else layer.n_in * position, moved=False)
         else:
             parts.register(layer.n_in * layer.banks * layer.formats.basis.width, moved=False)
     count_basis(parts, plan, layer.n_in)
@@ -366,7 +365,9 @@ class FoldedTables(wiring.Component):  # type: ignore[misc]
             m.d.comb += locate.x.raw.eq(choose(mine, self.times.input_part.begun))
             cell = Signal(cell_bits(layer), name=f"reached{lane}")
             m.d.comb += cell.eq(Mux(self.access_enable, self.access_index, locate.cell))
-            position = {"cell": cell, "row": locate.row, "inside": locate.inside}
+            position = {"cell": cell, "row": locate.row}
+            if not layer.periodic:
+                position["inside"] = locate.inside
             for name, value in position.items():
                 if passes.held_position:
                     position[name] = hold(m, value, begins, f"{name}{lane}")
@@ -375,9 +376,10 @@ class FoldedTables(wiring.Component):  # type: ignore[misc]
             m.d.comb += self.cell[lane].eq(position["cell"])
             m.submodules[f"basis{lane}"] = table = Basis(layer, derivative=passes.hidden, block=self._plan.block)
             if self._plan.block:  # what is used beside the table's output comes a cycle later
-                inside = flow.meet(position["inside"], passes.located, passes.settled, f"inside{lane}_read")
-                position["inside"] = inside
                 m.d.comb += table.enable.eq(1)
+                if "inside" in position:
+                    inside = flow.meet(position["inside"], passes.located, passes.settled, f"inside{lane}_read")
+                    position["inside"] = inside
             m.d.comb += [getattr(table, name).eq(value) for name, value in position.items()]
             for bank in range(layer.banks):
                 value = flow.delay(table.basis[bank], passes.settled, passes.read, f"basis{lane}_bank{bank}")

@@ -81,6 +81,8 @@ class Checkpoint:
         What of the file is no part of the network.
     path : Path or None
         The file, if it is one.
+    prefix : str
+        What stands before the names of the arrays in whole names.
     """
 
     family: str | None
@@ -88,6 +90,7 @@ class Checkpoint:
     settings: Mapping[str, Any]
     notes: tuple[Note, ...] = ()
     path: Path | None = None
+    prefix: str = ""
 
     def find_settings(self, names: Sequence[str]) -> dict[str, Any]:
         """Give all settings whose names end in one of these, by their whole names; classes by the names of them."""
@@ -117,23 +120,20 @@ def find_network(content: Any, entry: str | None = None, path: Path | None = Non
     """
     leaves = flatten(content)
     found = _candidates(leaves, entry)
-    if entry is not None and not found:
-        raise InputError(f"entry = {entry!r}: no network stands there; leave it out, or name what is around one")
     if not found:
-        return _unknown(leaves, path)
+        return _find_unknown(leaves, entry, path)
     layout, prefix, group = found[0]
     inside, outside = _split(leaves, layout, prefix)
     arrays = {name: _widen(to_array(leaf.name, leaf.value)) for name, leaf in inside.items()}
     for other_layout, other, _ in found[1:]:
         twin, outside = _split(outside, other_layout, other)
         if set(twin) != set(arrays) or any(not _equal(arrays[name], leaf.value) for name, leaf in twin.items()):
-            names = ", ".join(repr(one.rstrip(".")) for _, one, _ in found)
-            raise InputError(f"holds {len(found)} networks, in {names}; say which is meant: entry (--entry)")
+            raise _several_stand_at([one for _, one, _ in found])
     if entry is None:
         _check_beside([leaf for leaf in outside if leaf.group == group], prefix)
     settings = {leaf.name: leaf.value for leaf in leaves if leaf.is_setting or not is_array(leaf.value)}
     settings |= {leaf.name: _plain(leaf.value) for leaf in outside if is_array(leaf.value) and not _axes(leaf.value)}
-    return Checkpoint(layout.family, arrays, settings, tuple(_notes(outside, group)), path)
+    return Checkpoint(layout.family, arrays, settings, tuple(_notes(outside, group)), path, prefix)
 
 
 def _candidates(leaves: Sequence[FileEntry], entry: str | None) -> list[tuple[_Layout, str, str]]:
@@ -213,19 +213,41 @@ def _said(value: Any) -> Any:
     return text if len(text) < 40 else f"{text[:36]}..."
 
 
-def _unknown(leaves: Sequence[FileEntry], path: Path | None) -> Checkpoint:
-    """Give the arrays of a file that no program is known by: those of the container that has most."""
-    groups: dict[str, int] = {}
+def _find_unknown(leaves: Sequence[FileEntry], entry: str | None, path: Path | None) -> Checkpoint:
+    """Give the arrays of a file that no program is known by, such as a dense network: those of the container that has
+    matrices of weights; where none has, of the one that has most arrays."""
+    groups: dict[str, dict[str, FileEntry]] = {}
     for leaf in leaves:
         if is_array(leaf.value) and not leaf.is_setting:
-            groups[leaf.group] = groups.get(leaf.group, 0) + 1
-    group = max(groups, key=lambda one: (groups[one], -len(one)), default="")
-    arrays = {
-        leaf.name[len(group) :]: to_array(leaf.name, leaf.value)
-        for leaf in leaves
-        if leaf.group == group and is_array(leaf.value)
-    }
-    return Checkpoint(None, arrays, {leaf.name: leaf.value for leaf in leaves if not is_array(leaf.value)}, (), path)
+            groups.setdefault(leaf.group, {})[leaf.name[len(leaf.group) :]] = leaf
+    found = [
+        group
+        for group, members in groups.items()
+        if any(name.rpartition(".")[2] == "weight" and len(_axes(leaf.value)) == 2 for name, leaf in members.items())
+        and (entry is None or group.startswith(f"{entry}."))
+    ]
+    if entry is not None and not found:
+        raise _nothing_stands_at(entry)
+    group = min(found, key=len) if found else max(groups, key=lambda one: (len(groups[one]), -len(one)), default="")
+    inside = groups.get(group, {})
+    arrays = {name: to_array(leaf.name, leaf.value) for name, leaf in inside.items()}
+    outside = [leaf for leaf in leaves if not leaf.is_setting and leaf not in inside.values()]
+    for other in found:
+        twin = groups[other]
+        if set(twin) != set(arrays) or any(not _equal(arrays[name], leaf.value) for name, leaf in twin.items()):
+            raise _several_stand_at(found)
+        outside = [leaf for leaf in outside if leaf not in twin.values()]
+    settings = {leaf.name: leaf.value for leaf in leaves if not is_array(leaf.value)}
+    return Checkpoint(None, arrays, settings, tuple(_notes(outside, group)) if found else (), path, group)
+
+
+def _nothing_stands_at(entry: str) -> InputError:
+    return InputError(f"entry = {entry!r}: no network stands there; leave it out, or name what is around one")
+
+
+def _several_stand_at(prefixes: Sequence[str]) -> InputError:
+    names = ", ".join(repr(one.rstrip(".")) for one in prefixes)
+    return InputError(f"holds {len(prefixes)} networks, in {names}; say which is meant: entry (--entry)")
 
 
 # Values.

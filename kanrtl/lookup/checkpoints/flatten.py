@@ -44,6 +44,7 @@ def _walk(content: Any, path: str, seen: set[int], depth: int) -> Iterator[FileE
         return
     seen.add(id(content))
     if isinstance(content, Foreign) and _is_module(content):
+        yield FileEntry(path, path.removesuffix("."), content.name, is_setting=True)
         yield from _walk_module(content, path, path, seen, depth)
         return
     if isinstance(content, Foreign) and content.entries:
@@ -100,6 +101,7 @@ def _walk_module(module: Foreign, group: str, path: str, seen: set[int], depth: 
         if isinstance(value, Foreign):
             name = _printable(name)
             yield FileEntry(group, f"{path}{name}", value.name, is_setting=True)
-            if _is_module(value) and id(value) not in seen and depth < _DEEPEST:
+            # One without modules in it may stand in several places, under each of its names.
+            if _is_module(value) and (id(value) not in seen or not value.state["_modules"]) and depth < _DEEPEST:
                 seen.add(id(value))
                 yield from _walk_module(value, group, f"{path}{name}.", seen, depth + 1)

@@ -129,6 +129,13 @@ FUNCTIONS: dict[str, NamedFunction] = {
         lambda x: 0.5 * (1 + _erf(x / math.sqrt(2))) + x * np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi),
     ),
     "softplus": _plain(_softplus, _sigmoid),
+    "tanhshrink": _plain(lambda x: x - np.tanh(x), lambda x: np.tanh(x) ** 2),
+    "softshrink": NamedFunction(
+        lambda x, p: np.sign(x) * np.maximum(np.abs(x) - p, 0), lambda x, p: (np.abs(x) > p).astype(np.float64), 0.5
+    ),
+    "hardshrink": NamedFunction(
+        lambda x, p: np.where(np.abs(x) > p, x, 0.0), lambda x, p: (np.abs(x) > p).astype(np.float64), 0.5
+    ),
     "softsign": _plain(lambda x: x / (1 + np.abs(x)), lambda x: (1 + np.abs(x)) ** -2.0),
     "mish": _plain(lambda x: x * np.tanh(_softplus(x)), _mish_slope),
     "sign": _plain(np.sign, np.zeros_like),
@@ -150,8 +157,8 @@ FUNCTIONS: dict[str, NamedFunction] = {
     "chebyshev": NamedFunction(_chebyshev, _chebyshev_slope, 1.0),
 }
 """The functions by name. ``gelu`` is the exact one; ``leaky_relu`` has the slope below zero as its parameter, ``elu``
-and ``celu`` alpha, ``power`` the exponent, ``chebyshev`` the degree of the polynomial of the first kind, whose argument
-is clamped to -1 and 1."""
+and ``celu`` alpha, ``softshrink`` and ``hardshrink`` lambda, ``power`` the exponent, ``chebyshev`` the degree of the
+polynomial of the first kind, whose argument is clamped to -1 and 1."""
 
 _NONE = np.zeros(())
 

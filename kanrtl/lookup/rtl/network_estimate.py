@@ -108,8 +108,12 @@ def estimate_network(
     memory: str | Sequence[str] = "auto",
     whole_from: int | None = None,
     reuse_factor: int | Sequence[int] = 1,
+    chooses_offsets: bool = True,
 ) -> NetworkEstimate:
-    """Estimate what the core of ``network`` takes of ``device``; the other parameters are those of
+    """Estimate what the core of ``network`` takes of ``device``.
+
+    Where it ``chooses_offsets``, tables begin where they take the fewest LUTs, as they are built. Without, they take a
+    few more, and a network of thousands of edges is estimated in a second or two. The other parameters are those of
     :class:`kanrtl.LookupCore`.
 
     Raises
@@ -122,7 +126,7 @@ def estimate_network(
     part = Device.parse(device) if isinstance(device, str) else device
     plans = plan_layers(network)
     schedule = schedule_core(network, plans, latency, memory, whole_from, reuse_factor, part.family)
-    if not isinstance(schedule, Folding) and part.family in CELLS:
+    if chooses_offsets and not isinstance(schedule, Folding) and part.family in CELLS:
         plans = plan_layers(network, CELLS[part.family].muxes)
     area = CoreArea(part.family, multiplies=bool(part.dsp))
     count_core(network, plans, schedule, whole_from, area)

@@ -26,8 +26,9 @@ _SHARED = {True: 0.97, False: 0.89}
 _ESTIMATED = 4000
 """How many functions are estimated one by one; of more, evenly chosen ones stand for all."""
 
-_LOOKED_AT = 1 << 18
-"""How many bits of a layer's tables are looked at; of more, those of evenly chosen inputs stand for all."""
+_LOOKED_AT = {False: 1 << 18, True: 1 << 16}
+"""How many bits of a layer's tables are looked at; of more, those of evenly chosen inputs stand for all. Fewer where
+tables have more than six address bits, of which each function takes longer."""
 
 _HARDEST = 6
 """The LUTs of those."""
@@ -50,12 +51,12 @@ def count_tables(tables: Sequence[tuple[int, Codes]], bits: int, family: str) ->
         by_source.setdefault(source, []).append(values)
     groups = list(by_source.values())
     widths = [sum(int(values.max()).bit_length() for values in group) for group in groups]
-    step = max(1, round((sum(widths) << bits) / _LOOKED_AT))
+    step = max(1, round((sum(widths) << bits) / _LOOKED_AT[bits > INPUTS]))
     chosen = slice(None, None, min(step, max(1, len(groups))))
     functions = [_distinct(_list_bits(group)) for group in groups[chosen]]
     scale = sum(widths) / max(1, sum(widths[chosen]))
     if bits > INPUTS:
-        return round(scale * sum(_count_mapped(one, *FAMILIES[family].networks.mapped) for one in functions))
+        return round(scale * _count_mapped(functions, *FAMILIES[family].networks.mapped))
     return round(
         scale * _count_minimised([_pack(one) for one in functions], family in CELLS and CELLS[family].muxes, bits)
     )
@@ -109,17 +110,21 @@ def _estimate_each(sources: Sequence[npt.NDArray[np.bool_]], muxes: bool) -> lis
     return [float(one.sum()) for one in luts]
 
 
-def _count_mapped(functions: npt.NDArray[np.bool_], smooth: float, hard: float) -> float:
-    """Count the LUTs of functions of more than six bits: of six bits each, and multiplexers, two of which choose one of
-    four."""
-    if not len(functions):
+def _count_mapped(sources: Sequence[npt.NDArray[np.bool_]], smooth: float, hard: float) -> float:
+    """Count the LUTs of functions of more than six bits, ``(n, rows)`` for each input: of six bits each, and
+    multiplexers, two of which choose one of four."""
+    multiplexers, halved = 0, []
+    for functions in sources:
+        while functions.shape[1] > 1 << INPUTS:
+            halves = functions.reshape(len(functions), 2, -1)
+            multiplexers += int((halves[:, 0] != halves[:, 1]).any(axis=1).sum())
+            functions = _distinct(halves.reshape(2 * len(functions), -1))
+        halved.append(functions)
+    small = np.concatenate(halved)
+    if not len(small):
         return 0.0
-    total = 0.0
-    while functions.shape[1] > 1 << INPUTS:
-        halves = functions.reshape(len(functions), 2, -1)
-        total += 2 / 3 * int((halves[:, 0] != halves[:, 1]).any(axis=1).sum())
-        functions = _distinct(halves.reshape(2 * len(functions), -1))
-    chosen = np.linspace(0, len(functions) - 1, min(len(functions), _ESTIMATED)).astype(int)
-    luts = estimate_luts(functions[chosen], muxes=False)
-    total += float(luts.mean()) * len(functions) if len(functions) else 0.0
-    return total * (smooth + hard * float((luts == _HARDEST).mean() if len(luts) else 0.0))
+    # Estimated together: of a few functions at a time, it takes much longer.
+    chosen = np.linspace(0, len(small) - 1, min(len(small), _ESTIMATED)).astype(int)
+    luts = estimate_luts(small[chosen], muxes=False)
+    total = 2 / 3 * multiplexers + float(luts.mean()) * len(small)
+    return total * (smooth + hard * float((luts == _HARDEST).mean()))

@@ -42,7 +42,9 @@ class NativeLearner(AddressedLearner):
     def sample_step(self) -> SampleStep:
         spec = self.spec
         return self._native.step(
-            RealPlaces(spec.n_in, spec.n_out, spec.formats.input, spec.formats.output, spec.target_format)
+            RealPlaces(
+                spec.n_in, spec.n_out, spec.formats.input, spec.formats.output, spec.target_format, spec.input_period
+            )
         )
 
     def access(self, requests: list[tuple[int, int | None]]) -> list[int]:

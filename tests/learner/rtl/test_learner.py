@@ -210,9 +210,7 @@ def finals(spec: LearnerSpec) -> list[tuple[int, None]]:
         for index in range(layer.bases)
     ]
     reads += [addresses.saturations(kind) for kind in SATURATIONS]
-    reads += [addresses.learning_rate(layer) for layer in range(spec.n_layers)] + [
-        addresses.noise(half) for half in range(2)
-    ]
+    reads += [addresses.learning_rate(layer) for layer in range(spec.n_layers)] + [addresses.noise]
     return [(address, None) for address in reads]
 
 
@@ -221,7 +219,7 @@ def held(model: Model) -> list[int]:
     state = [int(code) for layer in model.coefficients for code in layer.ravel()]
     state += [model.saturations[kind] for kind in SATURATIONS] + [int(rate) for rate in model.learning_rates]
     noise = model.noise_state if model.spec.update_rounding == "stochastic" else 0
-    return [*state, noise & 0xFFFF, noise >> 16]
+    return [*state, noise >> 16]
 
 
 def stimulus_for(spec: LearnerSpec, random: np.random.Generator, samples: int, **fields: Any) -> Stimulus:

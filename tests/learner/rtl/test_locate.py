@@ -1,5 +1,6 @@
 """The position of an input on the grid, against the integer specification."""
 
+import re
 from fractions import Fraction
 from typing import Any
 
@@ -134,3 +135,55 @@ def test_sums_that_locate_are_counted(index: int) -> None:
     count_locate(once, plan, 1)
     assert parts.counts == {unit: 2 * count for unit, count in once.counts.items()}
     assert once.counts["chain"] > 0
+
+
+@pytest.mark.parametrize("registered", [False, True])
+@pytest.mark.parametrize(
+    ("grid", "cells", "x"),
+    [
+        ((-4, 4), 8, SQ(3, 4)),  # of full scale
+        ((0, 8), 8, SQ(3, 4)),
+        ((-1, 1), 4, SQ(3, 4)),
+        ((0, 1), 12, SQ(3, 4)),
+        ((-1.3, 1.7), 20, SQ(4, 3)),
+        ((2, 3), 6, SQ(3, 5)),
+    ],
+)
+def test_every_input_is_located_on_a_periodic_grid(
+    grid: tuple[float, float], cells: int, x: Format, registered: bool
+) -> None:
+    locator = Locator.of(Fraction(grid[0]), Fraction(grid[1]), cells, 4, x, periodic=True)
+    codes = np.arange(x.minimum, x.maximum + 1)
+    dut, found = Locate(locator, x, registered=registered), []
+    assert "inside" not in dut.signature.members
+
+    async def bench(ctx: Any) -> None:
+        for code in codes:
+            ctx.set(dut.x.raw, int(code))
+            if registered:
+                ctx.set(dut.take, 1)
+                await ctx.tick()
+            found.append((ctx.get(dut.cell), ctx.get(dut.row)))
+
+    simulator = Simulator(dut)
+    if registered:
+        simulator.add_clock(1e-8)
+    simulator.add_testbench(bench)
+    simulator.run()
+    assert found == list(zip(*locator.locate(codes)[:2], strict=True))
+
+
+@pytest.mark.parametrize("low", [-4, 0])
+def test_a_phase_word_of_full_scale_takes_no_logic(low: int) -> None:
+    """Its high bits are the cell and the row; from half a turn below zero the highest is inverted."""
+    x = SQ(3, 9)
+    locator = Locator.of(Fraction(low), Fraction(low + 8), 16, 64, x, periodic=True)
+    assert (locator.scale, locator.shift) == (1, 2)
+    plan = plan_of(
+        0, layer_sizes=[1, 1], grid_range=(low, low + 8), grid_size=16, periodic=True, activation_format="SQ(3, 9)"
+    )
+    parts = Parts(FAMILIES["ecp5"].blocks, multiplies=True)
+    count_locate(parts, plan, 1)
+    assert set(+parts.counts) == {"choice"}  # from outside an index replaces the cell
+    cells = re.findall(r"^ *cell (\S+)", convert(Locate(locator, x)), re.MULTILINE)
+    assert set(cells) - {"$sshr"} == ({"$xor"} if low else set())  # a shift by a constant is wires

@@ -118,7 +118,8 @@ class Sums(Elaboratable):  # type: ignore[misc]
         m = Module()
         value = Cat(Const(0, self.zeros), self.high).as_signed()
         offsets = [Offset.of(self.constant), Offset(value, self.zeros)]
-        sums = [*add_offsets(m, self.terms, offsets, width=self.width), add_in_chains(m, self.terms, self.width)]
+        sums = add_offsets(m, self.terms, offsets, widths=[self.width] * len(offsets))
+        sums.append(add_in_chains(m, self.terms, self.width))
         m.d.comb += [result.eq(total) for result, total in zip(self.results, sums, strict=True)]
         return m
 
@@ -173,7 +174,7 @@ class Window(Elaboratable):  # type: ignore[misc]
         pairs = add_pairs(stages, products, self.width, "pair")
         m.d.comb += [signal.eq(pair) for signal, pair in zip(self.pairs, pairs, strict=True)]
         m.d.comb += [
-            self.barred.eq(carry_chain_barrier(m, first)),
+            self.barred.eq(carry_chain_barrier(m, first, self.plan.factor.width)),
             self.scaled.eq(multiply_by_constant(first, self.constant)),
         ]
         return m
@@ -210,7 +211,7 @@ def test_adders_of_offsets_are_counted(terms: int, offsets: int) -> None:
     """A tree has one adder less than terms; every offset one, and where it meets one term before the others, its own
     from there on."""
     m, values = Module(), [Signal(Shape(8, True), name=f"term{n}") for n in range(terms)]
-    sums = add_offsets(m, values, [Offset(Signal(Shape(8, True))) for _ in range(offsets)], width=12)
+    sums = add_offsets(m, values, [Offset(Signal(Shape(8, True))) for _ in range(offsets)], widths=[12] * offsets)
     m.d.comb += [Signal(12).eq(total) for total in sums]
     text = rtlil.convert(m, ports=values)
     assert text.count("cell $add ") == count_offsets(terms, offsets)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from kanrtl.fabric.parts import Parts
 from kanrtl.learner.plan import LayerPlan
 from kanrtl.learner.rtl.node import Downstream, Node, count_downstream, count_nodes, count_tree
 from kanrtl.numeric.fixed import narrow
+from kanrtl.tools.toolchain import YOSYS
 from support.components import convert, simulate
 from support.layers import get_codes, plan_of, random_codes, set_codes
 from support.located import bases_of, window_of
@@ -169,3 +171,22 @@ def test_multipliers_of_slopes_are_counted(multiplier: str, edge_sums: str) -> N
     count_downstream(parts, plan)
     assert parts.multipliers == convert(Downstream(plan)).count("cell $mul ")
     assert (parts.multipliers > 0) == (multiplier == "auto")
+
+
+# Whatever yosys looks at first, it has removed what is of no use the second time. Products are multipliers by then.
+COARSE = """\
+read_rtlil dut.il; proc; flatten; opt_clean; wreduce; opt_clean; wreduce; opt_clean; chtype -set product t:$mul; alumacc
+tee -o stat.txt stat
+select -assert-none t:$macc t:$macc_v2
+"""
+
+
+@pytest.mark.parametrize(("component", "index"), [(Node, 0), (Downstream, 1)])
+def test_sums_stay_carry_chains_where_their_highest_bits_are_of_no_use(
+    component: type[Node | Downstream], index: int, tmp_path: Path
+) -> None:
+    plan = plan_of(index, layer_sizes=[2, 4, 1], grid_size=5, edge_sums="differences", gradient_format="SQ(7, 10)")
+    (tmp_path / "dut.il").write_text(convert(component(plan)))
+    (tmp_path / "dut.ys").write_text(COARSE)
+    YOSYS.run(["-q", "-s", "dut.ys"], tmp_path, "yosys.log", lambda _: None, produces=["stat.txt"])
+    assert "$alu" in (tmp_path / "stat.txt").read_text()

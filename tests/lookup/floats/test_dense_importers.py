@@ -18,7 +18,6 @@ from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, Normalizer, Robust
 import kanrtl
 from kanrtl import InputError, LookupNetwork
 from kanrtl.lookup import FloatKAN, from_mlp
-from support.importable import foreign
 
 RANDOM = np.random.default_rng(11)
 X = RANDOM.normal(3.0, 2.0, (300, 4))
@@ -113,6 +112,41 @@ def test_a_batch_norm_in_a_state_dict() -> None:
         from_mlp({**behind, "5.weight": last}, "relu")
 
 
+def test_what_a_state_dict_does_not_tell_is_said() -> None:
+    norm = {"1.running_mean": np.zeros(2), "1.running_var": np.ones(2)}
+    state = {"0.weight": WEIGHTS[0], **norm, "3.weight": WEIGHTS[1]}
+    (note,) = from_mlp(state, "leaky_relu(0.25)").notes
+    assert (note.kind, note.field, note.value) == ("assumed", "1.eps", 1e-5)
+    scale = 1 / np.sqrt(1 + 1e-5)
+    hidden = X.sum(axis=1) * scale * np.where(X.sum(axis=1) > 0, 1, 0.25)
+    np.testing.assert_allclose(from_mlp(state, "leaky_relu(0.25)").evaluate(X)[-1][:, 0], 2 * hidden)
+    dropped = from_mlp({"model": state, "scaler_mean": np.zeros(4), "epoch": 3}, "relu").notes
+    assert [note.field for note in dropped] == ["scaler_mean", "epoch", "1.eps"]
+    assert "inputs must be scaled" in str(dropped[0])
+
+
+def test_of_several_networks_one_is_named() -> None:
+    one, other = ({f"{2 * index}.weight": factor * array for index, array in enumerate(WEIGHTS)} for factor in (1, 2))
+    with pytest.raises(InputError, match="holds 2 networks, in 'model', 'ema'; say which is meant: entry"):
+        from_mlp({"model": one, "ema": other}, "relu")
+    both = {"model": one, "ema": other}
+    np.testing.assert_array_equal(
+        from_mlp(both, "relu", entry="ema").evaluate(X)[-1], from_mlp(other, "relu").evaluate(X)[-1]
+    )
+    twins = from_mlp({"model": one, "ema": dict(one)}, "relu")
+    np.testing.assert_array_equal(twins.evaluate(X)[-1], from_mlp(one, "relu").evaluate(X)[-1])
+    with pytest.raises(InputError, match="entry = 'best': no network stands there"):
+        from_mlp(both, "relu", entry="best")
+
+
+def test_weights_that_torch_has_pruned() -> None:
+    mask = np.array([[1, 0, 1, 1], [0, 0, 1, 0]])
+    state = {"0.weight_orig": WEIGHTS[0] * 3, "0.weight_mask": mask, "2.weight": WEIGHTS[1]}
+    kan = from_mlp(state, "relu")
+    np.testing.assert_array_equal(kan.evaluate(X)[-1], np.maximum(X @ (3.0 * mask).T, 0).sum(axis=1, keepdims=True))
+    assert kan.layers[0].edges.sum() == mask.sum()
+
+
 def test_binary_and_ternary_networks_are_exact() -> None:
     """Weights of -1, 0 and 1, signs between layers: sums are integers, and codes hold all of them."""
     first, last = RANDOM.choice([-1, 0, 1], (9, 16)), RANDOM.choice([-1, 1], (3, 9))
@@ -140,6 +174,7 @@ WEIGHTS = [np.ones((2, 4)), np.ones((1, 2))]
     ("call", "message"),
     [
         (lambda: from_mlp(WEIGHTS), "activations: arrays do not have them"),
+        (lambda: from_mlp(WEIGHTS, "relu(2)"), r"activations\[0\]: 'relu' has no parameter"),
         (lambda: from_mlp(WEIGHTS, "softmax"), r"activations\[0\]: 'softmax' cannot be represented"),
         (lambda: from_mlp(WEIGHTS, ["relu"] * 3), "activations: 3 names for 2 layers; give 1, or 2"),
         (lambda: from_mlp(WEIGHTS, "relu", biases=[[0, 0]]), "biases: 1 for 2 layers"),
@@ -175,55 +210,3 @@ WEIGHTS = [np.ones((2, 4)), np.ones((1, 2))]
 def test_what_cannot_be_is_refused_by_name(call: Callable[[], Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         call()
-
-
-# torch, which may be missing on a user's machine.
-
-
-@pytest.fixture(name="torch")
-def _torch() -> Any:
-    return foreign("torch")
-
-
-def test_sequentials_of_torch(torch: Any) -> None:
-    nn = torch.nn
-    torch.manual_seed(0)
-    functions = [
-        nn.LeakyReLU(0.2),
-        nn.ELU(0.5),
-        nn.Softplus(2.0),
-        nn.Hardtanh(-2, 1),
-        nn.SiLU(),
-        nn.GELU(),
-        nn.PReLU(6),
-    ]
-    for function in [*functions, nn.Sigmoid(), nn.Tanh(), nn.SELU(), nn.CELU(0.7), nn.Mish(), nn.Hardswish()]:
-        model = nn.Sequential(
-            nn.Linear(4, 6),
-            nn.BatchNorm1d(6),
-            function,
-            nn.BatchNorm1d(6),
-            nn.Sequential(nn.Dropout(), nn.Linear(6, 2)),
-        )
-        model(torch.tensor(X, dtype=torch.float32))  # running statistics
-        model.eval()
-        expected = model(torch.tensor(X, dtype=torch.float32)).detach().numpy()
-        np.testing.assert_allclose(from_mlp(model).evaluate(X)[-1], expected, atol=1e-5)
-    state = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
-    expected = state(torch.tensor(X, dtype=torch.float32)).detach().numpy()
-    np.testing.assert_allclose(from_mlp(state.state_dict(), "relu").evaluate(X)[-1], expected, atol=1e-5)
-
-
-def test_what_mixes_nodes_is_refused_by_name(torch: Any) -> None:
-    nn = torch.nn
-    for part, message in [
-        (nn.Softmax(1), r"model.1: Softmax cannot be represented: .* leave it out"),
-        (nn.Conv1d(1, 1, 3), "model.1: Conv1d cannot be represented: a convolution"),
-        (nn.LayerNorm(2), "model.1: LayerNorm cannot be represented"),
-        (nn.MultiheadAttention(2, 1), "model.1: MultiheadAttention cannot be represented: attention"),
-        (nn.GELU("tanh"), "model.1: GELU"),
-    ]:
-        with pytest.raises(InputError, match=message):
-            from_mlp(nn.Sequential(nn.Linear(4, 2), part).eval())
-    with pytest.raises(InputError, match="model: is in the mode train"):
-        from_mlp(nn.Sequential(nn.Linear(4, 2), nn.BatchNorm1d(2)))

@@ -1,0 +1,1 @@
+"""Measured signals: columns of users' files, their past values, and their scales."""

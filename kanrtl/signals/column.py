@@ -1,0 +1,136 @@
+"""Columns of numbers by name or number, wherever they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..arrays import Reals
+from ..errors import InputError, join_choices
+
+SHOWN = 8
+"""As many columns are named in an error."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a file.
+
+    Attributes
+    ----------
+    name
+        What it is called, or an empty text.
+    group
+        What it is called together with others, such as the two parts of a complex array; empty where it is not.
+    read
+        Gives its numbers, shape ``(rows,)``; raises :exc:`InputError`, which names the line or the index, where one is
+        missing or is not a finite number.
+    """
+
+    name: str
+    read: Callable[[], Reals]
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """All columns of a file, and what to say of those that cannot be had.
+
+    Attributes
+    ----------
+    columns
+        In the order of the file.
+    unusable
+        The reasons why others are no columns, by name.
+    """
+
+    columns: tuple[Column, ...]
+    unusable: dict[str, str]
+
+    def select(self, field: str, wanted: Sequence[str | int]) -> list[tuple[str, Reals]]:
+        """Names and numbers of columns, which are named, or counted from 1; in the order in which they are ``wanted``.
+
+        A name may be that of a group. Raises :exc:`InputError`, which names ``field``, where there is no such column,
+        more than one, or one is named twice.
+        """
+        indices: list[int] = []
+        for one in wanted:
+            for index in self._find(field, one):
+                if index in indices:
+                    raise InputError(f"{field} = {one!r}: {self._label(index)} is named twice; leave one out")
+                indices.append(index)
+        return [(self._label(index), self.columns[index].read()) for index in indices]
+
+    def _label(self, index: int) -> str:
+        return self.columns[index].name or f"column {index + 1}"
+
+    def _find(self, field: str, wanted: str | int) -> list[int]:
+        if isinstance(wanted, str):
+            named = [index for index, column in enumerate(self.columns) if column.name == wanted]
+            if len(named) > 1:
+                numbers = " and ".join(str(index + 1) for index in named)
+                raise InputError(f"{field} = {wanted!r}: columns {numbers} have this name; give one by its number")
+            grouped = [index for index, column in enumerate(self.columns) if column.group == wanted and wanted]
+            if named or grouped:
+                return named or grouped
+            if wanted in self.unusable:
+                raise InputError(f"{field} = {wanted!r}: {self.unusable[wanted]}")
+        number = int(wanted) if isinstance(wanted, int) or (wanted.isascii() and wanted.isdigit()) else None
+        if number is None or not 1 <= number <= len(self.columns):
+            raise InputError(f"{field} = {wanted!r}: no such column; {self.describe()}")
+        return [number - 1]
+
+    def describe(self) -> str:
+        """The columns in one phrase."""
+        count = len(self.columns)
+        if not count:
+            reasons = "".join(f"; {name!r}: {reason}" for name, reason in [*self.unusable.items()][:SHOWN])
+            return f"there are no columns of numbers{reasons}"
+        if not any(column.name for column in self.columns):
+            return f"there is no line of names above the {count} columns; give numbers from 1 to {count}"
+        shown = [f"{index + 1} {self._label(index)!r}" for index in range(min(count, SHOWN))]
+        if count > SHOWN:
+            return f"columns are {', '.join(shown)}, and so on up to {count}"
+        return f"columns are {join_choices(shown)}".replace(" or ", " and ")
+
+
+def columns_of_array(name: str, array: npt.NDArray[Any]) -> list[Column] | str:
+    """The columns of an array ``(rows,)`` or ``(rows, columns)``; or why there are none, with the mend.
+
+    The columns of an array of several are ``name.1``, ``name.2`` and so on. Complex numbers give two columns,
+    ``name.I`` and ``name.Q``. ``name`` means all of them together.
+    """
+    if array.dtype.kind not in "biufc":
+        what = "text" if array.dtype.kind in "SU" else f"of type {array.dtype}"
+        return f"is {what}; name an array of numbers"
+    if array.ndim not in (1, 2):
+        return f"has shape {array.shape}; name one of shape (rows,) or (rows, columns)"
+    if array.ndim == 1:
+        return _split_complex(name, array, group="")
+    return [
+        column
+        for index in range(array.shape[1])
+        for column in _split_complex(f"{name}.{index + 1}", array[:, index], group=name)
+    ]
+
+
+def _split_complex(name: str, array: npt.NDArray[Any], group: str) -> list[Column]:
+    if array.dtype.kind != "c":
+        return [Column(name, _reader(name, array), group)]
+    parts = {f"{name}.I": array.real, f"{name}.Q": array.imag}
+    return [Column(part, _reader(part, values), group or name) for part, values in parts.items()]
+
+
+def _reader(name: str, array: npt.NDArray[Any]) -> Callable[[], Reals]:
+    def read() -> Reals:
+        values = array.astype(np.float64)
+        bad = np.flatnonzero(~np.isfinite(values))
+        if bad.size:
+            raise InputError(f"row {bad[0] + 1} of {name!r} is {values[bad[0]]}; give a number, or leave the row out")
+        return values
+
+    return read

@@ -1,0 +1,149 @@
+"""Columns of text: CSV with any of the usual separators, with a line of names above them or without one."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from ..arrays import Reals
+from ..errors import InputError
+from .column import Column, Columns
+
+_NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)*|[.,]\d+)([eE][-+]?\d+)?|[-+]?(nan|inf|infinity)", re.IGNORECASE)
+"""What is meant as a number, with a comma or a point in it; whether it is one is another question."""
+
+_SEPARATORS = {";": "semicolons", "\t": "tabs", ",": "commas"}
+
+_LOOKED_AT = 10
+"""As many rows are looked at to tell names from numbers."""
+
+Row = tuple[int, list[str]]
+"""The number of a line, counted from 1, and its cells."""
+
+
+def read_csv(text: str, decimal: str = ".") -> Columns:
+    """The columns of a text; ``decimal`` is the mark between whole digits and fraction, a point or a comma.
+
+    Columns are separated by semicolons, tabs, commas or blanks. The first line has their names where it is all text and
+    numbers stand below. Lines above the table that begin with ``#`` are comments, of which the last may have the names.
+    Raises :exc:`InputError` where rows have different numbers of cells, or there are none.
+    """
+    lines = text.split("\n")
+    comments = 0
+    while comments < len(lines) and (not lines[comments].strip() or lines[comments].lstrip().startswith("#")):
+        comments += 1
+    end = len(lines)
+    while end > comments and not lines[end - 1].strip():
+        end -= 1
+    table = lines[comments:end]
+    if not table:
+        raise InputError("has no rows; give a table of numbers")
+    separator = _find_separator(table, decimal)
+    rows = list(_split(table, separator, comments))
+    names = _find_names(rows)
+    if names:
+        del rows[0]
+        if not rows:
+            raise InputError("has names and no rows below them; give a table of numbers")
+    elif comments and (comment := lines[comments - 1].strip()).startswith("#"):
+        words = _cells(comment[1:], separator)
+        names = words if len(words) == len(rows[0][1]) else []
+    width = len(names) if names else len(rows[0][1])
+    first = rows[0][0] - 1 if names else rows[0][0]
+    for line, cells in rows:
+        if len(cells) != width:
+            missing = "line " + (f"{line} is empty" if cells in ([], [""]) else f"{line} has {_count(len(cells))}")
+            raise InputError(f"{missing}, line {first} has {width}; give each row as many")
+    return Columns(
+        tuple(
+            Column(names[index] if names else "", _reader(rows, index, names[index] if names else "", decimal))
+            for index in range(width)
+        ),
+        {},
+    )
+
+
+def _count(cells: int) -> str:
+    return "1 cell" if cells == 1 else f"{cells} cells"
+
+
+def _find_separator(table: Sequence[str], decimal: str) -> str:
+    """The separator of the columns; a blank where they are separated by any number of those, empty where there is one
+    column."""
+    for separator in _SEPARATORS:
+        if separator in table[0] and separator != decimal:
+            return separator
+    counts = {len(line.split()) for line in table[:_LOOKED_AT]}
+    return " " if len(counts) == 1 and counts != {1} else ""
+
+
+def _split(table: Sequence[str], separator: str, before: int) -> Iterator[Row]:
+    if separator in ("", " "):
+        for number, line in enumerate(table, before + 1):
+            yield number, _cells(line, separator)
+        return
+    reader = csv.reader((f"{line}\n" for line in table), delimiter=separator, skipinitialspace=True)
+    try:
+        for cells in reader:
+            yield before + reader.line_num, [cell.strip() for cell in cells]
+    except csv.Error as error:
+        raise InputError(f"line {before + reader.line_num}: {error}; give a table of numbers") from None
+
+
+def _cells(line: str, separator: str) -> list[str]:
+    if separator in ("", " "):
+        words = line.split() if separator else [line]
+        return [word.strip().strip('"').strip() for word in words]
+    return [cell.strip() for cell in next(csv.reader([line], delimiter=separator, skipinitialspace=True))]
+
+
+def _find_names(rows: Sequence[Row]) -> list[str]:
+    """The names in the first row where it has names and no numbers; else nothing."""
+    first = rows[0][1]
+    if not any(first) or any(_NUMBER.fullmatch(cell) for cell in first):
+        return []
+    below = [cell for _, cells in rows[1:_LOOKED_AT] for cell in cells]
+    return first if not below or any(_NUMBER.fullmatch(cell) for cell in below) else []
+
+
+def _reader(rows: Sequence[Row], index: int, name: str, decimal: str) -> Callable[[], Reals]:
+    def read() -> Reals:
+        try:
+            values = np.array([_parse(cells[index], decimal) for _, cells in rows])
+            if np.isfinite(values).all():
+                return values
+        except ValueError:
+            pass
+        where = f"column {index + 1}" + (f" {name!r}" if name else "")
+        for line, cells in rows:
+            if reason := _explain(cells[index], decimal):
+                raise InputError(f"line {line}, {where}: {reason}")
+        raise AssertionError  # one of them was no finite number
+
+    return read
+
+
+def _parse(cell: str, decimal: str) -> float:
+    if "_" in cell or (decimal == "," and "." in cell):
+        raise ValueError
+    return float(cell.replace(",", ".") if decimal == "," else cell)
+
+
+def _explain(cell: str, decimal: str) -> str | None:
+    """Why a cell is no finite number, with the mend; None where it is one."""
+    if not cell:
+        return "is missing; give a number, or leave the row out"
+    shown = repr(cell if len(cell) <= 40 else f"{cell[:37]}...")
+    try:
+        value = _parse(cell, decimal)
+    except ValueError:
+        if _NUMBER.fullmatch(cell) and decimal == "." and cell.count(",") == 1 and "." not in cell:
+            return f"{shown} has a comma; where that is the decimal mark, say so with decimal = ','"
+        if _NUMBER.fullmatch(cell):
+            return f"{shown} is not a number with {'a point' if decimal == '.' else 'a comma'} as its decimal mark"
+        return f"{shown} is not a number; mend it, or name another column"
+    return None if math.isfinite(value) else f"{shown} is not finite; give a number, or leave the row out"

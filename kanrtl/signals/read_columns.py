@@ -1,0 +1,58 @@
+"""Files of columns are read for what they are: text, also compressed, ``.npz`` or Parquet."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from pathlib import Path
+
+from ..errors import InputError
+from ..file_content import decode_text, describe_content
+from ..files import read_arrays
+from .column import Column, Columns, columns_of_array
+from .csv_columns import read_csv
+from .parquet_columns import read_parquet
+
+KINDS = "CSV, .npz or Parquet"
+
+_MEND = f"give {KINDS}"
+
+
+def read_columns(path: Path, decimal: str = ".") -> Columns:
+    """The columns of a file: CSV, which may be compressed with gzip, ``.npz``, or Parquet (extra ``parquet``).
+
+    ``decimal`` is the decimal mark in CSV. Raises :exc:`InputError`, in words that follow the name of the file, where
+    it is none of these.
+    """
+    found = describe_content(path) or ""
+    if found == "empty":
+        raise InputError(f"is empty; {_MEND}")
+    if "zip archive" in found:
+        return _read_npz(path)
+    if found == "Parquet":
+        return read_parquet(path)
+    try:
+        raw = path.read_bytes()
+        if "gzip" in found:
+            raw = gzip.decompress(raw)
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise InputError("is damaged: it cannot be decompressed; write it again") from None
+    except OSError as error:
+        raise InputError(f"{error.strerror}; {_MEND}") from None
+    try:
+        text = decode_text(raw)
+    except InputError as error:
+        raise InputError(str(error).replace("give a text file", _MEND)) from None
+    return read_csv(text, decimal)
+
+
+def _read_npz(path: Path) -> Columns:
+    columns: list[Column] = []
+    unusable = {}
+    for name, array in read_arrays(path, "an .npz file", _MEND).items():
+        found = columns_of_array(name, array)
+        if isinstance(found, str):
+            unusable[name] = found
+        else:
+            columns += found
+    return Columns(tuple(columns), unusable)

@@ -1,0 +1,163 @@
+"""Measured signals on the command line: learned beside other methods, and refused in one line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+from rich.console import Console
+
+from kanrtl import LearnerSpec
+from kanrtl.cli import command_line, learner_commands, signal_options
+from kanrtl.experiments.simulate_learner import simulate
+from kanrtl.experiments.sweep import sweep
+from kanrtl.sim import Recording
+
+SPEC = {"layer_sizes": [3, 1], "grid_range": [-2, 2], "learning_rate": 0.25}
+
+OPTIONS = ("--data", "signals.csv", "--inputs", "u", "--targets", "y", "--taps", "1", "--target-taps", "1")
+
+
+@pytest.fixture
+def run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """A function that runs a command in a folder with a spec and signals."""
+    monkeypatch.chdir(tmp_path)
+    for module in (learner_commands, signal_options):
+        monkeypatch.setattr(module, "results", Console(width=120))
+    Path("spec.toml").write_text("".join(f"{field} = {value}\n" for field, value in SPEC.items()))
+    noise = np.random.default_rng(0)
+    u = noise.uniform(3, 5, 400)
+    y = np.zeros(400)
+    for n in range(1, 400):
+        y[n] = 0.5 * y[n - 1] + np.sin(u[n]) + 0.2 * u[n - 1]
+    rows = zip(range(400), u, y, np.ones(400), strict=True)
+    Path("signals.csv").write_text("t,u,y,flat\n" + "".join(f"{t},{a},{b},{c}\n" for t, a, b, c in rows))
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        status = command_line.run([*arguments])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
+
+
+def recording(**changes: Any) -> Recording:
+    return Recording.read("signals.csv", **{"inputs": "u", "targets": "y", "taps": 1, "target_taps": 1, **changes})
+
+
+def test_simulate_learns_signals(run: Callable[..., tuple[int, str, str]]) -> None:
+    status, out, err = run("simulate", "spec.toml", *OPTIONS, "--json", "--plot", "run.png")
+    assert (status, err) == (0, "drew run.png\n")
+    data = json.loads(out)
+    found = simulate(LearnerSpec(**SPEC), recording(), "model")
+    assert data == json.loads(json.dumps(found.to_json()))
+    assert imread("run.png").ndim == 3
+    assert (data["task"], data["samples"], data["first"], data["mismatches"]) == ("signals.csv", 399, 99, 0)
+    assert data["inputs"] == ["u[n]", "u[n-1]", "y[n-1]"]
+    names = [method["name"] for method in data["methods"]]
+    assert names == ["kanrtl, model", "the same in float64", "NLMS", "RLS", "polynomial of degree 3, 20 terms, RLS"]
+    ours, exact, nlms, rls, polynomial = (method["rms"]["y"] for method in data["methods"])
+    assert ours == pytest.approx(data["mse"][1] ** 0.5)
+    assert exact == pytest.approx(data["mse_float64"][1] ** 0.5)
+    assert polynomial < rls / 5 < nlms
+    assert ours == pytest.approx(exact, rel=0.05)
+    y = recording().target[99:]
+    assert data["methods"][0]["nmse"]["y"] == pytest.approx(ours**2 / np.var(y))
+
+
+def test_simulate_prints_scales_and_errors_in_units(run: Callable[..., tuple[int, str, str]]) -> None:
+    arguments = ("--samples", "200", "--backend", "pysim", "--first", "60", "--target-range", "-1,1")
+    status, out, err = run("simulate", "spec.toml", *OPTIONS, *arguments)
+    assert (status, err) == (0, "")
+    task = recording(rows=201, first=60, target_range=(-1, 1))
+    found = simulate(LearnerSpec(**SPEC), task, "model").to_json()
+    lines = [[word for word in line.split() if word not in "│"] for line in out.splitlines()]
+    u = found["scales"][0]
+    assert ["u", f"{u['lowest']:.6g}", f"{u['highest']:.6g}", "-2", "to", "2", f"{u['outside_later']:.2%}"] in lines
+    assert ["y", *(f"{found['scales'][2][end]:.6g}" for end in ("lowest", "highest")), "-1", "to", "1"] in [
+        line[:6] for line in lines
+    ]
+    method = found["methods"][0]
+    assert ["kanrtl,", "pysim", f"{method['rms']['y']:.4g}", f"{method['nmse']['y']:.4g}"] in lines
+
+
+def test_a_column_that_grows_is_told_of(run: Callable[..., tuple[int, str, str]]) -> None:
+    options = [word if word != "u" else "u,t" for word in OPTIONS]
+    Path("spec.toml").write_text("layer_sizes = [5, 1]\ngrid_range = [-2, 2]\n")
+    status, _, err = run("simulate", "spec.toml", *options)
+    assert status == 0
+    assert err.startswith(
+        "column 't': of the samples after the first 99, 100% lie beyond the 0 to 99 by which its scale"
+    )
+    assert err.count("\n") == 1
+
+
+def test_sweep_learns_signals(run: Callable[..., tuple[int, str, str]]) -> None:
+    over = ("--over", "learning_rate=0.1,0.3", "--over", "grid_range=[-2,2],[-1,1]")
+    status, out, err = run("sweep", "spec.toml", *OPTIONS, *over, "--json", "--plot", "sweep.png", "--jobs", "1")
+    assert (status, err) == (0, "drew sweep.png\n")
+    data = json.loads(out)
+    axes = {"learning_rate": [0.1, 0.3], "grid_range": [[-2, 2], [-1, 1]]}
+    assert data == json.loads(json.dumps(sweep(LearnerSpec(**SPEC), axes, recording()).to_json()))
+    assert data["regimes"] == ["first part", "after it"]
+    for row in data["rows"]:
+        alone = simulate(
+            LearnerSpec(**SPEC).replace(**row["point"] | {"grid_range": row["spec"]["grid_range"]}),
+            recording(),
+            "model",
+        )
+        assert row["mse"] == alone.to_json()["mse"]
+        np.testing.assert_allclose(row["mse_float64"], alone.to_json()["mse_float64"])
+    status, out, err = run("sweep", "spec.toml", *OPTIONS, "--over", "seed=1,2", "--jobs", "1", "--samples", "50")
+    assert (status, err) == (0, "")
+    assert "first part" in out
+
+
+REFUSED = {
+    "nothing to learn": (("--targets", "u"), "data = 'signals.csv': inputs: none; name columns, or give target_taps"),
+    "unknown": (
+        ("--inputs", "u,volt", "--targets", "y"),
+        "data = 'signals.csv': inputs = 'volt': no such column; columns are 1 't', 2 'u', 3 'y' and 4 'flat'",
+    ),
+    "constant": (("--inputs", "flat", "--targets", "y"), "data = 'signals.csv': column 'flat' is constant (1 in all"),
+    "a task": (("--task", "track", "--targets", "y"), "--task = 'track': with --data its signals are what is learned"),
+    "sizes": (
+        ("--inputs", "2", "--targets", "y", "--taps", "3"),
+        "layer_sizes = [3, 1]: task 'signals.csv' has 4 input(s) (u[n], u[n-1], u[n-2], u[n-3]) and 1 output(s); use",
+    ),
+    "a range of one number": (
+        ("--target-range", "1", "--inputs", "u", "--targets", "y"),
+        "--target-range = [1.0]: must",
+    ),
+    "a range backwards": (
+        ("--target-range", "1,-1", "--inputs", "u", "--targets", "y"),
+        "data = 'signals.csv': target_range = (1, -1): must be two numbers, the lower one first",
+    ),
+    "a range too wide": (
+        ("--target-range", "-90,90", "--inputs", "t,u", "--taps", "0", "--target-taps", "1", "--targets", "y"),
+        "sample 2 of 'y' is scaled to 60.9103, where SQ(6, 10) holds -32 to 31.999; give a narrower target_range",
+    ),
+    "too few": (
+        ("--inputs", "u", "--targets", "y", "--first", "400"),
+        "data = 'signals.csv': first = 400: must be 2 to",
+    ),
+}
+
+
+@pytest.mark.parametrize(("arguments", "line"), REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize("command", [("simulate",), ("sweep", "--over", "seed=1")])
+def test_refusals(
+    arguments: tuple[str, ...], line: str, command: tuple[str, ...], run: Callable[..., tuple[int, str, str]]
+) -> None:
+    name, *options = command
+    status, out, err = run(name, "spec.toml", "--data", "signals.csv", *arguments, *options)
+    assert (status, out) == (2, "")
+    assert err.splitlines()[-1].removeprefix("kanrtl: ").removeprefix("over seed = 1: ").startswith(line)
+    assert sum(text.startswith("kanrtl: ") for text in err.splitlines()) == 1

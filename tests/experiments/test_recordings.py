@@ -1,0 +1,141 @@
+"""Recordings simulated and swept in Python, and the methods that a learner is compared with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kanrtl import InputError, LearnerSpec, Model
+from kanrtl.experiments.baselines import MOST_TERMS, MOST_WEIGHTS, find_polynomial, run_baselines
+from kanrtl.experiments.simulate_learner import simulate
+from kanrtl.experiments.sweep import sweep
+from kanrtl.sim import Recording
+
+NOISE = np.random.default_rng(5)
+X = NOISE.uniform(-3, 1, (600, 2))
+LINEAR = 7 + X @ np.array([2.0, -1.0])
+
+
+def rms(predictions: np.ndarray, target: np.ndarray) -> float:
+    return float(np.sqrt(np.mean((predictions[-100:, 0] - target[-100:]) ** 2)))
+
+
+def test_linear_filters_learn_what_is_linear() -> None:
+    found = run_baselines(Recording(X, LINEAR))
+    assert [baseline.name for baseline in found] == ["NLMS", "RLS", "polynomial of degree 3, 10 terms, RLS"]
+    assert all(rms(baseline.predictions, LINEAR) < 1e-3 for baseline in found)
+    # The first prediction is made of nothing: the middle of the range, in the units of the target.
+    low, high = LINEAR[:150].min(), LINEAR[:150].max()
+    assert found[0].predictions[0, 0] == pytest.approx((low + high) / 2)
+
+
+def test_only_the_polynomial_learns_what_is_curved() -> None:
+    target = X[:, 0] ** 2 * X[:, 1]
+    nlms, rls, polynomial = run_baselines(Recording(X, target))
+    assert rms(polynomial.predictions, target) < 1e-3
+    assert min(rms(baseline.predictions, target) for baseline in (nlms, rls)) > 0.5
+
+
+def test_each_target_is_learned_for_itself() -> None:
+    both = run_baselines(Recording(X, np.stack([LINEAR, X[:, 0] ** 3], axis=1)))
+    alone = run_baselines(Recording(X, LINEAR))
+    for ours, theirs in zip(both, alone, strict=True):
+        assert len(ours.setting) == 2
+        np.testing.assert_allclose(ours.predictions[:, 0], theirs.predictions[:, 0])
+
+
+def test_nothing_later_than_a_sample_changes_its_prediction() -> None:
+    later = LINEAR.copy()
+    later[400:] += 5
+    for ours, theirs in zip(run_baselines(Recording(X, later)), run_baselines(Recording(X, LINEAR)), strict=True):
+        np.testing.assert_array_equal(ours.predictions[:401], theirs.predictions[:401])
+        assert not np.array_equal(ours.predictions[402:], theirs.predictions[402:])
+
+
+def test_polynomials_stay_small() -> None:
+    assert find_polynomial(2) == (
+        3,
+        [(0,), (1,), (0, 0), (0, 1), (1, 1), *((0, 0, 0), (0, 0, 1), (0, 1, 1), (1, 1, 1))],
+    )
+    for n_in in range(1, 200):
+        degree, terms = find_polynomial(n_in)
+        products = any(len(set(term)) > 1 for term in terms)
+        assert len(terms) < (MOST_TERMS if products else MOST_WEIGHTS)
+        assert all(len(term) <= degree for term in terms)
+        assert len(set(terms)) == len(terms)
+    assert [find_polynomial(n_in)[0] for n_in in (5, 6, 9, 10, 53, 54, 79, 80)] == [3, 2, 2, 3, 3, 2, 2, 0]
+
+
+def test_too_many_inputs_leave_nlms() -> None:
+    x = NOISE.uniform(-1, 1, (40, MOST_WEIGHTS))
+    assert [baseline.name for baseline in run_baselines(Recording(x, x[:, 0]))] == ["NLMS"]
+
+
+@pytest.mark.parametrize("schedule", ["sequential", "streaming"])
+def test_a_recording_is_learned_as_the_model_does(schedule: str) -> None:
+    spec = LearnerSpec(layer_sizes=[2, 1], grid_range=(-1, 1), learning_rate=0.25, schedule=schedule)
+    task = Recording(X[:80], LINEAR[:80]).fit_to((-1, 1), (-1, 1))
+    found = simulate(spec, Recording(X[:80], LINEAR[:80]), "model")
+    model, exact = Model(spec), Model(spec, numeric="float64")
+    format = spec.formats.activation
+    for part in (slice(0, 20), slice(20, 70), slice(70, 80)):  # after each, what is in flight lands
+        x, target, learn = task.x[part], task.target[part], np.ones(part.stop - part.start, dtype=bool)
+        edges = range(len(x)) if spec.timing.streaming else None
+        codes = model.run(format.quantise(x), format.quantise(target), learn, edges)
+        np.testing.assert_array_equal(format.to_float(codes), found.predictions[part])
+        np.testing.assert_array_equal(exact.run(x, target, learn, edges), found.predictions_float64[part])
+        for each in (model, exact):
+            each.settle()
+
+
+def test_errors_are_in_units_whatever_the_grid() -> None:
+    task = Recording(X, LINEAR)
+    spec = LearnerSpec(layer_sizes=[2, 1], grid_range=(-1, 1), learning_rate=0.25)
+    ours, theirs = (
+        simulate(spec.replace(grid_range=grid), task, "model").to_json()["methods"][1]["rms"]["targets"]
+        for grid in ((-1, 1), (-4, 4))
+    )
+    assert ours == pytest.approx(theirs)
+
+
+@pytest.mark.parametrize("loss", ["logistic", "squared", "external"])
+def test_classes_are_told(loss: str) -> None:
+    classes = (X[:, 0] + NOISE.normal(0, 0.1, 600) > -1).astype(int)
+    spec = LearnerSpec(layer_sizes=[2, 1], grid_range=(-1, 1), learning_rate=0.5, loss=loss)
+    task = Recording(X, classes)
+    found = simulate(spec, task, "model")
+    (ours, *_) = found.to_json()["methods"]
+    if loss == "logistic":
+        told = found.predictions[task.first :, 0] > 0
+        assert ours["wrong"] == {"targets": pytest.approx(np.mean(told != (classes[task.first :] == 1)))}
+        assert ours["wrong"]["targets"] < 0.15
+    else:
+        assert "wrong" not in ours
+    (row,) = sweep(spec, {"learning_rate": [0.5]}, task).rows
+    np.testing.assert_array_equal(row.mse[0], found.to_json()["mse"])
+
+
+def test_what_is_no_class_is_refused() -> None:
+    spec = LearnerSpec(layer_sizes=[2, 1], grid_range=(-1, 1), loss="logistic")
+    with pytest.raises(InputError, match=r"^sample 1 of 'targets' is .*: loss = \"logistic\" takes 0 and 1; give"):
+        simulate(spec, Recording(X, LINEAR), "model")
+
+
+def test_targets_that_go_constant_have_no_variance(tmp_path: Path) -> None:
+    target = np.where(np.arange(600) < 150, LINEAR, 0.1)
+    spec = LearnerSpec(layer_sizes=[2, 1], grid_range=(-1, 1))
+    found = simulate(spec, Recording(X, target), "model")
+    assert found.to_json()["methods"][0]["nmse"] == {"targets": None}
+    found.plot(tmp_path / "run.svg")
+    assert (tmp_path / "run.svg").read_bytes().startswith(b"<?xml")
+
+
+def test_seeds_of_a_sweep_are_those_of_the_learner() -> None:
+    spec = LearnerSpec(layer_sizes=[2, 1], grid_range=(-1, 1), update_rounding="stochastic")
+    found = sweep(spec, {"learning_rate": [0.25]}, Recording(X[:60], LINEAR[:60]), seeds=2)
+    (row,) = found.rows
+    assert row.mse[0].tolist() != row.mse[1].tolist()
+    assert row.mse_float64[0].tolist() == row.mse_float64[1].tolist()
+    assert (found.task, found.samples) == ("recording", 60)

@@ -1,0 +1,209 @@
+"""Files of columns: read whatever they look like, or refused with the line and the column."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kanrtl import InputError
+from kanrtl.signals.read_columns import read_columns
+from support.importable import foreign
+
+U, Y = [0.5, -1.0, 2e-3], [1.0, 2.0, 3.0]
+
+TEXTS = {
+    "commas": "u,y\n0.5,1\n-1,2\n2e-3,3\n",
+    "no end of the last line": "u,y\n0.5,1\n-1,2\n2e-3,3",
+    "lines of Windows and a mark": "\ufeffu,y\r\n0.5,1\r\n-1,2\r\n2e-3,3\r\n",
+    "quotes and blanks": '"u", "y"\n0.5, 1\n "-1" ,2\n2e-3,3\n\n\n',
+    "semicolons": "u;y\n0.5;1\n-1;2\n2e-3;3\n",
+    "tabs": "u\ty\n0.5\t1\n-1\t2\n2e-3\t3\n",
+    "blanks": "u   y\n 0.5 1\n-1   2\n2e-3 3\n",
+    "comments": "# by a scope\n#\n\nu,y\n0.5,1\n-1,2\n2e-3,3\n",
+    "names in the comment, as numpy writes them": "# by a scope\n# u,y\n0.5,1\n-1,2\n2e-3,3\n",
+    "a time column in text": "when,u,y\nnoon,0.5,1\nlater,-1,2\nnight,2e-3,3\n",
+    "other columns may be damaged": "u,x,y\n0.5,,1\n-1,nan,2\n2e-3,x,3\n",
+}
+
+
+def write(tmp_path: Path, text: str, name: str = "signals.csv") -> Path:
+    path = tmp_path / name
+    path.write_bytes(text.encode())
+    return path
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+def test_text_is_read(text: str, tmp_path: Path) -> None:
+    columns = read_columns(write(tmp_path, text))
+    found = columns.select("inputs", ["u", "y"])
+    assert [name for name, _ in found] == ["u", "y"]
+    np.testing.assert_array_equal([values for _, values in found], [U, Y])
+
+
+def test_columns_without_names_have_numbers_from_one_on(tmp_path: Path) -> None:
+    columns = read_columns(write(tmp_path, "0.5,1\n-1,2\n2e-3,3\n"))
+    found = columns.select("inputs", ["2", 1])
+    assert [name for name, _ in found] == ["column 2", "column 1"]
+    np.testing.assert_array_equal([values for _, values in found], [Y, U])
+
+
+def test_one_column_has_no_separator(tmp_path: Path) -> None:
+    ((name, values),) = read_columns(write(tmp_path, "output voltage\n1\n2\n3\n")).select("targets", [1])
+    assert name == "output voltage"
+    np.testing.assert_array_equal(values, Y)
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_a_decimal_comma_is_read_where_it_is_asked_for(separator: str, tmp_path: Path) -> None:
+    path = write(tmp_path, f"u{separator}y\n0,5{separator}1\n-1{separator}2\n2e-3{separator}3,0\n")
+    for name, expected in (("u", U), ("y", Y)):
+        np.testing.assert_array_equal(read_columns(path, ",").select("inputs", [name])[0][1], expected)
+    with pytest.raises(InputError, match=r"^line 2, column 1 'u': '0,5' has a comma; .* decimal = ','$"):
+        read_columns(path).select("inputs", ["u"])
+
+
+def test_compressed_text_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "signals.csv.gz"
+    path.write_bytes(gzip.compress(TEXTS["commas"].encode()))
+    np.testing.assert_array_equal(read_columns(path).select("inputs", ["u"])[0][1], U)
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(InputError, match=r"^is damaged: it cannot be decompressed; write it again$"):
+        read_columns(path)
+    path.write_bytes(gzip.compress(b"\x89PNG" + bytes(9)))
+    with pytest.raises(InputError, match=r"^is no text but a picture; give CSV, .npz or Parquet$"):
+        read_columns(path)
+
+
+CELLS = {
+    "text": ("u\n1\nx1\n", "line 3, column 1 'u': 'x1' is not a number; mend it, or name another column"),
+    "missing": ("u,v\n1,2\n,2\n", "line 3, column 1 'u': is missing; give a number, or leave the row out"),
+    "nan": ("u\n1\nnan\n", "line 3, column 1 'u': 'nan' is not finite; give a number, or leave the row out"),
+    "infinite": ("u\n-inf\n1\n", "line 2, column 1 'u': '-inf' is not finite"),
+    "too large": ("u\n1e999\n1\n", "line 2, column 1 'u': '1e999' is not finite"),
+    "thousands": ('u,v\n"1,234.5",2\n', "line 2, column 1 'u': '1,234.5' is not a number with a point as its decimal"),
+    "of Python alone": ("u\n1_000\n1\n", "line 2, column 1 'u': '1_000' is not a number"),
+    "a line above": ("# made at noon\nu\n1\nx\n", "line 4, column 1 'u': 'x' is not a number"),
+    "lines in quotes": ('u,v\n1,"a\nb"\nx,2\n', "line 4, column 1 'u': 'x' is not a number"),
+    "an empty line": ("u\n1\n\n2\n", "line 3, column 1 'u': is missing"),
+    "long": (f"u\n1\n{'x' * 99}\n", f"line 3, column 1 'u': '{'x' * 37}...' is not a number"),
+}
+
+
+@pytest.mark.parametrize(("text", "line"), CELLS.values(), ids=CELLS)
+def test_what_is_no_number_is_refused_with_its_line(text: str, line: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as refusal:
+        read_columns(write(tmp_path, text)).select("inputs", ["u"])
+    assert str(refusal.value).startswith(line)
+
+
+def test_a_first_line_with_numbers_is_no_line_of_names(tmp_path: Path) -> None:
+    columns = read_columns(write(tmp_path, "a,1\nb,2\n"))
+    np.testing.assert_array_equal(columns.select("inputs", [2])[0][1], [1, 2])
+    with pytest.raises(InputError, match=r"^line 1, column 1: 'a' is not a number"):
+        columns.select("inputs", [1])
+
+
+FILES = {
+    "nothing": (b"", "is empty; give CSV, .npz or Parquet"),
+    "blank": (b"\n \n", "has no rows; give a table of numbers"),
+    "names alone": (b"u,y\n", "has names and no rows below them; give a table of numbers"),
+    "short row": (b"u,y\n1,2\n3\n", "line 3 has 1 cell, line 1 has 2; give each row as many"),
+    "long row": (b"1,2\n1,2\n3,4,5\n", "line 3 has 3 cells, line 1 has 2; give each row as many"),
+    "empty row": (b"u,y\n1,2\n\n3,4\n", "line 3 is empty, line 1 has 2; give each row as many"),
+    "Latin-1": ("t in °C,u\n1,2\n".encode("latin-1"), "is not UTF-8: byte 0xb0 in line 1; save it as UTF-8"),
+    "UTF-16": ("u\n1\n".encode("utf-16"), "is text in UTF-16; save it as UTF-8"),
+    "HDF5": (b"\x89HDF\r\n\x1a\n...", "is no text but HDF5; give CSV, .npz or Parquet"),
+    "MATLAB": (b"MATLAB 5.0 MAT-file", "is no text but a MATLAB file; give CSV, .npz or Parquet"),
+    "a damaged archive": (b"PK\x03\x04....", "not an .npz file; give CSV, .npz or Parquet"),
+    "one array": (b"\x93NUMPY...", "is no text but a single array, as .npy files are; give CSV, .npz or Parquet"),
+}
+
+
+@pytest.mark.parametrize(("content", "line"), FILES.values(), ids=FILES)
+def test_files_are_refused_for_what_they_are(content: bytes, line: str, tmp_path: Path) -> None:
+    path = tmp_path / "signals"
+    path.write_bytes(content)
+    with pytest.raises(InputError) as refusal:
+        read_columns(path)
+    assert str(refusal.value) == line
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"^No such file or directory; give CSV, .npz or Parquet$"):
+        read_columns(tmp_path / "none.csv")
+    with pytest.raises(InputError, match=r"^Is a directory; give CSV, .npz or Parquet$"):
+        read_columns(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "line"),
+    [
+        (["z"], "inputs = 'z': no such column; columns are 1 'u', 2 'y', 3 'u' and 4 'column 4'"),
+        (["0"], "inputs = '0': no such column; columns are 1 'u'"),
+        ([5], "inputs = 5: no such column; columns are 1 'u'"),
+        (["u"], "inputs = 'u': columns 1 and 3 have this name; give one by its number"),
+        (["y", 2], "inputs = 2: y is named twice; leave one out"),
+    ],
+)
+def test_columns_that_cannot_be_told_are_refused(wanted: list[str | int], line: str, tmp_path: Path) -> None:
+    columns = read_columns(write(tmp_path, "u,y,u,\n1,2,3,4\n"))
+    with pytest.raises(InputError) as refusal:
+        columns.select("inputs", wanted)
+    assert str(refusal.value).startswith(line)
+    assert [name for name, _ in columns.select("inputs", [1, 3, "4"])] == ["u", "u", "column 4"]
+
+
+def test_files_without_names_say_so(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"there is no line of names above the 2 columns; give numbers from 1 to 2$"):
+        read_columns(write(tmp_path, "1,2\n3,4\n")).select("inputs", ["u"])
+
+
+def test_arrays_are_columns(tmp_path: Path) -> None:
+    path = tmp_path / "signals.npz"
+    wave = np.array([1 + 2j, 3 + 4j], dtype=np.complex64)
+    arrays = {"u": np.float32([1, 2]), "x": np.arange(4).reshape(2, 2), "wave": wave, "about": np.array("a text")}
+    np.savez(path, **arrays, names=np.array(["a", "b"]), cube=np.zeros((2, 2, 2)), bad=np.array([1, np.nan]))
+    columns = read_columns(path)
+    found = columns.select("inputs", ["wave", "x", "u"])
+    assert [name for name, _ in found] == ["wave.I", "wave.Q", "x.1", "x.2", "u"]
+    np.testing.assert_array_equal([values for _, values in found], [[1, 3], [2, 4], [0, 2], [1, 3], [1, 2]])
+    assert [name for name, _ in columns.select("inputs", ["x.2", "wave.Q"])] == ["x.2", "wave.Q"]
+    for name, line in {
+        "names": "inputs = 'names': is text; name an array of numbers",
+        "cube": "inputs = 'cube': has shape (2, 2, 2); name one of shape (rows,) or (rows, columns)",
+        "bad": "row 2 of 'bad' is nan; give a number, or leave the row out",
+    }.items():
+        with pytest.raises(InputError) as refusal:
+            columns.select("inputs", [name])
+        assert str(refusal.value) == line
+
+
+def test_parquet_is_read(tmp_path: Path) -> None:
+    pyarrow, parquet = foreign("pyarrow"), foreign("pyarrow.parquet")
+    path = tmp_path / "signals.parquet"
+    content = {"u": U, "n": [1, 2, 3], "when": ["a", "b", "c"], "gap": [1.0, None, 2.0], "on": [True, False, True]}
+    parquet.write_table(pyarrow.table({**content, "nan": [1, 2, float("nan")]}), path)
+    columns = read_columns(path)
+    found = columns.select("inputs", ["u", "n", "on"])
+    np.testing.assert_array_equal([values for _, values in found], [U, [1, 2, 3], [1, 0, 1]])
+    for name, line in {
+        "when": "inputs = 'when': is of type string; name a column of numbers",
+        "gap": "row 2 of 'gap' is missing; give a number, or leave the row out",
+        "nan": "row 3 of 'nan' is nan; give a number, or leave the row out",
+    }.items():
+        with pytest.raises(InputError) as refusal:
+            columns.select("inputs", [name])
+        assert str(refusal.value) == line
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(InputError, match=r"^is not a Parquet file that can be read: .*; write it again$"):
+        read_columns(path)
+
+
+def test_parquet_needs_an_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "signals.parquet").write_bytes(b"PAR1")
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(InputError, match=r"pyarrow is not installed; run `pip install 'kanrtl\[parquet\]'`$"):
+        read_columns(tmp_path / "signals.parquet")
