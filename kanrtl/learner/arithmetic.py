@@ -6,6 +6,7 @@ The integer model and the hardware both take their numbers from here and from no
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -180,6 +181,22 @@ class LayerArithmetic:
         # Rounding adds less than one to its size, whatever its kind.
         largest = (-gradient.minimum * largest_step >> self.noise_bits) + 1
         return SQ(bits_for(largest) + 1 - coefficient.f, coefficient.f)
+
+    def smallest_learning_rate(self, rounding: str, update_rounding: str) -> float | None:
+        """The smallest rate that the register holds and that still moves a coefficient, for the largest gradients and
+        the largest basis; with stochastic updates on average. None where no rate does."""
+        formats = self.formats
+        update_rounding = "floor" if update_rounding == "stochastic" else update_rounding
+
+        def moves(code: int) -> bool:
+            exact = np.array(code * int(self.basis_table.max()))
+            step = narrow(exact, self.step_product.f, formats.step, rounding).result
+            change = -step * np.array(_bounds(formats.gradient))
+            return bool(narrow(change, self.update_product.f, formats.coefficient, update_rounding).result.any())
+
+        codes = range(1, formats.learning_rate.maximum + 1)
+        first = bisect_left(codes, True, key=moves)
+        return float(formats.learning_rate.to_float(codes[first])) if first < len(codes) else None
 
     @property
     def noise_bits(self) -> int:

@@ -80,6 +80,7 @@ def derived(spec: LearnerSpec) -> dict[str, Any]:
                 "table_memory": "block" if spec.timing.block_tables[index] else "logic",
                 "edge_sums": "differences" if spec.plans[index].differences else "products",
                 "cell_width": float(layer.cell_width),
+                "smallest_learning_rate": layer.smallest_learning_rate(spec.rounding, spec.update_rounding),
                 "periodic": layer.periodic,
                 "locate": {
                     "scale": layer.locator.scale,
@@ -172,6 +173,9 @@ def _derived_comments(spec: LearnerSpec) -> list[str]:
             f"#   cell width {values['cell_width']:g}; position = (x * {locate['scale']} + {locate['offset']}) >> "
             f"{locate['shift']}{modulo}, in codes",
             f"#   registers after {', '.join(values['stages']) or 'no stage'}",
+            f"#   learns at rates from {values['smallest_learning_rate']:g} on"
+            if values["smallest_learning_rate"]
+            else "#   learns at no rate: no update reaches a coefficient",
         ]
         lines += [f"#   {name:<16} {format}" for name, format in values["formats"].items()]
     return lines

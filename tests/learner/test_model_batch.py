@@ -672,3 +672,33 @@ def test_refusals() -> None:
         Model(spec, numeric="float")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=re.escape('gradients need numeric="float64"')):
         Model(spec).gradients([0], [0])
+
+
+@pytest.mark.parametrize("update_rounding", ["floor", "half_up", "half_even", "stochastic"])
+@pytest.mark.parametrize("rate", [0.5, 2.0**-9])
+def test_the_smallest_learning_rate_is_the_first_that_moves_a_coefficient(update_rounding: str, rate: float) -> None:
+    spec = LearnerSpec(
+        layer_sizes=[1, 1],
+        grid_range=(-2, 2),
+        learning_rate=rate,
+        coefficient_format="SQ(6, 4)",
+        update_rounding=update_rounding,
+    )
+    smallest = spec.layers[0].smallest_learning_rate(spec.rounding, update_rounding)
+    assert smallest is not None
+    code = int(spec.formats.learning_rate.quantise(smallest))
+    x = np.arange(64)[:, None] * 8  # every row of the table
+
+    def moves(code: int) -> bool:
+        for sign, end in product((1, -1), (spec.formats.output.minimum, spec.formats.output.maximum)):
+            model = ModelBatch([spec])
+            model.learning_rates[:] = code
+            model.coefficients = [np.full_like(layer, sign * 500)[None] for layer in spec.initial_codes()]
+            for _ in range(100 if update_rounding == "stochastic" else 1):
+                model.learn_many(x, np.full((64, 1), end))
+            if (model.coefficients[0] != sign * 500).any():
+                return True
+        return False
+
+    assert moves(code)
+    assert code == 1 or not moves(code - 1)
