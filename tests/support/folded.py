@@ -11,7 +11,14 @@ from kanrtl import LearnerSpec
 from kanrtl.learner.plan import LayerPlan
 from kanrtl.learner.rtl.pass_sequencer import StepTimes
 
-T = {"layer_sizes": [1, 1], "grid_range": (-2, 2), "grid_size": 5, "learning_rate": 0.3}
+T = {
+    "layer_sizes": [1, 1],
+    "grid_range": (-2, 2),
+    "grid_size": 5,
+    "learning_rate": 0.3,
+    "output_format": "SQ(5, 9)",
+    "update_rounding": "half_up",
+}
 # Small, as the simulation of many lanes takes its time; in the first layer there are more banks than bases.
 TWO = T | {"layer_sizes": [2, 4, 2], "spline_order": [2, 1], "grid_size": 3, "table_size": 16}
 

@@ -18,9 +18,13 @@ SMALL = {
     "grid_size": 3,
     "table_size": 4,
     "learning_rate": 0.3,
+    "input_format": "SQ(4, 5)",
     "activation_format": "SQ(4, 4)",
-    "coefficient_format": "SQ(3, 5)",
+    "output_format": "SQ(5, 3)",
+    "coefficient_format": "SQ(3, 7)",
+    "factor_format": "SQ(3, 5)",
     "basis_format": "UQ(1, 6)",
+    "update_rounding": "half_up",
 }
 
 

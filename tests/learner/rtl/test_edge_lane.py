@@ -134,16 +134,16 @@ def test_every_pass_has_its_products(name: str) -> None:
     forward = forward_steps(plan, 1)
     backward = backward_steps(plan, forward[-1].begin + passes.step_cycles + passes.written)
     steps = [*forward, *backward]
-    # What a step of each part meets: coefficients and tables, gradients and moves.
+    # What a step of each part meets: factors and tables, gradients and moves.
     shape = passes.inputs, passes.nodes
-    coefficient = codes(random, formats.coefficient, *shape, layer.banks)
+    factor = codes(random, formats.factor, *shape, layer.banks)
     basis = codes(random, formats.basis, *shape, layer.banks)
     # The largest row of the table bounds a slope.
     derivative = layer.derivative_table[random.integers(0, layer.table_size, shape)]
     derivative = np.concatenate([derivative, np.zeros((*shape, layer.banks - layer.window), dtype=int)], axis=2)
     move = codes(random, formats.step, *shape, layer.banks)
     gradient = codes(random, formats.gradient, *shape)
-    exact = (coefficient * derivative).sum(axis=2)
+    exact = (factor * derivative).sum(axis=2)
     slope, saturated = narrow(exact, layer.slope_sum.f, formats.slope, plan.rounding)
     pulses = "slopes" if passes.shared else "update"
     flagged = []
@@ -162,7 +162,7 @@ def test_every_pass_has_its_products(name: str) -> None:
                 at = step.input_part, step.node_part
                 since = cycle - step.begin
                 if 0 <= since - passes.read < passes.step_cycles:
-                    put(ctx, dut.coefficient, coefficient[at])
+                    put(ctx, dut.factor, factor[at])
                     put(ctx, dut.basis, basis[at])
                     if passes.hidden:
                         put(ctx, dut.derivative, derivative[at])
@@ -175,7 +175,7 @@ def test_every_pass_has_its_products(name: str) -> None:
                 at = step.input_part, step.node_part
                 since = cycle - step.begin
                 if step.kind == "forward" and since == passes.multiplied:
-                    assert found(ctx, dut.product) == (coefficient[at] * basis[at]).tolist()
+                    assert found(ctx, dut.product) == (factor[at] * basis[at]).tolist()
                 if step.kind == "update" and since == passes.written:
                     assert found(ctx, dut.change) == (gradient[at] * move[at]).tolist()
                 if passes.hidden and step.kind == pulses and since == passes.gathered:

@@ -107,11 +107,15 @@ class Reference:
         for cell, row, within in zip(cells, rows, inside, strict=True):
             yield cell + np.arange(layer.window), layer.basis_table[row], layer.derivative_table[row] * within
 
+    def factors(self, source: int, index: Any) -> Any:
+        """What of an input's coefficients is multiplied: ``(nodes, window)``."""
+        return self.plan.layer.factors_of(self.coefficients[:, source, index])
+
     def forward(self, x: Any) -> Any:
         """Node sums."""
         total = np.zeros(self.plan.layer.n_out, dtype=np.int64)
         for source, (index, basis, _) in enumerate(self.locate(x)):
-            total += (self.coefficients[:, source, index] * basis).sum(axis=1)
+            total += (self.factors(source, index) * basis).sum(axis=1)
         return total
 
     def backward(self, x: Any, gradient: Any, noise: int) -> tuple[Any, frozenset[str]]:
@@ -120,7 +124,7 @@ class Reference:
         downstream, outside = [], {}
         exact = layer.update_sum.f
         for source, (index, basis, derivative) in enumerate(self.locate(x)):
-            rises = (self.coefficients[:, source, index] * derivative).sum(axis=1)
+            rises = (self.factors(source, index) * derivative).sum(axis=1)
             slope, outside["slope", source] = narrow(rises, layer.slope_sum.f, formats.slope, plan.rounding)
             downstream.append((gradient * slope).sum())
             move, outside["step", source] = narrow(basis * self.rate, layer.step_product.f, formats.step, plan.rounding)
@@ -135,7 +139,7 @@ class Reference:
                     noise=lfsr.lane_noise(noise, lanes, layer.noise_bits),
                 )
         sums = np.array(downstream)
-        given, outside["gradient",] = narrow(sums, layer.downstream_sum.f, formats.gradient, plan.rounding)
+        given, outside["gradient",] = narrow(sums, layer.downstream_sum.f, formats.downstream, plan.rounding)
         return given, frozenset(kind for (kind, *_), bits in outside.items() if bits.any())
 
 
@@ -157,7 +161,7 @@ def test_a_layer_learns_in_its_cycles(name: str) -> None:
     async def bench(ctx: Any) -> None:
         ctx.set(dut.learning_rate.raw, rate)
         for _ in range(3):
-            x = formats.activation.quantise(random.uniform(-2.3, 2.3, layer.n_in))
+            x = formats.input.quantise(random.uniform(-2.3, 2.3, layer.n_in))
             gradient, noise = codes(random, formats.gradient, layer.n_out), int(random.integers(1 << 32))
             for source, code in enumerate(x):
                 ctx.set(dut.x[source].raw, int(code))
@@ -167,7 +171,7 @@ def test_a_layer_learns_in_its_cycles(name: str) -> None:
                     ctx.set(dut.x[source].raw, 0)
             await ctx.tick().repeat(dut.latency - 1)
             total = reference.forward(x)
-            y, saturated = narrow(total, layer.node_sum.f, formats.activation, plan.rounding)
+            y, saturated = narrow(total, layer.node_sum.f, formats.output, plan.rounding)
             assert [ctx.get(value.raw) for value in dut.total] == total.tolist()
             assert [ctx.get(value.raw) for value in dut.y] == y.tolist()
             if "activation" in plan.saturating:

@@ -20,11 +20,11 @@ def test_a_step_reads_the_bases_of_its_inputs(name: str) -> None:
     layer, passes = plan.layer, plan.passes
     dut = FoldedTables(plan)
     assert dut.latency == passes.read
-    activation = layer.formats.activation
+    format = layer.formats.input
     x = (
-        activation.quantise(np.linspace(-2.2, 2.1, layer.n_in))
+        format.quantise(np.linspace(-2.2, 2.1, layer.n_in))
         if layer.n_in > 1
-        else codes(np.random.default_rng(2), activation, 1)
+        else codes(np.random.default_rng(2), format, 1)
     )
     cells, rows, inside = layer.locator.locate(x)
     forward = forward_steps(plan, 1)

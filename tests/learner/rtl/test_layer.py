@@ -63,13 +63,14 @@ def test_a_sample_goes_forward_and_updates_what_it_has_read(index: int, pipeline
     dropped, added = (plan.located.dropped, plan.located.added) if plan.located else (0, 0)
 
     async def sample(ctx: Any) -> None:
-        x = random_codes(random, formats.activation, layer.n_in)
-        targets = random_codes(random, formats.activation, layer.n_out)
+        x = random_codes(random, formats.input, layer.n_in)
+        targets = random_codes(random, formats.output, layer.n_out)
         gradients = random_codes(random, formats.gradient, layer.n_out)
         cells, bases, derivatives = bases_of(layer, x)
         window = window_of(layer, coefficients, cells)
-        totals = (window * bases).sum(axis=(1, 2))
-        y = narrow(totals, layer.node_sum.f, formats.activation, plan.rounding).result
+        factors = layer.factors_of(window)
+        totals = (factors * bases).sum(axis=(1, 2))
+        y = narrow(totals, layer.node_sum.f, formats.output, plan.rounding).result
         for now in range(end + 1):
             held = not plan.streaming and (plan.hidden or now == 0)
             set_codes(ctx, dut.x, (x << dropped) + added if now == plan.arrival or held else x * 0 + added)
@@ -83,21 +84,21 @@ def test_a_sample_goes_forward_and_updates_what_it_has_read(index: int, pipeline
                 if not plan.next_located:
                     assert get_codes(ctx, dut.y) == y.tolist()
                 if plan.forms_error:
-                    exact = totals - (targets << layer.error_sum.f - formats.activation.f)
+                    exact = totals - (targets << layer.error_sum.f - formats.output.f)
                     error = narrow(exact, layer.error_sum.f, formats.gradient, plan.rounding).result
                     assert get_codes(ctx, dut.error) == error.tolist()
                 else:
                     more = plan.next_located.added if plan.next_located else 0
                     assert get_codes(ctx, dut.total) == (totals + more).tolist()
             if plan.hidden and now == plan.parallel.layers[index - 1].gradient:
-                exact = (window * derivatives).sum(axis=2)
+                exact = (factors * derivatives).sum(axis=2)
                 slopes = narrow(exact, layer.slope_sum.f, formats.slope, plan.rounding).result
                 total = (gradients[:, None] * slopes).sum(axis=0)
-                expected = narrow(total, layer.downstream_sum.f, formats.gradient, plan.rounding).result
+                expected = narrow(total, layer.downstream_sum.f, formats.downstream, plan.rounding).result
                 assert get_codes(ctx, dut.downstream) == expected.tolist()
             await ctx.tick()
         steps = narrow(layer.learning_rate_code * bases, layer.step_product.f, formats.step, plan.rounding).result
-        exact = (window << layer.noise_bits) - gradients[:, None, None] * steps
+        exact = (window << layer.update_sum.f - formats.coefficient.f) - gradients[:, None, None] * steps
         updated = narrow(exact, layer.update_sum.f, formats.coefficient, plan.update_rounding).result
         for source, cell in enumerate(cells):
             for place in range(cell, min(cell + layer.banks, layer.bases)):
@@ -123,7 +124,7 @@ def test_a_sample_goes_forward_and_updates_what_it_has_read(index: int, pipeline
 def test_saturations_are_told_when_they_are_counted(streaming: bool) -> None:
     """Of a single sample: the coefficients are at their bound, and move beyond it."""
     schedule = "streaming" if streaming else "sequential"
-    plan = plan_of(schedule=schedule, layer_sizes=[2, 1], coefficient_format="SQ(6, 5)")
+    plan = plan_of(schedule=schedule, layer_sizes=[2, 1], coefficient_format="SQ(6, 7)", factor_format="SQ(6, 5)")
     layer, formats, times = plan.layer, plan.layer.formats, plan.times
     assert plan.saturating == {"activation", "coefficient", "gradient"}
     top = np.full((layer.n_out, layer.n_in, layer.bases), formats.coefficient.maximum)
@@ -132,7 +133,7 @@ def test_saturations_are_told_when_they_are_counted(streaming: bool) -> None:
 
     async def bench(ctx: Any) -> None:
         ctx.set(dut.learning_rate.raw, layer.learning_rate_code)
-        set_codes(ctx, dut.target, [formats.activation.minimum])
+        set_codes(ctx, dut.target, [formats.output.minimum])
         seen: dict[str, list[int]] = {kind: [] for kind in plan.saturating}
         for now in range(taught + 1):
             ctx.set(dut.take, now == 0)

@@ -39,11 +39,11 @@ def check(plan: LayerPlan, samples: int = 10) -> None:
     async def bench(ctx: Any) -> None:
         for _ in range(samples):
             coefficients = random_codes(random, formats.coefficient, layer.n_out, layer.n_in, layer.bases)
-            cells, bases, _ = bases_of(layer, random_codes(random, formats.activation, layer.n_in))
-            window = window_of(layer, coefficients, cells)[0]
+            cells, bases, _ = bases_of(layer, random_codes(random, formats.input, layer.n_in))
+            window = layer.factors_of(window_of(layer, coefficients, cells)[0])
             total = int((window * bases).sum())
             factors = window[:, 1:] - window[:, :1] if plan.differences else window
-            target = int(random_codes(random, formats.activation, 1)[0])
+            target = int(random_codes(random, formats.output, 1)[0])
             for now in range(1, times.summed + 1):
                 read = now == times.read or (now > times.read and not plan.streaming)
                 set_codes(ctx, dut.factors, factors if read else factors * 0)
@@ -54,12 +54,12 @@ def check(plan: LayerPlan, samples: int = 10) -> None:
                     ctx.set(dut.target.raw, target if now == 1 or not plan.streaming else 0)
                 if now < times.summed:
                     await ctx.tick()
-            y, beyond = narrow(total, layer.node_sum.f, formats.activation, plan.rounding)
+            y, beyond = narrow(total, layer.node_sum.f, formats.output, plan.rounding)
             flags = {"activation": beyond}
             assert ctx.get(dut.y.raw) == y or plan.next_located
             if plan.forms_error:
                 exact = (total << layer.error_sum.f - layer.node_sum.f) - (
-                    target << layer.error_sum.f - formats.activation.f
+                    target << layer.error_sum.f - formats.output.f
                 )
                 error, flags["gradient"] = narrow(exact, layer.error_sum.f, formats.gradient, plan.rounding)
                 assert ctx.get(dut.error.raw) == error
@@ -106,7 +106,7 @@ def test_what_nothing_looks_at_is_not_counted() -> None:
         parts = Parts(FAMILIES["ecp5"].blocks, multiplies=True)
         count_nodes(parts, plan, predicts=predicts)
         counts.append(parts.counts["limit"])
-    assert counts[1] - counts[0] == plan.layer.formats.activation.width * ("activation" in plan.saturating)
+    assert counts[1] - counts[0] == plan.layer.formats.output.width * ("activation" in plan.saturating)
 
 
 def test_a_tree_of_products_is_counted() -> None:
@@ -137,14 +137,14 @@ def test_gradients_go_downstream_in_time(fields: dict[str, Any], pipeline: Any) 
     async def bench(ctx: Any) -> None:
         for _ in range(10):
             coefficients = random_codes(random, formats.coefficient, layer.n_out, layer.n_in, layer.bases)
-            cells, _, derivatives = bases_of(layer, random_codes(random, formats.activation, layer.n_in))
-            window = window_of(layer, coefficients, cells)
+            cells, _, derivatives = bases_of(layer, random_codes(random, formats.input, layer.n_in))
+            window = layer.factors_of(window_of(layer, coefficients, cells))
             gradients = random_codes(random, formats.gradient, layer.n_out)
             factors = window[:, :, 1:] - window[:, :, :1] if plan.differences else window
             exact = (window * derivatives).sum(axis=2)
             slopes, steep = narrow(exact, layer.slope_sum.f, formats.slope, plan.rounding)
             total = (gradients[:, None] * slopes).sum(axis=0)
-            downstream, beyond = narrow(total, layer.downstream_sum.f, formats.gradient, plan.rounding)
+            downstream, beyond = narrow(total, layer.downstream_sum.f, formats.downstream, plan.rounding)
             for now in range(times.read, arrives + 1):
                 still = not plan.streaming
                 read = now == times.read or still

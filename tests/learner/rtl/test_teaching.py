@@ -55,7 +55,7 @@ def plain(loss: str, **fields: Any) -> LearnerSpec:
 def test_hardware_gives_what_the_integers_give(spec: LearnerSpec, loss: str, seed: int) -> None:
     spec, random = spec.replace(loss=loss), np.random.default_rng(seed)
     last, found = spec.layers[-1], find_loss(loss)
-    value = last.formats.activation if found.reads_outputs else last.node_sum
+    value = last.formats.output if found.reads_outputs else last.node_sum
     values, targets = (codes_in(format, random, (20, last.n_out)) for format in (value, spec.target_format))
     exact = found.in_integers([last])(values[..., None], targets[..., None])[..., 0]
     expected = narrow(exact, found.gradient_format(last).f, last.formats.gradient, spec.rounding)

@@ -26,7 +26,7 @@ def test_bases_are_there_in_time(index: int, pipeline: Any, fields: dict[str, st
     plan, random = plan_of(index, pipeline=pipeline, schedule=schedule, **fields), np.random.default_rng(9)
     layer = plan.layer
     dut = InputBases(plan)
-    x = random_codes(random, layer.formats.activation, 12)
+    x = random_codes(random, layer.formats.input, 12)
     added = plan.located.added if plan.located else 0
     _, bases, derivatives = bases_of(layer, x)
     assert dut.latency == plan.times.read - plan.arrival
@@ -58,7 +58,7 @@ def test_a_sample_is_held_until_the_next_is_taken(tables: str) -> None:
     plan = plan_of(table_memory=tables)
     layer = plan.layer
     dut = InputBases(plan)
-    x = np.array([layer.formats.activation.minimum, 0, 5])
+    x = np.array([layer.formats.input.minimum, 0, 5])
     cells, bases, _ = bases_of(layer, x)
 
     async def bench(ctx: Any) -> None:
@@ -141,7 +141,7 @@ def test_everything_is_read_in_time(index: int, pipeline: Any, fields: dict[str,
 
     async def bench(ctx: Any) -> None:
         ctx.set(dut.learning_rate.raw, layer.learning_rate_code)
-        for x in random_codes(random, formats.activation, 8, layer.n_in):
+        for x in random_codes(random, formats.input, 8, layer.n_in):
             cells, bases, derivatives = bases_of(layer, x)
             window = window_of(layer, coefficients, cells)
             dropped, added = (plan.located.dropped, plan.located.added) if plan.located else (0, 0)
@@ -160,7 +160,9 @@ def test_everything_is_read_in_time(index: int, pipeline: Any, fields: dict[str,
                 if now == times.read:
                     assert get_codes(ctx, dut.basis) == bases.ravel().tolist()
                     assert get_codes(ctx, dut.coefficients) == window.ravel().tolist()
-                    factors = window[:, :, 1:] - window[:, :, :1] if plan.differences else window
+                    factors = layer.factors_of(window)
+                    if plan.differences:
+                        factors = factors[:, :, 1:] - factors[:, :, :1]
                     assert get_codes(ctx, dut.factors) == factors.ravel().tolist()
                     if plan.hidden:
                         assert get_codes(ctx, dut.derivative) == derivatives.ravel().tolist()
