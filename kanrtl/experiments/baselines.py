@@ -9,7 +9,6 @@ from math import comb
 from typing import Any
 
 import numpy as np
-from padasip.filters import FilterNLMS, FilterRLS
 
 from ..arrays import Reals
 from ..progress import Progress
@@ -80,6 +79,8 @@ def run_baselines(recording: Recording, progress: Progress | None = None) -> tup
 
 
 def _methods(x: Reals) -> Iterator[_Method]:
+    from padasip.filters import FilterNLMS, FilterRLS  # only here: it imports all of scipy's statistics
+
     ones = np.ones((len(x), 1))
     linear = np.concatenate([ones, x], axis=1)
     yield _Method("NLMS", linear, lambda n, rate: FilterNLMS(n, mu=rate, w="zeros"), NLMS_RATES)
