@@ -176,6 +176,9 @@ def show_errors(simulation: Simulation) -> None:
     data = simulation.to_json()
     if simulation.recorded is not None:
         show_comparison(simulation.recorded)
+        saturated = ", ".join(f"{kind} {count}" for kind, count in data["saturations"].items() if count)
+        if saturated:
+            results.print(f"Saturated in the learner: {saturated}.")
         _show_cycles(data)
         return
     table = Table(title=f"mean squared error before each update, task {data['task']}")

@@ -14,7 +14,7 @@ from ..arrays import Reals
 from ..progress import Progress
 from ..sim.recording import Recording
 
-MOST_TERMS = 64
+MOST_TERMS = 66  # ten inputs in degree 2
 """Of a polynomial with products of its inputs: padasip's RLS takes the cube of it for each sample."""
 
 MOST_WEIGHTS = 160
