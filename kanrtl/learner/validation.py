@@ -29,6 +29,7 @@ def check_fields(spec: LearnerFields) -> None:
         if not low < high:
             raise SpecError.of("grid_range", (low, high), "upside down or empty; the first bound must be the lower")
     _check_periodic(spec)
+    _check_modulated(spec)
     if spec.table_size & (spec.table_size - 1):
         raise SpecError.of("table_size", spec.table_size, "must be a power of two, such as 64")
     if spec.folded and set(spec.per_layer("table_memory")) != {"auto"}:
@@ -104,6 +105,28 @@ def _check_periodic(spec: LearnerFields) -> None:
             )
 
 
+def _check_modulated(spec: LearnerFields) -> None:
+    """Whether the modulated edges of the first layer can be had."""
+    if spec.modulated == "complex" and spec.layer_sizes[1] % 2:
+        raise SpecError.of(
+            "layer_sizes",
+            list(spec.layer_sizes),
+            f'modulated = "complex" makes pairs of nodes, real and imaginary parts; use {spec.layer_sizes[1] + 1} for '
+            f"{spec.layer_sizes[1]}",
+        )
+    if spec.modulated and spec.folded:
+        raise SpecError.of(
+            "modulated",
+            spec.modulated,
+            "needs a multiplier of its own for every product; leave reuse_factor and share_multipliers at their "
+            'defaults, and multiplier at "auto", "dsp" or "lut"',
+        )
+    if spec.modulated and spec.per_layer("edge_sums")[0] == "differences":
+        raise SpecError.of(
+            "edge_sums", spec.edge_sums, 'modulated edges are sums of products; use "auto" for the first layer'
+        )
+
+
 def _reaches_grid(activation: Format, low: float, high: float, *, periodic: bool) -> bool:
     """Whether inputs can come to all of a grid: on a periodic one it is enough that the format goes once around."""
     if periodic and Fraction(high) - Fraction(low) == Fraction(1 << activation.width, 1 << activation.f):
@@ -169,6 +192,7 @@ _WIDENED_BY: dict[str, tuple[str, str, str | None]] = {
     "edge_sum": ("coefficient_format", "basis_format", None),
     "node_sum": ("coefficient_format", "basis_format", "activation"),
     "error_sum": ("coefficient_format", "gradient_format", "gradient"),
+    "turned_sum": ("gradient_format", "activation_format", "gradient"),
     "slope_sum": ("coefficient_format", "basis_format", "slope"),
     "downstream_sum": ("gradient_format", "slope_format", "gradient"),
     "step_product": ("basis_format", "learning_rate_format", "step"),
@@ -187,6 +211,8 @@ def _check_widths(spec: LearnerFields, index: int, layer: LayerArithmetic) -> No
         )
     for name, format in layer.exact_formats().items():
         widest, other, narrowed_to = _WIDENED_BY[name]
+        if name == "node_sum" and layer.modulation:
+            other = "activation_format"
         fraction = getattr(layer.formats, narrowed_to).f if narrowed_to else 0
         width = format.i + max(format.f, fraction)
         if width > MAX_WIDTH:

@@ -283,9 +283,9 @@ class Session(Closing):
             raise InputError(f"load: {str(path)!r}: {error}") from None
 
     def _load(self, saved: SavedLearner) -> None:
-        for field in ("layer_sizes", "grid_range", "grid_size", "periodic", "spline_order"):
+        for field in ("layer_sizes", "grid_range", "grid_size", "periodic", "spline_order", "modulated"):
             ours, theirs = (
-                (spec.layer_sizes if field == "layer_sizes" else spec.per_layer(field))
+                (getattr(spec, field) if field in ("layer_sizes", "modulated") else spec.per_layer(field))
                 for spec in (self.spec, saved.spec)
             )
             if ours != theirs:

@@ -136,6 +136,10 @@ def freeze(
     activation = spec.formats.activation
     if activation.width > _WIDEST:
         raise InputError(f"activation_format = {activation}: is {activation.width} bits wide, the limit is {_WIDEST}")
+    if spec.modulated:
+        raise InputError(
+            f"modulated = {spec.modulated!r}: a lookup network has no products of two inputs; freeze a learner without"
+        )
     for layer in spec.layers:
         if layer.periodic and unroll(layer).end > _MOST_POSITIONS:
             raise InputError(
