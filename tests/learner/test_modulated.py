@@ -146,6 +146,7 @@ def test_a_board_does_not_teach_itself_such_edges() -> None:
         Exercise(LearnerSpec(**PAIRS), levels=4)
 
 
+@pytest.mark.usefixtures("unelaborated")
 def test_the_header_of_a_verilog_file_names_the_numbers_of_a_sample() -> None:
     plain, pairs, parts = (
         learner_header(Learner(LearnerSpec(**PAIRS | {"modulated": modulated})))
