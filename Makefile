@@ -16,6 +16,9 @@ CXX_FROM_PIP := $(if $(shell command -v $${CXX:-c++} || command -v clang++),,zig
 # Output of what runs side by side is kept apart, where this make can.
 APART := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
+# Some containers say that no bytecode is to be kept: then every process of tests and documentation compiles anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test lint check docs search bench tables clean
 
 demo: $(STAMP)
@@ -25,6 +28,9 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(MAKE) -j2 $(APART) lint docs
 	$(MAKE) check
+
+# Two processes take both cores: threads of a library would wait for each other, at ten times the work.
+check search: export OMP_NUM_THREADS = 1
 
 # worksteal: neighbours run in one process, which share what they compile, and both processes are busy to the end.
 check: $(STAMP)

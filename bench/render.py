@@ -354,6 +354,18 @@ def adapt() -> str:
     return table(["mean squared error before each update", *columns], rows)
 
 
+def amplifier() -> str:
+    """The error of models of a power amplifier, by method."""
+    data = result("power-amplifier")
+    rows = []
+    for method in data["methods"]:
+        ours = "spec" in method and not method["name"].endswith("float64")
+        error = f"{method['error']:.1f} dB"
+        rate = f"{method['chosen']['learning_rate']:g}" if method["chosen"] else ""
+        rows.append([method["name"], f"**{error}**" if ours else error, rate])
+    return table(["four taps, two passes", "error of the test part", "rate"], rows)
+
+
 def frozen() -> str:
     """Learners as frozen networks, beside a learner itself."""
     rows = []
@@ -577,6 +589,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "estimates": estimates,
     "lookup": lookup,
     "adapt": adapt,
+    "amplifier": amplifier,
     "frozen": frozen,
     "self_checks": self_checks,
     "folding": folding,

@@ -18,7 +18,18 @@ from kanrtl.experiments.simulate_learner import simulate
 from kanrtl.learner.stages import PRESETS
 from kanrtl.sim import TASKS
 
-from . import adapt, calls, checkpoints, classify, compatibility, estimators, folding, lookup, self_check
+from . import (
+    adapt,
+    calls,
+    checkpoints,
+    classify,
+    compatibility,
+    estimators,
+    folding,
+    lookup,
+    power_amplifier,
+    self_check,
+)
 from .precision import PRECISION
 from .row import Family, LearnerRow, Progress, Result, Row, build_summary, seed_options
 from .simulation import EQUALITY, SPEEDS
@@ -189,6 +200,7 @@ FAMILIES = (
     lookup.FAMILY,
     checkpoints.FAMILY,
     adapt.FAMILY,
+    power_amplifier.FAMILY,
     adapt.FROZEN,
     self_check.FAMILY,
     folding.FAMILY,

@@ -45,6 +45,21 @@ def real_rows(field: str, values: npt.ArrayLike, count: int) -> Reals:
     return array
 
 
+def check_weights(field: str, weights: npt.ArrayLike, count: int) -> Reals:
+    """The weights of ``count`` samples, shape ``(count,)``; a number is the weight of each.
+
+    Raises :exc:`InputError`, which names ``field``, where they are of another shape, or one is negative or not finite.
+    """
+    array = as_reals(field, weights, "one number, or one for each sample")
+    if array.shape not in ((), (count,)):
+        raise InputError(f"{field}: shape {array.shape}; must be ({count},), a number for each sample")
+    bad = np.flatnonzero(~np.isfinite(array) | (array < 0))
+    if len(bad):
+        index = f"[{bad[0]}]" if array.ndim else ""
+        raise InputError(f"{field}{index} = {array.flat[bad[0]]}: must be finite, 0 or more")
+    return np.broadcast_to(array, (count,))
+
+
 _FLOATS = frozenset({float, np.float64})
 _NUMBERS = frozenset({float, np.float64, int})
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 from importlib import import_module
 
 from ..discovery import modules_of
+from .equalise import Equalise
 from .recording import Recording
 from .task import Regime, Task
 from .track import Track
 
-__all__ = ["TASKS", "Recording", "Regime", "Task", "Track"]
+__all__ = ["TASKS", "Equalise", "Recording", "Regime", "Task", "Track"]
 
 TASKS: dict[str, type[Task]] = {
     found.name: found

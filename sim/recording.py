@@ -70,6 +70,8 @@ class Recording(Task):
         If anything is not a finite number, a column is constant, or there are too few rows.
     """
 
+    has_formula = False
+
     def __init__(
         self,
         inputs: npt.ArrayLike | None,
@@ -119,9 +121,11 @@ class Recording(Task):
             columns = read_columns(path, decimal)
             if not wanted["targets"]:
                 raise InputError(f"targets: name the columns that are to be learned; {columns.describe()}")
+            input_indices = columns.find("inputs", wanted["inputs"])
+            target_indices = columns.find("targets", wanted["targets"], others=input_indices)
             ours, theirs = (
-                [(name, values[:rows]) for name, values in columns.select(field, names)]
-                for field, names in wanted.items()
+                [(name, values[:rows]) for name, values in columns.read(indices)]
+                for indices in (input_indices, target_indices)
             )
             recording = cls.__new__(cls)
             recording._prepare(ours, theirs, taps, target_taps, first, path.name)
@@ -229,10 +233,6 @@ class Recording(Task):
     def unscaled_target(self) -> Reals:
         """The targets ``(samples, n_out)`` as they were measured."""
         return np.stack([self._delay(values, 0) for _, values in self._targets], axis=1)
-
-    def curve(self, x: Reals, regime: int) -> Reals:
-        """Not known of what was measured: raise :exc:`InputError`."""
-        raise InputError(f"{self.name}: a recording has no formula, so there is no curve to compare with")
 
     def regime_errors(self, error: Reals, last: int | None = None) -> list[float]:
         """Mean squared error of the first part and of the rest, each as a whole or over its ``last`` samples."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ class Task:
     ----------
     name : what it is called
     n_in, n_out : how many inputs and outputs it has
+    has_formula : whether targets are a function of the inputs alone, see :meth:`curve`
     x : inputs, shape ``(samples, n_in)``
     target : shape ``(samples, n_out)``
     regimes : where the target changes
@@ -32,6 +33,7 @@ class Task:
     name: str
     n_in: int
     n_out: int
+    has_formula: ClassVar[bool] = True
 
     x: Reals
     target: Reals
@@ -42,7 +44,10 @@ class Task:
         self.seed = seed
 
     def curve(self, x: Reals, regime: int) -> Reals:
-        """The target at any inputs, shape ``(n, n_in)``, in one of the regimes; shape ``(n, n_out)``."""
+        """The target at any inputs, shape ``(n, n_in)``, in one of the regimes; shape ``(n, n_out)``.
+
+        For tasks that have a formula.
+        """
         raise NotImplementedError
 
     @property

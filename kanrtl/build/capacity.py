@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
-from math import ceil
-from typing import Any
+from typing import Any, ClassVar
 
 from ..demos.self_teaching import estimate_exercise
-from ..errors import BuildError, SpecError
+from ..errors import SpecError
 from ..fabric.device import Device
 from ..learner.estimate.estimate import Estimate, estimate
 from ..learner.folded_schedule import folds
 from ..learner.spec import LearnerSpec
+from .device_fit import DeviceFit
 from .shortage import DEVICES, RESOURCE_WORDS, ShortageError
 
 _Estimates = Callable[[LearnerSpec, Device], Estimate]
@@ -30,7 +30,7 @@ class Mend:
 
 
 @dataclass(frozen=True)
-class Fit:
+class Fit(DeviceFit):
     """Whether a learner fits a device; and where it does not, or may not, what would make it fit.
 
     Attributes
@@ -47,26 +47,14 @@ class Fit:
     setting: Mend | None = None
     larger: Mend | None = None
 
-    @property
-    def fits(self) -> bool | None:
-        """Whether it fits; None if it may, within the error of the estimate."""
-        return True if self.estimate.fits else None if self.estimate.lacks is None else False
-
-    @property
-    def shortage(self) -> str:
-        """What it needs of the resource that there is or may be too little of, and how much there is."""
-        found, what = self.estimate, self._resource
-        needed = f"{found.least_lut} or more" if what == "lut" else f"{getattr(found, what)}"
-        if self.fits is None:
-            needed = f"{found.least_lut} to {found.most_lut}"
-        return f"the learner needs {needed} {RESOURCE_WORDS[what]}, there are {found.capacity[what]}"
+    kind: ClassVar[str] = "learner"
 
     @property
     def mend(self) -> str:
         """What to change, in words."""
         mends = []
         if self.setting is not None:
-            what, found = self._resource, self.setting.estimate
+            what, found = self.resource, self.setting.estimate
             fields = " and ".join(f"{field} = {json.dumps(value)}" for field, value in self.setting.changes.items())
             about = "about " if what == "lut" else ""
             mends.append(
@@ -76,26 +64,11 @@ class Fit:
             mends.append(f"take {self.larger.estimate.device}")
         return ", or ".join(mends) or "no setting was found with which it fits, and no device; make layer_sizes smaller"
 
-    @property
-    def sentence(self) -> str:
-        """Everything in one line."""
-        if self.fits:
-            return "It fits."
-        return f"It {'may' if self.fits is None else 'does not'} fit: {self.shortage}; {self.mend}"
-
     def to_json(self) -> dict[str, Any]:
         """The estimate as a dictionary that :mod:`json` can write, with ``fits``, ``lacks`` (a resource, or None), and
         what would make it fit: ``set`` (fields and values, or None) and ``take`` (a device, or None)."""
-        return self.estimate.to_json() | {
-            "fits": self.fits,
-            "lacks": self.estimate.lacks,
-            "set": self.setting and self.setting.changes,
-            "take": self.larger and self.larger.estimate.device,
-        }
-
-    @property
-    def _resource(self) -> str:
-        return self.estimate.lacks or "lut"
+        taken = self.larger and self.larger.estimate.device
+        return super().to_json() | {"set": self.setting and self.setting.changes, "take": taken}
 
 
 def find_fit(spec: LearnerSpec, device: Device) -> Fit:
@@ -105,12 +78,12 @@ def find_fit(spec: LearnerSpec, device: Device) -> Fit:
 
 def check_fits(spec: LearnerSpec, device: Device) -> None:
     """Raise :exc:`BuildError` if the learner alone certainly does not fit ``device``, with what would make it fit."""
-    _check(find_fit(spec, device))
+    find_fit(spec, device).check()
 
 
 def check_exercise_fits(spec: LearnerSpec, device: Device, leds: int) -> None:
     """The same for a learner that is taught by an :class:`kanrtl.demos.self_teaching.Exercise` with so many LEDs."""
-    _check(_find_fit(spec, device, lambda changed, part: estimate_exercise(changed, part, leds)))
+    _find_fit(spec, device, lambda changed, part: estimate_exercise(changed, part, leds)).check()
 
 
 def advise_built(spec: LearnerSpec, shortage: ShortageError) -> str:
@@ -129,15 +102,9 @@ def _advise(spec: LearnerSpec, shortage: ShortageError, of: _Estimates) -> str:
     low = shortage.needed / max(1, getattr(of(spec, shortage.device), name))
 
     def correct(changed: LearnerSpec, part: Device) -> Estimate:
-        found = of(changed, part)
-        return replace(found, **{name: ceil(low * getattr(found, name))})
+        return of(changed, part).scale(name, low)
 
     return f"{shortage.explain('learner')}; {_find_fit(spec, shortage.device, correct).mend}"
-
-
-def _check(fit: Fit) -> None:
-    if fit.fits is False:
-        raise BuildError(f"device = {fit.estimate.device!r}: {fit.shortage}; {fit.mend}")
 
 
 def _find_fit(spec: LearnerSpec, device: Device, of: _Estimates) -> Fit:

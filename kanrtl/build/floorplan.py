@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.optimize import quadratic_assignment
 
 from ..fabric.family import Site
 from .block_paths import BlockPaths, Matrix
@@ -106,6 +105,8 @@ def _eliminate(pulls: Matrix, kept: list[int], together: list[tuple[int, int]]) 
 
 def _assign(coupling: Matrix, squared: Matrix, random: np.random.Generator, *, randomized: bool) -> Any:
     """A site for each, such that the sum of coupling times squared distance is small."""
+    from scipy.optimize import quadratic_assignment  # only here: it takes long to import
+
     # What has no multiplier has something that nothing pulls at.
     padded = np.zeros_like(squared)
     padded[: len(coupling), : len(coupling)] = coupling

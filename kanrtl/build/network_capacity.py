@@ -8,9 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import product
-from math import ceil
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -18,9 +16,10 @@ from ..errors import BuildError, InputError
 from ..fabric.device import Device
 from ..lookup.lookup_layer import LookupLayer
 from ..lookup.network import LookupNetwork
-from ..lookup.number_checks import MAX_BITS
 from ..lookup.rtl.bound import bound_core
 from ..lookup.rtl.network_estimate import NetworkEstimate, estimate_network
+from .device_fit import DeviceFit
+from .network_settings import list_memories, list_reuse_factors, list_whole_layers
 from .shortage import DEVICES, RESOURCE_WORDS, ShortageError
 
 _Estimates = Callable[..., NetworkEstimate]
@@ -41,7 +40,7 @@ class NetworkMend:
 
 
 @dataclass(frozen=True)
-class NetworkFit:
+class NetworkFit(DeviceFit):
     """Whether a network fits a device; and where it does not, or may not, what would make it fit.
 
     Attributes
@@ -55,42 +54,18 @@ class NetworkFit:
     estimate: NetworkEstimate
     mends: tuple[NetworkMend, ...] = ()
 
-    @property
-    def fits(self) -> bool | None:
-        """Whether it fits; None if it may, within the error of the estimate."""
-        return True if self.estimate.fits else None if self.estimate.lacks is None else False
-
-    @property
-    def shortage(self) -> str:
-        """What it needs of the resource that there is or may be too little of, and how much there is."""
-        found, what = self.estimate, self.estimate.lacks or "lut"
-        needed = f"{found.least_lut} or more" if what == "lut" else f"{getattr(found, what)}"
-        if self.fits is None:
-            needed = f"{found.least_lut} to {found.most_lut}"
-        return f"the network needs {needed} {RESOURCE_WORDS[what]}, there are {found.capacity[what]}"
+    kind: ClassVar[str] = "network"
 
     @property
     def mend(self) -> str:
         """What to change, in words."""
         return _join(self.mends)
 
-    @property
-    def sentence(self) -> str:
-        """Everything in one line."""
-        if self.fits:
-            return "It fits."
-        return f"It {'may' if self.fits is None else 'does not'} fit: {self.shortage}; {self.mend}"
-
     def to_json(self) -> dict[str, Any]:
         """The estimate as a dictionary that :mod:`json` can write, with ``fits``, ``lacks`` (a resource, or None), and
         what would make it fit: ``set`` (parameters and values, or None) and ``mends`` (in words)."""
         chosen = next((one.options for one in self.mends if one.options is not None), None)
-        return self.estimate.to_json() | {
-            "fits": self.fits,
-            "lacks": self.estimate.lacks,
-            "set": chosen,
-            "mends": [one.words for one in self.mends],
-        }
+        return super().to_json() | {"set": chosen, "mends": [one.words for one in self.mends]}
 
 
 def _join(mends: Sequence[NetworkMend]) -> str:
@@ -131,9 +106,7 @@ def check_network_fits(network: LookupNetwork, device: Device, **options: Any) -
     """Raise :exc:`BuildError` if the core of a network certainly does not fit ``device``, with what would make it fit;
     what is far too large is refused before it is planned."""
     check_network_bound(network, device, **options)
-    fit = find_network_fit(network, device, **options)
-    if fit.fits is False:
-        raise BuildError(f"device = {fit.estimate.device!r}: {fit.shortage}; {fit.mend}")
+    find_network_fit(network, device, **options).check()
 
 
 def check_network_bound(network: LookupNetwork, device: Device, **options: Any) -> None:
@@ -156,8 +129,7 @@ def advise_built_network(network: LookupNetwork, shortage: ShortageError, **opti
     low = shortage.needed / max(1, getattr(estimate_network(network, device, **options), name))
 
     def correct(changed: LookupNetwork, part: Device, **settings: Any) -> NetworkEstimate:
-        found = estimate_network(changed, part, **settings)
-        return replace(found, **{name: ceil(low * getattr(found, name))})
+        return estimate_network(changed, part, **settings).scale(name, low)
 
     return f"{shortage.explain('network')}; {_join(_find_mends(network, device, options, correct))}"
 
@@ -177,29 +149,18 @@ def _find_settings(
     network: LookupNetwork, device: Device, options: dict[str, Any], of: _Estimates
 ) -> Iterator[NetworkMend]:
     """The settings with which it fits: first those that take a sample in every cycle."""
-    kinds = {"memory", "whole_from"} & set(options)
-    count = len(network.layers)
-    if not kinds and options.get("reuse_factor", 1) == 1:
-        several = (
-            list(product(("logic", "block"), repeat=count)) if count <= 3 else [("logic",) * count, ("block",) * count]
-        )
-        for kind in several:
-            memory: str | list[str] = kind[0] if len(set(kind)) == 1 else list(kind)
+    if not {"memory", "whole_from"} & set(options) and options.get("reuse_factor", 1) == 1:
+        for memory in list_memories(network):
             if found := _try(network, device, options | {"memory": memory}, of):
                 text = memory if isinstance(memory, str) else ",".join(memory)
                 yield NetworkMend(f"set --memory {text}", found, {"memory": memory})
-        for start, layer in enumerate(network.layers):
-            if layer.n_in * layer.bits_in <= MAX_BITS and (
-                found := _try(network, device, options | {"whole_from": start}, of)
-            ):
+        for start in list_whole_layers(network):
+            if found := _try(network, device, options | {"whole_from": start}, of):
                 yield NetworkMend(f"set --whole-from {start}", found, {"whole_from": start})
     changed = {name: value for name, value in options.items() if name not in ("memory", "whole_from", "latency")}
-    most = max(layer.edges for layer in network.layers)
-    factor = 2
-    while factor <= most:
+    for factor in list_reuse_factors(network):
         if found := _try(network, device, changed | {"reuse_factor": factor}, of):
             yield NetworkMend(f"set --reuse-factor {factor}", found, {"reuse_factor": factor})
-        factor *= 2
 
 
 def _find_larger(network: LookupNetwork, device: Device, options: dict[str, Any], of: _Estimates) -> NetworkMend | None:

@@ -12,7 +12,6 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import product
 from typing import Any, Literal, cast, get_args
 
 from ..cache import find_entries, writable_cache
@@ -20,16 +19,16 @@ from ..errors import BuildError, InputError
 from ..fabric.device import Device
 from ..files import write_whole
 from ..lookup.network import LookupNetwork
-from ..lookup.number_checks import MAX_BITS
 from ..lookup.rtl.bound import bound_core
 from ..lookup.rtl.folding import Folding, schedule_core
-from ..lookup.rtl.network_estimate import NetworkEstimate, estimate_network, estimate_period
+from ..lookup.rtl.network_estimate import NetworkEstimate, estimate_period, estimate_schedule
 from ..lookup.rtl.network_plan import plan_layers
 from ..progress import Progress
 from ..tools.toolchain import YOSYS
 from ..version import __version__
 from .design_builds import build_network
 from .network_capacity import check_network_fits
+from .network_settings import list_memories, list_reuse_factors, list_whole_layers
 from .report import Report
 
 Goal = Literal["ns", "lut", "mhz", "interval"]
@@ -212,7 +211,7 @@ def list_settings(network: LookupNetwork, device: Device, goal: Goal, **fixed: A
             if bound_core(network, device, **kind).find_shortage(device) is not None:
                 continue
             schedule = schedule_core(network, plan_layers(network), family=device.family, **kind)
-            estimate = estimate_network(network, device, **kind)
+            estimate = estimate_schedule(network, schedule, device, kind.get("whole_from"))
         except InputError:
             if kind == fixed:
                 raise
@@ -237,19 +236,11 @@ def _list_kinds(network: LookupNetwork, goal: Goal, fixed: dict[str, Any]) -> It
     """List what can be chosen beside the latency."""
     yield fixed
     if not {"memory", "whole_from", "reuse_factor"} & set(fixed):
-        for start, layer in enumerate(network.layers):
-            if layer.n_in * layer.bits_in <= MAX_BITS:
-                yield fixed | {"whole_from": start}
+        yield from (fixed | {"whole_from": start} for start in list_whole_layers(network))
     if "memory" not in fixed and "reuse_factor" not in fixed:
-        count = len(network.layers)
-        several = product(("logic", "block"), repeat=count) if count <= 3 else (("logic",) * count, ("block",) * count)
-        for kinds in several:
-            yield fixed | {"memory": kinds[0] if len(set(kinds)) == 1 else list(kinds)}
+        yield from (fixed | {"memory": memory} for memory in list_memories(network))
     if goal == "lut" and not {"whole_from", "reuse_factor", "latency"} & set(fixed):
-        factor, most = 2, max(layer.edges for layer in network.layers)
-        while factor <= most:
-            yield fixed | {"reuse_factor": factor}
-            factor *= 2
+        yield from (fixed | {"reuse_factor": factor} for factor in list_reuse_factors(network))
 
 
 @dataclass(frozen=True)

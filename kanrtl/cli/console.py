@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,11 +20,19 @@ messages = Console(stderr=True)
 
 
 def show(result: dict[str, Any], as_json: bool, pretty: Callable[[], None]) -> None:
-    """Print a result as JSON, or as ``pretty`` does."""
+    """Print a result as JSON, or as ``pretty`` does; JSON has null for what is not finite, such as a diverged error."""
     if as_json:
-        click.echo(json.dumps(result, indent=2))
+        click.echo(json.dumps(_replace_infinite(result), indent=2, allow_nan=False))
     else:
         pretty()
+
+
+def _replace_infinite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _replace_infinite(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_replace_infinite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def show_pairs(title: str, pairs: list[tuple[str, str]]) -> None:

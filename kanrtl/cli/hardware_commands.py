@@ -13,9 +13,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..boards import BOARDS
-from ..build.capacity import Fit, find_fit
+from ..build.capacity import find_fit
 from ..build.design_builds import build_exercise, build_learner, build_network, build_self_check, core_for
-from ..build.network_capacity import NetworkFit, find_network_fit
+from ..build.device_fit import DeviceFit
+from ..build.network_capacity import find_network_fit
 from ..build.optimise import Optimum, check_goal, describe_options, list_settings, optimise_network
 from ..build.out_of_context import PLACERS
 from ..build.report import Report
@@ -175,6 +176,9 @@ def show_errors(simulation: Simulation) -> None:
     data = simulation.to_json()
     if simulation.recorded is not None:
         show_comparison(simulation.recorded)
+        saturated = ", ".join(f"{kind} {count}" for kind, count in data["saturations"].items() if count)
+        if saturated:
+            results.print(f"Saturated in the learner: {saturated}.")
         _show_cycles(data)
         return
     table = Table(title=f"mean squared error before each update, task {data['task']}")
@@ -226,7 +230,7 @@ def estimate_command(
     either way.
     """
     part = Device.parse(device)
-    fit: Fit | NetworkFit
+    fit: DeviceFit
     if isinstance(spec, LookupNetwork):
         with show_work(f"estimating for {device}"):
             options = hardware_options(hardware)

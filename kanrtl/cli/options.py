@@ -51,7 +51,7 @@ def check_output(option: str, value: str) -> None:
         raise InputError(f"{option} = {value!r}: {obstacle}")
 
 
-def list_option(name: str, kind: type, metavar: str = "N,...", **settings: Any) -> Decorator:
+def list_option(name: str, kind: Callable[[str], Any], metavar: str = "N,...", **settings: Any) -> Decorator:
     """An option for numbers, or words, with commas between them."""
 
     def parse(_ctx: click.Context, _param: click.Parameter, value: str | None) -> list[Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import cloup
@@ -24,12 +25,12 @@ def signal_group() -> Decorator:
         SIGNALS,
         list_option(
             "--inputs",
-            str,
+            str.strip,
             metavar="COLUMN,...",
             help="Take these columns as inputs, by name, or by number from 1 on. For arrays in .npz files, NAME.2 is "
             "the second column, NAME.I and NAME.Q are the parts of complex numbers, and NAME means all of them.",
         ),
-        list_option("--targets", str, metavar="COLUMN,...", help="Learn these columns."),
+        list_option("--targets", str.strip, metavar="COLUMN,...", help="Learn these columns."),
         count_option("--taps", 0, help="Take N past values of each input column as inputs too.  [default: 0]"),
         count_option(
             "--target-taps",
@@ -112,6 +113,9 @@ def show_comparison(found: Comparison) -> None:
         cells = []
         for output in range(recording.n_out):
             cells += [f"{method.wrong[output]:.2%}"] if classes else []
-            cells += [f"{method.rms[output]:.4g}", f"{method.nmse[output]:.4g}"]
+            cells += [
+                f"{value:.4g}" if math.isfinite(value) else "diverged"
+                for value in (method.rms[output], method.nmse[output])
+            ]
         table.add_row(escape(method.name), *cells)
     results.print(table)

@@ -61,6 +61,10 @@ class Exercise(wiring.Component):  # type: ignore[misc]
         if find_loss(spec.loss).takes_gradients:
             taught = join_choices(f'"{name}"' for name in LOSSES if not find_loss(name).takes_gradients)
             raise SpecError.of("loss", spec.loss, f"a board that teaches itself needs {taught}")
+        if spec.modulated:
+            raise SpecError.of(
+                "modulated", spec.modulated, "a board that teaches itself learns a curve of its first input; use false"
+            )
         if drift_period < 2 or drift_period & (drift_period - 1):
             raise ValueError(f"drift_period = {drift_period}: must be a power of two, 2 or more")
         self._spec = spec

@@ -18,7 +18,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..arrays import Reals
+from ..arrays import Reals, check_weights
 from ..errors import InputError
 from ..lookup.floats.calibration import GUARD_BITS, Calibration
 from ..lookup.floats.float_kan import FloatKAN
@@ -26,6 +26,21 @@ from ..lookup.floats.search import Search, search
 from ..lookup.floats.training import initial_kan, train
 from ..lookup.floats.training_losses import Penalty
 from ..lookup.network import LookupNetwork
+
+
+def _keep_weighted(sample_weight: Any, count: int) -> tuple[slice | npt.NDArray[np.bool_], Reals | None]:
+    """Tell which of ``count`` samples have any weight, and give the weights of these, or None where all are equal.
+
+    Raises :exc:`InputError` where weights cannot be used, or all are zero.
+    """
+    if sample_weight is None:
+        return slice(None), None
+    weights = check_weights("sample_weight", sample_weight, count)
+    kept = weights > 0
+    if not kept.any():
+        raise InputError("sample_weight: all weights are zero; give one above zero to learn from")
+    weights = weights[kept]
+    return kept, None if (weights == weights[0]).all() else weights
 
 
 class _LookupEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type information
@@ -85,7 +100,16 @@ class _LookupEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             raise InputError(f"hidden_layer_sizes = {hidden!r}: must be a tuple of sizes, such as (8,), or None")
         return [n_in, *hidden, n_out]
 
-    def _fit(self, x: Reals, target: npt.NDArray[Any], n_out: int, output: str, stratify: Any) -> None:
+    def _fit(
+        self,
+        x: Reals,
+        target: npt.NDArray[Any],
+        weights: Reals | None,
+        n_out: int,
+        output: str,
+        *,
+        stratify: bool,
+    ) -> None:
         """Train, prune, quantise, and train on with codes."""
         random = check_random_state(self.random_state)
         seeds = random.randint(np.iinfo(np.int32).max, size=4).tolist()
@@ -96,10 +120,16 @@ class _LookupEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             "penalty": Penalty(self.l2, self.l1, self.entropy),
         }
         if self.early_stopping:
-            x, held_x, target, held_target = train_test_split(
-                x, target, test_size=self.validation_fraction, random_state=seeds[0], stratify=stratify
+            given = [x, target] if weights is None else [x, target, weights]
+            parts = train_test_split(
+                *given,
+                test_size=self.validation_fraction,
+                random_state=seeds[0],
+                stratify=target if stratify else None,
             )
-            settings |= {"validation": (held_x, held_target), "patience": self.n_iter_no_change}
+            (x, target), weights = parts[:4:2], None if weights is None else parts[4]
+            settings |= {"validation": tuple(parts[1::2]), "patience": self.n_iter_no_change}
+        settings["weights"] = weights
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[now]}"), TimeElapsedColumn())
         with Progress(*columns, disable=not self.verbose) as bar:
 
@@ -121,7 +151,7 @@ class _LookupEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             kan = self.kan_ = train_on(start, "training in floats", self.epochs, 1.0, seeds[2])
             if self.edges is not None:
                 kan = train_on(kan.prune(x, edges=self.edges), "training what is left", self.epochs, 0.5, seeds[2])
-            kan, calibration, guards = self._calibrate(kan, x, target, output, bar)
+            kan, calibration, guards = self._calibrate(kan, x, target, weights, output, bar)
             self.untuned_network_: LookupNetwork = calibration.quantise(kan, guards, output=output)
             if self.fine_tuning_epochs:
                 codes = {"scales": calibration.scales_for(output), "guard_bits": guards}
@@ -131,7 +161,7 @@ class _LookupEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         self.network_: LookupNetwork = calibration.quantise(kan, guards, output=output)
 
     def _calibrate(
-        self, kan: FloatKAN, x: Reals, target: npt.NDArray[Any], output: str, bar: Progress
+        self, kan: FloatKAN, x: Reals, target: npt.NDArray[Any], weights: Reals | None, output: str, bar: Progress
     ) -> tuple[FloatKAN, Calibration, tuple[int, ...]]:
         """The KAN to be quantised, with how it is, and guard bits: with the bits that were asked for, or searched."""
         if self.bits is not None:
@@ -148,6 +178,7 @@ class _LookupEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             guard_bits=self.guard_bits,
             output=output,
             loss=2 * self.tolerance,
+            weights=weights,
             progress=lambda text: bar.update(task, now=text),
         )
         bar.update(task, total=1, completed=1)
@@ -211,10 +242,13 @@ class LookupClassifier(ClassifierMixin, _LookupEstimator):  # type: ignore[misc]
 
     _losses = ("logistic", "cross_entropy")
 
-    def fit(self, X: Any, y: Any) -> Self:  # noqa: N803
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803
         """Learn from samples ``(n, n_in)`` and labels ``(n,)``.
 
-        Raises :exc:`InputError` where there is one class only, or a parameter cannot be used.
+        ``sample_weight``, ``(n,)``, is how much each counts in the loss of training, and where bits are searched in the
+        score, relative to the mean of all: a factor of all weights changes nothing. A sample whose weight is 0 counts
+        for nothing at all, except that its class is one. Raises :exc:`InputError` where there is one class only, or a
+        parameter cannot be used.
         """
         x, labels = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(labels)
@@ -222,7 +256,9 @@ class LookupClassifier(ClassifierMixin, _LookupEstimator):  # type: ignore[misc]
         if len(self.classes_) < 2:
             raise InputError(f"y: one class only, {self.classes_.tolist()[0]!r}; give samples of two or more")
         binary = len(self.classes_) == 2
-        self._fit(x, numbers, 1 if binary else len(self.classes_), "threshold" if binary else "argmax", numbers)
+        kept, weights = _keep_weighted(sample_weight, len(x))
+        stage, n_out = ("threshold", 1) if binary else ("argmax", len(self.classes_))
+        self._fit(x[kept], numbers[kept], weights, n_out, stage, stratify=True)
         return self
 
     def predict(self, X: Any) -> npt.NDArray[Any]:  # noqa: N803
@@ -265,14 +301,20 @@ class LookupRegressor(RegressorMixin, _LookupEstimator):  # type: ignore[misc]
 
     _losses = ("squared", "squared")
 
-    def fit(self, X: Any, y: Any) -> Self:  # noqa: N803
-        """Learn from samples ``(n, n_in)`` and targets ``(n,)`` or ``(n, n_out)``."""
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803
+        """Learn from samples ``(n, n_in)`` and targets ``(n,)`` or ``(n, n_out)``; ``sample_weight`` as in
+        :meth:`LookupClassifier.fit`."""
         x, target = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
         self._flat = target.ndim == 1
         target = target.astype(np.float64).reshape(len(x), -1)
+        kept, weights = _keep_weighted(sample_weight, len(x))
+        x, target = x[kept], target[kept]
         middle, spread = target.mean(axis=0), target.std(axis=0)
+        if weights is not None:
+            middle = np.average(target, axis=0, weights=weights)
+            spread = np.sqrt(np.average((target - middle) ** 2, axis=0, weights=weights))
         scale = np.where(spread > 0, spread, 1.0)
-        self._fit(x, (target - middle) / scale, target.shape[1], "raw", None)
+        self._fit(x, (target - middle) / scale, weights, target.shape[1], "raw", stratify=False)
         self._scale_networks(scale, middle)
         return self
 

@@ -24,13 +24,13 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..arrays import Reals
+from ..arrays import Reals, check_weights
 from ..errors import InputError
 from ..learner.losses import find_loss
 from ..learner.spec import LearnerSpec
 from ..learner.stages import rename_presets
 from ..sessions.learner_session import Session
-from ..sessions.sample_weights import check_highest, check_weights
+from ..sessions.sample_weights import check_highest
 from ..transfer import Frozen, Scaling, freeze
 from .river_samples import FeatureDict, FeatureRow, check_features, sort_names
 from .saved_estimator import SavedEstimator

@@ -9,13 +9,12 @@ from math import comb
 from typing import Any
 
 import numpy as np
-from padasip.filters import FilterNLMS, FilterRLS
 
 from ..arrays import Reals
 from ..progress import Progress
 from ..sim.recording import Recording
 
-MOST_TERMS = 64
+MOST_TERMS = 66  # ten inputs in degree 2
 """Of a polynomial with products of its inputs: padasip's RLS takes the cube of it for each sample."""
 
 MOST_WEIGHTS = 160
@@ -80,6 +79,8 @@ def run_baselines(recording: Recording, progress: Progress | None = None) -> tup
 
 
 def _methods(x: Reals) -> Iterator[_Method]:
+    from padasip.filters import FilterNLMS, FilterRLS  # only here: it imports all of scipy's statistics
+
     ones = np.ones((len(x), 1))
     linear = np.concatenate([ones, x], axis=1)
     yield _Method("NLMS", linear, lambda n, rate: FilterNLMS(n, mu=rate, w="zeros"), NLMS_RATES)

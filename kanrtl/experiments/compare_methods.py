@@ -44,6 +44,7 @@ class MethodErrors:
     wrong: tuple[float, ...]
 
     @classmethod
+    @np.errstate(over="ignore", invalid="ignore")  # floats may diverge, which their errors show
     def of(cls, name: str, setting: tuple[float, ...], error: Reals, target: Reals, classes: bool) -> MethodErrors:
         """The errors ``(samples, n_out)`` of one method, counted."""
         squares = np.mean(error**2, axis=0)

@@ -60,6 +60,7 @@ def _check_targets(spec: LearnerSpec, recording: Recording) -> None:
     )
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def find_errors(spec: LearnerSpec, task: Task, predictions: Reals) -> Reals:
     """Errors of predictions ``(samples, n_out)`` in the units of the task; of a logistic loss those of probabilities,
     by which classes are wrong where they are above one half."""

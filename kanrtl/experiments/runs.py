@@ -64,6 +64,7 @@ class Unit:
     samples: int
     backend: str  # or "float64"
 
+    @np.errstate(over="ignore", invalid="ignore")  # floats may diverge, which their errors show
     def measure(self) -> list[Result]:
         """Run all learners; give their results in order."""
         tasks = self._tasks()

@@ -12,6 +12,7 @@ import numpy as np
 from ..arrays import Reals
 from ..learner.losses import find_loss
 from ..learner.spec import LearnerSpec
+from ..plots.recording_plot import RecordingCurves, plot_recording
 from ..plots.simulation_plot import SimulationCurves, plot_simulation
 from ..progress import Progress
 from ..sessions.connect import connect
@@ -55,6 +56,7 @@ class Simulation:
     status: dict[str, Any]
     recorded: Comparison | None = None
 
+    @np.errstate(over="ignore", invalid="ignore")  # floats may diverge, which their errors show
     def to_json(self) -> dict[str, Any]:
         """Plain values: errors (mean squared, before each update), cycles and mismatches."""
         error, error_float = (
@@ -90,6 +92,18 @@ class Simulation:
         )
         if self.recorded is not None:
             self.recorded.plot(title, path)
+            return
+        if not self.task.has_formula:
+            errors = {data["backend"]: self.predictions, "float64": self.predictions_float64}
+            plot_recording(
+                RecordingCurves(
+                    title,
+                    "y",
+                    self.task.target[:, 0],
+                    {name: (predictions - self.task.target)[:, 0] for name, predictions in errors.items()},
+                ),
+                path,
+            )
             return
         run = SimulationCurves(
             title,
@@ -179,6 +193,7 @@ def teach(session: Session, x: Reals, target: Reals) -> Reals:
     return np.array(predictions)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # floats may diverge, which their errors show
 def _drive_float64(spec: LearnerSpec, task: Task, grid: Reals) -> tuple[Reals, list[Reals]]:
     taught = spec.replace(loss="squared") if find_loss(spec.loss).takes_gradients else spec
     model = Model(taught, numeric="float64")

@@ -195,12 +195,15 @@ class NetworkCosts:
         The largest error of an estimate of LUTs, relative to the build.
     slowness : callable
         Tell how many times as long a path takes on a chip as on ECP5 of speed grade 6, roughly.
+    registers_factors : bool
+        Whether a multiplier takes in the registers of what it multiplies.
     """
 
     paired_carries: bool
     mapped: tuple[float, float]
     lut_margin: float
     slowness: Callable[[Chip], float]
+    registers_factors: bool = False
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,8 @@ class LayerArithmetic:
 
     n_in: int
     n_out: int
+    modulation: int
+    """How many numbers of an input its curves are multiplied by: 0, 1, or 2 with complex edges."""
     grid_min: float
     grid_max: float
     grid_size: int
@@ -131,9 +133,44 @@ class LayerArithmetic:
         return SQ(self.formats.factor.i, self.formats.factor.f + self.formats.basis.f)
 
     @property
+    def inputs(self) -> int:
+        """Numbers that the layer takes: of a modulated input those that multiply come first, then that of the grid."""
+        return self.n_in * (1 + self.modulation)
+
+    @property
+    def terms(self) -> int:
+        """Terms of a node's sum: edges, or products of curves."""
+        return self.n_in * max(1, self.modulation)
+
+    @property
     def node_sum(self) -> Format:
-        """The sum of a node's edges, exact."""
+        """The sum of a node's edges, exact.
+
+        Of modulated edges those are products of an input and a curve, that is an edge's sum rounded to the format of
+        factors: the bases sum to one, so that it fits.
+        """
+        if self.modulation:
+            u, curve = self.formats.input, self.formats.factor
+            return SQ(u.i + curve.i + clog2(self.terms), u.f + curve.f)
         return SQ(self.edge_sum.i + clog2(self.n_in), self.edge_sum.f)
+
+    @property
+    def node_bounds(self) -> tuple[int, int]:
+        """The lowest and the highest node_sum, in its codes."""
+        lowest, highest = _bounds(self.formats.factor)
+        if self.modulation:
+            products = [curve * u for curve in (lowest, highest) for u in _bounds(self.formats.input)]
+            lowest, highest = min(products), max(products)
+            if self.modulation == 2:  # a sum of two products, or a difference
+                lowest, highest = lowest + min(lowest, -highest), highest + max(highest, -lowest)
+            return self.n_in * lowest, self.n_in * highest
+        return (self.n_in * lowest) << self.formats.basis.f, (self.n_in * highest) << self.formats.basis.f
+
+    @property
+    def turned_sum(self) -> Format:
+        """dL/dy times the input that multiplies an edge's curve, exact; of complex edges a sum of two products."""
+        gradient, u = self.formats.gradient, self.formats.input
+        return SQ(gradient.i + u.i + clog2(max(1, self.modulation)), gradient.f + u.f)
 
     @property
     def error_sum(self) -> Format:
@@ -207,9 +244,9 @@ class LayerArithmetic:
         """The kinds of value (:data:`kanrtl.learner.address_map.SATURATIONS`) that can saturate in this layer, whatever
         the loss; ``hidden``: whether another layer is before it."""
         formats = self.formats
-        lowest, highest = ((self.n_in * bound) << formats.basis.f for bound in _bounds(formats.factor))
+        lowest, highest = self.node_bounds
         largest_step = formats.learning_rate.maximum * int(self.basis_table.max())
-        kinds = {"coefficient"}
+        kinds = {"coefficient"} | ({"gradient"} if self.modulation else set())
         if not fits(lowest, highest, self.node_sum.f, formats.output, rounding):
             kinds.add("activation")
         if not fits(0, largest_step, self.step_product.f, formats.step, rounding):
@@ -225,15 +262,17 @@ class LayerArithmetic:
     @property
     def error_bounds(self) -> tuple[int, int]:
         """The lowest and highest error_sum, in its codes."""
-        output, basis = self.formats.output, self.formats.basis
+        output = self.formats.output
         total, target = self.error_sum.f - self.node_sum.f, self.error_sum.f - output.f
-        sums = [(self.n_in * bound) << (basis.f + total) for bound in _bounds(self.formats.factor)]
+        sums = [bound << total for bound in self.node_bounds]
         return sums[0] - (output.maximum << target), sums[1] - (output.minimum << target)
 
     def exact_formats(self) -> dict[str, Format]:
         """Name and format of every exact sum and product."""
         forward = ("position", "edge_sum", "node_sum", "error_sum")
-        backward = ("step_product", "update_product", "update_sum", "slope_sum", "downstream_sum")
+        backward: tuple[str, ...] = ("step_product", "update_product", "update_sum", "slope_sum", "downstream_sum")
+        if self.modulation:
+            backward = ("turned_sum", *backward)
         return {name: getattr(self, name) for name in (*forward, *backward)}
 
 
@@ -243,6 +282,7 @@ def layers_of(spec: LearnerFields, formats: LearnerFormats) -> tuple[LayerArithm
         LayerArithmetic(
             n_in=n_in,
             n_out=n_out,
+            modulation=0 if index else spec.modulation,
             grid_min=grid_range[0],
             grid_max=grid_range[1],
             grid_size=grid_size,
@@ -252,7 +292,8 @@ def layers_of(spec: LearnerFields, formats: LearnerFormats) -> tuple[LayerArithm
             learning_rate=learning_rate,
             formats=own,
         )
-        for n_in, n_out, grid_range, grid_size, periodic, spline_order, learning_rate, own in zip(
+        for index, n_in, n_out, grid_range, grid_size, periodic, spline_order, learning_rate, own in zip(
+            range(spec.n_layers),
             spec.layer_sizes[:-1],
             spec.layer_sizes[1:],
             spec.per_layer("grid_range"),

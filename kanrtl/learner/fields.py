@@ -75,6 +75,12 @@ def _parse_pipeline(value: object) -> object:
     raise ValueError("must be a preset's name or a list of stages")
 
 
+def _parse_modulated(value: object) -> object:
+    if isinstance(value, bool) or value == "complex":
+        return value
+    raise ValueError('must be true, false or "complex"')
+
+
 def _parse_coefficients(value: object) -> object:
     if isinstance(value, str) and value in ("zeros", "uniform"):
         return value
@@ -123,6 +129,11 @@ class LearnerFields(BaseModel):
         goes on smoothly from the end of the grid to its beginning, and nothing is clamped. ``grid_size`` has to be a
         multiple of 4, or with ``spline_order`` 1 of 2. Where the range is that of the format of x, a phase word of full
         scale, this takes no logic. *Each.*
+    modulated
+        Whether the edges of the first layer multiply a second input by their curve: an input is then a pair ``u, z``,
+        an edge gives ``u f(z)``, and its curve is taught by ``g u``. With ``"complex"`` an input is ``Re u, Im u, z``,
+        nodes come in pairs, the real and the imaginary part of a number, and so do their curves: ``y = sum u f(z)``,
+        taught by ``g conj(u)``. ``layer_sizes`` counts edges and nodes: a sample has 2 or 3 numbers for each input.
     spline_order
         1, 2 or 3; a sample touches ``spline_order + 1`` coefficients of an edge. *Each.*
     learning_rate
@@ -202,6 +213,7 @@ class LearnerFields(BaseModel):
     grid_size: _one_or_each(Annotated[Integer, Field(ge=1, le=MAX_GRID_SIZE)]) = 8  # type: ignore[valid-type]
     spline_order: _one_or_each(Annotated[Integer, Field(ge=1, le=3)]) = 3  # type: ignore[valid-type]
     periodic: _one_or_each(Annotated[bool, Strict()]) = False  # type: ignore[valid-type]
+    modulated: Annotated[Any, BeforeValidator(_parse_modulated)] = False
     learning_rate: _one_or_each(Annotated[Real, Field(gt=0, le=256)]) = 0.125  # type: ignore[valid-type]
     table_size: Annotated[Integer, Field(ge=1, le=4096)] = 64
     target_range: Range | None = None
@@ -253,8 +265,13 @@ class LearnerFields(BaseModel):
 
     @property
     def n_in(self) -> int:
-        """The number of inputs."""
-        return self.layer_sizes[0]
+        """The numbers of a sample: one for each input, or where edges are modulated as many as each input has."""
+        return self.layer_sizes[0] * (1 + self.modulation)
+
+    @property
+    def modulation(self) -> int:
+        """How many numbers of an input its edges' curves are multiplied by: none, one, or with complex edges two."""
+        return 2 if self.modulated == "complex" else int(self.modulated)
 
     @property
     def n_out(self) -> int:

@@ -10,6 +10,8 @@ For layer l with inputs i, nodes o and the window j of non-zero bases (Hoang, Gu
 - error:      g_o = dL/dy_o
 - downstream: g_i = sum_o g_o sum_j c[o,i,k_i+j] db_j/dx(u_i), with the coefficients of the forward pass
 - update:     c[o,i,k_i+j] -= g_o s_j, with steps s_j = eta b_j(u_i)
+- modulated:  y_o = sum_i m_i f_oi with curves f_oi = sum_j c[o,i,k_i+j] b_j(u_i), each taught by g_o m_i; of complex
+  edges m is complex, two nodes are one complex y, and each curve a complex f, taught by g conj(m)
 
 In the streaming schedule an update lands when it has come through the pipeline, on the coefficients as they are then.
 
@@ -52,6 +54,10 @@ class _Chunk:
         self.activation = [rounded("activation", layer, layer.n_out) for layer in layers]
         self.gradient = [rounded("gradient", layer, layer.n_out) for layer in layers]
         self.slope = [rounded("slope", layer, layer.n_out, layer.n_in) for layer in layers]
+        # What modulated edges are taught by; counted with the gradients.
+        self.turned = [
+            rounded("turned", layer, layer.n_out, layer.n_in) if layer.modulation else None for layer in layers
+        ]
         self.step = [rounded("step", layer, layer.window, 1, layer.n_in) for layer in layers]
         self.coefficient = [rounded("coefficient", layer, layer.window, layer.n_out, layer.n_in) for layer in layers]
         self.landed = [0] * len(layers)  # samples whose update has landed, by layer
@@ -74,9 +80,9 @@ class _Update:
 class ModelBatch:
     """Learners of one shape, side by side; each as if it were alone.
 
-    They share ``layer_sizes``, ``grid_size``, ``periodic``, ``spline_order``, ``loss`` and, streaming, the delays that
-    follow from the pipeline; all else may differ. Raises :exc:`SpecError` where they do not. Values are codes with
-    ``numeric="integer"`` and real numbers with ``"float64"``.
+    They share ``layer_sizes``, ``modulated``, ``grid_size``, ``periodic``, ``spline_order``, ``loss`` and, streaming,
+    the delays that follow from the pipeline; all else may differ. Raises :exc:`SpecError` where they do not. Values are
+    codes with ``numeric="integer"`` and real numbers with ``"float64"``.
 
     Attributes
     ----------
@@ -205,9 +211,11 @@ class ModelBatch:
         passes, total = self._forward(chunk, 0, first, -1, (1,) * len(self._layers))
         gradients = self._backward(chunk, 0, passes, total, np.transpose(target))
         result = []
-        for coefficients, (located, _), gradient in zip(self._coefficients, passes, gradients, strict=True):
+        for layer, coefficients, (located, _), gradient in zip(
+            self._layers, self._coefficients, passes, gradients, strict=True
+        ):
             complete = np.zeros_like(coefficients)
-            complete.reshape(-1)[located.address] = gradient[:, None] * located.basis
+            complete.reshape(-1)[located.address] = layer.turn(gradient, located) * located.basis
             result.append(np.moveaxis(complete, -1, 0))
         return result
 
@@ -257,11 +265,15 @@ class ModelBatch:
                 else:
                     step = self._steps(chunk, index, number, located.basis)
                     drawn = None if located.lanes is None else layers[index].noise(states[number], located.lanes)
-                update = _Update(edge, chunk, number, located.address, gradient[:, None] * step, drawn)
+                turned = layers[index].turn(gradient, located)
+                if (narrowing := chunk.turned[index]) is not None:
+                    turned = narrowing.narrow(number, turned)
+                update = _Update(edge, chunk, number, located.address, turned * step, drawn)
                 self._waiting[index].append(update)
             chunk.learned += 1
         outputs[...] = chunk.activation[-1].narrow(slice(None), totals)
-        for kind in (chunk.activation, chunk.slope, chunk.gradient, chunk.step):
+        of_gradients = [*chunk.gradient, *(kept for kept in chunk.turned if kept is not None)]
+        for kind in (chunk.activation, chunk.slope, of_gradients, chunk.step):
             self._count(kind)
         self._flying.append(chunk)
         self._count_landed()
@@ -281,7 +293,7 @@ class ModelBatch:
             self._land(index, edge - delays[index])
             factors = layer.factors(self._coefficients[index].reshape(-1).take(located.address))
             passes.append((located, factors))
-            total = layer.sum(layer.sum(factors * located.basis, 0), 1)
+            total = layer.total(factors, located)
             if index + 1 < len(self._layers):
                 located = self._layers[index + 1].locate(chunk.activation[index].narrow(sample, total))
         return passes, total
@@ -347,6 +359,7 @@ def shape_of(spec: LearnerSpec) -> dict[str, Any]:
         "layer_sizes": spec.layer_sizes,
         "grid_size": spec.per_layer("grid_size"),
         "periodic": spec.per_layer("periodic"),
+        "modulated": spec.modulated,
         "spline_order": spec.per_layer("spline_order"),
         "loss": spec.loss,
         "schedule": spec.schedule,

@@ -29,14 +29,16 @@ class Located:
     basis: Array  # (window, 1, n_in, learners)
     derivative: Array | None  # the same; hidden layers only
     lanes: Codes | None  # (window, n_out, n_in, learners): memory bank of each coefficient, where noise is drawn
+    factors: Array | None  # (modulation, n_in, learners): what modulated edges multiply their curves by
 
     def __getitem__(self, sample: int) -> Located:
-        derivative, lanes = self.derivative, self.lanes
+        derivative, lanes, factors = self.derivative, self.lanes, self.factors
         return Located(
             self.address[sample],
             self.basis[sample],
             None if derivative is None else derivative[sample],
             None if lanes is None else lanes[sample],
+            None if factors is None else factors[sample],
         )
 
 
@@ -71,6 +73,8 @@ class ModelLayer:
     activation: CodeNarrowing | None = None
     slope: CodeNarrowing | None = None
     gradient: CodeNarrowing | None = None
+    turned: CodeNarrowing | None = None
+    curve: CodeNarrowing | None = None
     step: CodeNarrowing | None = None
     coefficient: CodeNarrowing | None = None
 
@@ -79,6 +83,7 @@ class ModelLayer:
         shape = layers[0]
         self._loss = find_loss(specs[0].loss)
         self.n_in, self.n_out, self.window = shape.n_in, shape.n_out, shape.window
+        self.modulation = shape.modulation
         self.learners = len(layers)
         self.coefficients_shape = (self.n_out, self.n_in, shape.bases, self.learners)
         self._hidden, self._draws = index > 0, draws
@@ -101,8 +106,48 @@ class ModelLayer:
         return address, lanes
 
     def locate(self, x: Array) -> Located:
-        """For inputs ``(..., n_in, learners)``."""
+        """For inputs ``(..., inputs, learners)``: of modulated edges those that multiply their curves come first."""
+        if not self.modulation:
+            return self._locate(x)
+        pairs = x.reshape(*x.shape[:-2], self.n_in, 1 + self.modulation, self.learners)
+        located = self._locate(pairs[..., -1, :])
+        located.factors = np.moveaxis(pairs[..., :-1, :], -2, -3)
+        return located
+
+    def _locate(self, x: Array) -> Located:
+        """For what lies on the grid, ``(..., n_in, learners)``."""
         raise NotImplementedError
+
+    def total(self, coefficients: Array, located: Located) -> Array:
+        """The exact sums of the nodes, ``(n_out, learners)``, of one sample."""
+        edges = self.sum(coefficients * located.basis, 0)
+        if located.factors is not None:
+            edges = self._modulate(self.curves(edges), located.factors, 1)
+        return self.sum(edges, 1)
+
+    def turn(self, gradient: Array, located: Located) -> Array:
+        """dL/dy of every node, ``(n_out, learners)``, for its edges' curves, exact: ``(n_out, 1, learners)``, or
+        ``(n_out, n_in, learners)`` where each of them is multiplied by an input."""
+        gradient = gradient[:, None]
+        return gradient if located.factors is None else self._modulate(gradient, located.factors, -1)
+
+    @staticmethod
+    def _modulate(values: Array, factors: Array, sign: int) -> Array:
+        """Values of nodes times the factors of their inputs; of complex ones, in pairs of nodes, times the factors with
+        a positive ``sign``, and times their conjugates with a negative one."""
+        if len(factors) == 1:
+            product: Array = values * factors[0]
+            return product
+        real, imaginary = values[::2], values[1::2]
+        parts = [
+            real * factors[0] - sign * (imaginary * factors[1]),
+            imaginary * factors[0] + sign * (real * factors[1]),
+        ]
+        return np.stack(parts, axis=1).reshape(-1, *parts[0].shape[1:])
+
+    def curves(self, edges: Array) -> Array:
+        """The values of modulated edges' curves, rounded, of their exact sums ``(n_out, n_in, learners)``."""
+        return edges
 
     def error(self, total: Array, target: Array) -> Array:
         """dL/dy, exact, of exact node sums and targets; last layer only."""
@@ -148,6 +193,8 @@ class IntegerLayer(ModelLayer):
 
         self._output = narrowing((layer.node_sum.f for layer in layers), "output", roundings)
         self.activation = self._output
+        self.curve = self._curve = narrowing((layer.edge_sum.f for layer in layers), "factor", roundings)
+        self.turned = narrowing((layer.turned_sum.f for layer in layers), "gradient", roundings)
         self.slope = narrowing((layer.slope_sum.f for layer in layers), "slope", roundings)
         self.step = narrowing((layer.step_product.f for layer in layers), "step", roundings)
         updates = [spec.update_rounding for spec in specs]
@@ -188,12 +235,15 @@ class IntegerLayer(ModelLayer):
         self._derivative = np.concatenate(derivatives).T.ravel()
         self._first_row = np.arange(self.window)[:, None, None, None] * count + np.array(first_rows)
 
-    def locate(self, x: Array) -> Located:
+    def curves(self, edges: Array) -> Array:
+        return self._curve.saturate(self._curve.round(edges))
+
+    def _locate(self, x: Array) -> Located:
         cell, row, inside = Locator.locate(self._locators, x)
         address, lanes = self._address(cell)
         rows = row[..., None, None, :, :] + self._first_row
         derivative = self._derivative.take(rows) * inside[..., None, None, :, :] if self._hidden else None
-        return Located(address, self._basis.take(rows), derivative, lanes)
+        return Located(address, self._basis.take(rows), derivative, lanes, None)
 
     def error(self, total: Array, target: Array) -> Array:
         value = self._output.saturate(self._output.round(total)) if self._loss.reads_outputs else total
@@ -226,7 +276,7 @@ class RealLayer(ModelLayer):
         self._grid_min = np.array([layer.grid_min for layer in layers])
         self._cell_width = np.array([float(layer.cell_width) for layer in layers])
 
-    def locate(self, x: Array) -> Located:
+    def _locate(self, x: Array) -> Located:
         t = (x - self._grid_min) / self._cell_width
         if self._periodic:
             t = np.mod(t, self._grid_size)  # of a tiny negative number the grid's size itself
@@ -239,7 +289,7 @@ class RealLayer(ModelLayer):
         if self._hidden:
             exact = derivative_values(self._order, u) / self._cell_width[:, None]
             derivative = self._windows(np.where(inside[..., None], exact, 0))
-        return Located(address, self._windows(basis_values(self._order, u)), derivative, lanes)
+        return Located(address, self._windows(basis_values(self._order, u)), derivative, lanes, None)
 
     @staticmethod
     def _windows(values: Array) -> Array:

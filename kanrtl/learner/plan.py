@@ -289,7 +289,7 @@ def plan_learner(
 
 def _forms_error(spec: LearnerFields, layer: LayerArithmetic) -> bool:
     """Whether the last layer's adder trees give the errors: the target has to be there in time, and not be finer."""
-    in_time = spec.teaching == "with_sample" and not spec.folded
+    in_time = spec.teaching == "with_sample" and not spec.folded and not layer.modulation
     return in_time and find_loss(spec.loss).is_difference and layer.node_sum.f >= layer.formats.output.f
 
 
@@ -300,7 +300,9 @@ def _located_sums(spec: LearnerFields, layers: Sequence[LayerArithmetic]) -> tup
     return (
         None,
         *(
-            LocatedSum.of(layer.locator, layer.formats.input, below.node_sum, spec.rounding)
+            None
+            if below.modulation
+            else LocatedSum.of(layer.locator, layer.formats.input, below.node_sum, spec.rounding)
             for below, layer in pairwise(layers)
         ),
     )
@@ -315,6 +317,12 @@ def _sum_differences(
     parted = [bool(stages & {"read", "multiply"}) for stages in schedule.stages]
     return tuple(
         choice == "differences"
-        or (choice == "auto" and layer.n_in > 1 and layer.formats.factor.width < WIDEST_OPERAND and not registered)
+        or (
+            choice == "auto"
+            and not layer.modulation
+            and layer.n_in > 1
+            and layer.formats.factor.width < WIDEST_OPERAND
+            and not registered
+        )
         for choice, layer, registered in zip(spec.per_layer("edge_sums"), layers, parted, strict=True)
     )

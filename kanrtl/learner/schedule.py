@@ -20,6 +20,10 @@ brings one there too. The prediction's register and
 the coefficient memories are always there too. With no stage named a whole step takes one clock cycle; every register on
 the longest path adds one. Block memories have a register at ``read`` that cannot be left out.
 
+The curves of modulated edges are summed, with registers as above, and then multiplied by an input and summed once
+more, with registers after ``multiply``, ``add`` and ``sum`` again; dL/dy is multiplied by that input too, with
+registers after ``product`` and, for what is narrowed of it, ``error`` again.
+
 Two schedules let samples flow:
 
 Each layer may have a pipeline of its own. The register after ``error`` belongs to the layer that the gradient arrives
@@ -61,12 +65,16 @@ class LayerTimes:
     """Basis and coefficients."""
     added: int
     """The products, or their sums in pairs."""
+    curved: int
+    """The values of modulated edges' curves; where edges are not modulated, as ``added``."""
     summed: int
     """The exact node sums, and y."""
     step: int
     """Learning rate times basis."""
     gradient: int
     """dL/dy."""
+    turned: int
+    """What the curves of modulated edges are taught by; where edges are not modulated, as ``gradient``."""
     rounded: int
     """What the coefficients are changed by; its rounding draws noise."""
     changed: int
@@ -94,6 +102,8 @@ class Schedule:
     """For every layer, whether its tables lie in block memory."""
     after_prediction: bool
     streaming: bool
+    modulated: bool = False
+    """Whether the edges of the first layer multiply an input by their curve."""
 
     @classmethod
     def of(cls, spec: LearnerFields, layers: Sequence[LayerArithmetic]) -> Schedule:
@@ -113,7 +123,7 @@ class Schedule:
             for layer, choice in enumerate(spec.per_layer("table_memory"))
         )
         after, streaming = spec.teaching == "after_prediction", spec.schedule == "streaming"
-        return cls(stages, block, tables, after, streaming)
+        return cls(stages, block, tables, after, streaming, bool(spec.modulation))
 
     def _registers(self, layer: int, *stages: str) -> int:
         return sum(stage in self.stages[layer] for stage in stages)
@@ -137,18 +147,24 @@ class Schedule:
             now += self._registers(layer, "read") if now == fetch or deep else 0
             read = now
             now += self._registers(layer, "multiply", "add")
-            added = now
+            added = curved = now
+            if self.modulated and layer == 0:  # a curve is summed, then multiplied and summed again
+                curved += self._registers(layer, "sum")
+                now = curved + self._registers(layer, "multiply", "add")
             now += self._registers(layer, "sum")
-            forward.append((fetch, table, read, added, now))
+            forward.append((fetch, table, read, added, curved, now))
         gradient = now + (2 if self.after_prediction else 0)
         times: list[LayerTimes] = []
-        for layer, (fetch, table, read, added, summed) in reversed(list(enumerate(forward))):
+        for layer, (fetch, table, read, added, curved, summed) in reversed(list(enumerate(forward))):
             gradient += self._registers(layer, "error")
             scaled = table if self.block_tables[layer] else read + self._registers(layer, "scale")
             step = scaled + self._registers(layer, "step")
-            rounded = max(gradient, step) + self._registers(layer, "product")
+            turned = gradient + (self._registers(layer, "product", "error") if self.modulated and layer == 0 else 0)
+            rounded = max(turned, step) + self._registers(layer, "product")
             changed = rounded + self._registers(layer, "change", "update")
-            times.append(LayerTimes(fetch, table, read, added, summed, step, gradient, rounded, changed))
+            times.append(
+                LayerTimes(fetch, table, read, added, curved, summed, step, gradient, turned, rounded, changed)
+            )
             gradient += self._registers(layer, "downstream")
         return tuple(reversed(times))
 

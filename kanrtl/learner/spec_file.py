@@ -19,6 +19,7 @@ _COMMENTS = {
     "grid_range": "lowest and highest x of the grid; one pair, or one per layer",
     "grid_size": "cells of the grid, 1 to 4096; one value, or one per layer",
     "periodic": "true, false: whether x is taken modulo the grid's range, as an angle; one value, or one per layer",
+    "modulated": 'true, false, "complex": whether curves of the first layer are multiplied by further inputs',
     "spline_order": "1, 2 or 3; a sample touches spline_order + 1 coefficients of an edge",
     "learning_rate": "initial content of the learning rate register; one value, or one per layer",
     "table_size": "rows of the basis table: steps in a cell; a power of two",

@@ -34,6 +34,7 @@ def check_fields(spec: LearnerFields) -> None:
     if spec.target_range is not None and not spec.target_range[0] < spec.target_range[1]:
         raise SpecError.of("target_range", spec.target_range, "upside down or empty; the first bound must be the lower")
     _check_periodic(spec)
+    _check_modulated(spec)
     if spec.table_size & (spec.table_size - 1):
         raise SpecError.of("table_size", spec.table_size, "must be a power of two, such as 64")
     if spec.folded and set(spec.per_layer("table_memory")) != {"auto"}:
@@ -112,6 +113,28 @@ def _check_periodic(spec: LearnerFields) -> None:
                 size,
                 f"periodic with spline_order {order}, it has to be a multiple of {banks}; use {mend}",
             )
+
+
+def _check_modulated(spec: LearnerFields) -> None:
+    """Whether the modulated edges of the first layer can be had."""
+    if spec.modulated == "complex" and spec.layer_sizes[1] % 2:
+        raise SpecError.of(
+            "layer_sizes",
+            list(spec.layer_sizes),
+            f'modulated = "complex" makes pairs of nodes, real and imaginary parts; use {spec.layer_sizes[1] + 1} for '
+            f"{spec.layer_sizes[1]}",
+        )
+    if spec.modulated and spec.folded:
+        raise SpecError.of(
+            "modulated",
+            spec.modulated,
+            "needs a multiplier of its own for every product; leave reuse_factor and share_multipliers at their "
+            'defaults, and multiplier at "auto", "dsp" or "lut"',
+        )
+    if spec.modulated and spec.per_layer("edge_sums")[0] == "differences":
+        raise SpecError.of(
+            "edge_sums", spec.edge_sums, 'modulated edges are sums of products; use "auto" for the first layer'
+        )
 
 
 def _reaches_grid(x: Format, low: float, high: float, *, periodic: bool) -> bool:
@@ -227,6 +250,7 @@ _WIDENED_BY: dict[str, tuple[str, str, str | None]] = {
     "edge_sum": ("factor", "basis_format", None),
     "node_sum": ("factor", "basis_format", "output"),
     "error_sum": ("factor", "gradient_format", "gradient"),
+    "turned_sum": ("gradient", "input_format", "gradient"),
     "slope_sum": ("factor", "basis_format", "slope"),
     "downstream_sum": ("gradient", "slope_format", "downstream"),
     "step_product": ("basis", "learning_rate_format", "step"),
@@ -247,6 +271,8 @@ def _check_widths(spec: LearnerFields, index: int, layer: LayerArithmetic) -> No
         if index == 0 and name in ("slope_sum", "downstream_sum"):
             continue
         widest, other, narrowed_to = _WIDENED_BY[name]
+        if name == "node_sum" and layer.modulation:
+            other = "activation_format"
         fraction = getattr(layer.formats, narrowed_to).f if narrowed_to else 0
         width = format.i + max(format.f, fraction)
         if width > MAX_WIDTH:

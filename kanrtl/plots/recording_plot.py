@@ -36,14 +36,14 @@ class RecordingCurves:
     errors
         Prediction minus target by method, of the same shape; the learner first.
     first
-        The number of samples by which scales and settings were found.
+        The number of samples by which scales and settings were found, if any were.
     """
 
     title: str
     name: str
     target: Reals
     errors: Mapping[str, Reals]
-    first: int
+    first: int = 0
 
 
 def plot_recording(run: RecordingCurves, path: Path) -> None:
@@ -68,9 +68,8 @@ def plot_recording(run: RecordingCurves, path: Path) -> None:
         color, style = _COLORS[index % len(_COLORS)], "-" if index == 0 else "--"
         over_time.semilogy(at, rms, style, color=color, linewidth=1.8 if index == 0 else 1.2, label=name)
     over_time.axvspan(0, run.first, color="#000000", alpha=0.06, linewidth=0)
-    over_time.set(
-        ylabel=f"error (RMS of {window} samples)", xlabel="sample; grey: where scales are found", xlim=(0, samples)
-    )
+    grey = "; grey: where scales are found" if run.first else ""
+    over_time.set(ylabel=f"error (RMS of {window} samples)", xlabel=f"sample{grey}", xlim=(0, samples))
     over_time.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=len(run.errors), frameon=False, fontsize=8)
     save_picture(figure, path)
 

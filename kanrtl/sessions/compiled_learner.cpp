@@ -28,14 +28,24 @@ inline int64_t up(int64_t code, int64_t bits) { return int64_t(uint64_t(code) <<
 
 // One layer: arrays are (n_out, n_in, bases) for coefficients and (rows, window) for tables.
 struct Layer {
-    int64_t n_in, n_out, window, bases, banks, first_lane;
+    int64_t n_in, n_out, window, bases, banks, first_lane, modulation;
     int64_t scale, offset, shift, end, row_bits, periodic;
     int64_t coefficient_up, product_up, guard_bits, noise_bits, delay;
-    Narrowing activation, slope, gradient, step, coefficient;
+    Narrowing activation, slope, gradient, step, coefficient, curve, turned;
     int64_t *coefficients, *rate;
     const int64_t *basis, *derivative;
 
     // The coefficient that a window has at an index, from its cell; on a periodic grid it goes on at the first.
+    int64_t inputs() const { return n_in * (1 + modulation); }
+
+    // The product of a node's value and what an input multiplies it by, `factors`; of complex edges with the value of
+    // the other node of its pair, and with a negative `sign` the conjugate of the factors.
+    int64_t modulate(int64_t own, int64_t other, const int64_t *factors, int64_t node, int64_t sign) const {
+        int64_t product = own * factors[0];
+        if (modulation == 2) product += (node % 2 ? sign : -sign) * other * factors[1];
+        return product;
+    }
+
     int64_t coefficient_at(int64_t cell, int64_t w) const {
         return cell + w < bases ? cell + w : cell + w - bases;
     }
@@ -67,7 +77,9 @@ struct Update {
 // Where a sample is in a layer.
 struct Pass {
     std::vector<int64_t> cells, rows, inside;
-    std::vector<int64_t> factors; // (n_out, n_in, window), of the coefficients of the forward pass
+    std::vector<int64_t> coefficients; // (n_out, n_in, window), without guard bits, as they were in the forward pass
+    std::vector<int64_t> factors;      // (n_in, modulation)
+    std::vector<int64_t> curves;       // (n_out, n_in) of modulated edges
 };
 
 uint32_t leap(uint32_t state) {
@@ -83,6 +95,8 @@ class Learner {
     std::vector<std::deque<Update>> waiting_;
     std::vector<std::vector<int64_t>> values_, gradients_;
     std::vector<int64_t> totals_, landed_;
+    std::vector<int64_t> turned_, totals_of_layer_; // of one layer at a time, by node
+    bool gradient_outside_ = false;                 // in the backward pass of this sample
     int64_t edge_ = -1, taught_ = 0, counted_ = 0;
     std::deque<uint8_t> clipped_; // of the samples from counted_ on: whether a coefficient saturated
 
@@ -97,7 +111,8 @@ class Learner {
         const Layer &at = layer(index);
         Pass &pass = passes_[index];
         for (int64_t i = 0; i < at.n_in; i++) {
-            int64_t position = (x[i] * at.scale + at.offset) >> at.shift;
+            for (int64_t m = 0; m < at.modulation; m++) pass.factors[i * at.modulation + m] = *x++;
+            int64_t position = (*x++ * at.scale + at.offset) >> at.shift;
             if (at.periodic) position = (position % at.end + at.end) % at.end;
             int64_t clamped = position < 0 ? 0 : position >= at.end ? at.end - 1 : position;
             pass.cells[i] = clamped >> at.row_bits;
@@ -154,18 +169,33 @@ class Learner {
             for (int64_t o = 0; o < at.n_out; o++) {
                 int64_t total = 0;
                 for (int64_t i = 0; i < at.n_in; i++) {
+                    int64_t curve = 0;
                     const int64_t *edge = at.coefficients + (o * at.n_in + i) * at.bases;
                     const int64_t *basis = at.basis + pass.rows[i] * at.window;
                     for (int64_t w = 0; w < at.window; w++, place++)
-                        total += (pass.factors[place] = edge[at.coefficient_at(pass.cells[i], w)] >> at.guard_bits) *
-                                 basis[w];
+                        curve += (pass.coefficients[place] =
+                                      edge[at.coefficient_at(pass.cells[i], w)] >> at.guard_bits) * basis[w];
+                    if (at.modulation)
+                        pass.curves[o * at.n_in + i] = at.curve.narrow(curve, outside);
+                    else
+                        total += curve;
                 }
+                totals_of_layer_[o] = total;
+            }
+            for (int64_t o = 0; o < at.n_out; o++) {
+                int64_t total = totals_of_layer_[o];
+                for (int64_t i = 0; i < at.n_in && at.modulation; i++)
+                    total += at.modulate(pass.curves[o * at.n_in + i], pass.curves[pair(at, o) * at.n_in + i],
+                                         &pass.factors[i * at.modulation], o, 1);
                 values_[index][o] = at.activation.narrow(total, outside);
                 if (index + 1 == layers()) totals_[o] = total, predictions[o] = values_[index][o];
             }
         }
         if (outside) count(ACTIVATION);
     }
+
+    // The other node of a complex node's pair.
+    static int64_t pair(const Layer &at, int64_t o) { return at.modulation == 2 ? o ^ 1 : o; }
 
     int64_t error(size_t node, int64_t target) const {
         const Loss &loss = state_.loss;
@@ -189,20 +219,21 @@ class Learner {
                 const int64_t *derivative = at.derivative + pass.rows[i] * at.window;
                 int64_t total = 0;
                 for (int64_t o = 0; o < at.n_out; o++) {
-                    const int64_t *factors = &pass.factors[size_t((o * at.n_in + i) * at.window)];
+                    const int64_t *coefficients = &pass.coefficients[size_t((o * at.n_in + i) * at.window)];
                     int64_t sum = 0;
-                    for (int64_t w = 0; w < at.window; w++) sum += factors[w] * derivative[w] * pass.inside[i];
+                    for (int64_t w = 0; w < at.window; w++) sum += coefficients[w] * derivative[w] * pass.inside[i];
                     total += gradients_[index][o] * at.slope.narrow(sum, slope);
                 }
                 gradients_[index - 1][i] = layer(index - 1).gradient.narrow(total, gradient);
             }
         }
         if (gradient) count(GRADIENT);
+        gradient_outside_ = gradient;
         if (slope) count(SLOPE);
     }
 
     void update(int64_t edge) {
-        bool outside = false;
+        bool outside = false, turns_outside = false;
         uint64_t word = uint64_t(*state_.noise) << 32 | uint64_t(*state_.noise);
         for (size_t index = 0; index < layers(); index++) {
             const Layer &at = layer(index);
@@ -217,11 +248,19 @@ class Learner {
             update.noise.resize(state_.stochastic ? size : 0);
             for (int64_t i = 0; i < at.n_in; i++) {
                 const int64_t *basis = at.basis + pass.rows[i] * at.window;
+                for (int64_t o = 0; o < at.n_out; o++) {
+                    const std::vector<int64_t> &gradients = gradients_[index];
+                    turned_[o] = gradients[o];
+                    if (at.modulation)
+                        turned_[o] = at.turned.narrow(at.modulate(gradients[o], gradients[pair(at, o)],
+                                                                  &pass.factors[i * at.modulation], o, -1),
+                                                      turns_outside);
+                }
                 for (int64_t w = 0; w < at.window; w++) {
                     int64_t step = at.step.narrow(*at.rate * basis[w], outside);
                     for (int64_t o = 0; o < at.n_out; o++) {
                         size_t place = size_t((o * at.n_in + i) * at.window + w);
-                        update.products[place] = gradients_[index][o] * step;
+                        update.products[place] = turned_[o] * step;
                         if (!state_.stochastic) continue;
                         int64_t lane = at.first_lane + (o * at.n_in + i) * at.banks + (pass.cells[i] + w) % at.banks;
                         update.noise[place] = int64_t((word >> (32 - lane * 7 % 32)) & ((uint64_t(1) << at.noise_bits) - 1));
@@ -231,6 +270,7 @@ class Learner {
             waiting_[index].push_back(std::move(update));
         }
         if (outside) count(STEP);
+        if (turns_outside && !gradient_outside_) count(GRADIENT);
         if (state_.stochastic) *state_.noise = leap(uint32_t(*state_.noise));
         clipped_.push_back(false);
         taught_++;
@@ -249,7 +289,9 @@ class Learner {
         for (size_t index = 0; index < layers(); index++) {
             const Layer &at = layer(index);
             std::vector<int64_t> inputs(at.n_in), outputs(at.n_out);
-            passes_.push_back({inputs, inputs, inputs, std::vector<int64_t>(at.n_out * at.n_in * at.window)});
+            passes_.push_back({inputs, inputs, inputs, std::vector<int64_t>(at.n_out * at.n_in * at.window),
+                               std::vector<int64_t>(at.n_in * at.modulation), std::vector<int64_t>(at.n_out * at.n_in)});
+            if (turned_.size() < outputs.size()) turned_ = totals_of_layer_ = outputs;
             values_.push_back(outputs);
             gradients_.push_back(outputs);
             totals_ = outputs;
@@ -262,7 +304,7 @@ class Learner {
     // layer, or none; see LearnerBackend.run_with_rates.
     void run(size_t samples, const int64_t *x, const int64_t *teaching, const uint8_t *learn, int64_t *predictions,
              const int64_t *rates) {
-        int64_t n_in = layer(0).n_in, n_out = layer(layers() - 1).n_out;
+        int64_t n_in = layer(0).inputs(), n_out = layer(layers() - 1).n_out;
         for (size_t sample = 0; sample < samples; sample++, x += n_in, teaching += n_out, predictions += n_out) {
             if (rates) change_rates(rates + sample * layers());
             forward(++edge_, x, predictions);
@@ -283,7 +325,7 @@ class Learner {
 
     // One sample in real numbers, which lie where bind was told; see Reals::exchange.
     int64_t step(int kind) {
-        return reals_.exchange(kind, size_t(layer(0).n_in), size_t(layer(layers() - 1).n_out),
+        return reals_.exchange(kind, size_t(layer(0).inputs()), size_t(layer(layers() - 1).n_out),
                                [this](const int64_t *codes, const int64_t *teaching, uint8_t learn, int64_t *predictions) {
                                    run(1, codes, teaching, &learn, predictions, nullptr);
                                    settle();

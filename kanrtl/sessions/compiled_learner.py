@@ -48,12 +48,12 @@ class _Narrowing(ctypes.Structure):
         return cls(*(int(getattr(narrowing, name)[0]) for name, _ in cls._fields_))
 
 
-_NARROWED = ("activation", "slope", "gradient", "step", "coefficient")
+_NARROWED = ("activation", "slope", "gradient", "step", "coefficient", "curve", "turned")
 
 
 class _Layer(ctypes.Structure):
     _fields_ = [
-        *_integers("n_in", "n_out", "window", "bases", "banks", "first_lane"),
+        *_integers("n_in", "n_out", "window", "bases", "banks", "first_lane", "modulation"),
         *_integers("scale", "offset", "shift", "end", "row_bits", "periodic"),
         *_integers("coefficient_up", "product_up", "guard_bits", "noise_bits", "delay"),
         *((name, _Narrowing) for name in _NARROWED),
@@ -144,7 +144,7 @@ class CompiledLearner:
             locator, formats = layer.locator, layer.formats
             layers.append(
                 _Layer(
-                    *(layer.n_in, layer.n_out, layer.window, layer.bases, layer.banks, first_lane),
+                    *(layer.n_in, layer.n_out, layer.window, layer.bases, layer.banks, first_lane, layer.modulation),
                     *(locator.scale, locator.offset, locator.shift, locator.end, locator.row_bits, locator.periodic),
                     layer.update_sum.f - formats.coefficient.f,
                     layer.update_sum.f - layer.update_product.f,

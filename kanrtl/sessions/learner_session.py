@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import Reals, as_reals, real_rows
+from ..arrays import Reals, as_reals, check_weights, real_rows
 from ..errors import InputError
 from ..files import write_arrays
 from ..learner.arithmetic import checked_coefficients
@@ -20,7 +20,7 @@ from ..numeric.fixed import Codes, Format
 from ..transfer.freeze import Frozen, freeze
 from .backend import FEEDBACK, LEARN, PREDICT, LearnerBackend, SampleStep
 from .closing import Closing
-from .sample_weights import check_highest, check_weights, weigh_rates
+from .sample_weights import check_highest, weigh_rates
 from .saved_learner import SavedLearner
 
 __all__ = ["Session"]
@@ -286,9 +286,9 @@ class Session(Closing):
             raise InputError(f"load: {str(path)!r}: {error}") from None
 
     def _load(self, saved: SavedLearner) -> None:
-        for field in ("layer_sizes", "grid_range", "grid_size", "periodic", "spline_order"):
+        for field in ("layer_sizes", "grid_range", "grid_size", "periodic", "spline_order", "modulated"):
             ours, theirs = (
-                (spec.layer_sizes if field == "layer_sizes" else spec.per_layer(field))
+                (getattr(spec, field) if field in ("layer_sizes", "modulated") else spec.per_layer(field))
                 for spec in (self.spec, saved.spec)
             )
             if ours != theirs:

@@ -6,29 +6,13 @@ import warnings
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from ..arrays import Reals, as_reals
+from ..arrays import Reals
 from ..errors import InputError
 from ..numeric.fixed import Codes, Format
 
 MOST_STEPS = 1000
 """One sample takes no more steps than these, so that a weight of another unit is refused and not waited for."""
-
-
-def check_weights(field: str, weights: npt.ArrayLike, count: int) -> Reals:
-    """The weights of ``count`` samples, shape ``(count,)``; a number is the weight of each.
-
-    Raises :exc:`InputError`, which names ``field``, where they are of another shape, or one is negative or not finite.
-    """
-    array = as_reals(field, weights, "one number, or one for each sample")
-    if array.shape not in ((), (count,)):
-        raise InputError(f"{field}: shape {array.shape}; must be ({count},), a number for each sample")
-    bad = np.flatnonzero(~np.isfinite(array) | (array < 0))
-    if len(bad):
-        index = f"[{bad[0]}]" if array.ndim else ""
-        raise InputError(f"{field}{index} = {array.flat[bad[0]]}: must be finite, 0 or more")
-    return np.broadcast_to(array, (count,))
 
 
 def check_highest(field: str, weights: Reals, registers: Sequence[int], format: Format) -> None:
@@ -55,7 +39,7 @@ def weigh_rates(weights: Reals, registers: Sequence[int], format: Format) -> tup
     Parameters
     ----------
     weights
-        What :func:`check_weights` and :func:`check_highest` have let pass.
+        What :func:`kanrtl.arrays.check_weights` and :func:`check_highest` have let pass.
     registers
         The codes of the learning rates, one per layer, for a weight of 1.
     format

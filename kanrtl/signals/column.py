@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -51,35 +52,43 @@ class Columns:
     columns: tuple[Column, ...]
     unusable: dict[str, str]
 
-    def select(self, field: str, wanted: Sequence[str | int]) -> list[tuple[str, Reals]]:
-        """Names and numbers of columns, which are named, or counted from 1; in the order in which they are ``wanted``.
+    def find(self, field: str, wanted: Sequence[str | int], others: Sequence[int] = ()) -> list[int]:
+        """The indices of columns, which are named, or counted from 1; in the order in which they are ``wanted``.
 
         A name may be that of a group. Raises :exc:`InputError`, which names ``field``, where there is no such column,
-        more than one, or one is named twice.
+        more than one, or one is named twice or is among ``others``.
         """
         indices: list[int] = []
         for one in wanted:
             for index in self._find(field, one):
-                if index in indices:
+                if index in (*indices, *others):
                     raise InputError(f"{field} = {one!r}: {self._label(index)} is named twice; leave one out")
                 indices.append(index)
+        return indices
+
+    def read(self, indices: Sequence[int]) -> list[tuple[str, Reals]]:
+        """Names and numbers of columns; raises :exc:`InputError` as :attr:`Column.read`."""
         return [(self._label(index), self.columns[index].read()) for index in indices]
+
+    def select(self, field: str, wanted: Sequence[str | int]) -> list[tuple[str, Reals]]:
+        """What :meth:`read` gives of what :meth:`find` finds."""
+        return self.read(self.find(field, wanted))
 
     def _label(self, index: int) -> str:
         return self.columns[index].name or f"column {index + 1}"
 
     def _find(self, field: str, wanted: str | int) -> list[int]:
-        if isinstance(wanted, str):
+        if isinstance(wanted, str) and wanted:
             named = [index for index, column in enumerate(self.columns) if column.name == wanted]
             if len(named) > 1:
                 numbers = " and ".join(str(index + 1) for index in named)
                 raise InputError(f"{field} = {wanted!r}: columns {numbers} have this name; give one by its number")
-            grouped = [index for index, column in enumerate(self.columns) if column.group == wanted and wanted]
+            grouped = [index for index, column in enumerate(self.columns) if column.group == wanted]
             if named or grouped:
                 return named or grouped
             if wanted in self.unusable:
                 raise InputError(f"{field} = {wanted!r}: {self.unusable[wanted]}")
-        number = int(wanted) if isinstance(wanted, int) or (wanted.isascii() and wanted.isdigit()) else None
+        number = _parse_number(wanted)
         if number is None or not 1 <= number <= len(self.columns):
             raise InputError(f"{field} = {wanted!r}: no such column; {self.describe()}")
         return [number - 1]
@@ -96,6 +105,15 @@ class Columns:
         if count > SHOWN:
             return f"columns are {', '.join(shown)}, and so on up to {count}"
         return f"columns are {join_choices(shown)}".replace(" or ", " and ")
+
+
+def _parse_number(wanted: str | int) -> int | None:
+    if isinstance(wanted, str):
+        return int(wanted) if wanted.isascii() and wanted.isdigit() else None
+    try:
+        return operator.index(wanted)  # numpy's integers too
+    except TypeError:
+        return None
 
 
 def columns_of_array(name: str, array: npt.NDArray[Any]) -> list[Column] | str:

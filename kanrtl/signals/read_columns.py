@@ -6,6 +6,8 @@ import gzip
 import zlib
 from pathlib import Path
 
+import numpy as np
+
 from ..errors import InputError
 from ..file_content import decode_text, describe_content
 from ..files import read_arrays
@@ -50,7 +52,8 @@ def _read_npz(path: Path) -> Columns:
     columns: list[Column] = []
     unusable = {}
     for name, array in read_arrays(path, "an .npz file", _MEND).items():
-        found = columns_of_array(name, array)
+        # In a zip archive of other files, what numpy gives are their bytes.
+        found = columns_of_array(name, array) if isinstance(array, np.ndarray) else "is no array; name an array"
         if isinstance(found, str):
             unusable[name] = found
         else:

@@ -139,6 +139,10 @@ def freeze(
     ):
         if format.width > _WIDEST:
             raise InputError(f"{field}_format = {format}: is {format.width} bits wide, the limit is {_WIDEST}")
+    if spec.modulated:
+        raise InputError(
+            f"modulated = {spec.modulated!r}: a lookup network has no products of two inputs; freeze a learner without"
+        )
     for layer in spec.layers:
         if layer.periodic and unroll(layer).end > _MOST_POSITIONS:
             raise InputError(

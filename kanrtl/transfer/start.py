@@ -230,6 +230,10 @@ def to_learner(
     """
     if not isinstance(source, TrainedNetwork):
         raise InputError(f"network: is of type {type(source).__name__}; give a FloatKAN or a LookupNetwork")
+    if spec.modulated:
+        raise InputError(
+            f"modulated = {spec.modulated!r}: a trained network has no products of two inputs; start a learner without"
+        )
     network = open_source(source)
     if network.layer_sizes != spec.layer_sizes:
         raise InputError(

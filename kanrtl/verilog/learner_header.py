@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..learner.address_map import SATURATIONS, AddressMap
 from ..learner.losses import find_loss
 from ..learner.rtl.learner import Learner
+from ..learner.spec import LearnerSpec
 from ..version import __version__
 from .port_table import align_rows, list_fields
 
@@ -22,6 +23,7 @@ def learner_header(learner: Learner) -> str:
         f"sample to prediction {schedule.prediction_latency} cycles, sample to written update {schedule.latency}, "
         f"one taught sample to the next {schedule.interval}.",
         *_streaming_lines(learner),
+        *_modulation_lines(spec),
         "rst is synchronous and active high; it does not restore coefficients and learning rates.",
         "",
         *_port_lines(learner),
@@ -50,6 +52,17 @@ def _streaming_lines(learner: Learner) -> list[str]:
         f"An update is seen by samples taken so many cycles later, by layer: {delays}.",
         "A prediction cannot be refused: it is valid for one cycle.",
     ]
+
+
+def _modulation_lines(spec: LearnerSpec) -> list[str]:
+    """Write what the numbers of a sample are where edges are modulated."""
+    if not spec.modulation:
+        return []
+    numbers = "u, z" if spec.modulation == 1 else "Re u, Im u, z"
+    lines = [f"x has {numbers} for every input; its edges give u f(z)."]
+    if spec.modulation == 2:
+        lines.append("Nodes of the first layer are real and imaginary parts in turn.")
+    return lines
 
 
 def _upper_fields(addresses: AddressMap) -> list[tuple[str, int]]:

@@ -127,11 +127,21 @@ def test_bad_fact_is_refused():
 # Cores.
 
 
-@pytest.mark.usefixtures("empty_cache")
-def test_core_on_ecp5(no_tools):
+FACTS = {"latency_cycles": 2, "interval_cycles": 1}
+
+
+@pytest.fixture(scope="session")
+def first_build(shared_cache):
+    """The report of the first build of a core, and what was said."""
     said: list[str] = []
-    facts = {"latency_cycles": 2, "interval_cycles": 1}
-    report = build_core(MultiplyAccumulate(), device="LFE5U-25F-6", facts=facts, progress=said.append)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KANRTL_CACHE_DIR", str(shared_cache))
+        return build_core(MultiplyAccumulate(), device="LFE5U-25F-6", facts=FACTS, progress=said.append), said
+
+
+@pytest.mark.usefixtures("cache")
+def test_core_on_ecp5(first_build, no_tools):
+    report, said = first_build
     assert report.fmax_kind == "measured"
     assert report.fmax_mhz == report.fmax_nextpnr_mhz
     assert 50 < report.fmax_mhz < 1000
@@ -148,12 +158,13 @@ def test_core_on_ecp5(no_tools):
     assert stages[-2:] == ["synthesising for LFE5U-25F-6", "placing and routing with nextpnr-ecp5, seed 1"]
 
     no_tools()
-    again = build_core(MultiplyAccumulate(), device="LFE5U-25F-6", facts=facts, progress=said.append)
+    said = []
+    again = build_core(MultiplyAccumulate(), device="LFE5U-25F-6", facts=FACTS, progress=said.append)
     assert again == report
     assert said[-1].startswith("found in the cache: ")
 
 
-@pytest.mark.usefixtures("cache")
+@pytest.mark.usefixtures("cache", "first_build")
 def test_critical_path_reads_well_and_names_no_machine():
     report = build_core(MultiplyAccumulate(), device="LFE5U-25F-6")
     path = report.critical_path
@@ -165,7 +176,7 @@ def test_critical_path_reads_well_and_names_no_machine():
     assert str(Path(__file__).parent) not in json.dumps(report.to_json())
 
 
-@pytest.mark.usefixtures("cache")
+@pytest.mark.usefixtures("cache", "first_build")
 def test_report_survives_json():
     report = build_core(MultiplyAccumulate(), device="LFE5U-25F-6", frequency=200, facts={"latency_cycles": 2})
     assert Report.from_json(json.loads(json.dumps(report.to_json()))) == report
@@ -245,7 +256,7 @@ def test_port_registers_bring_the_ports_into_the_timing():
     assert not any("not timed" in note for note in timed.notes)
 
 
-@pytest.mark.usefixtures("cache")
+@pytest.mark.usefixtures("cache", "first_build")
 def test_logs_are_kept(tmp_path):
     build_core(MultiplyAccumulate(), device="LFE5U-25F-6", keep=tmp_path / "kept")
     assert {"yosys.log", "nextpnr.log", "report.json"} <= {path.name for path in (tmp_path / "kept").iterdir()}

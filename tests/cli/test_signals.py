@@ -13,7 +13,7 @@ from matplotlib.image import imread
 from rich.console import Console
 
 from kanrtl import LearnerSpec
-from kanrtl.cli import command_line, learner_commands, signal_options
+from kanrtl.cli import command_line, hardware_commands, learner_commands, signal_options
 from kanrtl.experiments.simulate_learner import simulate
 from kanrtl.experiments.sweep import sweep
 from kanrtl.sim import Recording
@@ -29,7 +29,7 @@ def run(
 ) -> Callable[..., tuple[int, str, str]]:
     """A function that runs a command in a folder with a spec and signals."""
     monkeypatch.chdir(tmp_path)
-    for module in (learner_commands, signal_options):
+    for module in (hardware_commands, learner_commands, signal_options):
         monkeypatch.setattr(module, "results", Console(width=120))
     Path("spec.toml").write_text("".join(f"{field} = {value}\n" for field, value in SPEC.items()))
     noise = np.random.default_rng(0)
@@ -118,6 +118,28 @@ def test_sweep_learns_signals(run: Callable[..., tuple[int, str, str]]) -> None:
     status, out, err = run("sweep", "spec.toml", *OPTIONS, "--over", "seed=1,2", "--jobs", "1", "--samples", "50")
     assert (status, err) == (0, "")
     assert "first part" in out
+
+
+def test_a_learner_that_diverges_is_told_of(run: Callable[..., tuple[int, str, str]]) -> None:
+    Path("spec.toml").write_text("layer_sizes = [12, 1]\ngrid_range = [-2, 2]\nlearning_rate = 1.9\n")
+    options = [{"1": "10", "signals.csv": "long.csv"}.get(word, word) for word in OPTIONS]
+    options[-1] = "1"
+    head, *rows = Path("signals.csv").read_text().splitlines()
+    Path("long.csv").write_text("\n".join([head, *rows * 6]))
+    status, out, err = run("simulate", "spec.toml", *options, "--json", "--plot", "run.svg")
+    assert (status, err) == (0, "drew run.svg\n")
+    data = json.loads(out, parse_constant=pytest.fail)
+    assert data["methods"][1]["rms"] == {"y": None}
+    assert data["mse_all_float64"] is None
+    status, out, err = run("simulate", "spec.toml", *options)
+    assert (status, err) == (0, "")
+    assert "diverged" in out
+    assert f"in the learner: activation {data['saturations']['activation']}" in out
+    status, out, err = run("sweep", "spec.toml", *options, "--over", "learning_rate=1.9,0.1", "--jobs", "1", "--json")
+    assert (status, err) == (0, "")
+    wild, tame = json.loads(out, parse_constant=pytest.fail)["rows"]
+    assert wild["mse_all_float64"] is None
+    assert tame["mse_all_float64"] < 1
 
 
 REFUSED = {

@@ -23,7 +23,16 @@ from kanrtl.verilog.network_header import network_header
 SMALL: dict[str, Any] = {"bits": 6, "epochs": 25, "fine_tuning_epochs": 3, "batch_size": 50, "learning_rate": 0.05}
 
 
-@parametrize_with_checks([LookupRegressor(**SMALL), LookupClassifier(**SMALL)])
+EXPECTED = {
+    f"check_sample_weight_equivalence_on_{kind}_data": "batches are drawn by chance, and a sample given twice may be "
+    "in two of them"
+    for kind in ("dense", "sparse")
+}
+
+
+@parametrize_with_checks(
+    [LookupRegressor(**SMALL), LookupClassifier(**SMALL)], expected_failed_checks=lambda _: EXPECTED
+)
 def test_what_scikit_learn_asks(estimator: Any, check: Callable[[Any], None]) -> None:
     check(estimator)
 
@@ -190,3 +199,67 @@ def test_outputs_that_are_compared_keep_one_scale(fitted: LookupClassifier) -> N
             fitted.network_.scale_outputs(scale)
     with pytest.raises(InputError, match=r"scale_outputs: offset: shape \(2,\); must be \(3,\)"):
         fitted.network_.scale_outputs(1, [0, 0])
+
+
+# Weights of samples.
+
+
+def two_curves() -> tuple[Any, Any, Any]:
+    """Samples of two functions that contradict each other, and which of the two each is of."""
+    x = np.linspace(-1, 1, 200)[:, None]
+    first = np.arange(len(x)) % 2 == 0
+    return x, np.where(first, x[:, 0] ** 2, 2 - x[:, 0]), first
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_weights_decide_what_is_learned(early_stopping: bool) -> None:
+    x, y, first = two_curves()
+    settings = SMALL | {"random_state": 0, "early_stopping": early_stopping, "batch_size": 20}
+    for wanted in (first, ~first):
+        weight = np.where(wanted, 1000.0, 1.0)
+        model = LookupRegressor(**settings).fit(x, y, sample_weight=weight)
+        assert model.score(x[wanted], y[wanted]) > 0.9 > 0.5 > model.score(x[~wanted], y[~wanted])
+        labels = np.where(first, x[:, 0] > 0, x[:, 0] <= 0)
+        classifier = LookupClassifier(**settings).fit(x, labels, sample_weight=weight)
+        assert classifier.score(x[wanted], labels[wanted]) > 0.9
+        assert classifier.score(x, labels, sample_weight=weight) > 0.9
+
+
+@pytest.mark.parametrize("estimator", [LookupRegressor, LookupClassifier])
+def test_weights_are_relative_and_zero_is_none(estimator: type[Any]) -> None:
+    x, y, first = two_curves()
+    y = y if estimator is LookupRegressor else (y > 0.7).astype(int)
+    weight = np.where(first, 2.0, 1.0)
+    wild = np.where(first[:, None], x, 1e6)
+
+    def tables(x: Any, y: Any, sample_weight: Any = None) -> list[Any]:
+        model = estimator(bits=5, epochs=5, fine_tuning_epochs=2, random_state=0).fit(x, y, sample_weight=sample_weight)
+        return [layer.table.tolist() for layer in model.network_.layers]
+
+    assert tables(x, y, weight) == tables(x, y, 8 * weight) != tables(x, y)
+    assert tables(x, y, np.full(len(x), 3.0)) == tables(x, y, 7) == tables(x, y)
+    assert tables(wild, y, first) == tables(x[first], y[first])
+
+
+def test_a_search_scores_by_weights() -> None:
+    x, y, first = two_curves()
+    model = LookupRegressor(**SMALL | {"bits": None, "batch_size": 20, "random_state": 0}).fit(
+        x, y, np.where(first, 1000.0, 1.0)
+    )
+    assert model.search_ is not None
+    assert model.search_.float_score > 0.9
+
+
+@pytest.mark.parametrize(
+    ("weight", "line"),
+    [
+        ([0.0, 0.0, 0.0], "sample_weight: all weights are zero; give one above zero to learn from"),
+        ([1.0, -1.0, 1.0], "sample_weight[1] = -1.0: must be finite, 0 or more"),
+        ([1.0, 1.0], "sample_weight: shape (2,); must be (3,), a number for each sample"),
+    ],
+)
+@pytest.mark.parametrize("estimator", [LookupRegressor, LookupClassifier])
+def test_weights_that_cannot_be_are_refused(estimator: type[Any], weight: list[float], line: str) -> None:
+    with pytest.raises(InputError) as refusal:
+        estimator(**SMALL).fit([[0.0], [1.0], [2.0]], [0, 1, 0], sample_weight=weight)
+    assert str(refusal.value) == line

@@ -92,6 +92,7 @@ def test_partial_fit_is_sample_by_sample(
 
 def test_two_backends_are_equal_to_the_bit() -> None:
     x, y = make_friedman1(40, n_features=5, random_state=0)
+    x = x[:, 3:]  # those two enter the target as they are
     estimators = [
         KANRegressor((2,), grid_size=4, backend=name, epochs=1, random_state=3) for name in ("model", "pysim")
     ]

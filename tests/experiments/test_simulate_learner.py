@@ -14,7 +14,7 @@ from kanrtl.plots.canvas import check_picture
 from kanrtl.sessions.backend import BackendKind
 from kanrtl.sessions.backends.model import ModelLearner, ModelNetwork
 from kanrtl.sessions.standalone_model import Model
-from kanrtl.sim import TASKS, Track
+from kanrtl.sim import TASKS, Equalise, Track
 
 FORMULAS = (
     lambda x: np.sin(x) + 0.3 * x**2,
@@ -58,6 +58,24 @@ def test_regime_errors_look_at_the_last_samples_of_each_regime() -> None:
 def test_every_task_is_known_by_its_name() -> None:
     assert all(name == task.name for name, task in TASKS.items())
     assert TASKS["track"] is Track
+
+
+def test_equalise_is_the_channel_of_its_paper() -> None:
+    task = Equalise(400, 3, snr=200)
+    d = task.target[:, 0]
+    assert set(d) == {-3, -1, 1, 3}
+    taps = {-2: 0.08, -1: -0.12, 0: 1, 1: 0.18, 2: -0.1, 3: 0.091, 4: -0.05, 5: 0.04, 6: 0.03, 7: 0.01}
+    for n in range(20, 380):
+        for column, ahead in enumerate(range(3, -7, -1)):
+            q = sum(weight * d[n + ahead - back] for back, weight in taps.items())
+            assert task.x[n, column] == pytest.approx(q + 0.036 * q**2 - 0.011 * q**3, abs=1e-8)
+    assert np.array_equal(Equalise(400, 3).target, task.target)
+    noise = Equalise(30_000, 3).x[:, 0] - Equalise(30_000, 3, snr=200).x[:, 0]
+    assert 10 * np.log10(np.var(task.x) / np.var(noise)) == pytest.approx(32, abs=0.3)
+    assert np.abs(Equalise(30_000).x).max() < 6
+    assert Equalise.decide(np.array([-9, -2.1, -1.9, 0.1, 1.9, 2.1])).tolist() == [-3, -3, -1, 1, 1, 3]
+    with pytest.raises(ValueError, match=r"^samples = 2: too few to learn from; use 3 or more$"):
+        Equalise(2)
 
 
 # simulate
@@ -152,6 +170,12 @@ def test_simulate_refuses_a_task_that_does_not_fit(sizes: list[int]) -> None:
 def test_plot_is_a_picture(name: str, signature: bytes, tracker: LearnerSpec, tmp_path: Path) -> None:
     simulate(tracker, Track(30), "model").plot(tmp_path / name)
     assert (tmp_path / name).read_bytes().startswith(signature)
+
+
+def test_a_task_without_a_formula_is_drawn(tmp_path: Path) -> None:
+    spec = LearnerSpec(layer_sizes=[10, 1], grid_range=(-6, 6))
+    simulate(spec, Equalise(40), "model").plot(tmp_path / "run.png")
+    assert (tmp_path / "run.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("name", ["run", "run.xyz", "run.png.txt"])

@@ -89,8 +89,15 @@ class Reference:
         self.saturated = set()
         values = [Fraction(code, 2**formats.activation.f) for code in x]
         located, totals = [], [Fraction(0)]
+        words = 1 + self.spec.modulation
+        self.factors = [values[first : first + words - 1] for first in range(0, len(values), words)]
+        values = values[words - 1 :: words]
         for layer, c in zip(layers, self.coefficients, strict=True):
             located.append([self.locate(layer, value) for value in values])
+            if layer.modulation:
+                totals = self.modulated(layer, c, located[-1])
+                values = [self.narrow("activation", total, rounding) for total in totals]
+                continue
             totals = [
                 sum(
                     (
@@ -120,6 +127,40 @@ class Reference:
             self.saturations[kind] += 1
         return [int(value * 2**formats.activation.f) for value in values]
 
+    def modulated(self, layer: LayerArithmetic, c: dict[Any, Fraction], places: list[Any]) -> list[Fraction]:
+        """The sums of nodes whose edges multiply inputs."""
+        totals = []
+        curves = {
+            (o, i): self.narrow(
+                "coefficient",
+                sum((c[o, i, (cell + j) % layer.bases] * b for j, b in enumerate(basis)), Fraction(0)),
+                self.spec.rounding,
+            )
+            for o in range(layer.n_out)
+            for i, (cell, basis, _) in enumerate(places)
+        }
+        for o in range(layer.n_out):
+            total = Fraction(0)
+            for i, u in enumerate(self.factors):
+                if len(u) == 1:
+                    total += u[0] * curves[o, i]
+                elif o % 2 == 0:
+                    total += u[0] * curves[o, i] - u[1] * curves[o + 1, i]
+                else:
+                    total += u[0] * curves[o, i] + u[1] * curves[o - 1, i]
+            totals.append(total)
+        return totals
+
+    def turned(self, layer: LayerArithmetic, gradients: list[Fraction], o: int, i: int) -> Fraction:
+        """What the curve of an edge is taught by."""
+        if not layer.modulation:
+            return gradients[o]
+        u = self.factors[i]
+        exact = gradients[o] * u[0]
+        if len(u) == 2:
+            exact += gradients[o ^ 1] * u[1] * (-1 if o % 2 else 1)
+        return self.narrow("gradient", exact, self.spec.rounding)
+
     def update(self, located: list[Any], gradients: list[list[Fraction]]) -> None:
         formats, first_lane = self.spec.formats, 0
         for layer, c, places, layer_gradients in zip(
@@ -129,7 +170,8 @@ class Reference:
             bits = max(0, formats.gradient.f + formats.step.f - formats.coefficient.f)
             for i, (cell, basis, _) in enumerate(places):
                 steps = [self.narrow("step", rate * b, self.spec.rounding) for b in basis]
-                for (o, gradient), (j, step) in product(enumerate(layer_gradients), enumerate(steps)):
+                turned = [self.turned(layer, layer_gradients, o, i) for o in range(layer.n_out)]
+                for (o, gradient), (j, step) in product(enumerate(turned), enumerate(steps)):
                     lane = first_lane + (o * layer.n_in + i) * layer.banks + (cell + j) % layer.banks
                     place = o, i, (cell + j) % layer.bases
                     exact = c[place] - gradient * step

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -179,6 +180,21 @@ def test_arrays_are_columns(tmp_path: Path) -> None:
         with pytest.raises(InputError) as refusal:
             columns.select("inputs", [name])
         assert str(refusal.value) == line
+
+
+def test_other_archives_have_no_columns(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "signals.zip", "w") as archive:
+        archive.writestr("signals.csv", "u\n1\n")
+    columns = read_columns(tmp_path / "signals.zip")
+    assert columns.describe() == "there are no columns of numbers; 'signals.csv': is no array; name an array"
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path: Path) -> None:
+    columns = read_columns(write(tmp_path, "1,2\n3,4\n"))
+    assert columns.find("inputs", [*np.array([2, 1])]) == [1, 0]
+    for wanted in ("", "-1", "1.0", 1.5):
+        with pytest.raises(InputError, match="no such column"):
+            columns.find("inputs", [wanted])  # type: ignore[list-item]
 
 
 def test_parquet_is_read(tmp_path: Path) -> None:

@@ -106,6 +106,7 @@ def test_a_file_is_read(tmp_path: Path) -> None:
         ({"targets": []}, "targets: name the columns that are to be learned; columns are 1 't', 2 'u' and 3 'c'"),
         ({"inputs": []}, "inputs: none; name columns, or give target_taps for past values of the targets"),
         ({"inputs": [], "target_taps": 1, "taps": 1}, "taps = 1: there are no inputs to take past values of"),
+        ({"inputs": ["t", "u"]}, "targets = 'u': u is named twice; leave one out"),
         ({"inputs": "x"}, "inputs = 'x': no such column; columns are"),
         ({"targets": "c"}, "column 'c' is constant (7 in all rows); leave it out"),
         ({"rows": 1}, "1 row: too few; give 3 rows or more"),

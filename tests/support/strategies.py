@@ -38,7 +38,7 @@ def _cut(format: Format, draw: st.DrawFn) -> Format:
 
 
 @st.composite
-def specs(draw: st.DrawFn, max_edges: int = 27) -> LearnerSpec:
+def specs(draw: st.DrawFn, max_edges: int = 27, *, modulates: bool = True) -> LearnerSpec:
     sizes = draw(
         st.lists(st.integers(1, 3), min_size=2, max_size=4).filter(
             lambda sizes: sum(a * b for a, b in pairwise(sizes)) <= max_edges
@@ -46,6 +46,9 @@ def specs(draw: st.DrawFn, max_edges: int = 27) -> LearnerSpec:
     )
     count = len(sizes) - 1
     kind = draw(st.sampled_from(["sequential", "folded", "streaming"]))
+    modulated: Any = False
+    if kind != "folded" and modulates:
+        modulated = draw(st.sampled_from([False, False, True, *(["complex"] if sizes[1] % 2 == 0 else [])]))
     periodic = draw(st.lists(st.sampled_from([False, False, True]), min_size=count, max_size=count))
     orders = draw(st.lists(st.integers(1, 3), min_size=count, max_size=count))
     cells = [
@@ -62,11 +65,13 @@ def specs(draw: st.DrawFn, max_edges: int = 27) -> LearnerSpec:
         }
     else:
         folding["table_memory"] = draw(each(st.sampled_from(["auto", "logic", "block"]), count))
-        folding["edge_sums"] = draw(each(st.sampled_from(["auto", "products", "differences"]), count))
+        sums = ["auto", "products", *([] if modulated else ["differences"])]
+        folding["edge_sums"] = draw(each(st.sampled_from(sums), count))
     return LearnerSpec(
         layer_sizes=sizes,
         grid_range=draw(each(st.sampled_from([(-2, 2), (0, 1), (-1.3, 1.7), (0.1, 3.6), (-4, 4)]), count)),
         grid_size=cells,
+        modulated=modulated,
         periodic=periodic if any(periodic) else draw(each(st.just(False), count)),
         spline_order=orders,
         learning_rate=draw(each(st.sampled_from([1.0, 0.125, 0.3, 3.0]), count)),
@@ -104,8 +109,8 @@ Learned = tuple[LearnerSpec, list[npt.NDArray[np.int64]], np.random.Generator]
 
 @st.composite
 def learners(draw: st.DrawFn) -> Learned:
-    """Specs with coefficients, random or smooth, and a source of stimuli."""
-    spec = draw(specs(max_edges=12))
+    """Specs of what has a lookup network, with coefficients, random or smooth, and a source of stimuli."""
+    spec = draw(specs(max_edges=12, modulates=False))
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     smooth = draw(st.booleans())
     coefficients = []

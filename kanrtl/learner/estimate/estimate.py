@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from ...fabric.blocks import Blocks
 from ...fabric.device import Device
 from ...fabric.families import FAMILIES
 from ...fabric.parts import Parts
+from ...fabric.resource_estimate import ResourceEstimate
 from ..losses import find_loss
 from ..rtl.folded_layer import count_folded_layer
 from ..rtl.layer import count_layer
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Estimate(ResourceEstimate):
     """What a learner, alone or with a teacher, takes of a device.
 
     Attributes
@@ -62,46 +62,13 @@ class Estimate:
     lut_margin: float
     capacity: Mapping[str, int]
 
-    def to_json(self) -> dict[str, Any]:
-        """The estimate as a dictionary that :mod:`json` can write."""
-        return asdict(self)
+    @property
+    def _lut_words(self) -> str:
+        return f", {self.lutram} as memory" if self.lutram else ""
 
     @property
-    def least_lut(self) -> int:
-        """What a build takes at the least."""
-        return int(self.lut / (1 + self.lut_margin))
-
-    @property
-    def most_lut(self) -> int:
-        """What a build takes at the most."""
-        return ceil(self.lut / (1 - self.lut_margin))
-
-    @property
-    def fits(self) -> bool:
-        """Whether it fits, even if it takes as many LUTs as it may."""
-        return self.lacks is None and self.most_lut <= self.capacity["lut"]
-
-    @property
-    def lacks(self) -> str | None:
-        """The first resource that there is certainly too little of; None if it may fit."""
-        needs = {"dsp": self.dsp, "bram": self.bram, "lut": self.least_lut}
-        return next((name for name, needed in needs.items() if needed > self.capacity[name]), None)
-
-    def table(self) -> list[tuple[str, str]]:
-        """Label and value of everything that a person wants to see, in order."""
-        lut = FAMILIES[Device.parse(self.device).family].resources.lut_name
-        memory = f", {self.lutram} as memory" if self.lutram else ""
-        return [
-            ("device", self.device),
-            (lut, f"about {self.lut} of {self.capacity['lut']} (to {100 * self.lut_margin:.0f}%){memory}"),
-            ("flip-flops", f"about {self.ff} of {self.capacity['ff']}"),
-            ("multipliers", f"{self.dsp} of {self.capacity['dsp']}"),
-            ("memory blocks", f"{self.bram} of {self.capacity['bram']}"),
-            (
-                "cycles",
-                f"latency {self.latency}, interval {self.interval}, prediction after {self.prediction_latency}",
-            ),
-        ]
+    def _cycle_words(self) -> str:
+        return f", prediction after {self.prediction_latency}"
 
 
 UNFITTED_MARGIN = 0.25

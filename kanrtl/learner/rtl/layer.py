@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Value
+from amaranth.hdl import Cat, Const, Module, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -14,9 +14,10 @@ from ...numeric.fixed import Codes
 from ...numeric.lfsr import WIDTH as NOISE_WIDTH
 from ..plan import LayerPlan
 from .coefficients import CoefficientAccess, Coefficients, count_coefficients
+from .modulation import ModulatedNodes, TurnedGradients, count_modulated_nodes, count_turned_gradients
 from .narrowing import cut_guard_bits
 from .node import Downstream, Node, count_downstream, count_nodes
-from .pipeline_registers import Stages, delay, wire_members
+from .pipeline_registers import Stages, delay, hold, wire_members
 from .update import LayerUpdate, count_layer_update
 from .window import Window, count_window
 
@@ -33,7 +34,8 @@ class LayerSignature(wiring.Signature):  # type: ignore[misc]
         Coefficients are updated: at the clock edge, or where samples stream and the stage ``update`` is named, a cycle
         later. A folded layer begins its backward pass in the next cycle.
     x : In
-        ``n_in`` activations; with ``located`` exact sums of the layer before, with what that adds to them.
+        ``n_in`` activations, before each of them what multiplies its edges' curves, where they are modulated; with
+        ``located`` exact sums of the layer before, with what that adds to them.
     y : Out
         ``n_out`` activations.
     total : Out
@@ -69,7 +71,7 @@ class LayerSignature(wiring.Signature):  # type: ignore[misc]
         members: dict[str, Any] = {
             "take": In(1),
             "update": In(1),
-            "x": In(data.ArrayLayout(plan.located.format if plan.located else formats.input, layer.n_in)),
+            "x": In(data.ArrayLayout(plan.located.format if plan.located else formats.input, layer.inputs)),
             "y": Out(data.ArrayLayout(formats.output, layer.n_out)),
             "gradient": In(gradients),
             "learning_rate": In(formats.learning_rate),
@@ -149,8 +151,10 @@ class Layer(AnyLayer):
         m.submodules.coefficients = memory = Coefficients(plan, self._initial)
         m.submodules.update = update = LayerUpdate(plan)
         connect(m, flipped(self.access), memory.access)
-        wire_members(m, window, self, "x", "take", "learning_rate", "rate_written")
-        wire_members(m, update, self, "gradient", "access_write", "access_data")
+        wire_members(m, window, self, "take", "learning_rate", "rate_written")
+        wire_members(m, update, self, "access_write", "access_data")
+        numbers = 1 + plan.layer.modulation
+        m.d.comb += [window.x[source].eq(self.x[source * numbers + numbers - 1]) for source in range(plan.layer.n_in)]
         m.d.comb += [
             window.access_enable.eq(self.access.enable),
             window.access_index.eq(self.access.index),
@@ -168,7 +172,11 @@ class Layer(AnyLayer):
         if plan.stochastic:
             wire_members(m, update, self, "noise")
         flags = [("step", window, plan.scaled), ("coefficient", update, times.changed)]
-        for number in range(plan.layer.n_out):
+        if plan.layer.modulation:
+            flags += self._modulate(m, window, update)
+        else:
+            m.d.comb += update.gradient.eq(self.gradient)
+        for number in range(0 if plan.layer.modulation else plan.layer.n_out):
             m.submodules[f"node{number}"] = node = Node(plan)
             flags += [("gradient", node, times.summed), ("activation", node, times.summed)]
             m.d.comb += [
@@ -192,6 +200,22 @@ class Layer(AnyLayer):
             wire_members(m, self, downstream, "downstream")
         self._gather(m, flags)
         return m
+
+    def _modulate(self, m: Module, window: Window, update: LayerUpdate) -> list[tuple[str, Any, int]]:
+        """Multiply curves and gradients by inputs; give what saturates, and when."""
+        plan, layer = self._plan, self._plan.layer
+        m.submodules.nodes = nodes = ModulatedNodes(plan)
+        m.submodules.turn = turn = TurnedGradients(plan)
+        for source in range(layer.n_in):
+            for part in range(layer.modulation):
+                u = self.x[source * (1 + layer.modulation) + part]
+                taken = hold(m, u, Const(1) if plan.streaming else self.take, f"factor{source}_{part}")
+                m.d.comb += [nodes.factors[source][part].eq(taken), turn.factors[source][part].eq(taken)]
+        wire_members(m, nodes, window, "coefficients", "basis")
+        wire_members(m, turn, self, "gradient")
+        wire_members(m, self, nodes, "y", "total")
+        m.d.comb += update.gradient.eq(turn.turned)
+        return [("activation", nodes, plan.times.summed), ("gradient", turn, turn.seen)]
 
     def _gather(self, m: Module, flags: list[tuple[str, Any, int]]) -> None:
         """Whether anything of a kind saturates, from the components that see it, and the times at which they do."""
@@ -217,7 +241,11 @@ def count_layer(parts: Parts, plan: LayerPlan, *, predicts: bool) -> None:
     """Count what :class:`Layer` has; ``predicts``: whether anything looks at y."""
     count_coefficients(parts, plan)
     count_window(parts, plan)
-    count_nodes(parts, plan, predicts=predicts)
+    if plan.layer.modulation:
+        count_modulated_nodes(parts, plan, predicts=predicts)
+        count_turned_gradients(parts, plan)
+    else:
+        count_nodes(parts, plan, predicts=predicts)
     if plan.hidden:
         count_downstream(parts, plan)
     count_layer_update(parts, plan)

@@ -191,7 +191,7 @@ class Node(wiring.Component):  # type: ignore[misc]
 def count_tree(parts: Parts, plan: LayerPlan, terms: int, bits: int, product: int, times: int, extra: int = 0) -> None:
     """Count sums of products of ``product`` bits, which are added in pairs first, and of ``extra``, the high bits of a
     third summand then."""
-    pairs = _count_pairs(parts, plan, terms, product, product, times)
+    pairs = count_pairs(parts, plan, terms, product, product, times)
     if extra and pairs == 2:
         parts.adder(bits, times)
         parts.counts["compressor"] += extra * times
@@ -201,7 +201,7 @@ def count_tree(parts: Parts, plan: LayerPlan, terms: int, bits: int, product: in
         parts.register(bits * times, moved=False)
 
 
-def _count_pairs(parts: Parts, plan: LayerPlan, terms: int, product: int, pair: int, times: int) -> int:
+def count_pairs(parts: Parts, plan: LayerPlan, terms: int, product: int, pair: int, times: int) -> int:
     """Count the sums of two products each, of ``pair`` bits; give how many there are."""
     pairs = (terms + 1) // 2
     if plan.ends("multiply") and plan.in_logic:
@@ -226,7 +226,7 @@ def count_nodes(parts: Parts, plan: LayerPlan, *, predicts: bool) -> None:
         parts.sum(layer.n_in, formats.factor.width + clog2(layer.n_in), n_out)
         parts.adder(bits - formats.basis.f, copies * n_out)
         count_meeting(parts, plan, bits * copies * n_out, times.read, times.added)
-        pairs = _count_pairs(parts, plan, terms, product, product + 1, n_out)
+        pairs = count_pairs(parts, plan, terms, product, product + 1, n_out)
         parts.adder(bits, count_offsets(pairs, copies) * n_out)
         if plan.ends("sum"):
             parts.register(bits * (copies if plan.next_located else 1) * n_out, moved=False)

@@ -138,7 +138,7 @@ class LayerUpdate(wiring.Component):  # type: ignore[misc]
 
     Members
     -------
-    gradient : In, for each node, at time ``gradient``
+    gradient : In, for each node, at time ``gradient``; of modulated edges for each ``[node][input]``, at ``turned``
     steps : In, for each ``[input][bank]``, at time ``step``
     coefficients : In, for each ``[node][input][bank]``, to be updated: at time ``changed``, before the register after
         ``update``
@@ -155,8 +155,9 @@ class LayerUpdate(wiring.Component):  # type: ignore[misc]
         layer, formats = plan.layer, plan.layer.formats
         window = window_layout(layer, formats.coefficient)
         count = layer.n_out * layer.n_in * layer.banks
+        each = data.ArrayLayout(formats.gradient, layer.n_in) if layer.modulation else formats.gradient
         members: dict[str, Any] = {
-            "gradient": In(data.ArrayLayout(formats.gradient, layer.n_out)),
+            "gradient": In(data.ArrayLayout(each, layer.n_out)),
             "steps": In(data.ArrayLayout(data.ArrayLayout(formats.step, layer.banks), layer.n_in)),
             "coefficients": In(window),
             "access_write": In(1),
@@ -187,12 +188,17 @@ class LayerUpdate(wiring.Component):  # type: ignore[misc]
             for source, banks in enumerate(self.steps)
         ]
         gradients = [
-            stages.meet(gradient, times.gradient, met, f"gradient{node}") for node, gradient in enumerate(self.gradient)
+            [stages.meet(gradient, times.turned, met, f"gradient{node}")] * layer.n_in
+            if not layer.modulation
+            else [
+                stages.meet(one, times.turned, met, f"gradient{node}_{source}") for source, one in enumerate(gradient)
+            ]
+            for node, gradient in enumerate(self.gradient)
         ]
         edges = [(node, source) for node in range(layer.n_out) for source in range(layer.n_in)]
         for lane, (node, source, bank) in enumerate((*edge, bank) for edge in edges for bank in range(layer.banks)):
             name = f"{node}_{source}_{bank}"
-            product = multiply(m, gradients[node], steps[source][bank], in_logic=plan.in_logic)
+            product = multiply(m, gradients[node][source], steps[source][bank], in_logic=plan.in_logic)
             m.submodules[f"coefficient{name}"] = update = CoefficientUpdate(plan)
             m.d.comb += [
                 update.coefficient.eq(self.coefficients[node][source][bank]),

@@ -238,9 +238,13 @@ def _finite_layers(kan: FloatNetwork, rows: Reals) -> list[Reals]:
     return layers
 
 
-def variance_of(outputs: Reals) -> float:
-    """Give the variance of the outputs ``(n, n_out)`` together, or one where they do not vary."""
-    return float(outputs.var(axis=0).sum()) or 1.0
+def variance_of(outputs: Reals, weights: Reals | None = None) -> float:
+    """Give the variance of the outputs ``(n, n_out)`` together, of samples with ``weights`` ``(n,)``, or one where they
+    do not vary."""
+    if weights is None:
+        return float(outputs.var(axis=0).sum()) or 1.0
+    middle = np.average(outputs, axis=0, weights=weights)
+    return float(np.average((outputs - middle) ** 2, axis=0, weights=weights).sum()) or 1.0
 
 
 def rows_of(field: str, values: npt.ArrayLike, columns: int) -> Reals:

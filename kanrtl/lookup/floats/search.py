@@ -10,7 +10,7 @@ from typing import Any, Generic
 import numpy as np
 import numpy.typing as npt
 
-from ...arrays import Reals
+from ...arrays import Reals, check_weights
 from ...errors import InputError
 from ...plots.search_plot import plot_search
 from ..network import LookupNetwork
@@ -161,6 +161,7 @@ def search(
     output: str = "raw",
     loss: float = 0.1,
     method: str = "least_squares",
+    weights: npt.ArrayLike | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Search[Kan]:
     """Walk from a large network to small ones, always by the step that costs least score for each LUT it saves.
@@ -187,6 +188,8 @@ def search(
         How far below the float KAN's score to go on.
     method
         How to choose steps and offsets; see :func:`~kanrtl.lookup.floats.calibration.calibrate`.
+    weights : array ``(n,)``, optional
+        How much each sample counts in the score; by default all count the same.
     progress
         A function that is told of every step, in one line.
 
@@ -204,7 +207,7 @@ def search(
     start = _each("bits", bits, count + 1)
     least = _each("least_bits", least_bits, count + 1)
     guards = [*_guards(guard_bits, count - 1), 0]
-    trial = _Trial(kan, rows_of("x", x, kan.layer_sizes[0]), y, output, method)
+    trial = _Trial(kan, rows_of("x", x, kan.layer_sizes[0]), y, output, method, weights)
     points = [trial.point(kan, tuple(start), tuple(guards))]
     here = points[0]
     while here.score >= trial.float_score - loss:
@@ -242,12 +245,23 @@ def _steps(here: Point[Kan], least: Sequence[int], x: Reals) -> Iterator[tuple[K
 class _Trial(Generic[Kan]):
     """What networks are scored by: the samples, and what is to be predicted."""
 
-    def __init__(self, kan: Kan, x: Reals, y: npt.ArrayLike | None, output: str, method: str) -> None:
+    def __init__(
+        self,
+        kan: Kan,
+        x: Reals,
+        y: npt.ArrayLike | None,
+        output: str,
+        method: str,
+        weights: npt.ArrayLike | None,
+    ) -> None:
         if output not in ("raw", "argmax", "threshold"):
             raise InputError(f"output = {output!r}: must be one of 'raw', 'argmax', 'threshold'")
         if output == "threshold" and kan.layer_sizes[-1] != 1:
             raise InputError(f"output = 'threshold': the KAN has {kan.layer_sizes[-1]} outputs; use 'argmax'")
         self.rows, self._output, self._method = x, output, method
+        self._weights = None if weights is None else check_weights("weights", weights, len(x))
+        if self._weights is not None and not self._weights.any():
+            raise InputError("weights: all are zero; give one above zero to score by")
         self._inputs: dict[int, CodeScale] = {}  # by bits: they hardly depend on the edges, and take long to find
         self._exact = kan.evaluate(x)[-1]
         self._variance = variance_of(self._exact)
@@ -274,8 +288,9 @@ class _Trial(Generic[Kan]):
 
     def _score(self, found: Labels) -> float:
         if self._output != "raw":
-            return float((found == self._wanted).mean())
-        return 1 - float(((found - self._wanted) ** 2).mean(axis=0).sum()) / variance_of(self._wanted)
+            return float(np.average(found == self._wanted, weights=self._weights))
+        squares = np.average((found - self._wanted) ** 2, axis=0, weights=self._weights)
+        return 1 - float(squares.sum()) / variance_of(self._wanted, self._weights)
 
     def point(self, kan: Kan, bits: tuple[int, ...], guard_bits: tuple[int, ...]) -> Point[Kan]:
         inputs = self._inputs.get(bits[0])

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...arrays import Reals
+from ...arrays import Reals, check_weights
 from ...errors import InputError
 from ..number_checks import check_positive
 from ..scales import CodeScale
@@ -125,9 +125,10 @@ def train(
     penalty: Penalty | None = None,
     scales: Sequence[CodeScale] | None = None,
     guard_bits: Sequence[int] | None = None,
-    validation: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
+    validation: tuple[npt.ArrayLike, npt.ArrayLike] | tuple[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike] | None = None,
     patience: int = 20,
     seed: int = 0,
+    weights: npt.ArrayLike | None = None,
     progress: Callable[[int, float], None] | None = None,
 ) -> Trained:
     """Train all edges that there are, from where they stand.
@@ -152,10 +153,12 @@ def train(
         With ``scales`` (those of a :class:`.Calibration`), values are those of the network that is quantised with them,
         except that the outputs do not saturate. Grids and scales stay.
     validation, patience
-        Samples and targets that decide which epoch's network is kept; after ``patience`` epochs without a better one
-        training ends.
+        Samples, targets and, if they have any, weights that decide which epoch's network is kept; after ``patience``
+        epochs without a better one training ends.
     seed
         The seed of the order of samples. The same arguments give the same network.
+    weights : array ``(n,)``, optional
+        How much each sample counts in the loss, relative to the mean of all; by default all count the same.
     progress
         A function that is told the number of epochs done and the last one's loss.
 
@@ -175,11 +178,14 @@ def train(
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
             raise InputError(f"{field} = {value!r}: must be an integer, 1 or more")
     rate = check_positive("learning_rate", learning_rate)
+    shares = None if weights is None else _scale_weights("weights", weights, len(rows))
     state = TrainingState(kan, scales, guard_bits)
     held = None
     if validation is not None:
         held_x = rows_of("validation[0]", validation[0], kan.layer_sizes[0])
-        held = (held_x, check_targets("validation[1]", loss, validation[1], len(held_x), kan.layer_sizes[-1]))
+        held_y = check_targets("validation[1]", loss, validation[1], len(held_x), kan.layer_sizes[-1])
+        given = validation[2] if len(validation) == 3 else None
+        held = (held_x, held_y, None if given is None else _scale_weights("validation[2]", given, len(held_x)))
     features = FirstLayerFeatures(state, rows)
     held_features = None if held is None else FirstLayerFeatures(state, held[0])
     random = np.random.default_rng(seed)
@@ -195,7 +201,13 @@ def train(
         for batch in range(batches):
             chosen = order[batch * batch_size : (batch + 1) * batch_size]
             with np.errstate(over="ignore", invalid="ignore"):  # where it diverges, which is told below
-                found, gradients = state.gradients(features.features(chosen), targets[chosen], LOSSES[loss], weigh)
+                found, gradients = state.gradients(
+                    features.features(chosen),
+                    targets[chosen],
+                    LOSSES[loss],
+                    weigh,
+                    None if shares is None else shares[chosen],
+                )
                 done = (epoch + batch / batches) / epochs
                 adam.step(gradients, rate * (1 + math.cos(math.pi * done)) / 2)
             state.cut()
@@ -206,12 +218,22 @@ def train(
         if progress is not None:
             progress(epoch + 1, losses[-1])
         if held is not None and held_features is not None:
-            held_losses.append(LOSSES[loss](state.forward(held_features.features(...))[0], held[1])[0])
+            held_losses.append(LOSSES[loss](state.forward(held_features.features(...))[0], *held[1:])[0])
             if held_losses[-1] == min(held_losses):
                 best = state.copy()
             elif len(held_losses) - 1 - int(np.argmin(held_losses)) >= patience:
                 break
     return Trained(state.kan(state.copy() if held is None else best), tuple(losses), tuple(held_losses))
+
+
+def _scale_weights(field: str, weights: npt.ArrayLike, count: int) -> Reals:
+    """Give the weights of ``count`` samples, whose mean is one; :exc:`InputError` where they cannot be."""
+    checked = check_weights(field, weights, count)
+    if not checked.any():
+        raise InputError(f"{field}: all weights are zero; give one above zero to learn from")
+    scaled = checked / checked.max()  # their sum may be more than a number can be
+    result: Reals = scaled / scaled.mean()
+    return result
 
 
 def loss_and_gradients(

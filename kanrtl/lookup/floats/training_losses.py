@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,28 +15,38 @@ from .calibration import rows_of
 
 _TINY = 1e-8
 
-Loss = Callable[[Reals, npt.NDArray[Any]], tuple[float, Reals]]
-"""Gives the mean over the samples and its gradient ``(n, n_out)``, for outputs ``(n, n_out)`` and targets."""
+
+class Loss(Protocol):
+    """What is made small, for outputs ``(n, n_out)`` and targets."""
+
+    def __call__(self, outputs: Reals, targets: npt.NDArray[Any], weights: Reals | None = None) -> tuple[float, Reals]:
+        """Give the mean over the samples, each times its weight ``(n,)``, and its gradient ``(n, n_out)``."""
 
 
-def _squared(outputs: Reals, targets: npt.NDArray[Any]) -> tuple[float, Reals]:
+def _average(each: Reals, gradient: Reals, weights: Reals | None) -> tuple[float, Reals]:
+    """Give the mean of a loss, of which there is one for ``each`` sample, and its gradient."""
+    if weights is not None:
+        each, gradient = weights * each, weights[:, None] * gradient
+    return float(each.mean()), gradient / len(each)
+
+
+def _squared(outputs: Reals, targets: npt.NDArray[Any], weights: Reals | None = None) -> tuple[float, Reals]:
     error = outputs - targets
-    return float((error**2).sum(axis=1).mean()) / 2, error / len(error)
+    return _average((error**2).sum(axis=1) / 2, error, weights)
 
 
-def _cross_entropy(outputs: Reals, targets: npt.NDArray[Any]) -> tuple[float, Reals]:
+def _cross_entropy(outputs: Reals, targets: npt.NDArray[Any], weights: Reals | None = None) -> tuple[float, Reals]:
     shifted = outputs - outputs.max(axis=1, keepdims=True)
     total = np.exp(shifted).sum(axis=1, keepdims=True)
     rows = np.arange(len(outputs))
     gradient = np.exp(shifted) / total
     gradient[rows, targets] -= 1
-    return float((np.log(total[:, 0]) - shifted[rows, targets]).mean()), gradient / len(outputs)
+    return _average(np.log(total[:, 0]) - shifted[rows, targets], gradient, weights)
 
 
-def _logistic(outputs: Reals, targets: npt.NDArray[Any]) -> tuple[float, Reals]:
+def _logistic(outputs: Reals, targets: npt.NDArray[Any], weights: Reals | None = None) -> tuple[float, Reals]:
     signed = np.where(targets == 1, outputs, -outputs)
-    loss = np.logaddexp(0, -signed).sum(axis=1).mean()
-    return float(loss), (0.5 * (1 + np.tanh(outputs / 2)) - targets) / len(outputs)
+    return _average(np.logaddexp(0, -signed).sum(axis=1), 0.5 * (1 + np.tanh(outputs / 2)) - targets, weights)
 
 
 LOSSES: dict[str, Loss] = {"squared": _squared, "cross_entropy": _cross_entropy, "logistic": _logistic}

@@ -111,20 +111,26 @@ class TrainingState:
         raise AssertionError("there is a last layer")
 
     def gradients(
-        self, first: LayerFeatures, targets: npt.NDArray[Any], loss: Loss, penalty: Penalty
+        self,
+        first: LayerFeatures,
+        targets: npt.NDArray[Any],
+        loss: Loss,
+        penalty: Penalty,
+        weights: Reals | None = None,
     ) -> tuple[float, Parameters]:
-        """Compute the loss, and its gradient by every parameter, for what the first layer takes."""
+        """Compute the loss, and its gradient by every parameter, for what the first layer takes; ``weights``, ``(n,)``,
+        are those of the samples."""
         outputs, taken = self.forward(first)
-        total, gradient = loss(outputs, targets)
+        total, gradient = loss(outputs, targets, weights)
         found: Parameters = []
         for index in reversed(range(len(self.layers))):
-            layer, values, weights = self.layers[index], taken[index], self.parameters[2 * index]
+            layer, values, own = self.layers[index], taken[index], self.parameters[2 * index]
             count = len(values.inputs)
-            by_weight = (gradient.T @ values.features.reshape(count, -1)).reshape(weights.shape)
-            total += penalty.add(weights, by_weight)
+            by_weight = (gradient.T @ values.features.reshape(count, -1)).reshape(own.shape)
+            total += penalty.add(own, by_weight)
             found = [by_weight * layer.edges[:, :, None], gradient.sum(axis=0), *found]
             if index:
-                by_feature = (gradient @ weights.reshape(layer.n_out, -1)).reshape(values.features.shape)
+                by_feature = (gradient @ own.reshape(layer.n_out, -1)).reshape(values.features.shape)
                 gradient = (by_feature * layer.slopes(values.inputs)).sum(axis=2)
                 if values.inside is not None:
                     gradient = gradient * values.inside

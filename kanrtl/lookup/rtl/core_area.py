@@ -21,6 +21,9 @@ from .network_plan import LookupLayerPlan, NodePlan, Term, list_whole_terms
 from .pipeline import Pipeline, count_levels
 from .table_area import count_tables
 
+_COMPRESSOR = 1.5
+"""The LUTs of a bit of a compressor of three rows into two, of which one is partly constant."""
+
 
 @dataclass(frozen=True)
 class _Bits:
@@ -211,7 +214,10 @@ def _count_inputs(network: LookupNetwork, area: CoreArea) -> tuple[list[_Bits], 
             )
             area.dsp += blocks
             if not blocks:
-                area.logic += area.chain(width + 2) * (bin(magnitude ^ 3 * magnitude).count("1") - 1)
+                # A row for each bit and one for the offset; each that is more than two takes a row of compressors.
+                area.logic += _COMPRESSOR * width * (magnitude.bit_count() + bool(offset) - 2)
+            elif FAMILIES[area.family].networks.registers_factors:
+                area.register(-width, moved=True)
         area.logic += area.chain(total) * bool(offset)
         # Half to even adds a bit that depends on those below; then comes saturation.
         area.logic += area.chain(total - quantiser.shift) + quantiser.shift / 3 + quantiser.bits + 3
@@ -257,6 +263,9 @@ def _count_layer(
         rows = [_add_pairs(row, area) for row in rows]
         position = f"sum{index}.{level + 1}"
     compares = index == len(network.layers) - 1 and network.output == "threshold"
+    # Memories and whole tables have the register of their address within them.
+    following = schedule.block[index + 1] if index + 1 < len(schedule.block) else index + 1 < len(network.layers)
+    held = f"node{index}" in registers and not following
     results = []
     for number, (node, row) in enumerate(zip(plan.nodes, rows, strict=True)):
         if node.address is not None:
@@ -266,7 +275,7 @@ def _count_layer(
         if compares:
             results.append(_Bits(1, total.direct))
             continue
-        saturates = _count_saturation(plan, node, area)
+        saturates = _count_saturation(plan, node, area, summed=len(node.terms) > 1, held=held)
         results.append(_full(plan.bits_out, direct=total.direct and not saturates, name=number))
     return results, "compare1" if compares else f"node{index}"
 
@@ -289,13 +298,25 @@ def _add_pairs(row: Sequence[_Bits], area: CoreArea) -> list[_Bits]:
     return sums + order[len(order) - len(order) % 2 :]
 
 
-def _count_saturation(plan: LookupLayerPlan, node: NodePlan, area: CoreArea) -> bool:
-    """Count what saturates a node, and tell whether anything does: a LUT sees a bit and up to three of its page."""
+def _count_saturation(plan: LookupLayerPlan, node: NodePlan, area: CoreArea, *, summed: bool, held: bool) -> bool:
+    """Count what saturates a node, and tell whether anything does.
+
+    Where the address is ``held``, right behind, a flip-flop that is reset does a part of it. Where it is ``summed`` by
+    a carry chain that nothing else takes from, cells that add one bit do another, in the input that is left.
+    """
+    if summed and plan.guard_bits and area.paired:
+        area.logic -= 1  # the lowest bit is not needed, and not within the chain
     last = node.highest >> (plan.bits_out + plan.guard_bits)
-    if node.address is not None or not (last > node.pages_below or node.pages_below):
+    sides = [last > node.pages_below, node.pages_below > 0]
+    if node.address is not None or not any(sides):
         return False
     pages = last.bit_length()
-    area.logic += plan.bits_out + (0 if pages <= 3 else 2 * ceil((pages - 1) / 3))
+    # A LUT sees up to four bits of the page; a single bit stands for itself, where it needs no other sense.
+    area.logic += sum(sides) * max(held, ceil((pages - 1) / 3))
+    if area.paired:
+        area.logic += 0 if held and not sides[0] else plan.bits_out
+    else:
+        area.logic += 0 if summed and (held or not all(sides)) else plan.bits_out
     return True
 
 
@@ -376,7 +397,7 @@ def _count_fold(fold: LayerFold, area: CoreArea) -> None:
     for column in range(len(fold.groups[0]) if groups else 0):
         _count_column(column, fold, area)
     for node in plan.nodes:
-        _count_saturation(plan, node, area)
+        _count_saturation(plan, node, area, summed=False, held=False)
     for group in fold.groups[:-1]:
         area.register(plan.bits_out * len(group), moved=False)
 
@@ -390,4 +411,4 @@ def _count_column(column: int, fold: LayerFold, area: CoreArea) -> None:
         nodes = [group[column] for group in fold.groups if column < len(group)]
         width = max(fold.plan.nodes[node].highest for node in nodes).bit_length()
         area.logic += area.own_chain(width)
-        area.register(width, moved=False)
+        area.register(width, moved=True)  # the node takes the sum, too, before it is held

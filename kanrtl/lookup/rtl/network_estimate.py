@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from math import ceil
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from ...fabric.device import Device
 from ...fabric.families import FAMILIES
+from ...fabric.resource_estimate import ResourceEstimate
 from ..network import LookupNetwork
 from .cells import CELLS
 from .core_area import CoreArea, count_core
@@ -16,16 +16,12 @@ from .folding import Folding, schedule_core
 from .network_plan import plan_layers
 from .pipeline import Pipeline
 
-_FEW = 12
-"""LUTs by which the estimate of a small network may be wrong beside that."""
-
-
 _FOLDED_NS = 7.7
 """The cycle of a folded core on ECP5 of speed grade 6: memory and accumulator, whatever it computes."""
 
 
 @dataclass(frozen=True)
-class NetworkEstimate:
+class NetworkEstimate(ResourceEstimate):
     """What a network's core takes of a device.
 
     Attributes
@@ -57,47 +53,15 @@ class NetworkEstimate:
     lut_margin: float
     capacity: Mapping[str, int]
 
-    def to_json(self) -> dict[str, Any]:
-        """The estimate as a dictionary that :mod:`json` can write."""
-        return asdict(self)
+    few: ClassVar[int] = 12
 
     def with_latency(self, latency: int, step_ns: float) -> NetworkEstimate:
         """The same with registers at more or fewer positions."""
         return replace(self, latency=latency, step_ns=step_ns)
 
-    @property
-    def least_lut(self) -> int:
-        """What a build takes at the least."""
-        return max(0, int(self.lut / (1 + self.lut_margin)) - _FEW)
-
-    @property
-    def most_lut(self) -> int:
-        """What a build takes at the most."""
-        return ceil(self.lut / (1 - self.lut_margin)) + _FEW
-
-    @property
-    def fits(self) -> bool:
-        """Whether it fits, even if it takes as many LUTs as it may."""
-        return self.lacks is None and self.most_lut <= self.capacity["lut"]
-
-    @property
-    def lacks(self) -> str | None:
-        """The first resource that there is certainly too little of; None if it may fit."""
-        needs = {"dsp": self.dsp, "bram": self.bram, "lut": self.least_lut}
-        return next((name for name, needed in needs.items() if needed > self.capacity[name]), None)
-
     def table(self) -> list[tuple[str, str]]:
         """Label and value of everything that a person wants to see, in order."""
-        lut = FAMILIES[Device.parse(self.device).family].resources.lut_name
-        return [
-            ("device", self.device),
-            (lut, f"about {self.lut} of {self.capacity['lut']} (to {100 * self.lut_margin:.0f}%)"),
-            ("flip-flops", f"about {self.ff} of {self.capacity['ff']}"),
-            ("multipliers", f"{self.dsp} of {self.capacity['dsp']}"),
-            ("memory blocks", f"{self.bram} of {self.capacity['bram']}"),
-            ("cycles", f"latency {self.latency}, interval {self.interval}"),
-            ("one step", f"roughly {self.step_ns:.0f} ns"),
-        ]
+        return [*super().table(), ("one step", f"roughly {self.step_ns:.0f} ns")]
 
 
 def estimate_network(
@@ -124,8 +88,21 @@ def estimate_network(
         If a parameter cannot be.
     """
     part = Device.parse(device) if isinstance(device, str) else device
+    schedule = schedule_core(network, plan_layers(network), latency, memory, whole_from, reuse_factor, part.family)
+    return estimate_schedule(network, schedule, part, whole_from, chooses_offsets=chooses_offsets)
+
+
+def estimate_schedule(
+    network: LookupNetwork,
+    schedule: Pipeline | Folding,
+    part: Device,
+    whole_from: int | None = None,
+    *,
+    chooses_offsets: bool = True,
+) -> NetworkEstimate:
+    """Estimate what the core of ``network`` takes of a device with registers where ``schedule`` has them; the other
+    parameters are those of :func:`estimate_network`."""
     plans = plan_layers(network)
-    schedule = schedule_core(network, plans, latency, memory, whole_from, reuse_factor, part.family)
     if chooses_offsets and not isinstance(schedule, Folding) and part.family in CELLS:
         plans = plan_layers(network, CELLS[part.family].muxes)
     area = CoreArea(part.family, multiplies=bool(part.dsp))

@@ -161,16 +161,17 @@ def test_explainable_boosting_machines() -> None:
 
 def test_generalised_additive_models() -> None:
     pygam = foreign("pygam")
-    model = pygam.LinearGAM(pygam.s(0) + pygam.s(1) + pygam.l(2)).fit(X, Y)
+    first, second = pygam.s(0, n_splines=8), pygam.s(1, n_splines=8)
+    model = pygam.LinearGAM(first + second + pygam.l(2)).fit(X, Y)
     np.testing.assert_allclose(outputs(from_additive(model)), model.predict(X), atol=1e-5)
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pygam divides by chances that round to zero
-        model = pygam.LogisticGAM(pygam.s(0) + pygam.s(1)).fit(X[:, :2], LABELS[2])
+        model = pygam.LogisticGAM(first + second).fit(X[:, :2], LABELS[2])
     chance = 1 / (1 + np.exp(-outputs(from_additive(model), X[:, :2])))
     np.testing.assert_allclose(chance, model.predict_proba(X[:, :2]), atol=1e-5)
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of pygam's first step
-        model = pygam.PoissonGAM(pygam.s(0) + pygam.s(1)).fit(X[:, :2], np.rint(np.abs(Y)))
+        model = pygam.PoissonGAM(first + second).fit(X[:, :2], np.rint(np.abs(Y)))
     np.testing.assert_allclose(outputs(from_additive(model), X[:, :2]), model.predict(X[:, :2]), atol=1e-4)
     with pytest.raises(InputError, match=r"terms\[0\]: .* depends on two inputs together"):
-        from_additive(pygam.LinearGAM(pygam.te(0, 1)).fit(X, Y))
+        from_additive(pygam.LinearGAM(pygam.te(0, 1, n_splines=5)).fit(X, Y))
