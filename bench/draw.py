@@ -135,6 +135,9 @@ def draw_river(results: Sequence[Result], figure: Figure) -> None:
     _title(axes, f"{result['title']}: mean absolute error of each {result['models'][0]['block']} predictions")
 
 
+RATE_STYLES = ((TIME, "-"), (TIME, "--"), (CLOCK, "-"), (CLOCK, "--"), (GREY, "--"), (AREA, "-"))
+
+
 def draw_precision(results: Sequence[Result], figure: Figure) -> None:
     """Error against bits and against table rows, with the peer's."""
     figure.set_size_inches(10, 4.6)
@@ -155,6 +158,24 @@ def draw_precision(results: Sequence[Result], figure: Figure) -> None:
     figure.suptitle(
         f"Function tracking, {samples} samples; mean, lowest and highest of {seeds} seeds; dotted: float64", fontsize=12
     )
+
+
+def draw_rates(results: Sequence[Result], figure: Figure) -> None:
+    """Error against the learning rate, by how updates are rounded."""
+    figure.set_size_inches(11, 4.4)
+    panels = figure.subplots(1, len(results), squeeze=False)[0]
+    for axes, result in zip(panels, results, strict=True):
+        for (kind, errors), (color, style) in zip(result["errors"].items(), RATE_STYLES, strict=True):
+            axes.loglog(result["rates"], errors, style, color=color, linewidth=1.6, base=2, label=kind)
+        axes.loglog(result["rates"], result["float64"], "-", color="black", linewidth=1.6, base=2, label="float64")
+        axes.set_yscale("log", base=10)
+        axes.set(xlabel="learning rate")
+        axes.grid(axis="y", color="#dddddd", linewidth=0.8)
+        axes.spines[["top", "right"]].set_visible(False)
+        _title(axes, result["title"])
+    panels[0].set_ylabel(f"mean squared error of the last {results[0]['last']} samples")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, fontsize=9, loc="outside lower center", ncols=3)
 
 
 def draw_adapt(results: Sequence[Result], figure: Figure) -> None:
@@ -195,6 +216,7 @@ DRAWINGS: dict[str, Callable[[Sequence[Result], Figure], None]] = {
     "pipeline": draw_pipeline,
     "river": draw_river,
     "precision": draw_precision,
+    "rates": draw_rates,
     "adapt": draw_adapt,
     "front": draw_front,
 }

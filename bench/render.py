@@ -19,7 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from kanrtl.files import write_whole
+
+from . import learning_rates
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
@@ -366,6 +370,24 @@ def amplifier() -> str:
     return table(["four taps, two passes", "error of the test part", "rate"], rows)
 
 
+def rates() -> str:
+    """Errors over those of float64 at the same rate, by rounding and rate."""
+    lines = []
+    for row in learning_rates.FAMILY.rows:
+        data = result(row.name)
+        title = data["title"]
+        exact = np.array(data["float64"])
+        lines.append([f"{title}: error of float64", *(f"{error:.1e}" for error in exact)])
+        for kind, errors in data["errors"].items():
+            lines.append([kind, *(_times(ratio) for ratio in np.array(errors) / exact)])
+    header = [f"2^{round(np.log2(rate))}" for rate in learning_rates.RATES]
+    return table(["times the error of float64 at the rate", *header], lines)
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.2f}" if ratio < 10 else f"{ratio:.0f}" if ratio < 1000 else f"{ratio:.0e}"
+
+
 def frozen() -> str:
     """Learners as frozen networks, beside a learner itself."""
     rows = []
@@ -585,6 +607,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "calls": calls,
     "fits": fits,
     "precision": precision,
+    "rates": rates,
     "simulations": simulations,
     "estimates": estimates,
     "lookup": lookup,
@@ -623,6 +646,7 @@ PICTURES = {
     "pipeline": Picture("bench-pipeline.png", "Time of a learning step, clock and LUTs by pipeline"),
     "river": Picture("bench-river.png", "Error of estimators along a stream that drifts three times"),
     "precision": Picture("bench-precision.png", "Error of function tracking against bits and against table rows"),
+    "rates": Picture("bench-rates.png", "Error against learning rate by rounding of updates, beside float64"),
     "adapt": Picture("bench-adapt.png", "Error over time of a frozen network and of learners, as the target moves"),
     "front": Picture("bench-front.png", "Accuracy of digit classifiers against estimated LUTs"),
     "estimate": Picture("bench-estimate.png", "Estimated LUTs against built, for both families"),

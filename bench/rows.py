@@ -26,6 +26,7 @@ from . import (
     compatibility,
     estimators,
     folding,
+    learning_rates,
     lookup,
     power_amplifier,
     self_check,
@@ -120,6 +121,7 @@ FAMILIES = (
         (Track("track", "function tracking on the RTL", "pysim"),),
     ),
     PRECISION,
+    learning_rates.FAMILY,
     Family(
         "pipeline",
         f"T by pipeline, on {SLOW}",

@@ -19,6 +19,7 @@ from ..arrays import as_array
 from ..errors import InputError
 from ..numeric.bits import bits_for, clog2
 from ..numeric.fixed import SQ, UQ, Codes, Format, fits, narrow
+from ..numeric.lfsr import WIDTH as NOISE_WIDTH
 from ..numeric.spline import Locator, basis_table, derivative_table
 from .fields import LearnerFields
 from .formats import Formats, LearnerFormats, exponent
@@ -216,7 +217,7 @@ class LayerArithmetic:
         exact = self.formats.learning_rate.maximum * int(self.basis_table.max())
         largest_step = int(narrow(np.array(exact), self.step_product.f, step, rounding).result)
         # Rounding adds less than one to its size, whatever its kind.
-        largest = (-gradient.minimum * largest_step >> self.noise_bits) + 1
+        largest = (-gradient.minimum * largest_step >> self.dropped_bits) + 1
         return SQ(bits_for(largest) + 1 - coefficient.f, coefficient.f)
 
     def smallest_learning_rate(self, rounding: str, update_rounding: str) -> float | None:
@@ -236,9 +237,15 @@ class LayerArithmetic:
         return float(formats.learning_rate.to_float(codes[first])) if first < len(codes) else None
 
     @property
-    def noise_bits(self) -> int:
-        """Bits that an update drops, and so bits of noise that stochastic rounding takes."""
+    def dropped_bits(self) -> int:
+        """Bits that an update drops."""
         return max(0, self.update_product.f - self.formats.coefficient.f)
+
+    @property
+    def noise_bits(self) -> int:
+        """Bits of noise that stochastic rounding adds: the highest of those that an update drops, as many as there are
+        in the noise register. What may be below them is cut off."""
+        return min(NOISE_WIDTH, self.dropped_bits)
 
     def saturating(self, rounding: str, *, hidden: bool) -> frozenset[str]:
         """The kinds of value (:data:`kanrtl.learner.address_map.SATURATIONS`) that can saturate in this layer, whatever

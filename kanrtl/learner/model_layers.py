@@ -202,6 +202,7 @@ class IntegerLayer(ModelLayer):
         self._noise_bits = np.array(
             [layer.noise_bits * (kind == "stochastic") for layer, kind in zip(layers, updates, strict=True)]
         )
+        self._noise_up = np.array([layer.dropped_bits - layer.noise_bits for layer in layers])
         self._guard_bits = np.array([learner.guard_bits for learner in formats])
         # What the sums are aligned by.
         self._coefficient_up = stack_shifts(layer.update_sum.f - layer.formats.coefficient.f for layer in layers)
@@ -257,7 +258,7 @@ class IntegerLayer(ModelLayer):
         return exact
 
     def noise(self, states: Codes, lanes: Codes) -> Codes:
-        return noise.lane_noise(states, lanes, self._noise_bits)
+        return noise.lane_noise(states, lanes, self._noise_bits) << self._noise_up
 
     @staticmethod
     def sum(values: Array, axis: int) -> Array:

@@ -18,8 +18,6 @@ from .losses import LOSSES, find_loss
 
 MAX_WIDTH = 62  # an exact sum must fit the int64 of the integer model, with a bit to spare for rounding
 
-MAX_NOISE_BITS = 32
-
 MIN_GRID_CODES = 8  # a grid with fewer inputs than that, or than cells, cannot be learned on
 
 
@@ -238,7 +236,7 @@ _FOLLOWS = {
     "factor_format": "target_range and grid_range",
     "basis_format": "factor_format",
     "slope_format": "factor_format and grid_range",
-    "gradient_format": "output_format",
+    "gradient_format": "output_format and grid_range",
     "step_format": "basis_format and learning_rate",
     "learning_rate_format": "learning_rate",
 }
@@ -304,13 +302,6 @@ def _check_layer(spec: LearnerFields, index: int, layer: LayerArithmetic) -> Non
             "basis_format",
             basis,
             "too narrow: the derivative of a basis is zero in every row; add fraction bits",
-        )
-    if spec.update_rounding == "stochastic" and layer.noise_bits > MAX_NOISE_BITS:
-        raise SpecError.of(
-            "update_rounding",
-            spec.update_rounding,
-            f"would need {layer.noise_bits} random bits, the limit is {MAX_NOISE_BITS}; "
-            "narrow gradient_format or step_format",
         )
 
 

@@ -30,7 +30,7 @@ inline int64_t up(int64_t code, int64_t bits) { return int64_t(uint64_t(code) <<
 struct Layer {
     int64_t n_in, n_out, window, bases, banks, first_lane, modulation;
     int64_t scale, offset, shift, end, row_bits, periodic;
-    int64_t coefficient_up, product_up, guard_bits, noise_bits, delay;
+    int64_t coefficient_up, product_up, guard_bits, noise_bits, noise_up, delay;
     Narrowing activation, slope, gradient, step, coefficient, curve, turned;
     int64_t *coefficients, *rate;
     const int64_t *basis, *derivative;
@@ -263,7 +263,8 @@ class Learner {
                         update.products[place] = turned_[o] * step;
                         if (!state_.stochastic) continue;
                         int64_t lane = at.first_lane + (o * at.n_in + i) * at.banks + (pass.cells[i] + w) % at.banks;
-                        update.noise[place] = int64_t((word >> (32 - lane * 7 % 32)) & ((uint64_t(1) << at.noise_bits) - 1));
+                        uint64_t drawn = word >> (32 - lane * 7 % 32) & ((uint64_t(1) << at.noise_bits) - 1);
+                        update.noise[place] = int64_t(drawn << at.noise_up);
                     }
                 }
             }

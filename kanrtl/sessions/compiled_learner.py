@@ -55,7 +55,7 @@ class _Layer(ctypes.Structure):
     _fields_ = [
         *_integers("n_in", "n_out", "window", "bases", "banks", "first_lane", "modulation"),
         *_integers("scale", "offset", "shift", "end", "row_bits", "periodic"),
-        *_integers("coefficient_up", "product_up", "guard_bits", "noise_bits", "delay"),
+        *_integers("coefficient_up", "product_up", "guard_bits", "noise_bits", "noise_up", "delay"),
         *((name, _Narrowing) for name in _NARROWED),
         *_pointers("coefficients", "rate", "basis", "derivative"),
     ]
@@ -150,6 +150,7 @@ class CompiledLearner:
                     layer.update_sum.f - layer.update_product.f,
                     formats.guard_bits,
                     layer.noise_bits if draws else 0,
+                    layer.dropped_bits - layer.noise_bits,
                     delays[index],
                     *(_Narrowing.of(getattr(narrowings, name)) for name in _NARROWED),
                     self.coefficients[index].ctypes.data,

@@ -362,8 +362,9 @@ def _check_outputs(spec: LearnerSpec, outputs: Reals, max_outside: float) -> Non
     low, high = activation.to_float([activation.minimum, activation.maximum])
     outside = float(((outputs < low) | (outputs > high)).any(axis=1).mean())
     if outside > max_outside:
+        field = "activation_format" if spec.activation_format and not spec.output_format else "output_format"
         raise InputError(
-            f"output_format = {activation}: {100 * outside:.0f} % of the network's outputs do not fit: they go "
+            f"{field} = {activation}: {100 * outside:.0f} % of the network's outputs do not fit: they go "
             f"from {outputs.min():.4g} to {outputs.max():.4g}; add integer bits"
         )
 

@@ -30,7 +30,7 @@ def gradients(spec: LearnerSpec, values: Any, targets: Any) -> Any:
 def stimulus(spec: LearnerSpec, seed: int) -> tuple[Any, Any, Any]:
     """The format of values, and codes of 50 values and targets."""
     random, last = np.random.default_rng(seed), spec.layers[-1]
-    value = last.formats.activation if find_loss(spec.loss).reads_outputs else last.node_sum
+    value = last.formats.output if find_loss(spec.loss).reads_outputs else last.node_sum
     return value, *(codes_in(format, random, (50, last.n_out)) for format in (value, spec.target_format))
 
 
@@ -55,9 +55,9 @@ def test_integers_lie_near_real_numbers(spec: LearnerSpec, loss: str, seed: int)
     found = exact.to_float(gradients(spec, values, targets))
     real = find_loss(loss).in_reals(value.to_float(values), spec.target_format.to_float(targets))
     # Only the logistic loss is rounded: to the middle of a row, and to the gradient's fraction.
-    activation = spec.formats.activation
-    reach = 2 ** (min(4, activation.i) - 1)
-    room = 2 * reach / min(256, 2 * reach << activation.f) / 8 + spec.formats.gradient.lsb
+    formats = spec.layers[-1].formats
+    reach = 2 ** (min(4, formats.output.i) - 1)
+    room = 2 * reach / min(256, 2 * reach << formats.output.f) / 8 + formats.gradient.lsb
     inside = np.abs(value.to_float(values)) < reach
     assert np.abs(found - real)[inside].max(initial=0) <= (room if loss == "logistic" else 0)
 

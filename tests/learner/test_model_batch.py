@@ -32,20 +32,30 @@ class Reference:
 
     def __init__(self, spec: LearnerSpec, codes: list[npt.NDArray[np.int64]]) -> None:
         self.spec = spec
-        lsb = Fraction(1, 2**spec.formats.coefficient.f)
         self.coefficients = [
-            {place: int(code) * lsb for place, code in np.ndenumerate(layer_codes)} for layer_codes in codes
+            {place: Fraction(int(code), 2**layer.formats.coefficient.f) for place, code in np.ndenumerate(layer_codes)}
+            for layer, layer_codes in zip(spec.layers, codes, strict=True)
         ]
         self.word = spec.seed ^ 0x9E3779B9 or 1
         self.saturations = dict.fromkeys(SATURATIONS, 0)
         self.saturated: set[str] = set()
 
     def codes(self) -> list[list[int]]:
-        return [[int(c * 2**self.spec.formats.coefficient.f) for c in layer.values()] for layer in self.coefficients]
+        return [
+            [int(c * 2**layer.formats.coefficient.f) for c in coefficients.values()]
+            for layer, coefficients in zip(self.spec.layers, self.coefficients, strict=True)
+        ]
 
-    def narrow(self, kind: str, exact: Fraction, rounding: str, noise: Fraction = Fraction(0)) -> Fraction:
-        format = getattr(self.spec.formats, kind)
-        code, saturated = reference_narrow(exact, format, rounding, noise=noise)
+    @staticmethod
+    def factors_of(layer: LayerArithmetic, c: dict[Any, Fraction]) -> dict[Any, Fraction]:
+        """What of each coefficient is multiplied: guard bits are cut off."""
+        lsb = Fraction(1, 2**layer.formats.factor.f)
+        return {place: floor(value / lsb) * lsb for place, value in c.items()}
+
+    def narrow(
+        self, kind: str, exact: Fraction, format: Format, rounding: str | None = None, noise: Fraction = Fraction(0)
+    ) -> Fraction:
+        code, saturated = reference_narrow(exact, format, rounding or self.spec.rounding, noise=noise)
         if saturated:
             self.saturated.add(kind)
         return Fraction(code, 2**format.f)
@@ -55,24 +65,25 @@ class Reference:
         position = floor((x - Fraction(layer.grid_min)) / layer.cell_width * layer.table_size)
         if layer.locator.scale.bit_count() > 1:  # no power of two: the contract is the constant of the multiplication
             locator = layer.locator
-            position = int(x * 2**self.spec.formats.activation.f) * locator.scale + locator.offset >> locator.shift
+            position = int(x * 2**layer.formats.input.f) * locator.scale + locator.offset >> locator.shift
         if layer.periodic:
             position %= layer.grid_size * layer.table_size
         clamped = min(max(position, 0), layer.grid_size * layer.table_size - 1)
         cell, row = divmod(clamped, layer.table_size)
-        basis = [Fraction(int(b), 2**self.spec.formats.basis.f) for b in layer.basis_table[row]]
+        basis = [Fraction(int(b), 2**layer.formats.basis.f) for b in layer.basis_table[row]]
         slope = [Fraction(int(d), 2**layer.derivative.f) * (position == clamped) for d in layer.derivative_table[row]]
         return cell, basis, slope
 
     def error(self, total: Fraction, y: Fraction, target: Fraction) -> Fraction:
+        formats = self.spec.layers[-1].formats
         if self.spec.loss == "external":
             return target
         if self.spec.loss == "logistic":
-            sigmoid = Sigmoid.of(self.spec.formats.activation, self.spec.formats.gradient)
+            sigmoid = Sigmoid.of(formats.output, formats.gradient)
             rows = len(sigmoid.table)
             row = floor((y + sigmoid.reach) * rows / (2 * sigmoid.reach))
             total = Fraction(int(sigmoid.table[min(max(row, 0), rows - 1)]), 2**sigmoid.value.f)
-        return self.narrow("gradient", total - target, self.spec.rounding)
+        return self.narrow("gradient", total - target, formats.gradient)
 
     def noise(self, lane: int, bits: int) -> Fraction:
         digits = f"{self.word:032b}"
@@ -80,23 +91,26 @@ class Reference:
         return Fraction(int(digits[rotation:] + digits[:rotation], 2) % 2**bits, 2**bits)
 
     def leap(self) -> None:
-        for _ in range(32):
-            self.word = self.word << 1 ^ (self.word >> 31) * 0x100400007
+        bits = f"{self.word:032b}"  # the latest last
+        for _ in range(16):
+            bits += str(sum(int(bits[-before]) for before in (23, 29, 30, 32)) % 2)
+        self.word = int(bits[-32:], 2)
 
     def run(self, x: list[int], target: list[int] | None) -> list[int]:
         """Predicts, and learns if there is a target."""
-        formats, rounding, layers = self.spec.formats, self.spec.rounding, self.spec.layers
+        layers = self.spec.layers
+        factors = [self.factors_of(layer, c) for layer, c in zip(layers, self.coefficients, strict=True)]
         self.saturated = set()
-        values = [Fraction(code, 2**formats.activation.f) for code in x]
+        values = [Fraction(code, 2 ** layers[0].formats.input.f) for code in x]
         located, totals = [], [Fraction(0)]
         words = 1 + self.spec.modulation
-        self.factors = [values[first : first + words - 1] for first in range(0, len(values), words)]
+        self.multipliers = [values[first : first + words - 1] for first in range(0, len(values), words)]
         values = values[words - 1 :: words]
-        for layer, c in zip(layers, self.coefficients, strict=True):
+        for layer, c in zip(layers, factors, strict=True):
             located.append([self.locate(layer, value) for value in values])
             if layer.modulation:
                 totals = self.modulated(layer, c, located[-1])
-                values = [self.narrow("activation", total, rounding) for total in totals]
+                values = [self.narrow("activation", total, layer.formats.output) for total in totals]
                 continue
             totals = [
                 sum(
@@ -109,23 +123,23 @@ class Reference:
                 )
                 for o in range(layer.n_out)
             ]
-            values = [self.narrow("activation", total, rounding) for total in totals]
+            values = [self.narrow("activation", total, layer.formats.output) for total in totals]
         if target is not None:
             targets = [Fraction(code, 2**self.spec.target_format.f) for code in target]
             gradients = [[self.error(*triple) for triple in zip(totals, values, targets, strict=True)]]
-            for layer, c, places in list(zip(layers, self.coefficients, located, strict=True))[:0:-1]:
+            for layer, c, places in list(zip(layers, factors, located, strict=True))[:0:-1]:
                 below = []
                 for i, (cell, _, slope) in enumerate(places):
                     exact = Fraction(0)
                     for o, gradient in enumerate(gradients[0]):
                         edge = sum((c[o, i, (cell + j) % layer.bases] * d for j, d in enumerate(slope)), Fraction(0))
-                        exact += gradient * self.narrow("slope", edge, rounding)
-                    below.append(self.narrow("gradient", exact, rounding))
+                        exact += gradient * self.narrow("slope", edge, layer.formats.slope)
+                    below.append(self.narrow("gradient", exact, layer.formats.downstream))
                 gradients.insert(0, below)
             self.update(located, gradients)
         for kind in self.saturated:
             self.saturations[kind] += 1
-        return [int(value * 2**formats.activation.f) for value in values]
+        return [int(value * 2 ** layers[-1].formats.output.f) for value in values]
 
     def modulated(self, layer: LayerArithmetic, c: dict[Any, Fraction], places: list[Any]) -> list[Fraction]:
         """The sums of nodes whose edges multiply inputs."""
@@ -134,14 +148,14 @@ class Reference:
             (o, i): self.narrow(
                 "coefficient",
                 sum((c[o, i, (cell + j) % layer.bases] * b for j, b in enumerate(basis)), Fraction(0)),
-                self.spec.rounding,
+                layer.formats.factor,
             )
             for o in range(layer.n_out)
             for i, (cell, basis, _) in enumerate(places)
         }
         for o in range(layer.n_out):
             total = Fraction(0)
-            for i, u in enumerate(self.factors):
+            for i, u in enumerate(self.multipliers):
                 if len(u) == 1:
                     total += u[0] * curves[o, i]
                 elif o % 2 == 0:
@@ -155,30 +169,35 @@ class Reference:
         """What the curve of an edge is taught by."""
         if not layer.modulation:
             return gradients[o]
-        u = self.factors[i]
+        u = self.multipliers[i]
         exact = gradients[o] * u[0]
         if len(u) == 2:
             exact += gradients[o ^ 1] * u[1] * (-1 if o % 2 else 1)
-        return self.narrow("gradient", exact, self.spec.rounding)
+        return self.narrow("gradient", exact, layer.formats.gradient)
 
     def update(self, located: list[Any], gradients: list[list[Fraction]]) -> None:
-        formats, first_lane = self.spec.formats, 0
+        first_lane = 0
         for layer, c, places, layer_gradients in zip(
             self.spec.layers, self.coefficients, located, gradients, strict=True
         ):
+            formats, kind = layer.formats, self.spec.update_rounding
             rate = Fraction(layer.learning_rate_code, 2**formats.learning_rate.f)
             bits = max(0, formats.gradient.f + formats.step.f - formats.coefficient.f)
             for i, (cell, basis, _) in enumerate(places):
-                steps = [self.narrow("step", rate * b, self.spec.rounding) for b in basis]
+                steps = [self.narrow("step", rate * b, formats.step) for b in basis]
                 turned = [self.turned(layer, layer_gradients, o, i) for o in range(layer.n_out)]
                 for (o, gradient), (j, step) in product(enumerate(turned), enumerate(steps)):
                     lane = first_lane + (o * layer.n_in + i) * layer.banks + (cell + j) % layer.banks
                     place = o, i, (cell + j) % layer.bases
                     exact = c[place] - gradient * step
-                    c[place] = self.narrow("coefficient", exact, self.spec.update_rounding, self.noise(lane, bits))
+                    c[place] = self.narrow("coefficient", exact, formats.coefficient, kind, self.noise(lane, bits))
             first_lane += layer.n_out * layer.n_in * layer.banks
         if self.spec.update_rounding == "stochastic":
             self.leap()
+
+
+def random_coefficients(spec: LearnerSpec, random: np.random.Generator, draw: Any = codes_in) -> list[Any]:
+    return [draw(layer.formats.coefficient, random, (layer.n_out, layer.n_in, layer.bases)) for layer in spec.layers]
 
 
 @settings(max_examples=100, deadline=None)
@@ -186,10 +205,10 @@ class Reference:
 def test_the_integer_model_is_the_contract(spec: LearnerSpec, data_seed: int) -> None:
     random = np.random.default_rng(data_seed)
     model = Model(spec)
-    model.coefficients = [codes_in(spec.formats.coefficient, random, layer.shape) for layer in spec.initial_codes()]
+    model.coefficients = random_coefficients(spec, random)
     reference = Reference(spec, model.coefficients)
     for _ in range(5):
-        x = codes_in(spec.formats.activation, random, (spec.n_in,))
+        x = codes_in(spec.formats.input, random, (spec.n_in,))
         target = codes_in(spec.target_format, random, (spec.n_out,))
         if random.random() < 0.2:
             assert model.predict(x).tolist() == reference.run(x.tolist(), None)
@@ -291,6 +310,7 @@ def test_wide_formats_approach_float() -> None:
             activation_format=SQ(6, fraction),
             coefficient_format=SQ(6, fraction),
             basis_format=UQ(1, fraction),
+            update_rounding="half_up",
         )
         models = Model(spec), Model(spec, numeric="float64")
         random, differences = np.random.default_rng(0), []
@@ -355,7 +375,7 @@ def corners(format: Format, random: np.random.Generator, shape: tuple[int, ...])
 
 # Formats about as wide as what is narrowed to them: many a kind just fits, or just does not.
 tight_specs = st.builds(
-    lambda sizes, order, rounding, update_rounding, loss, fractions, integers, rate: LearnerSpec(
+    lambda sizes, order, rounding, update_rounding, loss, fractions, integers, rate, guard: LearnerSpec(
         layer_sizes=sizes,
         grid_range=(-2, 2),
         grid_size=2,
@@ -365,7 +385,8 @@ tight_specs = st.builds(
         rounding=rounding,
         update_rounding=update_rounding,
         loss=loss,
-        coefficient_format=SQ(2, fractions[0]),
+        coefficient_format=SQ(2, fractions[0] + guard),
+        factor_format=SQ(2, fractions[0]),
         activation_format=SQ(integers[0], fractions[1]),
         gradient_format=SQ(integers[1], fractions[2]),
         slope_format=SQ(integers[2], fractions[3]),
@@ -381,6 +402,7 @@ tight_specs = st.builds(
     fractions=st.tuples(*[st.integers(least, 10) for least in (2, 3, 3, 3, 5)]),
     integers=st.tuples(st.integers(3, 4), st.integers(3, 6), st.integers(2, 5), st.integers(0, 2)),
     rate=st.sampled_from([0.5, 0.9, 1.0, 1.9]),
+    guard=st.integers(0, 4),
 )
 
 
@@ -393,16 +415,16 @@ def test_only_the_kinds_that_are_listed_saturate(spec: LearnerSpec, data_seed: i
     listed = frozenset[str]().union(*listed_kinds(spec))
     for _ in range(25):
         draw = corners if random.random() < 0.8 else codes_in
-        model.coefficients = [draw(spec.formats.coefficient, random, layer.shape) for layer in model.coefficients]
+        model.coefficients = random_coefficients(spec, random, draw)
         model.learning_rates = [random.choice([1, rate.maximum]) for _ in spec.layers]
-        x = codes_in(spec.formats.activation, random, (spec.n_in,))
+        x = codes_in(spec.formats.input, random, (spec.n_in,))
         model.learn(x, draw(spec.target_format, random, (spec.n_out,)))
     assert counted_kinds(model) <= listed
 
 
 def places(layer: LayerArithmetic) -> tuple[npt.NDArray[np.int64], Any]:
     """Every input code in the grid of a layer, and the table rows that these reach: all of them."""
-    format = layer.formats.activation
+    format = layer.formats.input
     x = np.arange(format.minimum, format.maximum + 1)
     _, rows, inside = layer.locator.locate(x)
     assert set(rows[inside]) == set(range(layer.table_size))
@@ -418,7 +440,7 @@ def test_every_kind_listed_for_one_layer_saturates_somewhere(spec: LearnerSpec) 
     highest = np.full(spec.n_in, x[layer.basis_table[rows].max(axis=1).argmax()])
     model = Model(spec)
     model.learning_rates = [formats.learning_rate.maximum]
-    for coefficient, target in product(extremes(formats.coefficient), extremes(formats.activation)):
+    for coefficient, target in product(extremes(formats.coefficient), extremes(formats.output)):
         model.coefficients[0][:] = coefficient
         model.learn(highest, np.full(spec.n_out, target))
     (listed,) = listed_kinds(spec)
@@ -447,7 +469,8 @@ def test_a_coefficient_saturates_in_any_spec(spec: LearnerSpec) -> None:
 def test_a_slope_saturates_where_that_is_listed(spec: LearnerSpec) -> None:
     """The coefficients of the steepest row at the corner that its signs choose; none but hidden layers have slopes."""
     spec = spec.replace(layer_sizes=[1, *spec.layer_sizes[-2:]])
-    formats, layer = spec.formats, spec.layers[1]
+    layer = spec.layers[1]
+    formats = layer.formats
     x, rows = places(layer)
     row = int(np.abs(layer.derivative_table).sum(axis=1).argmax())
     derivative = layer.derivative_table[row]
@@ -455,11 +478,12 @@ def test_a_slope_saturates_where_that_is_listed(spec: LearnerSpec) -> None:
     saturates = False
     for rising in (False, True):
         model = Model(spec)
-        model.coefficients[0][:] = formats.coefficient.quantise(formats.activation.to_float(hidden))
+        model.coefficients[0][:] = formats.coefficient.quantise(formats.input.to_float(hidden))
         corner = np.where((derivative > 0) == rising, formats.coefficient.maximum, formats.coefficient.minimum)
         model.coefficients[1][..., : layer.window] = corner
         model.learn([0], np.zeros(spec.n_out, dtype=np.int64))
-        exact = Fraction(int((corner * derivative).sum()), 2**layer.slope_sum.f)
+        factors = corner >> formats.guard_bits
+        exact = Fraction(int((factors * derivative).sum()), 2**layer.slope_sum.f)
         expected = reference_narrow(exact, formats.slope, spec.rounding)[1]
         assert model.saturations["slope"] == expected
         saturates |= expected
@@ -467,9 +491,9 @@ def test_a_slope_saturates_where_that_is_listed(spec: LearnerSpec) -> None:
     assert "slope" not in first
     if saturates:
         assert "slope" in second
-    elif "slope" in second:  # listed as if the highest coefficient were one code higher
+    elif "slope" in second:  # listed as if the highest factor were one code higher
         span = int(np.abs(derivative).sum())
-        bound = Fraction((formats.coefficient.maximum + 1) * span, 2**layer.slope_sum.f)
+        bound = Fraction((formats.factor.maximum + 1) * span, 2**layer.slope_sum.f)
         assert any(reference_narrow(exact, formats.slope, spec.rounding)[1] for exact in (-bound, bound))
 
 
@@ -536,8 +560,9 @@ def test_outputs_stay_between_the_coefficients(order: int, n_in: int, rounding: 
 def test_a_clamped_value_passes_no_gradient_but_its_coefficients_learn(numeric: Any, one: float, hidden: float) -> None:
     spec = LearnerSpec(layer_sizes=[1, 1, 1], grid_range=[(-2, 2), (-1, 1)], learning_rate=1.0)
     model = Model(spec, numeric=numeric)
-    model.coefficients[0][:] = hidden * one  # beyond the second grid
-    model.coefficients[1][:] = np.arange(11) * (one / 8)  # a slope everywhere
+    guarded = one * 2**4 if numeric == "integer" else one
+    model.coefficients[0][:] = hidden * guarded  # beyond the second grid
+    model.coefficients[1][:] = np.arange(11) * (guarded / 8)  # a slope everywhere
     first, second = (c.copy() for c in model.coefficients)
     model.learn([0], [3 * one])
     np.testing.assert_array_equal(model.coefficients[0], first)
@@ -545,7 +570,7 @@ def test_a_clamped_value_passes_no_gradient_but_its_coefficients_learn(numeric: 
     assert set(changed) <= ({0, 1, 2, 3} if hidden < 0 else {7, 8, 9, 10})
     assert len(changed) >= 3
 
-    model.coefficients[0][:] = 0.5 * one  # within it
+    model.coefficients[0][:] = 0.5 * guarded  # within it
     within = model.coefficients[0].copy()
     model.learn([0], [3 * one])
     assert (model.coefficients[0] != within).any()
@@ -562,8 +587,12 @@ def test_a_clamped_input_learns_at_the_border() -> None:
 
 # Fields that learners side by side need not have in common; pipeline and memories decide the delays.
 OWN = (
+    "target_range",
     "activation_format",
+    "input_format",
+    "output_format",
     "coefficient_format",
+    "factor_format",
     "basis_format",
     "slope_format",
     "gradient_format",
@@ -576,6 +605,13 @@ OWN = (
 )
 
 
+def for_layers(spec: LearnerSpec, field: str, other: LearnerSpec) -> Any:
+    """A field of a spec for one that may have more layers or fewer."""
+    value = getattr(spec, field)
+    each = isinstance(value, tuple) and field != "target_range"
+    return [value[index % len(value)] for index in range(other.n_layers)] if each else value
+
+
 @st.composite
 def side_by_side(draw: st.DrawFn) -> list[LearnerSpec]:
     first = draw(specs(max_edges=9))
@@ -583,7 +619,9 @@ def side_by_side(draw: st.DrawFn) -> list[LearnerSpec]:
     rates = draw(st.lists(st.sampled_from([1.0, 0.125, 0.3, 3.0]), min_size=len(others), max_size=len(others)))
     ranges = draw(st.lists(st.sampled_from([(-2, 2), (0, 1), (-1.3, 1.7)]), min_size=len(others), max_size=len(others)))
     return [first] + [
-        first.replace(learning_rate=rate, grid_range=grid_range, **{field: getattr(other, field) for field in OWN})
+        first.replace(
+            learning_rate=rate, grid_range=grid_range, **{field: for_layers(other, field, first) for field in OWN}
+        )
         for other, rate, grid_range in zip(others, rates, ranges, strict=True)
     ]
 
@@ -602,8 +640,7 @@ def test_learners_side_by_side_are_as_if_alone(
     random = np.random.default_rng(data_seed)
     batch, alone = ModelBatch(learners), [Model(spec) for spec in learners]
     batch.coefficients = [
-        np.array([codes_in(spec.formats.coefficient, random, layers.shape[1:]) for spec in learners])
-        for layers in batch.coefficients
+        np.array(layer) for layer in zip(*(random_coefficients(spec, random) for spec in learners), strict=True)
     ]
     for index, model in enumerate(alone):
         model.coefficients = [layers[index] for layers in batch.coefficients]
@@ -612,7 +649,7 @@ def test_learners_side_by_side_are_as_if_alone(
         patch.setattr("kanrtl.learner.model_batch.CHUNK", chunk)
         for _ in range(3):
             count = random.integers(1, 12)
-            x = np.array([codes_in(spec.formats.activation, random, (count, spec.n_in)) for spec in learners])
+            x = np.array([codes_in(spec.formats.input, random, (count, spec.n_in)) for spec in learners])
             word = np.array([codes_in(spec.target_format, random, (count, spec.n_out)) for spec in learners])
             learn = random.random(count) < 0.8
             edges = (edge + np.cumsum(random.integers(1, 4, count))).tolist() if with_edges else None
@@ -675,6 +712,7 @@ def test_the_widest_sums_of_learners_side_by_side_do_not_wrap() -> None:
         gradient_format=SQ(7, 20),
         step_format=UQ(1, 29),
         learning_rate=0.9,
+        update_rounding="half_up",
     )
     narrow = wide.replace(activation_format=SQ(3, 4), coefficient_format=SQ(2, 3), basis_format=UQ(1, 6))
     assert max(format.width for format in wide.layers[0].exact_formats().values()) > 58
@@ -684,8 +722,8 @@ def test_the_widest_sums_of_learners_side_by_side_do_not_wrap() -> None:
         for index, spec in enumerate(learners):
             batch.coefficients[0][index] = extremes(spec.formats.coefficient)[signs[0]]
         references = [Reference(spec, [batch.coefficients[0][index]]) for index, spec in enumerate(learners)]
-        targets = [extremes(spec.formats.activation)[signs[1]] for spec in learners]
-        x = [int(spec.formats.activation.quantise(0.3)) for spec in learners]
+        targets = [extremes(spec.formats.output)[signs[1]] for spec in learners]
+        x = [int(spec.formats.input.quantise(0.3)) for spec in learners]
         for _ in range(3):
             outputs = batch.learn_many(np.array(x)[:, None, None], np.array(targets)[:, None, None])
             expected = [one.run([code], [target]) for one, code, target in zip(references, x, targets, strict=True)]

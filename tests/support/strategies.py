@@ -20,8 +20,8 @@ def each(strategy: st.SearchStrategy[Any], count: int) -> st.SearchStrategy[Any]
     return st.one_of(strategy, st.lists(strategy, min_size=count, max_size=count))
 
 
-def signed(least: int, most: int) -> st.SearchStrategy[Format]:
-    return st.builds(SQ, st.integers(least, most), st.integers(3, 11))
+def signed(least: int, most: int, fraction: int = 3) -> st.SearchStrategy[Format]:
+    return st.builds(SQ, st.integers(least, most), st.integers(fraction, 11))
 
 
 @st.composite
@@ -77,8 +77,8 @@ def specs(draw: st.DrawFn, max_edges: int = 27, *, modulates: bool = True) -> Le
         learning_rate=draw(each(st.sampled_from([1.0, 0.125, 0.3, 3.0]), count)),
         table_size=draw(st.sampled_from([4, 16])),
         target_range=draw(st.none() | st.sampled_from([(-1, 1), (-0.01, 0.02)])),
-        activation_format=draw(signed(3, 6)),
-        input_format=draw(st.none() | signed(3, 6)),
+        activation_format=draw(signed(3, 6, fraction=4)),  # a code for each of 12 cells between 0 and 1
+        input_format=draw(st.none() | signed(3, 6, fraction=4)),
         output_format=draw(st.none() | signed(2, 6)),
         **draw(coefficient_formats(count)),
         basis_format=UQ(1, draw(st.integers(6, 9))),

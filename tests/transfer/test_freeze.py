@@ -30,7 +30,7 @@ def learner_codes(spec: LearnerSpec, coefficients: list[Codes], x: Codes) -> Cod
 
 def inputs_for(spec: LearnerSpec, random: np.random.Generator) -> Codes:
     """All activations where they are few and there is one input; else random ones, with the ends."""
-    format = spec.formats.activation
+    format = spec.formats.input
     if spec.n_in == 1 and format.width <= 9:
         return np.arange(format.minimum, format.maximum + 1)[:, None]
     low, high = spec.per_layer("grid_range")[0]
@@ -46,11 +46,11 @@ def inputs_for(spec: LearnerSpec, random: np.random.Generator) -> Codes:
 def test_no_prediction_leaves_the_bound(learner: Learned, bits: int | None, guard_bits: int | None) -> None:
     spec, coefficients, random = learner
     x = inputs_for(spec, random)
-    frozen = freeze(spec, coefficients, bits, guard_bits=guard_bits, x=spec.formats.activation.to_float(x[::20]))
+    frozen = freeze(spec, coefficients, bits, guard_bits=guard_bits, x=spec.formats.input.to_float(x[::20]))
     quantiser = frozen.network.quantiser
     assert isinstance(quantiser, FixedQuantiser)
     predictions = frozen.network.values_of(frozen.network.predict_codes(quantiser.codes_of_raw(x)))
-    expected = spec.formats.activation.to_float(learner_codes(spec, coefficients, x))
+    expected = spec.formats.output.to_float(learner_codes(spec, coefficients, x))
     assert np.abs(predictions - expected).max() <= frozen.bound
     assert frozen.max_error <= frozen.bound
     assert bool(frozen.reasons) == (not frozen.exact)
@@ -60,7 +60,7 @@ def test_no_prediction_leaves_the_bound(learner: Learned, bits: int | None, guar
         named = {reason.split()[0] for reason in frozen.reasons}
         assert named <= {"rounding:", "activation_format:"}
         assert ("rounding:" in named) <= (spec.rounding == "half_even")
-        assert ("activation_format:" in named) <= (spec.formats.activation.width > 16)
+        assert ("activation_format:" in named) <= (spec.formats.output.width > 16)
 
 
 @pytest.mark.parametrize("rounding", ["floor", "half_up", "half_even"])
@@ -75,7 +75,7 @@ def test_a_trained_tracker_is_frozen_to_the_bit_in_nine_address_bits(rounding: s
         assert frozen.bound == frozen.max_error == 0
         assert frozen.network.bits == (9, 16)
         assert frozen.samples == 1500
-        x = spec.formats.activation.to_float(np.arange(-2200, 2200, 3))[:, None]
+        x = spec.formats.input.to_float(np.arange(-2200, 2200, 3))[:, None]
         assert np.array_equal(frozen.network.predict(x), learner.predict_many(x))
 
 
@@ -133,7 +133,7 @@ def test_ties_to_the_even_are_named() -> None:
     coefficients = [layer.copy() for layer in spec.initial_codes()]
     coefficients[0][0, 0] = 1  # half an activation's LSB
     frozen = freeze(spec, coefficients)
-    assert frozen.bound == frozen.max_error == spec.formats.activation.lsb
+    assert frozen.bound == frozen.max_error == spec.formats.output.lsb
     assert frozen.reasons == ("rounding: layer 0 sends ties to the even code, and a sum of tables up",)
 
 
@@ -145,7 +145,7 @@ def test_fewer_bits_cost_accuracy() -> None:
     assert errors[0] == 0
     assert errors == sorted(errors)
     assert errors[-1] > 0.02
-    lsb = spec.formats.activation.lsb
+    lsb = spec.formats.output.lsb
     assert all(one.max_error <= one.bound <= one.max_error + lsb for one in found)
     assert "error at most" in str(found[-1])
     assert "to the bit" in str(found[0])
@@ -159,11 +159,11 @@ def test_bits_for_each_layer() -> None:
 
 def test_outputs_of_more_bits_than_a_code() -> None:
     spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), activation_format="SQ(6, 14)", grid_size=4)
-    small = [np.full((1, 1, 7), 9)]
-    large = [np.arange(7).reshape(1, 1, 7) * 80_000]
+    small = [np.full((1, 1, 7), 9 << 4)]
+    large = [np.arange(7).reshape(1, 1, 7) * (80_000 << 4)]
     assert freeze(spec, small).exact
     frozen = freeze(spec, large)
-    assert 0 < frozen.max_error <= frozen.bound < 16 * spec.formats.activation.lsb
+    assert 0 < frozen.max_error <= frozen.bound < 16 * spec.formats.output.lsb
     assert frozen.reasons == ("activation_format: outputs need 20 bits, and a code has 16",)
 
 
@@ -204,13 +204,11 @@ def test_scaling_keeps_the_bound(learner: Learned, bits: int | None) -> None:
     scaling = Scaling(scale, random.uniform(-2, 2, spec.n_in), 7.5, -1000.0)
     inputs = inputs_for(spec, random)[::10]
     # On the borders between activations too.
-    real = spec.formats.activation.to_float(inputs) + spec.formats.activation.lsb * random.choice(
-        [0, 0.3, 0.5], inputs.shape
-    )
+    real = spec.formats.input.to_float(inputs) + spec.formats.input.lsb * random.choice([0, 0.3, 0.5], inputs.shape)
     x = scaling.unscale(real)
     frozen = freeze(spec, coefficients, bits, x=x, scaling=scaling)
-    taken = spec.formats.activation.quantise(x * scaling.scale + scaling.offset)
-    expected = spec.formats.activation.to_float(learner_codes(spec, coefficients, taken)) * 7.5 - 1000
+    taken = spec.formats.input.quantise(x * scaling.scale + scaling.offset)
+    expected = spec.formats.output.to_float(learner_codes(spec, coefficients, taken)) * 7.5 - 1000
     errors = np.abs(frozen.network.predict(x) - expected)
     assert errors.max() <= frozen.bound * (1 + 1e-9) + 1e-9
     assert frozen.max_error == errors.max()
@@ -281,11 +279,11 @@ def test_a_model_of_real_numbers_is_refused() -> None:
 def test_a_model_is_frozen_with_all_updates_that_are_under_way() -> None:
     spec = two_layers(schedule="streaming")
     model = Model(spec)
-    x = spec.formats.activation.quantise(np.random.default_rng(0).uniform(-2, 2, (20, 2)))
+    x = spec.formats.input.quantise(np.random.default_rng(0).uniform(-2, 2, (20, 2)))
     model.run(x, x, np.ones(20, bool), range(20))
     frozen = model.freeze()
     assert frozen.exact
     with connect(spec) as session:
         session.coefficients = model.coefficients
-        real = spec.formats.activation.to_float(x)
+        real = spec.formats.input.to_float(x)
         assert np.array_equal(frozen.network.predict(real), session.predict_many(real))

@@ -75,7 +75,7 @@ def test_a_learner_starts_where_training_ended(seed: int, sizes: list[int], roun
     x = random.uniform(-1, 1, (300, sizes[0]))
     errors = predictions(start, x) - trained.evaluate(x)[-1]
     # Splines on the same cells differ by the base function's part alone; what is reported is what is found.
-    assert np.sqrt(np.mean(errors**2)) < 1.6 * start.error.rms + spec.formats.activation.lsb
+    assert np.sqrt(np.mean(errors**2)) < 1.6 * start.error.rms + spec.formats.output.lsb
     assert start.error.rms < 0.03
     assert len(start.layers) == spec.n_layers
 
@@ -164,7 +164,7 @@ def test_what_was_frozen_to_the_bit_comes_back(seed: int, sizes: list[int], grid
         x = np.random.default_rng(seed).uniform(-2, 2, (200, sizes[0]))
         before = learner.predict_many(x)
     start = spec.start_from(frozen.network)
-    lsb = spec.formats.activation.lsb
+    lsb = spec.formats.output.lsb
     errors = np.abs(predictions(start, x) - before)
     # Coefficients come back within an LSB or so; steep edges behind them make more of it.
     assert np.sqrt(np.mean(errors**2)) <= 2 * lsb

@@ -27,13 +27,14 @@ def cut_guard_bits(coefficient: FixedValue, factor: Format) -> FixedValue:
 def rounding_bits(rounding: str, dropped: int, noise: Value) -> Value | None:
     """What an update's rounding adds in the ``dropped`` bits; None where it is not that simple.
 
-    ``noise`` has ``dropped`` bits, and matters only where rounding is stochastic. What is added is narrower than what
-    is dropped, so it can stand in the bits below a coefficient, for nothing.
+    ``noise`` has ``dropped`` bits, or fewer that are the highest of them, and matters only where rounding is
+    stochastic. What is added is narrower than what is dropped, so it can stand in the bits below a coefficient, for
+    nothing.
     """
     if dropped <= 0:
         return None
     if rounding == Rounding.STOCHASTIC:
-        return noise
+        return Cat(Const(0, dropped - len(noise)), noise)
     constant = rounding_constant(rounding, dropped)
     return None if constant is None else Const(constant, dropped)
 

@@ -37,7 +37,7 @@ class CoefficientUpdate(wiring.Component):  # type: ignore[misc]
     -------
     coefficient : In, ``registers_change`` cycles after the product; zero with ``again``
     product : In, dL/dy times step, exact
-    noise : In, as many bits as are dropped, with the product; no bits without stochastic rounding
+    noise : In, the highest of as many bits as are dropped, with the product; no bits without stochastic rounding
     again : In(1), with the coefficient: change what ``result`` is now instead; only with ``writes_late``
     access_write : In(1), give ``access_data`` instead of the update; not in folded layers
     access_data : In, zero where ``access_write`` is low; not in folded layers
@@ -231,7 +231,7 @@ def count_coefficient_update(parts: Parts, plan: LayerPlan, times: int) -> None:
     layer, rounding = plan.layer, Rounding(plan.update_rounding)
     coefficient = layer.formats.coefficient
     exact = layer.update_sum
-    dropped = layer.noise_bits
+    dropped = layer.dropped_bits
     simple = rounding == Rounding.STOCHASTIC or rounding_constant(rounding, dropped) is not None
     if simple and dropped and plan.registers_change:
         move = layer.move(plan.rounding)
