@@ -29,6 +29,7 @@ from . import (
     lookup,
     power_amplifier,
     self_check,
+    signals,
 )
 from .precision import PRECISION
 from .row import Family, LearnerRow, Progress, Result, Row, build_summary, seed_options
@@ -199,6 +200,7 @@ FAMILIES = (
     calls.FAMILY,
     lookup.FAMILY,
     checkpoints.FAMILY,
+    signals.FAMILY,
     adapt.FAMILY,
     power_amplifier.FAMILY,
     adapt.FROZEN,
