@@ -1,6 +1,7 @@
 """Measures rows and writes ``bench/results/<row>.json``: ``python -m bench [ROW or FAMILY ...]``, all without a name.
 
-A row that fails is named, and the others go on; the exit status is then 1.
+A row that fails is named, and the others go on; the exit status is then 1. A row that needs what is not there is
+skipped, with the reason.
 """
 
 from __future__ import annotations
@@ -63,6 +64,10 @@ def measure(rows: Sequence[Row], folder: Path) -> list[str]:
             def progress(message: str, name: str = row.name) -> None:
                 bar.update(task, description=f"{name}: {message}")
 
+            if row.obstacle is not None:
+                console.print(f"{row.name}: skipped: {row.obstacle}", markup=False)
+                bar.advance(task)
+                continue
             progress("begins")
             try:
                 result = row.run(progress)

@@ -196,6 +196,41 @@ def draw_adapt(results: Sequence[Result], figure: Figure) -> None:
     figure.suptitle(f"Function tracking; mean of {seeds} seeds; frozen into tables of {bits} address bits", fontsize=12)
 
 
+def draw_signals(results: Sequence[Result], figure: Figure) -> None:
+    """Errors on measured signals, each in parts of that of RLS."""
+    figure.set_size_inches(10, 4.2)
+    axes = figure.subplots()
+    styles = {"kanrtl": ("o", TIME, "kanrtl"), "NLMS": ("s", GREY, "NLMS"), "poly": ("^", CLOCK, "polynomial, RLS")}
+    told = set()
+    for index, result in enumerate(results):
+        rls = next(method["error"] for method in result["methods"] if method["name"] == "RLS")
+        for method in result["methods"]:
+            start = next((start for start in styles if method["name"].startswith(start)), None)
+            if start is None:
+                continue
+            mark, color, label = styles[start]
+            exact = method["name"].endswith("float64")
+            label = "the same in float64" if exact else label
+            axes.plot(
+                index,
+                method["error"] / rls,
+                mark,
+                color=color,
+                markersize=11 if exact else 7,
+                markerfacecolor="none" if exact else color,
+                label=None if label in told else label,
+            )
+            told.add(label)
+    axes.axhline(1, color=GREY, linewidth=1)
+    axes.set(yscale="log", ylabel="error in parts of RLS's", xlim=(-0.5, len(results) - 0.5))
+    axes.set_xticks(
+        range(len(results)), [f"{result['title']}\n{result['unit']}".replace(", ", ",\n") for result in results]
+    )
+    axes.grid(axis="y", color="#dddddd", linewidth=0.8)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=9, loc="lower right", bbox_to_anchor=(1, 1), ncols=4)
+
+
 def draw_front(results: Sequence[Result], figure: Figure) -> None:
     """Held-out accuracy against estimated LUTs, a panel for each example."""
     figure.set_size_inches(10, 4.4)
@@ -219,6 +254,7 @@ DRAWINGS: dict[str, Callable[[Sequence[Result], Figure], None]] = {
     "rates": draw_rates,
     "adapt": draw_adapt,
     "front": draw_front,
+    "signals": draw_signals,
 }
 """By family."""
 

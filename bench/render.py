@@ -80,6 +80,8 @@ FOLDED = (
     "folded-64-32-10-fast",
 )
 
+SIGNALS = ("signal-silverbox", "signal-laser", "signal-channel", "signal-qubit")
+
 SELF_CHECKS = tuple(
     f"self-check-{network}-{board}" for network in ("moons", "drybean") for board in ("ulx3s-85f", "icebreaker")
 )
@@ -235,6 +237,25 @@ def estimators() -> str:
         name = f"**{model['name']}**" if "KANRegressor" in model["name"] else model["name"]
         rows.append([name, *(f"{score[kind]:#.3g}" for score in scores for kind in ("mae", "rmse"))])
     return table(["error of each prediction before its update", *columns], rows)
+
+
+def signals() -> str:
+    """What is learned of each stream, by every method."""
+    rows = []
+    for name in SIGNALS:
+        data = result(name)
+        for index, method in enumerate(data["methods"]):
+            title = f"**{data['title']}** (`{name}`)" if index == 0 else ""
+            ours = "spec" in method and not method["name"].endswith("float64")
+            error = f"{method['error']:#.3g}"
+            chosen = method["chosen"] or ""
+            if isinstance(chosen, dict):
+                chosen = ", ".join(f"{field} {value:g}" for field, value in chosen.items())
+            elif chosen:
+                chosen = ", ".join(f"{value:g}" for value in chosen)
+            cells = [title, method["name"], f"**{error}**" if ours else error, data["unit"], chosen]
+            rows.append([cell.replace("_", " ") if cell is chosen else cell for cell in cells])
+    return table(["stream", "method", "error", "of what", "chosen on the first part"], rows)
 
 
 def calls() -> str:
@@ -604,6 +625,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "schedules": schedules,
     "scale": scale,
     "estimators": estimators,
+    "signals": signals,
     "calls": calls,
     "fits": fits,
     "precision": precision,
@@ -648,6 +670,9 @@ PICTURES = {
     "precision": Picture("bench-precision.png", "Error of function tracking against bits and against table rows"),
     "rates": Picture("bench-rates.png", "Error against learning rate by rounding of updates, beside float64"),
     "adapt": Picture("bench-adapt.png", "Error over time of a frozen network and of learners, as the target moves"),
+    "signals": Picture(
+        "bench-signals.png", "Errors on measured signals of learners and other methods, in parts of RLS's"
+    ),
     "front": Picture("bench-front.png", "Accuracy of digit classifiers against estimated LUTs"),
     "estimate": Picture("bench-estimate.png", "Estimated LUTs against built, for both families"),
 }

@@ -41,6 +41,11 @@ class Row(ABC):
         """What the commands need that is not in the repository; empty if nothing."""
         return ""
 
+    @property
+    def obstacle(self) -> str | None:
+        """Why it cannot be measured here, for want of what it needs; None where it can."""
+        return None
+
     def run(self, progress: Progress) -> Result:
         """Everything there is to know about the measurement."""
         result = self.measure(progress)

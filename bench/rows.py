@@ -30,6 +30,7 @@ from . import (
     lookup,
     power_amplifier,
     self_check,
+    signals,
 )
 from .precision import PRECISION
 from .row import Family, LearnerRow, Progress, Result, Row, build_summary, seed_options
@@ -201,6 +202,7 @@ FAMILIES = (
     calls.FAMILY,
     lookup.FAMILY,
     checkpoints.FAMILY,
+    signals.FAMILY,
     adapt.FAMILY,
     power_amplifier.FAMILY,
     adapt.FROZEN,

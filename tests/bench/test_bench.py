@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from matplotlib.image import imread
 
 from bench import __main__ as command
-from bench import adapt, classify, draw, estimators, render, rows
+from bench import adapt, classify, draw, estimators, render, rows, signals
 from bench.precision import PRECISION, Swept
 from bench.row import LearnerRow, Result
 from bench.rows import FAMILIES, ROWS, Core, OnBoard
@@ -228,7 +228,7 @@ def test_a_failed_row_lets_the_others_go_on(
 # Tables and pictures.
 
 
-BUILDS = [name for name in draw.DRAWINGS if name not in ("precision", "river", "adapt", "front")]
+BUILDS = [name for name in draw.DRAWINGS if name not in ("precision", "river", "adapt", "front", "signals")]
 
 
 def write_results(folder: Path, family: str, *, mhz: float | None = 50.0) -> None:
@@ -237,6 +237,11 @@ def write_results(folder: Path, family: str, *, mhz: float | None = 50.0) -> Non
         if isinstance(row, estimators.Prequential):
             models = [{"name": name, **estimators.summary([1.0, 2.0])} for name in estimators.models()]
             result = {"title": row.title, "samples": 2, "models": models if mhz else []}
+            (folder / f"{row.name}.json").write_text(json.dumps(result))
+            continue
+        if isinstance(row, signals.Signal):
+            names = [*row.learners, *(f"{name}, in float64" for name in row.learners), "NLMS", "RLS", "polynomial"]
+            result = {"title": row.title, "unit": row.unit, "methods": [{"name": name, "error": 0.1} for name in names]}
             (folder / f"{row.name}.json").write_text(json.dumps(result))
             continue
         if isinstance(row, classify.Front):
