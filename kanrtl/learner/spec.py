@@ -44,9 +44,12 @@ class LearnerSpec(LearnerFields):
         check_arithmetic(self, self.formats, self.layers)
 
     def __setstate__(self, state: dict[Any, Any]) -> None:
-        """From a pickle, the fields alone: what follows from them is derived anew, as this version does it."""
-        fields = rename_presets(state["__dict__"])
-        fields = {name: value for name, value in fields.items() if name in type(self).model_fields}
+        """From a pickle, the fields alone: what follows from them is derived anew, as this version does it. A field
+        that its version did not have is at its default."""
+        known = type(self).model_fields
+        given = rename_presets(state["__dict__"])
+        fields = {name: field.default for name, field in known.items() if not field.is_required()}
+        fields |= {name: value for name, value in given.items() if name in known}
         super().__setstate__(state | {"__dict__": fields})
 
     @classmethod

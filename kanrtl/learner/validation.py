@@ -258,7 +258,7 @@ _WIDENED_BY: dict[str, tuple[str, str, str | None]] = {
 
 
 def _check_widths(spec: LearnerFields, index: int, layer: LayerArithmetic) -> None:
-    if index > 0 and layer.derivative.width > MAX_WIDTH:
+    if layer.derivative.width > MAX_WIDTH:  # in the first layer too, where its table is made and not used
         raise SpecError.of(
             "grid_range",
             spec.per_layer("grid_range")[index],

@@ -100,6 +100,13 @@ def _formats_of(spec: LearnerSpec, content: dict[str, npt.NDArray[Any]]) -> tupl
         rate = Format.parse(str(content["learning_rate_format"]))
     except ValueError as error:
         raise InputError(f"coefficient_formats: {error}; give a file that save wrote") from None
+    for name, format, signed in [
+        *(("coefficient_formats", own, True) for own in formats),
+        ("learning_rate_format", rate, False),
+    ]:
+        if format.signed != signed:
+            kind = "signed" if format.signed else "unsigned"
+            raise InputError(f"{name}: {format} is {kind}; give a file that save wrote")
     if len(formats) != spec.n_layers:
         raise InputError(f"coefficient_formats: {len(formats)} for {spec.n_layers} layers; give a file that save wrote")
     return formats, rate

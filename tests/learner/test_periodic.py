@@ -211,7 +211,7 @@ def test_what_no_table_can_hold_is_not_frozen() -> None:
     spec = LearnerSpec(**ANGLE | {"grid_size": 1024, "table_size": 1024})
     with (
         connect(spec, "model") as learner,
-        pytest.raises(InputError, match=r"^activation_format = SQ"),
+        pytest.raises(InputError, match=r"^input_format = SQ"),
     ):
         learner.freeze()
 

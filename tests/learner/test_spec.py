@@ -77,6 +77,11 @@ ARRAYS = 'must be "zeros", "uniform", or a list of one array (n_out, n_in, bases
             "input_format = SQ(1026, 0): is 1026 bits wide, the limit is 62; "
             "it follows from grid_range: change that, or give input_format",
         ),
+        (
+            {"layer_sizes": [1, 1], "grid_range": [0, 1e-300]},
+            "grid_range = (0.0, 1e-300): a derivative in cells of 1.25e-301 would need 1002 bits, "
+            "the limit is 62; choose cells nearer to 1, or narrow basis_format",
+        ),
         ({"spline_order": 4}, "spline_order = 4: must be 3 or less"),
         ({"spline_order": [3, 0]}, "spline_order[1] = 0: must be 1 or more"),
         ({"learning_rate": -0.1}, "learning_rate = -0.1: must be above 0"),
@@ -182,7 +187,7 @@ ARRAYS = 'must be "zeros", "uniform", or a list of one array (n_out, n_in, bases
         ),
         (
             {"gradient_format": "SQ(6, 45)", "step_format": "UQ(1, 8)", "update_rounding": "half_up"},
-            "gradient_format = SQ(6, 45): downstream_sum of layer 1 would need 68 bits, the limit is 62; "
+            "gradient_format = SQ(6, 45): downstream_sum of layer 1 would need 67 bits, the limit is 62; "
             "narrow it or slope_format",
         ),
         (

@@ -26,7 +26,14 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "learning_rate": st.sampled_from([0.2, 1.5, 2**-9]),
     "seed": st.integers(0, 2**31),
 }
-FORMATS = {"activation_format": "SQ(3, 6)", "gradient_format": "SQ(1, 8)", "coefficient_format": "SQ(2, 9)"}
+FORMATS = {
+    "activation_format": "SQ(3, 6)",
+    "input_format": "SQ(4, 8)",
+    "output_format": "SQ(5, 7)",
+    "gradient_format": "SQ(1, 8)",
+    "coefficient_format": "SQ(2, 9)",
+    "factor_format": "SQ(2, 6)",
+}
 
 
 def everything(session: Session) -> dict[str, Any]:
@@ -46,7 +53,7 @@ def test_any_spec_gives_the_same_bits(fields: dict[str, Any], formats: set[str],
     random = np.random.default_rng(data.draw(st.integers(0, 2**16)))
     sessions = connect(spec), connect(spec, "compiled")
     for count in (25, 1, 0, 9):
-        x = spec.formats.activation.quantise(random.uniform(-5, 5, (count, spec.n_in)))
+        x = spec.formats.input.quantise(random.uniform(-5, 5, (count, spec.n_in)))
         teaching = spec.target_format.quantise(random.uniform(-6, 6, (count, spec.n_out)))
         learn = random.random(count) < 0.8
         ours, theirs = (session.backend.run(x, teaching, learn) for session in sessions)

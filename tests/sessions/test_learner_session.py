@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from kanrtl import InputError, LearnerSpec, Model, Session, SpecError, connect
+from kanrtl.numeric.fixed import SQ, UQ, Format
 from kanrtl.sessions.saved_learner import SavedLearner
 
 SMALL = LearnerSpec(
@@ -164,6 +165,19 @@ def test_learning_rate_can_change(pair: Pair, random: np.random.Generator) -> No
     assert pair.state()["learning_rate"] == start
 
 
+def test_learning_rate_can_be_lowered_far() -> None:
+    with connect(LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), learning_rate=0.25)) as session:
+        for rate in (2**-12, 2**-8):
+            session.learning_rate = rate
+            assert session.learning_rate == (rate,)
+        errors = 5 - session.learn_many(np.full((300, 1), 0.3), np.full((300, 1), 5))[:, 0]
+    # Each step leaves 1 - 2**-8 sum b^2 of the error.
+    layer = session.spec.layers[0]
+    _, row, _ = layer.locator.locate(layer.formats.input.quantise(0.3))
+    bases = layer.formats.basis.to_float(layer.basis_table[row])
+    assert errors[-1] / errors[0] == pytest.approx((1 - 2**-8 * (bases**2).sum()) ** 299, rel=0.05)
+
+
 def test_frozen_predicts_but_does_not_learn(pair: Pair, random: np.random.Generator) -> None:
     pair(lambda session: setattr(session, "frozen", True))
     before = pair.state()
@@ -254,7 +268,7 @@ class SameBits(RuleBasedStateMachine):
     def freeze(self, frozen: bool) -> None:
         self.pair(lambda session: setattr(session, "frozen", frozen))
 
-    @rule(code=st.integers(1, 127))
+    @rule(code=st.integers(1, 2047))
     def change_learning_rate(self, code: int) -> None:
         rate = float(self.pair.spec.formats.learning_rate.to_float(code))
         self.pair(lambda session: setattr(session, "learning_rate", rate))
@@ -335,22 +349,22 @@ REFUSED: dict[str, tuple[Callable[[Session], Any], str]] = {
         "coefficients[0]: not an array of numbers; give shape (1, 2, 4)",
     ),
     "coefficients' range": (
-        lambda s: setattr(s, "coefficients", [np.full((1, 2, 4), 1024)]),
-        "coefficients[0]: codes from 1024 to 1024 do not fit SQ(3, 8) (-1024 to 1023)",
+        lambda s: setattr(s, "coefficients", [np.full((1, 2, 4), 1 << 14)]),
+        "coefficients[0]: codes from 16384 to 16384 do not fit SQ(3, 12) (-16384 to 16383)",
     ),
-    "rate": (lambda s: setattr(s, "learning_rate", 2), "learning_rate = 2.0: UQ(0, 8) holds 0 to 0.99609375"),
+    "rate": (lambda s: setattr(s, "learning_rate", 2), "learning_rate = 2.0: UQ(0, 12) holds 0 to 0.999755859375"),
     "negative rate": (
         lambda s: setattr(s, "learning_rate", -0.1),
-        "learning_rate = -0.1: UQ(0, 8) holds 0 to 0.99609375",
+        "learning_rate = -0.1: UQ(0, 12) holds 0 to 0.999755859375",
     ),
     "tiny rate": (
         lambda s: setattr(s, "learning_rate", 1e-4),
-        "learning_rate = 0.0001: rounds to zero in UQ(0, 8); give 0.00390625 or more, or 0",
+        "learning_rate = 0.0001: rounds to zero in UQ(0, 12); give 0.000244140625 or more, or 0",
     ),
     "nan rate": (lambda s: setattr(s, "learning_rate", np.nan), "learning_rate = nan: give a number"),
     "infinite rate": (
         lambda s: setattr(s, "learning_rate", np.inf),
-        "learning_rate = inf: UQ(0, 8) holds 0 to 0.99609375",
+        "learning_rate = inf: UQ(0, 12) holds 0 to 0.999755859375",
     ),
     "rates": (
         lambda s: setattr(s, "learning_rate", (0.1, 0.1)),
@@ -451,8 +465,10 @@ def refused(learner: Session, path: Path) -> str:
         ({"grid_range": (-1, 2)}, "grid_range = ((-2.0, 2.0),), but this learner has ((-1.0, 2.0),)"),
         ({"grid_size": 4}, "grid_size = (3,), but this learner has (4,)"),
         ({"spline_order": 2}, "spline_order = (1,), but this learner has (2,)"),
-        ({"coefficient_format": "SQ(3, 9)"}, "coefficient_format = SQ(3, 8), but this learner has SQ(3, 9)"),
-        ({"learning_rate_format": "UQ(1, 7)"}, "learning_rate_format = UQ(0, 8), but this learner has UQ(1, 7)"),
+        ({"coefficient_format": "SQ(3, 11)"}, "coefficient_format = SQ(3, 12), but this learner has SQ(3, 11)"),
+        ({"coefficient_format": "SQ(2, 14)"}, "coefficient_format = SQ(3, 12), but this learner has SQ(2, 14)"),
+        ({"learning_rate_format": "UQ(1, 11)"}, "learning_rate_format = UQ(0, 12), but this learner has UQ(1, 11)"),
+        ({"learning_rate_format": "UQ(-1, 14)"}, "learning_rate_format = UQ(0, 12), but this learner has UQ(-1, 14)"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -487,6 +503,79 @@ def test_a_file_of_a_former_version_names_presets_otherwise(saved: Path, learner
         assert np.array_equal(other.coefficients[0], learner.coefficients[0])
 
 
+@pytest.mark.parametrize(
+    "finer",
+    [
+        {"coefficient_format": "SQ(4, 15)", "factor_format": "SQ(4, 8)", "learning_rate_format": "UQ(1, 14)"},
+        {"coefficient_format": "SQ(3, 12)", "factor_format": "SQ(3, 8)"},
+    ],
+)
+def test_a_file_is_converted_to_finer_formats(finer: dict[str, str], saved: Path, learner: Session) -> None:
+    learner.learning_rate = 0.3
+    learner.save(saved)
+    other = connect(SMALL.replace(**finer))
+    other.load(saved)
+    values = [
+        session.spec.formats.coefficient.to_float(session.coefficients[0]).tolist() for session in (learner, other)
+    ]
+    assert values[0] == values[1]
+    assert other.learning_rate == learner.learning_rate
+    x = np.linspace(-2, 2, 40).reshape(20, 2)
+    np.testing.assert_array_equal(other.predict_many(x), learner.predict_many(x))
+
+
+@pytest.mark.parametrize(
+    ("fields", "coefficient", "rate"),
+    [
+        ({}, SQ(6, 10), UQ(0, 8)),
+        ({"grid_range": (-2, 30), "coefficient_format": "SQ(7, 13)"}, SQ(7, 13), UQ(0, 8)),
+        ({"grid_range": (-2, 30), "factor_format": "SQ(7, 9)"}, SQ(7, 9), UQ(0, 8)),
+        ({"activation_format": "SQ(3, 8)"}, SQ(3, 8), UQ(0, 8)),
+        ({"learning_rate": 0.01}, SQ(6, 10), UQ(0, 11)),
+        ({"learning_rate": 3}, SQ(6, 10), UQ(3, 4)),
+        ({"layer_sizes": [1, 2, 1], "learning_rate": [2, 0.5]}, SQ(6, 10), UQ(2, 6)),
+        ({"learning_rate_format": "UQ(0, 20)"}, SQ(6, 10), UQ(0, 20)),
+    ],
+)
+def test_a_file_of_a_former_version_says_no_formats(
+    fields: dict[str, Any], coefficient: Format, rate: Format, tmp_path: Path, random: np.random.Generator
+) -> None:
+    """Its codes are in the defaults of that version, and keep their values."""
+    learner = connect(LearnerSpec(**{"layer_sizes": [2, 1], "grid_range": (-2, 2)} | fields))
+    layers = learner.spec.layers
+    codes = [
+        random.integers(coefficient.minimum, coefficient.maximum + 1, (layer.n_out, layer.n_in, layer.bases))
+        for layer in layers
+    ]
+    rates = random.integers(1, rate.maximum + 1, len(layers))
+    learner.save(tmp_path / "saved.npz")
+    former = rewritten(
+        tmp_path / "saved.npz",
+        coefficient_formats=None,
+        learning_rate_format=None,
+        noise=None,
+        learning_rates=rates,
+        **{f"coefficients_{index}": layer for index, layer in enumerate(codes)},
+    )
+    learner.load(former)
+    for layer, ours, theirs in zip(layers, learner.coefficients, codes, strict=True):
+        np.testing.assert_array_equal(layer.formats.coefficient.to_float(ours), coefficient.to_float(theirs))
+    assert learner.learning_rate == tuple(rate.to_float(rates))
+
+
+def test_codes_beyond_the_formats_of_a_former_version(tmp_path: Path) -> None:
+    learner = connect(LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2)))
+    learner.save(tmp_path / "saved.npz")
+    former = {"coefficient_formats": None, "learning_rate_format": None, "learning_rates": np.array([32])}
+    codes = np.full((1, 1, 11), 1 << 15)
+    assert refused(learner, rewritten(tmp_path / "saved.npz", **former, coefficients_0=codes)) == (
+        "coefficients[0]: codes from 32768 to 32768 do not fit SQ(6, 10) (-32768 to 32767)"
+    )
+    assert refused(learner, rewritten(tmp_path / "saved.npz", **former | {"learning_rates": np.array([256])})) == (
+        "learning_rates: must be integers from 0 to 255; give a file that save wrote"
+    )
+
+
 def rewritten(saved: Path, **arrays: Any) -> Path:
     """The file with some of its arrays replaced, or left out where None."""
     with np.load(saved) as content:
@@ -516,24 +605,43 @@ NOT_SAVED = "not a saved learner; give a file that save wrote"
         ),
         ({"coefficients_0": np.zeros((2, 4), int)}, "coefficients[0]: shape (2, 4); must be (1, 2, 4)"),
         (
-            {"coefficients_0": np.full((1, 2, 4), -2000)},
-            "coefficients[0]: codes from -2000 to -2000 do not fit SQ(3, 8) (-1024 to 1023)",
+            {"coefficients_0": np.full((1, 2, 4), -20000)},
+            "coefficients[0]: codes from -20000 to -20000 do not fit SQ(3, 12) (-16384 to 16383)",
         ),
         ({"learning_rates": None}, NOT_SAVED),
         ({"learning_rates": np.array([1, 2])}, "learning_rates: shape (2,); must be (1,)"),
         (
             {"learning_rates": np.array([-1])},
-            "learning_rates: must be integers from 0 to 255; give a file that save wrote",
+            "learning_rates: must be integers from 0 to 4095; give a file that save wrote",
         ),
         (
             {"learning_rates": np.array([0.5])},
-            "learning_rates: must be integers from 0 to 255; give a file that save wrote",
+            "learning_rates: must be integers from 0 to 4095; give a file that save wrote",
         ),
         (
             {"noise": np.array(1 << 32)},
             "noise: must be integers from 0 to 4294967295; give a file that save wrote",
         ),
         ({"noise": np.array([1, 2])}, NOT_SAVED),
+        (
+            {"coefficient_formats": np.array(["SQ"])},
+            "coefficient_formats: 'SQ' is not a format; write SQ(i, f) for signed or UQ(i, f) for unsigned; "
+            "give a file that save wrote",
+        ),
+        (
+            {"coefficient_formats": np.array(["SQ(3, 12)"] * 2)},
+            "coefficient_formats: 2 for 1 layers; give a file that save wrote",
+        ),
+        (
+            {"coefficient_formats": np.array(["UQ(3, 12)"])},
+            "coefficient_formats: UQ(3, 12) is unsigned; give a file that save wrote",
+        ),
+        (
+            {"learning_rate_format": np.array("SQ(1, 12)")},
+            "learning_rate_format: SQ(1, 12) is signed; give a file that save wrote",
+        ),
+        ({"coefficient_formats": np.array("SQ(3, 12)")}, NOT_SAVED),
+        ({"learning_rate_format": None}, NOT_SAVED),
     ],
 )
 def test_a_file_with_wrong_contents(arrays: dict[str, Any], line: str, saved: Path, learner: Session) -> None:

@@ -76,7 +76,7 @@ def story(backend: LearnerBackend, seed: int) -> list[Any]:
 
     def batch(count: int) -> Any:
         low, high = spec.per_layer("grid_range")[0]
-        x = formats.activation.quantise(random.uniform(1.2 * low - 0.2, 1.2 * high + 0.2, (count, spec.n_in)))
+        x = formats.input.quantise(random.uniform(1.2 * low - 0.2, 1.2 * high + 0.2, (count, spec.n_in)))
         teaching = codes_in(spec.target_format, random, (count, spec.n_out))
         return backend.run(x, teaching, random.random(count) < 0.8).tolist()
 
@@ -89,7 +89,9 @@ def story(backend: LearnerBackend, seed: int) -> list[Any]:
     told += [batch(3), backend.read_frozen()]
     backend.write_frozen(False)
     shapes = [layer.shape for layer in backend.read_coefficients()]
-    backend.write_coefficients([codes_in(formats.coefficient, random, shape) for shape in shapes])
+    backend.write_coefficients(
+        [codes_in(own.coefficient, random, shape) for own, shape in zip(formats.layers, shapes, strict=True)]
+    )
     rates = random.integers(formats.learning_rate.maximum + 1, size=spec.n_layers)
     backend.write_learning_rates([int(rate) for rate in rates])
     told += [batch(6), state()]
@@ -108,7 +110,7 @@ def story(backend: LearnerBackend, seed: int) -> list[Any]:
 def test_model_simulator_machine_code_and_verilog_are_one(
     spec: LearnerSpec, seed: int, runtime: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    sample = spec.n_in * spec.formats.activation.width + spec.n_out * spec.target_format.width + 1
+    sample = spec.n_in * spec.formats.input.width + spec.n_out * spec.target_format.width + 1
     assume(sample <= 64)  # as far as the test's own driver of Verilator goes
     expected = story(ModelLearner(spec), seed)
     pysim, native = PysimLearner(spec), NativeLearner(spec)

@@ -15,7 +15,7 @@ class _Absolute(Loss):
         return SQ(2, 0)
 
     def in_integers(self, layers):
-        up = [layer.node_sum.f - layer.formats.activation.f for layer in layers]
+        up = [layer.node_sum.f - layer.formats.output.f for layer in layers]
         return lambda value, target: np.where(value >= target << up, 1, -1)
 
     def in_reals(self, value, target):

@@ -114,10 +114,10 @@ def test_comment_names_the_bits_of_every_port(which: str) -> None:
     sample = learner.samples.payload.shape()
     for place in range(spec.n_in):
         field = fields["samples__payload"][f"x[{place}]"]
-        assert field.low == sample["x"].offset + place * spec.formats.activation.width
-        assert field.format == spec.formats.activation
+        assert field.low == sample["x"].offset + place * spec.formats.input.width
+        assert field.format == spec.formats.input
     assert fields["samples__payload"]["learn"].low == sample["learn"].offset
-    assert fields["gradient"]["gradient[0]"].format == spec.formats.gradient
+    assert fields["gradient"]["gradient[0]"].format == spec.formats.layers[-1].gradient
     request = learner.access.request.payload.shape()
     assert isinstance(request, data.StructLayout)
     for name, field in request:

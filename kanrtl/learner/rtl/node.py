@@ -54,8 +54,8 @@ class Node(wiring.Component):  # type: ignore[misc]
     def __init__(self, plan: LayerPlan) -> None:
         self._plan = plan
         layer, formats = plan.layer, plan.layer.formats
-        # y may be rounded up beyond node_sum: one bit more.
-        self._wide = Format(True, layer.node_sum.i + 1, layer.node_sum.f)
+        # y may be rounded up beyond node_sum, or what rounds it be beyond that: one bit more.
+        self._wide = Format(True, max(layer.node_sum.i, -formats.output.f) + 1, layer.node_sum.f)
         # Of that, what y is made of: where it cannot saturate, no more than its bits and those below them.
         seen = layer.node_sum.f + (self._wide.i if "activation" in plan.saturating else formats.output.i)
         self._seen = min(seen, self._wide.width)
@@ -315,8 +315,10 @@ class Downstream(wiring.Component):  # type: ignore[misc]
             rounding = Rounding.FLOOR
         for source in range(layer.n_in):
             total = stages.wire(resize(add_tree(terms[source]), layer.downstream_sum), f"downstream_sum{source}")
-            # A product of lowest values is only half of what its bits can hold: there is room for what rounds it.
-            rounded = stages.wire(resize(total.raw + (rounds or 0), layer.downstream_sum), f"rounded_sum{source}")
+            # A product of lowest values is only half of what its bits can hold: there is room for what rounds it, unless
+            # that is more than all the sum can be.
+            wide = Format(True, max(layer.downstream_sum.i, 2 - formats.downstream.f), layer.downstream_sum.f)
+            rounded = stages.wire(resize(total.raw + (rounds or 0), wide), f"rounded_sum{source}")
             gradient = narrowing.narrow("gradient", rounded, formats.downstream, rounding)
             m.d.comb += self.downstream[source].eq(below.end("error", gradient, f"gradient{source}"))
         narrowing.report(m, self.saturated)

@@ -16,7 +16,7 @@ from .calibration import rows_of
 _TINY = 1e-8
 
 
-class Loss(Protocol):
+class TrainingLoss(Protocol):
     """What is made small, for outputs ``(n, n_out)`` and targets."""
 
     def __call__(self, outputs: Reals, targets: npt.NDArray[Any], weights: Reals | None = None) -> tuple[float, Reals]:
@@ -49,7 +49,7 @@ def _logistic(outputs: Reals, targets: npt.NDArray[Any], weights: Reals | None =
     return _average(np.logaddexp(0, -signed).sum(axis=1), 0.5 * (1 + np.tanh(outputs / 2)) - targets, weights)
 
 
-LOSSES: dict[str, Loss] = {"squared": _squared, "cross_entropy": _cross_entropy, "logistic": _logistic}
+LOSSES: dict[str, TrainingLoss] = {"squared": _squared, "cross_entropy": _cross_entropy, "logistic": _logistic}
 """The losses by name. ``squared`` is half the squared error, with targets ``(n, n_out)``; ``cross_entropy`` is that of
 the softmax, whose targets are classes ``(n,)``; ``logistic`` has targets ``(n, n_out)`` that are zeros and ones."""
 

@@ -18,7 +18,7 @@ from ...errors import InputError
 from ..scales import CodeScale
 from .float_kan import FloatKAN
 from .float_layer import FloatLayer
-from .training_losses import Loss, Penalty
+from .training_losses import Penalty, TrainingLoss
 
 _ROUGH = 1e-9  # LSBs, by which a sum of floats may miss a tie: far less than the finest guard bits
 
@@ -114,7 +114,7 @@ class TrainingState:
         self,
         first: LayerFeatures,
         targets: npt.NDArray[Any],
-        loss: Loss,
+        loss: TrainingLoss,
         penalty: Penalty,
         weights: Reals | None = None,
     ) -> tuple[float, Parameters]:

@@ -55,7 +55,7 @@ def test_coefficients_change_or_are_written(name: str, update_rounding: str) -> 
                 lanes = plan.first_lane + (node * layer.n_in + source) * layer.banks + bank
                 exact = old * 2 ** (layer.update_sum.f - format.f)
                 exact = exact - change * 2 ** (layer.update_sum.f - layer.update_product.f)
-                noise = lfsr.lane_noise(state, lanes, layer.noise_bits)
+                noise = lfsr.lane_noise(state, lanes, layer.noise_bits) << layer.dropped_bits - layer.noise_bits
                 new, saturated = narrow(exact, layer.update_sum.f, format, update_rounding, noise=noise)
                 assert get_codes(ctx, dut.new) == new.ravel().tolist()
                 flags = sum(int(bit) << n for n, bit in enumerate(saturated.ravel()))

@@ -88,7 +88,7 @@ class Bench:
         ):
             await self.begin_sample(ctx, index)
             await self.pause(ctx, random, "samples")
-            ctx.set(port.payload.x.as_value(), pack(x, formats.activation))
+            ctx.set(port.payload.x.as_value(), pack(x, formats.input))
             ctx.set(port.payload.learn, int(learn))
             if self.spec.teaching == "with_sample":
                 ctx.set(port.payload.target.as_value(), pack(word, self.spec.target_format))
@@ -117,7 +117,7 @@ class Bench:
             bits = await ctx.tick().sample(port.payload.as_value()).until(port.valid)
             if refusable:
                 ctx.set(port.ready, 0)
-            self.record.outputs.append(unpack(bits[0], self.spec.formats.activation, self.spec.n_out))
+            self.record.outputs.append(unpack(bits[0], self.spec.formats.output, self.spec.n_out))
 
     async def accesses(self, ctx: Any) -> None:
         await self.access(ctx, self.stimulus.accesses, self.record.answers)
@@ -163,16 +163,21 @@ class Bench:
             self.edge += 1
 
 
-def replay(spec: LearnerSpec, stimulus: Stimulus, record: Record) -> Model:
-    """Does to the model what was done to the RTL, in the same order, and compares everything that came out."""
-    model, addresses = Model(spec), AddressMap.of(spec)
-    places = {
+def places_of(spec: LearnerSpec) -> dict[int, tuple[int, int, int, int]]:
+    """By address, the layer, node, input and index of every coefficient."""
+    addresses = AddressMap.of(spec)
+    return {
         addresses.coefficient(number, node, source, index): (number, node, source, index)
         for number, layer in enumerate(spec.layers)
         for node in range(layer.n_out)
         for source in range(layer.n_in)
         for index in range(layer.bases)
     }
+
+
+def replay(spec: LearnerSpec, stimulus: Stimulus, record: Record) -> Model:
+    """Does to the model what was done to the RTL, in the same order, and compares everything that came out."""
+    model, addresses, places = Model(spec), AddressMap.of(spec), places_of(spec)
     rates = {addresses.learning_rate(number): number for number in range(spec.n_layers)}
     for kind, index in record.order:
         if kind == "sample":
@@ -199,19 +204,13 @@ def replay(spec: LearnerSpec, stimulus: Stimulus, record: Record) -> Model:
     return model
 
 
-def finals(spec: LearnerSpec) -> list[tuple[int, None]]:
-    """Reads of everything that a learner holds."""
+def finals(spec: LearnerSpec) -> list[tuple[int, int | None]]:
+    """Reads of everything that a learner holds; a write moves the noise register's low half to where it is read."""
     addresses = AddressMap.of(spec)
-    reads = [
-        addresses.coefficient(number, node, source, index)
-        for number, layer in enumerate(spec.layers)
-        for node in range(layer.n_out)
-        for source in range(layer.n_in)
-        for index in range(layer.bases)
-    ]
+    reads = list(places_of(spec))
     reads += [addresses.saturations(kind) for kind in SATURATIONS]
     reads += [addresses.learning_rate(layer) for layer in range(spec.n_layers)] + [addresses.noise]
-    return [(address, None) for address in reads]
+    return [*((address, None) for address in reads), (addresses.noise, 1), (addresses.noise, None)]
 
 
 def held(model: Model) -> list[int]:
@@ -219,13 +218,13 @@ def held(model: Model) -> list[int]:
     state = [int(code) for layer in model.coefficients for code in layer.ravel()]
     state += [model.saturations[kind] for kind in SATURATIONS] + [int(rate) for rate in model.learning_rates]
     noise = model.noise_state if model.spec.update_rounding == "stochastic" else 0
-    return [*state, noise >> 16]
+    return [*state, noise >> 16, 1, noise & 0xFFFF]
 
 
 def stimulus_for(spec: LearnerSpec, random: np.random.Generator, samples: int, **fields: Any) -> Stimulus:
     """Random samples, a little beyond the grid too."""
     low, high = spec.per_layer("grid_range")[0]
-    x = spec.formats.activation.quantise(random.uniform(1.2 * low - 0.2, 1.2 * high + 0.2, (samples, spec.n_in)))
+    x = spec.formats.input.quantise(random.uniform(1.2 * low - 0.2, 1.2 * high + 0.2, (samples, spec.n_in)))
     return Stimulus(
         x,
         codes_in(spec.target_format, random, (samples, spec.n_out)),
@@ -242,7 +241,9 @@ FOLDED = LearnerSpec(
     spline_order=[2, 1],
     table_size=4,
     activation_format="SQ(4, 6)",
-    coefficient_format="SQ(3, 6)",
+    output_format="SQ(5, 4)",
+    coefficient_format="SQ(3, 9)",
+    factor_format="SQ(3, 6)",
     slope_format="SQ(2, 5)",
     learning_rate=1.0,
     update_rounding="stochastic",
@@ -261,8 +262,10 @@ STREAMING = LearnerSpec(
     spline_order=[1, 2],
     table_size=4,
     activation_format="SQ(4, 6)",
-    coefficient_format="SQ(3, 8)",
-    gradient_format="SQ(2, 6)",
+    input_format="SQ(3, 8)",
+    coefficient_format=["SQ(3, 8)", "SQ(4, 9)"],
+    factor_format=["SQ(3, 5)", "SQ(4, 7)"],
+    gradient_format=["SQ(2, 6)", "SQ(3, 4)"],
     update_rounding="stochastic",
     initial_coefficients="uniform",
     memory=["distributed", "block"],
@@ -299,10 +302,11 @@ def test_rtl_equals_model_whatever_the_streams_do_and_takes_its_cycles(spec: Lea
     freeze = np.concatenate([random.random(paused) < 0.15, np.zeros(steady, dtype=bool)])
     stimulus = stimulus_for(spec, random, paused + steady, freeze=freeze, gaps=gaps, seed=data_seed)
     # Random reads and writes of coefficients between the samples, also of places that do not exist.
-    addresses = AddressMap.of(spec)
+    addresses, places = AddressMap.of(spec), places_of(spec)
     for _ in range(5):
         address = int(random.integers(1 << (addresses.width - 1)))
-        value = int(codes_in(spec.formats.coefficient, random, ()))
+        number, *_ = places.get(address, (0,))
+        value = int(codes_in(spec.layers[number].formats.coefficient, random, ()))
         stimulus.accesses.append((address, value if random.random() < 0.5 else None))
     # And another learning rate, of which every step is made anew.
     layer, rate = random.integers(spec.n_layers), random.integers(spec.formats.learning_rate.maximum + 1)

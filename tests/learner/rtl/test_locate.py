@@ -120,7 +120,7 @@ def test_what_is_not_a_constant_or_could_be_seen_is_rounded_before(rounding: str
 @pytest.mark.parametrize("registered", [False, True])
 def test_a_register_holds_the_position(registered: bool) -> None:
     layer = plan_of().layer
-    dut = Locate(layer.locator, layer.formats.activation, registered=registered)
+    dut = Locate(layer.locator, layer.formats.input, registered=registered)
     assert dut.latency == registered
     # Before what is constant or equal goes.
     bits = layer.position.width - layer.position.f
@@ -180,7 +180,7 @@ def test_a_phase_word_of_full_scale_takes_no_logic(low: int) -> None:
     locator = Locator.of(Fraction(low), Fraction(low + 8), 16, 64, x, periodic=True)
     assert (locator.scale, locator.shift) == (1, 2)
     plan = plan_of(
-        0, layer_sizes=[1, 1], grid_range=(low, low + 8), grid_size=16, periodic=True, activation_format="SQ(3, 9)"
+        0, layer_sizes=[1, 1], grid_range=(low, low + 8), grid_size=16, periodic=True, input_format="SQ(3, 9)"
     )
     parts = Parts(FAMILIES["ecp5"].blocks, multiplies=True)
     count_locate(parts, plan, 1)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from amaranth.hdl import Const, Elaboratable, Fragment, Module, Shape, Signal
 from amaranth.lib import data
+from amaranth.sim import Simulator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -119,8 +120,17 @@ def test_a_sum_that_fits_keeps_its_value(bits: int, format: Format, code: int) -
 
 
 def test_what_rounding_adds() -> None:
-    noise = Signal(4)
-    assert rounding_bits("stochastic", 4, noise) is noise
+    noise, found = Signal(4, init=11), []
+    # Where more is dropped than there is noise, that is the highest of it.
+    drawn = [rounding_bits("stochastic", dropped, noise) for dropped in (4, 6)]
+
+    async def bench(ctx: Any) -> None:
+        found.extend((ctx.get(each), len(each)) for each in drawn if each is not None)
+
+    simulator = Simulator(Module())
+    simulator.add_testbench(bench)
+    simulator.run()
+    assert found == [(11, 4), (11 << 2, 6)]
     assert rounding_bits("half_even", 4, noise) is None
     assert rounding_bits("half_up", 0, noise) is None
     for rounding, value in (("floor", 0), ("half_up", 8)):

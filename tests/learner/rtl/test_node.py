@@ -27,6 +27,8 @@ SHAPES = [
     (0, TWO),
     (0, TWO | {"rounding": "half_even"}),
     (0, {"layer_sizes": [3, 1], "rounding": "floor", "spline_order": 1}),
+    # What rounds y is more than all the sum can be.
+    (0, TWO | {"coefficient_format": "SQ(-9, 20)", "factor_format": "SQ(-9, 17)"}),
 ]
 
 
@@ -120,6 +122,8 @@ FIELDS = [
     {"edge_sums": "products"},
     {"edge_sums": "differences", "rounding": "half_even", "slope_format": "SQ(2, 6)"},
     {"edge_sums": "differences", "schedule": "streaming", "gradient_format": "SQ(2, 6)", "spline_order": 2},
+    # What rounds a gradient is more than all the sum can be.
+    {"edge_sums": "products", "slope_format": "SQ(-1, 7)", "gradient_format": ["SQ(4, 2)", "SQ(-4, 9)"]},
 ]
 
 
