@@ -20,6 +20,12 @@ def check_task(spec: LearnerSpec, task: Task | type[Task]) -> None:
     """Raise :exc:`InputError` where a task does not fit the spec."""
     if (task.n_in, task.n_out) != (spec.n_in, spec.n_out):
         which = f" ({', '.join(task.input_names)})" if isinstance(task, Recording) and task.n_in <= 12 else ""
+        if spec.modulation:
+            raise InputError(
+                f"modulated = {spec.modulated!r}: a sample has {1 + spec.modulation} numbers for each input, "
+                f"{spec.n_in} of {spec.layer_sizes[0]}, and {spec.n_out} target(s); task {task.name!r} has {task.n_in} "
+                f"input(s){which} and {task.n_out} output(s)"
+            )
         raise InputError(
             f"layer_sizes = {list(spec.layer_sizes)}: task {task.name!r} has {task.n_in} input(s){which} and "
             f"{task.n_out} output(s); use [{task.n_in}, ..., {task.n_out}]"
@@ -30,12 +36,27 @@ def fit_task(spec: LearnerSpec, task: TaskKind) -> TaskKind:
     """The task scaled to what the spec can hold: inputs to the grid of the first layer, and targets to the same range
     unless they are classes; raises :exc:`InputError` where it does not fit the spec."""
     check_task(spec, task)
+    if isinstance(task, Recording) and task.scale:
+        _check_scaling(spec)
     grid = spec.per_layer("grid_range")[0]
     loss = find_loss(spec.loss)
     fitted = task.fit_to(grid, None if loss.binary_targets else grid)
     if isinstance(fitted, Recording):
         _check_targets(spec, fitted)
     return fitted
+
+
+def _check_scaling(spec: LearnerSpec) -> None:
+    """Refuse to scale what would become something else."""
+    for field, given, moved in (
+        ("periodic", spec.per_layer("periodic")[0], "an angle"),
+        ("modulated", spec.modulated, "what multiplies a curve"),
+    ):
+        if given:
+            raise InputError(
+                f"{field} = {given!r}: a recording is scaled to the grid, and {moved} would be moved; give a Recording "
+                "in the units of the learner, with scale=False"
+            )
 
 
 def _check_targets(spec: LearnerSpec, recording: Recording) -> None:

@@ -139,3 +139,17 @@ def test_seeds_of_a_sweep_are_those_of_the_learner() -> None:
     assert row.mse[0].tolist() != row.mse[1].tolist()
     assert row.mse_float64[0].tolist() == row.mse_float64[1].tolist()
     assert (found.task, found.samples) == ("recording", 60)
+
+
+@pytest.mark.parametrize(("field", "value"), [("periodic", True), ("modulated", True)])
+def test_what_scaling_would_move_is_not_scaled(field: str, value: object) -> None:
+    spec = LearnerSpec(layer_sizes=[1 if field == "modulated" else 2, 1], grid_range=(-3, 1), **{field: value})
+    with pytest.raises(InputError, match=f"^{field} = True: a recording is scaled"):
+        simulate(spec, Recording(X, LINEAR), "model")
+    assert simulate(spec, Recording(X, LINEAR, scale=False), "model").mismatches == 0
+
+
+def test_the_numbers_of_modulated_inputs_are_counted() -> None:
+    spec = LearnerSpec(layer_sizes=[2, 1], grid_range=(-3, 1), modulated=True)
+    with pytest.raises(InputError, match=r"^modulated = True: a sample has 2 numbers for each input, 4 of 2, and 1"):
+        simulate(spec, Recording(X, LINEAR), "model")
