@@ -117,7 +117,7 @@ class SelfCheck(wiring.Component):  # type: ignore[misc]
         """Send samples while ``offer`` is high; from the first on after ``again``."""
         samples = self.core.samples
         payload = samples.payload.as_value()
-        m.submodules.noise = noise = ResetInserter(again)(NoiseRegister(_SEED))
+        m.submodules.noise = noise = ResetInserter(again)(NoiseRegister(_SEED, leaps=2))
         words = -(-len(payload) // WIDTH)
         before = [Signal(WIDTH, name=f"word{number}") for number in range(1, words)]
         m.d.comb += [
@@ -154,7 +154,7 @@ def _checksum(core: LookupCore) -> Parameters:
 def samples_of_a_round(core: LookupCore, length: int) -> Iterator[Codes]:
     """Give the samples of a round as the ports carry them: integers ``(n, n_in)``, in parts."""
     (shape, _), n_in = port_shapes(core), core.network.n_in
-    states = states_from(np.array([initial_state(_SEED)]), length)[:, 0]
+    states = states_from(np.array([initial_state(_SEED)]), 2 * length)[::2, 0]
     words = -(-n_in * shape.width // WIDTH)
     padded = np.concatenate([np.zeros(words - 1, np.int64), states])
     weights = np.int64(1) << np.arange(shape.width, dtype=np.int64)

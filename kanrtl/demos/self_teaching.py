@@ -93,7 +93,7 @@ class Exercise(wiring.Component):  # type: ignore[misc]
 
     def _offer_inputs(self, m: Module, learner: Learner, taken: Signal) -> Any:
         """Offer new noise with every sample; give the first input's position in its span, in 64 steps."""
-        m.submodules.noise = noise = NoiseRegister(self._spec.seed)
+        m.submodules.noise = noise = NoiseRegister(self._spec.seed, leaps=2)
         m.d.comb += [noise.leap.eq(taken), learner.samples.payload.learn.eq(1)]
         start, bits = choose_input_span(self._spec)
         fields = [lane_noise(noise.state, source, bits) for source in range(self._spec.n_in)]
@@ -205,7 +205,7 @@ def count_exercise(spec: LearnerSpec, fabric: Blocks, leds: int, *, multiplies: 
     reaches for a coefficient or a register: synthesis removes what would serve that."""
     parts = count_parts(spec, fabric, multiplies=multiplies, reached=False)
     formats, samples = spec.formats, DRIFT_BITS + WAVE_BITS
-    count_noise_register(parts)
+    count_noise_register(parts, leaps=2)
     parts.adder(formats.input.width, spec.n_in)
     parts.counts["counter"] += samples + DRIFT_BITS
     parts.register(samples + DRIFT_BITS, moved=False)

@@ -43,6 +43,16 @@ BASIS_ENERGY = {1: 2 / 3, 2: 11 / 20, 3: 151 / 315}
 FROM_DATA = ("layer_sizes", "loss", "seed")
 """Fields of the spec that an estimator sets itself."""
 
+_ROUNDED = {
+    "update_rounding",
+    "coefficient_format",
+    "factor_format",
+    "activation_format",
+    "output_format",
+    "target_range",
+}
+"""Fields of a spec that choose how coefficients are rounded, or in which formats they are."""
+
 
 class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type information
     """An estimator that learns sample by sample; see :class:`kanrtl.KANRegressor` for its parameters.
@@ -109,6 +119,9 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         if order in BASIS_ENERGY and "learning_rate" not in given:
             curvature = find_loss(self._loss).curvature
             fields["learning_rate"] = [float(rate) / (BASIS_ENERGY[order] * curvature * size) for size in sizes[:-1]]
+        if not _ROUNDED.intersection(given):
+            # Rounded to the nearest, columns may come in any order; eight guard bits keep what is small.
+            fields |= {"update_rounding": "half_up", "factor_format": "SQ(6, 10)", "coefficient_format": "SQ(6, 18)"}
         return LearnerSpec(**fields | dict(given))
 
     def _start(self, names: Iterable[Any], n_out: int, field: str = "", weights: Reals | None = None) -> None:

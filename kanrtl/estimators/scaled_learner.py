@@ -174,13 +174,17 @@ class OnlineLearner:
         """
         old = self.session.coefficients
         session = connect(design(n_in, len(outputs)), choose_backend(self.backend))
-        coefficient = session.spec.formats.layers[-1].coefficient
+        formats = session.spec.formats.layers[-1]
+        coefficient, guard_bits = formats.coefficient, formats.guard_bits
         first = old[0]
         old[0] = np.concatenate([first, np.zeros((len(first), n_in - first.shape[1], first.shape[2]), np.int64)], 1)
         last = old[-1]
         grown = []
         for output in outputs:
-            source = np.zeros_like(last[0]) if output.like is None else output.sign * last[output.like]
+            source = np.zeros_like(last[0]) if output.like is None else last[output.like]
+            if output.sign < 0:  # the factors become their negatives, the guard bits below them stay
+                guard = source & ((1 << guard_bits) - 1)
+                source = guard - (source - guard)
             bias = int(coefficient.quantise(output.bias / last.shape[1]))
             grown.append(np.clip(source + bias, coefficient.minimum, coefficient.maximum))
         session.coefficients = [*old[:-1], np.array(grown)]

@@ -38,12 +38,13 @@ def _shift(state: int) -> int:
 
 
 @cache
-def leap_taps() -> tuple[tuple[int, ...], ...]:
-    """The bits of a state whose XOR is a bit of the state one leap later, for each bit of that, the lowest first."""
+def leap_taps(leaps: int = 1) -> tuple[tuple[int, ...], ...]:
+    """The bits of a state whose XOR is a bit of the state so many leaps later, for each bit of that, the lowest
+    first."""
     columns = []
     for bit in range(WIDTH):
         state = 1 << bit
-        for _ in range(LEAP):
+        for _ in range(LEAP * leaps):
             state = _shift(state)
         columns.append(state)
     return tuple(tuple(bit for bit in range(WIDTH) if columns[bit] >> row & 1) for row in range(WIDTH))

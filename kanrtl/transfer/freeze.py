@@ -133,8 +133,9 @@ def freeze(
     InputError
         If an argument is refused, or the learner has numbers that no table can hold.
     """
+    first = "input" if spec.input_format else "activation"
     for field, format in (
-        ("input", spec.formats.input),
+        (first, spec.formats.input),
         *(("activation", each.output) for each in spec.formats.layers),
     ):
         if format.width > _WIDEST:

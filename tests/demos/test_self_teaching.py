@@ -9,7 +9,7 @@ import pytest
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.sim import Simulator
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from kanrtl import LearnerSpec, SpecError
@@ -61,7 +61,7 @@ def simulate(dut: Exercise, testbench: Callable[[Any], Any]) -> None:
 def sine(spec: LearnerSpec, x: np.ndarray, sample: np.ndarray) -> np.ndarray:
     """The target, had it no steps."""
     start, bits = choose_input_span(spec)
-    lsb = spec.formats.activation.lsb
+    lsb = spec.formats.input.lsb
     return np.sin(2 * np.pi * ((x - start * lsb) / (lsb * 2**bits) + (sample // DRIFT) / PHASES))
 
 
@@ -72,7 +72,6 @@ def sine(spec: LearnerSpec, x: np.ndarray, sample: np.ndarray) -> np.ndarray:
 @pytest.mark.usefixtures("dummy")
 def test_inputs_fill_the_grid_and_the_target_drifts(grid_range: tuple[float, float]) -> None:
     spec = LearnerSpec(layer_sizes=[2, 2], grid_range=grid_range)
-    activation = spec.formats.activation
     dut = Exercise(spec, levels=LEVELS, drift_period=DRIFT)
     seen = []
 
@@ -88,7 +87,9 @@ def test_inputs_fill_the_grid_and_the_target_drifts(grid_range: tuple[float, flo
             await ctx.tick()
 
     simulate(dut, testbench)
-    first, second, target, other_target = activation.to_float(np.array(seen)).T
+    codes = np.array(seen).T
+    first, second = spec.formats.input.to_float(codes[:2])
+    target, other_target = spec.formats.output.to_float(codes[2:])
     low, high = grid_range
     for x in (first, second):
         assert x.min() >= low
@@ -97,7 +98,9 @@ def test_inputs_fill_the_grid_and_the_target_drifts(grid_range: tuple[float, flo
     assert abs(np.corrcoef(first, second)[0, 1]) < 0.15
     assert np.array_equal(target, other_target)
     # Half a step of the 64 that the sine has.
-    assert np.abs(target - sine(spec, first, np.arange(len(first)))).max() <= np.pi / PHASES + 2 * activation.lsb
+    assert (
+        np.abs(target - sine(spec, first, np.arange(len(first)))).max() <= np.pi / PHASES + 2 * spec.formats.output.lsb
+    )
 
 
 @settings(deadline=None)
@@ -105,10 +108,11 @@ def test_inputs_fill_the_grid_and_the_target_drifts(grid_range: tuple[float, flo
 @given(st.floats(-30, 29), st.floats(0.02, 60), st.integers(6, 20))
 def test_span_lies_in_the_grid(low: float, width: float, fraction: int) -> None:
     high = min(low + width, 31)
+    assume((high - low) * 2**fraction >= 8)
     spec = LearnerSpec(
         layer_sizes=[1, 1], grid_range=(low, high), grid_size=1, activation_format=f"SQ(6, {fraction})", table_size=1
     )
-    lsb = spec.formats.activation.lsb
+    lsb = spec.formats.input.lsb
     start, bits = choose_input_span(spec)
     if (high - low) / lsb >= 4:
         assert low <= start * lsb
@@ -152,8 +156,8 @@ def test_teaching_gives_the_target_of_the_sample_before() -> None:
             targets.append(ctx.get(learner.teaching.payload[0].raw))
 
     simulate(dut, testbench)
-    first, target = (spec.formats.activation.to_float(codes) for codes in (x, targets))
-    room = np.pi / PHASES + 2 * spec.formats.activation.lsb
+    first, target = spec.formats.input.to_float(x), spec.formats.output.to_float(targets)
+    room = np.pi / PHASES + 2 * spec.formats.output.lsb
     assert np.abs(target - sine(spec, first, np.arange(len(first)))).max() <= room
 
 

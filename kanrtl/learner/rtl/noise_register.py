@@ -27,6 +27,8 @@ class NoiseRegister(wiring.Component):  # type: ignore[misc]
     ----------
     seed
         What the first state is made of.
+    leaps
+        How many leaps it makes at once: two where all of its bits are wanted anew every time.
 
     Members
     -------
@@ -38,7 +40,8 @@ class NoiseRegister(wiring.Component):  # type: ignore[misc]
     loaded : In(16)
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, leaps: int = 1) -> None:
+        self._leaps = leaps
         super().__init__(
             {
                 "state": Out(noise.WIDTH, init=noise.initial_state(seed)),
@@ -56,14 +59,15 @@ class NoiseRegister(wiring.Component):  # type: ignore[misc]
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         # What is above moves up in both cases, so that a state can be written for one LUT a bit of its low half.
-        leapt = [reduce(xor, (self.state[tap] for tap in taps)) for taps in noise.leap_taps()]
+        leapt = [reduce(xor, (self.state[tap] for tap in taps)) for taps in noise.leap_taps(self._leaps)]
+        loaded = Cat(self.loaded, self.state[: noise.LEAP])
         with m.If(self.leap | self.load):
-            m.d.sync += self.state.eq(Cat(Mux(self.load, self.loaded, Cat(leapt[: noise.LEAP])), *leapt[noise.LEAP :]))
+            m.d.sync += self.state.eq(Mux(self.load, loaded, Cat(leapt)))
         return m
 
 
-def count_noise_register(parts: Parts) -> None:
+def count_noise_register(parts: Parts, leaps: int = 1) -> None:
     """Count what :class:`NoiseRegister` has."""
     parts.register(noise.WIDTH, moved=False)
     parts.choice(noise.LEAP)
-    parts.counts["parity"] += sum(ceil((len(taps) - 1) / 3) for taps in noise.leap_taps())
+    parts.counts["parity"] += sum(ceil((len(taps) - 1) / 3) for taps in noise.leap_taps(leaps))
