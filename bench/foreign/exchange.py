@@ -82,7 +82,7 @@ def _reads(spec: LearnerSpec, model: ModelLearner) -> list[tuple[int, int]]:
     saturations = model.read_saturations()
     reads += [(addresses.saturations(kind), saturations[kind]) for kind in SATURATIONS]
     if spec.update_rounding == "stochastic":
-        reads.append((addresses.noise, model.read_noise()))
+        reads.append((addresses.noise, model.read_noise() >> 16))  # a read gives the high half
     return reads
 
 

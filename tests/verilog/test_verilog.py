@@ -17,7 +17,9 @@ from kanrtl.verilog.write import write_verilog
 from support.verilator_backend import VerilatorBackend, compile_learner, port_fields
 
 SPECS = {
-    "one edge, with_sample": LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), grid_size=5, learning_rate=0.3),
+    "one edge, with_sample": LearnerSpec(
+        layer_sizes=[1, 1], grid_range=(-2, 2), grid_size=5, learning_rate=0.3, update_rounding="half_up"
+    ),
     "two layers, after_prediction, stochastic": LearnerSpec(
         layer_sizes=[2, 2, 1],
         grid_range=(-2, 2),
@@ -138,7 +140,8 @@ def test_comment_tells_timing_and_registers(which: str) -> None:
     for kind in SATURATIONS:
         assert f"  {addresses.saturations(kind):#x}  saturations: {kind}\n" in comment
     assert f"  {addresses.control:#x}  control" in comment
-    assert ("noise state" in comment) == (spec.update_rounding == "stochastic")
+    stochastic = spec.update_rounding == "stochastic"
+    assert (f"  {addresses.noise:#x}  noise: reads bits 31..16; " in comment) == stochastic
 
 
 def test_top_module_has_the_name(verilog_of: Callable[[str], Path]) -> None:

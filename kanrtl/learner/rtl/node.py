@@ -315,8 +315,8 @@ class Downstream(wiring.Component):  # type: ignore[misc]
             rounding = Rounding.FLOOR
         for source in range(layer.n_in):
             total = stages.wire(resize(add_tree(terms[source]), layer.downstream_sum), f"downstream_sum{source}")
-            # A product of lowest values is only half of what its bits can hold: there is room for what rounds it, unless
-            # that is more than all the sum can be.
+            # A product of lowest values is only half of what its bits can hold: there is room for what rounds it,
+            # unless that is more than all the sum can be.
             wide = Format(True, max(layer.downstream_sum.i, 2 - formats.downstream.f), layer.downstream_sum.f)
             rounded = stages.wire(resize(total.raw + (rounds or 0), wide), f"rounded_sum{source}")
             gradient = narrowing.narrow("gradient", rounded, formats.downstream, rounding)

@@ -28,7 +28,7 @@ PLANS = st.builds(
     rounding=st.sampled_from(["floor", "half_up"]),
     schedule=st.sampled_from(["sequential", "streaming"]),
     step_format=st.sampled_from(["UQ(1, 8)", "UQ(2, 4)"]),
-    gradient_format=st.sampled_from(["SQ(4, 8)", "SQ(5, 2)", "SQ(4, 34)"]),
+    gradient_format=st.sampled_from(["SQ(4, 8)", "SQ(5, 2)", "SQ(4, 34)", "SQ(-4, 12)"]),
     coefficient_format=st.sampled_from(["SQ(3, 5)", "SQ(3, 10)"]),
 )
 
