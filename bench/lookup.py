@@ -119,15 +119,7 @@ FAMILY = Family(
         Lookup("lookup-moons-class", "Moons, its class", "Moons", "threshold", 1, built="threshold"),
         Lookup("lookup-moons-whole", "Moons, one table", "Moons", "threshold", 1, whole_from=0),
         Lookup("lookup-drybean", "DryBean", "DryBean", "argmax", 5, seeds=(1, 2, 3)),
-        Lookup(
-            "lookup-drybean-whole",
-            "DryBean, last layer one table",
-            "DryBean",
-            "argmax",
-            4,
-            whole_from=1,
-            placer="static",
-        ),
+        Lookup("lookup-drybean-whole", "DryBean, last layer one table", "DryBean", "argmax", 5, whole_from=1),
         Lookup(
             "lookup-drybean-class",
             "DryBean, last layer and class one table",
