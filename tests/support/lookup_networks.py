@@ -83,6 +83,24 @@ def chain(table: list[int], bits: tuple[int, int, int] = (3, 3, 3)) -> LookupNet
     return LookupNetwork.of([1, 1, 1], bits, [1, 1, 1], [edge | {"table": [table]}, edge | {"table": [identity]}])
 
 
+def pair(bits: int = 5, guard_bits: int = 0, seed: int = 0, output: str = "threshold") -> LookupNetwork:
+    """Two nodes of two inputs, and an output that adds two tables: one rises, the other goes up and down."""
+    random = np.random.default_rng(seed)
+    edges = {"source": [0, 1, 0, 1], "node": [0, 0, 1, 1]}
+    first = edges | {"table": random.integers(-9, 9, (4, 16))}
+    place = np.linspace(-1, 1, 1 << bits)
+    last = np.rint(60 * np.stack([place + 0.3 * place**3, np.sin(4 * place)])).astype(int)
+    return LookupNetwork.of(
+        [2, 2, 1],
+        [4, bits, 8],
+        [1, 1, 1],
+        [first, {"source": [0, 1], "node": [0, 0], "table": last}],
+        guard_bits=[guard_bits, 0],
+        output=output,
+        thresholds=[7] if output == "threshold" else None,
+    )
+
+
 def published_folder() -> Path:
     """The folder of KANELÉ's networks; skips where none is named, and fails where what is named is not there."""
     if not os.environ.get("KANRTL_KANELE"):

@@ -123,26 +123,31 @@ def _bound_layers(network: LookupNetwork) -> tuple[_LayerBound, ...]:
         limits = np.array(network.thresholds) + (1 << network.bits[-1] - 1)
         above = np.arange(1 << network.bits[-1]) > limits[:, None]
         needed = np.logical_and((reached & above).any(axis=1), (reached & ~above).any(axis=1))
-    bounds = []
+    bounds: list[_LayerBound] = []
     for layer, spans, distinct in reversed(found):
         live = (spans > 0) & needed[layer.node]
-        bounds.append(_bound_layer(layer, spans, distinct, live))
+        # Of two tables that are only compared less than they hold may be built (:mod:`.equivalents`).
+        compared = np.bincount(layer.node[live], minlength=layer.n_out) == 2
+        summed = live & ~(compared & (network.output == "threshold" and not bounds))[layer.node]
+        bounds.append(_bound_layer(layer, spans, distinct, live, summed))
         needed = np.zeros(layer.n_in, dtype=bool)
         needed[layer.source[live]] = True
     return tuple(reversed(bounds))
 
 
-def _bound_layer(layer: LookupLayer, spans: Counts, distinct: Counts, live: Mask) -> _LayerBound:
-    """Count a layer of which the edges that are ``live`` are needed."""
+def _bound_layer(layer: LookupLayer, spans: Counts, distinct: Counts, live: Mask, summed: Mask) -> _LayerBound:
+    """Count a layer of which the edges that are ``live`` are needed, and those that are ``summed`` are so as they
+    are."""
     widths = np.where(live, _bit_lengths(spans), 0)
+    added = np.where(summed, widths, 0)
     # Each adder has as many bits as its wider operand at least, and ends the other: all but the widest are ended once.
     widest = np.zeros(layer.n_out, dtype=np.int64)
-    np.maximum.at(widest, layer.node, widths)
+    np.maximum.at(widest, layer.node, added)
     _, first = np.unique(distinct[live], return_index=True)
     rows = 1 << layer.bits_in
     return _LayerBound(
         edges=int(live.sum()),
-        adders=int(widths.sum() - widest.sum()),
+        adders=int(added.sum() - widest.sum()),
         bits=rows * int(widths.sum()),
         distinct_bits=rows * int(widths[live][first].sum()),
     )

@@ -13,7 +13,7 @@ from ...numeric.fixed import SQ, narrow
 from ...progress import Progress
 from ..network import LookupNetwork
 from ..quantiser import FixedQuantiser
-from .cells import CELLS
+from .chosen_network import choose_network
 from .folded_lanes import build_folded_layer
 from .folding import Folding, schedule_core
 from .network_plan import LookupLayerPlan, NodePlan, list_whole_terms, plan_layers
@@ -65,7 +65,8 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
     network, family, whole_from
         As they were given.
     plans : tuple of LookupLayerPlan
-        What the layers are made of.
+        What the layers are made of: those of the network, or of one that predicts the same and takes fewer LUTs
+        (:mod:`.equivalents`).
     schedule : Pipeline or Folding
         Where the registers stand.
 
@@ -95,11 +96,9 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
         self.network = network
         self.progress: Progress | None = None
         self.family = family
-        self.plans = plan_layers(network)
         self.whole_from = whole_from
-        self.schedule = schedule_core(network, self.plans, latency, memory, whole_from, reuse_factor, family)
-        if family in CELLS and self.folding is None:
-            self.plans = plan_layers(network, CELLS[family].muxes)
+        self.schedule = schedule_core(network, plan_layers(network), latency, memory, whole_from, reuse_factor, family)
+        self._built, self.plans = choose_network(network, self.schedule, family, whole_from)
         super().__init__(
             {
                 name: flow(stream.Signature(data.ArrayLayout(shape, count), always_ready=self.folding is None))
@@ -254,7 +253,7 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
         """Give the address that a node makes of its sum; of the last layer what its output stage takes."""
         plan = self.plans[index]
         if self._compares(index):
-            return compare_sum(plan, node, total, self.network.thresholds[number])
+            return compare_sum(plan, node, total, self._built.thresholds[number])
         return saturate_sum(plan, node, total)
 
     def _hold_all(self, m: Module, position: str, row: Sequence[Operand], name: str) -> list[Operand]:

@@ -65,7 +65,9 @@ def minimise(functions: tuple[int, ...], rounds: int = 2, *, muxes: bool = True)
         Its outputs are the functions, in their order.
     """
     network = _SharedLogic(functions, muxes)
-    order = sorted(set(functions) - {0, ALL_ROWS}, key=lambda truth: (count_support(truth), count_changes(truth)))
+    # Of equals the one given first: low bits of a table come before high ones.
+    different = dict.fromkeys(truth for truth in functions if truth not in (0, ALL_ROWS))
+    order = sorted(different, key=lambda truth: (count_support(truth), count_changes(truth)))
     for truth in order:
         network.make(truth)
     for _ in range(rounds):

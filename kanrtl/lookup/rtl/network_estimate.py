@@ -10,7 +10,7 @@ from ...fabric.device import Device
 from ...fabric.families import FAMILIES
 from ...fabric.resource_estimate import ResourceEstimate
 from ..network import LookupNetwork
-from .cells import CELLS
+from .chosen_network import choose_network
 from .core_area import CoreArea, count_core
 from .folding import Folding, schedule_core
 from .network_plan import plan_layers
@@ -102,11 +102,11 @@ def estimate_schedule(
 ) -> NetworkEstimate:
     """Estimate what the core of ``network`` takes of a device with registers where ``schedule`` has them; the other
     parameters are those of :func:`estimate_network`."""
-    plans = plan_layers(network)
-    if chooses_offsets and not isinstance(schedule, Folding) and part.family in CELLS:
-        plans = plan_layers(network, CELLS[part.family].muxes)
+    built, plans = network, plan_layers(network)
+    if chooses_offsets:
+        built, plans = choose_network(network, schedule, part.family, whole_from)
     area = CoreArea(part.family, multiplies=bool(part.dsp))
-    count_core(network, plans, schedule, whole_from, area)
+    count_core(built, plans, schedule, whole_from, area)
     return NetworkEstimate(
         device=part.name,
         lut=area.lut,

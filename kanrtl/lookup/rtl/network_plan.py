@@ -233,7 +233,7 @@ def _plan_layer(
             source = int(layer.source[edge])
             values = np.where(reachable[source], shifted[edge] + offset, 0)
             name = (*keys[edge], offset)
-            terms.setdefault(name, Term(source, _fill_unreachable(values, reachable[source])))
+            terms.setdefault(name, Term(source, np.maximum(_fill_unreachable(values, reachable[source]), 0)))
             used.append(name)
         drafts.append((used, NodePlan((), constant, start + span, page, None, above)))
     order = sorted(terms, key=lambda key: key[0])
@@ -323,7 +323,15 @@ def _distribute_cheaply(start: int, tables: Sequence[Codes], own: Sequence[bool]
 
 
 def _fill_unreachable(values: Codes, reachable: Mask) -> Codes:
-    """Set the values that do not matter to the next below that does."""
-    rows = np.maximum.accumulate(np.where(reachable, np.arange(len(values)), np.argmax(reachable)))
+    """Set the values that do not matter to the next below that does.
+
+    Where a table rises with its address wherever it is reached, it does so everywhere, below zero where it begins late:
+    its bits are then those of the address.
+    """
+    reached, address = np.flatnonzero(reachable), np.arange(len(values))
+    rising: Codes = values[reached[0]] + address - reached[0]
+    if len(reached) > 2 and (values[reached] == rising[reached]).all():
+        return rising
+    rows = np.maximum.accumulate(np.where(reachable, address, reached[0]))
     result: Codes = values[rows]
     return result

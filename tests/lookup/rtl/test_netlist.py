@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from kanrtl import SQ, UQ, LookupCore, LookupNetwork
+from kanrtl.lookup.rtl.lookup_core import create_core
+from kanrtl.lookup.rtl.network_plan import plan_layers
 from kanrtl.verilog.network_header import network_header
 from kanrtl.verilog.write import write_verilog
 from support.cell_netlist import netlist_of, settled, synthesised
-from support.lookup_networks import codes_for, table
+from support.lookup_networks import codes_for, pair, table
 from support.verilator_backend import port_fields
 
 
@@ -63,6 +65,18 @@ def test_netlist_gives_the_models_bits(
     device: str, family: str, output: str, options: dict[str, Any], kinds: set[str], tmp_path: Path
 ) -> None:
     assert check(network().with_output(output), device, family, {"latency": 2} | options, tmp_path) >= kinds
+
+
+@pytest.mark.parametrize(
+    ("device", "family", "lut"), [("LFE5U-25F", "ecp5", "LUT4"), ("iCE40UP5K", "ice40", "SB_LUT4")]
+)
+def test_a_network_built_as_another(device: str, family: str, lut: str, tmp_path: Path) -> None:
+    """Two tables that are compared by ranks, and sums that are addresses as they stand."""
+    built = pair(guard_bits=2)
+    core = create_core(built, family, 1)
+    core._MustUse__silence = True  # it is not elaborated here
+    assert [plans[0].guard_bits for plans in (plan_layers(built), core.plans)] == [2, 0]
+    assert check(built, device, family, {"latency": 1}, tmp_path) >= {lut}
 
 
 @pytest.mark.parametrize(
