@@ -14,6 +14,8 @@ from kanrtl import InputError, LearnerSpec, LookupNetwork, Session, connect
 from kanrtl.learner.loss import Loss
 from kanrtl.sessions import compiled_learner
 
+pytestmark = pytest.mark.usefixtures("compiled")
+
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "layer_sizes": st.sampled_from([[1, 1], [2, 3, 2], [3, 2, 2, 1]]),
     "loss": st.sampled_from(["squared", "logistic", "external"]),

@@ -13,6 +13,8 @@ import pytest
 from kanrtl import InputError, LearnerSpec, Session, connect
 from kanrtl.sessions.sample_weights import MOST_STEPS
 
+pytestmark = pytest.mark.usefixtures("compiled")
+
 WEIGHTS = np.array([1, 0.5, 0.5, 0, 2, 1.3, 7, 1e-4, 1, 25, 0, 0, 0.25, 1, 1.0])
 
 SPECS: dict[str, dict[str, Any]] = {
