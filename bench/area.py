@@ -24,6 +24,7 @@ from kanrtl.build import Device
 from kanrtl.build.out_of_context import Area, AreaJob
 from kanrtl.files import write_whole
 from kanrtl.learner.folded_schedule import folds
+from kanrtl.learner.formats import exponent
 from kanrtl.learner.stages import PRESETS, STAGES
 
 from .render import RESULTS
@@ -46,9 +47,22 @@ class Sample:
         return f"{self.device} {json.dumps(self.fields, sort_keys=True)}"
 
     @property
+    def complete(self) -> dict[str, Any]:
+        """The fields with those that have other defaults now, as they were when most of it was measured."""
+        ranges, rates = self.fields["grid_range"], self.fields["learning_rate"]
+        whole = max(6, exponent(max(map(abs, ranges))) + 2)
+        activation = self.fields.get("activation_format", f"SQ({whole}, {16 - whole})")
+        return {
+            "update_rounding": "half_up",
+            "learning_rate_format": f"UQ({max(0, exponent(2 * rates))}, {max(4, 5 - exponent(rates))})",
+            "activation_format": activation,
+            "coefficient_format": activation,
+        } | self.fields
+
+    @property
     def spec(self) -> LearnerSpec:
         """As it is built."""
-        return LearnerSpec(**self.fields).for_device(Device.parse(self.device))
+        return LearnerSpec(**self.complete).for_device(Device.parse(self.device))
 
 
 BASE: dict[str, Any] = {"layer_sizes": [1, 1], "grid_range": [-2, 2], "grid_size": 5, "learning_rate": 0.3}
@@ -211,7 +225,7 @@ def measure(samples: Sequence[Sample], path: Path = AREAS) -> list[str]:
                 job = AreaJob.of(Learner(sample.spec), sample.device)
                 if areas.get(sample.name, {}).get("design") != job.digest:
                     area = asdict(job.run(lambda _: None))
-                    areas[sample.name] = {"design": job.digest, "fields": sample.fields, **area}
+                    areas[sample.name] = {"design": job.digest, "fields": sample.complete, **area}
                     write_whole(path, _text(areas))
                     console.print(f"{area['lut']} LUT: {sample.name}", markup=False)
             except Exception as error:  # the others are worth having all the same
