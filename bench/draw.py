@@ -162,7 +162,7 @@ def draw_precision(results: Sequence[Result], figure: Figure) -> None:
 
 def draw_rates(results: Sequence[Result], figure: Figure) -> None:
     """Error against the learning rate, by how updates are rounded."""
-    figure.set_size_inches(11, 4.4)
+    figure.set_size_inches(10, 4.2)
     panels = figure.subplots(1, len(results), squeeze=False)[0]
     for axes, result in zip(panels, results, strict=True):
         for (kind, errors), (color, style) in zip(result["errors"].items(), RATE_STYLES, strict=True):

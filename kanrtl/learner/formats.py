@@ -147,7 +147,7 @@ def derive_formats(spec: LearnerFields) -> LearnerFormats:
     - factor: as the output, within 16 bits; coefficient: the factor and 4 guard bits;
     - slope: the integer bits of the factor, and as many more as the layer's inputs have less than 6;
     - gradient: in the last layer the integer bits of the output, in the others as many more as the layer's outputs
-      have less than those;
+      have less than those, and -16 at least;
     - basis: half the bits of the widest factor, and at least 9 below one;
     - learning_rate: from 0 to at least just below twice the largest rate, with at least five significant bits for the
       smallest, and 12 below one;
@@ -192,7 +192,7 @@ def derive_formats(spec: LearnerFields) -> LearnerFormats:
     error, spread = _filled(outputs[-1].i, outputs[-1].width), 2 * outputs[-1].i
     gradients = [
         *(
-            _filled(spread - (given.i if given else scale), error.width)
+            _filled(max(spread - (given.i if given else scale), -MULTIPLIER_WIDTH), error.width)
             for given, scale in zip(given_outputs[:-1], scales[1:], strict=True)
         ),
         error,

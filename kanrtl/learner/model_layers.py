@@ -258,7 +258,8 @@ class IntegerLayer(ModelLayer):
         return exact
 
     def noise(self, states: Codes, lanes: Codes) -> Codes:
-        return noise.lane_noise(states, lanes, self._noise_bits) << self._noise_up
+        drawn: Codes = noise.lane_noise(states, lanes, self._noise_bits) << self._noise_up
+        return drawn
 
     @staticmethod
     def sum(values: Array, axis: int) -> Array:

@@ -279,7 +279,7 @@ class Session(Closing):
 
     def load(self, path: str | Path) -> None:
         """Take over what :meth:`save` wrote, if it is of the same sizes and grid, and this learner's formats hold every
-        value of its formats; else change nothing."""
+        value in it; else change nothing."""
         try:
             self._load(SavedLearner.read(Path(path)))
         except InputError as error:

@@ -72,7 +72,7 @@ class SavedLearner:
     def convert(self, spec: LearnerSpec) -> tuple[list[Codes], list[int]]:
         """The coefficients and the learning rates in the formats of a learner of the same sizes.
 
-        Raises :exc:`InputError` where its formats do not hold every value of those that they are in.
+        Raises :exc:`InputError` where its formats do not hold one of the values.
         """
         theirs = checked_coefficients(self._layers(), self.coefficients)
         coefficients = [
@@ -123,9 +123,12 @@ def _former_formats(spec: LearnerSpec) -> tuple[list[Format], Format]:
 
 
 def _convert(field: str, codes: Codes, theirs: Format, ours: Format) -> Codes:
-    if ours.f < theirs.f or ours.i < theirs.i:
+    """The same values in our format, if it has a code for each of them."""
+    finer = ours.f - theirs.f
+    shifted = codes << max(0, finer)
+    if finer < 0 or (shifted < ours.minimum).any() or (shifted > ours.maximum).any():
         raise InputError(f"{field} = {theirs}, but this learner has {ours}; load it into one with the same")
-    return codes << (ours.f - theirs.f)
+    return shifted
 
 
 def _in_range(field: str, codes: npt.NDArray[Any], highest: int) -> npt.NDArray[Any]:

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from matplotlib.image import imread
 
 from bench import __main__ as command
-from bench import adapt, classify, draw, estimators, render, rows, signals
+from bench import adapt, classify, draw, estimators, learning_rates, render, rows, signals
 from bench.precision import PRECISION, Swept
 from bench.row import LearnerRow, Result
 from bench.rows import FAMILIES, ROWS, Core, OnBoard
@@ -228,7 +228,7 @@ def test_a_failed_row_lets_the_others_go_on(
 # Tables and pictures.
 
 
-BUILDS = [name for name in draw.DRAWINGS if name not in ("precision", "river", "adapt", "front", "signals")]
+BUILDS = [name for name in draw.DRAWINGS if name not in ("precision", "rates", "river", "adapt", "front", "signals")]
 
 
 def write_results(folder: Path, family: str, *, mhz: float | None = 50.0) -> None:
@@ -274,6 +274,29 @@ def write_adapted(folder: Path) -> None:
         (folder / f"{row.name}.json").write_text(json.dumps(short.run(lambda _: None)))
 
 
+def write_rates(folder: Path) -> None:
+    for row in learning_rates.FAMILY.rows:
+        assert isinstance(row, learning_rates.LearningRates)
+        short = replace(row, samples=400, last=200)
+        (folder / f"{row.name}.json").write_text(json.dumps(short.run(lambda _: None)))
+
+
+@pytest.mark.usefixtures("compiled")
+def test_rates_are_told_beside_float64(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_rates(tmp_path)
+    monkeypatch.setattr(render, "RESULTS", tmp_path)
+    data = render.result("rates-1-1")
+    assert set(data["errors"]) == set(learning_rates.KINDS)
+    # Where samples are few and rates large, nothing but the learner itself is seen.
+    first = next(iter(learning_rates.KINDS))
+    assert data["errors"][first][1] == pytest.approx(data["float64"][1], rel=0.2)
+    # What is lost when updates round to nothing.
+    assert data["errors"]["half_up, no guard bits"][-1] > data["errors"][first][-1]
+    lines = render.rates().splitlines()
+    assert len(lines) == 2 + 3 * (1 + len(learning_rates.KINDS))
+    assert lines[2].startswith("| layers [1, 1], exact targets: error of float64 |")
+
+
 def test_learners_that_start_from_a_frozen_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_adapted(tmp_path)
     monkeypatch.setattr(render, "RESULTS", tmp_path)
@@ -298,6 +321,8 @@ def test_pictures_of_small_results(family: str, tmp_path: Path) -> None:
         write_sweeps(tmp_path)
     elif family == "adapt":
         write_adapted(tmp_path)
+    elif family == "rates":
+        write_rates(tmp_path)
     else:
         write_results(tmp_path, family)
     picture = tmp_path / "docs" / "picture.png"

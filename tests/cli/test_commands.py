@@ -95,7 +95,10 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
         ("simulate", "two_inputs.toml"),
         "layer_sizes = [2, 1]: task 'track' has 1 input(s) and 1 output(s); use [1, ..., 1]",
     ),
-    ((*SIMULATE, "--task", "sort"), "Invalid value for '--task': 'sort' is not 'track'." + SEE.format(" simulate")),
+    (
+        (*SIMULATE, "--task", "sort"),
+        "Invalid value for '--task': 'sort' is not one of 'track', 'equalise'." + SEE.format(" simulate"),
+    ),
     (
         (*SIMULATE, "--samples", "2"),
         "Invalid value for '--samples': 2 is not in the range x>=3." + SEE.format(" simulate"),

@@ -285,14 +285,26 @@ EXTERNAL = LearnerSpec(
     loss="external",
     teaching="after_prediction",
 )
+DERIVED = LearnerSpec(
+    layer_sizes=[2, 1, 1],
+    grid_range=[(0, 1e-3), (-30, 10)],
+    grid_size=4,
+    spline_order=[2, 1],
+    table_size=4,
+    target_range=(-1e-2, 2e-2),
+    initial_coefficients="uniform",
+    edge_sums="differences",
+)
 
 
 # What is easily got wrong is tried in every run: passes that share serial multipliers before memories that are read a
-# cycle later, layers that learn while the next sample goes through them, and a gradient from outside.
+# cycle later, layers that learn while the next sample goes through them, a gradient from outside, and formats of
+# ranges far apart, some with negative integer bits.
 @examples(10)
 @example(spec=FOLDED, data_seed=1)
 @example(spec=STREAMING, data_seed=2)
 @example(spec=EXTERNAL, data_seed=3)
+@example(spec=DERIVED, data_seed=4)
 @given(spec=specs(max_edges=7), data_seed=st.integers(0, 2**32 - 1))
 def test_rtl_equals_model_whatever_the_streams_do_and_takes_its_cycles(spec: LearnerSpec, data_seed: int) -> None:
     """First with every stream pausing, frozen at times, and with accesses between the samples; then at full speed."""
