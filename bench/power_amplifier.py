@@ -53,18 +53,23 @@ class Part(NamedTuple):
     y: Reals
 
 
-def load_parts(taps: int) -> list[Part]:
-    """The training, the validation and the test part.
-
-    Raises :exc:`InputError` where the folder is not named, or has no such file.
-    """
+def find_data() -> Path:
+    """The file with the amplifier's signals; :exc:`InputError` where its folder is not named, or has no such file."""
     folder = os.environ.get(FOLDER)
     if folder is None:
         raise InputError(f"{FOLDER} is not set; name a folder with {FILE}")
     path = Path(folder) / FILE
     if not path.is_file():
         raise InputError(f"{FOLDER} = {folder!r}: there is no {FILE} in it")
-    arrays = np.load(path)
+    return path
+
+
+def load_parts(taps: int) -> list[Part]:
+    """The training, the validation and the test part.
+
+    Raises :exc:`InputError` where the folder is not named, or has no such file.
+    """
+    arrays = np.load(find_data())
     return [make_part(arrays[f"{name}_input"], arrays[f"{name}_output"], taps) for name in ("train", "val", "test")]
 
 
@@ -92,6 +97,14 @@ class PowerAmplifier(Row):
     @property
     def needs(self) -> str:
         return f"`{FOLDER}`, a folder with `{FILE}`"
+
+    @property
+    def obstacle(self) -> str | None:
+        try:
+            find_data()
+        except InputError as error:
+            return str(error)
+        return None
 
     def measure(self, progress: Progress) -> Result:
         parts = load_parts(self.taps)

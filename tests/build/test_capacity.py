@@ -39,8 +39,8 @@ REFUSALS = [
     (
         {"layer_sizes": [8, 1], "reuse_factor": 8, "grid_size": 4096, "memory": "block"},
         "iCE40UP5K",
-        "device = 'iCE40UP5K': the learner needs 139 memory blocks, there are 30; "
-        "set grid_size = 512 (23 memory blocks, interval 22), or take LFE5U-25F",
+        "device = 'iCE40UP5K': the learner needs 175 memory blocks, there are 30; "
+        "set grid_size = 256 (19 memory blocks, interval 22), or take LFE5U-25F",
     ),
     (
         {"layer_sizes": [64, 64]},
@@ -51,7 +51,7 @@ REFUSALS = [
     (
         {"multiplier": "lut"},
         "iCE40LP384",
-        "device = 'iCE40LP384': the learner needs 10 memory blocks, there are 0; take iCE40UP5K",
+        "device = 'iCE40LP384': the learner needs 14 memory blocks, there are 0; take iCE40UP5K",
     ),
 ]
 

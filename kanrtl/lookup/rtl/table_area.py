@@ -116,9 +116,9 @@ def _count_mapped(sources: Sequence[npt.NDArray[np.bool_]], smooth: float, hard:
     multiplexers, halved = 0, []
     for functions in sources:
         while functions.shape[1] > 1 << INPUTS:
-            halves = functions.reshape(len(functions), 2, -1)
+            halves = functions.reshape(len(functions), 2, functions.shape[1] // 2)
             multiplexers += int((halves[:, 0] != halves[:, 1]).any(axis=1).sum())
-            functions = _distinct(halves.reshape(2 * len(functions), -1))
+            functions = _distinct(halves.reshape(2 * len(functions), halves.shape[2]))
         halved.append(functions)
     small = np.concatenate(halved)
     if not len(small):

@@ -44,17 +44,17 @@ def test_nodes_are_sums_of_products_of_rounded_curves(modulated: object, pipelin
         for _ in range(20):
             coefficients = random_codes(random, formats.coefficient, layer.n_out, layer.n_in, layer.banks)
             basis = layer.basis_table[random.integers(layer.table_size, size=layer.n_in)]
-            u = random_codes(random, formats.activation, layer.n_in, layer.modulation)
+            u = random_codes(random, formats.input, layer.n_in, layer.modulation)
             set_codes(ctx, dut.coefficients, coefficients)
             set_codes(ctx, dut.basis, basis)
             set_codes(ctx, dut.factors, u)
             await ctx.tick().repeat(dut.latency) if dut.latency else await ctx.delay(1e-9)
-            exact = (coefficients * basis).sum(axis=2)
-            curves, outside = narrow(exact, layer.edge_sum.f, formats.coefficient, plan.rounding)
+            exact = (layer.factors_of(coefficients) * basis).sum(axis=2)
+            curves, outside = narrow(exact, layer.edge_sum.f, formats.factor, plan.rounding)
             assert not outside.any()
             totals = times(u, curves, 1).sum(axis=1)
             assert get_codes(ctx, dut.total) == totals.tolist()
-            y, saturated = narrow(totals, layer.node_sum.f, formats.activation, plan.rounding)
+            y, saturated = narrow(totals, layer.node_sum.f, formats.output, plan.rounding)
             assert get_codes(ctx, dut.y) == y.tolist()
             assert ctx.get(dut.saturated.activation) == sum(bool(one) << n for n, one in enumerate(saturated))
 
@@ -74,7 +74,7 @@ def test_gradients_turn_back(modulated: object, pipeline: str) -> None:
         seen = False
         for _ in range(20):
             gradient = random_codes(random, formats.gradient, layer.n_out)
-            u = random_codes(random, formats.activation, layer.n_in, layer.modulation)
+            u = random_codes(random, formats.input, layer.n_in, layer.modulation)
             set_codes(ctx, dut.gradient, gradient)
             set_codes(ctx, dut.factors, u)
             await ctx.tick().repeat(dut.latency) if dut.latency else await ctx.delay(1e-9)
