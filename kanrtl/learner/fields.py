@@ -146,7 +146,7 @@ class LearnerFields(BaseModel):
         with a factor of two to spare. Default: from -16 to 16.
     input_format, output_format, activation_format
         Inputs; outputs of the last layer, and targets; outputs of hidden layers, and both of the others where they are
-        not given. All formats are ``SQ(i, f)`` or ``UQ(i, f)``; see :mod:`kanrtl.learner.arithmetic` for the defaults.
+        not given. All formats are ``SQ(i, f)`` or ``UQ(i, f)``; see :mod:`kanrtl.learner.formats` for the defaults.
     coefficient_format, factor_format
         What is learned, and its high bits, which bases are multiplied by: the bits below them are guard bits, in which
         small updates add up. A coefficient format that is given has none, unless a factor format is given too.

@@ -52,6 +52,7 @@ _COMMENTS = {
 }
 
 
+# What comes from downstream is the gradient of the layer before.
 _FORMATS = ("activation", *(name for name in Formats.__dataclass_fields__ if name != "downstream"))
 
 
@@ -92,9 +93,7 @@ def derived(spec: LearnerSpec) -> dict[str, Any]:
             }
         )
     return {
-        "formats": {
-            name: _plain(_derived_format(spec, name)) for name in ("activation", *Formats.__dataclass_fields__)
-        },
+        "formats": {name: _plain(_derived_format(spec, name)) for name in _FORMATS},
         "layers": layers,
         "latency": spec.latency,
         "interval": spec.interval,
