@@ -22,6 +22,7 @@ from ..numeric.bits import bits_for, clog2
 from ..numeric.fixed import SQ, UQ, Codes, Format, fits, narrow
 from ..numeric.spline import Locator, basis_table, derivative_table
 from .fields import LearnerFields
+from .linear_arithmetic import LinearArithmetic, linear_rates_of
 
 # The narrower of the multipliers of ECP5 (MULT18X18D: 18 x 18) and iCE40 (SB_MAC16: 16 x 16).
 MULTIPLIER_WIDTH = 16
@@ -60,12 +61,22 @@ class Formats:
     Not learning rate times gradient: that would wait for the gradient, and then make the coefficients wait."""
     learning_rate: Format
     """The learning rate registers; unsigned."""
+    linear_rate: Format | None = None
+    """The registers of the linear paths' rates; unsigned. None where no layer has a linear path."""
+    linear_step: Format | None = None
+    """Rate of a linear path times x: what w moves by for a gradient of one. None as for the rate."""
+
+
+def _rate_format(rates: Sequence[float]) -> Format:
+    """From 0 to at least just below twice the largest rate, with at least five significant bits for the smallest."""
+    return UQ(max(0, _exponent(2 * max(rates))), max(4, 5 - _exponent(min(rates))))
 
 
 def default_formats(
     grid_ranges: Sequence[tuple[float, float]],
     learning_rates: Sequence[float],
     given: dict[str, Format],
+    linear_rates: Sequence[float] = (),
 ) -> Formats:
     """The formats given by the user, and for the others 16 bits (one operand of a small FPGA's multiplier).
 
@@ -76,7 +87,10 @@ def default_formats(
     - learning_rate: from 0 to at least just below twice the largest rate, with at least five significant bits for the
       smallest: it is multiplied by in logic;
     - step: the integer bits of the learning rate, and the fraction of the basis with as many bits more as the smallest
-      rate shifts it down, within 16 bits.
+      rate shifts it down, within 16 bits;
+    - linear_rate: as learning_rate, of the ``linear_rates`` of the layers that have a linear path;
+    - linear_step: holds twice the largest of these rates times any activation, and the fraction of an activation with
+      as many bits more as the smallest rate shifts it down, within 16 bits.
     """
 
     def filled(i: int, least_fraction: int = 0) -> Format:
@@ -87,10 +101,16 @@ def default_formats(
     activation = given.get("activation") or filled(max(6, _exponent(reach) + 2))
     coefficient = given.get("coefficient") or activation
     gradient = given.get("gradient") or filled(activation.i, activation.f)
-    largest, smallest = max(learning_rates), min(learning_rates)
-    rate = given.get("learning_rate") or UQ(max(0, _exponent(2 * largest)), max(4, 5 - _exponent(smallest)))
+    smallest = min(learning_rates)
+    rate = given.get("learning_rate") or _rate_format(learning_rates)
     basis = given.get("basis") or UQ(1, max(9, coefficient.width // 2))
     step_fraction = min(basis.f - min(0, _exponent(smallest)), max(basis.f, MULTIPLIER_WIDTH - rate.i))
+    linear_rate = linear_step = None
+    if linear_rates:
+        linear_rate = given.get("linear_rate") or _rate_format(linear_rates)
+        i = max(1, activation.i + _exponent(2 * max(linear_rates)))
+        fraction = min(activation.f - min(0, _exponent(min(linear_rates))), max(0, MULTIPLIER_WIDTH - i))
+        linear_step = given.get("linear_step") or SQ(i, fraction)
     return Formats(
         activation=activation,
         coefficient=coefficient,
@@ -99,6 +119,8 @@ def default_formats(
         gradient=gradient,
         step=given.get("step") or UQ(rate.i, step_fraction),
         learning_rate=rate,
+        linear_rate=linear_rate,
+        linear_step=linear_step,
     )
 
 
@@ -108,7 +130,8 @@ class LayerArithmetic:
 
     ``n_in`` inputs and ``n_out`` nodes; each edge has ``bases = grid_size + spline_order`` coefficients, of which
     the ``spline_order + 1`` of the window ``[cell, cell + spline_order]`` take part in a sample. On a ``periodic`` grid
-    it has ``grid_size``, and the window is modulo that.
+    it has ``grid_size``, and the window is modulo that. With ``linear`` there is one more, w, behind them, which takes
+    part in every sample.
     """
 
     n_in: int
@@ -123,11 +146,22 @@ class LayerArithmetic:
     table_size: int
     learning_rate: float
     formats: Formats
+    linear: LinearArithmetic | None = None
 
     @property
     def bases(self) -> int:
-        """Coefficients of an edge."""
+        """Bases of an edge, each with a coefficient."""
         return self.grid_size if self.periodic else self.grid_size + self.spline_order
+
+    @property
+    def coefficients(self) -> int:
+        """Coefficients of an edge: of its bases, and w behind them where it has a linear path."""
+        return self.bases + (self.linear is not None)
+
+    @property
+    def lanes(self) -> int:
+        """Noise lanes: of every edge one for each bank; behind them, with a linear path, one for each edge's w."""
+        return self.n_out * self.n_in * (self.banks + (self.linear is not None))
 
     @property
     def window(self) -> int:
@@ -194,8 +228,21 @@ class LayerArithmetic:
 
     @property
     def edge_sum(self) -> Format:
-        """phi(x): the bases sum to one, so it spans what one coefficient spans."""
-        return SQ(self.formats.coefficient.i, self.formats.coefficient.f + self.formats.basis.f)
+        """phi(x): the bases sum to one, so its spline spans what one coefficient spans."""
+        coefficient, basis = self.formats.coefficient, self.formats.basis
+        if self.linear:  # the product is half of what its integer bits can hold: there is room for the spline
+            return SQ(self.linear.product.i, max(coefficient.f + basis.f, self.linear.product.f))
+        return SQ(coefficient.i, coefficient.f + basis.f)
+
+    @property
+    def edge_bounds(self) -> tuple[int, int]:
+        """The lowest and the highest phi(x), in codes of :attr:`edge_sum`."""
+        more = self.edge_sum.f - self.formats.coefficient.f
+        lowest, highest = (bound << more for bound in _bounds(self.formats.coefficient))
+        if self.linear:
+            least, most = (bound << self.edge_sum.f - self.linear.product.f for bound in self.linear.product_bounds)
+            lowest, highest = lowest + least, highest + most
+        return lowest, highest
 
     @property
     def inputs(self) -> int:
@@ -222,14 +269,15 @@ class LayerArithmetic:
     @property
     def node_bounds(self) -> tuple[int, int]:
         """The lowest and the highest node_sum, in its codes."""
-        lowest, highest = _bounds(self.formats.coefficient)
+        lowest, highest = self.edge_bounds
         if self.modulation:
+            lowest, highest = _bounds(self.formats.coefficient)
             products = [curve * u for curve in (lowest, highest) for u in _bounds(self.formats.activation)]
             lowest, highest = min(products), max(products)
             if self.modulation == 2:  # a sum of two products, or a difference
                 lowest, highest = lowest + min(lowest, -highest), highest + max(highest, -lowest)
             return self.n_in * lowest, self.n_in * highest
-        return (self.n_in * lowest) << self.formats.basis.f, (self.n_in * highest) << self.formats.basis.f
+        return self.n_in * lowest, self.n_in * highest
 
     @property
     def turned_sum(self) -> Format:
@@ -243,12 +291,18 @@ class LayerArithmetic:
         activation = self.formats.activation
         return SQ(max(self.node_sum.i, activation.i) + 1, max(self.node_sum.f, activation.f))
 
+    @property
+    def slope_row(self) -> int:
+        """The largest sum of what coefficients are multiplied by in a slope, in absolute values and codes of
+        :attr:`derivative`: a row of its table, and one for w."""
+        row = int(np.abs(self.derivative_table).sum(axis=1).max())
+        return row + (1 << self.derivative.f if self.linear else 0)
+
     @cached_property
     def slope_sum(self) -> Format:
-        """sum_j c_j dB_j/dx, exact; bounded by the largest row of the derivative table in absolute value."""
-        row = int(np.abs(self.derivative_table).sum(axis=1).max())
+        """sum_j c_j dB_j/dx, and w, exact; see :attr:`slope_row`."""
         coefficient = self.formats.coefficient
-        width = coefficient.width + bits_for(row)
+        width = coefficient.width + bits_for(self.slope_row)
         fraction = coefficient.f + self.derivative.f
         return SQ(max(1, width - fraction), fraction)
 
@@ -299,11 +353,12 @@ class LayerArithmetic:
         kinds = {"coefficient"} | ({"gradient"} if self.modulation else set())
         if not fits(lowest, highest, self.node_sum.f, formats.activation, rounding):
             kinds.add("activation")
-        if not fits(0, largest_step, self.step_product.f, formats.step, rounding):
+        if not fits(0, largest_step, self.step_product.f, formats.step, rounding) or (
+            self.linear and self.linear.saturates_step(rounding)
+        ):
             kinds.add("step")
         if hidden:
-            row = int(np.abs(self.derivative_table).sum(axis=1).max())
-            slope = formats.coefficient.minimum * row
+            slope = formats.coefficient.minimum * self.slope_row
             if not fits(slope, -slope, self.slope_sum.f, formats.slope, rounding):
                 kinds.add("slope")
             kinds.add("gradient")
@@ -323,7 +378,8 @@ class LayerArithmetic:
         backward: tuple[str, ...] = ("step_product", "update_product", "update_sum", "slope_sum", "downstream_sum")
         if self.modulation:
             backward = ("turned_sum", *backward)
-        return {name: getattr(self, name) for name in (*forward, *backward)}
+        linear = self.linear.exact_formats() if self.linear else {}
+        return {name: getattr(self, name) for name in (*forward, *backward)} | linear
 
 
 def layers_of(spec: LearnerFields, formats: Formats) -> tuple[LayerArithmetic, ...]:
@@ -341,8 +397,9 @@ def layers_of(spec: LearnerFields, formats: Formats) -> tuple[LayerArithmetic, .
             table_size=spec.table_size,
             learning_rate=learning_rate,
             formats=formats,
+            linear=None if linear_rate is None else _linear_of(formats, linear_rate),
         )
-        for index, n_in, n_out, grid_range, grid_size, periodic, spline_order, learning_rate in zip(
+        for index, n_in, n_out, grid_range, grid_size, periodic, spline_order, learning_rate, linear_rate in zip(
             range(spec.n_layers),
             spec.layer_sizes[:-1],
             spec.layer_sizes[1:],
@@ -351,15 +408,29 @@ def layers_of(spec: LearnerFields, formats: Formats) -> tuple[LayerArithmetic, .
             spec.per_layer("periodic"),
             spec.per_layer("spline_order"),
             spec.per_layer("learning_rate"),
+            linear_rates_of(spec),
             strict=True,
         )
     )
 
 
+def _linear_of(formats: Formats, linear_rate: float) -> LinearArithmetic:
+    assert formats.linear_rate, "a spec with a linear path has its formats"
+    assert formats.linear_step, "a spec with a linear path has its formats"
+    return LinearArithmetic(
+        linear_rate,
+        formats.activation,
+        formats.coefficient,
+        formats.gradient,
+        formats.linear_rate,
+        formats.linear_step,
+    )
+
+
 def checked_coefficients(layers: Sequence[LayerArithmetic], coefficients: Sequence[npt.ArrayLike]) -> list[Codes]:
-    """``coefficients`` as the codes of a learner, one array ``(n_out, n_in, bases)`` per layer; raises
+    """``coefficients`` as the codes of a learner, one array ``(n_out, n_in, coefficients)`` per layer; raises
     :exc:`InputError` if they are not."""
-    shapes = [(layer.n_out, layer.n_in, layer.bases) for layer in layers]
+    shapes = [(layer.n_out, layer.n_in, layer.coefficients) for layer in layers]
     if not isinstance(coefficients, (list, tuple)) or len(coefficients) != len(shapes):
         raise InputError(f"coefficients: give a list of arrays, one for each layer, here {len(shapes)}")
     format = layers[0].formats.coefficient

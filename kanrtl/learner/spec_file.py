@@ -9,6 +9,7 @@ import numpy as np
 
 from ..numeric.fixed import Format
 from .folded_schedule import fold
+from .linear_arithmetic import default_linear_rate
 from .losses import LOSSES
 from .spec import LearnerSpec
 from .stages import STAGES
@@ -29,6 +30,10 @@ _COMMENTS = {
     "gradient_format": "dL/dy",
     "step_format": "learning rate times basis",
     "learning_rate_format": "the learning rate register",
+    "linear": "whether every edge has a linear path, w x, beside its spline; one value, or one per layer",
+    "linear_rate": "initial content of the linear path's rate register; one value, or one per layer",
+    "linear_rate_format": "the linear path's rate register",
+    "linear_step_format": "the linear path's rate times x",
     "rounding": "floor, half_up, half_even",
     "update_rounding": "floor, half_up, half_even, stochastic",
     "teaching": "with_sample, after_prediction",
@@ -63,7 +68,7 @@ def derived(spec: LearnerSpec) -> dict[str, Any]:
             {
                 "n_in": layer.n_in,
                 "n_out": layer.n_out,
-                "coefficients": layer.n_out * layer.n_in * layer.bases,
+                "coefficients": layer.n_out * layer.n_in * layer.coefficients,
                 "banks": layer.n_in // inputs * layer.banks,
                 "bank_rows": steps * layer.depth,
                 "bank_width": layer.n_out // nodes * layer.formats.coefficient.width,
@@ -80,10 +85,11 @@ def derived(spec: LearnerSpec) -> dict[str, Any]:
                     "shift": layer.locator.shift,
                 },
                 "formats": formats,
+                **({"linear_rate": layer.linear.linear_rate} if layer.linear else {}),
             }
         )
     return {
-        "formats": {name: str(format) for name, format in vars(spec.formats).items()},
+        "formats": {name: str(format) for name, format in vars(spec.formats).items() if format},
         "layers": layers,
         "latency": spec.latency,
         "interval": spec.interval,
@@ -100,10 +106,19 @@ def to_toml(spec: LearnerSpec) -> str:
     """
     lines = ["# A kanrtl learner. Lines that begin with '#' hold what follows from the others.", ""]
     for field, comment in _COMMENTS.items():
+        if field.startswith("linear_") and not spec.linear_layers:
+            continue
         value = getattr(spec, field)
         given = field in spec.model_fields_set and value is not None
         if field.endswith("_format") and value is None:
             value = getattr(spec.formats, field.removesuffix("_format"))
+        if field == "linear_rate" and value is None:
+            value = tuple(
+                layer.linear.linear_rate
+                if layer.linear
+                else default_linear_rate(layer.learning_rate, (layer.grid_min, layer.grid_max))
+                for layer in spec.layers
+            )
         if field == "initial_coefficients" and value is None:
             value = "zeros" if spec.n_layers == 1 else "uniform"
         entry = f"{field} = {_toml_value(value)}"
@@ -144,8 +159,10 @@ def _derived_comments(spec: LearnerSpec) -> list[str]:
             f"#   cell width {values['cell_width']:g}; position = (x * {locate['scale']} + {locate['offset']}) >> "
             f"{locate['shift']}{modulo}, in codes",
             f"#   registers after {', '.join(values['stages']) or 'no stage'}",
+            *([f"#   linear path with rate {values['linear_rate']:g}"] if "linear_rate" in values else []),
         ]
-        lines += [f"#   {name:<16} {format}" for name, format in values["formats"].items()]
+        width = max(16, *map(len, values["formats"]))
+        lines += [f"#   {name:<{width}} {format}" for name, format in values["formats"].items()]
     return lines
 
 

@@ -13,6 +13,7 @@ from ..numeric.fixed import Format, narrow
 from .arithmetic import Formats, LayerArithmetic, banks_for
 from .fields import FORMAT_FIELDS, MAX_GRID_SIZE, LearnerFields
 from .folded_schedule import fold, folds
+from .linear_arithmetic import linear_rates_of
 from .losses import LOSSES, find_loss
 
 MAX_WIDTH = 62  # an exact sum must fit the int64 of the integer model, with a bit to spare for rounding
@@ -30,6 +31,17 @@ def check_fields(spec: LearnerFields) -> None:
             raise SpecError.of("grid_range", (low, high), "upside down or empty; the first bound must be the lower")
     _check_periodic(spec)
     _check_modulated(spec)
+    for field in ("linear_rate", "linear_rate_format", "linear_step_format"):
+        if getattr(spec, field) is not None and not spec.linear_layers:
+            raise SpecError.of(field, getattr(spec, field), "no layer has a linear path; set linear, or leave it out")
+    if spec.modulated and 0 in spec.linear_layers:
+        raise SpecError.of(
+            "linear", spec.linear, "cannot be had in a first layer whose edges are modulated; set it for others alone"
+        )
+    if any(linear and periodic for linear, periodic in zip(*map(spec.per_layer, ("linear", "periodic")), strict=True)):
+        raise SpecError.of(
+            "linear", spec.linear, "cannot be had on a periodic grid, where x jumps at the seam; leave out one of them"
+        )
     if spec.table_size & (spec.table_size - 1):
         raise SpecError.of("table_size", spec.table_size, "must be a power of two, such as 64")
     if spec.folded and set(spec.per_layer("table_memory")) != {"auto"}:
@@ -78,6 +90,8 @@ def _check_lengths(spec: LearnerFields) -> None:
         "periodic",
         "spline_order",
         "learning_rate",
+        "linear",
+        "linear_rate",
         "memory",
         "table_memory",
         "edge_sums",
@@ -137,7 +151,9 @@ def _reaches_grid(activation: Format, low: float, high: float, *, periodic: bool
 def _check_formats(spec: LearnerFields, formats: Formats) -> None:
     for name in FORMAT_FIELDS:
         format = getattr(formats, name.removesuffix("_format"))
-        unsigned = name in ("basis_format", "step_format", "learning_rate_format")
+        if format is None:  # of a linear path, which no layer has
+            continue
+        unsigned = name in ("basis_format", "step_format", "learning_rate_format", "linear_rate_format")
         if format.signed == unsigned:
             kind = "unsigned, UQ(i, f)" if unsigned else "signed, SQ(i, f)"
             raise SpecError.of(name, format, f"must be {kind}")
@@ -159,19 +175,26 @@ def _check_formats(spec: LearnerFields, formats: Formats) -> None:
             activation,
             f'cannot hold a target of 1, which loss = "{spec.loss}" needs; use SQ(2, f) or wider',
         )
-    rate = formats.learning_rate
-    for value in spec.per_layer("learning_rate"):
-        if rate.quantise(value) == 0:
+    _check_rates("learning_rate", spec.per_layer("learning_rate"), formats.learning_rate)
+    if formats.linear_rate:
+        rates = [rate for rate in linear_rates_of(spec) if rate is not None]
+        _check_rates("linear_rate", rates, formats.linear_rate)
+
+
+def _check_rates(field: str, values: Sequence[float], format: Format) -> None:
+    """Whether the registers of ``format`` hold the rates ``values``."""
+    for value in values:
+        if format.quantise(value) == 0:
             raise SpecError.of(
-                "learning_rate",
+                field,
                 value,
-                f"rounds to zero in {rate}; raise it to {rate.lsb} or more, or set learning_rate_format",
+                f"rounds to zero in {format}; raise it to {format.lsb} or more, or set {field}_format",
             )
-        if not rate.holds(value):
+        if not format.holds(value):
             raise SpecError.of(
-                "learning_rate",
+                field,
                 value,
-                f"is above the highest value of learning_rate_format {rate}; add integer bits",
+                f"is above the highest value of {field}_format {format}; add integer bits",
             )
 
 
@@ -183,6 +206,8 @@ _FOLLOWS = {
     "gradient_format": "activation_format",
     "step_format": "basis_format and learning_rate",
     "learning_rate_format": "learning_rate",
+    "linear_rate_format": "linear_rate",
+    "linear_step_format": "activation_format and linear_rate",
 }
 
 # The fields that make an exact value wide, and the format that it is narrowed to: it is aligned to that one's
@@ -198,6 +223,10 @@ _WIDENED_BY: dict[str, tuple[str, str, str | None]] = {
     "step_product": ("basis_format", "learning_rate_format", "step"),
     "update_product": ("gradient_format", "step_format", None),
     "update_sum": ("gradient_format", "step_format", "coefficient"),
+    "linear_product": ("activation_format", "coefficient_format", None),
+    "linear_step_product": ("linear_rate_format", "activation_format", "linear_step"),
+    "linear_update_product": ("gradient_format", "linear_step_format", None),
+    "linear_update_sum": ("gradient_format", "linear_step_format", "coefficient"),
 }
 
 
@@ -242,13 +271,14 @@ def _check_layer(spec: LearnerFields, index: int, layer: LayerArithmetic) -> Non
             basis,
             "too narrow: the derivative of a basis is zero in every row; add fraction bits",
         )
-    if spec.update_rounding == "stochastic" and layer.noise_bits > MAX_NOISE_BITS:
-        raise SpecError.of(
-            "update_rounding",
-            spec.update_rounding,
-            f"would need {layer.noise_bits} random bits, the limit is {MAX_NOISE_BITS}; "
-            "narrow gradient_format or step_format",
-        )
+    for update, narrower in ((layer, "step_format"), (layer.linear, "linear_step_format")):
+        if spec.update_rounding == "stochastic" and update and update.noise_bits > MAX_NOISE_BITS:
+            raise SpecError.of(
+                "update_rounding",
+                spec.update_rounding,
+                f"would need {update.noise_bits} random bits, the limit is {MAX_NOISE_BITS}; "
+                f"narrow gradient_format or {narrower}",
+            )
 
 
 def _check_step(spec: LearnerFields, layer: LayerArithmetic) -> None:
@@ -259,6 +289,17 @@ def _check_step(spec: LearnerFields, layer: LayerArithmetic) -> None:
         raise SpecError.of(
             "step_format", step, f"every step of learning_rate {layer.learning_rate} rounds to zero; add fraction bits"
         )
+    if layer.linear:
+        linear = layer.linear
+        reach = max(abs(bound) for bound in (layer.grid_min, layer.grid_max))
+        at_reach = linear.rate_code * int(linear.input.quantise(reach))
+        if not narrow(np.array(at_reach), linear.step_product.f, linear.step, spec.rounding).result:
+            raise SpecError.of(
+                "linear_step_format",
+                linear.step,
+                f"every step of linear_rate {linear.linear_rate} inside the grid rounds to zero; add fraction bits, or "
+                "scale the inputs",
+            )
 
 
 def _check_folding(spec: LearnerFields, index: int, layer: LayerArithmetic) -> None:
@@ -280,7 +321,7 @@ def _check_initial_coefficients(spec: LearnerFields, layers: Sequence[LayerArith
     given = spec.initial_coefficients
     if given is None or isinstance(given, str):
         return
-    shapes = [(layer.n_out, layer.n_in, layer.bases) for layer in layers]
+    shapes = [(layer.n_out, layer.n_in, layer.coefficients) for layer in layers]
     if len(given) != len(shapes):
         raise SpecError.of("initial_coefficients", given, f"must hold {len(shapes)} arrays, one per layer")
     coefficient = layers[0].formats.coefficient

@@ -13,6 +13,7 @@ from ..errors import InputError, SpecError
 from ..files import read_arrays
 from ..learner.spec import LearnerSpec
 from ..learner.stages import rename_presets
+from ..numeric.fixed import Format
 from ..numeric.lfsr import WIDTH as NOISE_WIDTH
 
 
@@ -22,7 +23,8 @@ class SavedLearner:
 
     spec: LearnerSpec
     coefficients: list[npt.ArrayLike]
-    learning_rates: list[int]
+    rates: list[int]
+    """All registers of rates, in the order of :attr:`kanrtl.LearnerSpec.rate_registers`."""
     noise: int | None
 
     @classmethod
@@ -39,12 +41,20 @@ class SavedLearner:
             spec = LearnerSpec.from_dict(rename_presets(json.loads(str(content["spec"]))))
         except SpecError as error:
             raise InputError(f"the saved spec does not work here ({error}); save it again with this version") from None
-        rates = _in_range("learning_rates", content["learning_rates"], spec.formats.learning_rate.maximum)
-        if rates.shape != (spec.n_layers,):
-            raise InputError(f"learning_rates: shape {rates.shape}; must be ({spec.n_layers},)")
+        rates = _rates(content, "learning_rates", spec.formats.learning_rate, spec.n_layers)
+        if spec.formats.linear_rate:
+            rates += _rates(content, "linear_rates", spec.formats.linear_rate, len(spec.linear_layers))
         noise = int(_in_range("noise", content["noise"], (1 << NOISE_WIDTH) - 1)) if "noise" in content else None
         coefficients = [content[f"coefficients_{index}"] for index in range(spec.n_layers)]
-        return cls(spec, list(coefficients), [int(rate) for rate in rates], noise)
+        return cls(spec, list(coefficients), rates, noise)
+
+
+def _rates(content: dict[str, npt.NDArray[Any]], field: str, format: Format, count: int) -> list[int]:
+    """The codes of so many registers of rates."""
+    rates = _in_range(field, content[field], format.maximum)
+    if rates.shape != (count,):
+        raise InputError(f"{field}: shape {rates.shape}; must be ({count},)")
+    return [int(rate) for rate in rates]
 
 
 def _in_range(field: str, codes: npt.NDArray[Any], highest: int) -> npt.NDArray[Any]:
