@@ -32,6 +32,9 @@ class KANRegressor(RegressorMixin, OnlineEstimator, RiverRegressor):  # type: ig
     grid_size, spline_order
         Cells and order of every layer's splines; the grid reaches two deviations to either side of the mean, and values
         beyond count as its ends.
+    linear
+        Whether every curve has a straight line beside it, which goes on beyond the grid. Its rate follows from the
+        learning rate: ``spec={"linear_rate": ...}`` sets another.
     learning_rate
         The share of a sample's error that its step removes, where there is no hidden layer: for that the spec's
         learning rate is this divided by a layer's inputs and by the mean sum of squares of its basis.

@@ -73,6 +73,7 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         *,
         grid_size: int = 8,
         spline_order: int = 3,
+        linear: bool = False,
         learning_rate: float = 0.3,
         epochs: int = 20,
         horizon: int | None = None,
@@ -84,6 +85,7 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         self.hidden_layer_sizes = hidden_layer_sizes
         self.grid_size = grid_size
         self.spline_order = spline_order
+        self.linear = linear
         self.learning_rate = learning_rate
         self.epochs = epochs
         self.horizon = horizon
@@ -113,6 +115,7 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
             "grid_range": (-2.0, 2.0),
             "grid_size": self.grid_size,
             "spline_order": order,
+            **({"linear": self.linear} if self.linear else {}),
             "loss": self._loss,
             "seed": self._seed,
         }
@@ -138,8 +141,8 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         # So that what cannot be built or learned leaves the learner before as it is.
         spec = self._design(len(names), n_out)
         if weights is not None:
-            registers = [layer.learning_rate_code for layer in spec.layers]
-            check_highest(field, weights, registers, spec.formats.learning_rate)
+            registers = spec.rate_registers
+            check_highest(field, weights, [one.code for one in registers], [one.format for one in registers])
         self.close()
         self._learner = OnlineLearner(self._design, RunningScale(len(names), horizon), targets, n_out, self.backend)
         self._names = names

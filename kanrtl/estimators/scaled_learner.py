@@ -129,7 +129,8 @@ class OnlineLearner:
     def check_highest(self, field: str, weights: Reals) -> None:
         """See :func:`kanrtl.sessions.sample_weights.check_highest`; for the rates that are in the registers now."""
         session = self.session
-        check_highest(field, weights, session.backend.read_learning_rates(), session.spec.formats.learning_rate)
+        formats = [register.format for register in session.spec.rate_registers]
+        check_highest(field, weights, session.backend.read_learning_rates(), formats)
 
     def predict_row(self) -> Reals:
         """The prediction ``(n_out,)`` for the inputs that lie in ``inputs.row``: as :meth:`predict`, but quicker."""
@@ -170,23 +171,24 @@ class OnlineLearner:
     def grow(self, design: SpecMaker, n_in: int, outputs: list[OutputStart]) -> None:
         """Become a learner with more inputs or other outputs, which predicts as before where those play no part.
 
-        New inputs start from zero coefficients. The bases of an edge sum to one, so a bias is a constant added to them.
+        New inputs start from zero coefficients. The bases of an edge sum to one, so a bias is a constant added to their
+        coefficients.
         """
         old = self.session.coefficients
         session = connect(design(n_in, len(outputs)), choose_backend(self.backend))
-        formats = session.spec.formats.layers[-1]
+        formats, bases = session.spec.formats.layers[-1], session.spec.layers[-1].bases
         coefficient, guard_bits = formats.coefficient, formats.guard_bits
         first = old[0]
         old[0] = np.concatenate([first, np.zeros((len(first), n_in - first.shape[1], first.shape[2]), np.int64)], 1)
         last = old[-1]
         grown = []
         for output in outputs:
-            source = np.zeros_like(last[0]) if output.like is None else last[output.like]
+            source = np.zeros_like(last[0]) if output.like is None else last[output.like].copy()
             if output.sign < 0:  # the factors become their negatives, the guard bits below them stay
                 guard = source & ((1 << guard_bits) - 1)
                 source = guard - (source - guard)
-            bias = int(coefficient.quantise(output.bias / last.shape[1]))
-            grown.append(np.clip(source + bias, coefficient.minimum, coefficient.maximum))
+            source[:, :bases] += int(coefficient.quantise(output.bias / last.shape[1]))
+            grown.append(np.clip(source, coefficient.minimum, coefficient.maximum))
         session.coefficients = [*old[:-1], np.array(grown)]
         self.session.close()
         self.inputs.grow(n_in)

@@ -1,8 +1,9 @@
 """Addresses of everything in a learner that can be read and written from outside.
 
 An address is split into fields of whole bits, from the lowest: coefficient index, input, node, layer, and at the
-top one bit that chooses between coefficients (0) and registers (1, their number in the index field). Data are integer
-codes, sign extended to :attr:`AddressMap.data_width`.
+top one bit that chooses between coefficients (0) and registers (1, their number in the index field). The index behind
+those of an edge's bases is that of its linear path's w, where it has one. Data are integer codes, sign extended to
+:attr:`AddressMap.data_width`.
 """
 
 from __future__ import annotations
@@ -35,22 +36,27 @@ class AddressMap:
     node_bits: int
     layer_bits: int
     n_layers: int
+    linear_layers: tuple[int, ...]
+    """The layers that have a linear path."""
     data_width: int
     """Bits of what is read and written: those of the widest of all."""
 
     @classmethod
     def of(cls, spec: LearnerSpec) -> AddressMap:
         """The map of a learner: fields as wide as its sizes need."""
-        registers = spec.n_layers + len(SATURATIONS) + 2
+        registers = spec.n_layers + len(spec.linear_layers) + len(SATURATIONS) + 2
+        linear_rate = spec.formats.linear_rate
         return cls(
-            index_bits=max(clog2(registers), *(clog2(layer.bases) for layer in spec.layers)),
+            index_bits=max(clog2(registers), *(clog2(layer.coefficients) for layer in spec.layers)),
             input_bits=max(clog2(layer.n_in) for layer in spec.layers),
             node_bits=max(clog2(layer.n_out) for layer in spec.layers),
             layer_bits=clog2(spec.n_layers),
             n_layers=spec.n_layers,
+            linear_layers=spec.linear_layers,
             data_width=max(
                 *(layer.formats.coefficient.width for layer in spec.layers),
                 spec.formats.learning_rate.width + 1,
+                linear_rate.width + 1 if linear_rate else 0,
                 COUNTER_WIDTH + 1,
             ),
         )
@@ -72,9 +78,17 @@ class AddressMap:
         """Address of a layer's learning rate, read and write."""
         return self._register(layer)
 
+    def linear_rate(self, layer: int) -> int:
+        """Address of the rate of a layer's linear path, read and write; those of layers without have none."""
+        return self._register(self.n_layers + self.linear_layers.index(layer))
+
+    @property
+    def _first_counter(self) -> int:
+        return self.n_layers + len(self.linear_layers)
+
     def saturations(self, kind: str) -> int:
         """Address of a saturation counter (:data:`SATURATIONS`); writing anything sets it to zero."""
-        return self._register(self.n_layers + SATURATIONS.index(kind))
+        return self._register(self._first_counter + SATURATIONS.index(kind))
 
     @property
     def noise(self) -> int:
@@ -83,9 +97,9 @@ class AddressMap:
         Reading gives its high half. Writing moves the low half up and the data to the low end, so that two writes, of
         the high half first, write the register, and a write in between lets the low half be read. It must not become
         zero, which it would never leave."""
-        return self._register(self.n_layers + len(SATURATIONS))
+        return self._register(self._first_counter + len(SATURATIONS))
 
     @property
     def control(self) -> int:
         """Address of the control register: :data:`CONTROL_FREEZE`."""
-        return self._register(self.n_layers + len(SATURATIONS) + 1)
+        return self._register(self._first_counter + len(SATURATIONS) + 1)

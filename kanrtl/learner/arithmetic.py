@@ -22,7 +22,8 @@ from ..numeric.fixed import SQ, UQ, Codes, Format, fits, narrow
 from ..numeric.lfsr import WIDTH as NOISE_WIDTH
 from ..numeric.spline import Locator, basis_table, derivative_table
 from .fields import LearnerFields
-from .formats import Formats, LearnerFormats, exponent
+from .formats import Formats, LearnerFormats, exponent, linear_rates_of
+from .linear_arithmetic import LinearArithmetic
 
 
 def _bounds(format: Format) -> tuple[int, int]:
@@ -40,7 +41,8 @@ class LayerArithmetic:
 
     ``n_in`` inputs and ``n_out`` nodes; each edge has ``bases = grid_size + spline_order`` coefficients, of which
     the ``spline_order + 1`` of the window ``[cell, cell + spline_order]`` take part in a sample. On a ``periodic`` grid
-    it has ``grid_size``, and the window is modulo that.
+    it has ``grid_size``, and the window is modulo that. With ``linear`` there is one more, w, behind them, which takes
+    part in every sample.
     """
 
     n_in: int
@@ -55,11 +57,22 @@ class LayerArithmetic:
     table_size: int
     learning_rate: float
     formats: Formats
+    linear: LinearArithmetic | None = None
 
     @property
     def bases(self) -> int:
-        """Coefficients of an edge."""
+        """Bases of an edge, each with a coefficient."""
         return self.grid_size if self.periodic else self.grid_size + self.spline_order
+
+    @property
+    def coefficients(self) -> int:
+        """Coefficients of an edge: of its bases, and w behind them where it has a linear path."""
+        return self.bases + (self.linear is not None)
+
+    @property
+    def lanes(self) -> int:
+        """Noise lanes: of every edge one for each bank; behind them, with a linear path, one for each edge's w."""
+        return self.n_out * self.n_in * (self.banks + (self.linear is not None))
 
     @property
     def window(self) -> int:
@@ -130,8 +143,22 @@ class LayerArithmetic:
 
     @property
     def edge_sum(self) -> Format:
-        """phi(x): the bases sum to one, so it spans what one factor spans."""
-        return SQ(self.formats.factor.i, self.formats.factor.f + self.formats.basis.f)
+        """phi(x): the bases sum to one, so its spline spans what one factor spans."""
+        factor, basis = self.formats.factor, self.formats.basis
+        if self.linear:
+            product = self.linear.product  # half of what its integer bits can hold
+            return SQ(max(product.i, factor.i + 1), max(factor.f + basis.f, product.f))
+        return SQ(factor.i, factor.f + basis.f)
+
+    @property
+    def edge_bounds(self) -> tuple[int, int]:
+        """The lowest and the highest phi(x), in codes of :attr:`edge_sum`."""
+        more = self.edge_sum.f - self.formats.factor.f
+        lowest, highest = (bound << more for bound in _bounds(self.formats.factor))
+        if self.linear:
+            least, most = (bound << self.edge_sum.f - self.linear.product.f for bound in self.linear.product_bounds)
+            lowest, highest = lowest + least, highest + most
+        return lowest, highest
 
     @property
     def inputs(self) -> int:
@@ -158,14 +185,15 @@ class LayerArithmetic:
     @property
     def node_bounds(self) -> tuple[int, int]:
         """The lowest and the highest node_sum, in its codes."""
-        lowest, highest = _bounds(self.formats.factor)
+        lowest, highest = self.edge_bounds
         if self.modulation:
+            lowest, highest = _bounds(self.formats.factor)
             products = [curve * u for curve in (lowest, highest) for u in _bounds(self.formats.input)]
             lowest, highest = min(products), max(products)
             if self.modulation == 2:  # a sum of two products, or a difference
                 lowest, highest = lowest + min(lowest, -highest), highest + max(highest, -lowest)
             return self.n_in * lowest, self.n_in * highest
-        return (self.n_in * lowest) << self.formats.basis.f, (self.n_in * highest) << self.formats.basis.f
+        return self.n_in * lowest, self.n_in * highest
 
     @property
     def turned_sum(self) -> Format:
@@ -179,13 +207,25 @@ class LayerArithmetic:
         target = self.formats.output
         return SQ(max(self.node_sum.i, target.i) + 1, max(self.node_sum.f, target.f))
 
+    @property
+    def slope_shift(self) -> int:
+        """How far w of a linear path is shifted up to be added to a slope, in codes of :attr:`slope_sum`."""
+        assert self.linear, "the layer has no linear paths"
+        return max(0, self.derivative.f + self.linear.input_shift)  # less in a first layer alone, which has no slopes
+
+    @property
+    def slope_row(self) -> int:
+        """The largest sum of what coefficients are multiplied by in a slope, in absolute values and codes of
+        :attr:`derivative`: a row of its table, and one for w."""
+        row = int(np.abs(self.derivative_table).sum(axis=1).max())
+        return row + (1 << self.slope_shift if self.linear else 0)
+
     @cached_property
     def slope_sum(self) -> Format:
-        """sum_j c_j dB_j/dx, exact; bounded by the largest row of the derivative table in absolute value."""
-        row = int(np.abs(self.derivative_table).sum(axis=1).max())
+        """sum_j c_j dB_j/dx, and w, exact; see :attr:`slope_row`."""
         factor = self.formats.factor
         fraction = factor.f + self.derivative.f
-        return SQ(factor.width + bits_for(row) - fraction, fraction)
+        return SQ(factor.width + bits_for(self.slope_row) - fraction, fraction)
 
     @property
     def downstream_sum(self) -> Format:
@@ -256,11 +296,12 @@ class LayerArithmetic:
         kinds = {"coefficient"} | ({"gradient"} if self.modulation else set())
         if not fits(lowest, highest, self.node_sum.f, formats.output, rounding):
             kinds.add("activation")
-        if not fits(0, largest_step, self.step_product.f, formats.step, rounding):
+        if not fits(0, largest_step, self.step_product.f, formats.step, rounding) or (
+            self.linear and self.linear.saturates_step(rounding)
+        ):
             kinds.add("step")
         if hidden:
-            row = int(np.abs(self.derivative_table).sum(axis=1).max())
-            slope = formats.factor.minimum * row
+            slope = formats.factor.minimum * self.slope_row
             if not fits(slope, -slope, self.slope_sum.f, formats.slope, rounding):
                 kinds.add("slope")
             kinds.add("gradient")
@@ -280,7 +321,8 @@ class LayerArithmetic:
         backward: tuple[str, ...] = ("step_product", "update_product", "update_sum", "slope_sum", "downstream_sum")
         if self.modulation:
             backward = ("turned_sum", *backward)
-        return {name: getattr(self, name) for name in (*forward, *backward)}
+        linear = self.linear.exact_formats() if self.linear else {}
+        return {name: getattr(self, name) for name in (*forward, *backward)} | linear
 
 
 def layers_of(spec: LearnerFields, formats: LearnerFormats) -> tuple[LayerArithmetic, ...]:
@@ -298,8 +340,21 @@ def layers_of(spec: LearnerFields, formats: LearnerFormats) -> tuple[LayerArithm
             table_size=spec.table_size,
             learning_rate=learning_rate,
             formats=own,
+            linear=LinearArithmetic.of(own, linear_rate, grid_range) if linear else None,
         )
-        for index, n_in, n_out, grid_range, grid_size, periodic, spline_order, learning_rate, own in zip(
+        for (
+            index,
+            n_in,
+            n_out,
+            grid_range,
+            grid_size,
+            periodic,
+            spline_order,
+            learning_rate,
+            linear,
+            linear_rate,
+            own,
+        ) in zip(
             range(spec.n_layers),
             spec.layer_sizes[:-1],
             spec.layer_sizes[1:],
@@ -308,6 +363,8 @@ def layers_of(spec: LearnerFields, formats: LearnerFormats) -> tuple[LayerArithm
             spec.per_layer("periodic"),
             spec.per_layer("spline_order"),
             spec.per_layer("learning_rate"),
+            spec.per_layer("linear"),
+            linear_rates_of(spec),
             formats.layers,
             strict=True,
         )
@@ -315,9 +372,9 @@ def layers_of(spec: LearnerFields, formats: LearnerFormats) -> tuple[LayerArithm
 
 
 def checked_coefficients(layers: Sequence[LayerArithmetic], coefficients: Sequence[npt.ArrayLike]) -> list[Codes]:
-    """``coefficients`` as the codes of a learner, one array ``(n_out, n_in, bases)`` per layer; raises
+    """``coefficients`` as the codes of a learner, one array ``(n_out, n_in, coefficients)`` per layer; raises
     :exc:`InputError` if they are not."""
-    shapes = [(layer.n_out, layer.n_in, layer.bases) for layer in layers]
+    shapes = [(layer.n_out, layer.n_in, layer.coefficients) for layer in layers]
     if not isinstance(coefficients, (list, tuple)) or len(coefficients) != len(shapes):
         raise InputError(f"coefficients: give a list of arrays, one for each layer, here {len(shapes)}")
     checked = []

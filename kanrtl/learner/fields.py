@@ -153,6 +153,18 @@ class LearnerFields(BaseModel):
         *Each.*
     basis_format, slope_format, gradient_format, step_format, learning_rate_format
         Where other values are narrowed. All but the first and the last: *each.*
+    linear
+        Whether every edge has a linear path beside its spline: phi(x) = w x + sum_j c_j b_j, with x as it came in, also
+        beyond the grid. w has the format of the other coefficients and is the last of an edge's; it begins with 0,
+        unless arrays are given. On a grid that reaches less far than 1/4, or farther than 16, x is there taken times a
+        power of two that brings its reach into that range. *Each.*
+    linear_rate
+        The initial content of the linear path's rate register: w moves by the rate times x for a gradient of one. By
+        default the learning rate over max(1, R^2), with R the largest magnitude in ``grid_range``, scaled as x is,
+        rounded down to a power of two. In a list, what stands for a layer without a linear path is not looked at.
+        *Each.*
+    linear_rate_format, linear_step_format
+        Of that register, unsigned; and of the rate times x, signed. The latter: *each.*
     rounding
         How outputs, slopes, gradients and steps are rounded: ``floor``, ``half_up`` or ``half_even``.
     update_rounding
@@ -166,7 +178,8 @@ class LearnerFields(BaseModel):
         dL/dy; or another of :mod:`kanrtl.learner.losses`.
     initial_coefficients
         ``zeros``, ``uniform`` (within +-1/sqrt(fan_in), from ``seed``), or one array (n_out, n_in, bases) per layer,
-        where ``bases`` is ``grid_size + spline_order``, or ``grid_size`` on a periodic grid. Default: zeros for one
+        where ``bases`` is ``grid_size + spline_order``, or ``grid_size`` on a periodic grid; with one more coefficient,
+        w, where the layer is ``linear``. Default: zeros for one
         layer, uniform for more (hidden nodes must differ to learn).
     seed
         Of uniform initial coefficients and of stochastic rounding.
@@ -227,6 +240,10 @@ class LearnerFields(BaseModel):
     gradient_format: _one_or_each(FormatField) | None = None  # type: ignore[valid-type]
     step_format: _one_or_each(FormatField) | None = None  # type: ignore[valid-type]
     learning_rate_format: FormatField | None = None
+    linear: _one_or_each(Annotated[bool, Strict()]) = False  # type: ignore[valid-type]
+    linear_rate: _one_or_each(Annotated[Real, Field(gt=0, le=256)]) | None = None  # type: ignore[valid-type]
+    linear_rate_format: FormatField | None = None
+    linear_step_format: _one_or_each(FormatField) | None = None  # type: ignore[valid-type]
     rounding: Literal["floor", "half_up", "half_even"] = "half_up"
     update_rounding: Literal["floor", "half_up", "half_even", "stochastic"] = "stochastic"
     teaching: Literal["with_sample", "after_prediction"] = "with_sample"
@@ -277,6 +294,11 @@ class LearnerFields(BaseModel):
     def n_out(self) -> int:
         """The number of outputs."""
         return self.layer_sizes[-1]
+
+    @property
+    def linear_layers(self) -> tuple[int, ...]:
+        """The numbers of the layers that have a linear path."""
+        return tuple(index for index, linear in enumerate(self.per_layer("linear")) if linear)
 
     @property
     def folded(self) -> bool:

@@ -46,14 +46,16 @@ def folds(n_in: int, n_out: int) -> list[int]:
 def serial_cycles(layer: LayerArithmetic, *, hidden: bool, shared: bool) -> int:
     """Cycles of a serial multiplication: one for each bit of the widest second operand.
 
-    Those are the table's values, the steps and the slopes. Where one multiplier takes some that are signed and some
-    that are not, the latter get a sign bit.
+    Those are the table's values, the steps and the slopes, and with linear paths x and its steps. Where one multiplier
+    takes some that are signed and some that are not, the latter get a sign bit.
     """
     formats = layer.formats
-    unsigned = [formats.basis.width, formats.step.width]
-    if not hidden:
-        return max(unsigned)
-    return max([width + shared for width in unsigned] + [layer.derivative.width, formats.slope.width])
+    widths = [width + (hidden and shared) for width in (formats.basis.width, formats.step.width)]
+    if hidden:
+        widths += [layer.derivative.width, formats.slope.width]
+    if layer.linear:
+        widths += [layer.linear.input.width, layer.linear.step.width]
+    return max(widths)
 
 
 @dataclass(frozen=True)

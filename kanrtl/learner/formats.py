@@ -56,6 +56,10 @@ class Formats:
     Not learning rate times gradient: that would wait for the gradient, and then make the coefficients wait."""
     learning_rate: Format
     """The learning rate register; unsigned."""
+    linear_rate: Format | None
+    """The registers of the linear paths' rates; unsigned. None where no layer has a linear path."""
+    linear_step: Format | None
+    """Rate of a linear path times x: what w moves by for a gradient of one. None as for the rate."""
 
     @property
     def guard_bits(self) -> int:
@@ -124,6 +128,11 @@ class LearnerFormats:
         """The learning rate registers, in all layers."""
         return self.layers[0].learning_rate
 
+    @property
+    def linear_rate(self) -> Format | None:
+        """The registers of the linear paths' rates, in all layers; None where none has a linear path."""
+        return self.layers[0].linear_rate
+
     def _common_field(self, name: str) -> Format:
         return self._common(name, [getattr(each, name) for each in self.layers])
 
@@ -152,6 +161,9 @@ def derive_formats(spec: LearnerFields) -> LearnerFormats:
     - learning_rate: from 0 to at least just below twice the largest rate, with at least five significant bits for the
       smallest, and 12 below one;
     - step: from 0 to just below twice the layer's own rate, with the fraction of the basis and as many bits more as the
+      rate shifts it down, within 16 bits;
+    - linear_rate: as learning_rate, of the rates of linear paths;
+    - linear_step: holds twice such a rate times any input, and the fraction of an input with as many bits more as the
       rate shifts it down, within 16 bits.
     """
     scales = [_grid_scale(grid_range) for grid_range in spec.per_layer("grid_range")]
@@ -180,8 +192,7 @@ def derive_formats(spec: LearnerFields) -> LearnerFormats:
         guarded = Format(factors[-1].signed, factors[-1].i, factors[-1].f + GUARD_BITS)
         coefficients.append(coefficient or (factor or guarded))
     rates = spec.per_layer("learning_rate")
-    largest, smallest = exponent(2 * max(rates)), exponent(min(rates))
-    rate = spec.learning_rate_format or UQ(max(0, largest), max(RATE_FRACTION, 5 - smallest))
+    rate = spec.learning_rate_format or _rate(rates)
     basis = spec.basis_format or UQ(1, max(9, max(factor.width for factor in factors) // 2))
     steps = [_step(layer_rate, basis) for layer_rate in rates]
     # The first layer has none.
@@ -198,10 +209,24 @@ def derive_formats(spec: LearnerFields) -> LearnerFormats:
         error,
     ]
     found = _given_or(spec, "gradient_format", gradients)
+    linear_rate, linear_steps = _linear_formats(spec, inputs)
     return LearnerFormats(
         tuple(
-            Formats(input, output, coefficient, factor, basis, slope, gradient, downstream, step, rate)
-            for input, output, coefficient, factor, slope, gradient, downstream, step in zip(
+            Formats(
+                input=input,
+                output=output,
+                coefficient=coefficient,
+                factor=factor,
+                basis=basis,
+                slope=slope,
+                gradient=gradient,
+                downstream=downstream,
+                step=step,
+                learning_rate=rate,
+                linear_rate=linear_rate,
+                linear_step=linear_step,
+            )
+            for input, output, coefficient, factor, slope, gradient, downstream, step, linear_step in zip(
                 inputs,
                 outputs,
                 coefficients,
@@ -210,10 +235,59 @@ def derive_formats(spec: LearnerFields) -> LearnerFormats:
                 found,
                 [found[0], *found[:-1]],
                 _given_or(spec, "step_format", steps),
+                linear_steps,
                 strict=True,
             )
         )
     )
+
+
+def _linear_formats(spec: LearnerFields, inputs: Sequence[Format]) -> tuple[Format | None, list[Format | None]]:
+    """Of the linear paths' rates, and for every layer of the rate times x; None where no layer has a linear path."""
+    if not spec.linear_layers:
+        return None, [None] * spec.n_layers
+    rates = linear_rates_of(spec)
+    held = [rate for rate, linear in zip(rates, spec.per_layer("linear"), strict=True) if linear]
+    steps = []
+    for given, rate, bounds, x in zip(
+        spec.per_layer("linear_step_format"), rates, spec.per_layer("grid_range"), inputs, strict=True
+    ):
+        shift = input_shift(bounds, x)
+        whole = max(1, x.i + shift + exponent(2 * rate))
+        steps.append(given or SQ(whole, min(x.f - shift - min(0, exponent(rate)), max(0, MULTIPLIER_WIDTH - whole))))
+    return spec.linear_rate_format or _rate(held), steps
+
+
+def linear_rates_of(spec: LearnerFields) -> tuple[float, ...]:
+    """For every layer the rate that its linear path has, or would have; given or derived.
+
+    Derived it is stable beside the layer's learning rate: at the grid's reach R a step of w moves an edge by R^2 times
+    its rate, and a step of the other coefficients by at most the learning rate. So it is that over max(1, R^2), rounded
+    down to a power of two.
+    """
+    return tuple(
+        _linear_rate(learning_rate, bounds) if given is None else given
+        for given, learning_rate, bounds in zip(
+            spec.per_layer("linear_rate"), spec.per_layer("learning_rate"), spec.per_layer("grid_range"), strict=True
+        )
+    )
+
+
+def _linear_rate(learning_rate: float, bounds: tuple[float, float]) -> float:
+    reach = max(abs(Fraction(bound)) for bound in bounds) * Fraction(2) ** (ORDINARY - _grid_scale(bounds))
+    exact = Fraction(learning_rate) / max(Fraction(1), reach * reach)
+    return 2.0 ** -ceil(log2(1 / exact))
+
+
+def input_shift(bounds: tuple[float, float], x: Format) -> int:
+    """The power of two that linear paths take inputs of a grid times, so that its reach is between 1/4 and 16; none
+    that would need bits beyond the lowest of ``x``."""
+    return min(ORDINARY - _grid_scale(bounds), x.f)
+
+
+def _rate(rates: Sequence[float]) -> Format:
+    """From 0 to at least just below twice the largest, down to 2^-12 and five significant bits for the smallest."""
+    return UQ(max(0, exponent(2 * max(rates))), max(RATE_FRACTION, 5 - exponent(min(rates))))
 
 
 def _given_or(spec: LearnerFields, field: str, derived: Sequence[Format]) -> list[Format]:

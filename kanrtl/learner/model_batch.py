@@ -13,6 +13,9 @@ For layer l with inputs i, nodes o and the window j of non-zero bases (Hoang, Gu
 - modulated:  y_o = sum_i m_i f_oi with curves f_oi = sum_j c[o,i,k_i+j] b_j(u_i), each taught by g_o m_i; of complex
   edges m is complex, two nodes are one complex y, and each curve a complex f, taught by g conj(m)
 
+In a layer with linear paths y_o also has sum_i w[o,i] x_i, with x as it came in, the slope also has w[o,i], inside and
+outside of the grid, and w[o,i] -= g_o s, with the step s = eta_w x_i.
+
 In the streaming schedule an update lands when it has come through the pipeline, on the coefficients as they are then.
 
 Many learners of one shape run side by side (:class:`ModelBatch`); one alone is a batch of one (:class:`Model`). Inside,
@@ -26,7 +29,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +38,7 @@ from ..errors import SpecError
 from ..numeric import lfsr as noise
 from ..numeric.fixed import Codes
 from .address_map import COUNTER_WIDTH, SATURATIONS
+from .linear_arithmetic import LinearArithmetic
 from .model_layers import Array, IntegerLayer, Located, ModelLayer, RealLayer, Rounded
 from .spec import LearnerSpec
 
@@ -60,9 +64,18 @@ class _Chunk:
         ]
         self.step = [rounded("step", layer, layer.window, 1, layer.n_in) for layer in layers]
         self.coefficient = [rounded("coefficient", layer, layer.window, layer.n_out, layer.n_in) for layer in layers]
+        self.linear_step = [self._linear("step", layer, samples, learns, layer.n_in) for layer in layers]
+        self.linear_coefficient = [
+            self._linear("coefficient", layer, samples, learns, layer.n_out, layer.n_in) for layer in layers
+        ]
         self.landed = [0] * len(layers)  # samples whose update has landed, by layer
         self.counted = 0  # samples whose saturated coefficients have been counted
         self.learned = 0  # samples that were taught: they come first in all arrays but those of activations
+
+    @staticmethod
+    def _linear(kind: str, layer: ModelLayer, samples: int, learns: bool, *shape: int) -> Rounded:
+        narrowing = getattr(layer, f"linear_{kind}") if learns else None
+        return Rounded(kind, narrowing, samples, *shape, layer.learners)
 
 
 @dataclass
@@ -75,19 +88,32 @@ class _Update:
     address: Codes
     product: Array  # (window, n_out, n_in, learners)
     drawn: Codes | None  # noise, the same
+    weight_product: Array | None  # (n_out, n_in, learners), of linear paths
+    weight_drawn: Codes | None
+
+
+class _Pass(NamedTuple):
+    """Where a sample is in a layer, and the factors of its windows ``(window, n_out, n_in, learners)``, and of its
+    linear paths ``(n_out, n_in, learners)``, as the forward pass found them."""
+
+    located: Located
+    factors: Array
+    weights: Array | None
 
 
 class ModelBatch:
     """Learners of one shape, side by side; each as if it were alone.
 
-    They share ``layer_sizes``, ``modulated``, ``grid_size``, ``periodic``, ``spline_order``, ``loss`` and, streaming,
-    the delays that follow from the pipeline; all else may differ. Raises :exc:`SpecError` where they do not. Values are
-    codes with ``numeric="integer"`` and real numbers with ``"float64"``.
+    They share ``layer_sizes``, ``modulated``, ``grid_size``, ``periodic``, ``spline_order``, ``linear``, ``loss`` and,
+    streaming, the delays that follow from the pipeline; all else may differ. Raises :exc:`SpecError` where they do not.
+    Values are codes with ``numeric="integer"`` and real numbers with ``"float64"``.
 
     Attributes
     ----------
     learning_rates
         Shape ``(learners, layers)``: the content of the learning rate registers.
+    linear_rates
+        Shape ``(learners, layers)``: that of the linear paths' rate registers; 0 for a layer without.
     saturations
         For every learner, counts by kind (:data:`kanrtl.learner.address_map.SATURATIONS`), which stop at the
         hardware counters' highest value.
@@ -107,10 +133,11 @@ class ModelBatch:
         self._draws = numeric == "integer" and bool(self._stochastic.any())
         self._layers: list[ModelLayer] = []
         kind = IntegerLayer if numeric == "integer" else RealLayer
-        first_lane = 0  # lanes are numbered layer by layer, then by node, input and bank
+        # Lanes are numbered layer by layer, then by node, input and bank; behind these by node and input, for w.
+        first_lane = 0
         for index, layer in enumerate(specs[0].layers):
             self._layers.append(kind(specs, index, first_lane=first_lane, draws=self._draws))
-            first_lane += layer.n_out * layer.n_in * layer.banks
+            first_lane += layer.lanes
         self._coefficients = [np.empty(layer.coefficients_shape, dtype=layer.dtype) for layer in self._layers]
         for learner, spec in enumerate(specs):
             for ours, codes, layer in zip(self._coefficients, spec.initial_codes(), spec.layers, strict=True):
@@ -122,6 +149,9 @@ class ModelBatch:
                 for spec in specs
             ]
         )
+        self.linear_rates: Array = np.array(
+            [[_first_rate(layer.linear, numeric) if layer.linear else 0 for layer in spec.layers] for spec in specs]
+        )
         self.noise_states = np.array([noise.initial_state(spec.seed) for spec in specs])
         self.saturations = [dict.fromkeys(SATURATIONS, 0) for _ in specs]
         self.frozen = False
@@ -131,8 +161,10 @@ class ModelBatch:
 
     @property
     def coefficients(self) -> list[Array]:
-        """One array ``(learners, n_out, n_in, bases)`` per layer, with all updates that have landed. They are views:
-        what is written to them is written to the learners. May be assigned to."""
+        """One array ``(learners, n_out, n_in, bases)`` per layer, with one more coefficient, w, where it is linear, and
+        all updates that have landed.
+
+        They are views: what is written to them is written to the learners. May be assigned to."""
         return [np.moveaxis(layer, -1, 0) for layer in self._coefficients]
 
     @coefficients.setter
@@ -198,8 +230,8 @@ class ModelBatch:
         self._count_landed()
 
     def gradients(self, x: npt.ArrayLike, target: npt.ArrayLike) -> list[Array]:
-        """dL/dc for one sample, ``(learners, n_in)`` and ``(learners, n_out)``; one array ``(learners, n_out, n_in,
-        bases)`` per layer. Changes nothing.
+        """dL/dc for one sample, ``(learners, n_in)`` and ``(learners, n_out)``; one array per layer, shaped as
+        :attr:`coefficients`. Changes nothing.
 
         Exact with ``numeric="float64"``; codes are not scaled to a common format, so integer models refuse.
         """
@@ -211,11 +243,13 @@ class ModelBatch:
         passes, total = self._forward(chunk, 0, first, -1, (1,) * len(self._layers))
         gradients = self._backward(chunk, 0, passes, total, np.transpose(target))
         result = []
-        for layer, coefficients, (located, _), gradient in zip(
+        for layer, coefficients, (located, *_), gradient in zip(
             self._layers, self._coefficients, passes, gradients, strict=True
         ):
             complete = np.zeros_like(coefficients)
             complete.reshape(-1)[located.address] = layer.turn(gradient, located) * located.basis
+            if layer.linear:
+                complete[:, :, -1] = gradient[:, None] * located.x
             result.append(np.moveaxis(complete, -1, 0))
         return result
 
@@ -250,6 +284,9 @@ class ModelBatch:
         first_steps = self._steps(chunk, 0, slice(len(taught)), first.basis[taught])
         states = self._states(len(taught))
         first_drawn = None if first.lanes is None else layers[0].noise(states, first.lanes[taught])
+        first_linear = first.x[:0]
+        if layers[0].linear:
+            first_linear = self._linear_steps(chunk, 0, slice(len(taught)), first.x[taught])
         totals = np.empty_like(outputs)
         for sample, (edge, learns) in enumerate(zip(edges, learn.tolist(), strict=True)):
             self._last_edge = edge
@@ -259,7 +296,12 @@ class ModelBatch:
                 continue
             number = chunk.learned
             gradients = self._backward(chunk, number, passes, total, teaching[sample])
-            for index, ((located, _), gradient) in enumerate(zip(passes, gradients, strict=True)):
+            for index, ((located, *_), gradient) in enumerate(zip(passes, gradients, strict=True)):
+                linear = weight_drawn = None
+                if layers[index].linear:
+                    linear = self._linear_steps(chunk, index, number, located.x) if index else first_linear[number]
+                    linear = gradient[:, None] * linear
+                    weight_drawn = layers[index].weight_noise(states[number, 0]) if self._draws else None
                 if index == 0:
                     step, drawn = first_steps[number], None if first_drawn is None else first_drawn[number]
                 else:
@@ -268,12 +310,13 @@ class ModelBatch:
                 turned = layers[index].turn(gradient, located)
                 if (narrowing := chunk.turned[index]) is not None:
                     turned = narrowing.narrow(number, turned)
-                update = _Update(edge, chunk, number, located.address, turned * step, drawn)
+                product = turned * step
+                update = _Update(edge, chunk, number, located.address, product, drawn, linear, weight_drawn)
                 self._waiting[index].append(update)
             chunk.learned += 1
         outputs[...] = chunk.activation[-1].narrow(slice(None), totals)
         of_gradients = [*chunk.gradient, *(kept for kept in chunk.turned if kept is not None)]
-        for kind in (chunk.activation, chunk.slope, of_gradients, chunk.step):
+        for kind in (chunk.activation, chunk.slope, of_gradients, chunk.step + chunk.linear_step):
             self._count(kind)
         self._flying.append(chunk)
         self._count_landed()
@@ -286,33 +329,42 @@ class ModelBatch:
 
     def _forward(
         self, chunk: _Chunk, sample: int, located: Located, edge: int, delays: Sequence[int]
-    ) -> tuple[list[tuple[Located, Array]], Array]:
+    ) -> tuple[list[_Pass], Array]:
         """For every layer where the sample is, and the factors there; and the exact sums of the last nodes."""
         passes = []
         for index, layer in enumerate(self._layers):
             self._land(index, edge - delays[index])
-            factors = layer.factors(self._coefficients[index].reshape(-1).take(located.address))
-            passes.append((located, factors))
+            flat = self._coefficients[index].reshape(-1)
+            factors = layer.factors(flat.take(located.address))
             total = layer.total(factors, located)
+            weights = None
+            if layer.linear:
+                weights = layer.factors(flat.take(layer.weight_address))
+                total = layer.add_linear(total, weights, located.x)
+            passes.append(_Pass(located, factors, weights))
             if index + 1 < len(self._layers):
                 located = self._layers[index + 1].locate(chunk.activation[index].narrow(sample, total))
         return passes, total
 
-    def _backward(
-        self, chunk: _Chunk, number: int, passes: list[tuple[Located, Array]], total: Array, target: Array
-    ) -> list[Array]:
+    def _backward(self, chunk: _Chunk, number: int, passes: list[_Pass], total: Array, target: Array) -> list[Array]:
         """dL/dy of every layer's nodes, first layer first."""
         last = self._layers[-1]
         gradients = [chunk.gradient[-1].narrow(number, last.error(total, target))]
         for index in range(len(self._layers) - 1, 0, -1):
-            layer, (located, factors) = self._layers[index], passes[index]
-            slope = chunk.slope[index].narrow(number, layer.sum(factors * located.derivative, 0))
+            layer, (located, factors, weights) = self._layers[index], passes[index]
+            slope = layer.sum(factors * located.derivative, 0)
+            if weights is not None:
+                slope = layer.add_weights(slope, weights)
+            slope = chunk.slope[index].narrow(number, slope)
             exact = layer.sum(gradients[0][:, None] * slope, 0)
             gradients.insert(0, chunk.gradient[index - 1].narrow(number, exact))
         return gradients
 
     def _steps(self, chunk: _Chunk, index: int, number: int | slice, basis: Array) -> Array:
         return chunk.step[index].narrow(number, self.learning_rates[:, index] * basis)
+
+    def _linear_steps(self, chunk: _Chunk, index: int, number: int | slice, x: Array) -> Array:
+        return chunk.linear_step[index].narrow(number, self.linear_rates[:, index] * x)
 
     def _land(self, index: int, edge: int) -> None:
         """Change the coefficients of layer ``index`` by all updates of samples up to ``edge``."""
@@ -323,13 +375,18 @@ class ModelBatch:
             exact = self._layers[index].changed(coefficients.take(update.address), update.product)
             chunk = update.chunk
             coefficients[update.address] = chunk.coefficient[index].narrow(update.sample, exact, update.drawn)
+            if update.weight_product is not None:
+                layer = self._layers[index]
+                exact = layer.weights_changed(coefficients.take(layer.weight_address), update.weight_product)
+                narrowed = chunk.linear_coefficient[index].narrow(update.sample, exact, update.weight_drawn)
+                coefficients[layer.weight_address] = narrowed
             chunk.landed[index] += 1
 
     def _count_landed(self) -> None:
         """Count the coefficients that saturated, where an update has landed in all layers."""
         for chunk in self._flying:
             landed = min(chunk.landed)
-            self._count(chunk.coefficient, slice(chunk.counted, landed))
+            self._count(chunk.coefficient + chunk.linear_coefficient, slice(chunk.counted, landed))
             chunk.counted = landed
         self._flying = [chunk for chunk in self._flying if chunk.counted < chunk.learned]
 
@@ -342,6 +399,10 @@ class ModelBatch:
         for learner, count in enumerate(counts.tolist()):
             counters, kind = self.saturations[learner], layers[0].kind
             counters[kind] = min(counters[kind] + count, (1 << COUNTER_WIDTH) - 1)
+
+
+def _first_rate(linear: LinearArithmetic, numeric: Numeric) -> float:
+    return linear.rate_code if numeric == "integer" else linear.linear_rate
 
 
 def _check_shapes(specs: Sequence[LearnerSpec]) -> None:
@@ -361,6 +422,7 @@ def shape_of(spec: LearnerSpec) -> dict[str, Any]:
         "periodic": spec.per_layer("periodic"),
         "modulated": spec.modulated,
         "spline_order": spec.per_layer("spline_order"),
+        "linear": spec.per_layer("linear"),
         "loss": spec.loss,
         "schedule": spec.schedule,
         "delays": spec.delays,

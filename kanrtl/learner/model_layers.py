@@ -29,6 +29,7 @@ class Located:
     basis: Array  # (window, 1, n_in, learners)
     derivative: Array | None  # the same; hidden layers only
     lanes: Codes | None  # (window, n_out, n_in, learners): memory bank of each coefficient, where noise is drawn
+    x: Array  # (n_in, learners): as linear paths take it
     factors: Array | None  # (modulation, n_in, learners): what modulated edges multiply their curves by
 
     def __getitem__(self, sample: int) -> Located:
@@ -38,6 +39,7 @@ class Located:
             self.basis[sample],
             None if derivative is None else derivative[sample],
             None if lanes is None else lanes[sample],
+            self.x[sample],
             None if factors is None else factors[sample],
         )
 
@@ -77,6 +79,8 @@ class ModelLayer:
     curve: CodeNarrowing | None = None
     step: CodeNarrowing | None = None
     coefficient: CodeNarrowing | None = None
+    linear_step: CodeNarrowing | None = None
+    linear_coefficient: CodeNarrowing | None = None
 
     def __init__(self, specs: Sequence[LearnerSpec], index: int, *, first_lane: int, draws: bool) -> None:
         layers = [spec.layers[index] for spec in specs]
@@ -85,7 +89,8 @@ class ModelLayer:
         self.n_in, self.n_out, self.window = shape.n_in, shape.n_out, shape.window
         self.modulation = shape.modulation
         self.learners = len(layers)
-        self.coefficients_shape = (self.n_out, self.n_in, shape.bases, self.learners)
+        self.coefficients_shape = (self.n_out, self.n_in, shape.coefficients, self.learners)
+        self.linear = shape.linear is not None
         self._hidden, self._draws = index > 0, draws
         size = int(np.prod(self.coefficients_shape))
         first_window = np.arange(size).reshape(self.coefficients_shape)[:, :, : self.window]
@@ -94,6 +99,9 @@ class ModelLayer:
         self._banks = shape.banks
         edges = np.arange(self.n_out)[:, None] * self.n_in + np.arange(self.n_in)
         self._first_lane = (first_lane + edges * self._banks)[:, :, None]
+        # Of every edge's w, the last of its coefficients: (n_out, n_in, learners), and its lane.
+        self.weight_address = np.arange(size).reshape(self.coefficients_shape)[:, :, -1]
+        self.weight_lanes = (first_lane + edges.size * self._banks + edges)[:, :, None]
         self._window = np.arange(self.window)[:, None, None, None]
 
     def _address(self, cell: Codes) -> tuple[Codes, Codes | None]:
@@ -161,8 +169,24 @@ class ModelLayer:
         """Coefficients less the product of gradient and step, exact."""
         raise NotImplementedError
 
+    def weights_changed(self, weights: Array, product: Array) -> Array:
+        """The same of every edge's w."""
+        raise NotImplementedError
+
+    def add_linear(self, total: Array, weights: Array, x: Array) -> Array:
+        """Exact sums of nodes ``(n_out, learners)``, with those of w x."""
+        raise NotImplementedError
+
+    def add_weights(self, slope: Array, weights: Array) -> Array:
+        """Exact slopes ``(n_out, n_in, learners)``, with w."""
+        raise NotImplementedError
+
     def noise(self, states: Codes, lanes: Codes) -> Codes:
         """The noise of ``lanes`` in ``states`` of the registers behind stochastic rounding."""
+        raise NotImplementedError
+
+    def weight_noise(self, states: Codes) -> Codes:
+        """The noise of every edge's w, ``(steps, n_out, n_in, learners)`` for states ``(steps, 1, 1, learners)``."""
         raise NotImplementedError
 
     @staticmethod
@@ -207,6 +231,8 @@ class IntegerLayer(ModelLayer):
         # What the sums are aligned by.
         self._coefficient_up = stack_shifts(layer.update_sum.f - layer.formats.coefficient.f for layer in layers)
         self._product_up = stack_shifts(layer.update_sum.f - layer.update_product.f for layer in layers)
+        if self.linear:
+            self._narrow_linear(layers, narrowing, roundings, updates)
         locators = [layer.locator for layer in layers]
         self._locators = stack_attributes(locators, "scale", "offset", "shift", "end", "row_bits")
         self._locators.table_size = np.array([layer.table_size for layer in layers])
@@ -218,6 +244,27 @@ class IntegerLayer(ModelLayer):
             fractions = [self._loss.gradient_format(layer).f for layer in layers]
             self._gradient_of_loss = self._loss.in_integers(layers)
         self.gradient = narrowing(fractions, "gradient", roundings)
+
+    def _narrow_linear(
+        self, layers: Sequence[LayerArithmetic], narrowing: Any, roundings: Sequence[str], updates: Sequence[str]
+    ) -> None:
+        """How the values of linear paths are aligned and narrowed."""
+        linear = [layer.linear for layer in layers if layer.linear]
+        self.linear_step = narrowing((one.step_product.f for one in linear), "linear_step", roundings)
+        self.linear_coefficient = narrowing((one.update_sum.f for one in linear), "coefficient", updates)
+        self._weight_noise_bits = np.array(
+            [one.noise_bits * (kind == "stochastic") for one, kind in zip(linear, updates, strict=True)]
+        )
+        self._weight_noise_up = np.array([one.dropped_bits - one.noise_bits for one in linear])
+        self._weight_up = stack_shifts(one.update_sum.f - one.coefficient.f for one in linear)
+        self._weight_product_up = stack_shifts(one.update_sum.f - one.update_product.f for one in linear)
+        self._linear_up = stack_shifts(
+            layer.node_sum.f - one.product.f for layer, one in zip(layers, linear, strict=True)
+        )
+        self._spline_up = stack_shifts(
+            layer.node_sum.f - layer.formats.factor.f - layer.formats.basis.f for layer in layers
+        )
+        self._slope_up = stack_shifts(layer.slope_shift for layer in layers)
 
     def _tables(self, layers: Sequence[LayerArithmetic]) -> None:
         """The tables of all learners in one, each once."""
@@ -244,7 +291,7 @@ class IntegerLayer(ModelLayer):
         address, lanes = self._address(cell)
         rows = row[..., None, None, :, :] + self._first_row
         derivative = self._derivative.take(rows) * inside[..., None, None, :, :] if self._hidden else None
-        return Located(address, self._basis.take(rows), derivative, lanes, None)
+        return Located(address, self._basis.take(rows), derivative, lanes, x, None)
 
     def error(self, total: Array, target: Array) -> Array:
         value = self._output.saturate(self._output.round(total)) if self._loss.reads_outputs else total
@@ -257,8 +304,25 @@ class IntegerLayer(ModelLayer):
         exact: Array = shift_left(coefficients, self._coefficient_up) - shift_left(product, self._product_up)
         return exact
 
+    def weights_changed(self, weights: Array, product: Array) -> Array:
+        exact: Array = shift_left(weights, self._weight_up) - shift_left(product, self._weight_product_up)
+        return exact
+
+    def add_linear(self, total: Array, weights: Array, x: Array) -> Array:
+        products = np.add.reduce(weights * x, 1)
+        exact: Array = shift_left(total, self._spline_up) + shift_left(products, self._linear_up)
+        return exact
+
+    def add_weights(self, slope: Array, weights: Array) -> Array:
+        exact: Array = slope + shift_left(weights, self._slope_up)
+        return exact
+
     def noise(self, states: Codes, lanes: Codes) -> Codes:
         drawn: Codes = noise.lane_noise(states, lanes, self._noise_bits) << self._noise_up
+        return drawn
+
+    def weight_noise(self, states: Codes) -> Codes:
+        drawn: Codes = noise.lane_noise(states, self.weight_lanes, self._weight_noise_bits) << self._weight_noise_up
         return drawn
 
     @staticmethod
@@ -277,6 +341,8 @@ class RealLayer(ModelLayer):
         self._order, self._grid_size = layers[0].spline_order, layers[0].grid_size
         self._grid_min = np.array([layer.grid_min for layer in layers])
         self._cell_width = np.array([float(layer.cell_width) for layer in layers])
+        # What inputs are taken times for linear paths.
+        self._input_scale = np.array([2.0**layer.linear.input_shift if layer.linear else 1.0 for layer in layers])
 
     def _locate(self, x: Array) -> Located:
         t = (x - self._grid_min) / self._cell_width
@@ -291,7 +357,9 @@ class RealLayer(ModelLayer):
         if self._hidden:
             exact = derivative_values(self._order, u) / self._cell_width[:, None]
             derivative = self._windows(np.where(inside[..., None], exact, 0))
-        return Located(address, self._windows(basis_values(self._order, u)), derivative, lanes, None)
+        return Located(
+            address, self._windows(basis_values(self._order, u)), derivative, lanes, x * self._input_scale, None
+        )
 
     @staticmethod
     def _windows(values: Array) -> Array:
@@ -306,6 +374,17 @@ class RealLayer(ModelLayer):
 
     def changed(self, coefficients: Array, product: Array) -> Array:
         return coefficients - product
+
+    def weights_changed(self, weights: Array, product: Array) -> Array:
+        return weights - product
+
+    def add_linear(self, total: Array, weights: Array, x: Array) -> Array:
+        exact: Array = total + self.sum(weights * x, 1)
+        return exact
+
+    def add_weights(self, slope: Array, weights: Array) -> Array:
+        exact: Array = slope + weights * self._input_scale
+        return exact
 
     @staticmethod
     def sum(values: Array, axis: int) -> Array:

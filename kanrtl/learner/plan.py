@@ -14,6 +14,7 @@ from ..numeric.spline import Locator
 from .arithmetic import LayerArithmetic
 from .fields import LearnerFields
 from .folded_schedule import FoldedSchedule, Passes
+from .linear_arithmetic import LinearArithmetic
 from .losses import find_loss
 from .schedule import LayerTimes, Schedule
 
@@ -231,6 +232,23 @@ class LayerPlan:
         return self.times.rounded - self.ends("product")
 
     @property
+    def linear(self) -> LinearArithmetic:
+        """The arithmetic of its linear paths; only where it has them."""
+        assert self.layer.linear, f"layer {self.index} has no linear paths"
+        return self.layer.linear
+
+    @property
+    def settled(self) -> int:
+        """When its inputs are there for its linear paths: in the first layer behind the register that takes them."""
+        return max(1, self.arrival)
+
+    @property
+    def scales_linear(self) -> bool:
+        """Whether a register stands in the rate times x, after the stage ``scale``: only where the steps of the other
+        coefficients leave the time."""
+        return self.ends("scale") and self.settled + 1 + self.ends("step") <= self.times.step
+
+    @property
     def factor(self) -> Format:
         """What is multiplied by bases and derivatives: factors, or their differences from the window's first."""
         factor = self.layer.formats.factor
@@ -283,7 +301,7 @@ def plan_learner(
                 next_located=located[index + 1] if index < last else None,
             )
         )
-        first_lane += layer.n_out * layer.n_in * layer.banks
+        first_lane += layer.lanes
     return tuple(plans)
 
 
@@ -294,14 +312,17 @@ def _forms_error(spec: LearnerFields, layer: LayerArithmetic) -> bool:
 
 
 def _located_sums(spec: LearnerFields, layers: Sequence[LayerArithmetic]) -> tuple[LocatedSum | None, ...]:
-    """For every layer how it locates the exact sums of the layer before, if it can; the first has none before."""
+    """For every layer how it locates the exact sums of the layer before, if it can; the first has none before.
+
+    A linear path takes the rounded input, and its layer locates that too: one adder, and not two.
+    """
     if spec.folded:
         return (None,) * len(layers)
     return (
         None,
         *(
             None
-            if below.modulation
+            if below.modulation or layer.linear
             else LocatedSum.of(layer.locator, layer.formats.input, below.node_sum, spec.rounding)
             for below, layer in pairwise(layers)
         ),

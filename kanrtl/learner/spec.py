@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,13 @@ if TYPE_CHECKING:
     from ..fabric.device import Device
     from ..transfer.start import Start, TrainedNetwork
     from .estimate.estimate import Estimate
+
+
+class RateRegister(NamedTuple):
+    """A register that holds a rate: its format, and the code that it begins with."""
+
+    format: Format
+    code: int
 
 
 class LearnerSpec(LearnerFields):
@@ -136,6 +143,16 @@ class LearnerSpec(LearnerFields):
         return layers_of(self, self.formats)
 
     @cached_property
+    def rate_registers(self) -> tuple[RateRegister, ...]:
+        """The registers of rates: the learning rate of every layer, then those of the linear paths of layers that have
+        them."""
+        formats, linear = self.formats, [layer.linear for layer in self.layers if layer.linear]
+        return (
+            *(RateRegister(formats.learning_rate, layer.learning_rate_code) for layer in self.layers),
+            *(RateRegister(one.rate, one.rate_code) for one in linear),
+        )
+
+    @cached_property
     def timing(self) -> Schedule | FoldedSchedule:
         """When everything happens, in clock cycles."""
         schedule = Schedule.of(self, self.layers)
@@ -163,7 +180,7 @@ class LearnerSpec(LearnerFields):
         return self.timing.delays
 
     def initial_codes(self) -> list[Codes]:
-        """Initial coefficient codes, one array ``(n_out, n_in, bases)`` per layer."""
+        """Initial coefficient codes, one array ``(n_out, n_in, coefficients)`` per layer."""
         choice = self.initial_coefficients
         if choice is None:
             choice = "zeros" if self.n_layers == 1 else "uniform"
@@ -177,5 +194,7 @@ class LearnerSpec(LearnerFields):
                 real = random.uniform(-1, 1, shape) / np.sqrt(layer.n_in)
             else:
                 real = np.array(choice[index], dtype=np.float64)
+            if isinstance(choice, str) and layer.linear:
+                real = np.concatenate([real, np.zeros((*shape[:2], 1))], axis=2)
             codes.append(layer.formats.coefficient.quantise(real))
         return codes

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..numeric.fixed import Format
 from .folded_schedule import fold
-from .formats import Formats
+from .formats import Formats, linear_rates_of
 from .losses import LOSSES
 from .spec import LearnerSpec
 from .stages import STAGES
@@ -34,6 +34,10 @@ _COMMENTS = {
     "gradient_format": "dL/dy; one value, or one per layer",
     "step_format": "learning rate times basis; one value, or one per layer",
     "learning_rate_format": "the learning rate register",
+    "linear": "whether every edge has a linear path, w x, beside its spline; one value, or one per layer",
+    "linear_rate": "initial content of the linear path's rate register; one value, or one per layer",
+    "linear_rate_format": "the linear path's rate register",
+    "linear_step_format": "the linear path's rate times x; one value, or one per layer",
     "rounding": "floor, half_up, half_even",
     "update_rounding": "floor, half_up, half_even, stochastic",
     "teaching": "with_sample, after_prediction",
@@ -72,7 +76,7 @@ def derived(spec: LearnerSpec) -> dict[str, Any]:
             {
                 "n_in": layer.n_in,
                 "n_out": layer.n_out,
-                "coefficients": layer.n_out * layer.n_in * layer.bases,
+                "coefficients": layer.n_out * layer.n_in * layer.coefficients,
                 "banks": layer.n_in // inputs * layer.banks,
                 "bank_rows": steps * layer.depth,
                 "bank_width": layer.n_out // nodes * layer.formats.coefficient.width,
@@ -90,10 +94,15 @@ def derived(spec: LearnerSpec) -> dict[str, Any]:
                     "shift": layer.locator.shift,
                 },
                 "formats": formats,
+                **({"linear_rate": layer.linear.linear_rate} if layer.linear else {}),
             }
         )
     return {
-        "formats": {name: _plain(_derived_format(spec, name)) for name in _FORMATS},
+        "formats": {
+            name: _plain(_derived_format(spec, name))
+            for name in _FORMATS
+            if spec.linear_layers or not name.startswith("linear_")
+        },
         "layers": layers,
         "latency": spec.latency,
         "interval": spec.interval,
@@ -114,6 +123,8 @@ def to_toml(spec: LearnerSpec) -> str:
     """
     lines = ["# A kanrtl learner. Lines that begin with '#' hold what follows from the others.", ""]
     for field, comment in _COMMENTS.items():
+        if field.startswith("linear_") and not spec.linear_layers:
+            continue
         value = getattr(spec, field)
         given = field in spec.model_fields_set and value is not None
         if field.endswith("_format") and value is None:
@@ -121,6 +132,8 @@ def to_toml(spec: LearnerSpec) -> str:
         if field == "target_range" and value is None:
             reach = 2.0 ** (spec.formats.output.i - 2)
             value = (-reach, reach)
+        if field == "linear_rate" and value is None:
+            value = linear_rates_of(spec)
         if field == "initial_coefficients" and value is None:
             value = "zeros" if spec.n_layers == 1 else "uniform"
         entry = f"{field} = {_toml_value(value)}"
@@ -176,8 +189,10 @@ def _derived_comments(spec: LearnerSpec) -> list[str]:
             f"#   learns at rates from {values['smallest_learning_rate']:g} on"
             if values["smallest_learning_rate"]
             else "#   learns at no rate: no update reaches a coefficient",
+            *([f"#   linear path with rate {values['linear_rate']:g}"] if "linear_rate" in values else []),
         ]
-        lines += [f"#   {name:<16} {format}" for name, format in values["formats"].items()]
+        width = max(16, *map(len, values["formats"]))
+        lines += [f"#   {name:<{width}} {format}" for name, format in values["formats"].items()]
     return lines
 
 

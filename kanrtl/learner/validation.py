@@ -13,7 +13,7 @@ from ..numeric.fixed import Format, narrow
 from .arithmetic import LayerArithmetic, banks_for
 from .fields import MAX_GRID_SIZE, LearnerFields
 from .folded_schedule import fold, folds
-from .formats import Formats, LearnerFormats, exponent
+from .formats import Formats, LearnerFormats, exponent, linear_rates_of
 from .losses import LOSSES, find_loss
 
 MAX_WIDTH = 62  # an exact sum must fit the int64 of the integer model, with a bit to spare for rounding
@@ -33,6 +33,17 @@ def check_fields(spec: LearnerFields) -> None:
         raise SpecError.of("target_range", spec.target_range, "upside down or empty; the first bound must be the lower")
     _check_periodic(spec)
     _check_modulated(spec)
+    for field in ("linear_rate", "linear_rate_format", "linear_step_format"):
+        if getattr(spec, field) is not None and not spec.linear_layers:
+            raise SpecError.of(field, getattr(spec, field), "no layer has a linear path; set linear, or leave it out")
+    if spec.modulated and 0 in spec.linear_layers:
+        raise SpecError.of(
+            "linear", spec.linear, "cannot be had in a first layer whose edges are modulated; set it for others alone"
+        )
+    if any(linear and periodic for linear, periodic in zip(*map(spec.per_layer, ("linear", "periodic")), strict=True)):
+        raise SpecError.of(
+            "linear", spec.linear, "cannot be had on a periodic grid, where x jumps at the seam; leave out one of them"
+        )
     if spec.table_size & (spec.table_size - 1):
         raise SpecError.of("table_size", spec.table_size, "must be a power of two, such as 64")
     if spec.folded and set(spec.per_layer("table_memory")) != {"auto"}:
@@ -66,6 +77,7 @@ def check_arithmetic(spec: LearnerFields, formats: LearnerFormats, layers: Seque
     _check_formats(spec, formats)
     for index, layer in enumerate(layers):
         _check_layer(spec, index, layer)
+        _check_linear(index, layer)
         _check_step(spec, layer)
         _check_folding(spec, index, layer)
     exact = find_loss(spec.loss).gradient_format(layers[-1])
@@ -86,6 +98,9 @@ def _check_lengths(spec: LearnerFields) -> None:
         "slope_format",
         "gradient_format",
         "step_format",
+        "linear",
+        "linear_rate",
+        "linear_step_format",
         "memory",
         "table_memory",
         "edge_sums",
@@ -145,7 +160,8 @@ def _reaches_grid(x: Format, low: float, high: float, *, periodic: bool) -> bool
 def _check_formats(spec: LearnerFields, formats: LearnerFormats) -> None:
     for index, own in enumerate(formats.layers):
         for name in Formats.__dataclass_fields__:
-            _check_format(spec, index, name, getattr(own, name))
+            if (format := getattr(own, name)) is not None:
+                _check_format(spec, index, name, format)
         factor, coefficient = own.factor, own.coefficient
         if factor.i != coefficient.i or factor.f > coefficient.f:
             raise SpecError.of(
@@ -170,19 +186,26 @@ def _check_formats(spec: LearnerFields, formats: LearnerFormats) -> None:
             output,
             f'cannot hold a target of 1, which loss = "{spec.loss}" needs; use SQ(2, f) or wider',
         )
-    rate = formats.learning_rate
-    for value in spec.per_layer("learning_rate"):
-        if rate.quantise(value) == 0:
+    _check_rates("learning_rate", spec.per_layer("learning_rate"), formats.learning_rate)
+    if formats.linear_rate:
+        linear_rates = linear_rates_of(spec)
+        _check_rates("linear_rate", [linear_rates[index] for index in spec.linear_layers], formats.linear_rate)
+
+
+def _check_rates(field: str, values: Sequence[float], format: Format) -> None:
+    """Whether the registers of ``format`` hold the rates ``values``."""
+    for value in values:
+        if format.quantise(value) == 0:
             raise SpecError.of(
-                "learning_rate",
+                field,
                 value,
-                f"rounds to zero in {rate}; raise it to {rate.lsb} or more, or set learning_rate_format",
+                f"rounds to zero in {format}; raise it to {format.lsb} or more, or set {field}_format",
             )
-        if not rate.holds(value):
+        if not format.holds(value):
             raise SpecError.of(
-                "learning_rate",
+                field,
                 value,
-                f"is above the highest value of learning_rate_format {rate}; add integer bits",
+                f"is above the highest value of {field}_format {format}; add integer bits",
             )
 
 
@@ -199,7 +222,7 @@ def _field_of(spec: LearnerFields, index: int, name: str) -> str:
 
 def _check_format(spec: LearnerFields, index: int, name: str, format: Format) -> None:
     field = _field_of(spec, index, name)
-    unsigned = name in ("basis", "step", "learning_rate")
+    unsigned = name in ("basis", "step", "learning_rate", "linear_rate")
     if format.signed == unsigned:
         kind = "unsigned, UQ(i, f)" if unsigned else "signed, SQ(i, f)"
         raise SpecError.of(field, format, f"must be {kind}")
@@ -239,6 +262,8 @@ _FOLLOWS = {
     "gradient_format": "output_format and grid_range",
     "step_format": "basis_format and learning_rate",
     "learning_rate_format": "learning_rate",
+    "linear_rate_format": "linear_rate",
+    "linear_step_format": "input_format and linear_rate",
 }
 
 # The fields that make an exact value wide, and the format that it is narrowed to: it is aligned to that one's
@@ -254,6 +279,10 @@ _WIDENED_BY: dict[str, tuple[str, str, str | None]] = {
     "step_product": ("basis", "learning_rate_format", "step"),
     "update_product": ("gradient", "step_format", None),
     "update_sum": ("gradient", "step_format", "coefficient"),
+    "linear_product": ("input", "coefficient_format", None),
+    "linear_step_product": ("linear_rate", "input_format", "linear_step"),
+    "linear_update_product": ("gradient", "linear_step_format", None),
+    "linear_update_sum": ("gradient", "linear_step_format", "coefficient"),
 }
 
 
@@ -305,6 +334,18 @@ def _check_layer(spec: LearnerFields, index: int, layer: LayerArithmetic) -> Non
         )
 
 
+def _check_linear(index: int, layer: LayerArithmetic) -> None:
+    """Whether w of linear paths can be added to slopes."""
+    if index and layer.linear and layer.derivative.f + layer.linear.input_shift < 0:
+        basis = layer.formats.basis
+        raise SpecError.of(
+            "basis_format",
+            basis,
+            f"too narrow for a linear path beside {layer.grid_size} cells; use UQ({basis.i}, "
+            f"{basis.f - layer.derivative.f - layer.linear.input_shift})",
+        )
+
+
 def _check_step(spec: LearnerFields, layer: LayerArithmetic) -> None:
     """Whether the layer's learning rate times its largest basis is anything at all."""
     step = layer.formats.step
@@ -313,6 +354,17 @@ def _check_step(spec: LearnerFields, layer: LayerArithmetic) -> None:
         raise SpecError.of(
             "step_format", step, f"every step of learning_rate {layer.learning_rate} rounds to zero; add fraction bits"
         )
+    if layer.linear:
+        linear = layer.linear
+        reach = max(abs(bound) for bound in (layer.grid_min, layer.grid_max))
+        at_reach = linear.rate_code * int(layer.formats.input.quantise(reach))
+        if not narrow(np.array(at_reach), linear.step_product.f, linear.step, spec.rounding).result:
+            raise SpecError.of(
+                "linear_step_format",
+                linear.step,
+                f"every step of linear_rate {linear.linear_rate} inside the grid rounds to zero; add fraction bits, or "
+                "scale the inputs",
+            )
 
 
 def _check_folding(spec: LearnerFields, index: int, layer: LayerArithmetic) -> None:
@@ -334,7 +386,7 @@ def _check_initial_coefficients(spec: LearnerFields, layers: Sequence[LayerArith
     given = spec.initial_coefficients
     if given is None or isinstance(given, str):
         return
-    shapes = [(layer.n_out, layer.n_in, layer.bases) for layer in layers]
+    shapes = [(layer.n_out, layer.n_in, layer.coefficients) for layer in layers]
     if len(given) != len(shapes):
         raise SpecError.of("initial_coefficients", given, f"must hold {len(shapes)} arrays, one per layer")
     for index, (layer, shape, arithmetic) in enumerate(zip(given, shapes, layers, strict=True)):

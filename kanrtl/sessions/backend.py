@@ -108,8 +108,8 @@ class LearnerBackend(Running):
     def run_with_rates(self, x: Codes, teaching: Codes, rates: Codes) -> Codes:
         """Teach samples one after another, each with learning rates of its own; arrays as for :meth:`run`.
 
-        ``rates`` has shape ``(n, layers)``: the content of the learning rate registers for each sample. Where it is
-        all zero the sample is predicted and not taught. Before the registers change, all updates land; at the end
+        ``rates`` has shape ``(n, registers)``: the content of the rate registers for each sample. Where it is all
+        zero the sample is predicted and not taught. Before the registers change, all updates land; at the end
         they are as before.
         """
         before = self.read_learning_rates()
@@ -128,7 +128,8 @@ class LearnerBackend(Running):
 
     @abstractmethod
     def read_coefficients(self) -> list[Codes]:
-        """The coefficients, one array ``(n_out, n_in, bases)`` per layer."""
+        """The coefficients, one array ``(n_out, n_in, coefficients)`` per layer: those of the bases, and w behind them
+        where the layer has linear paths."""
 
     @abstractmethod
     def write_coefficients(self, coefficients: list[Codes]) -> None:
@@ -136,11 +137,11 @@ class LearnerBackend(Running):
 
     @abstractmethod
     def read_learning_rates(self) -> list[int]:
-        """The learning rate registers, one per layer."""
+        """The registers of rates, in the order of :attr:`kanrtl.LearnerSpec.rate_registers`."""
 
     @abstractmethod
     def write_learning_rates(self, rates: list[int]) -> None:
-        """Set the learning rate registers, one per layer."""
+        """Set the registers of rates, all of them."""
 
     @abstractmethod
     def read_noise(self) -> int:
@@ -180,15 +181,15 @@ class AddressedLearner(LearnerBackend):
             for number, layer in enumerate(self.spec.layers)
             for node in range(layer.n_out)
             for source in range(layer.n_in)
-            for index in range(layer.bases)
+            for index in range(layer.coefficients)
         ]
 
     def read_coefficients(self) -> list[Codes]:
         values = self.access([(address, None) for address in self._coefficient_addresses()])
         arrays, start = [], 0
         for layer in self.spec.layers:
-            shape = (layer.n_out, layer.n_in, layer.bases)
-            stop = start + layer.n_out * layer.n_in * layer.bases
+            shape = (layer.n_out, layer.n_in, layer.coefficients)
+            stop = start + layer.n_out * layer.n_in * layer.coefficients
             arrays.append(np.array(values[start:stop], dtype=np.int64).reshape(shape))
             start = stop
         return arrays
@@ -197,11 +198,17 @@ class AddressedLearner(LearnerBackend):
         values = [int(value) for layer in coefficients for value in layer.ravel()]
         self.access(list(zip(self._coefficient_addresses(), values, strict=True)))
 
+    def _rate_addresses(self) -> list[int]:
+        return [
+            *(self.addresses.learning_rate(layer) for layer in range(self.spec.n_layers)),
+            *(self.addresses.linear_rate(layer) for layer in self.spec.linear_layers),
+        ]
+
     def read_learning_rates(self) -> list[int]:
-        return self.access([(self.addresses.learning_rate(layer), None) for layer in range(self.spec.n_layers)])
+        return self.access([(address, None) for address in self._rate_addresses()])
 
     def write_learning_rates(self, rates: list[int]) -> None:
-        self.access([(self.addresses.learning_rate(layer), rate) for layer, rate in enumerate(rates)])
+        self.access(list(zip(self._rate_addresses(), rates, strict=True)))
 
     def read_noise(self) -> int:
         if self.spec.update_rounding != "stochastic":

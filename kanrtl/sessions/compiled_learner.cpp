@@ -26,7 +26,17 @@ struct Narrowing {
 
 inline int64_t up(int64_t code, int64_t bits) { return int64_t(uint64_t(code) << bits); }
 
-// One layer: arrays are (n_out, n_in, bases) for coefficients and (rows, window) for tables.
+// The linear path beside every spline of a layer.
+struct Linear {
+    int64_t present, first_lane;
+    int64_t spline_up, product_up, slope_up; // what is added is aligned by: splines, w x, and w to a slope
+    int64_t weight_up, change_up, noise_bits, noise_up;
+    Narrowing step, weight;
+    int64_t *rate;
+};
+
+// One layer: arrays are (n_out, n_in, coefficients) for coefficients, with w behind those of the bases, and (rows,
+// window) for tables.
 struct Layer {
     int64_t n_in, n_out, window, bases, banks, first_lane, modulation;
     int64_t scale, offset, shift, end, row_bits, periodic;
@@ -34,8 +44,9 @@ struct Layer {
     Narrowing activation, slope, gradient, step, coefficient, curve, turned;
     int64_t *coefficients, *rate;
     const int64_t *basis, *derivative;
+    Linear linear;
 
-    // The coefficient that a window has at an index, from its cell; on a periodic grid it goes on at the first.
+    // Numbers that the layer takes.
     int64_t inputs() const { return n_in * (1 + modulation); }
 
     // The product of a node's value and what an input multiplies it by, `factors`; of complex edges with the value of
@@ -46,9 +57,16 @@ struct Layer {
         return product;
     }
 
+    // The coefficient that a window has at an index, from its cell; on a periodic grid it goes on at the first.
     int64_t coefficient_at(int64_t cell, int64_t w) const {
         return cell + w < bases ? cell + w : cell + w - bases;
     }
+
+    int64_t *edge(int64_t node, int64_t source) const {
+        return coefficients + (node * n_in + source) * (bases + linear.present);
+    }
+
+    int64_t *weight(int64_t node, int64_t source) const { return edge(node, source) + bases; }
 };
 
 // The gradient of the loss: the value, or the table's at it, less the target.
@@ -71,7 +89,8 @@ enum { ACTIVATION, GRADIENT, SLOPE, STEP, COEFFICIENT, KINDS };
 // What one sample changes in one layer, before it has landed.
 struct Update {
     int64_t edge, sample;
-    std::vector<int64_t> cells, products, noise; // (n_in,), and (n_out, n_in, window) twice
+    std::vector<int64_t> cells, products, noise;    // (n_in,), and (n_out, n_in, window) twice
+    std::vector<int64_t> weight_products, weight_noise; // (n_out, n_in), of linear paths
 };
 
 // Where a sample is in a layer.
@@ -80,6 +99,7 @@ struct Pass {
     std::vector<int64_t> coefficients; // (n_out, n_in, window), without guard bits, as they were in the forward pass
     std::vector<int64_t> factors;      // (n_in, modulation)
     std::vector<int64_t> curves;       // (n_out, n_in) of modulated edges
+    std::vector<int64_t> x, weights;   // of linear paths: (n_in,) as it came in, and (n_out, n_in)
 };
 
 uint32_t leap(uint32_t state) {
@@ -112,7 +132,9 @@ class Learner {
         Pass &pass = passes_[index];
         for (int64_t i = 0; i < at.n_in; i++) {
             for (int64_t m = 0; m < at.modulation; m++) pass.factors[i * at.modulation + m] = *x++;
-            int64_t position = (*x++ * at.scale + at.offset) >> at.shift;
+            int64_t input = *x++;
+            if (at.linear.present) pass.x[i] = input;
+            int64_t position = (input * at.scale + at.offset) >> at.shift;
             if (at.periodic) position = (position % at.end + at.end) % at.end;
             int64_t clamped = position < 0 ? 0 : position >= at.end ? at.end - 1 : position;
             pass.cells[i] = clamped >> at.row_bits;
@@ -131,7 +153,7 @@ class Learner {
             size_t place = 0;
             for (int64_t o = 0; o < at.n_out; o++)
                 for (int64_t i = 0; i < at.n_in; i++) {
-                    int64_t *edge = at.coefficients + (o * at.n_in + i) * at.bases;
+                    int64_t *edge = at.edge(o, i);
                     for (int64_t w = 0; w < at.window; w++, place++) {
                         int64_t &coefficient = edge[at.coefficient_at(update.cells[i], w)];
                         int64_t exact = up(coefficient, at.coefficient_up) - up(update.products[place], at.product_up);
@@ -139,11 +161,23 @@ class Learner {
                             at.coefficient.narrow(exact, outside, update.noise.empty() ? 0 : update.noise[place]);
                     }
                 }
+            if (at.linear.present) land_weights(at, update, outside);
             clipped_[size_t(update.sample - counted_)] |= outside;
             landed_[index]++;
             spare_.push_back(std::move(update));
             waiting.pop_front();
         }
+    }
+
+    void land_weights(const Layer &at, const Update &update, bool &outside) {
+        const Linear &linear = at.linear;
+        for (int64_t o = 0, place = 0; o < at.n_out; o++)
+            for (int64_t i = 0; i < at.n_in; i++, place++) {
+                int64_t *weight = at.weight(o, i);
+                int64_t exact = up(*weight, linear.weight_up) - up(update.weight_products[size_t(place)], linear.change_up);
+                *weight =
+                    linear.weight.narrow(exact, outside, state_.stochastic ? update.weight_noise[size_t(place)] : 0);
+            }
     }
 
     std::vector<Update> spare_;
@@ -170,7 +204,7 @@ class Learner {
                 int64_t total = 0;
                 for (int64_t i = 0; i < at.n_in; i++) {
                     int64_t curve = 0;
-                    const int64_t *edge = at.coefficients + (o * at.n_in + i) * at.bases;
+                    const int64_t *edge = at.edge(o, i);
                     const int64_t *basis = at.basis + pass.rows[i] * at.window;
                     for (int64_t w = 0; w < at.window; w++, place++)
                         curve += (pass.coefficients[place] =
@@ -187,6 +221,12 @@ class Learner {
                 for (int64_t i = 0; i < at.n_in && at.modulation; i++)
                     total += at.modulate(pass.curves[o * at.n_in + i], pass.curves[pair(at, o) * at.n_in + i],
                                          &pass.factors[i * at.modulation], o, 1);
+                if (at.linear.present) {
+                    int64_t products = 0;
+                    for (int64_t i = 0; i < at.n_in; i++)
+                        products += (pass.weights[size_t(o * at.n_in + i)] = *at.weight(o, i) >> at.guard_bits) * pass.x[i];
+                    total = up(total, at.linear.spline_up) + up(products, at.linear.product_up);
+                }
                 values_[index][o] = at.activation.narrow(total, outside);
                 if (index + 1 == layers()) totals_[o] = total, predictions[o] = values_[index][o];
             }
@@ -222,6 +262,7 @@ class Learner {
                     const int64_t *coefficients = &pass.coefficients[size_t((o * at.n_in + i) * at.window)];
                     int64_t sum = 0;
                     for (int64_t w = 0; w < at.window; w++) sum += coefficients[w] * derivative[w] * pass.inside[i];
+                    if (at.linear.present) sum += up(pass.weights[size_t(o * at.n_in + i)], at.linear.slope_up);
                     total += gradients_[index][o] * at.slope.narrow(sum, slope);
                 }
                 gradients_[index - 1][i] = layer(index - 1).gradient.narrow(total, gradient);
@@ -268,6 +309,7 @@ class Learner {
                     }
                 }
             }
+            if (at.linear.present) change_weights(index, update, word, outside);
             waiting_[index].push_back(std::move(update));
         }
         if (outside) count(STEP);
@@ -277,12 +319,39 @@ class Learner {
         taught_++;
     }
 
+    // What the update does to the linear paths of a layer.
+    void change_weights(size_t index, Update &update, uint64_t word, bool &outside) {
+        const Layer &at = layer(index);
+        const Linear &linear = at.linear;
+        size_t size = size_t(at.n_out * at.n_in);
+        update.weight_products.resize(size);
+        update.weight_noise.resize(state_.stochastic ? size : 0);
+        for (int64_t i = 0; i < at.n_in; i++) {
+            int64_t step = linear.step.narrow(*linear.rate * passes_[index].x[size_t(i)], outside);
+            for (int64_t o = 0; o < at.n_out; o++) {
+                int64_t place = o * at.n_in + i;
+                update.weight_products[size_t(place)] = gradients_[index][size_t(o)] * step;
+                if (!state_.stochastic) continue;
+                int64_t lane = linear.first_lane + place;
+                uint64_t drawn = word >> (32 - lane * 7 % 32) & ((uint64_t(1) << linear.noise_bits) - 1);
+                update.weight_noise[size_t(place)] = int64_t(drawn << linear.noise_up);
+            }
+        }
+    }
+
+    // The rate registers: those of all layers, then those of linear paths.
+    template <typename Do> bool each_rate(const int64_t *rates, Do what) {
+        bool all = true;
+        for (size_t index = 0; index < layers(); index++) all &= what(*layer(index).rate, *rates++);
+        for (size_t index = 0; index < layers(); index++)
+            if (layer(index).linear.present) all &= what(*layer(index).linear.rate, *rates++);
+        return all;
+    }
+
     void change_rates(const int64_t *rates) {
-        bool same = true;
-        for (size_t index = 0; index < layers(); index++) same &= *layer(index).rate == rates[index];
-        if (same) return;
+        if (each_rate(rates, [](int64_t &held, int64_t rate) { return held == rate; })) return;
         settle();
-        for (size_t index = 0; index < layers(); index++) *layer(index).rate = rates[index];
+        each_rate(rates, [](int64_t &held, int64_t rate) { return held = rate, true; });
     }
 
   public:
@@ -291,7 +360,8 @@ class Learner {
             const Layer &at = layer(index);
             std::vector<int64_t> inputs(at.n_in), outputs(at.n_out);
             passes_.push_back({inputs, inputs, inputs, std::vector<int64_t>(at.n_out * at.n_in * at.window),
-                               std::vector<int64_t>(at.n_in * at.modulation), std::vector<int64_t>(at.n_out * at.n_in)});
+                               std::vector<int64_t>(at.n_in * at.modulation), std::vector<int64_t>(at.n_out * at.n_in),
+                               inputs, std::vector<int64_t>(at.n_out * at.n_in)});
             if (turned_.size() < outputs.size()) turned_ = totals_of_layer_ = outputs;
             values_.push_back(outputs);
             gradients_.push_back(outputs);
@@ -301,13 +371,15 @@ class Learner {
         landed_.resize(layers());
     }
 
-    // Samples taken at one clock edge after another; see LearnerBackend.run. `rates` are those of each sample and
-    // layer, or none; see LearnerBackend.run_with_rates.
+    // Samples taken at one clock edge after another; see LearnerBackend.run. `rates` are all registers for each sample,
+    // or none; see LearnerBackend.run_with_rates.
     void run(size_t samples, const int64_t *x, const int64_t *teaching, const uint8_t *learn, int64_t *predictions,
              const int64_t *rates) {
         int64_t n_in = layer(0).inputs(), n_out = layer(layers() - 1).n_out;
+        size_t registers = layers();
+        for (size_t index = 0; index < layers(); index++) registers += size_t(layer(index).linear.present);
         for (size_t sample = 0; sample < samples; sample++, x += n_in, teaching += n_out, predictions += n_out) {
-            if (rates) change_rates(rates + sample * layers());
+            if (rates) change_rates(rates + sample * registers);
             forward(++edge_, x, predictions);
             if (!learn[sample] || *state_.frozen) continue;
             backward(teaching);

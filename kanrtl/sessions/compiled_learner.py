@@ -51,6 +51,15 @@ class _Narrowing(ctypes.Structure):
 _NARROWED = ("activation", "slope", "gradient", "step", "coefficient", "curve", "turned")
 
 
+class _Linear(ctypes.Structure):
+    _fields_ = [
+        *_integers("present", "first_lane", "spline_up", "product_up", "slope_up", "weight_up", "change_up"),
+        *_integers("noise_bits", "noise_up"),
+        *((name, _Narrowing) for name in ("step", "weight")),
+        *_pointers("rate"),
+    ]
+
+
 class _Layer(ctypes.Structure):
     _fields_ = [
         *_integers("n_in", "n_out", "window", "bases", "banks", "first_lane", "modulation"),
@@ -58,6 +67,7 @@ class _Layer(ctypes.Structure):
         *_integers("coefficient_up", "product_up", "guard_bits", "noise_bits", "noise_up", "delay"),
         *((name, _Narrowing) for name in _NARROWED),
         *_pointers("coefficients", "rate", "basis", "derivative"),
+        ("linear", _Linear),
     ]
 
 
@@ -86,10 +96,10 @@ class CompiledLearner:
     Attributes
     ----------
     coefficients
-        One array ``(n_out, n_in, bases)`` per layer.
+        One array ``(n_out, n_in, coefficients)`` per layer.
     learning_rates, noise, frozen, saturations
-        The registers: shapes ``(layers,)``, ``(1,)``, ``(1,)``, and ``(5,)`` in the order of
-        :data:`kanrtl.learner.address_map.SATURATIONS`.
+        The registers: those of :attr:`kanrtl.LearnerSpec.rate_registers`, then shapes ``(1,)``, ``(1,)``, and ``(5,)``
+        in the order of :data:`kanrtl.learner.address_map.SATURATIONS`.
     step
         Sends one sample at a time.
     """
@@ -98,7 +108,7 @@ class CompiledLearner:
         self._n_out = spec.n_out
         self._kept: list[Any] = []  # what machine code has the address of
         self.coefficients = [np.array(codes, dtype=np.int64, order="C") for codes in spec.initial_codes()]
-        self.learning_rates = np.array([layer.learning_rate_code for layer in spec.layers], dtype=np.int64)
+        self.learning_rates = np.array([register.code for register in spec.rate_registers], dtype=np.int64)
         self.noise = np.array([lfsr.initial_state(spec.seed)], dtype=np.int64)
         self.frozen = np.zeros(1, dtype=np.int64)
         self.saturations = np.zeros(len(SATURATIONS), dtype=np.int64)
@@ -157,16 +167,41 @@ class CompiledLearner:
                     self.learning_rates[index:].ctypes.data,
                     self._keep(layer.basis_table),
                     self._keep(layer.derivative_table),
+                    self._linear(spec, index, narrowings, first_lane, draws=draws),
                 )
             )
-            first_lane += layer.n_out * layer.n_in * layer.banks
+            first_lane += layer.lanes
         return (_Layer * len(layers))(*layers)
+
+    def _linear(
+        self, spec: LearnerSpec, index: int, narrowings: IntegerLayer, first_lane: int, *, draws: bool
+    ) -> _Linear:
+        """The linear paths of a layer; all zeros where it has none."""
+        layer = spec.layers[index]
+        linear, formats = layer.linear, layer.formats
+        if linear is None:
+            return _Linear()
+        register = spec.n_layers + spec.linear_layers.index(index)
+        return _Linear(
+            1,
+            first_lane + layer.n_out * layer.n_in * layer.banks,
+            layer.node_sum.f - formats.factor.f - formats.basis.f,
+            layer.node_sum.f - linear.product.f,
+            layer.slope_shift,
+            linear.update_sum.f - linear.coefficient.f,
+            linear.update_sum.f - linear.update_product.f,
+            linear.noise_bits if draws else 0,
+            linear.dropped_bits - linear.noise_bits,
+            _Narrowing.of(narrowings.linear_step),
+            _Narrowing.of(narrowings.linear_coefficient),
+            self.learning_rates[register:].ctypes.data,
+        )
 
     def run(self, x: Codes, teaching: Codes, learn: npt.NDArray[np.bool_], rates: Codes | None = None) -> Codes:
         """See :meth:`kanrtl.sessions.backend.LearnerBackend.run`; raise :exc:`RuntimeError` once it is closed.
 
-        ``rates``, shape ``(n, layers)``, is what the registers become for each sample, and keep at the end; before
-        they change, all updates land.
+        ``rates``, shape ``(n, registers)``, is what the rate registers become for each sample, and keep at the end;
+        before they change, all updates land.
         """
         if not self._end.alive:
             raise RuntimeError("this learner is closed")

@@ -90,8 +90,8 @@ class Session(Closing):
         """Learn from samples ``(n, n_in)`` and targets ``(n, n_out)``, one after another; return the predictions,
         each made before its step.
 
-        ``weight``, a number or one for each sample, ``(n,)``, scales the steps. For a sample the learning rate
-        registers hold what they held before times its weight, rounded to their format; a weight of 1 changes nothing.
+        ``weight``, a number or one for each sample, ``(n,)``, scales the steps. For a sample the registers of all
+        rates hold what they held before times its weight, rounded to their format; a weight of 1 changes nothing.
         A sample whose rates are zero is predicted alone, with a warning where its weight is not. A weight for which
         the registers are too small is divided among as few equal steps, one after another, as they can hold. In the
         streaming schedule updates land before the registers change. Raises :exc:`InputError` where a weight is
@@ -153,9 +153,10 @@ class Session(Closing):
         return self.spec.formats.output.to_float(codes)
 
     def _run_weighted(self, x: Codes, teaching: Codes, weights: Reals) -> Reals:
-        registers, format = self._backend.read_learning_rates(), self.spec.formats.learning_rate
-        check_highest("weight", weights, registers, format)
-        steps, rates = weigh_rates(weights, registers, format)
+        registers = self._backend.read_learning_rates()
+        formats = [register.format for register in self.spec.rate_registers]
+        check_highest("weight", weights, registers, formats)
+        steps, rates = weigh_rates(weights, registers, formats)
         self._samples += len(rates)
         codes = self._backend.run_with_rates(np.repeat(x, steps, axis=0), np.repeat(teaching, steps, axis=0), rates)
         return self.spec.formats.output.to_float(codes[np.cumsum(steps) - steps])
@@ -186,7 +187,8 @@ class Session(Closing):
     @property
     def coefficients(self) -> list[Codes]:
         """Integer codes, one array ``(n_out, n_in, bases)`` per layer: ``bases`` is ``grid_size + spline_order``, or
-        ``grid_size`` where the layer is periodic. May be assigned to."""
+        ``grid_size`` where the layer is periodic; where it has linear paths w is one more, an edge's last. May be
+        assigned to."""
         return self._backend.read_coefficients()
 
     @coefficients.setter
@@ -210,26 +212,50 @@ class Session(Closing):
     @property
     def learning_rate(self) -> tuple[float, ...]:
         """One per layer, as the registers hold it. A number assigned to it sets all layers."""
-        rates = self._backend.read_learning_rates()
-        return tuple(float(self.spec.formats.learning_rate.to_float(rate)) for rate in rates)
+        return self._rates("learning_rate")
 
     @learning_rate.setter
     def learning_rate(self, rate: float | tuple[float, ...]) -> None:
+        self._set_rates("learning_rate", rate)
+
+    @property
+    def linear_rate(self) -> tuple[float, ...]:
+        """The rates of the linear paths, one for each layer that has them, as the registers hold it. A number assigned
+        to it sets all of them."""
+        return self._rates("linear_rate")
+
+    @linear_rate.setter
+    def linear_rate(self, rate: float | tuple[float, ...]) -> None:
+        if not self.spec.linear_layers:
+            raise InputError(f"linear_rate = {rate}: no layer of the spec has a linear path; set linear in it")
+        self._set_rates("linear_rate", rate)
+
+    def _rates_of(self, field: str) -> slice:
+        """Where the registers of a field are among all that hold rates."""
         count = self.spec.n_layers
-        rates = as_reals("learning_rate", rate, f"one for all layers, or {count}")
+        return slice(count) if field == "learning_rate" else slice(count, None)
+
+    def _rates(self, field: str) -> tuple[float, ...]:
+        codes, registers = self._backend.read_learning_rates(), self.spec.rate_registers
+        pairs = list(zip(registers, codes, strict=True))[self._rates_of(field)]
+        return tuple(float(register.format.to_float(code)) for register, code in pairs)
+
+    def _set_rates(self, field: str, given: float | tuple[float, ...]) -> None:
+        registers = self.spec.rate_registers[self._rates_of(field)]
+        count, format = len(registers), registers[0].format
+        rates = as_reals(field, given, f"one for all layers, or {count}")
         if rates.shape not in ((), (count,)):
-            raise InputError(f"learning_rate: shape {rates.shape}; give one number for all layers, or {count}")
+            raise InputError(f"{field}: shape {rates.shape}; give one number for all layers, or {count}")
         rates = np.broadcast_to(rates, (count,))
-        format = self.spec.formats.learning_rate
         for value in rates:
             if not np.isfinite(value) or not format.holds(float(value)):
                 highest = float(format.to_float(format.maximum))
-                raise InputError(f"learning_rate = {value}: {format} holds 0 to {highest}")
+                raise InputError(f"{field} = {value}: {format} holds 0 to {highest}")
             if value and not format.quantise(value):
-                raise InputError(
-                    f"learning_rate = {value}: rounds to zero in {format}; give {format.lsb} or more, or 0"
-                )
-        self._backend.write_learning_rates([int(code) for code in format.quantise(rates)])
+                raise InputError(f"{field} = {value}: rounds to zero in {format}; give {format.lsb} or more, or 0")
+        codes = self._backend.read_learning_rates()
+        codes[self._rates_of(field)] = [int(code) for code in format.quantise(rates)]
+        self._backend.write_learning_rates(codes)
 
     @property
     def frozen(self) -> bool:
@@ -269,11 +295,16 @@ class Session(Closing):
         content: dict[str, Any] = {
             f"coefficients_{index}": layer for index, layer in enumerate(self._backend.read_coefficients())
         }
-        content["learning_rates"] = np.array(self._backend.read_learning_rates(), dtype=np.int64)
+        rates = np.array(self._backend.read_learning_rates(), dtype=np.int64)
+        content["learning_rates"] = rates[: self.spec.n_layers]
+        if self.spec.linear_layers:
+            content["linear_rates"] = rates[self.spec.n_layers :]
         if self.spec.update_rounding == "stochastic":
             content["noise"] = np.array(self._backend.read_noise(), dtype=np.int64)
         content["coefficient_formats"] = np.array([str(layer.formats.coefficient) for layer in self.spec.layers])
         content["learning_rate_format"] = np.array(str(self.spec.formats.learning_rate))
+        if self.spec.formats.linear_rate:
+            content["linear_rate_format"] = np.array(str(self.spec.formats.linear_rate))
         content["spec"] = np.array(json.dumps(self.spec.to_dict()))
         write_arrays(Path(path), content)
 
@@ -286,7 +317,7 @@ class Session(Closing):
             raise InputError(f"load: {str(path)!r}: {error}") from None
 
     def _load(self, saved: SavedLearner) -> None:
-        for field in ("layer_sizes", "grid_range", "grid_size", "periodic", "spline_order", "modulated"):
+        for field in ("layer_sizes", "grid_range", "grid_size", "periodic", "spline_order", "modulated", "linear"):
             ours, theirs = (
                 (getattr(spec, field) if field in ("layer_sizes", "modulated") else spec.per_layer(field))
                 for spec in (self.spec, saved.spec)

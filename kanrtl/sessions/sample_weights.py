@@ -15,12 +15,14 @@ MOST_STEPS = 1000
 """One sample takes no more steps than these, so that a weight of another unit is refused and not waited for."""
 
 
-def check_highest(field: str, weights: Reals, registers: Sequence[int], format: Format) -> None:
+def check_highest(field: str, weights: Reals, registers: Sequence[int], formats: Sequence[Format]) -> None:
     """Raise :exc:`InputError`, which names the highest weight, where one needs more than :data:`MOST_STEPS` steps.
 
     Parameters are those of :func:`weigh_rates`.
     """
-    highest = MOST_STEPS * format.maximum / max(1, *registers)
+    highest = min(
+        MOST_STEPS * format.maximum / max(1, register) for register, format in zip(registers, formats, strict=True)
+    )
     above = np.flatnonzero(weights > highest)
     if len(above):
         index = f"[{above[0]}]" if weights.strides != (0,) else ""  # one number for all samples has no index
@@ -29,7 +31,7 @@ def check_highest(field: str, weights: Reals, registers: Sequence[int], format: 
         )
 
 
-def weigh_rates(weights: Reals, registers: Sequence[int], format: Format) -> tuple[Codes, Codes]:
+def weigh_rates(weights: Reals, registers: Sequence[int], formats: Sequence[Format]) -> tuple[Codes, Codes]:
     """The steps that samples with ``weights``, shape ``(n,)``, take, and their learning rates.
 
     The rate of a step is the register times the weight, rounded to the nearest code, ties to even. Where one of the
@@ -41,23 +43,24 @@ def weigh_rates(weights: Reals, registers: Sequence[int], format: Format) -> tup
     weights
         What :func:`kanrtl.arrays.check_weights` and :func:`check_highest` have let pass.
     registers
-        The codes of the learning rates, one per layer, for a weight of 1.
-    format
-        The format of these registers.
+        The codes of all registers of rates (:attr:`kanrtl.LearnerSpec.rate_registers`) for a weight of 1.
+    formats
+        The formats of these registers.
 
     Returns
     -------
     steps, rates
         The number of steps of each sample, ``(n,)``, and the codes of the registers for each step, ``(sum of steps,
-        layers)``.
+        registers)``.
     """
     exact = weights[:, None] * np.array(registers, dtype=np.float64)
-    steps = np.maximum(1, np.ceil(exact.max(axis=1) / format.maximum))
+    steps = np.maximum(1, np.ceil((exact / [format.maximum for format in formats]).max(axis=1)))
     rates = np.rint(exact / steps[:, None]).astype(np.int64)
     lost = (weights > 0) & ~rates.any(axis=1)
     if lost.any() and any(registers):
+        names = " and ".join(dict.fromkeys(map(str, formats)))
         warnings.warn(
-            f"sample weights: the learning rate of {lost.sum()} of {len(weights)} samples rounds to zero in {format}, "
+            f"sample weights: the learning rate of {lost.sum()} of {len(weights)} samples rounds to zero in {names}, "
             f"and they are not learned; set learning_rate_format, a field of the spec, with more fraction bits",
             RuntimeWarning,
             stacklevel=4,

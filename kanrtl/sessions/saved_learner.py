@@ -43,8 +43,10 @@ class SavedLearner:
     spec: LearnerSpec
     coefficients: list[npt.ArrayLike]
     coefficient_formats: list[Format]
-    learning_rates: list[int]
-    learning_rate_format: Format
+    rates: list[int]
+    """All registers of rates, in the order of :attr:`kanrtl.LearnerSpec.rate_registers`."""
+    rate_formats: list[Format]
+    """Their formats."""
     noise: int | None
 
     @classmethod
@@ -62,15 +64,18 @@ class SavedLearner:
         except SpecError as error:
             raise InputError(f"the saved spec does not work here ({error}); save it again with this version") from None
         formats, rate = _formats_of(spec, content)
-        rates = _in_range("learning_rates", content["learning_rates"], rate.maximum)
-        if rates.shape != (spec.n_layers,):
-            raise InputError(f"learning_rates: shape {rates.shape}; must be ({spec.n_layers},)")
+        rates = _rates(content, "learning_rates", rate, spec.n_layers)
+        rate_formats = [rate] * spec.n_layers
+        if spec.linear_layers:
+            linear = _format_of(content, "linear_rate_format", signed=False)
+            rates += _rates(content, "linear_rates", linear, len(spec.linear_layers))
+            rate_formats += [linear] * len(spec.linear_layers)
         noise = int(_in_range("noise", content["noise"], (1 << NOISE_WIDTH) - 1)) if "noise" in content else None
         coefficients = [content[f"coefficients_{index}"] for index in range(spec.n_layers)]
-        return cls(spec, list(coefficients), formats, [int(code) for code in rates], rate, noise)
+        return cls(spec, list(coefficients), formats, rates, rate_formats, noise)
 
     def convert(self, spec: LearnerSpec) -> tuple[list[Codes], list[int]]:
-        """The coefficients and the learning rates in the formats of a learner of the same sizes.
+        """The coefficients and the content of the registers of rates, in the formats of a learner of the same sizes.
 
         Raises :exc:`InputError` where its formats do not hold one of the values.
         """
@@ -79,9 +84,12 @@ class SavedLearner:
             _convert("coefficient_format", codes, own, layer.formats.coefficient)
             for codes, own, layer in zip(theirs, self.coefficient_formats, spec.layers, strict=True)
         ]
-        codes = np.array(self.learning_rates, dtype=np.int64)
-        rates = _convert("learning_rate_format", codes, self.learning_rate_format, spec.formats.learning_rate)
-        return coefficients, rates.tolist()
+        names = ["learning_rate_format"] * spec.n_layers + ["linear_rate_format"] * len(spec.linear_layers)
+        rates = [
+            int(_convert(name, np.array(code, dtype=np.int64), own, register.format))
+            for name, code, own, register in zip(names, self.rates, self.rate_formats, spec.rate_registers, strict=True)
+        ]
+        return coefficients, rates
 
     def _layers(self) -> list[LayerArithmetic]:
         """The layers of the saved learner, with the coefficients' own formats."""
@@ -91,25 +99,38 @@ class SavedLearner:
         ]
 
 
+def _rates(content: dict[str, npt.NDArray[Any]], field: str, format: Format, count: int) -> list[int]:
+    """The codes of so many registers of rates."""
+    rates = _in_range(field, content[field], format.maximum)
+    if rates.shape != (count,):
+        raise InputError(f"{field}: shape {rates.shape}; must be ({count},)")
+    return [int(rate) for rate in rates]
+
+
 def _formats_of(spec: LearnerSpec, content: dict[str, npt.NDArray[Any]]) -> tuple[list[Format], Format]:
     """The formats of the coefficients, and of the learning rates, that a file says or that its version had."""
     if "coefficient_formats" not in content:
         return _former_formats(spec)
-    try:
-        formats = [Format.parse(str(text)) for text in content["coefficient_formats"]]
-        rate = Format.parse(str(content["learning_rate_format"]))
-    except ValueError as error:
-        raise InputError(f"coefficient_formats: {error}; give a file that save wrote") from None
-    for name, format, signed in [
-        *(("coefficient_formats", own, True) for own in formats),
-        ("learning_rate_format", rate, False),
-    ]:
-        if format.signed != signed:
-            kind = "signed" if format.signed else "unsigned"
-            raise InputError(f"{name}: {format} is {kind}; give a file that save wrote")
+    formats = [_parse("coefficient_formats", text, signed=True) for text in content["coefficient_formats"]]
     if len(formats) != spec.n_layers:
         raise InputError(f"coefficient_formats: {len(formats)} for {spec.n_layers} layers; give a file that save wrote")
-    return formats, rate
+    return formats, _format_of(content, "learning_rate_format", signed=False)
+
+
+def _format_of(content: dict[str, npt.NDArray[Any]], field: str, *, signed: bool) -> Format:
+    """The one format that a field of a file says."""
+    return _parse(field, content[field], signed=signed)
+
+
+def _parse(field: str, text: object, *, signed: bool) -> Format:
+    try:
+        format = Format.parse(str(text))
+    except ValueError as error:
+        raise InputError(f"{field}: {error}; give a file that save wrote") from None
+    if format.signed != signed:
+        kind = "signed" if format.signed else "unsigned"
+        raise InputError(f"{field}: {format} is {kind}; give a file that save wrote")
+    return format
 
 
 def _former_formats(spec: LearnerSpec) -> tuple[list[Format], Format]:

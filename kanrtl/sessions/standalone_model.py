@@ -27,7 +27,8 @@ class Model:
 
     @property
     def coefficients(self) -> list[Array]:
-        """One array ``(n_out, n_in, bases)`` per layer, with all updates that have landed; may be assigned to."""
+        """One array ``(n_out, n_in, bases)`` per layer, with one more coefficient, w, where it is linear; with all
+        updates that have landed. May be assigned to."""
         return [layer[0] for layer in self._batch.coefficients]
 
     @coefficients.setter
@@ -42,6 +43,15 @@ class Model:
     @learning_rates.setter
     def learning_rates(self, rates: npt.ArrayLike) -> None:
         self._batch.learning_rates[0] = rates
+
+    @property
+    def linear_rates(self) -> Array:
+        """The rate registers of the linear paths, one value per layer, 0 where there is none; may be assigned to."""
+        return self._batch.linear_rates[0]  # type: ignore[no-any-return]
+
+    @linear_rates.setter
+    def linear_rates(self, rates: npt.ArrayLike) -> None:
+        self._batch.linear_rates[0] = rates
 
     @property
     def saturations(self) -> dict[str, int]:
@@ -112,5 +122,6 @@ class Model:
         return freeze(self.spec, self.coefficients, bits, **options)
 
     def gradients(self, x: npt.ArrayLike, target: npt.ArrayLike) -> list[Array]:
-        """dL/dc for one sample, one array ``(n_out, n_in, bases)`` per layer; see :meth:`ModelBatch.gradients`."""
+        """dL/dc for one sample, one array per layer, shaped as :attr:`coefficients`; see
+        :meth:`ModelBatch.gradients`."""
         return [layer[0] for layer in self._batch.gradients(np.asarray(x)[None], np.asarray(target)[None])]

@@ -8,6 +8,7 @@ from fractions import Fraction
 import numpy as np
 
 from ..arrays import Reals
+from ..errors import InputError
 from ..learner.arithmetic import LayerArithmetic
 from ..lookup.quantiser import FixedQuantiser, Quantiser
 from ..numeric.fixed import Codes, Format
@@ -60,24 +61,69 @@ def grid_position(locator: Locator, x: Codes) -> Codes:
     return position
 
 
-def edge_sums(layer: LayerArithmetic, coefficients: Codes, source: int) -> Codes:
-    """Compute what all edges from one input add to their nodes, by position in the grid.
+_MOST_POSITIONS = 1 << 20
+"""Activations that the edges of a linear path are evaluated at, at most."""
+
+
+def edge_locator(layer: LayerArithmetic, reach: tuple[Codes, Codes]) -> Locator:
+    """Give what tells apart the inputs that the edges of a layer do: positions in the grid as :func:`unroll` gives
+    them, or with linear paths all activations from the lowest to the highest of ``reach``, two arrays ``(n_in,)``.
+
+    Raises
+    ------
+    InputError
+        If there are too many of these.
+    """
+    if not layer.linear:
+        return unroll(layer)
+    lowest, highest = int(reach[0].min()), int(reach[1].max())
+    count = highest - lowest + 1
+    if count > _MOST_POSITIONS:
+        raise InputError(
+            f"input_format = {layer.formats.input}: linear paths tell {count} activations apart, and at most "
+            f"{_MOST_POSITIONS} can be frozen; freeze a learner with fewer bits, or without linear paths"
+        )
+    return Locator(1, -lowest, 0, count, 1)
+
+
+def edge_values(layer: LayerArithmetic, coefficients: Codes, source: int, x: Codes) -> Codes:
+    """Compute what all edges from one input add to their nodes, for activations.
 
     Parameters
     ----------
     layer : LayerArithmetic
         The layer of the learner.
-    coefficients : array of codes ``(n_out, n_in, bases)``
+    coefficients : array of codes ``(n_out, n_in, coefficients)``
         What the edges are.
     source : int
         The number of the input.
+    x : array of codes ``(n,)``
+        The activations.
 
     Returns
     -------
-    array of codes ``(n_out, positions)``
+    array of codes ``(n_out, n)``
         They are exact, with the fraction bits of ``layer.node_sum``.
     """
-    edges = layer.factors_of(coefficients[:, source])
+    factors = layer.factors_of(coefficients[:, source])
+    values = _spline_sums(layer, factors[:, : layer.bases])[:, grid_position(layer.locator, x)]
+    if layer.linear:
+        up = layer.node_sum.f - layer.formats.factor.f - layer.formats.basis.f
+        products = factors[:, -1:] * x
+        values = (values << up) + (products << layer.node_sum.f - layer.linear.product.f)
+    return values
+
+
+def edge_sums(layer: LayerArithmetic, coefficients: Codes, source: int, locator: Locator) -> Codes:
+    """Compute the same for every position of :func:`edge_locator`, ``(n_out, positions)``."""
+    if layer.linear:
+        return edge_values(layer, coefficients, source, np.arange(locator.end) - locator.offset)
+    factors = layer.factors_of(coefficients[:, source])
+    return np.tile(_spline_sums(layer, factors), locator.grid_size // layer.grid_size)
+
+
+def _spline_sums(layer: LayerArithmetic, edges: Codes) -> Codes:
+    """Splines ``(n_out, positions)``, by position in the grid, of factors ``(n_out, bases)``."""
     if layer.periodic:  # the last windows go on at the first coefficient
         edges = np.concatenate([edges, edges[:, : layer.spline_order]], axis=1)
     windows = np.lib.stride_tricks.sliding_window_view(edges, layer.window, axis=1)

@@ -1,8 +1,8 @@
 """From a learner to a lookup network: the integers that it computes, as tables.
 
 A layer of a learner takes from an input no more than its position in the grid, one of ``grid_size * table_size``. So a
-table with an entry for each position holds all that an edge is, and the network is the learner to the bit where nothing
-else is lost:
+table with an entry for each position holds all that an edge is; with a linear path, a table with an entry for each
+activation. The network is the learner to the bit where nothing else is lost:
 
 - Inputs become positions in the quantiser, in integers.
 - A hidden node's exact sum becomes the position that the next layer takes: rounding to an activation and then to a
@@ -110,7 +110,7 @@ def freeze(
     spec : LearnerSpec
         What the learner is.
     coefficients : list of arrays ``(n_out, n_in, bases)``
-        The learner's codes, one array for each layer.
+        The learner's codes, one array for each layer, with one more code, w, where it has linear paths.
     bits : int or list of int, optional
         How many address bits a table has at most, for all layers or a list with one number for each. By default they
         are as few as make the network the learner itself, and 16 at most.

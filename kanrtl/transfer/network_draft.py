@@ -15,7 +15,7 @@ from ..lookup.number_checks import MAX_BITS, MAX_GUARD_BITS
 from ..lookup.quantiser import FixedQuantiser, Quantiser
 from ..numeric.bits import clog2
 from ..numeric.fixed import Codes
-from .addressing import SLACK_PARTS, Addressing, Scaling, find_activations, grid_position, unroll
+from .addressing import SLACK_PARTS, Addressing, Scaling, edge_locator, find_activations, grid_position
 from .sampled_sums import InputBounds, SampledSums
 
 _ENTRY_LIMIT = 1 << 31
@@ -27,7 +27,7 @@ class NetworkDraft:
     Parameters
     ----------
     spec, coefficients
-        The learner: its codes are one array ``(n_out, n_in, bases)`` for each layer.
+        The learner: its codes are one array ``(n_out, n_in, coefficients)`` for each layer.
     limits
         How many address bits each layer may take at most.
     precise
@@ -121,7 +121,7 @@ class NetworkDraft:
 
     def _address_layer(self, index: int, inputs: InputBounds, limit: int) -> Addressing:
         """Choose how the tables of a layer are addressed, in ``limit`` bits at most."""
-        locator = unroll(self.spec.layers[index])
+        locator = edge_locator(self.spec.layers[index], inputs.reach)
         start, stop = find_activations(locator, inputs.reach)
         low, high = (int(grid_position(locator, np.array(x))) for x in (start, stop))
         bits = max(1, clog2(high - low + 1))

@@ -11,7 +11,7 @@ import numpy as np
 from ..learner.arithmetic import LayerArithmetic
 from ..numeric.fixed import Codes, Format, narrow
 from ..numeric.spline import Locator
-from .addressing import Addressing, edge_sums, grid_position, unroll
+from .addressing import Addressing, edge_locator, edge_sums, grid_position
 
 
 @dataclass(frozen=True)
@@ -97,15 +97,14 @@ class SampledSums:
         self.dropped = self.fraction - layer.formats.output.f
         self.rounding = rounding if self.dropped else "floor"
         self._half = 0 if self.rounding == "floor" else 1 << (self.dropped - 1)
-        locator = unroll(layer)
+        locator = edge_locator(layer, inputs.reach)
         first, last, middle = inputs.positions(addresses, locator)
         self.samples = np.empty((layer.n_out, layer.n_in, middle.shape[1]), dtype=np.int64)
         self.error = np.zeros(layer.n_out, dtype=np.int64)
         sums = np.zeros((2, layer.n_out), dtype=np.int64)
         ends = [grid_position(locator, reach) for reach in inputs.reach]
         for source in range(layer.n_in):
-            values = edge_sums(layer, coefficients, source) << more
-            values = np.tile(values, locator.grid_size // layer.grid_size)
+            values = edge_sums(layer, coefficients, source, locator) << more
             reachable = values[:, ends[0][source] : ends[1][source] + 1]
             sums += [reachable.min(axis=1), reachable.max(axis=1)]
             self.samples[:, source] = values[:, middle[source]]

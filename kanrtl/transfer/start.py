@@ -3,6 +3,8 @@
 A learner's edge is a spline on its own grid, in its own fixed point. Each edge of the network, base function and all,
 is fitted by least squares to what the learner can be, position by position of its grid and with its quantised bases,
 weighted by how often samples come there. A node's bias is shared among its edges, as the bases of an edge sum to one.
+A linear path takes the slope that an edge has beyond the learner's grid, as one with pykan's base term b(x) = x has,
+and the spline the rest.
 
 The values of a hidden node are known to nobody but the layer behind: where they leave the learner's grid they are moved
 into it, and scaled if they have to be, and the layer behind takes that into account. Inputs and outputs stay as they
@@ -11,6 +13,7 @@ are, so what does not fit there is refused.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,7 +28,7 @@ from ..lookup.floats.float_kan import FloatKAN
 from ..lookup.network import LookupNetwork
 from ..lookup.quantiser import FixedQuantiser
 from ..numeric.fixed import Codes, Format, narrow
-from .addressing import edge_sums, grid_position
+from .addressing import edge_values
 from .edge_fit import EdgeFit, find_outside_format, middle_activations, weigh_positions
 
 TrainedNetwork = FloatKAN | LookupNetwork
@@ -172,7 +175,7 @@ class Start:
     ----------
     spec : LearnerSpec
         The learner with its coefficients: connect to it, build it, or write it to a file.
-    coefficients : list of arrays ``(n_out, n_in, bases)``
+    coefficients : list of arrays ``(n_out, n_in, bases)``, with w behind them where a layer is linear
         The same coefficients as codes, as :attr:`kanrtl.Session.coefficients` takes them.
     error : FitError
         How far the learner's predictions, in all its fixed point, are from the network's.
@@ -259,6 +262,9 @@ def _choose_samples(network: TrainedSource, spec: LearnerSpec, x: npt.ArrayLike 
     first, last = spec.per_layer("grid_range")[0]
     if spec.layers[0].periodic:
         return random.uniform(low, high, (SAMPLES, spec.n_in))
+    if spec.layers[0].linear:
+        x_format = spec.formats.input
+        first, last = x_format.to_float([x_format.minimum, x_format.maximum])
     return random.uniform(np.clip(low, first, last), np.clip(high, first, last), (SAMPLES, spec.n_in))
 
 
@@ -290,7 +296,11 @@ def _share_outside(network: TrainedSource, spec: LearnerSpec, index: int, source
         taken = low + np.mod(beyond - low, high - low)
         taken = np.where(taken > x.to_float(x.maximum), beyond, taken)
     changes = network.edges(index, source, beyond) - network.edges(index, source, taken)
-    return float((np.abs(changes) > spec.layers[index].formats.coefficient.lsb).any(axis=0).sum() / len(values))
+    layer = spec.layers[index]
+    if layer.linear:
+        slopes = _find_slopes(layer, lambda values: network.edges(index, source, values))
+        changes -= slopes[:, None] * (beyond - taken)
+    return float((np.abs(changes) > layer.formats.coefficient.lsb).any(axis=0).sum() / len(values))
 
 
 @dataclass(frozen=True)
@@ -372,18 +382,28 @@ def _check_outputs(spec: LearnerSpec, outputs: Reals, max_outside: float) -> Non
 def _fit_layer(
     network: TrainedSource, spec: LearnerSpec, index: int, taken: Codes, before: _Affine, after: _Affine
 ) -> Codes:
-    """Fit the codes ``(n_out, n_in, bases)`` of a layer, for activations ``(n, n_in)`` as they come."""
+    """Fit the codes ``(n_out, n_in, coefficients)`` of a layer, for activations ``(n, n_in)`` as they come."""
     layer = spec.layers[index]
     formats, format = layer.formats, layer.formats.coefficient
     output = index + 1 == spec.n_layers
     constant = (after(network.biases[index]) + (_mean_loss(spec, formats.output) if output else 0.0)) / layer.n_in
     middle = middle_activations(layer) * formats.input.lsb + (_mean_loss(spec, formats.input) if index else 0.0)
-    real = np.empty((layer.n_out, layer.n_in, layer.bases))
+    real = np.empty((layer.n_out, layer.n_in, layer.coefficients))
     for source in range(layer.n_in):
-        values = (middle - before.offset[source]) / before.scale[source]
-        target = network.edges(index, source, values) * after.scale[:, None] + constant[:, None]
+
+        def edges(x: Reals, source: int = source) -> Reals:
+            values = (x - before.offset[source]) / before.scale[source]
+            return network.edges(index, source, values) * after.scale[:, None]
+
+        target = edges(middle) + constant[:, None]
+        if layer.linear:
+            # As it is rounded, so that the spline makes up for that.
+            scale = 2.0**layer.linear.input_shift
+            weight = formats.factor.to_float(formats.factor.quantise(_find_slopes(layer, edges) / scale))
+            target -= weight[:, None] * scale * middle
+            real[:, source, -1] = weight
         weights = weigh_positions(layer, taken[:, source])
-        real[:, source] = EdgeFit(layer, weights, target).coefficients()
+        real[:, source, : layer.bases] = EdgeFit(layer, weights, target).coefficients()
     outside = find_outside_format(layer, real)
     if outside.any():
         node, source, _ = np.argwhere(outside)[0]
@@ -396,11 +416,39 @@ def _fit_layer(
     return (formats.factor.quantise(real) << guard) + (1 << guard >> 1)
 
 
+_BEYOND = 17
+"""At how many values beyond either end of a grid a slope is looked for."""
+
+
+def _find_slopes(layer: LayerArithmetic, edges: Callable[[Reals], Reals]) -> Reals:
+    """Find the slope ``(n_out,)`` that edges, functions of activations ``(n,)``, have beyond both ends of the grid.
+
+    It is looked for next to the grid, and then further out, as the splines of trained networks end some cells behind
+    their grid. It is 0 where an edge has no one slope there, or one that no coefficient can be.
+    """
+    assert layer.linear, "the layer has no linear paths"
+    span, formats, scale = layer.grid_max - layer.grid_min, layer.formats, 2.0**layer.linear.input_shift
+    slopes, found = np.zeros(layer.n_out), np.zeros(layer.n_out, dtype=bool)
+    for first in (0.0, 4.0):
+        far = np.linspace(first * span, (first + 1) * span, _BEYOND)
+        x = np.stack([layer.grid_min - far[::-1], layer.grid_max + far])
+        x = formats.input.to_float(np.rint(x / formats.input.lsb))
+        values = np.stack([edges(side) for side in x], axis=1)
+        run, rise = (each - each.mean(axis=-1, keepdims=True) for each in (x, values))
+        slope = (rise * run).sum(axis=(1, 2)) / (run**2).sum()
+        straight = np.abs(rise - slope[:, None, None] * run).max(axis=(1, 2)) <= formats.coefficient.lsb
+        weight = formats.factor.quantise(slope / scale)
+        held = (weight > formats.factor.minimum) & (weight < formats.factor.maximum)
+        taken = straight & held & ~found
+        slopes[taken] = slope[taken]
+        found |= taken
+    return slopes
+
+
 def _evaluate_layer(layer: LayerArithmetic, coefficients: Codes, x: Codes, rounding: str) -> Codes:
     """Compute activations ``(n, n_out)`` for activations ``(n, n_in)``, as the learner does."""
-    positions = grid_position(layer.locator, x)
     sums = np.zeros((len(x), layer.n_out), dtype=np.int64)
     for source in range(layer.n_in):
-        sums += edge_sums(layer, coefficients, source)[:, positions[:, source]].T
+        sums += edge_values(layer, coefficients, source, x[:, source]).T
     result: Codes = narrow(sums, layer.node_sum.f, layer.formats.output, rounding).result
     return result

@@ -35,6 +35,7 @@ def learner_header(learner: Learner) -> str:
         f"  coefficient  index [{addresses.index_bits - 1}:0]"
         + "".join(f", {name} {bits} bits" for name, bits in _upper_fields(addresses)),
         *(f"  {addresses.learning_rate(layer):#x}  learning rate {layer}" for layer in range(spec.n_layers)),
+        *(f"  {addresses.linear_rate(layer):#x}  linear rate {layer}" for layer in spec.linear_layers),
         *(f"  {addresses.saturations(kind):#x}  saturations: {kind}" for kind in SATURATIONS),
     ]
     if spec.update_rounding == "stochastic":

@@ -21,7 +21,7 @@ from kanrtl.numeric.sigmoid import Sigmoid
 from support.reference_arithmetic import extremes, reference_narrow
 
 layers = st.builds(
-    lambda sizes, low, width, cells, order, table_size, coefficient, gradient, basis, slope, step: LearnerSpec(
+    lambda sizes, low, width, cells, order, table_size, coefficient, gradient, basis, slope, step, linear: LearnerSpec(
         layer_sizes=sizes,
         grid_range=(low, low + width),
         grid_size=cells,
@@ -32,10 +32,11 @@ layers = st.builds(
         basis_format=UQ(1, basis),
         slope_format=slope,
         step_format=step,
+        **linear,
     ).layers[0],
     sizes=st.tuples(st.integers(1, 9), st.integers(1, 9)),
     low=st.sampled_from([-4.0, -1.3, 0.0, 0.25, 2.0]),
-    width=st.sampled_from([0.25, 0.3, 1.0, 2.0, 3.7, 8.0]),
+    width=st.sampled_from([0.01, 0.25, 0.3, 1.0, 2.0, 3.7, 8.0]),
     cells=st.sampled_from([1, 2, 3, 5, 8, 256]),
     order=st.integers(1, 3),
     table_size=st.sampled_from([2, 4, 16]),
@@ -44,6 +45,12 @@ layers = st.builds(
     basis=st.integers(6, 10),
     slope=st.none() | st.builds(SQ, st.integers(1, 18), st.integers(0, 10)),
     step=st.none() | st.builds(UQ, st.integers(0, 2), st.integers(5, 20)),
+    linear=st.just({})
+    | st.builds(
+        lambda step, activation: {"linear": True, "linear_step_format": step, "activation_format": activation},
+        st.none() | st.builds(SQ, st.integers(1, 6), st.integers(6, 12)),
+        st.none() | st.builds(SQ, st.integers(5, 7), st.integers(15, 17)),
+    ),
 )
 
 
@@ -72,6 +79,25 @@ def exact_extremes(layer: LayerArithmetic) -> dict[str, tuple[int, int]]:
         return a_low - b_high, a_high - b_low
 
     edge = extreme_dot(layer.basis_table, formats.factor)
+    slope = extreme_dot(layer.derivative_table, formats.factor)
+    linear: dict[str, tuple[int, int]] = {}
+    if layer.linear:
+        one = layer.linear
+        product_of_w = products(formats.factor, formats.input)
+        up = layer.edge_sum.f - formats.factor.f - formats.basis.f, layer.edge_sum.f - one.product.f
+        assert 0 in up
+        edge = tuple((a << up[0]) + (b << up[1]) for a, b in zip(edge, product_of_w, strict=True))  # type: ignore[assignment]
+        rows = np.column_stack([layer.derivative_table, np.full(layer.table_size, 1 << layer.slope_shift)])
+        slope = extreme_dot(rows, formats.factor)
+        update_of_w = products(formats.gradient, one.step)
+        linear = {
+            "linear_product": product_of_w,
+            "linear_step_product": products(formats.input, one.rate),
+            "linear_update_product": update_of_w,
+            "linear_update_sum": difference(
+                extremes(formats.coefficient), formats.coefficient.f, update_of_w, one.update_product.f
+            ),
+        }
     node = (edge[0] * layer.n_in, edge[1] * layer.n_in)
     downstream = products(formats.gradient, formats.slope)
     update = products(formats.gradient, formats.step)
@@ -82,12 +108,12 @@ def exact_extremes(layer: LayerArithmetic) -> dict[str, tuple[int, int]]:
         "edge_sum": edge,
         "node_sum": node,
         "error_sum": difference(node, layer.node_sum.f, extremes(formats.output), formats.output.f),
-        "slope_sum": extreme_dot(layer.derivative_table, formats.factor),
+        "slope_sum": slope,
         "downstream_sum": (downstream[0] * layer.n_out, downstream[1] * layer.n_out),
         "step_product": products(formats.basis, formats.learning_rate),
         "update_product": update,
         "update_sum": difference(extremes(formats.coefficient), formats.coefficient.f, update, layer.update_product.f),
-    }
+    } | linear
 
 
 @settings(max_examples=120, deadline=None)
@@ -127,6 +153,8 @@ def test_the_kinds_that_saturate_at_a_corner(
     steps = [formats.learning_rate.maximum * int(basis) for basis in layer.basis_table.flat]
     if saturates((min(steps), max(steps)), layer.step_product.f, formats.step):
         kinds.add("step")
+    if layer.linear and saturates(reached["linear_step_product"], layer.linear.step_product.f, layer.linear.step):
+        kinds.add("step")
     error = saturates(reached["error_sum"], layer.error_sum.f, formats.gradient)
     if hidden or loss == "logistic" or (loss == "squared" and error):
         kinds.add("gradient")
@@ -140,7 +168,7 @@ def test_the_kinds_that_saturate_at_a_corner(
     assert listed - {"slope"} == kinds - {"slope"}
     assert "slope" in listed or "slope" not in kinds
     # A slope is bounded as if the highest coefficient were one code higher, as the lowest is.
-    row = int(np.abs(layer.derivative_table).sum(axis=1).max())
+    row = int(np.abs(layer.derivative_table).sum(axis=1).max()) + (1 << layer.derivative.f if layer.linear else 0)
     beyond = (low - row // 2, high + row // 2)
     assert ("slope" in listed) == (hidden and saturates(beyond, layer.slope_sum.f, formats.slope))
 

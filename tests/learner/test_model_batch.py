@@ -57,7 +57,7 @@ class Reference:
     ) -> Fraction:
         code, saturated = reference_narrow(exact, format, rounding or self.spec.rounding, noise=noise)
         if saturated:
-            self.saturated.add(kind)
+            self.saturated.add(kind.removeprefix("linear_"))
         return Fraction(code, 2**format.f)
 
     def locate(self, layer: LayerArithmetic, x: Fraction) -> tuple[int, list[Fraction], list[Fraction]]:
@@ -102,12 +102,13 @@ class Reference:
         factors = [self.factors_of(layer, c) for layer, c in zip(layers, self.coefficients, strict=True)]
         self.saturated = set()
         values = [Fraction(code, 2 ** layers[0].formats.input.f) for code in x]
-        located, totals = [], [Fraction(0)]
+        located, inputs, totals = [], [], [Fraction(0)]
         words = 1 + self.spec.modulation
         self.multipliers = [values[first : first + words - 1] for first in range(0, len(values), words)]
         values = values[words - 1 :: words]
         for layer, c in zip(layers, factors, strict=True):
             located.append([self.locate(layer, value) for value in values])
+            inputs.append(values)
             if layer.modulation:
                 totals = self.modulated(layer, c, located[-1])
                 values = [self.narrow("activation", total, layer.formats.output) for total in totals]
@@ -123,6 +124,12 @@ class Reference:
                 )
                 for o in range(layer.n_out)
             ]
+            if layer.linear:
+                scaled = [x * Fraction(2) ** layer.linear.input_shift for x in values]
+                totals = [
+                    total + sum(c[o, i, layer.bases] * x for i, x in enumerate(scaled))
+                    for o, total in enumerate(totals)
+                ]
             values = [self.narrow("activation", total, layer.formats.output) for total in totals]
         if target is not None:
             targets = [Fraction(code, 2**self.spec.target_format.f) for code in target]
@@ -133,10 +140,12 @@ class Reference:
                     exact = Fraction(0)
                     for o, gradient in enumerate(gradients[0]):
                         edge = sum((c[o, i, (cell + j) % layer.bases] * d for j, d in enumerate(slope)), Fraction(0))
+                        if layer.linear:
+                            edge += c[o, i, layer.bases] * Fraction(2) ** layer.linear.input_shift
                         exact += gradient * self.narrow("slope", edge, layer.formats.slope)
                     below.append(self.narrow("gradient", exact, layer.formats.downstream))
                 gradients.insert(0, below)
-            self.update(located, gradients)
+            self.update(located, inputs, gradients)
         for kind in self.saturated:
             self.saturations[kind] += 1
         return [int(value * 2 ** layers[-1].formats.output.f) for value in values]
@@ -175,10 +184,10 @@ class Reference:
             exact += gradients[o ^ 1] * u[1] * (-1 if o % 2 else 1)
         return self.narrow("gradient", exact, layer.formats.gradient)
 
-    def update(self, located: list[Any], gradients: list[list[Fraction]]) -> None:
+    def update(self, located: list[Any], inputs: list[list[Fraction]], gradients: list[list[Fraction]]) -> None:
         first_lane = 0
-        for layer, c, places, layer_gradients in zip(
-            self.spec.layers, self.coefficients, located, gradients, strict=True
+        for layer, c, places, values, layer_gradients in zip(
+            self.spec.layers, self.coefficients, located, inputs, gradients, strict=True
         ):
             formats, kind = layer.formats, self.spec.update_rounding
             rate = Fraction(layer.learning_rate_code, 2**formats.learning_rate.f)
@@ -192,12 +201,24 @@ class Reference:
                     exact = c[place] - gradient * step
                     c[place] = self.narrow("coefficient", exact, formats.coefficient, kind, self.noise(lane, bits))
             first_lane += layer.n_out * layer.n_in * layer.banks
+            if layer.linear and formats.linear_rate and formats.linear_step:
+                bits = min(32, max(0, formats.gradient.f + formats.linear_step.f - formats.coefficient.f))
+                for (i, x), (o, gradient) in product(enumerate(values), enumerate(layer_gradients)):
+                    rate = Fraction(layer.linear.rate_code, 2**formats.linear_rate.f)
+                    exact_step = rate * x * Fraction(2) ** layer.linear.input_shift
+                    step = self.narrow("linear_step", exact_step, formats.linear_step)
+                    noise = self.noise(first_lane + o * layer.n_in + i, bits)
+                    exact = c[o, i, layer.bases] - gradient * step
+                    c[o, i, layer.bases] = self.narrow("coefficient", exact, formats.coefficient, kind, noise)
+                first_lane += layer.n_out * layer.n_in
         if self.spec.update_rounding == "stochastic":
             self.leap()
 
 
 def random_coefficients(spec: LearnerSpec, random: np.random.Generator, draw: Any = codes_in) -> list[Any]:
-    return [draw(layer.formats.coefficient, random, (layer.n_out, layer.n_in, layer.bases)) for layer in spec.layers]
+    return [
+        draw(layer.formats.coefficient, random, (layer.n_out, layer.n_in, layer.coefficients)) for layer in spec.layers
+    ]
 
 
 @settings(max_examples=100, deadline=None)
@@ -236,12 +257,30 @@ def loss_of(model: Model, x: Reals, target: Reals) -> float:
     return float((np.logaddexp(0, y) - target * y).sum())  # cross entropy of sigmoid(y)
 
 
+@pytest.mark.parametrize("linear", [False, True])
 @pytest.mark.parametrize("loss", ["squared", "logistic"])
 @pytest.mark.parametrize("order", [1, 2, 3])
 @pytest.mark.parametrize("sizes", [[3, 2], [2, 3, 2], [2, 3, 2, 1]])
-def test_gradients_equal_finite_differences(sizes: list[int], order: int, loss: str) -> None:
-    model = float_model(sizes, order, loss=loss)
+def test_gradients_equal_finite_differences(sizes: list[int], order: int, loss: str, linear: bool) -> None:
+    model = float_model(sizes, order, loss=loss, linear=linear)
     x, target = np.linspace(-1.4, 1.1, sizes[0]), np.linspace(0.2, 0.9, sizes[-1])
+    check_gradients(model, x, target)
+
+
+def test_gradients_of_linear_paths_go_on_outside_the_grid() -> None:
+    """Of inputs beyond the grid, and of hidden values that are."""
+    model = float_model([2, 3, 2, 1], 3, linear=True)
+    model.coefficients[0][..., -1] *= 3
+    x = np.array([4.1, -3.3])
+    first = Model(model.spec.replace(layer_sizes=[2, 3]), "float64")
+    first.coefficients = model.coefficients[:1]
+    assert (np.abs(first.predict(x)) > 2.2).any()
+    check_gradients(model, x, np.array([0.4]))
+    gradient = model.gradients(x, [0.4])[0]
+    assert np.abs(gradient[..., -1]).min() > 0
+
+
+def check_gradients(model: Model, x: Reals, target: Reals) -> None:
     gradients = model.gradients(x, target)
     epsilon = 1e-6
     for coefficients, gradient in zip(model.coefficients, gradients, strict=True):
@@ -267,12 +306,13 @@ def test_a_decided_output_has_no_logistic_gradient() -> None:
 
 
 def test_a_float_step_is_the_rate_times_the_gradient() -> None:
-    model = float_model([2, 3, 1], 3, learning_rate=[0.25, 0.5])
+    model = float_model([2, 3, 1], 3, learning_rate=[0.25, 0.5], linear=[False, True], linear_rate=0.125)
     x, target = np.array([0.3, -0.9]), np.array([1.5])
     before, gradients = [c.copy() for c in model.coefficients], model.gradients(x, target)
     expected = model.predict(x)
     assert model.learn(x, target) == expected
-    for after, start, gradient, rate in zip(model.coefficients, before, gradients, (0.25, 0.5), strict=True):
+    second = np.array([0.5] * 8 + [0.125])
+    for after, start, gradient, rate in zip(model.coefficients, before, gradients, (0.25, second), strict=True):
         np.testing.assert_allclose(after, start - rate * gradient, rtol=0, atol=1e-15)
 
 
@@ -418,6 +458,8 @@ def test_only_the_kinds_that_are_listed_saturate(spec: LearnerSpec, data_seed: i
         model.coefficients = random_coefficients(spec, random, draw)
         model.learning_rates = [random.choice([1, rate.maximum]) for _ in spec.layers]
         x = codes_in(spec.formats.input, random, (spec.n_in,))
+        if spec.formats.linear_rate:
+            model.linear_rates = [random.choice([1, spec.formats.linear_rate.maximum]) for _ in spec.layers]
         model.learn(x, draw(spec.target_format, random, (spec.n_out,)))
     assert counted_kinds(model) <= listed
 

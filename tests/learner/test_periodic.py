@@ -220,6 +220,6 @@ def test_what_no_table_can_hold_is_not_frozen() -> None:
 def test_a_fit_finds_the_coefficients_of_an_edge_that_goes_around(order: int, cells: int) -> None:
     (layer,) = LearnerSpec(**ANGLE | {"layer_sizes": [1, 2], "grid_size": cells, "spline_order": order}).layers
     codes = np.random.default_rng(order).integers(-2000, 2000, (2, 1, cells))
-    target = edge_sums(layer, codes, 0) * layer.node_sum.lsb
+    target = edge_sums(layer, codes, 0, layer.locator) * layer.node_sum.lsb
     found = EdgeFit(layer, np.full(layer.locator.end, 1 / layer.locator.end), target).coefficients()
     np.testing.assert_allclose(found, codes[:, 0] * layer.formats.coefficient.lsb, rtol=0, atol=1e-3)

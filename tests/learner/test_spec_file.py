@@ -38,22 +38,31 @@ def test_toml_keeps_coefficients() -> None:
     assert np.array_equal(again(spec).initial_codes()[0], spec.initial_codes()[0])
 
 
-def test_toml_shows_what_was_not_given_as_comments(tracker: LearnerSpec, tmp_path: Path) -> None:
-    """Each of these, uncommented, changes nothing."""
+@pytest.mark.parametrize("linear", [False, True])
+def test_toml_shows_what_was_not_given_as_comments(tracker: LearnerSpec, tmp_path: Path, linear: bool) -> None:
+    """Each of these, uncommented, changes nothing; fields of linear paths are there where these are."""
+    tracker = tracker.replace(linear=True) if linear else tracker
     text = to_toml(tracker)
     assert tomllib.loads(text) == tracker.to_dict()
-    fields = [
-        line.removeprefix("# ")
-        for line in text.splitlines()
-        if line.removeprefix("# ").partition(" =")[0] in LearnerSpec.model_fields
-    ]
-    assert len(fields) == len(LearnerSpec.model_fields)
+    lines = [line.removeprefix("# ") for line in text.splitlines()]
+    fields = [line for line in lines if line.partition(" =")[0] in LearnerSpec.model_fields]
+    hidden = set() if linear else {"linear_rate", "linear_rate_format", "linear_step_format"}
+    assert sorted(line.partition(" =")[0] for line in fields) == sorted(LearnerSpec.model_fields.keys() - hidden)
     path = tmp_path / "full.toml"
     path.write_text("\n".join(fields))
     full = LearnerSpec.from_toml(path)
     assert full.formats == tracker.formats
     assert full.timing == tracker.timing
     assert np.array_equal(full.initial_codes(), tracker.initial_codes())
+
+
+def test_toml_tells_of_linear_paths(tracker: LearnerSpec) -> None:
+    spec = tracker.replace(layer_sizes=[1, 2, 1], linear=[True, False], learning_rate=0.25)
+    lines = to_toml(spec).splitlines()
+    assert lines.count("#   linear path with rate 0.0625") == 1
+    assert "#   linear_step_product   SQ(6, 22)" in lines
+    shown = next(line for line in lines if line.startswith("# linear_rate ="))
+    assert LearnerSpec(**spec.to_dict(), **tomllib.loads(shown.removeprefix("# "))).layers == spec.layers
 
 
 def test_toml_tells_cycles_and_formats(tracker: LearnerSpec) -> None:

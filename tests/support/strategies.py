@@ -38,6 +38,22 @@ def _cut(format: Format, draw: st.DrawFn) -> Format:
 
 
 @st.composite
+def linear_paths(draw: st.DrawFn, refused: list[bool]) -> dict[str, Any]:
+    """Fields of linear paths: in half of all specs none, and none in layers that are ``refused``."""
+    count = len(refused)
+    drawn = draw(st.lists(st.booleans(), min_size=count, max_size=count))
+    linear: Any = [path and not not_here for path, not_here in zip(drawn, refused, strict=True)]
+    if not any(linear) or draw(st.booleans()):
+        return {"linear": draw(st.sampled_from([False, [False] * count]))}
+    linear = True if all(linear) and draw(st.booleans()) else linear
+    return {
+        "linear": linear,
+        "linear_rate": draw(st.none() | each(st.sampled_from([0.5, 0.0625, 0.15]), count)),
+        "linear_step_format": draw(st.none() | st.builds(SQ, st.integers(1, 4), st.integers(6, 11))),
+    }
+
+
+@st.composite
 def specs(draw: st.DrawFn, max_edges: int = 27, *, modulates: bool = True) -> LearnerSpec:
     sizes = draw(
         st.lists(st.integers(1, 3), min_size=2, max_size=4).filter(
@@ -75,6 +91,7 @@ def specs(draw: st.DrawFn, max_edges: int = 27, *, modulates: bool = True) -> Le
         periodic=periodic if any(periodic) else draw(each(st.just(False), count)),
         spline_order=orders,
         learning_rate=draw(each(st.sampled_from([1.0, 0.125, 0.3, 3.0]), count)),
+        **draw(linear_paths([around or bool(modulated and not layer) for layer, around in enumerate(periodic)])),
         table_size=draw(st.sampled_from([4, 16])),
         target_range=draw(st.none() | st.sampled_from([(-1, 1), (-0.01, 0.02)])),
         activation_format=draw(signed(3, 6, fraction=4)),  # a code for each of 12 cells between 0 and 1
@@ -115,8 +132,8 @@ def learners(draw: st.DrawFn) -> Learned:
     smooth = draw(st.booleans())
     coefficients = []
     for layer in spec.layers:
-        codes = codes_in(layer.formats.coefficient, random, (layer.n_out, layer.n_in, layer.bases))
+        codes = codes_in(layer.formats.coefficient, random, (layer.n_out, layer.n_in, layer.coefficients))
         if smooth:
-            codes = np.cumsum(codes, axis=2) // layer.bases
+            codes = np.cumsum(codes, axis=2) // layer.coefficients
         coefficients.append(codes)
     return spec, coefficients, random

@@ -183,9 +183,10 @@ class Registers(wiring.Component):  # type: ignore[misc]
         The control register says that nothing is learned.
     rates : In
         The learning rate of every layer.
-    write_rate : Out, one bit for every layer
-        Its learning rate is written at the clock edge: early enough for the layer to be busy when the request would be
-        done.
+    linear_rates : In
+        The rate of the linear paths of every layer that has them; only where any has.
+    write_rate : Out, one bit for every layer, and then for every layer with linear paths
+        Its rate is written at the clock edge: early enough for the layer to be busy when the request would be done.
     counts : In
         A counter for every kind of saturation that the learner has.
     clear : Out, one bit for every such kind
@@ -201,10 +202,12 @@ class Registers(wiring.Component):  # type: ignore[misc]
             "request": In(HeldRequest(spec)),
             "freeze": Out(1),
             "rates": In(data.ArrayLayout(spec.formats.learning_rate, spec.n_layers)),
-            "write_rate": Out(spec.n_layers),
+            "write_rate": Out(len(spec.rate_registers)),
             "counts": In(data.StructLayout(dict.fromkeys(self._kinds, COUNTER_WIDTH))),
             "clear": Out(data.StructLayout(dict.fromkeys(self._kinds, 1))),
         }
+        if spec.linear_layers:
+            members["linear_rates"] = In(_linear_rates(spec))
         if spec.plans[0].stochastic:
             members |= {"noise_state": In(NOISE_WIDTH), "load_noise": Out(1)}
         super().__init__(members)
@@ -228,6 +231,11 @@ class Registers(wiring.Component):  # type: ignore[misc]
                 with at(addresses.learning_rate(index)):
                     m.d.comb += read.eq(self.rates[index].raw)
                     m.d.comb += self.write_rate[index].eq(request.second & request.write)
+            for number_of_rate, index in enumerate(self._spec.linear_layers):
+                with at(addresses.linear_rate(index)):
+                    m.d.comb += read.eq(self.linear_rates[number_of_rate].raw)
+                    written = self.write_rate[self._spec.n_layers + number_of_rate]
+                    m.d.comb += written.eq(request.second & request.write)
             for kind in self._kinds:
                 with at(addresses.saturations(kind)):
                     m.d.comb += [read.eq(self.counts[kind]), self.clear[kind].eq(write)]
@@ -245,11 +253,19 @@ class Registers(wiring.Component):  # type: ignore[misc]
 def count_registers(parts: Parts, spec: LearnerSpec) -> None:
     """Count what :class:`Registers` has."""
     parts.union(spec.formats.learning_rate.width, spec.n_layers + 1)
+    if spec.formats.linear_rate:
+        parts.union(spec.formats.linear_rate.width, len(spec.linear_layers) + 1)
     parts.union(COUNTER_WIDTH, len(count_flags(spec)) + 1 + spec.plans[0].stochastic)
 
 
+def _linear_rates(spec: LearnerSpec) -> data.ArrayLayout:
+    """The rate of every layer with linear paths."""
+    return data.ArrayLayout(spec.formats.linear_rate, len(spec.linear_layers))
+
+
 class LearningRates(wiring.Component):  # type: ignore[misc]
-    """The learning rate of every layer; it outlasts a reset, as the tables do that are made from it.
+    """The learning rate of every layer, and that of its linear paths; they outlast a reset, as the tables do that are
+    made from them.
 
     Parameters
     ----------
@@ -258,20 +274,22 @@ class LearningRates(wiring.Component):  # type: ignore[misc]
 
     Members
     -------
-    write : In, one bit for every layer
+    write : In, one bit for every layer, and then for every layer with linear paths
         At the clock edge its rate becomes ``data``.
     data : In
         The low bits are a code of the rate.
     rates : Out, one rate for every layer
+    linear_rates : Out, one for every layer with linear paths; only where any has
     """
 
     def __init__(self, spec: LearnerSpec) -> None:
         self._spec = spec
         super().__init__(
             {
-                "write": In(spec.n_layers),
+                "write": In(len(spec.rate_registers)),
                 "data": In(signed(AddressMap.of(spec).data_width)),
                 "rates": Out(data.ArrayLayout(spec.formats.learning_rate, spec.n_layers)),
+                **({"linear_rates": Out(_linear_rates(spec))} if spec.linear_layers else {}),
             }
         )
 
@@ -282,19 +300,22 @@ class LearningRates(wiring.Component):  # type: ignore[misc]
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        format = self._spec.formats.learning_rate
-        for index, layer in enumerate(self._spec.layers):
-            first = float(format.to_float(layer.learning_rate_code))
-            register = Signal(format, name=f"learning_rate{index}", init=first, reset_less=True)
+        given = list(self.rates)
+        names = [f"learning_rate{index}" for index in range(self._spec.n_layers)]
+        if self._spec.linear_layers:
+            given += list(self.linear_rates)
+            names += [f"linear_rate{index}" for index in self._spec.linear_layers]
+        for index, (rate, name, (format, code)) in enumerate(zip(given, names, self._spec.rate_registers, strict=True)):
+            register = Signal(format, name=name, init=float(format.to_float(code)), reset_less=True)
             with m.If(self.write[index]):
                 m.d.sync += register.raw.eq(self.data)
-            m.d.comb += self.rates[index].eq(register)
+            m.d.comb += rate.eq(register)
         return m
 
 
 def count_learning_rates(parts: Parts, spec: LearnerSpec) -> None:
     """Count what :class:`LearningRates` has."""
-    parts.register(spec.formats.learning_rate.width * spec.n_layers)
+    parts.register(sum(register.format.width for register in spec.rate_registers))
 
 
 class CoefficientRequests(wiring.Component):  # type: ignore[misc]
@@ -338,7 +359,7 @@ class CoefficientRequests(wiring.Component):  # type: ignore[misc]
             exists = (
                 ~request.address[-1]
                 & (number == layer_number)
-                & (index < layer.bases)
+                & (index < layer.coefficients)
                 & (source < layer.n_in)
                 & (node < layer.n_out)
             )

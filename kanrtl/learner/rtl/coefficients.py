@@ -7,7 +7,7 @@ from operator import or_
 from typing import Any
 
 import numpy as np
-from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -17,6 +17,8 @@ from ...numeric.fixed import Codes, Format
 from ..arithmetic import LayerArithmetic
 from ..plan import LayerPlan
 from .coefficient_bank import CoefficientBank, StreamingBank, window_row
+from .folded_linear import FoldedWeights, count_folded_weights, edge_layout
+from .linear import LinearWeights, count_linear_weights
 from .multiply import multiply_by_constant
 from .pass_sequencer import StepFlow, StepTimes, count_delay, split_index
 
@@ -40,7 +42,7 @@ class CoefficientAccess(wiring.Signature):  # type: ignore[misc]
     -------
     enable : Out(1), the index replaces the cell of every input, as if it had been located: the window then begins with
         it
-    output, input, index : Out, which coefficient: ``index`` in ``[0, bases)``
+    output, input, index : Out, which coefficient: ``index`` in ``[0, bases)``, or behind them that of a linear path
     write : Out(1), write the window's coefficient at ``index`` at the clock edge
     read_data : In, code of the coefficient; read with the latency of a window
     """
@@ -51,7 +53,7 @@ class CoefficientAccess(wiring.Signature):  # type: ignore[misc]
                 "enable": Out(1),
                 "output": Out(range(layer.n_out)),
                 "input": Out(range(layer.n_in)),
-                "index": Out(range(layer.bases)),
+                "index": Out(range(layer.coefficients)),
                 "write": Out(1),
                 "read_data": In(layer.formats.coefficient),
             }
@@ -69,14 +71,15 @@ class Coefficients(wiring.Component):  # type: ignore[misc]
     Where a sample is held a bank has one read and one write port, and reading and writing at the same edge does not
     occur, since a synchronous read is disabled by a write. Where samples stream, a window is changed
     :attr:`.LayerPlan.turnaround` cycles after it was addressed, while others are read: see :class:`.StreamingBank`.
-    Whatever the memory, ``read`` is what was stored while it was addressed, and ``old`` what is stored now.
+    Whatever the memory, ``read`` is what was stored while it was addressed, and ``old`` what is stored now. An edge's w
+    lies beside the memories, in :class:`.LinearWeights`.
 
     Parameters
     ----------
     plan
         How the layer is built.
     initial
-        Initial coefficient codes, ``(n_out, n_in, bases)``.
+        Initial coefficient codes, ``(n_out, n_in, coefficients)``.
 
     Members
     -------
@@ -89,6 +92,7 @@ class Coefficients(wiring.Component):  # type: ignore[misc]
         updates are written late
     write : In, new window; a cycle after ``old`` where updates are written late
     write_enable : In(1), with ``old``: store it
+    weights, old_weights, weights_again, write_weights : with linear paths, as members of :class:`.LinearWeights`
     access : In, see :class:`.CoefficientAccess`
     """
 
@@ -97,6 +101,14 @@ class Coefficients(wiring.Component):  # type: ignore[misc]
         self._initial = initial
         layer = plan.layer
         window = window_layout(layer, layer.formats.coefficient)
+        weights = data.ArrayLayout(data.ArrayLayout(layer.formats.coefficient, layer.n_in), layer.n_out)
+        factors = data.ArrayLayout(data.ArrayLayout(layer.formats.factor, layer.n_in), layer.n_out)
+        linear = {
+            "weights": Out(factors),
+            "old_weights": Out(weights),
+            "write_weights": In(weights),
+            "weights_again": Out(1),
+        }
         super().__init__(
             {
                 "cell": In(data.ArrayLayout(cell_bits(layer), layer.n_in)),
@@ -104,6 +116,7 @@ class Coefficients(wiring.Component):  # type: ignore[misc]
                 "read": Out(window),
                 "old": Out(window),
                 **({"again": Out(data.ArrayLayout(layer.banks, layer.n_in))} if plan.writes_late else {}),
+                **(linear if layer.linear else {}),
                 "write": In(window),
                 "write_enable": In(1),
                 "access": In(CoefficientAccess(layer)),
@@ -121,20 +134,50 @@ class Coefficients(wiring.Component):  # type: ignore[misc]
         for source in range(layer.n_in):
             for bank in range(layer.banks):
                 self._connect_bank(m, source, bank)
-        # Every bank but one reads its row of zeros then.
-        found = Array(
-            reduce(or_, (banks[bank].raw for banks in self.read[node] for bank in range(layer.banks)))
-            for node in range(layer.n_out)
-        )
+        # Every bank but one reads its row of zeros then, and all of them where a linear path's w is meant.
+        read = [[banks[bank].raw for banks in self.read[node] for bank in range(layer.banks)] for node in self._nodes]
+        if layer.linear:
+            for values, weights in zip(read, self._connect_weights(m), strict=True):
+                values += weights
+        found = Array(reduce(or_, values) for values in read)
         m.d.comb += access.read_data.raw.eq(found[access.output])
         return m
+
+    @property
+    def _nodes(self) -> range:
+        return range(self._plan.layer.n_out)
+
+    def _connect_weights(self, m: Module) -> list[list[Value]]:
+        """The linear paths; give what is read from outside by node and input, zeros where another is meant."""
+        layer, access = self._plan.layer, self.access
+        m.submodules.weights = weights = LinearWeights(self._plan, self._initial[:, :, -1])
+        meant = Signal(layer.n_in, name="weight_meant")
+        m.d.comb += [
+            meant.eq(Cat((access.index == layer.bases) & (access.input == source) for source in range(layer.n_in))),
+            self.weights.eq(weights.read),
+            self.old_weights.eq(weights.old),
+            self.weights_again.eq(weights.again),
+            weights.write.eq(self.write_weights),
+            weights.write_enable.eq(self.write_enable),
+            *(
+                weights.access_enable[node][source].eq(meant[source] & access.write & (access.output == node))
+                for node in self._nodes
+                for source in range(layer.n_in)
+            ),
+        ]
+        return [
+            [weight.raw & meant[source].replicate(weight.format.width) for source, weight in enumerate(inputs)]
+            for inputs in weights.stored
+        ]
 
     def _connect_bank(self, m: Module, source: int, bank: int) -> None:
         """Memory ``bank`` of input ``source``, with its address."""
         plan, layer, access, name = self._plan, self._plan.layer, self.access, f"input{source}_bank{bank}"
         named = Signal(name=f"{name}_named")
         address = Signal(range(layer.depth + 1), name=f"{name}_address", reset_less=plan.holds_addresses)
-        m.d.comb += named.eq((access.input == source) & (access.index[: (layer.banks - 1).bit_length()] == bank))
+        mine = access.index < layer.bases if layer.linear else Const(1)
+        bank_meant = access.index[: (layer.banks - 1).bit_length()] == bank
+        m.d.comb += named.eq(mine & (access.input == source) & bank_meant)
         reached = Mux(access.enable & ~named, layer.depth, window_row(layer, self.cell[source], bank))
         if plan.holds_addresses:
             with m.If(self.take):
@@ -142,7 +185,7 @@ class Coefficients(wiring.Component):  # type: ignore[misc]
         else:
             m.d.comb += address.eq(reached)
         accessed = Cat(named & access.write & (access.output == node) for node in range(layer.n_out))
-        codes = self._initial[:, source, bank :: layer.banks].T
+        codes = self._initial[:, source, bank : layer.bases : layer.banks].T
         shape = layer.formats.coefficient, codes, layer.depth + 1
         rows: CoefficientBank | StreamingBank
         if plan.turnaround is None:
@@ -173,6 +216,8 @@ class Coefficients(wiring.Component):  # type: ignore[misc]
 def count_coefficients(parts: Parts, plan: LayerPlan) -> None:
     """Count what :class:`Coefficients` has, its addresses without their registers."""
     layer = plan.layer
+    if layer.linear:
+        count_linear_weights(parts, plan)
     width, memories = layer.formats.coefficient.width, layer.n_in * layer.banks
     later = plan.writes_late
     turnaround = plan.turnaround or 0
@@ -219,7 +264,7 @@ class FoldedCoefficients(wiring.Component):  # type: ignore[misc]
     """The coefficients of a folded layer: for every lane of the inputs, ``banks`` memories.
 
     Their words hold a coefficient for each lane of the nodes; they lie in the order of the forward pass with its nodes
-    outermost, and for each step as in :class:`.Coefficients`.
+    outermost, and for each step as in :class:`.Coefficients`. An edge's w lies beside them, in :class:`.FoldedWeights`.
 
     What a step reads is never written at the same edge: it writes in rows of its own alone, and after it has read them,
     and a pass takes every step once. Slopes are read before the update writes anything, and the next sample is taken
@@ -230,7 +275,7 @@ class FoldedCoefficients(wiring.Component):  # type: ignore[misc]
     plan
         How the layer is built.
     initial
-        Initial coefficient codes, ``(n_out, n_in, bases)``.
+        Initial coefficient codes, ``(n_out, n_in, coefficients)``.
 
     Members
     -------
@@ -240,6 +285,7 @@ class FoldedCoefficients(wiring.Component):  # type: ignore[misc]
     read : Out, the step's window, by lanes in bank order, at ``read``
     old : Out, the same at ``written``
     write : In, the new window, at ``written``; write_enable : In(1), store it at the clock edge
+    weights, old_weights, write_weights : with linear paths, as members of :class:`.FoldedWeights`
     access : In, see :class:`.CoefficientAccess`: its part is that of the step; read at ``read``, written at any time
     """
 
@@ -248,8 +294,11 @@ class FoldedCoefficients(wiring.Component):  # type: ignore[misc]
         self._initial = initial
         layer, passes = plan.layer, plan.passes
         window = lane_layout(plan, layer.formats.coefficient)
+        weights = edge_layout(plan, layer.formats.coefficient)
+        linear = {"weights": Out(weights), "old_weights": Out(weights), "write_weights": In(weights)}
         super().__init__(
             {
+                **(linear if layer.linear else {}),
                 "input_part": In(range(passes.inputs)),
                 "node_part": In(range(passes.nodes)),
                 "step": In(StepTimes(plan).members["step"].shape),
@@ -270,7 +319,7 @@ class FoldedCoefficients(wiring.Component):  # type: ignore[misc]
     def _codes(self, lane: int, bank: int) -> Codes:
         """What a memory holds first, ``(rows, node lanes)``."""
         layer, passes = self._plan.layer, self._plan.passes
-        codes = self._initial[:, lane :: passes.input_lanes, bank :: layer.banks]
+        codes = self._initial[:, lane :: passes.input_lanes, bank : layer.bases : layer.banks]
         padded = np.zeros((layer.n_out, passes.inputs, layer.depth), dtype=np.int64)
         padded[:, :, : codes.shape[2]] = codes
         return padded.reshape(passes.nodes, passes.node_lanes, -1).transpose(0, 2, 1).reshape(-1, passes.node_lanes)
@@ -289,6 +338,7 @@ class FoldedCoefficients(wiring.Component):  # type: ignore[misc]
         node = split_index(access.output, layer.n_out, passes.node_lanes)[1]
         source = split_index(access.input, layer.n_in, passes.input_lanes)[1]
         bank_meant = access.index[: (layer.banks - 1).bit_length()]
+        in_banks = access.index < layer.bases if layer.linear else Const(1)
         for lane in range(passes.input_lanes):
             for bank in range(layer.banks):
                 name = f"input{lane}_bank{bank}"
@@ -304,7 +354,7 @@ class FoldedCoefficients(wiring.Component):  # type: ignore[misc]
                 for number in range(passes.node_lanes):
                     name = f"coefficient{number}_{lane}_bank{bank}"
                     read = flow.delay(rows.read[number], passes.settled, passes.read, name)
-                    meant = Cat(node == number, source == lane, bank_meant == bank).all()
+                    meant = Cat(in_banks, node == number, source == lane, bank_meant == bank).all()
                     m.d.comb += [
                         self.read[number][lane][bank].eq(read),
                         self.old[number][lane][bank].eq(flow.meet(read, passes.read, passes.written, f"{name}_old")),
@@ -315,13 +365,38 @@ class FoldedCoefficients(wiring.Component):  # type: ignore[misc]
             Array(Array(self.read[n][i][bank].raw for bank in range(layer.banks)) for i in range(passes.input_lanes))
             for n in range(passes.node_lanes)
         )
-        m.d.comb += access.read_data.raw.eq(window[node][source][bank_meant])
+        found: Value = window[node][source][bank_meant]
+        if layer.linear:
+            found = Mux(in_banks, found, self._connect_weights(m, part, node, source, access.write & ~in_banks))
+        m.d.comb += access.read_data.raw.eq(found)
         return m
+
+    def _connect_weights(self, m: Module, part: Value, node: Value, source: Value, write: Value) -> Value:
+        """The linear paths; give the w that is read from outside, of the lanes ``node`` and ``source``."""
+        passes = self._plan.passes
+        m.submodules.weights = weights = FoldedWeights(self._plan, self._initial[:, :, -1])
+        m.d.comb += [
+            weights.part.eq(part),
+            weights.step.eq(self.step),
+            self.weights.eq(weights.read),
+            self.old_weights.eq(weights.old),
+            weights.write.eq(self.write_weights),
+            weights.write_enable.eq(self.write_enable),
+            *(
+                weights.access_enable[number][lane].eq(write & (node == number) & (source == lane))
+                for number in range(passes.node_lanes)
+                for lane in range(passes.input_lanes)
+            ),
+        ]
+        read = Array(Array(weight.raw for weight in inputs) for inputs in weights.read)
+        return read[node][source]
 
 
 def count_folded_coefficients(parts: Parts, plan: LayerPlan) -> None:
     """Count what :class:`FoldedCoefficients` have."""
     layer, passes = plan.layer, plan.passes
+    if layer.linear:
+        count_folded_weights(parts, plan)
     width, memories = layer.formats.coefficient.width, passes.input_lanes * layer.banks
     depth, word = passes.steps * layer.depth, width * passes.node_lanes
     parts.memory("coefficients", depth, word, block=plan.block, lanes=passes.node_lanes, count=memories)

@@ -12,7 +12,7 @@ from amaranth.lib.wiring import In, Out
 from ...fabric.parts import Parts
 from ...numeric.fixed import FixedValue, Format
 from ..plan import LayerPlan
-from .multiply import add_tree, multiply
+from .multiply import add_tree, multiply, shift_up
 from .narrowing import Narrowing, count_narrowing, flag_layout, resize
 from .pass_sequencer import StepFlow, StepTimes, count_delay
 
@@ -187,7 +187,8 @@ class EdgeLane(wiring.Component):  # type: ignore[misc]
     """All products of an edge, which is another one in each step: forwards, backwards, and for its update.
 
     One multiplier for each bank and pass, or where they are shared for each bank; beside them that of the gradient
-    which goes down to the edge's input. Serial ones begin when the step is at their operands.
+    which goes down to the edge's input. A linear path has those of one bank more. Serial ones begin when the step is at
+    their operands.
 
     Parameters
     ----------
@@ -201,10 +202,12 @@ class EdgeLane(wiring.Component):  # type: ignore[misc]
     move : In, learning rate times basis by bank, at ``stepped``
     gradient : In, dL/dy of the edge's node, at ``stepped``
     slope_gradient : In, the same at ``sloped``; not in the first layer
+    weight, x : In, factor and input of the linear path, at ``read``; linear_move : In, its rate times x, at ``stepped``
     times : In, see :class:`.StepTimes`
     product : Out, coefficient times basis by bank, at ``multiplied``
     change : Out, gradient times move by bank, at ``written``
     downstream : Out, gradient times slope, at ``gathered``; not in the first layer
+    linear_product : Out, w x, at ``multiplied``; linear_change : Out, gradient times its move, at ``written``
     saturated : Out, a bit for the slope
     """
 
@@ -227,6 +230,14 @@ class EdgeLane(wiring.Component):  # type: ignore[misc]
                 "slope_gradient": In(formats.gradient),
                 "downstream": Out(product_format(formats.gradient, formats.slope)),
             }
+        if layer.linear:
+            members |= {
+                "weight": In(formats.factor),
+                "x": In(layer.linear.input),
+                "linear_move": In(layer.linear.step),
+                "linear_product": Out(layer.linear.product),
+                "linear_change": Out(layer.linear.update_product),
+            }
         super().__init__(members)
 
     @property
@@ -247,12 +258,18 @@ class EdgeLane(wiring.Component):  # type: ignore[misc]
             if passes.hidden:
                 rise = _Use(self.factor[bank], self.derivative[bank], passes.read, passes.multiplied)
                 uses["slopes"] = rise
-            shares = [uses] if passes.shared else [{name: use} for name, use in uses.items()]
-            products: dict[str, FixedValue] = {}
-            for share in shares:
-                products |= self._multiply(m, flow, share, f"{bank}")
+            products = self._multiply_shared(m, flow, uses, f"{bank}")
             m.d.comb += [self.product[bank].eq(products["forward"]), self.change[bank].eq(products["update"])]
             rises += [products["slopes"].raw] if passes.hidden else []
+        if layer.linear:
+            uses = {
+                "forward": _Use(self.weight, self.x, passes.read, passes.multiplied),
+                "update": _Use(self.gradient, self.linear_move, passes.stepped, passes.written),
+            }
+            products = self._multiply_shared(m, flow, uses, "linear")
+            m.d.comb += [self.linear_product.eq(products["forward"]), self.linear_change.eq(products["update"])]
+            weight = flow.delay(self.weight, passes.read, passes.multiplied, "weight")
+            rises += [shift_up(weight.raw, layer.slope_shift)] if passes.hidden else []
         if passes.hidden:
             narrowing = Narrowing(self._plan.rounding, self._plan.saturating)
             total = flow.delay(resize(add_tree(rises), layer.slope_sum), passes.multiplied, passes.sloped, "slope_sum")
@@ -261,6 +278,14 @@ class EdgeLane(wiring.Component):  # type: ignore[misc]
             m.d.comb += self.downstream.eq(self._multiply(m, flow, {"slopes": use}, "downstream")["slopes"])
             narrowing.report(m, self.saturated)
         return m
+
+    def _multiply_shared(self, m: Module, flow: StepFlow, uses: dict[str, _Use], name: str) -> dict[str, FixedValue]:
+        """The products of all uses: by one multiplier where passes share them, else by one each."""
+        shares = [uses] if self._plan.passes.shared else [{each: use} for each, use in uses.items()]
+        products: dict[str, FixedValue] = {}
+        for share in shares:
+            products |= self._multiply(m, flow, share, name)
+        return products
 
     def _multiply(self, m: Module, flow: StepFlow, uses: dict[str, _Use], name: str) -> dict[str, FixedValue]:
         """The products of passes that share a multiplier, each as it is wanted."""
@@ -290,6 +315,14 @@ def count_edge_lanes(parts: Parts, plan: LayerPlan) -> None:
         uses.append((formats.factor, layer.derivative))
     for share in [uses] if passes.shared else [[use] for use in uses]:
         count_shared_multiplier(parts, plan, share, edges * layer.banks)
+    if layer.linear:
+        linear = layer.linear
+        uses = [(formats.factor, linear.input), (formats.gradient, linear.step)]
+        for share in [uses] if passes.shared else [[use] for use in uses]:
+            count_shared_multiplier(parts, plan, share, edges)
+        if passes.hidden:
+            parts.adder(layer.slope_sum.width, edges)
+            count_delay(parts, passes, formats.factor.width * edges, passes.read, passes.multiplied)
     if passes.hidden:
         count_shared_multiplier(parts, plan, [(formats.gradient, formats.slope)], edges)
         parts.sum(layer.banks, layer.slope_sum.width, edges)

@@ -13,8 +13,9 @@ from ...numeric.fixed import Format
 from ..plan import LayerPlan
 from .coefficients import FoldedCoefficients, count_folded_coefficients
 from .edge_lane import EdgeLane, count_edge_lanes
+from .folded_linear import FoldedLinearSteps, count_folded_linear_steps
 from .layer import AnyLayer
-from .multiply import add_tree
+from .multiply import add_tree, shift_up
 from .narrowing import Narrowing, count_narrowing, cut_guard_bits, resize
 from .pass_sequencer import PassSequencer, StepTimes, choose, count_pass_sequencer
 from .saturation import PassSaturation
@@ -116,7 +117,7 @@ class FoldedLayer(AnyLayer):
     plan
         How it is built.
     initial
-        Initial coefficient codes, ``(n_out, n_in, bases)``.
+        Initial coefficient codes, ``(n_out, n_in, coefficients)``.
 
     Members
     -------
@@ -141,6 +142,7 @@ class FoldedLayer(AnyLayer):
         edges = [edge for row in lanes for edge in row]
         times = sequencer.times
         connect(m, times, tables.times, scale.times, update.times, *(edge.times for edge in edges))
+        linear = [self._connect_linear(m, sequencer, tables, coefficients, lanes, update)] if layer.linear else []
         connect(m, flipped(self.access), coefficients.access)
         m.d.comb += [
             sequencer.begin_forward.eq(self.take),
@@ -189,8 +191,36 @@ class FoldedLayer(AnyLayer):
         self._sum_nodes(m, times, lanes, narrowing)
         if passes.hidden:
             self._sum_downstream(m, times, lanes, narrowing)
-        self._report(m, [scale, update, *edges], narrowing)
+        self._report(m, [scale, *linear, update, *edges], narrowing)
         return m
+
+    def _connect_linear(
+        self,
+        m: Module,
+        sequencer: PassSequencer,
+        tables: FoldedTables,
+        coefficients: FoldedCoefficients,
+        lanes: list[list[EdgeLane]],
+        update: FoldedUpdate,
+    ) -> FoldedLinearSteps:
+        """The inputs of the linear paths, and what changes every edge's w; give their steps."""
+        m.submodules.linear_steps = steps = FoldedLinearSteps(self._plan)
+        connect(m, sequencer.times, steps.times)
+        m.d.comb += [
+            steps.rate.eq(self.linear_rate),
+            steps.inputs.eq(tables.inputs),
+            update.old_weights.eq(coefficients.old_weights),
+            coefficients.write_weights.eq(update.new_weights),
+        ]
+        for node, row in enumerate(lanes):
+            for source, edge in enumerate(row):
+                m.d.comb += [
+                    edge.weight.eq(cut_guard_bits(coefficients.weights[node][source], edge.weight.format)),
+                    edge.x.eq(tables.inputs[source]),
+                    edge.linear_move.eq(steps.steps[source]),
+                    update.linear_change[node][source].eq(edge.linear_change),
+                ]
+        return steps
 
     def _sum_nodes(self, m: Module, times: StepTimes, lanes: list[list[EdgeLane]], narrowing: Narrowing) -> None:
         """Drive ``total`` and ``y``."""
@@ -198,7 +228,12 @@ class FoldedLayer(AnyLayer):
         for lane, row in enumerate(lanes):
             total = Accumulator(layer.node_sum, along=passes.inputs, across=passes.nodes, reset_less=False)
             m.submodules[f"sum{lane}"] = total
-            products = [value.raw for edge in row for value in edge.product]
+            # In codes of node_sum.
+            up = layer.node_sum.f - layer.formats.factor.f - layer.formats.basis.f
+            products = [shift_up(value.raw, up) for edge in row for value in edge.product]
+            if layer.linear:
+                up = layer.node_sum.f - layer.linear.product.f
+                products += [shift_up(edge.linear_product.raw, up) for edge in row]
             m.d.comb += [
                 # The bases sum to one: the sum fits node_sum, whatever its single products could reach together.
                 total.term.eq(resize(add_tree(products), layer.node_sum)),
@@ -252,6 +287,9 @@ def count_folded_layer(parts: Parts, plan: LayerPlan, *, predicts: bool) -> None
     count_edge_lanes(parts, plan)
     count_folded_update(parts, plan)
     terms, inputs, nodes = passes.input_lanes * layer.banks, passes.input_lanes, passes.node_lanes
+    if layer.linear:
+        count_folded_linear_steps(parts, plan)
+        terms += inputs
     count_accumulator(parts, layer.node_sum, terms=terms, along=passes.inputs, across=passes.nodes, lanes=nodes)
     if predicts:
         count_narrowing(parts, plan, "activation", layer.node_sum, formats.output, layer.n_out)

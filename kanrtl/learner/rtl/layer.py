@@ -14,6 +14,7 @@ from ...numeric.fixed import Codes
 from ...numeric.lfsr import WIDTH as NOISE_WIDTH
 from ..plan import LayerPlan
 from .coefficients import CoefficientAccess, Coefficients, count_coefficients
+from .linear import LinearInputs, count_linear_inputs
 from .modulation import ModulatedNodes, TurnedGradients, count_modulated_nodes, count_turned_gradients
 from .narrowing import cut_guard_bits
 from .node import Downstream, Node, count_downstream, count_nodes
@@ -49,6 +50,8 @@ class LayerSignature(wiring.Signature):  # type: ignore[misc]
     downstream : Out
         dL/dx of ``n_in`` inputs; not in the first layer.
     learning_rate : In
+    linear_rate : In
+        Of the linear paths; only where the layer has them.
     rate_written : In(1)
         The learning rate changes at the clock edge.
     busy : Out(1)
@@ -92,6 +95,8 @@ class LayerSignature(wiring.Signature):  # type: ignore[misc]
             members["total"] = Out(data.ArrayLayout(total, layer.n_out))
         if plan.stochastic:
             members["noise"] = In(NOISE_WIDTH)
+        if layer.linear:
+            members["linear_rate"] = In(layer.linear.rate)
         super().__init__(members)
 
 
@@ -103,7 +108,7 @@ class AnyLayer(wiring.Component):  # type: ignore[misc]
     plan
         How it is built.
     initial
-        Initial coefficient codes, ``(n_out, n_in, bases)``.
+        Initial coefficient codes, ``(n_out, n_in, coefficients)``.
 
     Members
     -------
@@ -129,7 +134,7 @@ class Layer(AnyLayer):
     plan
         How it is built.
     initial
-        Initial coefficient codes, ``(n_out, n_in, bases)``.
+        Initial coefficient codes, ``(n_out, n_in, coefficients)``.
 
     Members
     -------
@@ -172,6 +177,9 @@ class Layer(AnyLayer):
         if plan.stochastic:
             wire_members(m, update, self, "noise")
         flags = [("step", window, plan.scaled), ("coefficient", update, times.changed)]
+        linear = self._connect_linear(m, memory, update) if plan.layer.linear else None
+        if linear:
+            flags.append(("step", linear, linear.seen))
         if plan.layer.modulation:
             flags += self._modulate(m, window, update)
         else:
@@ -188,6 +196,8 @@ class Layer(AnyLayer):
                 for source, first in enumerate(node.firsts):
                     first_coefficient = window.coefficients[number][source][0]
                     m.d.comb += first.eq(cut_guard_bits(first_coefficient, plan.layer.formats.factor))
+            if linear:
+                m.d.comb += [node.weights.eq(memory.weights[number]), node.x.eq(linear.inputs)]
             if plan.forms_error:
                 m.d.comb += [node.target.eq(self.target[number]), self.error[number].eq(node.error)]
             else:
@@ -197,6 +207,8 @@ class Layer(AnyLayer):
             flags += [("slope", downstream, times.summed), ("gradient", downstream, downstream.seen)]
             wire_members(m, downstream, window, "factors", "derivative")
             wire_members(m, downstream, self, "gradient")
+            if linear:
+                wire_members(m, downstream, memory, "weights")
             wire_members(m, self, downstream, "downstream")
         self._gather(m, flags)
         return m
@@ -216,6 +228,21 @@ class Layer(AnyLayer):
         wire_members(m, self, nodes, "y", "total")
         m.d.comb += update.gradient.eq(turn.turned)
         return [("activation", nodes, plan.times.summed), ("gradient", turn, turn.seen)]
+
+    def _connect_linear(self, m: Module, memory: Coefficients, update: LayerUpdate) -> LinearInputs:
+        """The inputs of the linear paths, and the update of every edge's w."""
+        m.submodules.linear = linear = LinearInputs(self._plan)
+        wire_members(m, linear, self, "take")
+        wire_members(m, memory, update, "write_weights")
+        m.d.comb += [
+            *(scaled.raw.eq(x.raw) for scaled, x in zip(linear.x, self.x, strict=True)),
+            linear.rate.eq(self.linear_rate),
+            update.linear_steps.eq(linear.steps),
+            update.weights.eq(memory.old_weights),
+        ]
+        if self._plan.writes_late:
+            wire_members(m, update, memory, "weights_again")
+        return linear
 
     def _gather(self, m: Module, flags: list[tuple[str, Any, int]]) -> None:
         """Whether anything of a kind saturates, from the components that see it, and the times at which they do."""
@@ -241,6 +268,8 @@ def count_layer(parts: Parts, plan: LayerPlan, *, predicts: bool) -> None:
     """Count what :class:`Layer` has; ``predicts``: whether anything looks at y."""
     count_coefficients(parts, plan)
     count_window(parts, plan)
+    if plan.layer.linear:
+        count_linear_inputs(parts, plan)
     if plan.layer.modulation:
         count_modulated_nodes(parts, plan, predicts=predicts)
         count_turned_gradients(parts, plan)

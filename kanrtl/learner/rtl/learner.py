@@ -206,6 +206,10 @@ class Learner(wiring.Component):  # type: ignore[misc]
                 layer.access_write.eq(coefficients.write[index]),
                 layer.access_data.raw.eq(written),
             ]
+        for number, index in enumerate(spec.linear_layers):
+            m.d.comb += layers[index].linear_rate.eq(rates.linear_rates[number])
+        if spec.linear_layers:
+            m.d.comb += registers.linear_rates.eq(rates.linear_rates)
         if spec.plans[0].stochastic:
             m.submodules.noise = noise = NoiseRegister(spec.seed)
             m.d.comb += [

@@ -111,6 +111,11 @@ def add_three(m: Module, a: Value, b: Value, c: Value, *, width: int, zeros: int
     return (Cat(a[:zeros], sums) + Cat(b[:zeros], Const(0, 1), carries))[:width]
 
 
+def shift_up(value: Value, bits: int) -> Value:
+    """A signed value with so many zeros below it."""
+    return Cat(Const(0, bits), value).as_signed() if bits else value
+
+
 def multiply_by_constant(value: Value, constant: int) -> Value:
     """``value * constant`` for a positive constant as the fewest shifted additions and subtractions.
 

@@ -13,6 +13,7 @@ from ...numeric.bits import bits_for, clog2
 from ...numeric.fixed import FixedValue, Format, Rounding, rounding_constant
 from ..plan import LayerPlan
 from .coefficients import window_layout
+from .linear import add_products, count_products
 from .multiply import (
     Offset,
     add_in_chains,
@@ -24,6 +25,7 @@ from .multiply import (
     count_offsets,
     multiply,
     multiply_window,
+    shift_up,
 )
 from .narrowing import Narrowing, count_narrowing, flag_layout, resize
 from .pipeline_registers import Stages, count_meeting
@@ -44,6 +46,7 @@ class Node(wiring.Component):  # type: ignore[misc]
     factors : In, for each ``[input][bank]``, without bank 0 where they are differences; at time ``read``
     firsts : In, the coefficient in bank 0 for each input, at time ``read``; only with ``differences``
     basis : In, for each ``[input][bank]``, at time ``read``
+    weights, x : In, factor w of each input's edge and that input, at time ``read``; only with linear paths
     target : In, activation, from time 1; only with ``forms_error``
     total : Out, exact sum with what ``next_located`` adds to it, at time ``summed``; not with ``forms_error``
     error : Out, gradient, at time ``summed``; only with ``forms_error``
@@ -67,6 +70,11 @@ class Node(wiring.Component):  # type: ignore[misc]
         }
         if plan.differences:
             members["firsts"] = In(data.ArrayLayout(formats.factor, layer.n_in))
+        if layer.linear:
+            members |= {
+                "weights": In(data.ArrayLayout(formats.factor, layer.n_in)),
+                "x": In(data.ArrayLayout(layer.linear.input, layer.n_in)),
+            }
         if plan.forms_error:
             members |= {"target": In(formats.output), "error": Out(formats.gradient)}
         else:
@@ -89,29 +97,45 @@ class Node(wiring.Component):  # type: ignore[misc]
             width = layer.formats.factor.width + clog2(layer.n_in)
             firsts = stages.wire(add_in_chains(m, [first.raw for first in self.firsts], width), "firsts_sum")
 
+        linear = add_products(m, stages, plan, self.weights, self.x) if layer.linear else None
+
         def add_terms(offsets: list[Offset], *widths: int) -> list[Value]:
             """The sum of the terms and each of ``offsets``, in so many bits; see :func:`.add_offsets`.
 
             ``offsets`` are there at time ``read`` where coefficients are added, otherwise at ``added``.
             """
-            if firsts is None:
-                return add_offsets(m, terms, offsets, widths=widths)
-            times, below = plan.times, layer.formats.basis.f
-            early = [
-                carry_chain_barrier(m, add_shifted(m, offset.value, firsts, below), width)
-                for offset, width in zip(offsets, widths, strict=True)
-            ]
-            offsets = [
-                Offset(stages.meet(stages.wire(total, "offset"), times.read, times.added, "offset")) for total in early
-            ]
-            return add_offsets(m, [carry_chain_barrier(m, term, max(widths)) for term in terms], offsets, widths=widths)
+            summed = terms
+            if firsts is not None:
+                times, below = plan.times, layer.node_sum.f - layer.formats.factor.f
+                early = [
+                    carry_chain_barrier(m, add_shifted(m, offset.value, firsts, below), width)
+                    for offset, width in zip(offsets, widths, strict=True)
+                ]
+                offsets = [
+                    Offset(stages.meet(stages.wire(total, "offset"), times.read, times.added, "offset"))
+                    for total in early
+                ]
+                summed = [carry_chain_barrier(m, term, max(widths)) for term in terms]
+            if linear is not None:  # there before the splines are, as the offsets are
+                offsets = [
+                    Offset(stages.wire(carry_chain_barrier(m, linear + offset.value, width), "linear_offset"))
+                    for offset, width in zip(offsets, widths, strict=True)
+                ]
+            return add_offsets(m, summed, offsets, widths=widths)
 
         (self._give_error if plan.forms_error else self._give_total)(m, stages, narrowing, add_terms)
         narrowing.report(m, self.saturated)
         return m
 
     def _give_terms(self, m: Module, stages: Stages) -> list[Value]:
-        """What adds up to the sum: products in pairs, or where there are several edges, those; at time ``added``."""
+        """What adds up to the splines' sum: products in pairs, or where there are several edges, those; at time
+        ``added``, in codes of ``node_sum``."""
+        layer = self._plan.layer
+        up = layer.node_sum.f - layer.formats.factor.f - layer.formats.basis.f
+        return [shift_up(term, up) for term in self._add_splines(m, stages)]
+
+    def _add_splines(self, m: Module, stages: Stages) -> list[Value]:
+        """The same in codes of products."""
         plan, layer = self._plan, self._plan.layer
         # The bases sum to one: whatever of them is added, a sum is no wider than a product.
         width = plan.factor.width + layer.formats.basis.width
@@ -216,6 +240,8 @@ def count_nodes(parts: Parts, plan: LayerPlan, *, predicts: bool) -> None:
     """Count what the :class:`Node` of a layer have; ``predicts``: whether anything looks at y."""
     layer, formats, times, n_out = plan.layer, plan.layer.formats, plan.times, plan.layer.n_out
     terms, output = layer.n_in * plan.factors, formats.output
+    if layer.linear:
+        count_products(parts, plan, n_out)
     parts.product(plan.factor, formats.basis, in_logic=plan.in_logic, times=terms * n_out)
     product = plan.factor.width + formats.basis.width
     bits = layer.error_sum.width if plan.forms_error else layer.node_sum.width
@@ -270,6 +296,7 @@ class Downstream(wiring.Component):  # type: ignore[misc]
     -------
     factors : In, for each ``[node][input][bank]``, without bank 0 where they are differences; at time ``read``
     derivative : In, for each ``[input][bank]``, at time ``read``
+    weights : In, for each ``[node][input]`` its factor w, at time ``read``; only with linear paths
     gradient : In, for each node, at time ``gradient``
     downstream : Out, gradient for each input, ``latency`` cycles after ``gradient``
     saturated : Out, which slopes saturate, at time ``summed``, and which gradients, at :attr:`seen`
@@ -278,8 +305,10 @@ class Downstream(wiring.Component):  # type: ignore[misc]
     def __init__(self, plan: LayerPlan) -> None:
         self._plan = plan
         layer, formats = plan.layer, plan.layer.formats
+        weights = data.ArrayLayout(data.ArrayLayout(formats.factor, layer.n_in), layer.n_out)
         super().__init__(
             {
+                **({"weights": In(weights)} if layer.linear else {}),
                 "factors": In(window_layout(layer, plan.factor, differences=plan.differences)),
                 "derivative": In(data.ArrayLayout(data.ArrayLayout(layer.derivative, layer.banks), layer.n_in)),
                 "gradient": In(data.ArrayLayout(formats.gradient, layer.n_out)),
@@ -331,6 +360,9 @@ class Downstream(wiring.Component):  # type: ignore[misc]
         products = multiply_window(m, stages, factors, values, in_logic=plan.in_logic, name=f"rise{edge}")
         pairs = add_pairs(stages, products, max(len(products[0]), layer.slope_sum.width), f"rise{edge}_pair")
         added = add_tree([carry_chain_barrier(m, pair, layer.slope_sum.width) for pair in pairs])
+        if layer.linear:
+            weight = stages.meet(self.weights[node][source], plan.times.read, plan.times.added, f"weight{edge}")
+            added = carry_chain_barrier(m, added, layer.slope_sum.width) + shift_up(weight.raw, layer.slope_shift)
         total = stages.end("sum", resize(added, layer.slope_sum), f"slope_sum{edge}")
         slope = stages.end("error", narrowing.narrow("slope", total, layer.formats.slope), f"slope{edge}")
         since = plan.times.summed + stages.ends("error")

@@ -14,6 +14,7 @@ from ...numeric.lfsr import WIDTH as NOISE_WIDTH
 from ...numeric.lfsr import lane_rotation
 from ..plan import LayerPlan
 from .coefficients import lane_layout, window_layout
+from .folded_linear import edge_layout
 from .multiply import multiply
 from .narrowing import Narrowing, flag_layout, rounding_bits
 from .noise_register import lane_noise
@@ -32,6 +33,8 @@ class CoefficientUpdate(wiring.Component):  # type: ignore[misc]
         How the layer is built. With ``registers_change`` a register stands behind the product, with
         ``registers_update`` another behind the difference. With ``writes_late`` a result may be changed again in the
         cycle in which it is there. In a layer that is not folded what is written from outside comes on top of zeros.
+    linear
+        Whether it is w of a linear path that is changed.
 
     Members
     -------
@@ -45,14 +48,14 @@ class CoefficientUpdate(wiring.Component):  # type: ignore[misc]
     saturated : Out(1), with ``result``
     """
 
-    def __init__(self, plan: LayerPlan) -> None:
+    def __init__(self, plan: LayerPlan, *, linear: bool = False) -> None:
         self._plan = plan
-        layer = plan.layer
-        format = layer.formats.coefficient
+        self._arithmetic = plan.linear if linear else plan.layer
+        format = plan.layer.formats.coefficient
         members: dict[str, Any] = {
             "coefficient": In(format),
-            "product": In(layer.update_product),
-            "noise": In(layer.noise_bits if plan.stochastic else 0),
+            "product": In(self._arithmetic.update_product),
+            "noise": In(self._arithmetic.noise_bits if plan.stochastic else 0),
             "result": Out(format),
             "saturated": Out(1),
         }
@@ -109,7 +112,7 @@ class CoefficientUpdate(wiring.Component):  # type: ignore[misc]
             rounding = Rounding.FLOOR
         if low is not None and plan.registers_change:
             # A coefficient has no bits below its own, so the product alone decides how the difference is rounded.
-            width = plan.layer.move(plan.rounding).width
+            width = self._arithmetic.move(plan.rounding).width
             moved = (low.as_unsigned() - product.raw >> len(low))[:width].as_signed()
             move = FixedValue(Format(True, len(moved) - format.f, format.f), moved)
             exact = coefficient + name_signal(m, move, "move", registered=True)
@@ -143,6 +146,10 @@ class LayerUpdate(wiring.Component):  # type: ignore[misc]
     coefficients : In, for each ``[node][input][bank]``, to be updated: at time ``changed``, before the register after
         ``update``
     again : In, for each ``[input][bank]``, with the coefficient: change ``write`` instead; only with ``writes_late``
+    linear_steps : In, for each input, at time ``step``; only with linear paths, as the next three
+    weights : In, for each ``[node][input]`` the w that is to be updated, when the coefficients are
+    weights_again : In(1), with them: change ``write_weights`` instead; only with ``writes_late``
+    write_weights : Out, updated, at time ``changed``
     noise : In(32), state of the noise register, at time ``rounded``; only with stochastic rounding
     access_write : In(1), write ``access_data`` instead of updates
     access_data : In, coefficient; zero where ``access_write`` is low
@@ -154,7 +161,6 @@ class LayerUpdate(wiring.Component):  # type: ignore[misc]
         self._plan = plan
         layer, formats = plan.layer, plan.layer.formats
         window = window_layout(layer, formats.coefficient)
-        count = layer.n_out * layer.n_in * layer.banks
         each = data.ArrayLayout(formats.gradient, layer.n_in) if layer.modulation else formats.gradient
         members: dict[str, Any] = {
             "gradient": In(data.ArrayLayout(each, layer.n_out)),
@@ -163,10 +169,19 @@ class LayerUpdate(wiring.Component):  # type: ignore[misc]
             "access_write": In(1),
             "access_data": In(formats.coefficient),
             "write": Out(window),
-            "saturated": Out(flag_layout(plan.saturating, coefficient=count)),
+            "saturated": Out(flag_layout(plan.saturating, coefficient=layer.lanes)),
         }
         if plan.writes_late:
             members["again"] = In(data.ArrayLayout(layer.banks, layer.n_in))
+        if layer.linear:
+            weights = data.ArrayLayout(data.ArrayLayout(formats.coefficient, layer.n_in), layer.n_out)
+            members |= {
+                "linear_steps": In(data.ArrayLayout(layer.linear.step, layer.n_in)),
+                "weights": In(weights),
+                "write_weights": Out(weights),
+            }
+            if plan.writes_late:
+                members["weights_again"] = In(1)
         if plan.stochastic:
             members["noise"] = In(NOISE_WIDTH)
         super().__init__(members)
@@ -196,21 +211,43 @@ class LayerUpdate(wiring.Component):  # type: ignore[misc]
             for node, gradient in enumerate(self.gradient)
         ]
         edges = [(node, source) for node in range(layer.n_out) for source in range(layer.n_in)]
-        for lane, (node, source, bank) in enumerate((*edge, bank) for edge in edges for bank in range(layer.banks)):
-            name = f"{node}_{source}_{bank}"
-            product = multiply(m, gradients[node][source], steps[source][bank], in_logic=plan.in_logic)
-            m.submodules[f"coefficient{name}"] = update = CoefficientUpdate(plan)
-            m.d.comb += [
-                update.coefficient.eq(self.coefficients[node][source][bank]),
-                update.product.eq(stages.end("product", product, f"change{name}")),
-                self.write[node][source][bank].eq(update.result),
-            ]
+        lanes = enumerate(((*edge, bank) for edge in edges for bank in range(layer.banks)), plan.first_lane)
+
+        def change(
+            name: str, gradient: FixedValue, step: FixedValue, lane: int, *, linear: bool = False
+        ) -> CoefficientUpdate:
+            product = multiply(m, gradient, step, in_logic=plan.in_logic)
+            m.submodules[f"coefficient{name}"] = update = CoefficientUpdate(plan, linear=linear)
+            m.d.comb += update.product.eq(stages.end("product", product, f"change{name}"))
             wire_members(m, update, self, "access_write", "access_data")
             if plan.stochastic:
-                m.d.comb += update.noise.eq(lane_noise(self.noise, plan.first_lane + lane, layer.noise_bits))
+                m.d.comb += update.noise.eq(lane_noise(self.noise, lane, len(update.noise)))
+            narrowing.note("coefficient", update.saturated)
+            return update
+
+        for lane, (node, source, bank) in lanes:
+            update = change(f"{node}_{source}_{bank}", gradients[node][source], steps[source][bank], lane)
+            m.d.comb += [
+                update.coefficient.eq(self.coefficients[node][source][bank]),
+                self.write[node][source][bank].eq(update.result),
+            ]
             if plan.writes_late:
                 m.d.comb += update.again.eq(self.again[source][bank])
-            narrowing.note("coefficient", update.saturated)
+        if layer.linear:
+            linear_steps = [
+                stages.meet(step, times.step, met, f"linear_step{source}")
+                for source, step in enumerate(self.linear_steps)
+            ]
+            for lane, (node, source) in enumerate(edges, plan.first_lane + len(edges) * layer.banks):
+                update = change(
+                    f"{node}_{source}_linear", gradients[node][source], linear_steps[source], lane, linear=True
+                )
+                m.d.comb += [
+                    update.coefficient.eq(self.weights[node][source]),
+                    self.write_weights[node][source].eq(update.result),
+                ]
+                if plan.writes_late:
+                    m.d.comb += update.again.eq(self.weights_again)
         narrowing.report(m, self.saturated)
         return m
 
@@ -224,12 +261,18 @@ def count_layer_update(parts: Parts, plan: LayerPlan) -> None:
     if plan.ends("product") and plan.in_logic:
         parts.register(layer.update_product.width * edges, moved=False)
     count_coefficient_update(parts, plan, edges)
+    if layer.linear:
+        edges = layer.n_in * layer.n_out
+        parts.product(formats.gradient, layer.linear.step, in_logic=plan.in_logic, times=edges)
+        if plan.ends("product") and plan.in_logic:
+            parts.register(layer.linear.update_product.width * edges, moved=False)
+        count_coefficient_update(parts, plan, edges, linear=True)
 
 
-def count_coefficient_update(parts: Parts, plan: LayerPlan, times: int) -> None:
+def count_coefficient_update(parts: Parts, plan: LayerPlan, times: int, *, linear: bool = False) -> None:
     """Count what ``times`` :class:`CoefficientUpdate` have."""
-    layer, rounding = plan.layer, Rounding(plan.update_rounding)
-    coefficient = layer.formats.coefficient
+    layer, rounding = plan.linear if linear else plan.layer, Rounding(plan.update_rounding)
+    coefficient = plan.layer.formats.coefficient
     exact = layer.update_sum
     dropped = layer.dropped_bits
     simple = rounding == Rounding.STOCHASTIC or rounding_constant(rounding, dropped) is not None
@@ -271,6 +314,7 @@ class FoldedUpdate(wiring.Component):  # type: ignore[misc]
     -------
     old : In, coefficients by node lane, input lane and bank
     change : In, what is subtracted, likewise
+    old_weights, linear_change : In, new_weights : Out, the same of linear paths, by node lane and input lane
     noise : In(32), state of the noise register; only with stochastic rounding
     access_data : In, the coefficient that is written from outside
     times : In, see :class:`.StepTimes`; all others are there at offset ``written``
@@ -282,7 +326,8 @@ class FoldedUpdate(wiring.Component):  # type: ignore[misc]
         self._plan = plan
         layer, passes = plan.layer, plan.passes
         window = lane_layout(plan, layer.formats.coefficient)
-        lanes = passes.node_lanes * passes.input_lanes * layer.banks
+        edges = passes.node_lanes * passes.input_lanes
+        lanes = edges * (layer.banks + (layer.linear is not None))
         members: dict[str, Any] = {
             "old": In(window),
             "change": In(lane_layout(plan, layer.update_product)),
@@ -291,6 +336,13 @@ class FoldedUpdate(wiring.Component):  # type: ignore[misc]
             "new": Out(window),
             "saturated": Out(flag_layout(plan.saturating, coefficient=lanes)),
         }
+        if layer.linear:
+            weights = edge_layout(plan, layer.formats.coefficient)
+            members |= {
+                "old_weights": In(weights),
+                "linear_change": In(edge_layout(plan, layer.linear.update_product)),
+                "new_weights": Out(weights),
+            }
         if plan.stochastic:
             members["noise"] = In(NOISE_WIDTH)
         super().__init__(members)
@@ -302,40 +354,56 @@ class FoldedUpdate(wiring.Component):  # type: ignore[misc]
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        layer, passes, writing = self._plan.layer, self._plan.passes, self.times.writing
-        noise = self._rotate_noise(m) if self._plan.stochastic else Const(0, NOISE_WIDTH)
-        flags = []
-        for node in range(passes.node_lanes):
-            for source in range(passes.input_lanes):
-                for bank in range(layer.banks):
-                    m.submodules[f"update{node}_{source}_{bank}"] = update = CoefficientUpdate(self._plan)
-                    old, change = self.old[node][source][bank], self.change[node][source][bank]
-                    chosen = Mux(writing, self.access_data.raw, old.raw)[: old.format.width]
-                    if self._plan.serial:  # it multiplies when a step begins, not when something is written
-                        change = FixedValue(change.format, Mux(writing, 0, change.raw)[: change.format.width])
-                    lane = self._plan.first_lane + (node * layer.n_in + source) * layer.banks + bank
-                    m.d.comb += [
-                        update.coefficient.raw.eq(chosen),
-                        update.product.eq(change),
-                        update.noise.eq(lane_noise(noise, lane, len(update.noise))),
-                        self.new[node][source][bank].eq(update.result),
-                    ]
-                    flags.append(update.saturated & self.times.update[passes.written])
+        plan, layer, passes = self._plan, self._plan.layer, self._plan.passes
+        flags: list[Value] = []
+
+        def change(name: str, old: FixedValue, change: FixedValue, noise: Value, *, linear: bool = False) -> FixedValue:
+            m.submodules[f"update{name}"] = update = CoefficientUpdate(plan, linear=linear)
+            chosen = Mux(self.times.writing, self.access_data.raw, old.raw)[: old.format.width]
+            if plan.serial:  # it multiplies when a step begins, not when something is written
+                change = FixedValue(change.format, Mux(self.times.writing, 0, change.raw)[: change.format.width])
+            m.d.comb += [
+                update.coefficient.raw.eq(chosen),
+                update.product.eq(change),
+                update.noise.eq(noise[: len(update.noise)]),
+            ]
+            flags.append(update.saturated & self.times.update[passes.written])
+            return update.result  # type: ignore[no-any-return]
+
+        lanes = [(node, source) for node in range(passes.node_lanes) for source in range(passes.input_lanes)]
+        noise = self._rotate_noise(m, layer.banks)
+        for node, source in lanes:
+            for bank in range(layer.banks):
+                lane = plan.first_lane + (node * layer.n_in + source) * layer.banks + bank
+                old, product = self.old[node][source][bank], self.change[node][source][bank]
+                new = change(f"{node}_{source}_{bank}", old, product, lane_noise(noise, lane, NOISE_WIDTH))
+                m.d.comb += self.new[node][source][bank].eq(new)
+        if layer.linear:
+            noise = self._rotate_noise(m, 1)
+            first = plan.first_lane + layer.n_out * layer.n_in * layer.banks
+            for node, source in lanes:
+                drawn = lane_noise(noise, first + node * layer.n_in + source, NOISE_WIDTH)
+                old, product = self.old_weights[node][source], self.linear_change[node][source]
+                new = change(f"{node}_{source}_linear", old, product, drawn, linear=True)
+                m.d.comb += self.new_weights[node][source].eq(new)
         m.d.comb += self.saturated.coefficient.eq(Cat(flags))
         return m
 
-    def _rotate_noise(self, m: Module) -> Value:
-        """The noise, rotated as far as the lanes of the step are numbered on from those of the first.
+    def _rotate_noise(self, m: Module, lanes_of_edge: int) -> Value:
+        """The noise, rotated as far as the lanes of the step are numbered on from those of the first; of every edge
+        there are ``lanes_of_edge``.
 
         Numbers grow evenly from part to part, and so does the rotation.
         """
+        if not self._plan.stochastic:
+            return Const(0, NOISE_WIDTH)
         layer, passes = self._plan.layer, self._plan.passes
         noise: Value = self.noise
-        for part, parts, lanes in (
-            (self.times.input_part.written, passes.inputs, passes.input_lanes * layer.banks),
-            (self.times.node_part.written, passes.nodes, passes.node_lanes * layer.n_in * layer.banks),
+        for part, parts, edges in (
+            (self.times.input_part.written, passes.inputs, passes.input_lanes),
+            (self.times.node_part.written, passes.nodes, passes.node_lanes * layer.n_in),
         ):
-            rotated = [noise.rotate_left(lane_rotation(number * lanes)) for number in range(parts)]
+            rotated = [noise.rotate_left(lane_rotation(number * edges * lanes_of_edge)) for number in range(parts)]
             noise = name_signal(m, choose(rotated, part), "rotated")
         return noise
 
@@ -345,4 +413,7 @@ def count_folded_update(parts: Parts, plan: LayerPlan) -> None:
     passes, layer = plan.passes, plan.layer
     lanes = passes.node_lanes * passes.input_lanes * layer.banks
     count_coefficient_update(parts, plan, lanes)
+    if layer.linear:
+        count_coefficient_update(parts, plan, passes.node_lanes * passes.input_lanes, linear=True)
+        lanes += passes.node_lanes * passes.input_lanes
     parts.choice(layer.formats.coefficient.width, times=lanes)

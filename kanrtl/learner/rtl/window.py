@@ -9,6 +9,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...fabric.parts import Parts
+from ...numeric.fixed import FixedValue
 from ..plan import LayerPlan
 from .basis import Basis, count_basis, rotation_bits
 from .coefficients import cell_bits, window_layout
@@ -57,7 +58,7 @@ class InputBases(wiring.Component):  # type: ignore[misc]
             "x": In(plan.located.format if plan.located else formats.input),
             "load": In(1),
             "access_enable": In(1),
-            "access_index": In(range(layer.bases)),
+            "access_index": In(range(layer.coefficients)),
             "cell": Out(cell_bits(layer)),
             "first": Out(formats.basis),
             "basis": Out(data.ArrayLayout(formats.basis, layer.banks)),
@@ -192,7 +193,7 @@ class Window(wiring.Component):  # type: ignore[misc]
             "x": In(data.ArrayLayout(plan.located.format if plan.located else formats.input, layer.n_in)),
             "take": In(1),
             "access_enable": In(1),
-            "access_index": In(range(layer.bases)),
+            "access_index": In(range(layer.coefficients)),
             "learning_rate": In(formats.learning_rate),
             "rate_written": In(1),
             "busy": Out(1),
@@ -327,6 +328,7 @@ class FoldedTables(wiring.Component):  # type: ignore[misc]
     cell : Out, the cell of every lane, at offset ``located``
     basis : Out, values by lane and bank, at ``read``
     derivative : Out, as those; not in the first layer
+    inputs : Out, as they came in, for each lane at ``read``; only with linear paths
     """
 
     def __init__(self, plan: LayerPlan) -> None:
@@ -336,13 +338,15 @@ class FoldedTables(wiring.Component):  # type: ignore[misc]
             "take": In(1),
             "x": In(data.ArrayLayout(layer.formats.input, layer.n_in)),
             "access_enable": In(1),
-            "access_index": In(range(layer.bases)),
+            "access_index": In(range(layer.coefficients)),
             "times": In(StepTimes(plan)),
             "cell": Out(data.ArrayLayout(cell_bits(layer), lanes)),
             "basis": Out(data.ArrayLayout(data.ArrayLayout(layer.formats.basis, layer.banks), lanes)),
         }
         if plan.hidden:
             members["derivative"] = Out(data.ArrayLayout(data.ArrayLayout(layer.derivative, layer.banks), lanes))
+        if layer.linear:
+            members["inputs"] = Out(data.ArrayLayout(layer.linear.input, lanes))
         super().__init__(members)
 
     @property
@@ -357,12 +361,20 @@ class FoldedTables(wiring.Component):  # type: ignore[misc]
         begins = Signal()
         m.d.comb += begins.eq(self.take | self.access_enable)
         inputs = [self.x[source] for source in range(layer.n_in)]
-        if not passes.hidden and not passes.held_position:
-            inputs = [hold(m, x, self.take, f"x{source}") for source, x in enumerate(inputs)]
+        held = inputs
+        if not passes.hidden and (layer.linear or not passes.held_position):
+            held = [hold(m, x, self.take, f"x{source}") for source, x in enumerate(inputs)]
+        if not passes.held_position:
+            inputs = held
         for lane in range(passes.input_lanes):
             m.submodules[f"locate{lane}"] = locate = Locate(layer.locator, layer.formats.input)
             mine = [x.raw for x in inputs[lane :: passes.input_lanes]]
             m.d.comb += locate.x.raw.eq(choose(mine, self.times.input_part.begun))
+            if layer.linear:
+                reached = choose([x.raw for x in held[lane :: passes.input_lanes]], self.times.input_part.begun)
+                x = FixedValue(layer.linear.input, reached[: layer.linear.input.width].as_signed())
+                x = x if passes.held_position else flow.delay(x, 0, passes.read, f"x{lane}_read")
+                m.d.comb += self.inputs[lane].eq(x)
             cell = Signal(cell_bits(layer), name=f"reached{lane}")
             m.d.comb += cell.eq(Mux(self.access_enable, self.access_index, locate.cell))
             position = {"cell": cell, "row": locate.row}
@@ -396,8 +408,10 @@ def count_folded_tables(parts: Parts, plan: LayerPlan) -> None:
     layer, passes, formats = plan.layer, plan.passes, plan.layer.formats
     lanes = passes.input_lanes
     position = (layer.bases - 1).bit_length() + layer.locator.row_bits
-    if not passes.hidden and not passes.held_position:
+    if not passes.hidden and (layer.linear or not passes.held_position):
         parts.register(formats.input.width * layer.n_in)
+    if layer.linear and not passes.held_position:
+        count_delay(parts, passes, formats.input.width * lanes, 0, passes.read)
     parts.choice(formats.input.width, passes.inputs, lanes)
     count_locate(parts, plan, lanes)
     if passes.held_position:

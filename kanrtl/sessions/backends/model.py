@@ -43,10 +43,12 @@ class ModelLearner(LearnerBackend):
         self._model.coefficients = coefficients
 
     def read_learning_rates(self) -> list[int]:
-        return [int(rate) for rate in self._model.learning_rates]
+        rates = [*self._model.learning_rates, *self._model.linear_rates[list(self.spec.linear_layers)]]
+        return [int(rate) for rate in rates]
 
     def write_learning_rates(self, rates: list[int]) -> None:
-        self._model.learning_rates = rates
+        self._model.learning_rates = rates[: self.spec.n_layers]
+        self._model.linear_rates[list(self.spec.linear_layers)] = rates[self.spec.n_layers :]
 
     def read_noise(self) -> int:
         return self._model.noise_state if self.spec.update_rounding == "stochastic" else 0

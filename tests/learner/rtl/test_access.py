@@ -182,7 +182,7 @@ def test_every_coefficient_is_reached_at_its_address_and_nothing_elsewhere() -> 
         for number, layer in enumerate(SHAPES.layers)
         for node in range(layer.n_out)
         for source in range(layer.n_in)
-        for index in range(layer.bases)
+        for index in range(layer.coefficients)
     }
     dut = CoefficientRequests(SHAPES)
     assert dut.latency == 0

@@ -171,14 +171,15 @@ def places_of(spec: LearnerSpec) -> dict[int, tuple[int, int, int, int]]:
         for number, layer in enumerate(spec.layers)
         for node in range(layer.n_out)
         for source in range(layer.n_in)
-        for index in range(layer.bases)
+        for index in range(layer.coefficients)
     }
 
 
 def replay(spec: LearnerSpec, stimulus: Stimulus, record: Record) -> Model:
     """Does to the model what was done to the RTL, in the same order, and compares everything that came out."""
     model, addresses, places = Model(spec), AddressMap.of(spec), places_of(spec)
-    rates = {addresses.learning_rate(number): number for number in range(spec.n_layers)}
+    rates = {addresses.learning_rate(number): (model.learning_rates, number) for number in range(spec.n_layers)}
+    rates |= {addresses.linear_rate(number): (model.linear_rates, number) for number in spec.linear_layers}
     for kind, index in record.order:
         if kind == "sample":
             model.frozen = bool(stimulus.freeze[index])
@@ -195,7 +196,8 @@ def replay(spec: LearnerSpec, stimulus: Stimulus, record: Record) -> Model:
                 number, *place = places[address]
                 model.coefficients[number][tuple(place)] = value
             if address in rates:
-                model.learning_rates[rates[address]] = value
+                registers, number = rates[address]
+                registers[number] = value
         else:
             number, *place = places.get(address, (0, None))
             expected = 0 if place == [None] else model.coefficients[number][tuple(place)]
@@ -209,7 +211,8 @@ def finals(spec: LearnerSpec) -> list[tuple[int, int | None]]:
     addresses = AddressMap.of(spec)
     reads = list(places_of(spec))
     reads += [addresses.saturations(kind) for kind in SATURATIONS]
-    reads += [addresses.learning_rate(layer) for layer in range(spec.n_layers)] + [addresses.noise]
+    reads += [addresses.learning_rate(layer) for layer in range(spec.n_layers)]
+    reads += [addresses.linear_rate(layer) for layer in spec.linear_layers] + [addresses.noise]
     return [*((address, None) for address in reads), (addresses.noise, 1), (addresses.noise, None)]
 
 
@@ -217,6 +220,7 @@ def held(model: Model) -> list[int]:
     """What :func:`finals` must read."""
     state = [int(code) for layer in model.coefficients for code in layer.ravel()]
     state += [model.saturations[kind] for kind in SATURATIONS] + [int(rate) for rate in model.learning_rates]
+    state += [int(model.linear_rates[layer]) for layer in model.spec.linear_layers]
     noise = model.noise_state if model.spec.update_rounding == "stochastic" else 0
     return [*state, noise >> 16, 1, noise & 0xFFFF]
 
@@ -257,6 +261,7 @@ FOLDED = LearnerSpec(
 )
 STREAMING = LearnerSpec(
     layer_sizes=[1, 2, 1],
+    linear=True,
     grid_range=[(-2, 2), (-1.3, 1.7)],
     grid_size=[5, 1],
     spline_order=[1, 2],
@@ -323,6 +328,10 @@ def test_rtl_equals_model_whatever_the_streams_do_and_takes_its_cycles(spec: Lea
     # And another learning rate, of which every step is made anew.
     layer, rate = random.integers(spec.n_layers), random.integers(spec.formats.learning_rate.maximum + 1)
     stimulus.accesses.insert(random.integers(6), (addresses.learning_rate(int(layer)), int(rate)))
+    if spec.formats.linear_rate:
+        rate = random.integers(spec.formats.linear_rate.maximum + 1)
+        address = addresses.linear_rate(int(random.choice(spec.linear_layers)))
+        stimulus.accesses[random.integers(6)] = (address, int(rate))
     gaps["accesses"] = 0.85
     bench = ThenSteady(spec, stimulus, paused)
     record = bench.record
