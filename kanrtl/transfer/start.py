@@ -392,7 +392,7 @@ def _fit_layer(
     for source in range(layer.n_in):
 
         def edges(x: Reals, source: int = source) -> Reals:
-            values = (x - before.offset[source]) / before.scale[source]
+            values: Reals = (x - before.offset[source]) / before.scale[source]
             return network.edges(index, source, values) * after.scale[:, None]
 
         target = edges(middle) + constant[:, None]

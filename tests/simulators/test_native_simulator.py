@@ -92,8 +92,8 @@ def story(backend: LearnerBackend, seed: int) -> list[Any]:
     backend.write_coefficients(
         [codes_in(own.coefficient, random, shape) for own, shape in zip(formats.layers, shapes, strict=True)]
     )
-    rates = random.integers(formats.learning_rate.maximum + 1, size=spec.n_layers)
-    backend.write_learning_rates([int(rate) for rate in rates])
+    rates = [int(random.integers(register.format.maximum + 1)) for register in spec.rate_registers]
+    backend.write_learning_rates(rates)
     told += [batch(6), state()]
     backend.close()
     return told

@@ -240,7 +240,8 @@ def stimulus_for(spec: LearnerSpec, random: np.random.Generator, samples: int, *
 
 FOLDED = LearnerSpec(
     layer_sizes=[2, 2, 1],
-    grid_range=(-2, 2),
+    linear=[False, True],
+    grid_range=[(-2, 2), (-0.1, 0.2)],
     grid_size=3,
     spline_order=[2, 1],
     table_size=4,
@@ -297,6 +298,7 @@ DERIVED = LearnerSpec(
     spline_order=[2, 1],
     table_size=4,
     target_range=(-1e-2, 2e-2),
+    linear=True,
     initial_coefficients="uniform",
     edge_sums="differences",
 )
@@ -304,7 +306,7 @@ DERIVED = LearnerSpec(
 
 # What is easily got wrong is tried in every run: passes that share serial multipliers before memories that are read a
 # cycle later, layers that learn while the next sample goes through them, a gradient from outside, and formats of
-# ranges far apart, some with negative integer bits.
+# ranges far apart, some with negative integer bits, also of linear paths.
 @examples(10)
 @example(spec=FOLDED, data_seed=1)
 @example(spec=STREAMING, data_seed=2)
