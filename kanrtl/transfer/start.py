@@ -387,12 +387,12 @@ def _fit_layer(
     formats, format = layer.formats, layer.formats.coefficient
     output = index + 1 == spec.n_layers
     constant = (after(network.biases[index]) + (_mean_loss(spec, formats.output) if output else 0.0)) / layer.n_in
-    middle = middle_activations(layer) * formats.input.lsb + (_mean_loss(spec, formats.input) if index else 0.0)
+    middle: Reals = middle_activations(layer) * formats.input.lsb + (_mean_loss(spec, formats.input) if index else 0.0)
     real = np.empty((layer.n_out, layer.n_in, layer.coefficients))
     for source in range(layer.n_in):
 
         def edges(x: Reals, source: int = source) -> Reals:
-            values: Reals = (x - before.offset[source]) / before.scale[source]
+            values = (x - before.offset[source]) / before.scale[source]
             return network.edges(index, source, values) * after.scale[:, None]
 
         target = edges(middle) + constant[:, None]
