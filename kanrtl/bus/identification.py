@@ -297,15 +297,25 @@ def _unpack_format(register: Register, word: int) -> Format | None:
 # Digests.
 
 
+_BUILD_CHOICES = frozenset(
+    {"memory", "table_memory", "edge_sums", "multiplier", "reuse_factor", "share_multipliers", "pipeline", "schedule"}
+)
+"""Fields that say how a learner is built, and change no bit of what it computes but by its delays."""
+
+
 def digest_spec(spec: LearnerSpec) -> int:
     """Give 64 bits that are the same for equal specs, on every machine.
 
-    All fields go into it, at their defaults or not, and numbers by their value: ``1`` and ``1.0``, a field for all
-    layers and the same for each of them, are one spec. A field that is added in a later version has to be left out
-    while it is at its default, so that cores that are out there are still known by their digest.
+    They stand for what the learner computes: how it is built, as for a device, does not count, except for the delays
+    of a streaming one. Formats go into it as they are, given or derived, and numbers by their value: ``1`` and ``1.0``,
+    a field for all layers and the same for each of them, are one spec. A field that is added in a later version has to
+    be left out while it is at its default, so that cores that are out there are still known by their digest.
     """
-    fields = {name: _simplify(getattr(spec, name), spec.n_layers) for name in type(spec).model_fields}
-    return _digest(json.dumps(fields, sort_keys=True).encode())
+    names = [name for name in type(spec).model_fields if not (name in _BUILD_CHOICES or name.endswith("_format"))]
+    content = {name: _simplify(getattr(spec, name), spec.n_layers) for name in names}
+    content["formats"] = [{name: str(format) for name, format in vars(each).items()} for each in spec.formats.layers]
+    content["delays"] = list(spec.delays)
+    return _digest(json.dumps(content, sort_keys=True).encode())
 
 
 def digest_network(network: LookupNetwork) -> int:
@@ -327,8 +337,6 @@ def _digest(content: bytes) -> int:
 
 def _simplify(value: Any, n_layers: int | None = None) -> Any:
     """Make of a field what JSON holds, the same for equal values; one value where it is the same for all layers."""
-    if isinstance(value, Format):
-        return str(value)
     if isinstance(value, (tuple, list)):
         items = [_simplify(item) for item in value]
         return items[0] if len(items) == n_layers and all(item == items[0] for item in items) else items

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from bench.compatibility import LEARNERS, NETWORKS
-from kanrtl import SQ, Learner, LearnerSpec, LookupCore, LookupNetwork
+from kanrtl import SQ, UQ, Learner, LearnerSpec, LookupCore, LookupNetwork
 from kanrtl.bus.identification import MAGIC, MAP_VERSION, Identification, digest_network, digest_spec
 from kanrtl.errors import InputError
+from kanrtl.fabric.device import Device
 from kanrtl.lookup.rtl.lookup_core import port_shapes
 
 SPECS = {row.name: row.spec for row in LEARNERS}
@@ -97,15 +98,27 @@ def test_other_specs_have_other_digests() -> None:
         {"loss": "external"},
         {"periodic": True},
         {"schedule": "streaming"},
-        {"pipeline": "all_registers"},
-        {"pipeline": ["all_registers", "few_registers"]},
-        {"reuse_factor": 2},
+        {"schedule": "streaming", "pipeline": ["all_registers", "most_registers"]},
+        {"learning_rate_format": UQ(0, 13)},
+        {"update_rounding": "half_up"},
         {"initial_coefficients": "zeros"},
         {"initial_coefficients": [np.ones((2, 2, 11)), np.ones((1, 2, 11))]},
         {"initial_coefficients": [np.ones((2, 2, 11)), np.zeros((1, 2, 11))]},
     ]
     digests = [digest_spec(two), *(digest_spec(two.replace(**changes)) for changes in others)]
     assert len(set(digests)) == len(digests)
+
+
+@pytest.mark.parametrize("schedule", ["sequential", "streaming"])
+def test_how_it_is_built_does_not_count(schedule: str) -> None:
+    """What is written for a device is still the learner of its spec; for all other fields a digest differs."""
+    spec = LearnerSpec(layer_sizes=[2, 2, 1], grid_range=(-2, 2), schedule=schedule)
+    same = [spec.for_device(Device.parse(part)) for part in ("iCE40UP5K", "LFE5U-25F")]
+    same.append(spec.replace(input_format=spec.formats.input, edge_sums="products", memory="block"))
+    if schedule == "sequential":
+        same.append(spec.replace(pipeline=["all_registers", "few_registers"]))
+        same.append(spec.replace(reuse_factor=2, share_multipliers=True, multiplier="serial"))
+    assert {digest_spec(other) for other in same} == {digest_spec(spec)}
 
 
 def test_digest_is_the_same_in_another_process(tracker: LearnerSpec) -> None:
