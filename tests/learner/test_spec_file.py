@@ -63,7 +63,7 @@ def test_toml_tells_cycles_and_formats(tracker: LearnerSpec) -> None:
     assert "#   registers after sum, step" in lines
     assert "# layer 0: 1 x 1 edges, 8 coefficients in 4 distributed banks of 2 x 20 bits" in lines
     assert f"#   {'node_sum':<16} {tracker.layers[0].node_sum}" in lines
-    rate = "#   learning rate 0.1 is 0.10009765625 in a register of multiples of 0.000244140625 up to 0.249755859375"
+    rate = "#   learning rate 0.1 is 0.10009765625 in a register of multiples of 0.000244140625 up to 0.999755859375"
     assert rate in to_toml(tracker.replace(learning_rate=0.1)).splitlines()
     folded = to_toml(tracker.replace(layer_sizes=(4, 2), reuse_factor=8)).splitlines()
     banks = "4 distributed banks of 16 x 20 bits"
