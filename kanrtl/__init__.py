@@ -24,7 +24,7 @@ import importlib
 import importlib.util
 from typing import TYPE_CHECKING, Any
 
-from .errors import InputError, SpecError
+from .errors import InputError, LearningWarning, SpecError
 from .former_names import keep_former_names
 from .learner.rtl.learner import Learner
 from .learner.spec import LearnerSpec
@@ -49,6 +49,7 @@ __all__ = [
     "InputError",
     "Learner",
     "LearnerSpec",
+    "LearningWarning",
     "LookupCore",
     "LookupNetwork",
     "Model",

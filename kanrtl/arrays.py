@@ -37,6 +37,15 @@ def as_reals(field: str, values: npt.ArrayLike, wanted: str) -> Reals:
     return array
 
 
+def check_finite(field: str, array: Reals) -> Reals:
+    """The same array; raises :exc:`InputError`, which names ``field``, where a number in it is infinite."""
+    if not np.isfinite(array).all():
+        index = np.argwhere(~np.isfinite(array))[0] if array.size > 1 else ()
+        where = f"[{', '.join(map(str, index))}]" if len(index) else ""
+        raise InputError(f"{field}{where} = {array[np.isinf(array)][0]}: give a finite number")
+    return array
+
+
 def real_rows(field: str, values: npt.ArrayLike, count: int) -> Reals:
     """Samples ``(n, count)`` as real numbers; raises :exc:`InputError` if that is not what ``values`` are."""
     array = as_reals(field, values, f"shape (n, {count})")

@@ -20,6 +20,10 @@ class SpecError(ValueError):
         return cls(f"{field} = {text if len(text) <= 60 else text[:57] + '...'}: {mend}")
 
 
+class LearningWarning(UserWarning):
+    """Something is not learned as it was given, in one line: the field, its value, what becomes of it, and the mend."""
+
+
 class BuildError(ValueError):
     """Something that cannot be built. One line that names the field, its value and the mend."""
 

@@ -20,7 +20,7 @@ from amaranth.hdl import UnusedElaboratable
 
 from ..build.report import TimingError
 from ..cache import CacheWarning
-from ..errors import BuildError, InputError, SpecError, ToolError
+from ..errors import BuildError, InputError, LearningWarning, SpecError, ToolError
 from ..folders import FULL, explain_os_error
 from ..version import __version__
 from .hardware_commands import build_command, estimate_command, simulate_command, verilog_command
@@ -90,13 +90,16 @@ def run(arguments: list[str] | None) -> int:
 
 @contextmanager
 def _lines_for_warnings() -> Iterator[None]:
-    """Print that a cache cannot be used as one line; other warnings are left as they are."""
+    """Print as one line that a cache cannot be used, or that something is not learned as it was given; other warnings
+    are left as they are."""
     with warnings.catch_warnings():
         warnings.simplefilter("always", CacheWarning)
+        # A simulation runs a learner beside its integer model: both warn.
+        warnings.simplefilter("once", LearningWarning)
         show = warnings.showwarning
 
         def print_line(message: Any, category: type[Warning], *more: Any, **named: Any) -> None:
-            if issubclass(category, CacheWarning):
+            if issubclass(category, (CacheWarning, LearningWarning)):
                 click.echo(f"kanrtl: {message}", err=True)
             else:
                 show(message, category, *more, **named)

@@ -176,9 +176,7 @@ def show_errors(simulation: Simulation) -> None:
     data = simulation.to_json()
     if simulation.recorded is not None:
         show_comparison(simulation.recorded)
-        saturated = ", ".join(f"{kind} {count}" for kind, count in data["saturations"].items() if count)
-        if saturated:
-            results.print(f"Saturated in the learner: {saturated}.")
+        _show_saturations(data)
         _show_cycles(data)
         return
     table = Table(title=f"mean squared error before each update, task {data['task']}")
@@ -189,7 +187,21 @@ def show_errors(simulation: Simulation) -> None:
         table.add_row(f"{index + 1}, last 100 samples", f"{ours:.5f}", f"{floats:.5f}")
     table.add_row("whole run", f"{data['mse_all']:.5f}", f"{data['mse_all_float64']:.5f}")
     results.print(table)
+    _show_saturations(data)
     _show_cycles(data)
+
+
+def _show_saturations(data: dict[str, Any]) -> None:
+    saturated = [
+        f"{kind} {count}{' or more' if kind in data['counters_full'] else ''}"
+        for kind, count in data["saturations"].items()
+        if count
+    ]
+    if saturated:
+        results.print(f"Saturated in the learner: {', '.join(saturated)}.")
+    clipped = [f"{count} {name}" for name in ("inputs", "targets") if (count := data[f"{name}_saturated"])]
+    if clipped:
+        results.print(f"Clipped before they reached it: {', '.join(clipped)}.")
 
 
 def _show_cycles(data: dict[str, Any]) -> None:

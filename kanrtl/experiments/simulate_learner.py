@@ -78,7 +78,10 @@ class Simulation:
             "interval": self.status["interval"],
             "observed": self.status["observed"],
             "cycles": self.status["cycles"],
-            "saturations": self.status["saturations"],
+            **{
+                name: self.status[name]
+                for name in ("saturations", "counters_full", "inputs_saturated", "targets_saturated")
+            },
             "mismatches": self.mismatches,
             **about,
         }

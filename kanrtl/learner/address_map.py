@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .spec import LearnerSpec
 
 COUNTER_WIDTH = 16
-"""Saturation counters stop at their highest value."""
+"""Saturation counters stop at their highest value, which says "that many or more", until they are cleared."""
 
 SATURATIONS = ("activation", "gradient", "slope", "step", "coefficient")
 """Where a value can saturate. Each is counted once for a sample (activation) or a learning step (the others) in which

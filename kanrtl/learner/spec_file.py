@@ -86,6 +86,7 @@ def derived(spec: LearnerSpec) -> dict[str, Any]:
                 "table_memory": "block" if spec.timing.block_tables[index] else "logic",
                 "edge_sums": "differences" if spec.plans[index].differences else "products",
                 "cell_width": float(layer.cell_width),
+                "learning_rate": float(layer.formats.learning_rate.to_float(layer.learning_rate_code)),
                 "smallest_learning_rate": layer.smallest_learning_rate(spec.rounding, spec.update_rounding),
                 "periodic": layer.periodic,
                 "locate": {
@@ -176,7 +177,7 @@ def _derived_comments(spec: LearnerSpec) -> list[str]:
     if spec.timing.streaming:
         lines.append(f"# samples until an update is seen, by layer: {', '.join(map(str, spec.delays))}")
     for index, values in enumerate(derived(spec)["layers"]):
-        locate = values["locate"]
+        locate, rates = values["locate"], spec.formats.learning_rate
         modulo = f" modulo {spec.layers[index].locator.end}" if values["periodic"] else ""
         lines += [
             "#",
@@ -186,6 +187,8 @@ def _derived_comments(spec: LearnerSpec) -> list[str]:
             f"#   cell width {values['cell_width']:g}; position = (x * {locate['scale']} + {locate['offset']}) >> "
             f"{locate['shift']}{modulo}, in codes",
             f"#   registers after {', '.join(values['stages']) or 'no stage'}",
+            f"#   learning rate {spec.layers[index].learning_rate:g} is {values['learning_rate']} in a register of "
+            f"multiples of {rates.lsb} up to {float(rates.to_float(rates.maximum))}",
             f"#   learns at rates from {values['smallest_learning_rate']:g} on"
             if values["smallest_learning_rate"]
             else "#   learns at no rate: no update reaches a coefficient",

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
-from ..numeric.fixed import Codes
+from ..numeric.fixed import SQ, UQ, Codes, Format
 from .lookup_layer import LookupLayer
 from .notes import Note
 from .number_checks import check_integer, check_positive, check_shape, code_range
@@ -171,6 +171,19 @@ class LookupNetwork(SavedNetwork):
     def n_predictions(self) -> int:
         """How many numbers there are in a prediction."""
         return 1 if self.output == "argmax" else self.n_out
+
+    @property
+    def sample_format(self) -> Format:
+        """The format of a sample's numbers: that of the quantiser in hardware, or that of codes of the inputs."""
+        fixed = isinstance(self.quantiser, FixedQuantiser)
+        return cast(FixedQuantiser, self.quantiser).format if fixed else SQ(self.bits[0], 0)
+
+    @property
+    def prediction_format(self) -> Format:
+        """The format of a prediction's numbers, as the output stage gives them."""
+        if self.output == "raw":
+            return SQ(self.bits[-1], 0)
+        return UQ(max(1, (self.n_out - 1).bit_length()) if self.output == "argmax" else 1, 0)
 
     def with_output(self, output: str, thresholds: Sequence[int] | None = None) -> Self:
         """Give the same network with another output stage.

@@ -79,7 +79,8 @@ class SampleStep(Protocol):
         """Predicts (:data:`PREDICT`), also learns (:data:`LEARN`), or learns with ``codes`` as they lie there, not from
         ``x`` (:data:`FEEDBACK`).
 
-        Returns how many real numbers were outside their format; -1, with nothing done, where one is NaN.
+        Returns how many inputs were outside their format, plus 2**32 for every target or gradient that was; -1, with
+        nothing done, where an input is NaN, or a target or gradient not finite.
         """
         ...
 
@@ -163,6 +164,10 @@ class LearnerBackend(Running):
     def read_saturations(self) -> dict[str, int]:
         """How many values have saturated, by kind (:data:`kanrtl.learner.address_map.SATURATIONS`)."""
 
+    @abstractmethod
+    def clear_saturations(self) -> None:
+        """Set all these counts to zero."""
+
 
 class AddressedLearner(LearnerBackend):
     """A learner whose insides are reached through its access port (:mod:`kanrtl.learner.address_map`)."""
@@ -232,6 +237,9 @@ class AddressedLearner(LearnerBackend):
     def read_saturations(self) -> dict[str, int]:
         counts = self.access([(self.addresses.saturations(kind), None) for kind in SATURATIONS])
         return dict(zip(SATURATIONS, counts, strict=True))
+
+    def clear_saturations(self) -> None:
+        self.access([(self.addresses.saturations(kind), 0) for kind in SATURATIONS])
 
 
 Options = Mapping[str, Any]

@@ -10,16 +10,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import Reals, as_reals, check_weights, real_rows
+from ..arrays import Reals, as_reals, check_finite, check_weights, real_rows
 from ..errors import InputError
 from ..files import write_arrays
+from ..learner.address_map import COUNTER_WIDTH
 from ..learner.arithmetic import checked_coefficients
 from ..learner.losses import find_loss
 from ..learner.spec import LearnerSpec
 from ..numeric.fixed import Codes, Format
 from ..transfer.freeze import Frozen, freeze
 from .backend import FEEDBACK, LEARN, PREDICT, LearnerBackend, SampleStep
+from .clipped_targets import ClippedTargets
 from .closing import Closing
+from .rate_codes import find_rate_codes
 from .sample_weights import check_highest, weigh_rates
 from .saved_learner import SavedLearner
 
@@ -30,7 +33,8 @@ class Session(Closing):
     """A running learner; made by :func:`connect`. A context manager.
 
     Values are real numbers; they are rounded to the formats of the spec as they come in (and saturated, which
-    :attr:`status` counts). Arrays for one sample may be given as numbers where they have one element.
+    :attr:`status` counts; the first target for which that is so is warned of, as :exc:`kanrtl.LearningWarning`).
+    Arrays for one sample may be given as numbers where they have one element.
     """
 
     def __init__(self, spec: LearnerSpec, backend: LearnerBackend) -> None:
@@ -39,6 +43,7 @@ class Session(Closing):
         self._last_x: Codes | None = None
         self._samples = 0
         self._inputs_saturated = 0
+        self._clipped = ClippedTargets(spec)
         self._step = backend.sample_step()
         self._takes_gradients = find_loss(spec.loss).takes_gradients
 
@@ -99,12 +104,12 @@ class Session(Closing):
         """
         if self._takes_gradients:
             raise InputError(f'learn: the spec has loss = "{self.spec.loss}"; call predict, then feedback with dL/dy')
-        x, target = real_rows("x", x, self.spec.n_in), real_rows("target", target, self.spec.n_out)
+        x = real_rows("x", x, self.spec.n_in)
+        target = check_finite("target", real_rows("target", target, self.spec.n_out))
         if len(x) != len(target):
             raise InputError(f"target: {len(target)} rows for {len(x)} samples; give one for each")
         weights = None if weight is None else check_weights("weight", weight, len(x))
-        codes = self._codes(x, self.spec.formats.input, self.spec.input_period)
-        teaching = self._codes(target, self.spec.target_format)
+        codes, teaching = self._codes(x, self.spec.formats.input, self.spec.input_period), self._target_codes(target)
         if weights is None or (weights == 1).all():
             return self._run(codes, teaching, learn=True)
         return self._run_weighted(codes, teaching, weights)
@@ -121,7 +126,7 @@ class Session(Closing):
         step = self._step
         if step is None:
             row = self._out_row("gradient", gradient)
-            self._run(self._last_x, self._codes(row, self.spec.target_format), learn=True)
+            self._run(self._last_x, self._target_codes(row), learn=True)
         else:
             if not step.teaching.fill(gradient):
                 step.teaching.row[:] = self._out_row("gradient", gradient)
@@ -139,13 +144,15 @@ class Session(Closing):
     ) -> None:
         """Take one step with what lies in its buffers; ``x`` and ``teaching`` are what the user gave for them."""
         outside = step(kind)
-        if outside < 0:  # one is NaN, and these raise
+        if outside < 0:  # one is not a number, or a target not finite, and these raise
             if x is not None:
                 self._x_row(x)
             if teaching is not None:
                 self._out_row(field, teaching)
         self._samples += 1
-        self._inputs_saturated += outside
+        if outside:
+            self._inputs_saturated += outside & 0xFFFFFFFF
+            self._clipped.note(outside >> 32, step.teaching.row)
 
     def _run(self, x: Codes, teaching: Codes, *, learn: bool) -> Reals:
         self._samples += len(x)
@@ -165,7 +172,9 @@ class Session(Closing):
         return self._row("x", x, self.spec.n_in)
 
     def _out_row(self, field: str, values: npt.ArrayLike) -> Reals:
-        return self._row(field, values, self.spec.n_out)
+        row = self._row(field, values, self.spec.n_out)
+        check_finite(field, row[0])
+        return row
 
     @staticmethod
     def _row(field: str, values: npt.ArrayLike, count: int) -> Reals:
@@ -176,11 +185,12 @@ class Session(Closing):
         return array[None]
 
     def _codes(self, reals: Reals, format: Format, period: float | None = None) -> Codes:
-        lowest, highest = format.to_float([format.minimum, format.maximum])
-        if reals.size and (reals.min() < lowest or reals.max() > highest):
-            nearest = format.nearest(reals, period)
-            self._inputs_saturated += int(((nearest < format.minimum) | (nearest > format.maximum)).sum())
+        self._inputs_saturated += _count_outside(reals, format, period)
         return format.quantise(reals, period)
+
+    def _target_codes(self, reals: Reals) -> Codes:
+        self._clipped.note(_count_outside(reals, self.spec.target_format), reals)
+        return self.spec.target_format.quantise(reals)
 
     # What it has learned.
 
@@ -211,7 +221,10 @@ class Session(Closing):
 
     @property
     def learning_rate(self) -> tuple[float, ...]:
-        """One per layer, as the registers hold it. A number assigned to it sets all layers."""
+        """One per layer, as the registers hold it. A number assigned to it sets all layers.
+
+        What is assigned is rounded to the nearest that a register holds, and read as that; where it is more than a
+        thirty-second off there is a :exc:`kanrtl.LearningWarning`."""
         return self._rates("learning_rate")
 
     @learning_rate.setter
@@ -221,7 +234,7 @@ class Session(Closing):
     @property
     def linear_rate(self) -> tuple[float, ...]:
         """The rates of the linear paths, one for each layer that has them, as the registers hold it. A number assigned
-        to it sets all of them."""
+        to it sets all of them; it is rounded as :attr:`learning_rate` is."""
         return self._rates("linear_rate")
 
     @linear_rate.setter
@@ -242,19 +255,8 @@ class Session(Closing):
 
     def _set_rates(self, field: str, given: float | tuple[float, ...]) -> None:
         registers = self.spec.rate_registers[self._rates_of(field)]
-        count, format = len(registers), registers[0].format
-        rates = as_reals(field, given, f"one for all layers, or {count}")
-        if rates.shape not in ((), (count,)):
-            raise InputError(f"{field}: shape {rates.shape}; give one number for all layers, or {count}")
-        rates = np.broadcast_to(rates, (count,))
-        for value in rates:
-            if not np.isfinite(value) or not format.holds(float(value)):
-                highest = float(format.to_float(format.maximum))
-                raise InputError(f"{field} = {value}: {format} holds 0 to {highest}")
-            if value and not format.quantise(value):
-                raise InputError(f"{field} = {value}: rounds to zero in {format}; give {format.lsb} or more, or 0")
         codes = self._backend.read_learning_rates()
-        codes[self._rates_of(field)] = [int(code) for code in format.quantise(rates)]
+        codes[self._rates_of(field)] = find_rate_codes(field, given, len(registers), registers[0].format)
         self._backend.write_learning_rates(codes)
 
     @property
@@ -271,22 +273,31 @@ class Session(Closing):
         """The counts and states by name.
 
         They are ``samples`` sent, clock ``cycles`` (None without a clock), ``frozen``, ``saturations`` in the learner
-        by kind, ``inputs_saturated`` before they reached it, the ``latency``, ``prediction_latency`` and ``interval``
-        in cycles, and what was ``observed`` of these at the ports.
+        by kind, and as ``counters_full`` the kinds whose counter stands still at its highest value, 65535, until
+        :meth:`clear_counters`; ``inputs_saturated`` and ``targets_saturated`` before they reached it, the ``latency``,
+        ``prediction_latency`` and ``interval`` in cycles, and what was ``observed`` of these at the ports.
         """
+        saturations = self._backend.read_saturations()
         schedule = self.spec.timing
         return {
             "backend": self._backend.name,
             "samples": self._samples,
             "cycles": self._backend.cycles,
             "frozen": self.frozen,
-            "saturations": self._backend.read_saturations(),
+            "saturations": saturations,
+            "counters_full": [kind for kind, count in saturations.items() if count == (1 << COUNTER_WIDTH) - 1],
             "inputs_saturated": self._inputs_saturated,
+            "targets_saturated": self._clipped.count,
             "latency": schedule.latency,
             "prediction_latency": schedule.prediction_latency,
             "interval": schedule.interval,
             "observed": self._backend.observed,
         }
+
+    def clear_counters(self) -> None:
+        """Set to zero what :attr:`status` counts of values that saturated, in the learner and before."""
+        self._backend.clear_saturations()
+        self._inputs_saturated = self._clipped.count = 0
 
     # Files.
 
@@ -330,3 +341,12 @@ class Session(Closing):
         if self.spec.update_rounding == "stochastic" and saved.noise is not None:
             self._backend.write_noise(saved.noise)
         self._last_x = None
+
+
+def _count_outside(reals: Reals, format: Format, period: float | None = None) -> int:
+    """How many real numbers have their nearest code beyond a format."""
+    lowest, highest = format.to_float([format.minimum, format.maximum])
+    if not reals.size or (reals.min() >= lowest and reals.max() <= highest):
+        return 0
+    nearest = format.nearest(reals, period)
+    return int(((nearest < format.minimum) | (nearest > format.maximum)).sum())

@@ -30,6 +30,12 @@ struct Scale {
     }
 };
 
+inline bool all_finite(const double *reals, size_t count) {
+    for (size_t place = 0; place < count; place++)
+        if (!std::isfinite(reals[place])) return false;
+    return true;
+}
+
 inline bool any_nan(const double *reals, size_t count) {
     for (size_t place = 0; place < count; place++)
         if (std::isnan(reals[place])) return true;
@@ -52,20 +58,21 @@ class Reals : RealPlaces {
     explicit Reals(const RealPlaces &places) : RealPlaces(places) {}
 
     // Has `run(codes, teaching, learn, predictions)` take one sample. `kind` is 0 for a prediction, 1 for a prediction
-    // and a learning step, 2 for a learning step with the inputs' codes as they lie there. Returns how many numbers were
-    // outside their format, or -1, with nothing done, where one is not a number.
+    // and a learning step, 2 for a learning step with the inputs' codes as they lie there. Returns how many inputs were
+    // outside their format, plus 2^32 for every target or gradient that was; or -1, with nothing done, where an input is
+    // not a number, or a target not finite.
     template <typename Run> int64_t exchange(int kind, size_t n_in, size_t n_out, Run run) {
         bool sampled = kind != 2, taught = kind != 0;
-        if ((sampled && any_nan(x, n_in)) || (taught && any_nan(teaching, n_out))) return -1;
-        size_t outside = 0;
+        if ((sampled && any_nan(x, n_in)) || (taught && !all_finite(teaching, n_out))) return -1;
+        int64_t outside = 0;
         buffer_.assign(2 * n_out, 0);
         int64_t *targets = buffer_.data(), *found = targets + n_out;
-        if (sampled) outside += input.quantise(x, codes, n_in);
-        if (taught) outside += target.quantise(teaching, targets, n_out);
+        if (sampled) outside = int64_t(input.quantise(x, codes, n_in));
+        if (taught) outside += int64_t(target.quantise(teaching, targets, n_out)) << 32;
         run(codes, targets, taught, found);
         for (size_t place = 0; place < n_out; place++)
             predictions[place] = double(found[place]) * output.unit_per_code;
-        return int64_t(outside);
+        return outside;
     }
 };
 

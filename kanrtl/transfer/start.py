@@ -387,7 +387,9 @@ def _fit_layer(
     formats, format = layer.formats, layer.formats.coefficient
     output = index + 1 == spec.n_layers
     constant = (after(network.biases[index]) + (_mean_loss(spec, formats.output) if output else 0.0)) / layer.n_in
-    middle: Reals = middle_activations(layer) * formats.input.lsb + (_mean_loss(spec, formats.input) if index else 0.0)
+    middle: Reals = (
+        middle_activations(layer) * formats.input.lsb + (_mean_loss(spec, formats.input) if index else 0.0)
+    ).astype(np.float64)
     real = np.empty((layer.n_out, layer.n_in, layer.coefficients))
     for source in range(layer.n_in):
 

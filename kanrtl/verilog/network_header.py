@@ -6,7 +6,7 @@ from amaranth.lib import data
 
 from ..lookup.network import LookupNetwork
 from ..lookup.quantiser import FixedQuantiser
-from ..lookup.rtl.lookup_core import LookupCore, port_shapes
+from ..lookup.rtl.lookup_core import LookupCore
 from ..version import __version__
 from .port_table import align_rows, list_fields
 
@@ -24,13 +24,9 @@ def network_header(core: LookupCore) -> str:
     else:
         transfer = "A transfer on a stream takes place at a rising edge of clk at which valid and ready are both high."
     fixed = isinstance(quantiser, FixedQuantiser)
-    sample = str(quantiser.format) if isinstance(quantiser, FixedQuantiser) else f"SQ({network.bits[0]}, 0)"
-    _, prediction = port_shapes(core)
-    root, format = {
-        "raw": ("y", f"SQ({prediction.width}, 0)"),
-        "argmax": ("class", f"UQ({prediction.width}, 0)"),
-        "threshold": ("above", ""),
-    }[network.output]
+    root = {"raw": "y", "argmax": "class", "threshold": "above"}[network.output]
+    sample = str(network.sample_format)
+    format = "" if network.output == "threshold" else str(network.prediction_format)
     lines = [
         f"kanrtl {__version__} lookup network, layers {list(network.layer_sizes)}, bits {list(network.bits)}, "
         f"{network.edges} edges, output {network.output}.",

@@ -271,6 +271,21 @@ def test_simulate_table(run: Callable[..., Outcome]) -> None:
     assert "<svg" in Path("run.svg").read_text()
 
 
+def test_simulate_says_what_was_clipped(run: Callable[..., Outcome], spec_file: Callable[..., Path]) -> None:
+    """Once, though the learner and its model beside it are both given it."""
+    spec_file("narrow.toml", target_range=[-0.125, 0.125])
+    outcome = run("simulate", "narrow.toml", "--samples", "60", "--backend", "model")
+    assert outcome.status == 0
+    (line,) = outcome.stderr.splitlines()
+    assert line.startswith("kanrtl: target = ")
+    assert "set target_range in the spec" in line
+    assert "Saturated in the learner: " in outcome.stdout
+    assert "Clipped before they reached it: " in outcome.stdout
+    data = json.loads(run("simulate", "narrow.toml", "--samples", "60", "--backend", "model", "--json").stdout)
+    assert data["targets_saturated"] > 0
+    assert data["counters_full"] == []
+
+
 def test_simulate_refuses_a_picture_before_the_run(
     run: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -72,6 +72,8 @@ def test_toml_tells_cycles_and_formats(tracker: LearnerSpec) -> None:
     assert "#   registers after sum, step" in lines
     assert "# layer 0: 1 x 1 edges, 8 coefficients in 4 distributed banks of 2 x 20 bits" in lines
     assert f"#   {'node_sum':<16} {tracker.layers[0].node_sum}" in lines
+    rate = "#   learning rate 0.1 is 0.10009765625 in a register of multiples of 0.000244140625 up to 0.999755859375"
+    assert rate in to_toml(tracker.replace(learning_rate=0.1)).splitlines()
     folded = to_toml(tracker.replace(layer_sizes=(4, 2), reuse_factor=8)).splitlines()
     banks = "4 distributed banks of 16 x 20 bits"
     assert f"# layer 0: 4 x 2 edges, 64 coefficients in {banks}, folded into 8 steps" in folded
@@ -82,6 +84,9 @@ def test_toml_tells_cycles_and_formats(tracker: LearnerSpec) -> None:
 def test_derived_is_what_the_spec_says(spec: LearnerSpec) -> None:
     values = derived(spec)
     assert values["latency"] == spec.latency
+    rates = [spec.formats.learning_rate.quantise(layer.learning_rate) for layer in spec.layers]
+    found = [layer["learning_rate"] for layer in values["layers"]]
+    assert found == [spec.formats.learning_rate.to_float(code) for code in rates]
     assert values["interval"] == spec.interval
     assert values["prediction_latency"] == spec.timing.prediction_latency
     assert values["prediction_interval"] == spec.timing.prediction_interval

@@ -2,6 +2,7 @@
 
 import io
 import json
+import warnings
 import zipfile
 from collections.abc import Callable
 from functools import cache
@@ -14,7 +15,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from kanrtl import InputError, LearnerSpec, Model, Session, SpecError, connect
+from kanrtl import InputError, LearnerSpec, LearningWarning, Model, Session, SpecError, connect
 from kanrtl.numeric.fixed import SQ, UQ, Format
 from kanrtl.sessions.saved_learner import SavedLearner
 
@@ -72,7 +73,8 @@ def contents(session: Session) -> dict[str, Any]:
         "coefficients": session.coefficients,
         "learning_rate": session.learning_rate,
         "noise": session.backend.read_noise(),
-        **{key: status[key] for key in ("samples", "frozen", "saturations", "inputs_saturated")},
+        **{key: status[key] for key in ("samples", "frozen", "saturations", "counters_full")},
+        **{key: status[key] for key in ("inputs_saturated", "targets_saturated")},
     }
 
 
@@ -207,6 +209,36 @@ def test_status_counts(pair: Pair) -> None:
     pair(lambda session: setattr(session, "coefficients", kept))
 
 
+def test_counters_are_cleared(pair: Pair) -> None:
+    kept, highest = pair.state()["coefficients"], pair.spec.formats.coefficient.maximum
+    pair(lambda session: setattr(session, "coefficients", [np.full((1, 2, 4), highest)]))
+    pair(lambda session: session.predict_many([[0, 0], [40, 0]]))
+    before = pair.state()
+    assert before["saturations"]["activation"] >= 2
+    assert before["inputs_saturated"] >= 1
+    pair(lambda session: session.clear_counters())
+    after = pair.state()
+    assert set(after["saturations"].values()) == {0}
+    assert after["inputs_saturated"] == after["targets_saturated"] == 0
+    assert after["samples"] == before["samples"]
+    pair(lambda session: session.predict([0, 0]))
+    assert pair.state()["saturations"]["activation"] == 1
+    pair(lambda session: setattr(session, "coefficients", kept))
+
+
+@pytest.mark.parametrize("backend", ["model", "compiled"])
+def test_a_counter_that_stands_still_says_so(backend: str, compiled: None) -> None:  # noqa: ARG001
+    with connect(SMALL, backend) as learner:
+        learner.coefficients = [np.full((1, 2, 4), SMALL.formats.coefficient.maximum)]
+        learner.predict_many(np.zeros((65534, 2)))
+        assert learner.status["counters_full"] == []
+        learner.predict_many(np.zeros((2, 2)))
+        assert learner.status["saturations"]["activation"] == 65535
+        assert learner.status["counters_full"] == ["activation"]
+        learner.clear_counters()
+        assert learner.status["counters_full"] == []
+
+
 def test_cycles_are_the_schedules(pair: Pair, random: np.random.Generator) -> None:
     teach(pair, random)
     model, clocked = (session.status for session in pair.sessions)
@@ -320,6 +352,11 @@ REFUSED: dict[str, tuple[Callable[[Session], Any], str]] = {
     "ragged": (lambda s: s.predict([[1], [2, 3]]), f"x: {NO_ROW}"),
     "target": (lambda s: s.learn([1, 2], [1, 2]), "target: shape (2,); must be (1,)"),
     "target nan": (lambda s: s.learn([1, 2], np.nan), "target = nan: give a number"),
+    "target infinite": (lambda s: s.learn([1, 2], np.inf), "target = inf: give a finite number"),
+    "targets infinite": (
+        lambda s: s.learn_many(np.zeros((2, 2)), [[0], [-np.inf]]),
+        "target[1, 0] = -inf: give a finite number",
+    ),
     "lengths": (
         lambda s: s.learn_many(np.zeros((3, 2)), np.zeros((2, 1))),
         "target: 2 rows for 3 samples; give one for each",
@@ -385,6 +422,54 @@ def test_refuses_in_one_line(case: str, learner: Session) -> None:
         call(learner)
     assert str(failure.value) == line
     np.testing.assert_equal(contents(learner), before)
+
+
+TARGETS = {
+    "given format": ({}, "activation_format of the spec is given: add integer bits, or leave it out and set "),
+    "derived format": ({"activation_format": None}, "set target_range in the spec to the lowest and the highest"),
+    "range": ({"activation_format": None, "target_range": (0, 3)}, "set target_range in the spec to the lowest"),
+}
+
+
+@pytest.mark.parametrize("case", TARGETS)
+@pytest.mark.parametrize("backend", ["model", "compiled"])
+def test_the_first_target_that_is_clipped_is_warned_of(case: str, backend: str, compiled: None) -> None:  # noqa: ARG001
+    fields, mend = TARGETS[case]
+    spec = SMALL.replace(**fields)
+    format = spec.formats.output
+    with connect(spec, backend) as learner:
+        learner.learn([1, 1], format.to_float(format.maximum))
+        with pytest.warns(LearningWarning) as caught:
+            learner.learn([1, 1], 50.5)
+        (line,) = [str(warning.message) for warning in caught]
+        assert line.startswith(f"target = 50.5: clipped to what {format} holds, ")
+        assert mend in line
+        learner.learn([1, 1], -70)
+        learner.learn_many(np.ones((3, 2)), [[80], [0], [-90]])
+        assert learner.status["targets_saturated"] == 4
+
+
+def test_a_gradient_that_is_clipped_is_warned_of(external: Session) -> None:
+    external.predict([1, 1])
+    with pytest.warns(LearningWarning, match=r"^gradient = 70: clipped to what SQ\(3, 13\) holds, .*gradient_format"):
+        external.feedback(70)
+
+
+def test_a_rate_that_is_rounded_much_is_warned_of(learner: Session) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        learner.learning_rate = 0.3
+        assert learner.learning_rate == (0.300048828125,)
+        learner.learning_rate = 0
+        learner.learning_rate = 16.25 * 2**-12
+    assert caught == []
+    with pytest.warns(LearningWarning) as found:
+        learner.learning_rate = 3e-4
+    assert [str(warning.message) for warning in found] == [
+        "learning_rate = 0.0003: becomes 0.000244140625 in its register, 19 % off; give a multiple of 0.000244140625, "
+        "or set learning_rate_format, now UQ(0, 12), with more fraction bits"
+    ]
+    assert learner.learning_rate == (2**-12,)
 
 
 def test_external_loss_takes_no_targets(external: Session) -> None:

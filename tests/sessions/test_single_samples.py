@@ -57,7 +57,7 @@ def state(session: Session) -> dict[str, Any]:
     return {
         "coefficients": session.coefficients,
         "noise": session.backend.read_noise(),
-        **{key: status[key] for key in ("samples", "saturations", "inputs_saturated")},
+        **{key: status[key] for key in ("samples", "saturations", "inputs_saturated", "targets_saturated")},
     }
 
 
@@ -68,11 +68,12 @@ def both(sessions: tuple[Session, Session], call: Any) -> Any:
     return ours
 
 
+@pytest.mark.filterwarnings("ignore::kanrtl.LearningWarning")
 def test_extreme_values_become_the_same_codes(pairs: Any) -> None:
     squared, external = pairs("squared"), pairs("external")
 
     @settings(max_examples=100, deadline=None)
-    @given(st.tuples(EXTREME, EXTREME), EXTREME)
+    @given(st.tuples(EXTREME, EXTREME), EXTREME.filter(math.isfinite))
     def check(x: tuple[float, float], y: float) -> None:
         both(squared, lambda session: session.predict(x))
         both(squared, lambda session: session.learn(list(x), y))
@@ -84,6 +85,7 @@ def test_extreme_values_become_the_same_codes(pairs: Any) -> None:
     for sessions in (squared, external):
         np.testing.assert_equal(*map(state, sessions))
         assert sessions[0].status["inputs_saturated"] > 20
+        assert sessions[0].status["targets_saturated"] > 10
 
 
 @pytest.mark.parametrize(
@@ -120,6 +122,8 @@ def test_every_kind_of_numbers_is_taken(pairs: Any, x: Any) -> None:
         ([0.5, math.nan], 1.0),
         ([0.5, math.nan], [math.nan]),
         ([0.5, 1.0], math.nan),
+        ([0.5, 1.0], math.inf),
+        ([0.5, 1.0], [-math.inf]),
         ([math.nan, 1.0], [1.0, 2.0]),
         (np.array([math.nan, 0]), 1),
         ([[0.5, 1.0]], 1.0),
@@ -166,6 +170,8 @@ def test_feedback_is_for_the_last_prediction_whichever_call_made_it(pairs: Any) 
         session.predict_many([[0.1, 0.2], [-0.4, 0.6]])
         with pytest.raises(InputError, match=r"^gradient = nan: give a number$"):
             session.feedback(math.nan)
+        with pytest.raises(InputError, match=r"^gradient = -inf: give a finite number$"):
+            session.feedback(-math.inf)
         session.feedback(-0.75)
         with pytest.raises(InputError, match="there is no prediction"):
             session.feedback(1.0)

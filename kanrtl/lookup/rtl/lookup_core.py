@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from amaranth.hdl import Cat, Const, EnableInserter, Module, Shape, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Const, EnableInserter, Module, Shape, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -103,8 +103,8 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
             {
                 name: flow(stream.Signature(data.ArrayLayout(shape, count), always_ready=self.folding is None))
                 for name, flow, shape, count in (
-                    ("samples", In, _sample_shape(network), network.n_in),
-                    ("predictions", Out, _prediction_shape(network), network.n_predictions),
+                    ("samples", In, network.sample_format.as_shape(), network.n_in),
+                    ("predictions", Out, network.prediction_format.as_shape(), network.n_predictions),
                 )
             }
         )
@@ -289,7 +289,7 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
 
     def _whole(self, m: Module, start: int, values: list[Value], tables: Tables) -> tuple[list[Value], str]:
         """Make one table, over all codes at once, of all that is left of the network."""
-        width = Shape.cast(_prediction_shape(self.network)).width
+        width = self.network.prediction_format.width
         words = tables.block(Cat(values), list_whole_terms(self.network, start, width), "whole")
         return [Cat(word, Const(0, width - len(word))) for word in words], "whole"
 
@@ -322,21 +322,6 @@ def _delay(m: Module, flag: Value, name: str) -> Value:
 def _flip_sign(value: Value) -> Value:
     """Give the address of a code, or the code of an address: the sign bit upside down."""
     return Cat(value[:-1], ~value[-1])
-
-
-def _shape(quantiser: FixedQuantiser) -> Shape:
-    return quantiser.format.as_shape()
-
-
-def _sample_shape(network: LookupNetwork) -> Shape:
-    quantiser = network.quantiser
-    return _shape(quantiser) if isinstance(quantiser, FixedQuantiser) else signed(network.bits[0])
-
-
-def _prediction_shape(network: LookupNetwork) -> Shape:
-    if network.output == "raw":
-        return signed(network.bits[-1])
-    return unsigned(max(1, (network.n_out - 1).bit_length()) if network.output == "argmax" else 1)
 
 
 def _quantise(m: Module, quantiser: FixedQuantiser, index: int, raw: Value) -> Value:

@@ -74,6 +74,9 @@ class CompiledModel(LearnerBackend):
     def read_saturations(self) -> dict[str, int]:
         return dict(zip(SATURATIONS, self._learner.saturations.tolist(), strict=True))
 
+    def clear_saturations(self) -> None:
+        self._learner.saturations[:] = 0
+
     def close(self) -> None:
         self._learner.close()
 

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import TraceError
+from ...learner.address_map import SATURATIONS
 from ...learner.spec import LearnerSpec
 from ...lookup.network import LookupNetwork
 from ...lookup.quantiser import FixedQuantiser
@@ -64,6 +65,9 @@ class ModelLearner(LearnerBackend):
 
     def read_saturations(self) -> dict[str, int]:
         return dict(self._model.saturations)
+
+    def clear_saturations(self) -> None:
+        self._model.saturations.update(dict.fromkeys(SATURATIONS, 0))
 
 
 class ModelNetwork(NetworkBackend):

@@ -1,0 +1,44 @@
+"""Learning rates as the registers of a learner hold them."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import numpy.typing as npt
+
+from ..arrays import as_reals
+from ..errors import InputError, LearningWarning
+from ..numeric.fixed import Format
+
+MOST_ROUNDED = 1 / 32
+"""A rate that changes by more than this share of itself as it goes into the register is warned of. Rates with five
+significant bits, as the default format has for the smallest rate of a spec, are within it."""
+
+
+def find_rate_codes(field: str, given: npt.ArrayLike, count: int, format: Format) -> list[int]:
+    """The codes of ``count`` registers in ``format`` for one rate, or for one each.
+
+    Raises :exc:`InputError`, which names ``field``, where a register does not hold a rate, or would hold zero for it
+    though it is more; a rate that is rounded by more than :data:`MOST_ROUNDED` is warned of.
+    """
+    rates = as_reals(field, given, f"one for all layers, or {count}")
+    if rates.shape not in ((), (count,)):
+        raise InputError(f"{field}: shape {rates.shape}; give one number for all layers, or {count}")
+    rates = np.broadcast_to(rates, (count,))
+    for value in rates.tolist():
+        if not np.isfinite(value) or not format.holds(value):
+            highest = float(format.to_float(format.maximum))
+            raise InputError(f"{field} = {value}: {format} holds 0 to {highest}")
+        if value and not format.quantise(value):
+            raise InputError(f"{field} = {value}: rounds to zero in {format}; give {format.lsb} or more, or 0")
+    codes = format.quantise(rates)
+    for value, held in sorted(set(zip(rates.tolist(), format.to_float(codes).tolist(), strict=True))):
+        if abs(held - value) > MOST_ROUNDED * value:
+            warnings.warn(
+                f"{field} = {value:g}: becomes {held} in its register, {100 * abs(held - value) / value:.0f} % off; "
+                f"give a multiple of {format.lsb}, or set {field}_format, now {format}, with more fraction bits",
+                LearningWarning,
+                stacklevel=4,
+            )
+    return [int(code) for code in codes]
