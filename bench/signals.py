@@ -14,7 +14,7 @@ import itertools
 import os
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -57,11 +57,14 @@ class Signal(Row):
         The fields of specs, by what is particular to each. More learners are to be added here.
     tried
         Fields with the values of which the best on the first part is taken, for each learner; its own fields go before.
+    also_tried
+        More such fields, for some of the learners.
     """
 
     unit: str
     learners: Mapping[str, Fields]
     tried: Mapping[str, Sequence[Any]]
+    also_tried: Mapping[str, Mapping[str, Sequence[Any]]] = field(default_factory=dict)
 
     @abstractmethod
     def record(self) -> Recording:
@@ -80,8 +83,9 @@ class Signal(Row):
         methods: list[Result] = []
         for name, fields in self.learners.items():
             progress(f"choosing settings of {name}")
-            spec = self._choose(recording, fields)
-            chosen = {key: spec.to_dict()[key] for key in self.tried}
+            tried = {**self.tried, **self.also_tried.get(name, {})}
+            spec = self._choose(recording, fields, tried)
+            chosen = {key: spec.to_dict()[key] for key in tried}
             for title, predict in ((name, predict_fixed), (f"{name}, in float64", predict_float64)):
                 progress(title)
                 found = self.score(recording, predict(spec, recording, recording.samples))
@@ -95,20 +99,25 @@ class Signal(Row):
         tools = {name: version(name) for name in ("numpy", "padasip")}
         return {
             **about,
-            "tried": {key: list(values) for key, values in self.tried.items()},
+            "tried": _as_lists(self.tried),
+            "also_tried": {name: _as_lists(tried) for name, tried in self.also_tried.items()},
             "methods": methods,
             "tools": tools,
         }
 
-    def _choose(self, recording: Recording, fields: Fields) -> LearnerSpec:
+    def _choose(self, recording: Recording, fields: Fields, tried: Mapping[str, Sequence[Any]]) -> LearnerSpec:
         """The spec with the least squared error in the second half of the first part."""
         half, first = recording.first // 2, recording.first
         errors = []
-        for values in itertools.product(*self.tried.values()):
-            spec = LearnerSpec(**{**dict(zip(self.tried, values, strict=True)), **fields})
+        for values in itertools.product(*tried.values()):
+            spec = LearnerSpec(**{**dict(zip(tried, values, strict=True)), **fields})
             error = (predict_fixed(spec, recording, first) - recording.unscaled_target[:first])[half:]
             errors.append((float(np.mean(error**2)), spec))
-        return min(errors, key=lambda tried: tried[0])[1]
+        return min(errors, key=lambda found: found[0])[1]
+
+
+def _as_lists(tried: Mapping[str, Sequence[Any]]) -> Result:
+    return {key: list(values) for key, values in tried.items()}
 
 
 def predict_fixed(spec: LearnerSpec, recording: Recording, samples: int) -> Reals:
@@ -271,8 +280,12 @@ SILVERBOX = Silverbox(
     "signal-silverbox",
     "Silverbox, one step ahead",
     "mV RMS",
-    {"kanrtl": {"layer_sizes": (5, 1), "grid_range": (-1, 1)}},
+    {
+        "kanrtl": {"layer_sizes": (5, 1), "grid_range": (-1, 1)},
+        "kanrtl, linear": {"layer_sizes": (5, 1), "grid_range": (-1, 1), "target_range": (-1, 1), "linear": True},
+    },
     {"learning_rate": RATES, "grid_size": (2, 4, 8)},
+    {"kanrtl, linear": {"linear_rate": tuple(2.0**power for power in range(-3, 3))}},
 )
 LASER = Laser(
     "signal-laser",
