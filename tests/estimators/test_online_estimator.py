@@ -262,10 +262,23 @@ def test_one_class_is_certain() -> None:
     assert model.predict_proba_one({"a": 5}) == {"only": 1.0}
 
 
-@pytest.mark.parametrize("hidden", [None, (3,)])
-def test_a_new_feature_changes_no_prediction_until_it_is_learned(hidden: tuple[int, ...] | None) -> None:
+def test_a_linear_path_goes_on_beyond_what_was_seen() -> None:
     random = np.random.default_rng(0)
-    model = KANRegressor(hidden, random_state=0)
+    x = random.normal(0, 1, (3000, 2))
+    y = 3 * x[:, 0] - x[:, 1] + 0.2 * np.sin(2 * x[:, 0])
+    far = np.array([[4.0, 0.0], [-4.0, 0.0], [0.0, 5.0]])
+    errors = {}
+    for linear in (False, True):
+        model = KANRegressor(linear=linear, epochs=3, random_state=0).fit(x, y)
+        errors[linear] = np.abs(model.predict(far) - (3 * far[:, 0] - far[:, 1])).max(), (model.predict(x) - y).std()
+    assert errors[True][0] < 1 < 4 < errors[False][0]
+    assert errors[True][1] < 0.05 < 0.3 < errors[False][1]
+
+
+@pytest.mark.parametrize(("hidden", "linear"), [(None, False), ((3,), False), (None, True)])
+def test_a_new_feature_changes_no_prediction_until_it_is_learned(hidden: tuple[int, ...] | None, linear: bool) -> None:
+    random = np.random.default_rng(0)
+    model = KANRegressor(hidden, linear=linear, random_state=0)
     samples = [({"x": float(a), 2: float(b)}, float(a + b * b)) for a, b in random.normal(0, 1, (80, 2))]
     for x, y in samples:
         model.learn_one(x, y)

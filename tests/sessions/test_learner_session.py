@@ -580,6 +580,27 @@ def test_a_file_may_be_of_another_schedule(saved: Path, learner: Session) -> Non
     assert np.array_equal(other.coefficients[0], learner.coefficients[0])
 
 
+def test_linear_paths_and_their_rates_are_saved(tmp_path: Path, random: np.random.Generator) -> None:
+    spec = SMALL.replace(linear=True, linear_rate=0.25, linear_rate_format="UQ(0, 10)")
+    learner = connect(spec)
+    learner.linear_rate = 0.375
+    learner.learn_many(random.uniform(-3, 3, (20, 2)), random.uniform(-1, 1, (20, 1)))
+    assert learner.coefficients[0][:, :, -1].any()
+    path = tmp_path / "linear.npz"
+    learner.save(path)
+    finer = connect(spec.replace(coefficient_format="SQ(3, 15)", linear_rate_format="UQ(0, 12)"))
+    finer.load(path)
+    assert np.array_equal(finer.coefficients[0], learner.coefficients[0] << 3)
+    assert finer.linear_rate == learner.linear_rate == (0.375,)
+    coarser = connect(spec.replace(linear_rate_format="UQ(0, 8)"))
+    line = "linear_rate_format = UQ(0, 10), but this learner has UQ(0, 8); load it into one with the same"
+    assert refused(coarser, path) == line
+    line = "linear = (True,), but this learner has (False,); load it into one with the same"
+    assert refused(connect(SMALL), path) == line
+    assert refused(learner, rewritten(path, linear_rate_format=None)) == NOT_SAVED
+    assert refused(learner, rewritten(path, linear_rates=None)) == NOT_SAVED
+
+
 @pytest.mark.usefixtures("saved")
 def test_a_file_without_noise_leaves_it(learner: Session, tmp_path: Path) -> None:
     plain = connect(SMALL.replace(update_rounding="half_up"))

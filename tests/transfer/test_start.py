@@ -105,6 +105,34 @@ def test_coefficients_on_the_same_grid_are_those_of_the_spline() -> None:
     assert np.abs(predictions(start, x)[:, 0] - BSpline(knots, coefficients[0, 0], 3)(x[:, 0])).max() < 0.01
 
 
+@pytest.mark.parametrize("reach", [1e-3, 1.0, 100.0])
+def test_a_linear_path_takes_what_goes_on_beyond_the_grid(reach: float) -> None:
+    """Of edges with the identity as their base function, whose splines end; on grids of every scale."""
+    random = np.random.default_rng(2)
+    cells, order = 6, 3
+    inner = (np.arange(-order, cells + order + 1) * 2 / cells - 1) * reach / 2
+    trained = FloatKAN.of(
+        [
+            FloatLayer.of(
+                "layer",
+                knots=inner,
+                coefficients=random.normal(0, 0.2, (2, 2, cells + order)),
+                base_weights=np.array([[0.5, -1.0], [0.0, 2.0]]) / reach,
+                base="identity",
+            )
+        ]
+    )
+    spec = spec_for([2, 2], grid_range=(-1.5 * reach, 1.5 * reach), grid_size=36, linear=True)
+    (layer,) = spec.layers
+    x = random.uniform(-2.5 * reach, 2.5 * reach, (200, 2))
+    start = spec.start_from(trained, x)
+    assert layer.linear
+    weights = spec.formats.coefficient.to_float(start.coefficients[0][:, :, -1]) * 2.0**layer.linear.input_shift
+    np.testing.assert_allclose(weights * reach, [[0.5, -1.0], [0.0, 2.0]], atol=0.01)
+    assert np.abs(predictions(start, x) - trained.evaluate(x)[-1]).max() < 0.05
+    assert start.error.max < 0.05
+
+
 def test_inputs_may_be_scaled_in_the_network() -> None:
     trained = kan(np.random.default_rng(4), [2, 1], input_scale=[2.0, -0.5], input_offset=[0.5, 0.25])
     start = spec_for([2, 1], grid_range=(-2, 2.5), grid_size=32).start_from(trained)
