@@ -76,6 +76,10 @@ class Loss(ABC):
         """Whether a gradient may not fit its format."""
         return True
 
+    def clips(self, layer: LayerArithmetic, rounding: str) -> bool:
+        """Whether a gradient may be beyond its format, or the limit that the layer sets to it."""
+        return layer.gradient_limit is not None or self.saturates(layer, rounding)
+
     @abstractmethod
     def in_integers(self, layers: Sequence[LayerArithmetic]) -> Callable[[Array, Array], Array]:
         """For the last layers of several learners, a function of values and targets that gives exact gradients: codes
