@@ -17,7 +17,7 @@ from ..lookup.network import LookupNetwork, Output
 from ..numeric.fixed import Format
 from .register import Field, Register, one_field
 
-__all__ = ["MAGIC", "MAP_VERSION", "Identification", "LayerSizes", "digest_network", "digest_spec"]
+__all__ = ["HEAD", "MAGIC", "MAP_VERSION", "Identification", "LayerSizes", "digest_network", "digest_spec"]
 
 MAGIC = int.from_bytes(b"KANR", "big")
 """The first word of every identification."""
@@ -87,7 +87,8 @@ def _layer_registers(index: int) -> tuple[Register, Register, Register]:
     return sizes, bases, _format_register(f"layer{index}_format", f"the coefficients of layer {index}")
 
 
-_HEAD = (_MAGIC, _VERSION, _DIGEST_LOW, _DIGEST_HIGH, _SIZES, _FEATURES, *_FORMATS.values())
+HEAD = (_MAGIC, _VERSION, _DIGEST_LOW, _DIGEST_HIGH, _SIZES, _FEATURES, *_FORMATS.values())
+"""The registers that every core has; those of its layers follow."""
 
 
 @dataclass(frozen=True)
@@ -196,7 +197,7 @@ class Identification:
     @property
     def registers(self) -> tuple[Register, ...]:
         """The registers of :attr:`words`, in the order of their addresses: as many as the layers need."""
-        return (*_HEAD, *(register for index in range(len(self.layers)) for register in _layer_registers(index)))
+        return (*HEAD, *(register for index in range(len(self.layers)) for register in _layer_registers(index)))
 
     @property
     def words(self) -> tuple[int, ...]:
@@ -254,7 +255,7 @@ class Identification:
     @classmethod
     def _read(cls, words: Sequence[int]) -> Self:
         """Read words of this version; raise :exc:`IndexError` or :exc:`ValueError` where they make no sense."""
-        by_name = {register.name: word for register, word in zip(_HEAD, words, strict=False)}
+        by_name = {register.name: word for register, word in zip(HEAD, words, strict=False)}
         sizes, features = _SIZES.unpack(words[4]), _FEATURES.unpack(words[5])
         formats = {name: _unpack_format(register, by_name.get(name, 0)) for name, register in _FORMATS.items()}
         input_format, output_format = formats.pop("input_format"), formats.pop("output_format")
@@ -262,7 +263,7 @@ class Identification:
             raise ValueError("no format")
         layers = []
         for index in range(features["layers"]):
-            place = len(_HEAD) + 3 * index
+            place = len(HEAD) + 3 * index
             layer_sizes, _, format = _layer_registers(index)
             size = layer_sizes.unpack(words[place])
             coefficient = _unpack_format(format, words[place + 2])
