@@ -73,6 +73,7 @@ _FORMATS = {
     "target_format": _format_register("target_format", "the teacher's numbers"),
     "gradient_format": _format_register("gradient_format", "gradients"),
     "learning_rate_format": _format_register("learning_rate_format", "learning rates"),
+    "linear_rate_format": _format_register("linear_rate_format", "the rates of linear paths"),
 }
 
 
@@ -83,8 +84,15 @@ def _layer_registers(index: int) -> tuple[Register, Register, Register]:
         f"The size of layer {index}.",
         (Field("inputs", 0, 16, "inputs"), Field("nodes", 16, 16, "nodes")),
     )
-    bases = one_field(f"layer{index}_bases", f"The coefficients of an edge in layer {index}; 0 in a network.", 16)
-    return sizes, bases, _format_register(f"layer{index}_format", f"the coefficients of layer {index}")
+    edge = Register(
+        f"layer{index}_edge",
+        f"What an edge in layer {index} has; 0 in a network.",
+        (
+            Field("bases", 0, 16, "bases, each with a coefficient"),
+            Field("linear", 16, 1, "whether it has a linear path, whose coefficient lies behind those of the bases"),
+        ),
+    )
+    return sizes, edge, _format_register(f"layer{index}_format", f"the coefficients of layer {index}")
 
 
 HEAD = (_MAGIC, _VERSION, _DIGEST_LOW, _DIGEST_HIGH, _SIZES, _FEATURES, *_FORMATS.values())
@@ -100,7 +108,9 @@ class LayerSizes:
     n_in, n_out : int
         Its inputs and nodes.
     bases : int
-        The coefficients of an edge; 0 in a network.
+        The bases of an edge, each with a coefficient; 0 in a network.
+    linear : bool
+        Whether an edge has a linear path, whose coefficient lies behind those of the bases.
     coefficient_format : Format or None
         The format of the coefficients; None in a network.
     """
@@ -108,6 +118,7 @@ class LayerSizes:
     n_in: int
     n_out: int
     bases: int = 0
+    linear: bool = False
     coefficient_format: Format | None = None
 
 
@@ -138,6 +149,8 @@ class Identification:
         The output stage of a network; ``"raw"`` of a learner.
     target_format, gradient_format, learning_rate_format : Format or None
         What the teacher's numbers are in, dL/dy of the last layer, and the learning rates; None in a network.
+    linear_rate_format : Format or None
+        What the rates of linear paths are in; None where no layer has any.
     """
 
     kind: str
@@ -154,6 +167,7 @@ class Identification:
     target_format: Format | None = None
     gradient_format: Format | None = None
     learning_rate_format: Format | None = None
+    linear_rate_format: Format | None = None
 
     @classmethod
     def of(cls, core: LearnerSpec | LookupNetwork) -> Self:
@@ -171,7 +185,8 @@ class Identification:
             input_format=formats.input,
             output_format=formats.output,
             layers=tuple(
-                LayerSizes(layer.n_in, layer.n_out, layer.bases, layer.formats.coefficient) for layer in spec.layers
+                LayerSizes(layer.n_in, layer.n_out, layer.bases, layer.linear is not None, layer.formats.coefficient)
+                for layer in spec.layers
             ),
             after_prediction=spec.timing.after_prediction,
             streaming=spec.timing.streaming,
@@ -179,6 +194,7 @@ class Identification:
             target_format=spec.target_format,
             gradient_format=formats.layers[-1].gradient,
             learning_rate_format=formats.learning_rate,
+            linear_rate_format=formats.linear_rate,
         )
 
     @classmethod
@@ -219,10 +235,10 @@ class Identification:
             *(_pack_format(register, getattr(self, name)) for name, register in _FORMATS.items()),
         ]
         for index, layer in enumerate(self.layers):
-            sizes, _, format = _layer_registers(index)
+            sizes, edge, format = _layer_registers(index)
             words += [
                 sizes.pack(inputs=layer.n_in, nodes=layer.n_out),
-                layer.bases,
+                edge.pack(bases=layer.bases, linear=layer.linear),
                 _pack_format(format, layer.coefficient_format),
             ]
         return tuple(words)
@@ -264,10 +280,10 @@ class Identification:
         layers = []
         for index in range(features["layers"]):
             place = len(HEAD) + 3 * index
-            layer_sizes, _, format = _layer_registers(index)
-            size = layer_sizes.unpack(words[place])
+            layer_sizes, edge_fields, format = _layer_registers(index)
+            size, edge = layer_sizes.unpack(words[place]), edge_fields.unpack(words[place + 1])
             coefficient = _unpack_format(format, words[place + 2])
-            layers.append(LayerSizes(size["inputs"], size["nodes"], words[place + 1], coefficient))
+            layers.append(LayerSizes(size["inputs"], size["nodes"], edge["bases"], bool(edge["linear"]), coefficient))
         return cls(
             kind=_KINDS[_VERSION.unpack(words[1])["kind"]],
             digest=words[3] << 32 | words[2],

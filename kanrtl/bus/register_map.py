@@ -8,6 +8,7 @@ over a bus too. A network has no such window.
 
 from __future__ import annotations
 
+import string
 from dataclasses import dataclass
 from typing import Self
 
@@ -259,16 +260,18 @@ def _place_registers(spec: LearnerSpec, addresses: AddressMap, window: int) -> l
     def place(register: Register, address: int, reset: int | None, format: Format | None = None) -> PlacedRegister:
         return PlacedRegister(register, window + BYTES * address, reset, format)
 
-    rate = _check("learning_rate_format", spec.formats.learning_rate)
-    found = [
-        place(
-            one_field(f"learning_rate{index}", f"The learning rate of layer {index}.", rate.width, writable=True),
-            addresses.learning_rate(index),
-            layer.learning_rate_code,
-            rate,
-        )
-        for index, layer in enumerate(spec.layers)
+    rates = [
+        (f"learning_rate{index}", f"The learning rate of layer {index}.", addresses.learning_rate(index))
+        for index in range(spec.n_layers)
     ]
+    rates += [
+        (f"linear_rate{index}", f"The rate of the linear paths in layer {index}.", addresses.linear_rate(index))
+        for index in spec.linear_layers
+    ]
+    found = []
+    for (name, what, address), (format, code) in zip(rates, spec.rate_registers, strict=True):
+        register = one_field(name, what, _check(f"{name.rstrip(string.digits)}_format", format).width, writable=True)
+        found.append(place(register, address, code, format))
     for kind in SATURATIONS:
         what = f"How often values of the kind {kind} saturated, up to the highest count; writing anything clears it."
         counter = one_field(f"saturations_{kind}", what, COUNTER_WIDTH, writable=True)
@@ -293,7 +296,7 @@ def _place_coefficients(spec: LearnerSpec, addresses: AddressMap, window: int) -
         dimensions: list[Dimension] = []
         size = BYTES
         for name, count, step in (
-            ("basis", layer.bases, (0, 0, 1)),
+            ("coefficient", layer.coefficients, (0, 0, 1)),
             ("input", layer.n_in, (0, 1, 0)),
             ("node", layer.n_out, (1, 0, 0)),
         ):

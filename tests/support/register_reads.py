@@ -6,7 +6,7 @@ import itertools
 import random
 from typing import Any
 
-from kanrtl.bus.register_map import Numbers, RegisterMap
+from kanrtl.bus.register_map import Numbers, PlacedRegister, RegisterMap
 from kanrtl.learner.address_map import SATURATIONS
 from kanrtl.sessions.backends.model import ModelLearner
 
@@ -21,6 +21,12 @@ def addresses_of(numbers: Numbers) -> list[tuple[tuple[int, ...], int]]:
     ]
 
 
+def rates_of(map: RegisterMap) -> list[PlacedRegister]:
+    """The registers of rates."""
+    names = ("learning_rate", "linear_rate")
+    return [placed for placed in map.registers if placed.name.startswith(names) and not placed.constant]
+
+
 def expected_words(map: RegisterMap, model: ModelLearner | None) -> dict[int, int]:
     """What a core reads, by address, after it did what the model did; registers that change by themselves are left
     out."""
@@ -31,8 +37,7 @@ def expected_words(map: RegisterMap, model: ModelLearner | None) -> dict[int, in
     for layer, codes in enumerate(model.read_coefficients()):
         numbers = map.find_array(f"coefficients{layer}")
         words |= {address: int(codes[index]) & MASK for index, address in addresses_of(numbers)}
-    for layer, rate in enumerate(model.read_learning_rates()):
-        words[map.find(f"learning_rate{layer}").address] = rate
+    words |= {placed.address: rate for placed, rate in zip(rates_of(map), model.read_learning_rates(), strict=True)}
     saturations = model.read_saturations()
     words |= {map.find(f"saturations_{kind}").address: saturations[kind] for kind in SATURATIONS}
     names = {placed.name for placed in map.registers}
@@ -71,8 +76,7 @@ async def write_everything(map: RegisterMap, master: Any, dice: random.Random) -
                 await master.write(placed.address, word)
                 expected = sum(field.mask for field in placed.register.fields) if word else 0
                 assert (await master.read(placed.address)).data == expected
-    rates = [placed for placed in map.registers if placed.name.startswith("learning_rate") and not placed.constant]
-    for placed in rates:
+    for placed in rates_of(map):
         await master.write(placed.address, placed.reset + 1)
         assert (await master.read(placed.address)).data == placed.reset + 1
     for placed in map.registers:

@@ -21,6 +21,7 @@ SPECS = {
     "gradients": _OF_BENCH["read-external"].spec,
     "streaming": _TINY.replace(schedule="streaming", table_memory="logic", update_rounding="stochastic", seed=3),
     "folded": _TINY.replace(layer_sizes=[2, 1], table_memory="auto", reuse_factor=2),
+    "linear": _TINY.replace(layer_sizes=[2, 1, 1], linear=[False, True]),
     "modulated": _TINY.replace(modulated="complex", layer_sizes=[1, 2], input_format=SQ(3, 9)),
 }
 

@@ -45,15 +45,11 @@ class PlainShell(wiring.Component):  # type: ignore[misc]
     def __init__(self, core: Core) -> None:
         self.core = core
         self._numbers: dict[str, tuple[Any, ByteLayout, bool]] = {}
-        learner = hasattr(core, "access")
+        learner = "access" in core.signature.members
         root = "y" if learner else _ROOTS[core.network.output]
-        for name, value, into, label in (
-            ("samples", lambda: core.samples, True, "x"),
-            ("teaching", lambda: core.teaching, True, "target"),
-            ("predictions", lambda: core.predictions, False, root),
-        ):
+        for name, into, label in (("samples", True, "x"), ("teaching", True, "target"), ("predictions", False, root)):
             if name in core.signature.members:
-                payload = value().payload
+                payload = getattr(core, name).payload
                 self._numbers[name] = payload, ByteLayout.of(payload.shape(), label), into
         members: dict[str, Any] = {}
         for name, (_, _, into) in self._numbers.items():

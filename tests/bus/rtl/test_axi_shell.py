@@ -36,6 +36,7 @@ from support.small_cores import (
         ("streaming", 4, 60),
         ("folded", 2, 30),
         ("modulated", 2, 20),
+        ("linear", 2, 20),
     ],
 )
 def test_learner_gives_the_models_bits(name: str, stalls: int, count: int) -> None:
