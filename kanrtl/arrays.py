@@ -39,11 +39,23 @@ def as_reals(field: str, values: npt.ArrayLike, wanted: str) -> Reals:
 
 def check_finite(field: str, array: Reals) -> Reals:
     """The same array; raises :exc:`InputError`, which names ``field``, where a number in it is infinite."""
-    if not np.isfinite(array).all():
-        index = np.argwhere(~np.isfinite(array))[0] if array.size > 1 else ()
-        where = f"[{', '.join(map(str, index))}]" if len(index) else ""
-        raise InputError(f"{field}{where} = {array[np.isinf(array)][0]}: give a finite number")
+    infinite = ~np.isfinite(array)
+    if infinite.any():
+        raise InputError(f"{field}{_first_index(infinite)} = {array[infinite][0]}: give a finite number")
     return array
+
+
+def check_range(field: str, array: Reals, bounds: tuple[float, float], mend: str) -> None:
+    """Raise :exc:`InputError`, which names ``field`` and the first such number and tells the ``mend``, where numbers
+    are not within ``bounds``."""
+    outside = (array < bounds[0]) | (array > bounds[1])
+    if outside.any():
+        raise InputError(f"{field}{_first_index(outside)} = {array[outside][0]:g}: {mend}")
+
+
+def _first_index(found: npt.NDArray[np.bool_]) -> str:
+    """The index of the first true element, as Python writes it; nothing where there is but one."""
+    return f"[{', '.join(map(str, np.argwhere(found)[0]))}]" if found.size > 1 else ""
 
 
 def real_rows(field: str, values: npt.ArrayLike, count: int) -> Reals:

@@ -17,7 +17,7 @@ from ..lookup.network import LookupNetwork, Output
 from ..numeric.fixed import Format
 from .register import Field, Register, one_field
 
-__all__ = ["MAGIC", "MAP_VERSION", "Identification", "LayerSizes", "digest_network", "digest_spec"]
+__all__ = ["HEAD", "MAGIC", "MAP_VERSION", "Identification", "LayerSizes", "digest_network", "digest_spec"]
 
 MAGIC = int.from_bytes(b"KANR", "big")
 """The first word of every identification."""
@@ -73,6 +73,7 @@ _FORMATS = {
     "target_format": _format_register("target_format", "the teacher's numbers"),
     "gradient_format": _format_register("gradient_format", "gradients"),
     "learning_rate_format": _format_register("learning_rate_format", "learning rates"),
+    "linear_rate_format": _format_register("linear_rate_format", "the rates of linear paths"),
 }
 
 
@@ -83,11 +84,19 @@ def _layer_registers(index: int) -> tuple[Register, Register, Register]:
         f"The size of layer {index}.",
         (Field("inputs", 0, 16, "inputs"), Field("nodes", 16, 16, "nodes")),
     )
-    bases = one_field(f"layer{index}_bases", f"The coefficients of an edge in layer {index}; 0 in a network.", 16)
-    return sizes, bases, _format_register(f"layer{index}_format", f"the coefficients of layer {index}")
+    edge = Register(
+        f"layer{index}_edge",
+        f"What an edge in layer {index} has; 0 in a network.",
+        (
+            Field("bases", 0, 16, "bases, each with a coefficient"),
+            Field("linear", 16, 1, "whether it has a linear path, whose coefficient lies behind those of the bases"),
+        ),
+    )
+    return sizes, edge, _format_register(f"layer{index}_format", f"the coefficients of layer {index}")
 
 
-_HEAD = (_MAGIC, _VERSION, _DIGEST_LOW, _DIGEST_HIGH, _SIZES, _FEATURES, *_FORMATS.values())
+HEAD = (_MAGIC, _VERSION, _DIGEST_LOW, _DIGEST_HIGH, _SIZES, _FEATURES, *_FORMATS.values())
+"""The registers that every core has; those of its layers follow."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +108,9 @@ class LayerSizes:
     n_in, n_out : int
         Its inputs and nodes.
     bases : int
-        The coefficients of an edge; 0 in a network.
+        The bases of an edge, each with a coefficient; 0 in a network.
+    linear : bool
+        Whether an edge has a linear path, whose coefficient lies behind those of the bases.
     coefficient_format : Format or None
         The format of the coefficients; None in a network.
     """
@@ -107,6 +118,7 @@ class LayerSizes:
     n_in: int
     n_out: int
     bases: int = 0
+    linear: bool = False
     coefficient_format: Format | None = None
 
 
@@ -137,6 +149,8 @@ class Identification:
         The output stage of a network; ``"raw"`` of a learner.
     target_format, gradient_format, learning_rate_format : Format or None
         What the teacher's numbers are in, dL/dy of the last layer, and the learning rates; None in a network.
+    linear_rate_format : Format or None
+        What the rates of linear paths are in; None where no layer has any.
     """
 
     kind: str
@@ -153,6 +167,7 @@ class Identification:
     target_format: Format | None = None
     gradient_format: Format | None = None
     learning_rate_format: Format | None = None
+    linear_rate_format: Format | None = None
 
     @classmethod
     def of(cls, core: LearnerSpec | LookupNetwork) -> Self:
@@ -170,7 +185,8 @@ class Identification:
             input_format=formats.input,
             output_format=formats.output,
             layers=tuple(
-                LayerSizes(layer.n_in, layer.n_out, layer.bases, layer.formats.coefficient) for layer in spec.layers
+                LayerSizes(layer.n_in, layer.n_out, layer.bases, layer.linear is not None, layer.formats.coefficient)
+                for layer in spec.layers
             ),
             after_prediction=spec.timing.after_prediction,
             streaming=spec.timing.streaming,
@@ -178,6 +194,7 @@ class Identification:
             target_format=spec.target_format,
             gradient_format=formats.layers[-1].gradient,
             learning_rate_format=formats.learning_rate,
+            linear_rate_format=formats.linear_rate,
         )
 
     @classmethod
@@ -196,7 +213,7 @@ class Identification:
     @property
     def registers(self) -> tuple[Register, ...]:
         """The registers of :attr:`words`, in the order of their addresses: as many as the layers need."""
-        return (*_HEAD, *(register for index in range(len(self.layers)) for register in _layer_registers(index)))
+        return (*HEAD, *(register for index in range(len(self.layers)) for register in _layer_registers(index)))
 
     @property
     def words(self) -> tuple[int, ...]:
@@ -218,10 +235,10 @@ class Identification:
             *(_pack_format(register, getattr(self, name)) for name, register in _FORMATS.items()),
         ]
         for index, layer in enumerate(self.layers):
-            sizes, _, format = _layer_registers(index)
+            sizes, edge, format = _layer_registers(index)
             words += [
                 sizes.pack(inputs=layer.n_in, nodes=layer.n_out),
-                layer.bases,
+                edge.pack(bases=layer.bases, linear=layer.linear),
                 _pack_format(format, layer.coefficient_format),
             ]
         return tuple(words)
@@ -254,7 +271,7 @@ class Identification:
     @classmethod
     def _read(cls, words: Sequence[int]) -> Self:
         """Read words of this version; raise :exc:`IndexError` or :exc:`ValueError` where they make no sense."""
-        by_name = {register.name: word for register, word in zip(_HEAD, words, strict=False)}
+        by_name = {register.name: word for register, word in zip(HEAD, words, strict=False)}
         sizes, features = _SIZES.unpack(words[4]), _FEATURES.unpack(words[5])
         formats = {name: _unpack_format(register, by_name.get(name, 0)) for name, register in _FORMATS.items()}
         input_format, output_format = formats.pop("input_format"), formats.pop("output_format")
@@ -262,11 +279,11 @@ class Identification:
             raise ValueError("no format")
         layers = []
         for index in range(features["layers"]):
-            place = len(_HEAD) + 3 * index
-            layer_sizes, _, format = _layer_registers(index)
-            size = layer_sizes.unpack(words[place])
+            place = len(HEAD) + 3 * index
+            layer_sizes, edge_fields, format = _layer_registers(index)
+            size, edge = layer_sizes.unpack(words[place]), edge_fields.unpack(words[place + 1])
             coefficient = _unpack_format(format, words[place + 2])
-            layers.append(LayerSizes(size["inputs"], size["nodes"], words[place + 1], coefficient))
+            layers.append(LayerSizes(size["inputs"], size["nodes"], edge["bases"], bool(edge["linear"]), coefficient))
         return cls(
             kind=_KINDS[_VERSION.unpack(words[1])["kind"]],
             digest=words[3] << 32 | words[2],

@@ -8,21 +8,23 @@ from typing import Any
 
 import numpy as np
 from amaranth.hdl import Cat, Elaboratable, Module, Mux, Signal
-from amaranth.lib import memory, wiring
+from amaranth.lib import data, memory, wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
 
-from ..errors import SpecError, join_choices
+from ..errors import SpecError
 from ..fabric.blocks import Blocks
 from ..fabric.device import Device
 from ..fabric.families import FAMILIES
 from ..fabric.parts import Parts
 from ..learner.estimate.estimate import Estimate, count_parts, estimate_parts
-from ..learner.losses import LOSSES, find_loss
+from ..learner.losses import find_loss
 from ..learner.rtl.learner import Learner
 from ..learner.rtl.noise_register import NoiseRegister, count_noise_register, lane_noise
+from ..learner.rtl.pipeline_registers import hold
 from ..learner.spec import LearnerSpec
 from ..numeric.fixed import Format
+from .outside_loss import OutsideLoss, count_outside_loss
 
 WAVE_BITS = 6
 
@@ -34,12 +36,13 @@ class Exercise(wiring.Component):  # type: ignore[misc]
 
     Inputs are uniform noise over (the largest power of two within) the grid; the target of every output is a sine of
     64 steps, whose phase moves on by one step every ``drift_period`` samples. Sharing one period with the grid, the
-    sine has no jump at its ends. With binary targets (``loss="logistic"``) the target is whether it is positive.
+    sine has no jump at its ends. With binary targets (``loss="logistic"``) the target is whether it is positive. With
+    ``loss="external"`` the gradients of the squared error are computed outside of the learner (:class:`.OutsideLoss`).
 
     Parameters
     ----------
     spec
-        Any but ``loss="external"``.
+        Any whose edges are not modulated.
     levels
         LEDs of the error bar.
     drift_period
@@ -58,9 +61,6 @@ class Exercise(wiring.Component):  # type: ignore[misc]
     """
 
     def __init__(self, spec: LearnerSpec, *, levels: int, drift_period: int = 1 << 19) -> None:
-        if find_loss(spec.loss).takes_gradients:
-            taught = join_choices(f'"{name}"' for name in LOSSES if not find_loss(name).takes_gradients)
-            raise SpecError.of("loss", spec.loss, f"a board that teaches itself needs {taught}")
         if spec.modulated:
             raise SpecError.of(
                 "modulated", spec.modulated, "a board that teaches itself learns a curve of its first input; use false"
@@ -81,20 +81,36 @@ class Exercise(wiring.Component):  # type: ignore[misc]
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.learner = learner = Learner(self._spec)
-        m.d.comb += [learner.freeze.eq(self.freeze), learner.samples.valid.eq(1)]
+        m.d.comb += learner.freeze.eq(self.freeze)
         if not learner.predictions.signature.always_ready:
             m.d.comb += learner.predictions.ready.eq(1)
+        # The sample is taken to be learned.
         taken = Signal()
-        m.d.comb += taken.eq(learner.samples.valid & learner.samples.ready)
         position = self._offer_inputs(m, learner, taken)
-        self._offer_target(m, learner, taken, position)
-        self._show_error(m, learner, taken)
+        targets = self._form_targets(m, taken, position)
+        if find_loss(self._spec.loss).takes_gradients:
+            words = self._form_gradients(m, learner, taken, targets)
+            error = words[0].raw
+        else:
+            m.d.comb += [
+                learner.samples.valid.eq(1),
+                learner.samples.payload.learn.eq(1),
+                taken.eq(learner.samples.ready),
+            ]
+            # A gradient is known at every update; while frozen there is none, so the average looks at the last cycle
+            # of every step.
+            words, error = targets, learner.gradient[0].raw
+        if self._spec.timing.after_prediction:
+            m.d.comb += [learner.teaching.valid.eq(1), learner.teaching.payload.eq(words)]
+        else:
+            m.d.comb += learner.samples.payload.target.eq(words)
+        self._show_error(m, learner, taken, error)
         return m
 
     def _offer_inputs(self, m: Module, learner: Learner, taken: Signal) -> Any:
         """Offer new noise with every sample; give the first input's position in its span, in 64 steps."""
         m.submodules.noise = noise = NoiseRegister(self._spec.seed, leaps=2)
-        m.d.comb += [noise.leap.eq(taken), learner.samples.payload.learn.eq(1)]
+        m.d.comb += noise.leap.eq(taken)
         start, bits = choose_input_span(self._spec)
         fields = [lane_noise(noise.state, source, bits) for source in range(self._spec.n_in)]
         for source, field in enumerate(fields):
@@ -102,8 +118,9 @@ class Exercise(wiring.Component):  # type: ignore[misc]
         first = fields[0]
         return first[-WAVE_BITS:] if bits >= WAVE_BITS else first << (WAVE_BITS - bits)
 
-    def _offer_target(self, m: Module, learner: Learner, taken: Signal, position: Any) -> None:
-        """Offer the sine at ``position``, whose phase drifts with the number of samples."""
+    def _form_targets(self, m: Module, taken: Signal, position: Any) -> Any:
+        """Give the targets of the sample that is taught: the sine at its ``position``, whose phase drifts with the
+        number of samples."""
         format = self._spec.formats.output
         samples = Signal(self._drift_bits + WAVE_BITS)
         with m.If(taken):
@@ -116,22 +133,28 @@ class Exercise(wiring.Component):  # type: ignore[misc]
         )
         port = wave.read_port(domain="comb")
         m.d.comb += port.addr.eq(position + samples[self._drift_bits :])
-        if self._spec.timing.after_prediction:
-            # The word is asked for after its sample was taken: hold that sample's target until then.
-            held = Signal(format.width)
-            with m.If(taken):
-                m.d.sync += held.eq(port.data)
-            m.d.comb += learner.teaching.valid.eq(1)
-            targets, source = learner.teaching.payload, held
-        else:
-            targets, source = learner.samples.payload.target, port.data
-        m.d.comb += [targets[node].raw.eq(source) for node in range(self._spec.n_out)]
+        # With a stream of its own, a word is asked for after its sample was taken: that sample's target is held.
+        code = hold(m, port.data, taken, "held") if self._spec.timing.after_prediction else port.data
+        targets = Signal(data.ArrayLayout(format, self._spec.n_out))
+        m.d.comb += [targets[node].raw.eq(code) for node in range(self._spec.n_out)]
+        return targets
 
-    def _show_error(self, m: Module, learner: Learner, taken: Signal) -> None:
-        """Average the gradient, for the bar, and count updates, for the sign of life."""
-        error = learner.gradient[0].raw
-        # A gradient is known at every update; while frozen there is none, so the average looks at the last cycle
-        # of every step.
+    def _form_gradients(self, m: Module, learner: Learner, taken: Signal, targets: Any) -> Any:
+        """Offer the sample to a learner that takes gradients, and give those of the squared error."""
+        m.submodules.loss = loss = OutsideLoss(self._spec)
+        m.d.comb += [
+            loss.taken.eq(learner.samples.valid & learner.samples.ready),
+            loss.predicted.eq(learner.predictions.valid),
+            loss.outputs.eq(learner.predictions.payload),
+            loss.targets.eq(targets),
+            learner.samples.valid.eq(loss.offer),
+            learner.samples.payload.learn.eq(loss.learn),
+            taken.eq(loss.done),
+        ]
+        return loss.gradients
+
+    def _show_error(self, m: Module, learner: Learner, taken: Signal, error: Any) -> None:
+        """Average the gradient ``error``, for the bar, and count updates, for the sign of life."""
         magnitude = Mux(error < 0, ~error, error).as_unsigned()
         total = Signal(len(magnitude) + AVERAGE_SHIFT)
         with m.If(taken):
@@ -206,6 +229,8 @@ def count_exercise(spec: LearnerSpec, fabric: Blocks, leds: int, *, multiplies: 
     parts = count_parts(spec, fabric, multiplies=multiplies, reached=False)
     formats, samples = spec.formats, DRIFT_BITS + WAVE_BITS
     count_noise_register(parts, leaps=2)
+    if find_loss(spec.loss).takes_gradients:
+        count_outside_loss(parts, spec)
     parts.adder(formats.input.width, spec.n_in)
     parts.counts["counter"] += samples + DRIFT_BITS
     parts.register(samples + DRIFT_BITS, moved=False)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from ..arrays import Reals
 from ..errors import InputError
-from ..learner.losses import find_loss
+from ..learner.losses import explain_target_range, find_loss
 from ..learner.spec import LearnerSpec
 from ..sim.recording import Recording
 from ..sim.task import Task
@@ -41,8 +42,7 @@ def fit_task(spec: LearnerSpec, task: TaskKind) -> TaskKind:
     grid = spec.per_layer("grid_range")[0]
     loss = find_loss(spec.loss)
     fitted = task.fit_to(grid, None if loss.binary_targets else grid)
-    if isinstance(fitted, Recording):
-        _check_targets(spec, fitted)
+    _check_targets(spec, fitted)
     return fitted
 
 
@@ -59,26 +59,32 @@ def _check_scaling(spec: LearnerSpec) -> None:
             )
 
 
-def _check_targets(spec: LearnerSpec, recording: Recording) -> None:
+def _check_targets(spec: LearnerSpec, task: Task) -> None:
     loss = find_loss(spec.loss)
     if loss.takes_gradients:
         return
+
+    def describe(outside: npt.NDArray[np.bool_]) -> tuple[str, float]:
+        sample, output = np.argwhere(outside)[0]
+        name = f"{task.target_names[output]!r}" if isinstance(task, Recording) else f"task {task.name!r}"
+        return f"sample {sample + 1} of {name}", float(task.target[sample, output])
+
+    lowest, highest = loss.target_range
+    outside = (task.target < lowest) | (task.target > highest)
+    if outside.any():
+        where, value = describe(outside)
+        raise InputError(f"{where} is {value:g}: {explain_target_range(spec.loss)}")
+    if not isinstance(task, Recording):
+        return  # its targets have units of their own; what a narrow format does to them is what is measured
     format = spec.target_format
-    lowest, highest = (
-        (0.0, 1.0) if loss.binary_targets else map(float, format.to_float([format.minimum, format.maximum]))
-    )
-    bad = np.argwhere((recording.target < lowest) | (recording.target > highest))
-    if not bad.size:
-        return
-    sample, output = bad[0]
-    where = f"sample {sample + 1} of {recording.target_names[output]!r}"
-    value = recording.target[sample, output]
-    if loss.binary_targets:
-        raise InputError(f'{where} is {value:g}: loss = "{spec.loss}" takes 0 and 1; give classes so')
-    raise InputError(
-        f"{where} is scaled to {value:g}, where {format} holds {lowest:g} to {highest:g}; give a narrower "
-        "target_range, or wider formats"
-    )
+    lowest, highest = map(float, format.to_float([format.minimum, format.maximum]))
+    outside = (task.target < lowest) | (task.target > highest)
+    if outside.any():
+        where, value = describe(outside)
+        raise InputError(
+            f"{where} is scaled to {value:g}, where {format} holds {lowest:g} to {highest:g}; give a narrower "
+            "target_range, or wider formats"
+        )
 
 
 @np.errstate(over="ignore", invalid="ignore")

@@ -85,7 +85,7 @@ class Unit:
     def _tasks(self) -> list[Task]:
         """The task of each run; runs whose learners have the same ranges share their recording."""
         if isinstance(self.task, str):
-            return [TASKS[self.task](self.samples, run.seed) for run in self.runs]
+            return [fit_task(run.spec, TASKS[self.task](self.samples, run.seed)) for run in self.runs]
         fitted: dict[Any, Task] = {}
         for run in self.runs:
             if _ranges(run.spec) not in fitted:

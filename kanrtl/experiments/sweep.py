@@ -190,10 +190,10 @@ def sweep(
             raise InputError(f"{name} = {number}: must be {least} or more")
     kind: Recording | type[Task] = task if isinstance(task, Recording) else TASKS[task]
     points = [(point, learner_at(spec, axes, point, kind)) for point in points_of(axes)]
-    if isinstance(task, Recording):
-        samples = task.samples
-        for _, learner in points:
-            fit_task(learner, task)
+    checked = task if isinstance(task, Recording) else TASKS[task](samples, 0)
+    samples = checked.samples
+    for _, learner in points:
+        fit_task(learner, checked)
     runs = [_run_of(learner, seed) for _, learner in points for seed in range(seeds)]
     parts = jobs if scheduler is None else len(runs)  # a cluster may have any number of workers
     found = _measure(_works(runs, task, samples, backend, parts), jobs, scheduler, progress)

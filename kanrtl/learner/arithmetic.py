@@ -58,6 +58,8 @@ class LayerArithmetic:
     learning_rate: float
     formats: Formats
     linear: LinearArithmetic | None = None
+    gradient_limit: int | None = None
+    """The largest code of dL/dy, of either sign; None: as its format has it. Only in the last layer."""
 
     @property
     def bases(self) -> int:
@@ -341,6 +343,7 @@ def layers_of(spec: LearnerFields, formats: LearnerFormats) -> tuple[LayerArithm
             learning_rate=learning_rate,
             formats=own,
             linear=LinearArithmetic.of(own, linear_rate, grid_range) if linear else None,
+            gradient_limit=_limit_code(spec, own.gradient) if index == spec.n_layers - 1 else None,
         )
         for (
             index,
@@ -369,6 +372,10 @@ def layers_of(spec: LearnerFields, formats: LearnerFormats) -> tuple[LayerArithm
             strict=True,
         )
     )
+
+
+def _limit_code(spec: LearnerFields, gradient: Format) -> int | None:
+    return int(gradient.quantise(spec.gradient_limit)) if spec.gradient_limit else None
 
 
 def checked_coefficients(layers: Sequence[LayerArithmetic], coefficients: Sequence[npt.ArrayLike]) -> list[Codes]:

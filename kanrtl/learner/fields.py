@@ -165,6 +165,10 @@ class LearnerFields(BaseModel):
         *Each.*
     linear_rate_format, linear_step_format
         Of that register, unsigned; and of the rate times x, signed. The latter: *each.*
+    gradient_limit
+        The largest dL/dy of an output, of either sign, that is learned from: larger ones become this, and are counted
+        (error clipping, as of a Huber loss). It is rounded to the gradient format. 0, the default: as far as that
+        reaches. A power of two takes the fewest LUTs.
     rounding
         How outputs, slopes, gradients and steps are rounded: ``floor``, ``half_up`` or ``half_even``.
     update_rounding
@@ -244,6 +248,7 @@ class LearnerFields(BaseModel):
     linear_rate: _one_or_each(Annotated[Real, Field(gt=0, le=256)]) | None = None  # type: ignore[valid-type]
     linear_rate_format: FormatField | None = None
     linear_step_format: _one_or_each(FormatField) | None = None  # type: ignore[valid-type]
+    gradient_limit: Annotated[Real, Field(ge=0)] = 0.0
     rounding: Literal["floor", "half_up", "half_even"] = "half_up"
     update_rounding: Literal["floor", "half_up", "half_even", "stochastic"] = "stochastic"
     teaching: Literal["with_sample", "after_prediction"] = "with_sample"

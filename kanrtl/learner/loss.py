@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any, ClassVar
 
 import numpy.typing as npt
@@ -54,6 +55,9 @@ class Loss(ABC):
     binary_targets: ClassVar[bool] = False
     """Whether targets are 0 and 1, and outputs are logits."""
 
+    target_range: ClassVar[tuple[float, float]] = (-inf, inf)
+    """The lowest and the highest target for which the gradient is one of this loss; others are refused."""
+
     reads_outputs: ClassVar[bool] = False
     """Whether the gradient is a function of the rounded outputs, rather than of the exact node sums."""
 
@@ -75,6 +79,10 @@ class Loss(ABC):
     def saturates(self, layer: LayerArithmetic, rounding: str) -> bool:
         """Whether a gradient may not fit its format."""
         return True
+
+    def clips(self, layer: LayerArithmetic, rounding: str) -> bool:
+        """Whether a gradient may be beyond its format, or the limit that the layer sets to it."""
+        return layer.gradient_limit is not None or self.saturates(layer, rounding)
 
     @abstractmethod
     def in_integers(self, layers: Sequence[LayerArithmetic]) -> Callable[[Array, Array], Array]:

@@ -233,7 +233,8 @@ class ModelBatch:
         """dL/dc for one sample, ``(learners, n_in)`` and ``(learners, n_out)``; one array per layer, shaped as
         :attr:`coefficients`. Changes nothing.
 
-        Exact with ``numeric="float64"``; codes are not scaled to a common format, so integer models refuse.
+        That of an output is limited by ``gradient_limit``. Exact with ``numeric="float64"``; codes are not scaled to a
+        common format, so integer models refuse.
         """
         if self.numeric != "float64":
             raise ValueError('gradients need numeric="float64"')

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -244,6 +244,15 @@ class IntegerLayer(ModelLayer):
             fractions = [self._loss.gradient_format(layer).f for layer in layers]
             self._gradient_of_loss = self._loss.in_integers(layers)
         self.gradient = narrowing(fractions, "gradient", roundings)
+        limits = [layer.gradient_limit for layer in layers]
+        if any(limits):
+            lowest = [
+                bound if limit is None else -limit for limit, bound in zip(limits, self.gradient.minimum, strict=True)
+            ]
+            highest = [
+                bound if limit is None else limit for limit, bound in zip(limits, self.gradient.maximum, strict=True)
+            ]
+            self.gradient = replace(self.gradient, minimum=np.array(lowest), maximum=np.array(highest))
 
     def _narrow_linear(
         self, layers: Sequence[LayerArithmetic], narrowing: Any, roundings: Sequence[str], updates: Sequence[str]
@@ -343,6 +352,7 @@ class RealLayer(ModelLayer):
         self._cell_width = np.array([float(layer.cell_width) for layer in layers])
         # What inputs are taken times for linear paths.
         self._input_scale = np.array([2.0**layer.linear.input_shift if layer.linear else 1.0 for layer in layers])
+        self._limits = np.array([spec.gradient_limit or np.inf for spec in specs])
 
     def _locate(self, x: Array) -> Located:
         t = (x - self._grid_min) / self._cell_width
@@ -367,7 +377,7 @@ class RealLayer(ModelLayer):
         return np.moveaxis(values, -1, -3)[..., None, :, :]
 
     def error(self, total: Array, target: Array) -> Array:
-        return self._loss.in_reals(total, target)
+        return np.clip(self._loss.in_reals(total, target), -self._limits, self._limits)
 
     def factors(self, coefficients: Array) -> Array:
         return coefficients

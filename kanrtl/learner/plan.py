@@ -283,7 +283,7 @@ def plan_learner(
     first_lane = 0
     for index, (layer, differences) in enumerate(zip(layers, _sum_differences(spec, layers, schedule), strict=True)):
         saturating = layer.saturating(spec.rounding, hidden=index > 0)
-        if index == last and find_loss(spec.loss).saturates(layer, spec.rounding):
+        if index == last and find_loss(spec.loss).clips(layer, spec.rounding):
             saturating |= {"gradient"}
         plans.append(
             LayerPlan(

@@ -38,6 +38,7 @@ _COMMENTS = {
     "linear_rate": "initial content of the linear path's rate register; one value, or one per layer",
     "linear_rate_format": "the linear path's rate register",
     "linear_step_format": "the linear path's rate times x; one value, or one per layer",
+    "gradient_limit": "the largest dL/dy of an output that is learned from; 0: what its format holds",
     "rounding": "floor, half_up, half_even",
     "update_rounding": "floor, half_up, half_even, stochastic",
     "teaching": "with_sample, after_prediction",

@@ -190,6 +190,22 @@ def _check_formats(spec: LearnerFields, formats: LearnerFormats) -> None:
     if formats.linear_rate:
         linear_rates = linear_rates_of(spec)
         _check_rates("linear_rate", [linear_rates[index] for index in spec.linear_layers], formats.linear_rate)
+    _check_limit(spec.gradient_limit, formats.layers[-1].gradient)
+
+
+def _check_limit(limit: float, gradient: Format) -> None:
+    """Whether dL/dy can be limited so."""
+    if limit and not gradient.quantise(limit):
+        raise SpecError.of(
+            "gradient_limit", limit, f"rounds to zero in gradient_format {gradient}; raise it to {gradient.lsb} or more"
+        )
+    if not gradient.holds(limit):
+        highest = float(gradient.to_float(gradient.maximum))
+        raise SpecError.of(
+            "gradient_limit",
+            limit,
+            f"is above {highest}, the highest value of gradient_format {gradient}; lower it, or leave it out",
+        )
 
 
 def _check_rates(field: str, values: Sequence[float], format: Format) -> None:

@@ -13,10 +13,12 @@ import numpy.typing as npt
 
 from ..arrays import Reals, RowBuffer
 from ..learner.address_map import CONTROL_FREEZE, SATURATIONS, AddressMap
+from ..learner.losses import find_loss
 from ..learner.spec import LearnerSpec
 from ..lookup.network import LookupNetwork
 from ..numeric.fixed import Codes
 from ..progress import Progress
+from ..simulators.native_step import RealPlaces
 from ..simulators.trace import Trace
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "Options",
     "Running",
     "SampleStep",
+    "places_of",
 ]
 
 PREDICT, LEARN, FEEDBACK = range(3)
@@ -80,9 +83,15 @@ class SampleStep(Protocol):
         ``x`` (:data:`FEEDBACK`).
 
         Returns how many inputs were outside their format, plus 2**32 for every target or gradient that was; -1, with
-        nothing done, where an input is NaN, or a target or gradient not finite.
+        nothing done, where an input is NaN, or a target or gradient not finite or out of the range of its loss.
         """
         ...
+
+
+def places_of(spec: LearnerSpec) -> RealPlaces:
+    """Where a learner in machine code exchanges one sample at a time, with its formats and the range of its targets."""
+    formats = spec.formats.input, spec.formats.output, spec.target_format
+    return RealPlaces(spec.n_in, spec.n_out, *formats, find_loss(spec.loss).target_range, spec.input_period)
 
 
 class LearnerBackend(Running):

@@ -18,8 +18,9 @@ from ..learner.model_layers import IntegerLayer
 from ..learner.spec import LearnerSpec
 from ..numeric import lfsr
 from ..numeric.fixed import CodeNarrowing, Codes
-from ..simulators.native_step import NativeStep, RealPlaces
+from ..simulators.native_step import NativeStep
 from ..simulators.shared_library import load_library
+from .backend import places_of
 
 SAMPLES = 1 << 14
 """The most samples that go through in one call, so that a run can be interrupted."""
@@ -135,9 +136,7 @@ class CompiledLearner:
         self._library = load_compiled()
         self._learner = ctypes.c_void_p(self._library.kanrtl_begin(ctypes.byref(state)))
         self._end = weakref.finalize(self, self._library.kanrtl_end, self._learner)
-        formats = spec.formats.input, spec.formats.output, spec.target_format
-        places = RealPlaces(spec.n_in, spec.n_out, *formats, spec.input_period)
-        self.step = NativeStep(self._library, self._learner, self._end, None, places)
+        self.step = NativeStep(self._library, self._learner, self._end, None, places_of(spec))
 
     def _keep(self, array: Codes) -> int:
         """The address of an array's content, which stays where it is."""

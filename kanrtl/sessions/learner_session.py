@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import Reals, as_reals, check_finite, check_weights, real_rows
+from ..arrays import Reals, as_reals, check_finite, check_range, check_weights, real_rows
 from ..errors import InputError
 from ..files import write_arrays
 from ..learner.address_map import COUNTER_WIDTH
 from ..learner.arithmetic import checked_coefficients
-from ..learner.losses import find_loss
+from ..learner.losses import explain_target_range, find_loss
 from ..learner.spec import LearnerSpec
 from ..numeric.fixed import Codes, Format
 from ..transfer.freeze import Frozen, freeze
@@ -23,6 +23,7 @@ from .backend import FEEDBACK, LEARN, PREDICT, LearnerBackend, SampleStep
 from .clipped_targets import ClippedTargets
 from .closing import Closing
 from .rate_codes import find_rate_codes
+from .sample_history import SampleHistory
 from .sample_weights import check_highest, weigh_rates
 from .saved_learner import SavedLearner
 
@@ -40,12 +41,14 @@ class Session(Closing):
     def __init__(self, spec: LearnerSpec, backend: LearnerBackend) -> None:
         self.spec = spec
         self._backend = backend
-        self._last_x: Codes | None = None
         self._samples = 0
         self._inputs_saturated = 0
         self._clipped = ClippedTargets(spec)
         self._step = backend.sample_step()
-        self._takes_gradients = find_loss(spec.loss).takes_gradients
+        self._loss = find_loss(spec.loss)
+        # Of a loss that is computed elsewhere: what was predicted, and the sample that feedback without a name is for.
+        self._history = SampleHistory(spec.n_in) if self._loss.takes_gradients else None
+        self._pending: int | None = None
 
     @property
     def backend(self) -> LearnerBackend:
@@ -67,14 +70,14 @@ class Session(Closing):
         if not step.x.fill(x):
             step.x.row[:] = self._x_row(x)
         self._take(step, PREDICT, x)
-        self._last_x = step.codes
+        self._remember(step.codes)
         return step.predictions.copy()
 
     def learn(self, x: npt.ArrayLike, target: npt.ArrayLike, *, weight: float | None = None) -> Reals:
         """Predict, then take one step towards ``target``, shape ``(n_out,)``; return the prediction made before
         it. ``weight`` scales the step, as in :meth:`learn_many`."""
         step = self._step
-        if step is None or weight is not None or self._takes_gradients:
+        if step is None or weight is not None or self._loss.takes_gradients:
             rows = self._x_row(x), self._out_row("target", target)
             return self.learn_many(*rows, weight=weight)[0]  # type: ignore[no-any-return]
         if not (step.x.fill(x) and step.teaching.fill(target)):
@@ -87,13 +90,13 @@ class Session(Closing):
         reals = real_rows("x", x, self.spec.n_in)
         codes = self._codes(reals, self.spec.formats.input, self.spec.input_period)
         predictions = self._run(codes, np.zeros((len(codes), self.spec.n_out), dtype=np.int64), learn=False)
-        if len(codes):
-            self._last_x = codes[-1:]
+        self._remember(codes)
         return predictions
 
     def learn_many(self, x: npt.ArrayLike, target: npt.ArrayLike, *, weight: npt.ArrayLike | None = None) -> Reals:
         """Learn from samples ``(n, n_in)`` and targets ``(n, n_out)``, one after another; return the predictions,
-        each made before its step.
+        each made before its step. Targets out of the range of the loss are refused: with ``loss="logistic"`` those
+        below 0 or above 1.
 
         ``weight``, a number or one for each sample, ``(n,)``, scales the steps. For a sample the registers of all
         rates hold what they held before times its weight, rounded to their format; a weight of 1 changes nothing.
@@ -102,37 +105,83 @@ class Session(Closing):
         streaming schedule updates land before the registers change. Raises :exc:`InputError` where a weight is
         negative, not finite, or needs more than 1000 steps.
         """
-        if self._takes_gradients:
+        if self._loss.takes_gradients:
             raise InputError(f'learn: the spec has loss = "{self.spec.loss}"; call predict, then feedback with dL/dy')
-        x = real_rows("x", x, self.spec.n_in)
-        target = check_finite("target", real_rows("target", target, self.spec.n_out))
-        if len(x) != len(target):
-            raise InputError(f"target: {len(target)} rows for {len(x)} samples; give one for each")
-        weights = None if weight is None else check_weights("weight", weight, len(x))
-        codes, teaching = self._codes(x, self.spec.formats.input, self.spec.input_period), self._target_codes(target)
-        if weights is None or (weights == 1).all():
-            return self._run(codes, teaching, learn=True)
-        return self._run_weighted(codes, teaching, weights)
+        return self._teach_many(x, "target", target, weight)
 
-    def feedback(self, gradient: npt.ArrayLike) -> None:
-        """Take one step for the last :meth:`predict` with a gradient dL/dy, shape ``(n_out,)``, computed elsewhere.
+    def feedback(self, gradient: npt.ArrayLike, *, sample: int | None = None) -> None:
+        """Take one step with a gradient dL/dy, shape ``(n_out,)``, that was computed elsewhere: for the last sample
+        that was predicted, or for the one that ``sample`` names.
 
-        The sample is run again, with the same coefficients. Needs ``loss="external"``.
+        Samples are numbered from 0 as they are predicted; :attr:`last_sample` is the number of the last. The sample is
+        shown to the learner again: the step is taken at the coefficients as they are now, which are those of its
+        prediction unless something was taught in between. A sample that is named may be taught any number of times,
+        the last one without a name once.
+
+        Needs ``loss="external"``. Raises :exc:`InputError`, with nothing done, where there is no such sample, or it is
+        so long ago that it is not remembered.
         """
-        if not self._takes_gradients:
-            raise InputError(f'feedback: the spec has loss = "{self.spec.loss}"; set loss = "external", or call learn')
-        if self._last_x is None:
-            raise InputError("feedback: there is no prediction to give it for; call predict first")
+        history = self._check_gradients("feedback", "learn")
+        if sample is None:
+            if self._pending is None:
+                raise InputError("feedback: there is no prediction to give it for; call predict first")
+            sample = self._pending
+        codes = history.find(sample)
         step = self._step
         if step is None:
             row = self._out_row("gradient", gradient)
-            self._run(self._last_x, self._target_codes(row), learn=True)
+            self._run(codes, self._target_codes(row), learn=True)
         else:
             if not step.teaching.fill(gradient):
                 step.teaching.row[:] = self._out_row("gradient", gradient)
-            step.codes[:] = self._last_x
+            step.codes[:] = codes
             self._take(step, FEEDBACK, None, gradient, "gradient")
-        self._last_x = None
+        if sample == self._pending:
+            self._pending = None
+
+    def feedback_many(self, x: npt.ArrayLike, gradient: npt.ArrayLike, *, weight: npt.ArrayLike | None = None) -> Reals:
+        """Take one step for each of the samples ``(n, n_in)``, one after another, with gradients dL/dy ``(n, n_out)``
+        that were computed elsewhere; return the predictions, each made before its step.
+
+        In the sequential schedule the same, to the bit, as :meth:`predict` and :meth:`feedback` for one sample after
+        another, in one call and with half the samples; in the streaming schedule samples follow each other as in
+        :meth:`learn_many`. ``weight`` is that of :meth:`learn_many`. Needs ``loss="external"``.
+        """
+        self._check_gradients("feedback_many", "learn_many")
+        return self._teach_many(x, "gradient", gradient, weight)
+
+    @property
+    def last_sample(self) -> int | None:
+        """The number of the last sample that :meth:`predict` or :meth:`predict_many` was given, from 0; None before the
+        first.
+
+        Counted with ``loss="external"`` alone, where :meth:`feedback` names samples.
+        """
+        count = self._history.count if self._history is not None else 0
+        return count - 1 if count else None
+
+    def _check_gradients(self, name: str, other: str) -> SampleHistory:
+        if self._history is None:
+            raise InputError(f'{name}: the spec has loss = "{self.spec.loss}"; set loss = "external", or call {other}')
+        return self._history
+
+    def _remember(self, codes: Codes) -> None:
+        if self._history is not None and len(codes):
+            self._history.append(codes)
+            self._pending = self._history.count - 1
+
+    def _teach_many(self, x: npt.ArrayLike, field: str, values: npt.ArrayLike, weight: npt.ArrayLike | None) -> Reals:
+        """:meth:`learn_many` with targets or gradients, whose name is ``field``."""
+        x, teaching = real_rows("x", x, self.spec.n_in), real_rows(field, values, self.spec.n_out)
+        if len(x) != len(teaching):
+            raise InputError(f"{field}: {len(teaching)} rows for {len(x)} samples; give one for each")
+        self._check_targets(field, teaching)
+        weights = None if weight is None else check_weights("weight", weight, len(x))
+        codes = self._codes(x, self.spec.formats.input, self.spec.input_period)
+        taught = self._target_codes(teaching)
+        if weights is None or (weights == 1).all():
+            return self._run(codes, taught, learn=True)
+        return self._run_weighted(codes, taught, weights)
 
     def _take(
         self,
@@ -144,7 +193,7 @@ class Session(Closing):
     ) -> None:
         """Take one step with what lies in its buffers; ``x`` and ``teaching`` are what the user gave for them."""
         outside = step(kind)
-        if outside < 0:  # one is not a number, or a target not finite, and these raise
+        if outside < 0:  # one cannot be taken, and these raise
             if x is not None:
                 self._x_row(x)
             if teaching is not None:
@@ -173,8 +222,12 @@ class Session(Closing):
 
     def _out_row(self, field: str, values: npt.ArrayLike) -> Reals:
         row = self._row(field, values, self.spec.n_out)
-        check_finite(field, row[0])
+        self._check_targets(field, row[0])
         return row
+
+    def _check_targets(self, field: str, values: Reals) -> None:
+        """Raise :exc:`InputError` where a target is not finite, or out of the range of the loss."""
+        check_range(field, check_finite(field, values), self._loss.target_range, explain_target_range(self.spec.loss))
 
     @staticmethod
     def _row(field: str, values: npt.ArrayLike, count: int) -> Reals:
@@ -204,7 +257,7 @@ class Session(Closing):
     @coefficients.setter
     def coefficients(self, coefficients: list[npt.ArrayLike]) -> None:
         self._backend.write_coefficients(checked_coefficients(self.spec.layers, coefficients))
-        self._last_x = None
+        self._pending = None
 
     def freeze(
         self,
@@ -340,7 +393,7 @@ class Session(Closing):
         self._backend.write_learning_rates(rates)
         if self.spec.update_rounding == "stochastic" and saved.noise is not None:
             self._backend.write_noise(saved.noise)
-        self._last_x = None
+        self._pending = None
 
 
 def _count_outside(reals: Reals, format: Format, period: float | None = None) -> int:

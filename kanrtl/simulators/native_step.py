@@ -28,6 +28,7 @@ class _Places(ctypes.Structure):
 
     _fields_ = [
         *((name, _Scale) for name in ("input", "output", "target")),
+        *((name, ctypes.c_double) for name in ("lowest", "highest")),
         *((name, ctypes.c_void_p) for name in ("x", "teaching", "predictions", "codes")),
     ]
 
@@ -41,19 +42,28 @@ class RealPlaces:
         Numbers in a sample and in a prediction.
     input, output, target
         Formats of samples, of predictions, and of targets or gradients.
+    target_range
+        The lowest and the highest target or gradient that is taken.
     period
         Of samples, in LSBs; see :meth:`kanrtl.Format.nearest`.
     """
 
     def __init__(
-        self, n_in: int, n_out: int, input: Format, output: Format, target: Format, period: float | None = None
+        self,
+        n_in: int,
+        n_out: int,
+        input: Format,
+        output: Format,
+        target: Format,
+        target_range: tuple[float, float],
+        period: float | None = None,
     ) -> None:
         self.x, self.teaching = RowBuffer(n_in), RowBuffer(n_out)
         self.predictions = np.zeros(n_out)
         self.codes = np.zeros((1, n_in), dtype=np.int64)
         arrays = (self.x.row, self.teaching.row, self.predictions, self.codes)
         scales = _Scale.of(input, period), _Scale.of(output), _Scale.of(target)
-        self.structure = _Places(*scales, *(array.ctypes.data for array in arrays))
+        self.structure = _Places(*scales, *target_range, *(array.ctypes.data for array in arrays))
 
 
 class NativeStep:

@@ -30,21 +30,23 @@ struct Scale {
     }
 };
 
-inline bool all_finite(const double *reals, size_t count) {
-    for (size_t place = 0; place < count; place++)
-        if (!std::isfinite(reals[place])) return false;
-    return true;
-}
-
 inline bool any_nan(const double *reals, size_t count) {
     for (size_t place = 0; place < count; place++)
         if (std::isnan(reals[place])) return true;
     return false;
 }
 
+// Whether all are finite, and not beyond bounds.
+inline bool all_within(const double *reals, size_t count, double lowest, double highest) {
+    for (size_t place = 0; place < count; place++)
+        if (!std::isfinite(reals[place]) || reals[place] < lowest || reals[place] > highest) return false;
+    return true;
+}
+
 // Where one sample is exchanged in real numbers, and how these become codes; see Simulation::step.
 struct RealPlaces {
     Scale input, output, target;
+    double lowest, highest; // of targets or gradients, before they become codes
     const double *x, *teaching;
     double *predictions;
     int64_t *codes; // of x
@@ -60,10 +62,11 @@ class Reals : RealPlaces {
     // Has `run(codes, teaching, learn, predictions)` take one sample. `kind` is 0 for a prediction, 1 for a prediction
     // and a learning step, 2 for a learning step with the inputs' codes as they lie there. Returns how many inputs were
     // outside their format, plus 2^32 for every target or gradient that was; or -1, with nothing done, where an input is
-    // not a number, or a target not finite.
+    // not a number, or a target not finite or not within its bounds.
     template <typename Run> int64_t exchange(int kind, size_t n_in, size_t n_out, Run run) {
         bool sampled = kind != 2, taught = kind != 0;
-        if ((sampled && any_nan(x, n_in)) || (taught && !all_finite(teaching, n_out))) return -1;
+        if (sampled && any_nan(x, n_in)) return -1;
+        if (taught && !all_within(teaching, n_out, lowest, highest)) return -1;
         int64_t outside = 0;
         buffer_.assign(2 * n_out, 0);
         int64_t *targets = buffer_.data(), *found = targets + n_out;

@@ -52,7 +52,7 @@ def test_learner_is_what_it_says(name: str) -> None:
     assert said.target_format == target.elem_shape
     assert said.gradient_format == learner.gradient.shape().elem_shape
     assert said.takes_gradients == (spec.loss == "external")
-    assert [(layer.n_out, layer.n_in, layer.bases) for layer in said.layers] == [
+    assert [(layer.n_out, layer.n_in, layer.bases + layer.linear) for layer in said.layers] == [
         codes.shape for codes in spec.initial_codes()
     ]
 
@@ -97,6 +97,9 @@ def test_other_specs_have_other_digests() -> None:
         {"teaching": "after_prediction"},
         {"loss": "external"},
         {"periodic": True},
+        {"linear": True},
+        {"linear": [True, False]},
+        {"linear": True, "linear_rate": 0.25},
         {"schedule": "streaming"},
         {"schedule": "streaming", "pipeline": ["all_registers", "most_registers"]},
         {"learning_rate_format": UQ(0, 13)},
@@ -165,7 +168,7 @@ def test_other_words_are_refused(change: dict[int, int], message: str, tracker: 
         Identification.from_words(words)
 
 
-@pytest.mark.parametrize("count", range(14))
+@pytest.mark.parametrize("count", range(15))
 def test_words_that_are_cut_are_refused(count: int, tracker: LearnerSpec) -> None:
     words = Identification.of(tracker).words[:count]
     with pytest.raises(InputError, match=r"^identification: "):

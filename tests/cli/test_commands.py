@@ -44,6 +44,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec_file: Callable[
     spec_file("wrong_type.toml", table_size='"many"')
     spec_file("two_inputs.toml", layer_sizes="[2, 1]")
     spec_file("external.toml", loss='"external"')
+    spec_file("modulated.toml", modulated="true")
     Path("empty.toml").write_text("")
     Path("not_toml.toml").write_text("layer_sizes = [1,")
     Path("binary.toml").write_bytes(b"\xff\xfe\x00")
@@ -163,8 +164,8 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
         "--frequency = 12: a board has its own clock; leave it out, or use --device",
     ),
     (
-        ("build", "external.toml", "--board", "icebreaker"),
-        'loss = \'external\': a board that teaches itself needs "squared" or "logistic"',
+        ("build", "modulated.toml", "--board", "ulx3s-85f"),
+        "modulated = True: a board that teaches itself learns a curve of its first input; use false",
     ),
     (
         ("demo", "--output", "good.toml/demo"),
@@ -229,7 +230,7 @@ def test_unwritable_output_is_one_line(run: Callable[..., Outcome], folder: Path
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status"), [(["--version"], 0), (["build", "external.toml", "--board", "icebreaker"], 2)]
+    ("arguments", "status"), [(["--version"], 0), (["build", "modulated.toml", "--board", "ulx3s-85f"], 2)]
 )
 @pytest.mark.parametrize(
     "command", [["-c", "from kanrtl.cli import main; main()"], ["-m", "kanrtl"]], ids=["script", "module"]

@@ -77,13 +77,21 @@ class Reference:
     def error(self, total: Fraction, y: Fraction, target: Fraction) -> Fraction:
         formats = self.spec.layers[-1].formats
         if self.spec.loss == "external":
-            return target
+            return self.limit(target)
         if self.spec.loss == "logistic":
             sigmoid = Sigmoid.of(formats.output, formats.gradient)
             rows = len(sigmoid.table)
             row = floor((y + sigmoid.reach) * rows / (2 * sigmoid.reach))
             total = Fraction(int(sigmoid.table[min(max(row, 0), rows - 1)]), 2**sigmoid.value.f)
-        return self.narrow("gradient", total - target, formats.gradient)
+        return self.limit(self.narrow("gradient", total - target, formats.gradient))
+
+    def limit(self, gradient: Fraction) -> Fraction:
+        code = round(Fraction(self.spec.gradient_limit) * 2 ** self.spec.layers[-1].formats.gradient.f)
+        limit = Fraction(code, 2 ** self.spec.layers[-1].formats.gradient.f)
+        if not limit or abs(gradient) <= limit:
+            return gradient
+        self.saturated.add("gradient")
+        return limit if gradient > 0 else -limit
 
     def noise(self, lane: int, bits: int) -> Fraction:
         digits = f"{self.word:032b}"
@@ -238,6 +246,16 @@ def test_the_integer_model_is_the_contract(spec: LearnerSpec, data_seed: int) ->
         assert [layer.ravel().tolist() for layer in model.coefficients] == reference.codes()
         assert model.saturations == reference.saturations
         assert model.noise_state == reference.word
+
+
+def test_a_float_model_limits_gradients_too() -> None:
+    model = float_model([2, 2], 3, loss="squared", gradient_limit=0.25)
+    y = model.predict([0.3, -0.4])
+    near, far = (model.gradients([0.3, -0.4], y + np.array([error, -2 * error])) for error in (1, 5))
+    for ours, theirs in zip(near, far, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    small = model.gradients([0.3, -0.4], y + np.array([0.125, 1]))
+    np.testing.assert_allclose(small[0][0], near[0][0] / 2)
 
 
 def float_model(sizes: list[int], orders: Any, seed: int = 1, **fields: Any) -> Model:

@@ -102,6 +102,17 @@ ARRAYS = 'must be "zeros", "uniform", or a list of one array (n_out, n_in, bases
             "learning_rate_format = UQ(0, 104): is 104 bits wide, the limit is 62; "
             "it follows from learning_rate: change that, or give learning_rate_format",
         ),
+        ({"gradient_limit": -1}, "gradient_limit = -1: must be 0 or more"),
+        (
+            {"gradient_limit": 2**-12},
+            "gradient_limit = 0.000244140625: rounds to zero in gradient_format SQ(6, 10); raise it to 0.0009765625 or "
+            "more",
+        ),
+        (
+            {"gradient_limit": 32},
+            "gradient_limit = 32.0: is above 31.9990234375, the highest value of gradient_format SQ(6, 10); lower it, "
+            "or leave it out",
+        ),
         ({"table_size": 48}, "table_size = 48: must be a power of two, such as 64"),
         ({"table_size": 8192}, "table_size = 8192: must be 4096 or less"),
         ({"table_sise": 64}, "table_sise = 64: unknown field; did you mean 'table_size'?"),

@@ -24,6 +24,7 @@ def _sigmoid(layer: LayerArithmetic) -> Sigmoid:
 
 class _Logistic(Loss):
     binary_targets = True
+    target_range = (0.0, 1.0)
     reads_outputs = True
     curvature = 0.25
 

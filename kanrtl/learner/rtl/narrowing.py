@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from amaranth.hdl import Cat, Const, Module, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Value
 from amaranth.lib import data
 
 from ...fabric.parts import Parts
-from ...numeric.fixed import FixedValue, Format, Rounding, narrow, rounding_constant
+from ...numeric.fixed import FixedValue, Format, Narrowed, Rounding, narrow, rounding_constant
+from ..arithmetic import LayerArithmetic
 from ..plan import LayerPlan
 
 
@@ -22,6 +23,20 @@ def resize(total: Value, format: Format) -> FixedValue:
 def cut_guard_bits(coefficient: FixedValue, factor: Format) -> FixedValue:
     """What of a coefficient is multiplied: its high bits."""
     return FixedValue(factor, coefficient.raw[coefficient.format.f - factor.f :])
+
+
+def clip(value: FixedValue, format: Format, rounding: str, limit: int) -> Narrowed:
+    """As :func:`.narrow`, saturated to codes from ``-limit`` to ``limit``."""
+    # Rounded up it may be beyond its own bits: one more.
+    wide = Format(True, max(value.format.i + 1, format.i), format.f)
+    code = narrow(value, value.format.f, wide, rounding, "wrap").result.raw
+    low, high = code < -limit, code >= limit
+    if not limit & (limit - 1):  # told from the bits above alone
+        above = code[limit.bit_length() - 1 :]
+        low, high = code[-1] & ~above.all(), ~code[-1] & above.any()
+    bounds = [Const(bound & ((1 << format.width) - 1), format.width) for bound in (-limit, limit)]
+    result = Mux(low, bounds[0], Mux(high, bounds[1], code[: format.width]))
+    return Narrowed(FixedValue(format, result), low | (high & (code != limit)))
 
 
 def rounding_bits(rounding: str, dropped: int, noise: Value) -> Value | None:
@@ -63,11 +78,20 @@ class Narrowing:
         """By kind, a bit for every value: whether it is saturating now."""
 
     def narrow(
-        self, kind: str, value: FixedValue, format: Format, rounding: str | None = None, when: Value | None = None
+        self,
+        kind: str,
+        value: FixedValue,
+        format: Format,
+        rounding: str | None = None,
+        when: Value | None = None,
+        limit: int | None = None,
     ) -> FixedValue:
-        """``value`` in ``format``; what saturates is noted ``when`` that is high."""
-        overflow = "saturate" if kind in self._saturating else "wrap"
-        result, outside = narrow(value, value.format.f, format, rounding or self._rounding, overflow)
+        """``value`` in ``format``, with a ``limit`` as :func:`clip`; what saturates is noted ``when`` that is high."""
+        overflow, rounding = "saturate" if kind in self._saturating else "wrap", rounding or self._rounding
+        if limit is None:
+            result, outside = narrow(value, value.format.f, format, rounding, overflow)
+        else:
+            result, outside = clip(value, format, rounding, limit)
         self.note(kind, outside, when)
         return result  # type: ignore[no-any-return]
 
@@ -88,3 +112,14 @@ def count_narrowing(
 ) -> None:
     """Count what :meth:`Narrowing.narrow` takes; ``rounds`` as in :meth:`.Parts.narrowed`."""
     parts.narrowed(value, format, plan.rounding, saturates=kind in plan.saturating, times=times, rounds=rounds)
+
+
+def count_limit(parts: Parts, layer: LayerArithmetic) -> None:
+    """Count what :func:`clip` takes more than saturating, for the gradients of all nodes of ``layer``: comparisons."""
+    limit = layer.gradient_limit
+    if limit is None:
+        return
+    width = layer.formats.gradient.width
+    parts.counts["detection"] += width * layer.n_out
+    if limit & (limit - 1):
+        parts.adder(width, 2 * layer.n_out)

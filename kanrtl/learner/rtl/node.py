@@ -27,7 +27,7 @@ from .multiply import (
     multiply_window,
     shift_up,
 )
-from .narrowing import Narrowing, count_narrowing, flag_layout, resize
+from .narrowing import Narrowing, count_limit, count_narrowing, flag_layout, resize
 from .pipeline_registers import Stages, count_meeting
 
 
@@ -207,7 +207,7 @@ class Node(wiring.Component):  # type: ignore[misc]
                 totals = [error.raw + Cat(Const(0, shift), late).as_signed() + (rounds_y - rounds)]
             total = stages.wire(resize(totals[0], self._wide), "sum")
         m.d.comb += [
-            self.error.eq(narrowing.narrow("gradient", error, formats.gradient, rounding)),
+            self.error.eq(narrowing.narrow("gradient", error, formats.gradient, rounding, limit=layer.gradient_limit)),
             self.y.eq(narrowing.narrow("activation", total, formats.output, rounding_y)),
         ]
 
@@ -270,6 +270,7 @@ def count_nodes(parts: Parts, plan: LayerPlan, *, predicts: bool) -> None:
     rounds = rounding_constant(plan.rounding, layer.error_sum.f - formats.gradient.f)
     parts.adder(output.width + 1, n_out)
     count_narrowing(parts, plan, "gradient", layer.error_sum, formats.gradient, n_out, rounds=rounds is None)
+    count_limit(parts, layer)
     if predicts:
         late = rounds is None or apart
         count_narrowing(parts, plan, "activation", layer.node_sum, output, n_out, rounds=late)

@@ -71,7 +71,7 @@ def count_flags(spec: LearnerSpec) -> dict[str, int]:
     saturate, and one of the loss."""
     last = spec.plans[-1]
     kinds = [kind for plan in spec.plans for kind in plan.saturating]
-    if not last.forms_error and find_loss(spec.loss).saturates(last.layer, spec.rounding):
+    if not last.forms_error and find_loss(spec.loss).clips(last.layer, spec.rounding):
         kinds.append("gradient")
     return {kind: kinds.count(kind) for kind in SATURATIONS if kind in kinds}
 

@@ -12,6 +12,7 @@ from ...fabric.parts import Parts
 from ...numeric.fixed import narrow
 from ..losses import find_loss
 from ..spec import LearnerSpec
+from .narrowing import clip, count_limit
 from .pipeline_registers import delay, hold
 
 
@@ -101,7 +102,11 @@ class LossGradient(wiring.Component):  # type: ignore[misc]
             exact = self._loss.in_hardware(m, last, self.values[node], self.targets[node], str(node))
             error = Signal(self._loss.gradient_format(last), name=f"error{node}")
             m.d.comb += error.eq(exact)
-            gradient, saturated = narrow(error, error.format.f, last.formats.gradient, self._spec.rounding)
+            format, rounding, limit = last.formats.gradient, self._spec.rounding, last.gradient_limit
+            if limit is None:
+                gradient, saturated = narrow(error, error.format.f, format, rounding)
+            else:
+                gradient, saturated = clip(error, format, rounding, limit)
             m.d.comb += self.gradients[node].eq(gradient)
             bits.append(saturated)
         m.d.comb += self.saturated.eq(Cat(bits).any())
@@ -115,3 +120,4 @@ def count_loss_gradient(parts: Parts, spec: LearnerSpec) -> None:
     if not loss.takes_gradients:
         exact, gradient = loss.gradient_format(last), last.formats.gradient
         parts.narrowed(exact, gradient, spec.rounding, saturates=True, times=last.n_out)
+    count_limit(parts, last)

@@ -16,9 +16,8 @@ from ...lookup.rtl.lookup_core import LookupCore, create_core, port_shapes
 from ...numeric.fixed import Codes
 from ...progress import Progress
 from ...simulators.native_simulator import NativeSimulator
-from ...simulators.native_step import RealPlaces
 from ...simulators.trace import Trace
-from ..backend import AddressedLearner, BackendKind, Options, SampleStep
+from ..backend import AddressedLearner, BackendKind, Options, SampleStep, places_of
 from ..simulated import SimulatedNetwork, learner_ports, network_ports
 
 __all__ = ["BACKEND", "NativeLearner", "NativeNetwork"]
@@ -40,12 +39,7 @@ class NativeLearner(AddressedLearner):
         return self._native.run(x, self.spec.n_out, teaching, learn.astype(np.int64))
 
     def sample_step(self) -> SampleStep:
-        spec = self.spec
-        return self._native.step(
-            RealPlaces(
-                spec.n_in, spec.n_out, spec.formats.input, spec.formats.output, spec.target_format, spec.input_period
-            )
-        )
+        return self._native.step(places_of(self.spec))
 
     def access(self, requests: list[tuple[int, int | None]]) -> list[int]:
         return self._native.access(requests)

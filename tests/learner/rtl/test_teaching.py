@@ -12,7 +12,7 @@ from kanrtl import LearnerSpec
 from kanrtl.learner.losses import LOSSES, find_loss
 from kanrtl.learner.rtl.teaching import LossGradient, TargetRegister
 from kanrtl.numeric.bits import pack, unpack
-from kanrtl.numeric.fixed import narrow
+from kanrtl.numeric.fixed import Narrowed, narrow
 from support.components import convert, record
 from support.strategies import codes_in, specs
 
@@ -59,6 +59,10 @@ def test_hardware_gives_what_the_integers_give(spec: LearnerSpec, loss: str, see
     values, targets = (codes_in(format, random, (20, last.n_out)) for format in (value, spec.target_format))
     exact = found.in_integers([last])(values[..., None], targets[..., None])[..., 0]
     expected = narrow(exact, found.gradient_format(last).f, last.formats.gradient, spec.rounding)
+    if last.gradient_limit is not None:
+        beyond = np.abs(expected.result) > last.gradient_limit
+        clipped = np.clip(expected.result, -last.gradient_limit, last.gradient_limit)
+        expected = Narrowed(clipped, expected.saturated | beyond)
     dut = LossGradient(spec)
     assert dut.latency == 0
 

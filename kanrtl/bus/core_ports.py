@@ -1,0 +1,73 @@
+"""The ports of a core that a shell connects, the same for learners and networks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from amaranth.hdl import Module, Value
+from amaranth.lib import stream
+
+from ..learner.rtl.learner import Learner
+from ..learner.spec import LearnerSpec
+from ..lookup.network import LookupNetwork
+from ..lookup.rtl.lookup_core import LookupCore
+
+__all__ = ["Core", "CorePorts"]
+
+Core = Learner | LookupCore
+"""What can stand behind a bus."""
+
+
+@dataclass(frozen=True)
+class CorePorts:
+    """A core, and which ports it has.
+
+    Attributes
+    ----------
+    core : Learner or LookupCore
+        The component.
+    """
+
+    core: Core
+
+    @property
+    def described(self) -> LearnerSpec | LookupNetwork:
+        """The spec of the learner, or the network."""
+        return self.core.network if isinstance(self.core, LookupCore) else self.core.spec
+
+    @property
+    def spec(self) -> LearnerSpec | None:
+        """The spec of the learner; None for a network."""
+        return None if isinstance(self.core, LookupCore) else self.core.spec
+
+    @property
+    def after_prediction(self) -> bool:
+        """Whether there is a stream for the teacher's word."""
+        return "teaching" in self.core.signature.members
+
+    @property
+    def waits(self) -> bool:
+        """Whether predictions can be refused."""
+        return not self.core.predictions.signature.always_ready
+
+    @property
+    def depth(self) -> int:
+        """Samples in the core at once, those among them whose predictions wait, and two more."""
+        if isinstance(self.core, LookupCore):
+            return int(-(-self.core.latency // self.core.interval)) + 3
+        return 4 if self.waits else self.core.prediction_latency + 3
+
+    def stream(self, name: str) -> stream.Signature:
+        """The signature of one of the core's streams, as who drives ``samples`` and ``teaching`` sees it."""
+        return getattr(self.core, name).signature
+
+    def connect(self, m: Module, name: str, other: Any) -> None:
+        """Connect one of the core's streams to one that drives it, or for ``predictions`` to one that it drives.
+
+        Amaranth's own function refuses a ``ready`` that is constant on one side alone."""
+        port = getattr(self.core, name)
+        source, target = (port, other) if name == "predictions" else (other, port)
+        m.d.comb += [target.valid.eq(source.valid), Value.cast(target.payload).eq(Value.cast(source.payload))]
+        if not source.signature.always_ready:
+            m.d.comb += source.ready.eq(target.ready)

@@ -1,0 +1,1 @@
+"""The hardware between a bus and a core."""

@@ -1,0 +1,132 @@
+"""A core behind a bus without streams: samples go in and predictions come out through registers."""
+
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+from amaranth.sim import Simulator
+
+from kanrtl.bus.rtl.register_shell import AxiLiteShell, WishboneShell
+from kanrtl.sessions.backends.model import ModelLearner
+from support.bus_masters import AxiLiteMaster, WishboneMaster
+from support.register_reads import MASK, expected_words, write_everything
+from support.small_cores import SPECS, create_learner, create_network, pins_of, random_codes, random_samples
+
+MASTERS = {
+    "classic": lambda ctx, shell, dice, stalls: WishboneMaster(ctx, pins_of(shell, "wb"), dice, stalls),
+    "pipelined": lambda ctx, shell, dice, stalls: WishboneMaster(ctx, pins_of(shell, "wb"), dice, stalls, True),
+    "AXI4-Lite": lambda ctx, shell, dice, stalls: AxiLiteMaster(ctx, pins_of(shell, "s_axil"), dice, stalls),
+}
+
+
+async def poll(master: Any, address: int, bit: int) -> None:
+    for _ in range(200):
+        if (await master.read(address)).data >> bit & 1:
+            return
+    raise AssertionError("a flag never comes")
+
+
+@pytest.mark.parametrize(
+    ("bus", "name"),
+    [
+        ("classic", "after prediction"),
+        ("pipelined", "no registers"),
+        ("pipelined", "modulated"),
+        ("AXI4-Lite", "after prediction"),
+        ("classic", "streaming"),
+    ],
+)
+def test_learner_gives_the_models_bits(bus: str, name: str) -> None:
+    spec, dice, count = SPECS[name], random.Random(name), 12
+    x, target = random_samples(spec, count)
+    # A streaming learner with one sample in it at a time learns as no stream of samples does.
+    learn = np.zeros(count, bool) if spec.timing.streaming else np.random.default_rng(1).random(count) < 0.8
+    model = ModelLearner(spec)
+    predictions = model.run(x, target, learn)
+    shell = (AxiLiteShell if bus == "AXI4-Lite" else WishboneShell)(create_learner(name))
+    map = shell.map
+    at = {each.name: each.address for each in (*map.registers, *map.arrays)}
+    status = {field.name: field.low for field in map.find("status").register.fields}
+
+    async def bench(ctx: Any) -> None:
+        master = MASTERS[bus](ctx, shell, dice, 3)
+        for x_row, target_row, taught, prediction in zip(x, target, learn, predictions, strict=True):
+            for index, code in enumerate(x_row):
+                assert not (await master.write(at["sample"] + 4 * index, int(code))).refused
+            if not spec.timing.after_prediction:
+                for index, code in enumerate(target_row):
+                    await master.write(at["target"] + 4 * index, int(code))
+            assert not (await master.write(at["submit"], int(taught))).refused
+            await poll(master, at["status"], status["predicted"])
+            found = [(await master.read(at["prediction"] + 4 * index)).data for index in range(spec.n_out)]
+            assert found == [int(code) & MASK for code in prediction]
+            if spec.timing.after_prediction and taught:
+                await poll(master, at["status"], status["awaits_teaching"])
+                for index, code in enumerate(target_row):
+                    await master.write(at["target"] + 4 * index, int(code))
+                assert not (await master.write(at["teach"], 0)).refused
+        await ctx.tick().repeat(spec.latency + 8)
+        for address, word in expected_words(map, model).items():
+            assert (await master.read(address)).data == word, hex(address)
+        await write_everything(map, master, dice)
+
+    simulator = Simulator(shell)
+    simulator.add_clock(1e-8)
+    simulator.add_testbench(bench)
+    simulator.run()
+
+
+@pytest.mark.parametrize("name", ["raw", "argmax", "threshold", "folded", "quantiser"])
+def test_network_gives_the_models_bits(name: str) -> None:
+    core, dice = create_network(name), random.Random(name)
+    codes, predictions = random_codes(core.network, 10)
+    shell = WishboneShell(core)
+    at = {each.name: each.address for each in (*shell.map.registers, *shell.map.arrays)}
+
+    async def bench(ctx: Any) -> None:
+        master = MASTERS["classic"](ctx, shell, dice, 2)
+        for address, word in expected_words(shell.map, None).items():
+            assert (await master.read(address)).data == word, hex(address)
+        for row, prediction in zip(codes, predictions, strict=True):
+            for index, code in enumerate(row):
+                await master.write(at["sample"] + 4 * index, int(code))
+            await master.write(at["submit"], 0)
+            await poll(master, at["status"], 1)
+            found = [(await master.read(at["prediction"] + 4 * index)).data for index in range(len(prediction))]
+            assert found == [int(code) & MASK for code in prediction]
+        await write_everything(shell.map, master, dice)
+
+    simulator = Simulator(shell)
+    simulator.add_clock(1e-8)
+    simulator.add_testbench(bench)
+    simulator.run()
+
+
+def test_what_is_out_of_turn_is_refused() -> None:
+    """Nothing is taught that the core did not ask for, and no sample overtakes another; the bus never hangs."""
+    shell = WishboneShell(create_learner("after prediction"), patience=20)
+    at = {each.name: each.address for each in (*shell.map.registers, *shell.map.arrays)}
+
+    async def bench(ctx: Any) -> None:
+        master = WishboneMaster(ctx, pins_of(shell, "wb"), random.Random(1), 0)
+        await master.write(at["interrupt_enable"], 0b100)
+        assert (await master.write(at["teach"], 0)).refused
+        assert ctx.get(shell.interrupt)
+        await master.write(at["events"], MASK)
+        assert not ctx.get(shell.interrupt)
+        await master.write(at["submit"], 1)
+        await poll(master, at["status"], 3)
+        # The next sample waits for the teacher, the one behind it is refused, and so is an access.
+        assert not (await master.write(at["submit"], 0)).refused
+        assert (await master.write(at["submit"], 0)).refused
+        assert (await master.read(at["coefficients0"])).refused
+        assert not (await master.read(at["magic"])).refused
+        assert not (await master.write(at["teach"], 0)).refused
+        await poll(master, at["status"], 1)
+        assert not (await master.read(at["coefficients0"])).refused
+
+    simulator = Simulator(shell)
+    simulator.add_clock(1e-8)
+    simulator.add_testbench(bench)
+    simulator.run()

@@ -1,0 +1,86 @@
+"""The map: everything is somewhere, and nothing on top of another."""
+
+import numpy as np
+import pytest
+
+from bench.compatibility import LEARNERS
+from kanrtl import SQ, LearnerSpec, LookupNetwork
+from kanrtl.bus.identification import Identification
+from kanrtl.bus.register_map import RegisterMap
+from kanrtl.errors import SpecError
+from kanrtl.learner.address_map import SATURATIONS, AddressMap
+from support.register_reads import addresses_of
+from support.small_cores import NETWORKS_BY_OUTPUT, SPECS
+
+CORES = {
+    **SPECS,
+    "large": LearnerSpec(layer_sizes=[5, 7, 3, 2], grid_range=(-2, 2), grid_size=21, linear=[True, False, True]),
+    **{f"{name} network": row.network for name, row in NETWORKS_BY_OUTPUT.items()},
+}
+
+
+@pytest.mark.parametrize("streams", [False, True])
+@pytest.mark.parametrize("core", CORES.values(), ids=list(CORES))
+def test_no_two_things_have_one_address(core: LearnerSpec | LookupNetwork, streams: bool) -> None:
+    map = RegisterMap.of(core, streams=streams)
+    addresses = [placed.address for placed in map.registers]
+    for numbers in map.arrays:
+        inner = [address for _, address in addresses_of(numbers)]
+        assert max(inner) - numbers.address + 4 == numbers.size
+        addresses += inner
+    assert len(set(addresses)) == len(addresses)
+    assert all(address % 4 == 0 and 0 <= address < 1 << map.address_width for address in addresses)
+    assert [placed.address for placed in map.registers] == sorted(placed.address for placed in map.registers)
+    names = [each.name for each in (*map.registers, *map.arrays)]
+    assert len(set(names)) == len(names)
+    for placed in map.registers:
+        covered = 0
+        for field in placed.register.fields:
+            assert not covered & field.mask
+            covered |= field.mask
+        assert covered < 1 << 32
+        assert placed.reset is None or placed.reset & ~covered == 0
+
+
+@pytest.mark.parametrize("core", CORES.values(), ids=list(CORES))
+def test_what_tells_of_the_core_has_one_address_in_all_maps(core: LearnerSpec | LookupNetwork) -> None:
+    map = RegisterMap.of(core, streams=True)
+    words = {placed.address: placed.reset for placed in map.registers if placed.constant}
+    identification = Identification.of(core)
+    head = 12
+    found = [words[4 * index] for index in range(head)]
+    found += [words[0x80 + 4 * index] for index in range(3 * len(identification.layers))]
+    assert Identification.from_words(found) == identification  # type: ignore[arg-type]
+    assert [map.find(name).address for name in ("status", "events", "interrupt_enable")] == [0x40, 0x44, 0x48]
+
+
+@pytest.mark.parametrize("name", [*SPECS, "large"])
+def test_window_is_the_access_port(name: str) -> None:
+    """Every address that the port knows is a word of the window."""
+    spec = CORES[name]
+    assert isinstance(spec, LearnerSpec)
+    map, addresses = RegisterMap.of(spec, streams=True), AddressMap.of(spec)
+    assert map.window is not None
+    words = {
+        placed.name: (placed.address - map.window) // 4 for placed in map.registers if placed.address >= map.window
+    }
+    wanted = {f"learning_rate{layer}": addresses.learning_rate(layer) for layer in range(spec.n_layers)}
+    wanted |= {f"linear_rate{layer}": addresses.linear_rate(layer) for layer in spec.linear_layers}
+    wanted |= {f"saturations_{kind}": addresses.saturations(kind) for kind in SATURATIONS}
+    wanted["control"] = addresses.control
+    if spec.update_rounding == "stochastic":
+        wanted["noise"] = addresses.noise
+    assert words == wanted
+    for layer, codes in enumerate(spec.initial_codes()):
+        numbers = map.find_array(f"coefficients{layer}")
+        found = {index: (address - map.window) // 4 for index, address in addresses_of(numbers)}
+        assert found == {index: addresses.coefficient(layer, *index) for index in np.ndindex(codes.shape)}
+        assert numbers.format == spec.layers[layer].formats.coefficient
+    assert map.address_width >= addresses.width + 3
+
+
+def test_numbers_that_no_word_holds_are_refused() -> None:
+    spec = LEARNERS[0].spec.replace(coefficient_format=SQ(2, 31))
+    with pytest.raises(SpecError, match=r"^coefficient_format = 'SQ\(2, 31\)': has 33 bits; a bus has words of 32: "):
+        RegisterMap.of(spec, streams=True)
+    RegisterMap.of(spec.replace(coefficient_format=SQ(2, 30)), streams=True)
