@@ -176,6 +176,12 @@ class RegisterMap:
         coefficients = _place_coefficients(core, addresses, window)
         return cls(identification, (*registers, *reached), (*arrays, *coefficients), window, width + 1, streams)
 
+    @property
+    def entries(self) -> tuple[PlacedRegister | Numbers, ...]:
+        """Registers and arrays, in the order of their addresses."""
+        every: list[PlacedRegister | Numbers] = [*self.registers, *self.arrays]
+        return tuple(sorted(every, key=lambda each: each.address))
+
     def find(self, name: str) -> PlacedRegister:
         """Give the register of a name; raise :exc:`KeyError` where there is none."""
         return {each.name: each for each in self.registers}[name]
@@ -273,7 +279,7 @@ def _place_registers(spec: LearnerSpec, addresses: AddressMap, window: int) -> l
         register = one_field(name, what, _check(f"{name.rstrip(string.digits)}_format", format).width, writable=True)
         found.append(place(register, address, code, format))
     for kind in SATURATIONS:
-        what = f"How often values of the kind {kind} saturated, up to the highest count; writing anything clears it."
+        what = f"How often the kind {kind} saturated, up to the highest count; a write clears it."
         counter = one_field(f"saturations_{kind}", what, COUNTER_WIDTH, writable=True)
         found.append(place(counter, addresses.saturations(kind), 0))
     if spec.update_rounding == "stochastic":

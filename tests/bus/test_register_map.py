@@ -31,7 +31,7 @@ def test_no_two_things_have_one_address(core: LearnerSpec | LookupNetwork, strea
     assert len(set(addresses)) == len(addresses)
     assert all(address % 4 == 0 and 0 <= address < 1 << map.address_width for address in addresses)
     assert [placed.address for placed in map.registers] == sorted(placed.address for placed in map.registers)
-    names = [each.name for each in (*map.registers, *map.arrays)]
+    names = [each.name for each in map.entries]
     assert len(set(names)) == len(names)
     for placed in map.registers:
         covered = 0
