@@ -49,7 +49,7 @@ from .options import (
     choice_option(
         "--bus",
         SHELLS,
-        help="Put it behind AXI4-Stream and AXI4-Lite, AXI4-Lite alone or Wishbone, or give every number a plain port.  "
+        help="Put it behind AXI4-Stream and AXI4-Lite, AXI4-Lite alone or Wishbone, or give every number a port.  "
         "[default: packed streams]",
     ),
     cloup.option("--clock", metavar="NAME", help="Call the clock so.  [default: clk, or aclk with AXI]"),
