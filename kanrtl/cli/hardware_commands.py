@@ -312,6 +312,7 @@ def build_command(
     """
     if isinstance(spec, LearnerSpec):
         check_only_for("network", {"optimise": optimise, **hardware})
+        spec.stability.warn()
     options = hardware_options(hardware)
     if (device is None) == (board is None):
         raise InputError("build: name either --device (the core alone) or --board (a bitstream)")

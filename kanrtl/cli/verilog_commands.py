@@ -109,6 +109,7 @@ def verilog_command(
         core: Core = create_core(spec, **options) if part is None else core_for(spec, part, **options)
     else:
         check_only_for("network", {"optimise": optimise, **hardware})
+        spec.stability.warn()
         core = Learner(spec if part is None else spec.for_device(part))
     _write(core, name, path, part, bus, clocking)
     if not to_output:

@@ -311,6 +311,17 @@ class Session(Closing):
         codes = self._backend.read_learning_rates()
         codes[self._rates_of(field)] = find_rate_codes(field, given, len(registers), registers[0].format)
         self._backend.write_learning_rates(codes)
+        self._warn_of_rates(codes, stacklevel=4)
+
+    def _warn_of_rates(self, codes: Sequence[int], stacklevel: int) -> None:
+        """Warn where the last layer may diverge with these contents of the registers."""
+        rates = [
+            float(register.format.to_float(code))
+            for register, code in zip(self.spec.rate_registers, codes, strict=True)
+        ]
+        last = self.spec.n_layers - 1
+        linear = rates[-1] if last in self.spec.linear_layers else None
+        self.spec.stability_at(rates[last], linear).warn(stacklevel)
 
     @property
     def frozen(self) -> bool:
@@ -394,6 +405,7 @@ class Session(Closing):
         if self.spec.update_rounding == "stochastic" and saved.noise is not None:
             self._backend.write_noise(saved.noise)
         self._pending = None
+        self._warn_of_rates(rates, stacklevel=4)
 
 
 def _count_outside(reals: Reals, format: Format, period: float | None = None) -> int:
