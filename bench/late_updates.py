@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kanrtl import LearnerSpec, connect
+from kanrtl import LearnerSpec, StabilityWarning, connect
 
 from .row import Family, Progress, Result, Row
 
@@ -45,7 +46,10 @@ class LateUpdates(Row):
             first, judged = [], []
             for number, rate in enumerate(RATES):
                 progress(f"{schedule}, rate {number + 1} of {len(RATES)}")
-                with connect(chosen.replace(learning_rate=rate), "compiled") as learner:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", StabilityWarning)  # that it diverges is to be seen
+                    learner = connect(chosen.replace(learning_rate=rate), "compiled")
+                with learner:
                     squares = (learner.learn_many(x, target) - clean) ** 2
                 first.append(float(squares[self.samples // 8 : self.samples // 4].mean()))
                 judged.append(float(squares[self.samples // 4 :].mean()))
