@@ -29,6 +29,7 @@ __all__ = [
     "BackendKind",
     "LearnerBackend",
     "NetworkBackend",
+    "NetworkStep",
     "Options",
     "Running",
     "SampleStep",
@@ -255,8 +256,32 @@ Options = Mapping[str, Any]
 """Parameters of :class:`~kanrtl.lookup.rtl.lookup_core.LookupCore` beside the network."""
 
 
+class NetworkStep(Protocol):
+    """Sends a network one sample in real numbers, which lie in a buffer: for single samples it is quicker than
+    :meth:`NetworkBackend.run`, and does the same.
+
+    Attributes
+    ----------
+    x
+        The inputs ``(n_in,)``.
+    predictions
+        The prediction of the last call as the ports carry it, ``(n_predictions,)``.
+    """
+
+    x: RowBuffer
+    predictions: Codes
+
+    def __call__(self) -> int:
+        """Predicts. Returns less than zero, with nothing done, where one of the inputs becomes no number."""
+        ...
+
+
 class NetworkBackend(Running):
     """One lookup network that runs on a backend."""
+
+    def sample_step(self) -> NetworkStep | None:
+        """What sends one sample at a time, where the backend has anything quicker for that than :meth:`run`."""
+        return None
 
     @abstractmethod
     def run(self, samples: Codes) -> Codes:

@@ -10,10 +10,11 @@ from ...learner.address_map import SATURATIONS
 from ...learner.spec import LearnerSpec
 from ...lookup.network import LookupNetwork
 from ...lookup.quantiser import FixedQuantiser
+from ...lookup.single_sample import MOST_EDGES, SingleSample
 from ...numeric.fixed import Codes
 from ...progress import Progress
 from ...simulators.trace import Trace
-from ..backend import BackendKind, LearnerBackend, NetworkBackend, Options
+from ..backend import BackendKind, LearnerBackend, NetworkBackend, NetworkStep, Options
 from ..standalone_model import Model
 
 
@@ -85,6 +86,9 @@ class ModelNetwork(NetworkBackend):
         quantiser = self._network.quantiser
         codes = quantiser.codes_of_raw(samples) if isinstance(quantiser, FixedQuantiser) else samples
         return self._network.predict_codes(codes)
+
+    def sample_step(self) -> NetworkStep | None:
+        return SingleSample(self._network) if self._network.edges <= MOST_EDGES else None
 
 
 BACKEND = BackendKind(ModelLearner, ModelNetwork)

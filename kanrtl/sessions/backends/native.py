@@ -12,12 +12,14 @@ from ...learner.address_map import AddressMap
 from ...learner.rtl.learner import Learner
 from ...learner.spec import LearnerSpec
 from ...lookup.network import LookupNetwork
+from ...lookup.quantiser import FixedQuantiser
 from ...lookup.rtl.lookup_core import LookupCore, create_core, port_shapes
-from ...numeric.fixed import Codes
+from ...numeric.fixed import SQ, Codes
 from ...progress import Progress
 from ...simulators.native_simulator import NativeSimulator
+from ...simulators.native_step import SamplePlaces
 from ...simulators.trace import Trace
-from ..backend import AddressedLearner, BackendKind, Options, SampleStep, places_of
+from ..backend import AddressedLearner, BackendKind, NetworkStep, Options, SampleStep, places_of
 from ..simulated import SimulatedNetwork, learner_ports, network_ports
 
 __all__ = ["BACKEND", "NativeLearner", "NativeNetwork"]
@@ -76,6 +78,14 @@ class NativeNetwork(SimulatedNetwork):
 
     def run(self, samples: Codes) -> Codes:
         return self._native.run(samples, self._network.n_predictions)
+
+    def sample_step(self) -> NetworkStep:
+        quantiser, count = self._network.quantiser, self._network.n_predictions
+        if isinstance(quantiser, FixedQuantiser):  # it is hardware, and takes codes of its format
+            units = np.full(quantiser.n_in, 2.0**quantiser.format.f)
+            return self._native.network_step(SamplePlaces(units, np.zeros(quantiser.n_in), quantiser.format, count))
+        places = SamplePlaces(quantiser.scale, quantiser.offset, SQ(quantiser.bits, 0), count)
+        return self._native.network_step(places)
 
 
 BACKEND = BackendKind(NativeLearner, NativeNetwork)
