@@ -24,10 +24,13 @@ from .clipped_targets import ClippedTargets
 from .closing import Closing
 from .rate_codes import find_rate_codes
 from .sample_history import SampleHistory
-from .sample_weights import check_highest, weigh_rates
+from .sample_weights import check_highest, weigh_one, weigh_rates
 from .saved_learner import SavedLearner
 
 __all__ = ["Session"]
+
+_PLAIN = (float, int)
+"""Weights that need no closer look."""
 
 
 class Session(Closing):
@@ -46,6 +49,7 @@ class Session(Closing):
         self._clipped = ClippedTargets(spec)
         self._step = backend.sample_step()
         self._loss = find_loss(spec.loss)
+        self._rate_formats = [register.format for register in spec.rate_registers]
         # Of a loss that is computed elsewhere: what was predicted, and the sample that feedback without a name is for.
         self._history = SampleHistory(spec.n_in) if self._loss.takes_gradients else None
         self._pending: int | None = None
@@ -77,13 +81,36 @@ class Session(Closing):
         """Predict, then take one step towards ``target``, shape ``(n_out,)``; return the prediction made before
         it. ``weight`` scales the step, as in :meth:`learn_many`."""
         step = self._step
-        if step is None or weight is not None or self._loss.takes_gradients:
-            rows = self._x_row(x), self._out_row("target", target)
-            return self.learn_many(*rows, weight=weight)[0]  # type: ignore[no-any-return]
-        if not (step.x.fill(x) and step.teaching.fill(target)):
-            step.x.row[:], step.teaching.row[:] = self._x_row(x), self._out_row("target", target)
+        if step is None or self._loss.takes_gradients:
+            return self._learn_row(x, target, weight)
+        if weight is not None and not (type(weight) in _PLAIN and weight == 1):
+            return self._learn_weighted(step, x, target, weight)
+        self._fill(step, x, target)
         self._take(step, LEARN, x, target)
         return step.predictions.copy()
+
+    def _learn_row(self, x: npt.ArrayLike, target: npt.ArrayLike, weight: float | None) -> Reals:
+        rows = self._x_row(x), self._out_row("target", target)
+        return self.learn_many(*rows, weight=weight)[0]  # type: ignore[no-any-return]
+
+    def _learn_weighted(self, step: SampleStep, x: npt.ArrayLike, target: npt.ArrayLike, weight: float) -> Reals:
+        """:meth:`learn` with a weight; what takes one step does without arrays."""
+        registers = self._backend.read_learning_rates()
+        rates = weigh_one(weight, registers, self._rate_formats) if type(weight) in _PLAIN else None
+        if rates is None:
+            return self._learn_row(x, target, weight)
+        self._fill(step, x, target)
+        self._backend.write_learning_rates(rates)
+        try:
+            self._take(step, LEARN, x, target)
+        finally:
+            self._backend.write_learning_rates(registers)
+        return step.predictions.copy()
+
+    def _fill(self, step: SampleStep, x: npt.ArrayLike, target: npt.ArrayLike) -> None:
+        """Put a sample and its target where a step takes them from."""
+        if not (step.x.fill(x) and step.teaching.fill(target)):
+            step.x.row[:], step.teaching.row[:] = self._x_row(x), self._out_row("target", target)
 
     def predict_many(self, x: npt.ArrayLike) -> Reals:
         """Predictions ``(n, n_out)`` for inputs ``(n, n_in)``, one sample after another."""
@@ -210,9 +237,8 @@ class Session(Closing):
 
     def _run_weighted(self, x: Codes, teaching: Codes, weights: Reals) -> Reals:
         registers = self._backend.read_learning_rates()
-        formats = [register.format for register in self.spec.rate_registers]
-        check_highest("weight", weights, registers, formats)
-        steps, rates = weigh_rates(weights, registers, formats)
+        check_highest("weight", weights, registers, self._rate_formats)
+        steps, rates = weigh_rates(weights, registers, self._rate_formats)
         self._samples += len(rates)
         codes = self._backend.run_with_rates(np.repeat(x, steps, axis=0), np.repeat(teaching, steps, axis=0), rates)
         return self.spec.formats.output.to_float(codes[np.cumsum(steps) - steps])
