@@ -22,6 +22,7 @@ from kanrtl.numeric.fixed import SQ, UQ, Format
 from kanrtl.numeric.sigmoid import Sigmoid
 from kanrtl.sessions.standalone_model import Model
 from support.reference_arithmetic import extremes, reference_narrow
+from support.search import examples
 from support.strategies import codes_in, specs
 
 Reals = npt.NDArray[np.float64]
@@ -229,7 +230,7 @@ def random_coefficients(spec: LearnerSpec, random: np.random.Generator, draw: An
     ]
 
 
-@settings(max_examples=100, deadline=None)
+@examples(60)
 @given(spec=specs(), data_seed=st.integers(0, 2**32 - 1))
 def test_the_integer_model_is_the_contract(spec: LearnerSpec, data_seed: int) -> None:
     random = np.random.default_rng(data_seed)
@@ -464,7 +465,7 @@ tight_specs = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@examples(75)
 @given(spec=st.one_of(tight_specs, specs()), data_seed=st.integers(0, 2**32 - 1))
 def test_only_the_kinds_that_are_listed_saturate(spec: LearnerSpec, data_seed: int) -> None:
     """At corners of coefficients, inputs, targets and learning rates, and at random ones."""
@@ -524,7 +525,7 @@ def test_a_coefficient_saturates_in_any_spec(spec: LearnerSpec) -> None:
         assert "coefficient" in listed_kinds(spec)[0]
 
 
-@settings(max_examples=150, deadline=None)
+@examples(75)
 @given(spec=tight_specs)
 def test_a_slope_saturates_where_that_is_listed(spec: LearnerSpec) -> None:
     """The coefficients of the steepest row at the corner that its signs choose; none but hidden layers have slopes."""
@@ -686,7 +687,7 @@ def side_by_side(draw: st.DrawFn) -> list[LearnerSpec]:
     ]
 
 
-@settings(max_examples=60, deadline=None)
+@examples(25)
 @given(
     learners=side_by_side(),
     data_seed=st.integers(0, 2**32 - 1),

@@ -55,9 +55,12 @@ class Pair:
         return ours
 
     def reset(self) -> "Pair":
-        """As it was at the start, but for counters and noise."""
+        """As it was at the start, except for counters and noise. A rate is written where it has changed alone, as all
+        steps are then made anew."""
         self(lambda session: setattr(session, "coefficients", self.spec.initial_codes()))
-        self(lambda session: setattr(session, "learning_rate", self.spec.learning_rate))
+        start = self.spec.formats.learning_rate.quantise([self.spec.learning_rate]).tolist()
+        if self(lambda session: session.backend.read_learning_rates()) != start:
+            self(lambda session: setattr(session, "learning_rate", self.spec.learning_rate))
         self(lambda session: setattr(session, "frozen", False))
         return self
 
