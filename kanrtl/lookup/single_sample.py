@@ -91,7 +91,8 @@ class _PlainLayer:
         self._low, self._high = -limit, limit - 1
         # A negative code counts from the end, as an index does.
         tables = np.roll(layer.table, 1 << (layer.bits_in - 1), axis=1)
-        edges = list(zip(layer.source.tolist(), map(memoryview, tables), strict=True))
+        views: list[Any] = [memoryview(table) for table in tables]
+        edges = list(zip(layer.source.tolist(), views, strict=True))
         ends = np.searchsorted(layer.node, np.arange(layer.n_out + 1)).tolist()
         biases = (layer.bias + (1 << self._guard_bits >> 1)).tolist()
         self._nodes: list[tuple[int, list[tuple[int, Any]]]] = [

@@ -40,7 +40,7 @@ class LookupSession(Closing):
             self._samples += 1
             if self._last is not None:
                 return self._last.real_values(step.predictions)
-            return step.predictions.copy() if self._is_row else step.predictions[0]  # type: ignore[no-any-return]
+            return step.predictions.copy() if self._is_row else step.predictions[0]
         rows, single = self.network.real_rows(x)
         quantiser = self.network.quantiser
         samples = quantiser.raw_codes(rows) if isinstance(quantiser, FixedQuantiser) else quantiser.codes(rows)

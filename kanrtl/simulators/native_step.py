@@ -126,7 +126,8 @@ class NativeNetworkStep:
         after: Callable[[], None] | None,
         places: RealPlaces | SamplePlaces,
     ) -> None:
-        self.x, self.predictions, self._places = places.x, places.predictions, places
+        self.x, self._places = places.x, places
+        self.predictions: Any = places.predictions  # codes of a network, real numbers of a learner
         library.kanrtl_bind(running, ctypes.byref(places.structure))
         self._call, self._running = library.kanrtl_step, running
         self._end, self._after = end, after
