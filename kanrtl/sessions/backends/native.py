@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +35,7 @@ class NativeLearner(AddressedLearner):
     def __init__(self, spec: LearnerSpec, trace: Trace | None = None, progress: Progress | None = None) -> None:
         super().__init__(spec)
         self._native = NativeSimulator(
-            spec.to_dict(), lambda: Learner(spec), lambda _: _learner_macros(spec), learner_ports, trace, progress
+            _identify(spec), lambda: Learner(spec), lambda _: _learner_macros(spec), learner_ports, trace, progress
         )
 
     def run(self, x: Codes, teaching: Codes, learn: npt.NDArray[np.bool_]) -> Codes:
@@ -89,6 +90,13 @@ class NativeNetwork(SimulatedNetwork):
 
 
 BACKEND = BackendKind(NativeLearner, NativeNetwork)
+
+
+def _identify(spec: LearnerSpec) -> dict[str, Any]:
+    """Give what the netlist follows from: the seed only where anything is drawn, as estimators have one for each fit."""
+    fields = spec.to_dict()
+    draws = spec.update_rounding == "stochastic" or spec.initial_coefficients == "uniform"
+    return fields if draws else fields | {"seed": None}
 
 
 def _learner_macros(spec: LearnerSpec) -> dict[str, int]:
