@@ -93,7 +93,7 @@ BACKEND = BackendKind(NativeLearner, NativeNetwork)
 
 
 def _identify(spec: LearnerSpec) -> dict[str, Any]:
-    """Give what the netlist follows from: the seed only where anything is drawn, as estimators have one for each fit."""
+    """Give what the netlist follows from: the seed where anything is drawn alone; estimators have one for each fit."""
     fields = spec.to_dict()
     draws = spec.update_rounding == "stochastic" or spec.initial_coefficients == "uniform"
     return fields if draws else fields | {"seed": None}
