@@ -282,6 +282,10 @@ def _place_registers(spec: LearnerSpec, addresses: AddressMap, window: int) -> l
         what = f"How often the kind {kind} saturated, up to the highest count; a write clears it."
         counter = one_field(f"saturations_{kind}", what, COUNTER_WIDTH, writable=True)
         found.append(place(counter, addresses.saturations(kind), 0))
+    for kind in spec.counts:
+        what = f"{_COUNTED[kind]}, up to the highest count; a write clears it."
+        counter = one_field(f"count_{kind}", what, COUNTER_WIDTH, writable=True)
+        found.append(place(counter, addresses.saturations(kind), 0))
     if spec.update_rounding == "stochastic":
         what = "The high half of the noise register; a write moves its low half up, and the data in below it."
         found.append(place(one_field("noise", what, _NOISE_BITS, writable=True), addresses.noise, None))
@@ -289,6 +293,11 @@ def _place_registers(spec: LearnerSpec, addresses: AddressMap, window: int) -> l
     found.append(place(Register("control", "How the core learns.", (freeze,), writable=True), addresses.control, 0))
     return sorted(found, key=lambda each: each.address)
 
+
+_COUNTED = {
+    "outside": "In how many learning steps an input was outside of its grid",
+    "lost": "In how many learning steps an edge with a gradient did not move",
+}
 
 _NOISE_BITS = 16
 """As many of the noise register as one access reaches."""

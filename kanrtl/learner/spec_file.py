@@ -39,6 +39,9 @@ _COMMENTS = {
     "linear_rate_format": "the linear path's rate register",
     "linear_step_format": "the linear path's rate times x; one value, or one per layer",
     "gradient_limit": "the largest dL/dy of an output that is learned from; 0: what its format holds",
+    "outside": "auto, hold, learn: what a sample teaches splines whose input is outside of the grid; one, or one per "
+    "layer",
+    "counts": "what is counted besides what saturates: outside, lost",
     "rounding": "floor, half_up, half_even",
     "update_rounding": "floor, half_up, half_even, stochastic",
     "teaching": "with_sample, after_prediction",

@@ -172,7 +172,8 @@ class LearnerBackend(Running):
 
     @abstractmethod
     def read_saturations(self) -> dict[str, int]:
-        """How many values have saturated, by kind (:data:`kanrtl.learner.address_map.SATURATIONS`)."""
+        """How many values have saturated, by kind (:data:`kanrtl.learner.address_map.SATURATIONS`), and what the spec
+        counts besides, in its order."""
 
     @abstractmethod
     def clear_saturations(self) -> None:
@@ -245,11 +246,12 @@ class AddressedLearner(LearnerBackend):
         self.access([(self.addresses.control, CONTROL_FREEZE if frozen else 0)])
 
     def read_saturations(self) -> dict[str, int]:
-        counts = self.access([(self.addresses.saturations(kind), None) for kind in SATURATIONS])
-        return dict(zip(SATURATIONS, counts, strict=True))
+        kinds = (*SATURATIONS, *self.spec.counts)
+        counts = self.access([(self.addresses.saturations(kind), None) for kind in kinds])
+        return dict(zip(kinds, counts, strict=True))
 
     def clear_saturations(self) -> None:
-        self.access([(self.addresses.saturations(kind), 0) for kind in SATURATIONS])
+        self.access([(self.addresses.saturations(kind), 0) for kind in (*SATURATIONS, *self.spec.counts)])
 
 
 Options = Mapping[str, Any]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ..arrays import Reals, as_reals, check_finite, check_range, check_weights, real_rows
 from ..errors import InputError
 from ..files import write_arrays
-from ..learner.address_map import COUNTER_WIDTH
+from ..learner.address_map import COUNTER_WIDTH, SATURATIONS
 from ..learner.arithmetic import checked_coefficients
 from ..learner.losses import explain_target_range, find_loss
 from ..learner.spec import LearnerSpec
@@ -363,9 +363,10 @@ class Session(Closing):
         """The counts and states by name.
 
         They are ``samples`` sent, clock ``cycles`` (None without a clock), ``frozen``, ``saturations`` in the learner
-        by kind, and as ``counters_full`` the kinds whose counter stands still at its highest value, 65535, until
-        :meth:`clear_counters`; ``inputs_saturated`` and ``targets_saturated`` before they reached it, the ``latency``,
-        ``prediction_latency`` and ``interval`` in cycles, and what was ``observed`` of these at the ports.
+        by kind, ``counts`` of what the spec counts besides, and as ``counters_full`` the kinds whose counter stands
+        still at its highest value, 65535, until :meth:`clear_counters`; ``inputs_saturated`` and ``targets_saturated``
+        before they reached it, the ``latency``, ``prediction_latency`` and ``interval`` in cycles, and what was
+        ``observed`` of these at the ports.
         """
         saturations = self._backend.read_saturations()
         schedule = self.spec.timing
@@ -374,7 +375,8 @@ class Session(Closing):
             "samples": self._samples,
             "cycles": self._backend.cycles,
             "frozen": self.frozen,
-            "saturations": saturations,
+            "saturations": {kind: saturations[kind] for kind in SATURATIONS},
+            "counts": {kind: saturations[kind] for kind in self.spec.counts},
             "counters_full": [kind for kind, count in saturations.items() if count == (1 << COUNTER_WIDTH) - 1],
             "inputs_saturated": self._inputs_saturated,
             "targets_saturated": self._clipped.count,

@@ -38,6 +38,7 @@ def learner_header(learner: Learner, clocking: Clocking = Clocking()) -> str:
         *(f"  {addresses.learning_rate(layer):#x}  learning rate {layer}" for layer in range(spec.n_layers)),
         *(f"  {addresses.linear_rate(layer):#x}  linear rate {layer}" for layer in spec.linear_layers),
         *(f"  {addresses.saturations(kind):#x}  saturations: {kind}" for kind in SATURATIONS),
+        *(f"  {addresses.saturations(kind):#x}  counts: {kind}" for kind in spec.counts),
     ]
     if spec.update_rounding == "stochastic":
         lines.append(f"  {addresses.noise:#x}  noise: reads bits 31..16; a write moves bits 15..0 up and in below them")

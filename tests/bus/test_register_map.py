@@ -79,6 +79,13 @@ def test_window_is_the_access_port(name: str) -> None:
     assert map.address_width >= addresses.width + 3
 
 
+def test_what_is_counted_on_demand_has_a_register() -> None:
+    spec = LEARNERS[0].spec
+    plain, counting = (RegisterMap.of(each, streams=True) for each in (spec, spec.replace(counts=["outside", "lost"])))
+    names = [placed.name for placed in plain.registers]
+    assert {placed.name for placed in counting.registers} == {*names, "count_outside", "count_lost"}
+
+
 def test_numbers_that_no_word_holds_are_refused() -> None:
     spec = LEARNERS[0].spec.replace(coefficient_format=SQ(2, 31))
     with pytest.raises(SpecError, match=r"^coefficient_format = 'SQ\(2, 31\)': has 33 bits; a bus has words of 32: "):

@@ -6,7 +6,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import TraceError
-from ...learner.address_map import SATURATIONS
 from ...learner.spec import LearnerSpec
 from ...lookup.network import LookupNetwork
 from ...lookup.quantiser import FixedQuantiser
@@ -68,7 +67,7 @@ class ModelLearner(LearnerBackend):
         return dict(self._model.saturations)
 
     def clear_saturations(self) -> None:
-        self._model.saturations.update(dict.fromkeys(SATURATIONS, 0))
+        self._model.saturations.update(dict.fromkeys(self._model.saturations, 0))
 
 
 class ModelNetwork(NetworkBackend):
