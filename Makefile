@@ -37,7 +37,7 @@ check: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 search: $(STAMP)
-	$(BIN)/python -m pytest -n 2 --dist worksteal --hypothesis-profile long tests/learner/rtl
+	$(BIN)/python -m pytest -n 2 --dist worksteal --hypothesis-profile long -m hypothesis
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

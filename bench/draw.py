@@ -178,6 +178,29 @@ def draw_rates(results: Sequence[Result], figure: Figure) -> None:
     figure.legend(handles, labels, frameon=False, fontsize=9, loc="outside lower center", ncols=3)
 
 
+def draw_late(results: Sequence[Result], figure: Figure) -> None:
+    """Error against the learning rate in both schedules, and up to where the late one is stable."""
+    figure.set_size_inches(10, 3.8)
+    panels = figure.subplots(1, len(results), sharey=True, squeeze=False)[0]
+    for axes, result in zip(panels, results, strict=True):
+        for (schedule, found), color in zip(result["schedules"].items(), COLORS, strict=False):
+            label = f"{schedule}, seen {found['delay']} samples later" if found["delay"] > 1 else schedule
+            axes.loglog(result["rates"], found["errors"], color=color, linewidth=1.6, base=2, label=label)
+        late = result["schedules"]["streaming"]
+        axes.axvspan(late["stable_learning_rate"], max(result["rates"]), color="#eeeeee", label="warned of")
+        axes.axvline(
+            late["critical_learning_rate"], color="black", linewidth=0.8, linestyle=":", label="inputs at rest"
+        )
+        axes.set_yscale("log", base=10)
+        axes.set(xlabel="learning rate", ylim=(5e-5, 2), xlim=(min(result["rates"]), max(result["rates"])))
+        axes.grid(axis="y", color="#dddddd", linewidth=0.8)
+        axes.spines[["top", "right"]].set_visible(False)
+        _title(axes, result["title"].replace(", ", ",\n"))
+    panels[0].set_ylabel("mean squared error")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, fontsize=9, loc="outside lower center", ncols=4)
+
+
 def draw_adapt(results: Sequence[Result], figure: Figure) -> None:
     """How the error of a frozen network and of learners goes as the target moves."""
     figure.set_size_inches(10, 4.2)
@@ -252,6 +275,7 @@ DRAWINGS: dict[str, Callable[[Sequence[Result], Figure], None]] = {
     "river": draw_river,
     "precision": draw_precision,
     "rates": draw_rates,
+    "late": draw_late,
     "adapt": draw_adapt,
     "front": draw_front,
     "signals": draw_signals,

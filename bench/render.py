@@ -23,7 +23,7 @@ import numpy as np
 
 from kanrtl.files import write_whole
 
-from . import learning_rates
+from . import late_updates, learning_rates
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
@@ -405,6 +405,18 @@ def rates() -> str:
     return table(["times the error of float64 at the rate", *header], lines)
 
 
+def late() -> str:
+    """A filter in both schedules, each at its own best rate."""
+    rows = []
+    for row in late_updates.FAMILY.rows:
+        data = result(row.name)
+        found = data["schedules"]
+        chosen = [found[schedule]["chosen"] for schedule in ("sequential", "streaming")]
+        cells = [cell for each in chosen for cell in (f"{each['error']:.6f}", f"{each['learning_rate']:.3g}")]
+        rows.append([data["title"], *cells, f"**{data['ratio']:.2f}**"])
+    return table(["filter of five taps", "sequential", "rate", "streaming", "rate", "times"], rows)
+
+
 def _times(ratio: float) -> str:
     return f"{ratio:.2f}" if ratio < 10 else f"{ratio:.0f}" if ratio < 1000 else f"{ratio:.0e}"
 
@@ -630,6 +642,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "fits": fits,
     "precision": precision,
     "rates": rates,
+    "late": late,
     "simulations": simulations,
     "estimates": estimates,
     "lookup": lookup,
@@ -669,6 +682,7 @@ PICTURES = {
     "river": Picture("bench-river.png", "Error of estimators along a stream that drifts three times"),
     "precision": Picture("bench-precision.png", "Error of function tracking against bits and against table rows"),
     "rates": Picture("bench-rates.png", "Error against learning rate by rounding of updates, beside float64"),
+    "late": Picture("bench-late.png", "Error of a filter against learning rate in both schedules"),
     "adapt": Picture("bench-adapt.png", "Error over time of a frozen network and of learners, as the target moves"),
     "signals": Picture(
         "bench-signals.png", "Errors on measured signals of learners and other methods, in parts of RLS's"

@@ -26,6 +26,7 @@ from . import (
     compatibility,
     estimators,
     folding,
+    late_updates,
     learning_rates,
     lookup,
     power_amplifier,
@@ -123,6 +124,7 @@ FAMILIES = (
     ),
     PRECISION,
     learning_rates.FAMILY,
+    late_updates.FAMILY,
     Family(
         "pipeline",
         f"T by pipeline, on {SLOW}",

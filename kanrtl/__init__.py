@@ -24,7 +24,7 @@ import importlib
 import importlib.util
 from typing import TYPE_CHECKING, Any
 
-from .errors import InputError, LearningWarning, SpecError
+from .errors import InputError, LearningWarning, SpecError, StabilityWarning
 from .former_names import keep_former_names
 from .learner.rtl.learner import Learner
 from .learner.spec import LearnerSpec
@@ -55,6 +55,7 @@ __all__ = [
     "Model",
     "Session",
     "SpecError",
+    "StabilityWarning",
     "__version__",
     "connect",
 ]

@@ -24,6 +24,10 @@ class LearningWarning(UserWarning):
     """Something is not learned as it was given, in one line: the field, its value, what becomes of it, and the mend."""
 
 
+class StabilityWarning(LearningWarning):
+    """A learning rate at which what is learned may diverge: the field, its value, and up to where it is stable."""
+
+
 class BuildError(ValueError):
     """Something that cannot be built. One line that names the field, its value and the mend."""
 

@@ -2,8 +2,10 @@
 
 import fcntl
 import gc
+import shlex
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from hypothesis import settings
 
 from kanrtl import LearnerSpec
 from kanrtl.simulators.native_simulator import NativeSimulator
+from support.quick_compiler import QUICK_FLAGS, precompile_headers
 from support.verilator_backend import compile_runtime
 
 # The configuration of the reference paper's function tracking.
@@ -24,8 +27,8 @@ TRACKER = {
     "learning_rate": 0.3,
 }
 
-# The long search, `make search`: ten times the examples of whatever counts them by support.search.
-settings.register_profile("long", max_examples=10 * settings.default.max_examples)
+# The long search, `make search`: twenty times the examples of whatever counts them by support.search.
+settings.register_profile("long", max_examples=20 * settings.default.max_examples)
 
 
 def pytest_collection_finish() -> None:
@@ -58,15 +61,38 @@ def spec_file(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
-def runtime(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """Verilator's runtime, compiled once for all processes of a run."""
+def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder that all processes of a run have in common."""
     own = tmp_path_factory.getbasetemp()
-    folder = (own if worker_id == "master" else own.parent) / "runtime"
+    folder = (own if worker_id == "master" else own.parent) / "shared"
     folder.mkdir(exist_ok=True)
+    return folder
+
+
+@contextmanager
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """Keeps the other processes of a run out of a folder."""
     with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # another process may be at it
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture(scope="session")
+def runtime(shared: Path) -> Path:
+    """Verilator's runtime, compiled once for all processes of a run."""
+    folder = shared / "runtime"
+    folder.mkdir(exist_ok=True)
+    with one_at_a_time(folder):
         found = folder / "runtime.o"
         return found if found.exists() else compile_runtime(folder)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quickly() -> Iterator[None]:
+    """What is compiled in C++ is not optimised, wherever it is kept."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CXXFLAGS", shlex.join(QUICK_FLAGS))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -75,11 +101,18 @@ def simulations(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("simulations")
 
 
+@pytest.fixture(scope="session")
+def flags(shared: Path) -> str:
+    """The compiler's, with the headers of simulations compiled once for all processes of a run."""
+    with one_at_a_time(shared):
+        return shlex.join(precompile_headers(shared))
+
+
 @pytest.fixture
-def compiled(simulations: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Simulations are compiled quickly, and run slowly; ziglang's sanitiser, on without optimisation, is of no use."""
+def compiled(simulations: Path, flags: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Simulations are compiled quickly, and run slowly."""
     monkeypatch.setenv("KANRTL_CACHE_DIR", str(simulations))
-    monkeypatch.setenv("CXXFLAGS", "-O0 -fno-sanitize=all")
+    monkeypatch.setenv("CXXFLAGS", flags)
 
 
 @pytest.fixture

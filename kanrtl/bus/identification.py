@@ -62,7 +62,7 @@ def _format_register(name: str, what: str) -> Register:
     fields = (
         Field("fraction", 0, 12, "fraction bits"),
         Field("integer", 12, 12, "integer bits, the sign's among them", signed=True),
-        Field("signed", 24, 1, "whether it is signed"),
+        Field("is_signed", 24, 1, "whether it is signed"),
     )
     return Register(name, f"The format of {what}; 0 where there are none.", fields)
 
@@ -302,13 +302,13 @@ class Identification:
 
 def _pack_format(register: Register, format: Format | None) -> int:
     """Give the word of a format."""
-    return register.pack(fraction=format.f, integer=format.i, signed=format.signed) if format else 0
+    return register.pack(fraction=format.f, integer=format.i, is_signed=format.signed) if format else 0
 
 
 def _unpack_format(register: Register, word: int) -> Format | None:
     """Give the format of a word; raise :exc:`ValueError` where it is none."""
     fields = register.unpack(word)
-    return Format(bool(fields["signed"]), fields["integer"], fields["fraction"]) if word else None
+    return Format(bool(fields["is_signed"]), fields["integer"], fields["fraction"]) if word else None
 
 
 # Digests.

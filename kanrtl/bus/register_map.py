@@ -176,6 +176,12 @@ class RegisterMap:
         coefficients = _place_coefficients(core, addresses, window)
         return cls(identification, (*registers, *reached), (*arrays, *coefficients), window, width + 1, streams)
 
+    @property
+    def entries(self) -> tuple[PlacedRegister | Numbers, ...]:
+        """Registers and arrays, in the order of their addresses."""
+        every: list[PlacedRegister | Numbers] = [*self.registers, *self.arrays]
+        return tuple(sorted(every, key=lambda each: each.address))
+
     def find(self, name: str) -> PlacedRegister:
         """Give the register of a name; raise :exc:`KeyError` where there is none."""
         return {each.name: each for each in self.registers}[name]
@@ -273,8 +279,12 @@ def _place_registers(spec: LearnerSpec, addresses: AddressMap, window: int) -> l
         register = one_field(name, what, _check(f"{name.rstrip(string.digits)}_format", format).width, writable=True)
         found.append(place(register, address, code, format))
     for kind in SATURATIONS:
-        what = f"How often values of the kind {kind} saturated, up to the highest count; writing anything clears it."
+        what = f"How often the kind {kind} saturated, up to the highest count; a write clears it."
         counter = one_field(f"saturations_{kind}", what, COUNTER_WIDTH, writable=True)
+        found.append(place(counter, addresses.saturations(kind), 0))
+    for kind in spec.counts:
+        what = f"{_COUNTED[kind]}, up to the highest count; a write clears it."
+        counter = one_field(f"count_{kind}", what, COUNTER_WIDTH, writable=True)
         found.append(place(counter, addresses.saturations(kind), 0))
     if spec.update_rounding == "stochastic":
         what = "The high half of the noise register; a write moves its low half up, and the data in below it."
@@ -283,6 +293,11 @@ def _place_registers(spec: LearnerSpec, addresses: AddressMap, window: int) -> l
     found.append(place(Register("control", "How the core learns.", (freeze,), writable=True), addresses.control, 0))
     return sorted(found, key=lambda each: each.address)
 
+
+_COUNTED = {
+    "outside": "In how many learning steps an input was outside of its grid",
+    "lost": "In how many learning steps an edge with a gradient did not move",
+}
 
 _NOISE_BITS = 16
 """As many of the noise register as one access reaches."""

@@ -23,9 +23,10 @@ from ..cache import CacheWarning
 from ..errors import BuildError, InputError, LearningWarning, SpecError, ToolError
 from ..folders import FULL, explain_os_error
 from ..version import __version__
-from .hardware_commands import build_command, estimate_command, simulate_command, verilog_command
+from .hardware_commands import build_command, estimate_command, simulate_command
 from .learner_commands import demo_command, spec_command, sweep_command
 from .network_commands import convert_command
+from .verilog_commands import registers_command, verilog_command
 
 
 @cloup.group(
@@ -33,7 +34,8 @@ from .network_commands import convert_command
         cloup.Section("Learners", [demo_command, spec_command, sweep_command]),
         cloup.Section("Networks", [convert_command]),
         cloup.Section(
-            "Learners and networks as hardware", [simulate_command, estimate_command, verilog_command, build_command]
+            "Learners and networks as hardware",
+            [simulate_command, estimate_command, verilog_command, registers_command, build_command],
         ),
     ],
     invoke_without_command=True,

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from ..boards import BOARDS
 from ..build.capacity import find_fit
-from ..build.design_builds import build_exercise, build_learner, build_network, build_self_check, core_for
+from ..build.design_builds import build_exercise, build_learner, build_network, build_self_check
 from ..build.device_fit import DeviceFit
 from ..build.network_capacity import find_network_fit
 from ..build.optimise import Optimum, check_goal, describe_options, list_settings, optimise_network
@@ -24,25 +24,17 @@ from ..errors import InputError, ToolError
 from ..experiments.simulate_learner import Simulation, simulate
 from ..experiments.simulate_network import NetworkSimulation, read_samples, simulate_network
 from ..fabric.device import Device
-from ..files import is_standard_output
-from ..learner.rtl.learner import Learner
 from ..learner.spec import LearnerSpec
 from ..lookup.network import LookupNetwork
-from ..lookup.rtl.lookup_core import LookupCore, create_core
 from ..plots.canvas import check_picture
 from ..sessions.backends import BACKENDS
 from ..sim import TASKS
-from ..verilog.learner_header import learner_header
-from ..verilog.names import check_module_name
-from ..verilog.network_header import network_header
-from ..verilog.write import list_ports, write_verilog
 from .console import count_samples, name_cycles, results, say, score_pairs, show, show_pairs, show_work
 from .options import (
     LEARNER,
     OUTPUT,
     as_json,
     check_only_for,
-    check_output,
     choice_option,
     count_option,
     file_option,
@@ -259,64 +251,6 @@ def estimate_command(
         click.echo(fit.sentence)
 
 
-@cloup.command("verilog")
-@spec_or_network_argument
-@network_group(optimise_option)
-@cloup.option_group(
-    OUTPUT,
-    file_option("-o", "--output", text=True, help="Write into this file, or - .  [default: learner.v or network.v]"),
-    cloup.option("--name", help="Give the module this name.  [default: learner or network]"),
-    cloup.option("--device", metavar="PART", help="Write it for this part alone, not for any tool and family."),
-    as_json,
-)
-def verilog_command(
-    spec: LearnerSpec | LookupNetwork,
-    output: Path | None,
-    name: str | None,
-    device: str | None,
-    as_json: bool,
-    optimise: str | None,
-    **hardware: Any,
-) -> None:
-    """Write a learner or a network as one Verilog file."""
-    default = "network" if isinstance(spec, LookupNetwork) else "learner"
-    name, path = check_module_name(default if name is None else name, field="--name"), output or Path(f"{default}.v")
-    to_output = is_standard_output(path)
-    if to_output and as_json:
-        raise InputError(f"--json: standard output has the Verilog (--output = {str(path)!r}); leave out one of them")
-    if output is None:
-        check_output("--output", str(path))
-    part = None if device is None else Device.parse(device)
-    if isinstance(spec, LookupNetwork):
-        options = hardware_options(hardware)
-        if optimise is not None:
-            if device is None:
-                raise InputError(f"--optimise = {optimise!r}: for which part? name it with --device")
-            options = _optimise(spec, device, optimise, {}, options).options
-        core = create_core(spec, **options) if part is None else core_for(spec, part, **options)
-        _write(core, network_header(core), name, path, part)
-    else:
-        check_only_for("network", {"optimise": optimise, **hardware})
-        write_learner(spec if part is None else spec.for_device(part), name, path, part)
-    if not to_output:
-        show({"verilog": str(path), "top": name}, as_json, lambda: click.echo(f"wrote {path}"))
-
-
-def write_learner(spec: LearnerSpec, name: str, path: Path, part: Device | None = None) -> None:
-    """Write a learner as Verilog, with a spinner."""
-    learner = Learner(spec)
-    _write(learner, learner_header(learner), name, path, part)
-
-
-def _write(component: Learner | LookupCore, comment: str, name: str, path: Path, part: Device | None) -> None:
-    check_module_name(name, list_ports(component), field="--name")
-    with show_work("writing Verilog") as progress:
-        if isinstance(component, LookupCore):
-            component.progress = progress
-        device = None if part is None else part.name
-        write_verilog(component, name, path, progress, header=comment, device=device)
-
-
 def _read_frequency(_ctx: click.Context, _param: click.Parameter, value: float | None) -> float | None:
     if value is not None and not (math.isfinite(value) and value > 0):
         raise InputError(f"--frequency = {value:g}: must be a number of MHz above 0")
@@ -378,6 +312,7 @@ def build_command(
     """
     if isinstance(spec, LearnerSpec):
         check_only_for("network", {"optimise": optimise, **hardware})
+        spec.stability.warn()
     options = hardware_options(hardware)
     if (device is None) == (board is None):
         raise InputError("build: name either --device (the core alone) or --board (a bitstream)")
@@ -405,7 +340,7 @@ def build_command(
     found: Optimum | None = None
     if optimise is not None and isinstance(spec, LookupNetwork):
         first = seeds[0] if seeds else 1 if seed is None else seed
-        found = _optimise(spec, device, optimise, core | {"seed": first}, options)
+        found = find_optimum(spec, device, optimise, core | {"seed": first}, options)
         options, core["placer"] = dict(found.options), found.placer
     options |= core
     reports = [_build_core(spec, device, one, options) for one in seeds or (1 if seed is None else seed,)]
@@ -419,7 +354,7 @@ def build_command(
         click.echo(f"This is the median of seeds {seeds[0]} to {seeds[-1]}, which give {told} MHz.")
 
 
-def _optimise(
+def find_optimum(
     network: LookupNetwork, device: str, goal: str, made_with: dict[str, Any], options: dict[str, Any]
 ) -> Optimum:
     """Searches for the best setting, with a spinner, and says what repeats it."""

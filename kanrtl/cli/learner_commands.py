@@ -31,9 +31,10 @@ from ..sim import TASKS
 from ..sim.recording import Recording
 from ..tools.toolchain import YOSYS, warm
 from .console import count_learners, results, say, show, show_work
-from .hardware_commands import SAMPLES, build_for_board, draw, show_errors, show_report, simulate_task, write_learner
+from .hardware_commands import SAMPLES, build_for_board, draw, show_errors, show_report, simulate_task
 from .options import OUTPUT, as_json, check_output, choice_option, count_option, file_option, spec_argument
 from .signal_options import check_without_data, read_recording, signal_group, take_signal_options
+from .verilog_commands import write_learner
 
 # What the demo learns with: the configuration of the reference paper's function tracking.
 DEMO_SPEC = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), grid_size=5, spline_order=3, learning_rate=0.3)
@@ -150,6 +151,7 @@ def spec_command(spec: LearnerSpec | None, as_json: bool) -> None:
     These are all formats, widths, memories and cycles.
     """
     spec = spec or DEMO_SPEC
+    spec.stability.warn()
     show(spec.to_dict() | {"derived": derived(spec)}, as_json, lambda: click.echo(to_toml(spec), nl=False))
 
 

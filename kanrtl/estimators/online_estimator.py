@@ -284,8 +284,11 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
 
     def _check_weight(self, weight: Any) -> float | None:
         """The weight of one sample, None for 1; :exc:`InputError` where it cannot be."""
-        if type(weight) is float and weight == 1:
-            return None
+        if type(weight) in (float, int):
+            if weight == 1:
+                return None
+            if weight > 0 and self.__sklearn_is_fitted__() and weight <= self._learner.find_highest():
+                return float(weight)
         checked = check_weights("w", weight, 1)
         if self.__sklearn_is_fitted__():
             self._learner.check_highest("w", checked)

@@ -18,10 +18,11 @@ from ..errors import ToolError
 from ..folders import temporary_folder
 from ..learner.spec import LearnerSpec
 from ..learner.stages import rename_presets
+from ..numeric.fixed import Format
 from ..sessions.compiled_learner import load_compiled
 from ..sessions.connect import connect
 from ..sessions.learner_session import Session
-from ..sessions.sample_weights import check_highest
+from ..sessions.sample_weights import check_highest, find_highest
 from .scaling import RunningScale
 
 SpecMaker = Callable[[int, int], LearnerSpec]
@@ -126,11 +127,18 @@ class OnlineLearner:
         target = target if self.targets is None else self.targets.learn_many(target)
         self.session.learn_many(x, target, weight=weights)
 
+    def find_highest(self) -> float:
+        """See :func:`kanrtl.sessions.sample_weights.find_highest`; for the rates that are in the registers now."""
+        return find_highest(*self._registers())
+
     def check_highest(self, field: str, weights: Reals) -> None:
         """See :func:`kanrtl.sessions.sample_weights.check_highest`; for the rates that are in the registers now."""
-        session = self.session
-        formats = [register.format for register in session.spec.rate_registers]
-        check_highest(field, weights, session.backend.read_learning_rates(), formats)
+        check_highest(field, weights, *self._registers())
+
+    def _registers(self) -> tuple[list[int], list[Format]]:
+        """The codes and the formats of all registers of rates."""
+        formats = [register.format for register in self.session.spec.rate_registers]
+        return self.session.backend.read_learning_rates(), formats
 
     def predict_row(self) -> Reals:
         """The prediction ``(n_out,)`` for the inputs that lie in ``inputs.row``: as :meth:`predict`, but quicker."""

@@ -6,6 +6,7 @@ import importlib.util
 import multiprocessing
 import signal
 import threading
+import warnings
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -18,11 +19,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays import Reals
-from ..errors import InputError, ToolError
+from ..errors import InputError, StabilityWarning, ToolError
 from ..learner.losses import find_loss
 from ..learner.model_batch import ModelBatch
 from ..learner.spec import LearnerSpec
 from ..sessions.connect import connect
+from ..sessions.learner_session import Session
 from ..sim import TASKS
 from ..sim.recording import Recording
 from ..sim.task import Task
@@ -73,7 +75,7 @@ class Unit:
         else:
             predictions, saturations = [], []
             for run, task in zip(self.runs, tasks, strict=True):
-                with connect(run.spec, self.backend) as learner:
+                with _connect_quietly(run.spec, self.backend) as learner:
                     predictions.append(teach(learner, task.x, task.target))
                     saturations.append(learner.status["saturations"])
         results = []
@@ -91,6 +93,13 @@ class Unit:
             if _ranges(run.spec) not in fitted:
                 fitted[_ranges(run.spec)] = fit_task(run.spec, self.task)
         return [fitted[_ranges(run.spec)] for run in self.runs]
+
+
+def _connect_quietly(spec: LearnerSpec, backend: str) -> Session:
+    """Without a warning of the learning rate: what comes of it is what is measured."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", StabilityWarning)
+        return connect(spec, backend)
 
 
 def _ranges(spec: LearnerSpec) -> Any:

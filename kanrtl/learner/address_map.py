@@ -23,6 +23,10 @@ SATURATIONS = ("activation", "gradient", "slope", "step", "coefficient")
 """Where a value can saturate. Each is counted once for a sample (activation) or a learning step (the others) in which
 any value of that kind, in any layer, did."""
 
+ON_DEMAND = ("outside", "lost")
+"""What is counted where a spec's ``counts`` ask for it, once for a learning step: that an input of any layer is outside
+of its grid; and that in any edge whose gradient is not zero no coefficient moves, though the rate is not zero."""
+
 CONTROL_FREEZE = 1 << 0
 """Bit of the control register: nothing that is taught is learned."""
 
@@ -38,13 +42,15 @@ class AddressMap:
     n_layers: int
     linear_layers: tuple[int, ...]
     """The layers that have a linear path."""
+    counts: tuple[str, ...]
+    """What is counted (:data:`ON_DEMAND`) besides what saturates."""
     data_width: int
     """Bits of what is read and written: those of the widest of all."""
 
     @classmethod
     def of(cls, spec: LearnerSpec) -> AddressMap:
         """The map of a learner: fields as wide as its sizes need."""
-        registers = spec.n_layers + len(spec.linear_layers) + len(SATURATIONS) + 2
+        registers = spec.n_layers + len(spec.linear_layers) + len(SATURATIONS) + 2 + len(spec.counts)
         linear_rate = spec.formats.linear_rate
         return cls(
             index_bits=max(clog2(registers), *(clog2(layer.coefficients) for layer in spec.layers)),
@@ -53,6 +59,7 @@ class AddressMap:
             layer_bits=clog2(spec.n_layers),
             n_layers=spec.n_layers,
             linear_layers=spec.linear_layers,
+            counts=tuple(spec.counts),
             data_width=max(
                 *(layer.formats.coefficient.width for layer in spec.layers),
                 spec.formats.learning_rate.width + 1,
@@ -87,7 +94,10 @@ class AddressMap:
         return self.n_layers + len(self.linear_layers)
 
     def saturations(self, kind: str) -> int:
-        """Address of a saturation counter (:data:`SATURATIONS`); writing anything sets it to zero."""
+        """Address of the counter of a kind of :data:`SATURATIONS`, or of one that the spec counts besides; writing
+        anything sets it to zero."""
+        if kind in self.counts:
+            return self._register(self._first_counter + len(SATURATIONS) + 2 + self.counts.index(kind))
         return self._register(self._first_counter + SATURATIONS.index(kind))
 
     @property

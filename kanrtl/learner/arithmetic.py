@@ -60,6 +60,8 @@ class LayerArithmetic:
     linear: LinearArithmetic | None = None
     gradient_limit: int | None = None
     """The largest code of dL/dy, of either sign; None: as its format has it. Only in the last layer."""
+    outside: str = "learn"
+    """``hold`` or ``learn``, as in :class:`kanrtl.LearnerSpec`."""
 
     @property
     def bases(self) -> int:
@@ -110,6 +112,20 @@ class LayerArithmetic:
             self.formats.input,
             periodic=self.periodic,
         )
+
+    @property
+    def leaves_grid(self) -> bool:
+        """Whether an input can be outside of the grid at all."""
+        locator, format = self.locator, self.formats.input
+        lowest, highest = (
+            (bound * locator.scale + locator.offset) >> locator.shift for bound in (format.minimum, format.maximum)
+        )
+        return not self.periodic and (lowest < 0 or highest >= locator.end)
+
+    @property
+    def holds(self) -> bool:
+        """Whether coefficients are held where an input is outside of the grid."""
+        return self.outside == "hold" and self.leaves_grid
 
     @cached_property
     def derivative(self) -> Format:
@@ -344,6 +360,7 @@ def layers_of(spec: LearnerFields, formats: LearnerFormats) -> tuple[LayerArithm
             formats=own,
             linear=LinearArithmetic.of(own, linear_rate, grid_range) if linear else None,
             gradient_limit=_limit_code(spec, own.gradient) if index == spec.n_layers - 1 else None,
+            outside=("hold" if linear else "learn") if outside == "auto" else outside,
         )
         for (
             index,
@@ -356,6 +373,7 @@ def layers_of(spec: LearnerFields, formats: LearnerFormats) -> tuple[LayerArithm
             learning_rate,
             linear,
             linear_rate,
+            outside,
             own,
         ) in zip(
             range(spec.n_layers),
@@ -368,6 +386,7 @@ def layers_of(spec: LearnerFields, formats: LearnerFormats) -> tuple[LayerArithm
             spec.per_layer("learning_rate"),
             spec.per_layer("linear"),
             linear_rates_of(spec),
+            spec.per_layer("outside"),
             formats.layers,
             strict=True,
         )

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -95,6 +96,10 @@ def _nested_tuple(value: Any) -> Any:
     return tuple(_nested_tuple(item) for item in value) if isinstance(value, (list, tuple)) else value
 
 
+def _drop_repeated(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
+
+
 FormatField = Annotated[Format, BeforeValidator(_parse_format), PlainSerializer(str)]
 
 Real = Annotated[float, Strict(), Field(allow_inf_nan=False)]
@@ -108,6 +113,8 @@ Memory = Literal["auto", "distributed", "block"]
 TableMemory = Literal["auto", "logic", "block"]
 
 EdgeSums = Literal["auto", "products", "differences"]
+
+Outside = Literal["auto", "hold", "learn"]
 
 
 class LearnerFields(BaseModel):
@@ -170,6 +177,14 @@ class LearnerFields(BaseModel):
         The largest dL/dy of an output, of either sign, that is learned from: larger ones become this, and are counted
         (error clipping, as of a Huber loss). It is rounded to the gradient format. 0, the default: as far as that
         reaches. A power of two takes the fewest LUTs.
+    outside
+        What a sample teaches splines whose input is outside of the grid: ``hold``, nothing; or ``learn``, as if it were
+        at the end of the grid. A linear path learns in either case. ``auto``: ``hold`` where there is one, which goes
+        on beyond the grid, and ``learn`` elsewhere. *Each.*
+    counts
+        What is counted besides what saturates, once for every learning step, in a list; each takes some 50 LUTs.
+        ``outside``: an input of any layer is outside of its grid. ``lost``: in any edge that has a gradient, none of
+        the coefficients moves; stochastic rounding loses nothing on average, so nothing is counted there.
     rounding
         How outputs, slopes, gradients and steps are rounded: ``floor``, ``half_up`` or ``half_even``.
     update_rounding
@@ -250,6 +265,8 @@ class LearnerFields(BaseModel):
     linear_rate_format: FormatField | None = None
     linear_step_format: _one_or_each(FormatField) | None = None  # type: ignore[valid-type]
     gradient_limit: Annotated[Real, Field(ge=0)] = 0.0
+    outside: _one_or_each(Outside) = "auto"  # type: ignore[valid-type]
+    counts: Annotated[tuple[Literal["outside", "lost"], ...], AfterValidator(_drop_repeated)] = ()
     rounding: Literal["floor", "half_up", "half_even"] = "half_up"
     update_rounding: Literal["floor", "half_up", "half_even", "stochastic"] = "stochastic"
     teaching: Literal["with_sample", "after_prediction"] = "with_sample"
@@ -339,6 +356,7 @@ _EXAMPLES = {"layer_sizes": "layer_sizes = [1, 1]", "grid_range": "grid_range = 
 
 _LISTS = {
     "layer_sizes": f"must be a list of 2 to {MAX_LAYERS + 1} sizes, from the inputs to the outputs",
+    "counts": 'must be a list of what is counted: "outside", "lost"',
     "grid_range": "must be two numbers, the lowest and the highest x, or a list with one such pair per layer",
 }
 

@@ -68,6 +68,8 @@ class _Chunk:
         self.linear_coefficient = [
             self._linear("coefficient", layer, samples, learns, layer.n_out, layer.n_in) for layer in layers
         ]
+        # By sample and learner, whether any input was outside of its grid, and whether any edge's update was lost.
+        self.outside, self.lost = (np.zeros((samples, layers[0].learners), dtype=bool) for _ in range(2))
         self.landed = [0] * len(layers)  # samples whose update has landed, by layer
         self.counted = 0  # samples whose saturated coefficients have been counted
         self.learned = 0  # samples that were taught: they come first in all arrays but those of activations
@@ -88,6 +90,7 @@ class _Update:
     address: Codes
     product: Array  # (window, n_out, n_in, learners)
     drawn: Codes | None  # noise, the same
+    taught: Array | None  # (n_out, n_in, learners): which edges should move; None where lost updates are not counted
     weight_product: Array | None  # (n_out, n_in, learners), of linear paths
     weight_drawn: Codes | None
 
@@ -115,8 +118,8 @@ class ModelBatch:
     linear_rates
         Shape ``(learners, layers)``: that of the linear paths' rate registers; 0 for a layer without.
     saturations
-        For every learner, counts by kind (:data:`kanrtl.learner.address_map.SATURATIONS`), which stop at the
-        hardware counters' highest value.
+        For every learner, counts by kind (:data:`kanrtl.learner.address_map.SATURATIONS`, and what its spec counts
+        besides), which stop at the hardware counters' highest value.
     noise_states
         Shape ``(learners,)``: the registers behind stochastic rounding.
     frozen
@@ -153,7 +156,11 @@ class ModelBatch:
             [[_first_rate(layer.linear, numeric) if layer.linear else 0 for layer in spec.layers] for spec in specs]
         )
         self.noise_states = np.array([noise.initial_state(spec.seed) for spec in specs])
-        self.saturations = [dict.fromkeys(SATURATIONS, 0) for _ in specs]
+        self.saturations = [dict.fromkeys((*SATURATIONS, *spec.counts), 0) for spec in specs]
+        self._counts_outside = numeric == "integer" and any("outside" in spec.counts for spec in specs)
+        self._counts_lost = np.array(
+            [numeric == "integer" and "lost" in spec.counts and spec.update_rounding != "stochastic" for spec in specs]
+        )
         self.frozen = False
         self._waiting: list[deque[_Update]] = [deque() for _ in self._layers]
         self._flying: list[_Chunk] = []
@@ -312,13 +319,22 @@ class ModelBatch:
                 if (narrowing := chunk.turned[index]) is not None:
                     turned = narrowing.narrow(number, turned)
                 product = turned * step
-                update = _Update(edge, chunk, number, located.address, product, drawn, linear, weight_drawn)
+                moving: Array | None = None
+                if (allowed := layers[index].learns(located)) is not None:
+                    product = product * allowed
+                if self._counts_lost.any():
+                    moving = (turned != 0) & (self.learning_rates[:, index] != 0)
+                    moving = moving if allowed is None else moving & allowed
+                if self._counts_outside and located.inside is not None:
+                    chunk.outside[number] |= ~located.inside.all(axis=0)
+                update = _Update(edge, chunk, number, located.address, product, drawn, moving, linear, weight_drawn)
                 self._waiting[index].append(update)
             chunk.learned += 1
         outputs[...] = chunk.activation[-1].narrow(slice(None), totals)
         of_gradients = [*chunk.gradient, *(kept for kept in chunk.turned if kept is not None)]
         for kind in (chunk.activation, chunk.slope, of_gradients, chunk.step + chunk.linear_step):
             self._count(kind)
+        self._add("outside", chunk.outside)
         self._flying.append(chunk)
         self._count_landed()
 
@@ -373,9 +389,13 @@ class ModelBatch:
         while waiting and waiting[0].edge <= edge:
             update = waiting.popleft()
             coefficients = self._coefficients[index].reshape(-1)
-            exact = self._layers[index].changed(coefficients.take(update.address), update.product)
+            before = coefficients.take(update.address)
+            exact = self._layers[index].changed(before, update.product)
             chunk = update.chunk
             coefficients[update.address] = chunk.coefficient[index].narrow(update.sample, exact, update.drawn)
+            if update.taught is not None:
+                still = chunk.coefficient[index].equal(update.sample, before).all(axis=0)
+                chunk.lost[update.sample] |= (still & update.taught).any(axis=(0, 1)) & self._counts_lost
             if update.weight_product is not None:
                 layer = self._layers[index]
                 exact = layer.weights_changed(coefficients.take(layer.weight_address), update.weight_product)
@@ -388,6 +408,7 @@ class ModelBatch:
         for chunk in self._flying:
             landed = min(chunk.landed)
             self._count(chunk.coefficient + chunk.linear_coefficient, slice(chunk.counted, landed))
+            self._add("lost", chunk.lost[chunk.counted : landed])
             chunk.counted = landed
         self._flying = [chunk for chunk in self._flying if chunk.counted < chunk.learned]
 
@@ -396,10 +417,15 @@ class ModelBatch:
         outside = [found for found in (layer.outside(samples) for layer in layers) if found is not None]
         if not outside:
             return
-        counts = np.logical_or.reduce(outside).sum(axis=0)
-        for learner, count in enumerate(counts.tolist()):
-            counters, kind = self.saturations[learner], layers[0].kind
-            counters[kind] = min(counters[kind] + count, (1 << COUNTER_WIDTH) - 1)
+        self._add(layers[0].kind, np.logical_or.reduce(outside))
+
+    def _add(self, kind: str, found: Array) -> None:
+        """Add to counters what was found, ``(samples, learners)``, where they count that."""
+        if not found.any():
+            return
+        for counters, count in zip(self.saturations, found.sum(axis=0).tolist(), strict=True):
+            if kind in counters:
+                counters[kind] = min(counters[kind] + count, (1 << COUNTER_WIDTH) - 1)
 
 
 def _first_rate(linear: LinearArithmetic, numeric: Numeric) -> float:

@@ -31,9 +31,10 @@ class Located:
     lanes: Codes | None  # (window, n_out, n_in, learners): memory bank of each coefficient, where noise is drawn
     x: Array  # (n_in, learners): as linear paths take it
     factors: Array | None  # (modulation, n_in, learners): what modulated edges multiply their curves by
+    inside: Array | None  # (n_in, learners): whether x is on the grid, where that is looked at
 
     def __getitem__(self, sample: int) -> Located:
-        derivative, lanes, factors = self.derivative, self.lanes, self.factors
+        derivative, lanes, factors, inside = self.derivative, self.lanes, self.factors, self.inside
         return Located(
             self.address[sample],
             self.basis[sample],
@@ -41,6 +42,7 @@ class Located:
             None if lanes is None else lanes[sample],
             self.x[sample],
             None if factors is None else factors[sample],
+            None if inside is None else inside[sample],
         )
 
 
@@ -58,6 +60,11 @@ class Rounded:
         if self._narrowing is None:
             return value
         return self._narrowing.saturate(self._narrowing.round(value, drawn, out=self._values[samples]))
+
+    def equal(self, sample: int, before: Array) -> Array:
+        """Whether the values of a sample are those that were ``before``, which fit the format."""
+        equal: Array = self._values[sample] == before
+        return equal
 
     def outside(self, samples: slice = slice(None)) -> Array | None:
         """Whether any of a sample's values did not fit; shape ``(samples, learners)``. None if all did."""
@@ -91,6 +98,8 @@ class ModelLayer:
         self.learners = len(layers)
         self.coefficients_shape = (self.n_out, self.n_in, shape.coefficients, self.learners)
         self.linear = shape.linear is not None
+        self._holds = np.array([layer.holds for layer in layers])
+        self.looks_outside = any(layer.holds for layer in layers) or any("outside" in spec.counts for spec in specs)
         self._hidden, self._draws = index > 0, draws
         size = int(np.prod(self.coefficients_shape))
         first_window = np.arange(size).reshape(self.coefficients_shape)[:, :, : self.window]
@@ -125,6 +134,13 @@ class ModelLayer:
     def _locate(self, x: Array) -> Located:
         """For what lies on the grid, ``(..., n_in, learners)``."""
         raise NotImplementedError
+
+    def learns(self, located: Located) -> Array | None:
+        """Whether coefficients learn, ``(n_in, learners)``; None where all do."""
+        if located.inside is None or not self._holds.any():
+            return None
+        learns: Array = located.inside | ~self._holds
+        return learns
 
     def total(self, coefficients: Array, located: Located) -> Array:
         """The exact sums of the nodes, ``(n_out, learners)``, of one sample."""
@@ -300,7 +316,9 @@ class IntegerLayer(ModelLayer):
         address, lanes = self._address(cell)
         rows = row[..., None, None, :, :] + self._first_row
         derivative = self._derivative.take(rows) * inside[..., None, None, :, :] if self._hidden else None
-        return Located(address, self._basis.take(rows), derivative, lanes, x, None)
+        return Located(
+            address, self._basis.take(rows), derivative, lanes, x, None, inside if self.looks_outside else None
+        )
 
     def error(self, total: Array, target: Array) -> Array:
         value = self._output.saturate(self._output.round(total)) if self._loss.reads_outputs else total
@@ -368,7 +386,13 @@ class RealLayer(ModelLayer):
             exact = derivative_values(self._order, u) / self._cell_width[:, None]
             derivative = self._windows(np.where(inside[..., None], exact, 0))
         return Located(
-            address, self._windows(basis_values(self._order, u)), derivative, lanes, x * self._input_scale, None
+            address,
+            self._windows(basis_values(self._order, u)),
+            derivative,
+            lanes,
+            x * self._input_scale,
+            None,
+            inside if self.looks_outside else None,
         )
 
     @staticmethod

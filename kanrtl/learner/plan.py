@@ -84,7 +84,7 @@ class LayerPlan:
     rounding, update_rounding, multiplier : str
         As in :class:`kanrtl.LearnerSpec`.
     saturating : frozenset of str
-        The kinds of value that can saturate; the others get no logic for it.
+        The kinds of value that can saturate, and what else is counted; the others get no logic for it.
     forms_error : bool
         Node sum minus target is formed in the adder tree itself, rounding included, and y from it: the path to the
         coefficients then has one adder less. For a loss whose gradient is that difference, where the target comes with
@@ -140,6 +140,16 @@ class LayerPlan:
     def in_logic(self) -> bool:
         """Whether products are written out, rather than left to synthesis."""
         return self.multiplier == "lut"
+
+    @property
+    def looks_outside(self) -> bool:
+        """Whether anything depends on whether inputs are outside of the grid, besides slopes."""
+        return self.layer.holds or "outside" in self.saturating
+
+    @property
+    def counts_lost(self) -> bool:
+        """Whether edges are counted of which no coefficient moves."""
+        return "lost" in self.saturating
 
     @property
     def serial(self) -> bool:
@@ -285,6 +295,10 @@ def plan_learner(
         saturating = layer.saturating(spec.rounding, hidden=index > 0)
         if index == last and find_loss(spec.loss).clips(layer, spec.rounding):
             saturating |= {"gradient"}
+        if "outside" in spec.counts and layer.leaves_grid:
+            saturating |= {"outside"}
+        if "lost" in spec.counts and spec.update_rounding != "stochastic":
+            saturating |= {"lost"}
         plans.append(
             LayerPlan(
                 layer=layer,

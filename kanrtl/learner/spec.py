@@ -23,6 +23,7 @@ from .formats import LearnerFormats, derive_formats
 from .losses import find_loss
 from .plan import LayerPlan, plan_learner
 from .schedule import Schedule
+from .stability import Stability
 from .stages import rename_presets
 from .validation import check_arithmetic, check_fields
 
@@ -178,6 +179,15 @@ class LearnerSpec(LearnerFields):
         """For every layer, how many samples later a prediction sees a sample's update, where samples come at every
         clock; 1, exact SGD, in the sequential schedule."""
         return self.timing.delays
+
+    @cached_property
+    def stability(self) -> Stability:
+        """Up to which learning rates the last layer is stable, where samples come at every clock."""
+        return self.stability_at()
+
+    def stability_at(self, learning_rate: float | None = None, linear_rate: float | None = None) -> Stability:
+        """The same at other rates of the last layer."""
+        return Stability.of(self.layers[-1], find_loss(self.loss), self.delays[-1], learning_rate, linear_rate)
 
     def initial_codes(self) -> list[Codes]:
         """Initial coefficient codes, one array ``(n_out, n_in, coefficients)`` per layer."""

@@ -39,6 +39,9 @@ _COMMENTS = {
     "linear_rate_format": "the linear path's rate register",
     "linear_step_format": "the linear path's rate times x; one value, or one per layer",
     "gradient_limit": "the largest dL/dy of an output that is learned from; 0: what its format holds",
+    "outside": "auto, hold, learn: what a sample teaches splines whose input is outside of the grid; one, or one per "
+    "layer",
+    "counts": "what is counted besides what saturates: outside, lost",
     "rounding": "floor, half_up, half_even",
     "update_rounding": "floor, half_up, half_even, stochastic",
     "teaching": "with_sample, after_prediction",
@@ -89,6 +92,7 @@ def derived(spec: LearnerSpec) -> dict[str, Any]:
                 "cell_width": float(layer.cell_width),
                 "learning_rate": float(layer.formats.learning_rate.to_float(layer.learning_rate_code)),
                 "smallest_learning_rate": layer.smallest_learning_rate(spec.rounding, spec.update_rounding),
+                **_stable_rates(spec, index),
                 "periodic": layer.periodic,
                 "locate": {
                     "scale": layer.locator.scale,
@@ -111,6 +115,15 @@ def derived(spec: LearnerSpec) -> dict[str, Any]:
         "prediction_latency": spec.timing.prediction_latency,
         "prediction_interval": spec.timing.prediction_interval,
         "delays": list(spec.delays),
+    }
+
+
+def _stable_rates(spec: LearnerSpec, index: int) -> dict[str, float | None]:
+    """The learning rates up to which a layer is stable; None where what the layers behind it have learned decides."""
+    stability, last = spec.stability, index == spec.n_layers - 1
+    return {
+        "stable_learning_rate": stability.stable_learning_rate if last else None,
+        "critical_learning_rate": stability.critical_learning_rate if last else None,
     }
 
 
@@ -193,11 +206,22 @@ def _derived_comments(spec: LearnerSpec) -> list[str]:
             f"#   learns at rates from {values['smallest_learning_rate']:g} on"
             if values["smallest_learning_rate"]
             else "#   learns at no rate: no update reaches a coefficient",
+            _describe_stability(spec, values),
             *([f"#   linear path with rate {values['linear_rate']:g}"] if "linear_rate" in values else []),
         ]
         width = max(16, *map(len, values["formats"]))
         lines += [f"#   {name:<{width}} {format}" for name, format in values["formats"].items()]
     return lines
+
+
+def _describe_stability(spec: LearnerSpec, values: dict[str, Any]) -> str:
+    if values["stable_learning_rate"] is None:
+        return "#   up to which rate it is stable depends on the slopes of the layers behind it"
+    stable, critical = values["stable_learning_rate"], values["critical_learning_rate"]
+    rates = f"{stable:.3g} with any inputs"
+    if stable < critical:
+        rates += f", below {critical:.3g} with inputs that stand still"
+    return f"#   stable at rates up to {rates}" + ("" if spec.stability.known else ", if d2L/dy2 is at most 1")
 
 
 def _stages(spec: LearnerSpec) -> list[list[str]]:

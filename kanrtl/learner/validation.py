@@ -101,6 +101,7 @@ def _check_lengths(spec: LearnerFields) -> None:
         "linear",
         "linear_rate",
         "linear_step_format",
+        "outside",
         "memory",
         "table_memory",
         "edge_sums",

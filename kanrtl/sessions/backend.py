@@ -29,6 +29,7 @@ __all__ = [
     "BackendKind",
     "LearnerBackend",
     "NetworkBackend",
+    "NetworkStep",
     "Options",
     "Running",
     "SampleStep",
@@ -171,7 +172,8 @@ class LearnerBackend(Running):
 
     @abstractmethod
     def read_saturations(self) -> dict[str, int]:
-        """How many values have saturated, by kind (:data:`kanrtl.learner.address_map.SATURATIONS`)."""
+        """How many values have saturated, by kind (:data:`kanrtl.learner.address_map.SATURATIONS`), and what the spec
+        counts besides, in its order."""
 
     @abstractmethod
     def clear_saturations(self) -> None:
@@ -244,19 +246,44 @@ class AddressedLearner(LearnerBackend):
         self.access([(self.addresses.control, CONTROL_FREEZE if frozen else 0)])
 
     def read_saturations(self) -> dict[str, int]:
-        counts = self.access([(self.addresses.saturations(kind), None) for kind in SATURATIONS])
-        return dict(zip(SATURATIONS, counts, strict=True))
+        kinds = (*SATURATIONS, *self.spec.counts)
+        counts = self.access([(self.addresses.saturations(kind), None) for kind in kinds])
+        return dict(zip(kinds, counts, strict=True))
 
     def clear_saturations(self) -> None:
-        self.access([(self.addresses.saturations(kind), 0) for kind in SATURATIONS])
+        self.access([(self.addresses.saturations(kind), 0) for kind in (*SATURATIONS, *self.spec.counts)])
 
 
 Options = Mapping[str, Any]
 """Parameters of :class:`~kanrtl.lookup.rtl.lookup_core.LookupCore` beside the network."""
 
 
+class NetworkStep(Protocol):
+    """Sends a network one sample in real numbers, which lie in a buffer: for single samples it is quicker than
+    :meth:`NetworkBackend.run`, and does the same.
+
+    Attributes
+    ----------
+    x
+        The inputs ``(n_in,)``.
+    predictions
+        The prediction of the last call as the ports carry it, ``(n_predictions,)``.
+    """
+
+    x: RowBuffer
+    predictions: Codes
+
+    def __call__(self) -> int:
+        """Predicts. Returns less than zero, with nothing done, where one of the inputs becomes no number."""
+        ...
+
+
 class NetworkBackend(Running):
     """One lookup network that runs on a backend."""
+
+    def sample_step(self) -> NetworkStep | None:
+        """What sends one sample at a time, where the backend has anything quicker for that than :meth:`run`."""
+        return None
 
     @abstractmethod
     def run(self, samples: Codes) -> Codes:

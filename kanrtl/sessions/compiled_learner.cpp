@@ -40,7 +40,7 @@ struct Linear {
 struct Layer {
     int64_t n_in, n_out, window, bases, banks, first_lane, modulation;
     int64_t scale, offset, shift, end, row_bits, periodic;
-    int64_t coefficient_up, product_up, guard_bits, noise_bits, noise_up, delay;
+    int64_t coefficient_up, product_up, guard_bits, noise_bits, noise_up, delay, holds;
     Narrowing activation, slope, gradient, step, coefficient, curve, turned;
     int64_t *coefficients, *rate;
     const int64_t *basis, *derivative;
@@ -76,21 +76,22 @@ struct Loss {
 };
 
 struct State {
-    int64_t layers, stochastic, counter_limit;
+    int64_t layers, stochastic, counter_limit, counts_outside, counts_lost;
     const Layer *layer;
     Loss loss;
     int64_t *noise;       // the register, of 32 bits
     int64_t *frozen;
-    int64_t *saturations; // activation, gradient, slope, step, coefficient
+    int64_t *saturations; // activation, gradient, slope, step, coefficient, outside, lost
 };
 
-enum { ACTIVATION, GRADIENT, SLOPE, STEP, COEFFICIENT, KINDS };
+enum { ACTIVATION, GRADIENT, SLOPE, STEP, COEFFICIENT, OUTSIDE, LOST };
 
 // What one sample changes in one layer, before it has landed.
 struct Update {
     int64_t edge, sample;
     std::vector<int64_t> cells, products, noise;    // (n_in,), and (n_out, n_in, window) twice
     std::vector<int64_t> weight_products, weight_noise; // (n_out, n_in), of linear paths
+    std::vector<uint8_t> taught;                        // (n_out, n_in): which edges should move
 };
 
 // Where a sample is in a layer.
@@ -118,7 +119,8 @@ class Learner {
     std::vector<int64_t> turned_, totals_of_layer_; // of one layer at a time, by node
     bool gradient_outside_ = false;                 // in the backward pass of this sample
     int64_t edge_ = -1, taught_ = 0, counted_ = 0;
-    std::deque<uint8_t> clipped_; // of the samples from counted_ on: whether a coefficient saturated
+    enum { CLIPPED = 1, STILL = 2 };
+    std::deque<uint8_t> landings_; // of the samples from counted_ on: whether a coefficient saturated, or an edge is still
 
     const Layer &layer(size_t index) const { return state_.layer[index]; }
     size_t layers() const { return size_t(state_.layers); }
@@ -149,20 +151,25 @@ class Learner {
         std::deque<Update> &waiting = waiting_[index];
         while (!waiting.empty() && waiting.front().edge <= edge) {
             Update &update = waiting.front();
-            bool outside = false;
+            bool outside = false, still = false;
             size_t place = 0;
             for (int64_t o = 0; o < at.n_out; o++)
                 for (int64_t i = 0; i < at.n_in; i++) {
                     int64_t *edge = at.edge(o, i);
+                    bool moved = false;
                     for (int64_t w = 0; w < at.window; w++, place++) {
-                        int64_t &coefficient = edge[at.coefficient_at(update.cells[i], w)];
+                        int64_t &coefficient = edge[at.coefficient_at(update.cells[i], w)], before = coefficient;
                         int64_t exact = up(coefficient, at.coefficient_up) - up(update.products[place], at.product_up);
+                        bool beyond = false;
                         coefficient =
-                            at.coefficient.narrow(exact, outside, update.noise.empty() ? 0 : update.noise[place]);
+                            at.coefficient.narrow(exact, beyond, update.noise.empty() ? 0 : update.noise[place]);
+                        outside |= beyond;
+                        moved |= beyond || coefficient != before;
                     }
+                    still |= update.taught[size_t(o * at.n_in + i)] && !moved;
                 }
             if (at.linear.present) land_weights(at, update, outside);
-            clipped_[size_t(update.sample - counted_)] |= outside;
+            landings_[size_t(update.sample - counted_)] |= (outside ? CLIPPED : 0) | (still ? STILL : 0);
             landed_[index]++;
             spare_.push_back(std::move(update));
             waiting.pop_front();
@@ -182,13 +189,14 @@ class Learner {
 
     std::vector<Update> spare_;
 
-    // Counts the coefficients that saturated, where an update has landed in all layers.
+    // Counts the coefficients that saturated, and the edges that did not move, where an update has landed in all layers.
     void count_landed() {
         int64_t least = landed_[0];
         for (int64_t landed : landed_) least = landed < least ? landed : least;
         for (; counted_ < least; counted_++) {
-            if (clipped_.front()) count(COEFFICIENT);
-            clipped_.pop_front();
+            if (landings_.front() & CLIPPED) count(COEFFICIENT);
+            if (landings_.front() & STILL && state_.counts_lost) count(LOST);
+            landings_.pop_front();
         }
     }
 
@@ -274,7 +282,7 @@ class Learner {
     }
 
     void update(int64_t edge) {
-        bool outside = false, turns_outside = false;
+        bool outside = false, turns_outside = false, off_grid = false;
         uint64_t word = uint64_t(*state_.noise) << 32 | uint64_t(*state_.noise);
         for (size_t index = 0; index < layers(); index++) {
             const Layer &at = layer(index);
@@ -287,7 +295,10 @@ class Learner {
             size_t size = size_t(at.n_out * at.n_in * at.window);
             update.products.resize(size);
             update.noise.resize(state_.stochastic ? size : 0);
+            update.taught.resize(size_t(at.n_out * at.n_in));
             for (int64_t i = 0; i < at.n_in; i++) {
+                bool learns = pass.inside[i] || !at.holds;
+                off_grid |= !pass.inside[i];
                 const int64_t *basis = at.basis + pass.rows[i] * at.window;
                 for (int64_t o = 0; o < at.n_out; o++) {
                     const std::vector<int64_t> &gradients = gradients_[index];
@@ -297,11 +308,13 @@ class Learner {
                                                                   &pass.factors[i * at.modulation], o, -1),
                                                       turns_outside);
                 }
+                for (int64_t o = 0; o < at.n_out; o++)
+                    update.taught[size_t(o * at.n_in + i)] = learns && turned_[o] && *at.rate;
                 for (int64_t w = 0; w < at.window; w++) {
                     int64_t step = at.step.narrow(*at.rate * basis[w], outside);
                     for (int64_t o = 0; o < at.n_out; o++) {
                         size_t place = size_t((o * at.n_in + i) * at.window + w);
-                        update.products[place] = turned_[o] * step;
+                        update.products[place] = learns ? turned_[o] * step : 0;
                         if (!state_.stochastic) continue;
                         int64_t lane = at.first_lane + (o * at.n_in + i) * at.banks + (pass.cells[i] + w) % at.banks;
                         uint64_t drawn = word >> (32 - lane * 7 % 32) & ((uint64_t(1) << at.noise_bits) - 1);
@@ -313,9 +326,10 @@ class Learner {
             waiting_[index].push_back(std::move(update));
         }
         if (outside) count(STEP);
+        if (off_grid && state_.counts_outside) count(OUTSIDE);
         if (turns_outside && !gradient_outside_) count(GRADIENT);
         if (state_.stochastic) *state_.noise = leap(uint32_t(*state_.noise));
-        clipped_.push_back(false);
+        landings_.push_back(0);
         taught_++;
     }
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
-from ..learner.address_map import COUNTER_WIDTH, SATURATIONS
+from ..learner.address_map import COUNTER_WIDTH, ON_DEMAND, SATURATIONS
 from ..learner.losses import find_loss
 from ..learner.model_layers import IntegerLayer
 from ..learner.spec import LearnerSpec
@@ -65,7 +65,7 @@ class _Layer(ctypes.Structure):
     _fields_ = [
         *_integers("n_in", "n_out", "window", "bases", "banks", "first_lane", "modulation"),
         *_integers("scale", "offset", "shift", "end", "row_bits", "periodic"),
-        *_integers("coefficient_up", "product_up", "guard_bits", "noise_bits", "noise_up", "delay"),
+        *_integers("coefficient_up", "product_up", "guard_bits", "noise_bits", "noise_up", "delay", "holds"),
         *((name, _Narrowing) for name in _NARROWED),
         *_pointers("coefficients", "rate", "basis", "derivative"),
         ("linear", _Linear),
@@ -81,7 +81,7 @@ class _Loss(ctypes.Structure):
 
 class _State(ctypes.Structure):
     _fields_ = [
-        *_integers("layers", "stochastic", "counter_limit"),
+        *_integers("layers", "stochastic", "counter_limit", "counts_outside", "counts_lost"),
         *_pointers("layer"),
         ("loss", _Loss),
         *_pointers("noise", "frozen", "saturations"),
@@ -99,8 +99,9 @@ class CompiledLearner:
     coefficients
         One array ``(n_out, n_in, coefficients)`` per layer.
     learning_rates, noise, frozen, saturations
-        The registers: those of :attr:`kanrtl.LearnerSpec.rate_registers`, then shapes ``(1,)``, ``(1,)``, and ``(5,)``
-        in the order of :data:`kanrtl.learner.address_map.SATURATIONS`.
+        The registers: those of :attr:`kanrtl.LearnerSpec.rate_registers`, then shapes ``(1,)``, ``(1,)``, and ``(7,)``
+        in the order of :data:`kanrtl.learner.address_map.SATURATIONS` and then of
+        :data:`~kanrtl.learner.address_map.ON_DEMAND`.
     step
         Sends one sample at a time.
     """
@@ -112,7 +113,7 @@ class CompiledLearner:
         self.learning_rates = np.array([register.code for register in spec.rate_registers], dtype=np.int64)
         self.noise = np.array([lfsr.initial_state(spec.seed)], dtype=np.int64)
         self.frozen = np.zeros(1, dtype=np.int64)
-        self.saturations = np.zeros(len(SATURATIONS), dtype=np.int64)
+        self.saturations = np.zeros(len(SATURATIONS) + len(ON_DEMAND), dtype=np.int64)
         loss = _loss(spec)
         layers = self._layers(spec)
         self._kept += [loss, layers]
@@ -121,6 +122,8 @@ class CompiledLearner:
             len(layers),
             spec.update_rounding == "stochastic",
             (1 << COUNTER_WIDTH) - 1,
+            "outside" in spec.counts,
+            "lost" in spec.counts and spec.update_rounding != "stochastic",
             ctypes.addressof(layers),
             _Loss(
                 find_loss(spec.loss).reads_outputs,
@@ -161,6 +164,7 @@ class CompiledLearner:
                     layer.noise_bits if draws else 0,
                     layer.dropped_bits - layer.noise_bits,
                     delays[index],
+                    layer.holds,
                     *(_Narrowing.of(getattr(narrowings, name)) for name in _NARROWED),
                     self.coefficients[index].ctypes.data,
                     self.learning_rates[index:].ctypes.data,

@@ -70,7 +70,8 @@ def connect(
     progress: Progress | None = None,
     **options: Any,
 ) -> Session | LookupSession:
-    """Start a learner, or a lookup network.
+    """Start a learner, or a lookup network. Learning rates at which a learner may diverge are warned of, as
+    :exc:`kanrtl.StabilityWarning`; so are those that are set later.
 
     Parameters
     ----------
@@ -104,6 +105,7 @@ def connect(
     if not isinstance(spec, LearnerSpec):
         spec = LearnerSpec.from_toml(spec)
     kind = load_backend(backend)
+    spec.stability.warn()
     try:
         return Session(spec, kind.learner(spec, Trace(trace) if trace is not None else None, progress))
     except TraceError as error:

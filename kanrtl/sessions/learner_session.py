@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ..arrays import Reals, as_reals, check_finite, check_range, check_weights, real_rows
 from ..errors import InputError
 from ..files import write_arrays
-from ..learner.address_map import COUNTER_WIDTH
+from ..learner.address_map import COUNTER_WIDTH, SATURATIONS
 from ..learner.arithmetic import checked_coefficients
 from ..learner.losses import explain_target_range, find_loss
 from ..learner.spec import LearnerSpec
@@ -24,10 +24,13 @@ from .clipped_targets import ClippedTargets
 from .closing import Closing
 from .rate_codes import find_rate_codes
 from .sample_history import SampleHistory
-from .sample_weights import check_highest, weigh_rates
+from .sample_weights import check_highest, weigh_one, weigh_rates
 from .saved_learner import SavedLearner
 
 __all__ = ["Session"]
+
+_PLAIN = (float, int)
+"""Weights that need no closer look."""
 
 
 class Session(Closing):
@@ -46,6 +49,7 @@ class Session(Closing):
         self._clipped = ClippedTargets(spec)
         self._step = backend.sample_step()
         self._loss = find_loss(spec.loss)
+        self._rate_formats = [register.format for register in spec.rate_registers]
         # Of a loss that is computed elsewhere: what was predicted, and the sample that feedback without a name is for.
         self._history = SampleHistory(spec.n_in) if self._loss.takes_gradients else None
         self._pending: int | None = None
@@ -77,13 +81,36 @@ class Session(Closing):
         """Predict, then take one step towards ``target``, shape ``(n_out,)``; return the prediction made before
         it. ``weight`` scales the step, as in :meth:`learn_many`."""
         step = self._step
-        if step is None or weight is not None or self._loss.takes_gradients:
-            rows = self._x_row(x), self._out_row("target", target)
-            return self.learn_many(*rows, weight=weight)[0]  # type: ignore[no-any-return]
-        if not (step.x.fill(x) and step.teaching.fill(target)):
-            step.x.row[:], step.teaching.row[:] = self._x_row(x), self._out_row("target", target)
+        if step is None or self._loss.takes_gradients:
+            return self._learn_row(x, target, weight)
+        if weight is not None and not (type(weight) in _PLAIN and weight == 1):
+            return self._learn_weighted(step, x, target, weight)
+        self._fill(step, x, target)
         self._take(step, LEARN, x, target)
         return step.predictions.copy()
+
+    def _learn_row(self, x: npt.ArrayLike, target: npt.ArrayLike, weight: float | None) -> Reals:
+        rows = self._x_row(x), self._out_row("target", target)
+        return self.learn_many(*rows, weight=weight)[0]  # type: ignore[no-any-return]
+
+    def _learn_weighted(self, step: SampleStep, x: npt.ArrayLike, target: npt.ArrayLike, weight: float) -> Reals:
+        """:meth:`learn` with a weight; what takes one step does without arrays."""
+        registers = self._backend.read_learning_rates()
+        rates = weigh_one(weight, registers, self._rate_formats) if type(weight) in _PLAIN else None
+        if rates is None:
+            return self._learn_row(x, target, weight)
+        self._fill(step, x, target)
+        self._backend.write_learning_rates(rates)
+        try:
+            self._take(step, LEARN, x, target)
+        finally:
+            self._backend.write_learning_rates(registers)
+        return step.predictions.copy()
+
+    def _fill(self, step: SampleStep, x: npt.ArrayLike, target: npt.ArrayLike) -> None:
+        """Put a sample and its target where a step takes them from."""
+        if not (step.x.fill(x) and step.teaching.fill(target)):
+            step.x.row[:], step.teaching.row[:] = self._x_row(x), self._out_row("target", target)
 
     def predict_many(self, x: npt.ArrayLike) -> Reals:
         """Predictions ``(n, n_out)`` for inputs ``(n, n_in)``, one sample after another."""
@@ -210,9 +237,8 @@ class Session(Closing):
 
     def _run_weighted(self, x: Codes, teaching: Codes, weights: Reals) -> Reals:
         registers = self._backend.read_learning_rates()
-        formats = [register.format for register in self.spec.rate_registers]
-        check_highest("weight", weights, registers, formats)
-        steps, rates = weigh_rates(weights, registers, formats)
+        check_highest("weight", weights, registers, self._rate_formats)
+        steps, rates = weigh_rates(weights, registers, self._rate_formats)
         self._samples += len(rates)
         codes = self._backend.run_with_rates(np.repeat(x, steps, axis=0), np.repeat(teaching, steps, axis=0), rates)
         return self.spec.formats.output.to_float(codes[np.cumsum(steps) - steps])
@@ -311,6 +337,17 @@ class Session(Closing):
         codes = self._backend.read_learning_rates()
         codes[self._rates_of(field)] = find_rate_codes(field, given, len(registers), registers[0].format)
         self._backend.write_learning_rates(codes)
+        self._warn_of_rates(codes, stacklevel=4)
+
+    def _warn_of_rates(self, codes: Sequence[int], stacklevel: int) -> None:
+        """Warn where the last layer may diverge with these contents of the registers."""
+        rates = [
+            float(register.format.to_float(code))
+            for register, code in zip(self.spec.rate_registers, codes, strict=True)
+        ]
+        last = self.spec.n_layers - 1
+        linear = rates[-1] if last in self.spec.linear_layers else None
+        self.spec.stability_at(rates[last], linear).warn(stacklevel)
 
     @property
     def frozen(self) -> bool:
@@ -326,9 +363,10 @@ class Session(Closing):
         """The counts and states by name.
 
         They are ``samples`` sent, clock ``cycles`` (None without a clock), ``frozen``, ``saturations`` in the learner
-        by kind, and as ``counters_full`` the kinds whose counter stands still at its highest value, 65535, until
-        :meth:`clear_counters`; ``inputs_saturated`` and ``targets_saturated`` before they reached it, the ``latency``,
-        ``prediction_latency`` and ``interval`` in cycles, and what was ``observed`` of these at the ports.
+        by kind, ``counts`` of what the spec counts besides, and as ``counters_full`` the kinds whose counter stands
+        still at its highest value, 65535, until :meth:`clear_counters`; ``inputs_saturated`` and ``targets_saturated``
+        before they reached it, the ``latency``, ``prediction_latency`` and ``interval`` in cycles, and what was
+        ``observed`` of these at the ports.
         """
         saturations = self._backend.read_saturations()
         schedule = self.spec.timing
@@ -337,7 +375,8 @@ class Session(Closing):
             "samples": self._samples,
             "cycles": self._backend.cycles,
             "frozen": self.frozen,
-            "saturations": saturations,
+            "saturations": {kind: saturations[kind] for kind in SATURATIONS},
+            "counts": {kind: saturations[kind] for kind in self.spec.counts},
             "counters_full": [kind for kind, count in saturations.items() if count == (1 << COUNTER_WIDTH) - 1],
             "inputs_saturated": self._inputs_saturated,
             "targets_saturated": self._clipped.count,
@@ -394,6 +433,7 @@ class Session(Closing):
         if self.spec.update_rounding == "stochastic" and saved.noise is not None:
             self._backend.write_noise(saved.noise)
         self._pending = None
+        self._warn_of_rates(rates, stacklevel=4)
 
 
 def _count_outside(reals: Reals, format: Format, period: float | None = None) -> int:

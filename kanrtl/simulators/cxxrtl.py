@@ -45,7 +45,8 @@ T = TypeVar("T")
 
 _DRIVER = (Path(__file__).with_name("reals.cpp"), Path(__file__).with_name("native.cpp"))
 
-_FLAGS = ("-std=c++17", "-O2", "-DNDEBUG", "-shared", "-fPIC", "-fvisibility=hidden")
+# A multiplication and an addition are rounded one after the other, as numpy does it.
+COMPILER_FLAGS = ("-std=c++17", "-O2", "-ffp-contract=off", "-DNDEBUG", "-shared", "-fPIC", "-fvisibility=hidden")
 
 # Cleaning up costs yosys a second, and saves the compiler many.
 _SCRIPT = """\
@@ -150,7 +151,7 @@ def load(design: Design, progress: Progress | None = None) -> ctypes.CDLL:
         If yosys or a C++ compiler is missing or fails.
     """
     compiler = Compiler.find()
-    flags = (*_FLAGS, *shlex.split(os.environ.get("CXXFLAGS", "")))
+    flags = (*COMPILER_FLAGS, *shlex.split(os.environ.get("CXXFLAGS", "")))
     tools = {
         "compiler": compiler.identity,
         "flags": flags,
@@ -305,14 +306,14 @@ def _make(design: Design, work: Path, compiler: Compiler, flags: tuple[str, ...]
     netlist = (work / "dut.cc").read_text().replace(*_MENDED)
     source.write_text(f"{split_eval(netlist)}\n{design.driver}")
     library = work / "dut.so"
-    compiler.compile(source, library, (*flags, f"-I{_headers()}"))
+    compiler.compile(source, library, (*flags, f"-I{find_headers()}"))
     for path in work.iterdir():
         if path != library:
             path.unlink()
     (work / "sha256").write_text(hashlib.sha256(library.read_bytes()).hexdigest())
 
 
-def _headers() -> Path:
+def find_headers() -> Path:
     """CXXRTL's, which come with yosys."""
     command = Path(YOSYS.command())
     if command.name.startswith("yowasp-"):
@@ -348,8 +349,8 @@ def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
         "observed": (size, [pointer, ctypes.c_int, unsigned, size]),
         "traced": (size, [pointer, ctypes.POINTER(ctypes.POINTER(ctypes.c_uint32))]),
     }
-    if not hasattr(library, "kanrtl_access"):  # only a learner has these
-        del types["access"], types["bind"], types["step"]
+    if not hasattr(library, "kanrtl_access"):  # only a learner has it
+        del types["access"]
     for name, (result, arguments) in types.items():
         function = getattr(library, f"kanrtl_{name}")
         function.restype, function.argtypes = result, arguments

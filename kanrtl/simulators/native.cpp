@@ -36,6 +36,12 @@ namespace {
 
 using Top = cxxrtl_design::p_dut;
 
+#if LEARNS
+using Places = RealPlaces;
+#else
+using Places = SamplePlaces;
+#endif
+
 template <size_t BITS> uint32_t *chunks(cxxrtl::value<BITS> &port) { return port.data; }
 template <size_t BITS> uint32_t *chunks(cxxrtl::wire<BITS> &port) { return port.curr.data; }
 
@@ -95,6 +101,8 @@ class Simulation {
     bool done_ = true;
 #if LEARNS
     Reals reals_;
+#else
+    Places places_{};
 #endif
 
     // The part of a cycle before its clock edge: outputs become what they are at the edge.
@@ -273,7 +281,7 @@ class Simulation {
         });
     }
 
-    void bind(const RealPlaces &places) { reals_ = Reals(places); }
+    void bind(const Places &places) { reals_ = Reals(places); }
 
     // Reads and writes in order. `data` is what is written, and then what each was answered.
     void access(size_t count, const uint64_t *addresses, const uint8_t *writes, int64_t *data) {
@@ -298,6 +306,17 @@ class Simulation {
         }
         dut_.p_access____response____ready.data[0] = 0;
     }
+#else
+    // One sample, which lies where bind was told; returns -1, with nothing done, where an input becomes no number.
+    int64_t step(int) {
+        if (!places_.quantise(N_IN)) return -1;
+        send(1, places_.codes, nullptr, nullptr, places_.predictions);
+        while (!proceed(~uint64_t(0))) {
+        }
+        return 0;
+    }
+
+    void bind(const Places &places) { places_ = places; }
 #endif
 };
 
@@ -313,10 +332,12 @@ EXPORT void kanrtl_send(Simulation *simulation, size_t count, const int64_t *x, 
 EXPORT int kanrtl_proceed(Simulation *simulation, uint64_t cycles) { return simulation->proceed(cycles); }
 EXPORT void kanrtl_cut(Simulation *simulation) { simulation->cut(); }
 
-#if LEARNS
-EXPORT void kanrtl_bind(Simulation *simulation, const RealPlaces *places) { simulation->bind(*places); }
+EXPORT void kanrtl_bind(Simulation *simulation, const void *places) {
+    simulation->bind(*static_cast<const Places *>(places));
+}
 EXPORT int64_t kanrtl_step(Simulation *simulation, int kind) { return simulation->step(kind); }
 
+#if LEARNS
 EXPORT void kanrtl_access(Simulation *simulation, size_t count, const uint64_t *addresses, const uint8_t *writes,
                           int64_t *data) {
     simulation->access(count, addresses, writes, data);

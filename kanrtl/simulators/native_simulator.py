@@ -13,7 +13,7 @@ from amaranth.hdl import Fragment, Value
 from ..numeric.fixed import Codes
 from ..progress import Progress
 from .cxxrtl import Design, load
-from .native_step import NativeStep, RealPlaces
+from .native_step import NativeNetworkStep, NativeStep, RealPlaces, SamplePlaces
 from .trace import Port, Trace
 
 STRETCH = 1 << 20
@@ -102,8 +102,15 @@ class NativeSimulator:
 
     def step(self, places: RealPlaces) -> NativeStep:
         """What sends a learner one sample at a time, in real numbers; the last one that was made is good."""
-        after = self.write_trace if self._trace else None
-        return NativeStep(self._library, self._simulation, self._end, after, places)
+        return NativeStep(self._library, self._simulation, self._end, self._after_step, places)
+
+    def network_step(self, places: SamplePlaces) -> NativeNetworkStep:
+        """What sends a network one sample at a time, in real numbers; the last one that was made is good."""
+        return NativeNetworkStep(self._library, self._simulation, self._end, self._after_step, places)
+
+    @property
+    def _after_step(self) -> Callable[[], None] | None:
+        return self.write_trace if self._trace else None
 
     def access(self, requests: list[tuple[int, int | None]]) -> list[int]:
         """Do reads (``(address, None)``) and writes (``(address, value)``) in order; give the answer to each."""

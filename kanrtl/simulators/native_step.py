@@ -1,4 +1,4 @@
-"""One sample at a time through a compiled learner, in real numbers: a single call, and no new arrays."""
+"""One sample at a time through what is compiled, in real numbers: a single call, and no new arrays."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import RowBuffer
+from ..arrays import Reals, RowBuffer
 from ..numeric.fixed import Format
 
 
@@ -66,20 +66,86 @@ class RealPlaces:
         self.structure = _Places(*scales, *target_range, *(array.ctypes.data for array in arrays))
 
 
-class NativeStep:
-    """A learner's :class:`~kanrtl.sessions.backend.SampleStep`, in machine code.
+class _SamplePlaces(ctypes.Structure):
+    """``SamplePlaces`` of :file:`reals.cpp`."""
+
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in ("scale", "offset", "x")),
+        *((name, ctypes.c_double) for name in ("minimum", "maximum")),
+        *((name, ctypes.c_void_p) for name in ("codes", "predictions")),
+    ]
+
+
+class SamplePlaces:
+    """Where one sample of a network is exchanged with machine code, and how real inputs become codes.
 
     Parameters
     ----------
-    library, learner
-        A library with ``kanrtl_bind`` and ``kanrtl_step``, and the learner in it.
+    scale, offset
+        Of every input, ``(n_in,)``, in codes: a code is ``x * scale + offset``, rounded to the nearest.
+    format
+        Of the codes that samples are sent as.
+    n_predictions
+        Numbers in a prediction.
+    """
+
+    def __init__(self, scale: Reals, offset: Reals, format: Format, n_predictions: int) -> None:
+        self.x = RowBuffer(len(scale))
+        self.predictions = np.zeros(n_predictions, dtype=np.int64)
+        self._codes = np.zeros(len(scale), dtype=np.int64)
+        self._affine = [np.ascontiguousarray(array, dtype=np.float64) for array in (scale, offset)]
+        self.structure = _SamplePlaces(
+            *(array.ctypes.data for array in (*self._affine, self.x.row)),
+            *(format.minimum, format.maximum),
+            *(array.ctypes.data for array in (self._codes, self.predictions)),
+        )
+
+
+class NativeNetworkStep:
+    """A network's :class:`~kanrtl.sessions.backend.NetworkStep`, in machine code.
+
+    Parameters
+    ----------
+    library, running
+        A library with ``kanrtl_bind`` and ``kanrtl_step``, and what runs in it.
     end
-        Alive until the learner is closed.
+        Alive until that is closed.
     after
         Called after every step; None where nothing is to be done.
     places
         Where samples are exchanged.
     """
+
+    _what = "simulation"
+
+    def __init__(
+        self,
+        library: ctypes.CDLL,
+        running: ctypes.c_void_p,
+        end: weakref.finalize[..., Any],
+        after: Callable[[], None] | None,
+        places: RealPlaces | SamplePlaces,
+    ) -> None:
+        self.x, self._places = places.x, places
+        self.predictions: Any = places.predictions  # codes of a network, real numbers of a learner
+        library.kanrtl_bind(running, ctypes.byref(places.structure))
+        self._call, self._running = library.kanrtl_step, running
+        self._end, self._after = end, after
+
+    def __call__(self, kind: int = 0) -> int:
+        """See :meth:`kanrtl.sessions.backend.SampleStep.__call__`; raise :exc:`RuntimeError` once it is closed."""
+        if not self._end.alive:
+            raise RuntimeError(f"this {self._what} is closed")
+        outside: int = self._call(self._running, kind)
+        if self._after is not None:
+            self._after()
+        return outside
+
+
+class NativeStep(NativeNetworkStep):
+    """A learner's :class:`~kanrtl.sessions.backend.SampleStep`, in machine code; parameters as of its base."""
+
+    _what = "learner"
 
     def __init__(
         self,
@@ -89,21 +155,5 @@ class NativeStep:
         after: Callable[[], None] | None,
         places: RealPlaces,
     ) -> None:
-        self.x, self.teaching, self.predictions, self.codes = (
-            places.x,
-            places.teaching,
-            places.predictions,
-            places.codes,
-        )
-        library.kanrtl_bind(learner, ctypes.byref(places.structure))
-        self._call, self._learner = library.kanrtl_step, learner
-        self._end, self._after = end, after
-
-    def __call__(self, kind: int) -> int:
-        """See :meth:`kanrtl.sessions.backend.SampleStep.__call__`; raise :exc:`RuntimeError` once it is closed."""
-        if not self._end.alive:
-            raise RuntimeError("this learner is closed")
-        outside: int = self._call(self._learner, kind)
-        if self._after is not None:
-            self._after()
-        return outside
+        super().__init__(library, learner, end, after, places)
+        self.teaching, self.codes = places.teaching, places.codes

@@ -52,6 +52,23 @@ struct RealPlaces {
     int64_t *codes; // of x
 };
 
+// Where one sample of a network is exchanged: real inputs, each with a scale and an offset of its own, and codes.
+struct SamplePlaces {
+    const double *scale, *offset, *x;
+    double minimum, maximum; // of a code
+    int64_t *codes, *predictions;
+
+    // Makes codes as kanrtl.lookup.quantiser.Quantiser does, to the bit; returns whether all are numbers.
+    bool quantise(size_t n_in) const {
+        for (size_t place = 0; place < n_in; place++) {
+            double nearest = std::nearbyint(x[place] * scale[place] + offset[place]);
+            if (std::isnan(nearest)) return false;
+            codes[place] = int64_t(nearest < minimum ? minimum : nearest > maximum ? maximum : nearest);
+        }
+        return true;
+    }
+};
+
 class Reals : RealPlaces {
     std::vector<int64_t> buffer_;
 

@@ -53,17 +53,23 @@ def component_ports(component: wiring.Component) -> dict[str, Value]:
 
 
 def component_rtlil(
-    component: Elaboratable, name: str, more: Callable[[Fragment], Mapping[str, Value]] | None = None
+    component: Elaboratable,
+    name: str,
+    more: Callable[[Fragment], Mapping[str, Value]] | None = None,
+    inputs: Mapping[str, Value] | None = None,
+    top: Elaboratable | None = None,
 ) -> str:
     """RTLIL of ``component`` with its ports, as the top module ``name``.
 
     Amaranth 0.5 stumbles over a port that is a constant, the ``ready`` of a stream that cannot be refused; what is
-    constant needs no port. ``more`` names signals of the elaborated design that become outputs too.
+    constant needs no port. ``more`` names signals of the elaborated design that become outputs too, ``inputs`` signals
+    that become inputs, and ``top`` is a design with the component in it that is elaborated in its stead.
     """
     ports: dict[str, tuple[Value, PortDirection | None]] | None = None
-    fragment = Fragment.get(component, None)
+    fragment = Fragment.get(component if top is None else top, None)
     if isinstance(component, wiring.Component):
         ports = {port: (value, None) for port, value in component_ports(component).items()}
         if more is not None:
             ports |= {port: (value, PortDirection.Output) for port, value in more(fragment).items()}
+        ports |= {port: (value, PortDirection.Input) for port, value in (inputs or {}).items()}
     return portable_sources(rtlil.convert(fragment if ports is not None else component, name=name, ports=ports))

@@ -7,24 +7,25 @@ from ..learner.losses import find_loss
 from ..learner.rtl.learner import Learner
 from ..learner.spec import LearnerSpec
 from ..version import __version__
+from .clocking import Clocking
 from .port_table import align_rows, list_fields
 
 __all__ = ["learner_header"]
 
 
-def learner_header(learner: Learner) -> str:
+def learner_header(learner: Learner, clocking: Clocking = Clocking()) -> str:
     """Write the comment at the top of a learner's Verilog file: spec, timing, ports and the bits of their payloads."""
     spec = learner.spec
-    schedule, addresses = spec.timing, AddressMap.of(spec)
+    addresses = AddressMap.of(spec)
     lines = [
-        f"kanrtl {__version__} learner, layers {list(spec.layer_sizes)}, teaching {spec.teaching}, loss {spec.loss}.",
+        f"kanrtl {__version__} {title_learner(spec)}.",
         "",
-        "A transfer on a stream takes place at a rising edge of clk at which valid and ready are both high.",
-        f"sample to prediction {schedule.prediction_latency} cycles, sample to written update {schedule.latency}, "
-        f"one taught sample to the next {schedule.interval}.",
-        *_streaming_lines(learner),
-        *_modulation_lines(spec),
-        "rst is synchronous and active high; it does not restore coefficients and learning rates.",
+        f"A transfer on a stream takes place at a rising edge of {clocking.clock} at which valid and ready are both "
+        "high.",
+        *timing_lines(spec),
+        *_refusal_lines(spec),
+        *modulation_lines(spec),
+        f"{clocking.words}; it does not restore coefficients and learning rates.",
         "",
         *_port_lines(learner),
         "",
@@ -37,6 +38,7 @@ def learner_header(learner: Learner) -> str:
         *(f"  {addresses.learning_rate(layer):#x}  learning rate {layer}" for layer in range(spec.n_layers)),
         *(f"  {addresses.linear_rate(layer):#x}  linear rate {layer}" for layer in spec.linear_layers),
         *(f"  {addresses.saturations(kind):#x}  saturations: {kind}" for kind in SATURATIONS),
+        *(f"  {addresses.saturations(kind):#x}  counts: {kind}" for kind in spec.counts),
     ]
     if spec.update_rounding == "stochastic":
         lines.append(f"  {addresses.noise:#x}  noise: reads bits 31..16; a write moves bits 15..0 up and in below them")
@@ -44,18 +46,30 @@ def learner_header(learner: Learner) -> str:
     return "\n".join(lines)
 
 
-def _streaming_lines(learner: Learner) -> list[str]:
-    """Write what is different about a streaming learner."""
-    if not learner.spec.timing.streaming:
-        return []
-    delays = ", ".join(map(str, learner.spec.delays))
-    return [
-        f"An update is seen by samples taken so many cycles later, by layer: {delays}.",
-        "A prediction cannot be refused: it is valid for one cycle.",
+def title_learner(spec: LearnerSpec) -> str:
+    """Name a learner by its sizes, and by how it is taught."""
+    return f"learner, layers {list(spec.layer_sizes)}, teaching {spec.teaching}, loss {spec.loss}"
+
+
+def timing_lines(spec: LearnerSpec) -> list[str]:
+    """Write the cycles of a learner."""
+    timing = spec.timing
+    lines = [
+        f"sample to prediction {timing.prediction_latency} cycles, sample to written update {timing.latency}, "
+        f"one taught sample to the next {timing.interval}."
     ]
+    if timing.streaming:
+        delays = ", ".join(map(str, spec.delays))
+        lines.append(f"An update is seen by samples taken so many cycles later, by layer: {delays}.")
+    return lines
 
 
-def _modulation_lines(spec: LearnerSpec) -> list[str]:
+def _refusal_lines(spec: LearnerSpec) -> list[str]:
+    """Write what is different about the predictions of a streaming learner."""
+    return ["A prediction cannot be refused: it is valid for one cycle."] if spec.timing.streaming else []
+
+
+def modulation_lines(spec: LearnerSpec) -> list[str]:
     """Write what the numbers of a sample are where edges are modulated."""
     if not spec.modulation:
         return []

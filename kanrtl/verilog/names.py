@@ -30,6 +30,19 @@ _KEYWORDS = """
 KEYWORDS = frozenset(_KEYWORDS.split())
 """The keywords of IEEE 1800-2017, annex B, which are those of IEEE 1364-2005 and more."""
 
+_VHDL_KEYWORDS = """
+    abs access after alias all and architecture array assert assume assume_guarantee attribute begin block body buffer
+    bus case component configuration constant context cover default disconnect downto else elsif end entity exit
+    fairness file for force function generate generic group guarded if impure in inertial inout is label library linkage
+    literal loop map mod nand new next nor not null of on open or others out package parameter port postponed procedure
+    process property protected pure range record register reject release rem report restrict restrict_guarantee return
+    rol ror select sequence severity shared signal sla sll sra srl strong subtype then to transport type unaffected
+    units until use variable vmode vprop vunit wait when while with xnor xor
+"""
+
+VHDL_KEYWORDS = frozenset(_VHDL_KEYWORDS.split())
+"""The reserved words of IEEE 1076-2008."""
+
 LONGEST_NAME = 1024
 """Characters of an identifier that IEEE 1364-2005 wants every tool to take."""
 
@@ -70,6 +83,21 @@ def check_module_name(name: str, ports: Iterable[str] = (), field: str = "name")
         )
     if name in ports:
         raise InputError(f"{field} = {name!r}: is the name of a port; add to it, as in '{name}_core'")
+    return name
+
+
+def check_vhdl_name(name: str, field: str = "name") -> str:
+    """Return a name of Verilog, if it is one of VHDL too.
+
+    Raises
+    ------
+    InputError
+        If it begins or ends with an underscore, has two beside each other, or is a reserved word.
+    """
+    if name.lower() in VHDL_KEYWORDS:
+        raise InputError(f"{field} = {name!r}: is a reserved word of VHDL; add to it, as in '{name}_core'")
+    if not re.fullmatch(r"[A-Za-z](_?[A-Za-z0-9])*", name):
+        raise InputError(f"{field} = {name!r}: VHDL wants a letter first, and single underscores within; change it")
     return name
 
 

@@ -8,32 +8,29 @@ from ..lookup.network import LookupNetwork
 from ..lookup.quantiser import FixedQuantiser
 from ..lookup.rtl.lookup_core import LookupCore
 from ..version import __version__
+from .clocking import Clocking
 from .port_table import align_rows, list_fields
 
 __all__ = ["network_header"]
 
 
-def network_header(core: LookupCore) -> str:
+def network_header(core: LookupCore, clocking: Clocking = Clocking()) -> str:
     """Write the comment at the top of a lookup network's Verilog file: what it is, timing, ports and formats."""
-    network, quantiser = core.network, core.network.quantiser
+    network = core.network
+    edge = f"at a rising edge of {clocking.clock} at which"
+    transfer = f"A transfer on a stream takes place {edge} valid and ready are both high."
     if core.samples.signature.always_ready:
-        transfer = (
-            "A sample is taken at every rising edge of clk at which samples__valid is high; its prediction is valid "
-            "for one cycle."
-        )
-    else:
-        transfer = "A transfer on a stream takes place at a rising edge of clk at which valid and ready are both high."
-    fixed = isinstance(quantiser, FixedQuantiser)
+        edge = edge.replace("a rising", "every rising")
+        transfer = f"A sample is taken {edge} samples__valid is high; its prediction is valid for one cycle."
     root = {"raw": "y", "argmax": "class", "threshold": "above"}[network.output]
     sample = str(network.sample_format)
     format = "" if network.output == "threshold" else str(network.prediction_format)
     lines = [
-        f"kanrtl {__version__} lookup network, layers {list(network.layer_sizes)}, bits {list(network.bits)}, "
-        f"{network.edges} edges, output {network.output}.",
+        f"kanrtl {__version__} {title_network(network)}.",
         "",
         transfer,
         f"sample to prediction {core.latency} cycles, one sample to the next {core.interval}.",
-        "rst is synchronous and active high; what is on its way is lost.",
+        f"{clocking.words}; what is on its way is lost.",
         "",
         *align_rows(
             [
@@ -43,7 +40,22 @@ def network_header(core: LookupCore) -> str:
         ),
         "",
     ]
-    if not fixed:
+    return "\n".join([*lines, *meaning_lines(network)])
+
+
+def title_network(network: LookupNetwork) -> str:
+    """Name a network by its sizes, and by what it gives."""
+    return (
+        f"lookup network, layers {list(network.layer_sizes)}, bits {list(network.bits)}, {network.edges} edges, "
+        f"output {network.output}"
+    )
+
+
+def meaning_lines(network: LookupNetwork) -> list[str]:
+    """Tell what the numbers of samples and predictions stand for."""
+    quantiser = network.quantiser
+    lines = []
+    if not isinstance(quantiser, FixedQuantiser):
         lines += [
             "Inputs are codes: saturate(round_half_even(input * scale + offset)), with scale and offset",
             *(
@@ -52,12 +64,10 @@ def network_header(core: LookupCore) -> str:
             ),
         ]
     if network.output == "raw":
-        lines += _describe_outputs(network)
-    elif network.output == "argmax":
-        lines.append("The class is the index of the highest output, the lowest of equals.")
-    else:
-        lines.append(f"Outputs are compared with the codes {list(network.thresholds)}: 1 above.")
-    return "\n".join(lines)
+        return [*lines, *_describe_outputs(network)]
+    if network.output == "argmax":
+        return [*lines, "The class is the index of the highest output, the lowest of equals."]
+    return [*lines, f"Outputs are compared with the codes {list(network.thresholds)}: 1 above."]
 
 
 def _describe_outputs(network: LookupNetwork) -> list[str]:

@@ -11,6 +11,7 @@ from ..folders import temporary_folder
 from ..progress import Progress
 from ..tools.rtlil import FLATTEN, component_ports, component_rtlil
 from ..tools.toolchain import YOSYS
+from .clocking import ClockedModule, Clocking
 from .names import check_module_name, unescape_names
 
 _TOP = "kanrtl_top"  # while it is made; no signal has this name
@@ -50,10 +51,10 @@ _LINT_OFF = "".join(["/* verilator lint_save */\n", *(f"/* verilator lint_off {c
 _LINT_ON = "/* verilator lint_restore */\n"
 
 
-def list_ports(component: Elaboratable) -> list[str]:
+def list_ports(component: Elaboratable, clocking: Clocking = Clocking()) -> list[str]:
     """List the names of the ports that a component has in its Verilog file, clock and reset among them."""
     named = component_ports(component) if isinstance(component, wiring.Component) else ()
-    return ["clk", "rst", *named]
+    return [clocking.clock, clocking.reset, *named]
 
 
 def _origin(name: str, device: str | None) -> list[str]:
@@ -67,6 +68,15 @@ def _origin(name: str, device: str | None) -> list[str]:
     ]
 
 
+def _component_text(component: Elaboratable, clocking: Clocking) -> str:
+    """Give the RTLIL of a component, clocked and reset as told."""
+    if clocking == Clocking():
+        return component_rtlil(component, _TOP)
+    clocking.check_ports(list_ports(component)[2:])
+    top = ClockedModule(component, clocking)
+    return component_rtlil(component, _TOP, inputs=top.ports, top=top)
+
+
 def write_verilog(
     component: Elaboratable,
     name: str,
@@ -75,6 +85,7 @@ def write_verilog(
     *,
     header: str | None = None,
     device: str | None = None,
+    clocking: Clocking = Clocking(),
 ) -> None:
     """Write a component as one self-contained Verilog file, which appears whole or not at all.
 
@@ -95,19 +106,21 @@ def write_verilog(
     device
         The part that the component was made for, by name. Without one, nothing is demanded that a family of FPGAs may
         not have: memory in LUTs.
+    clocking
+        What clock and reset are called, and the level of the latter.
 
     Raises
     ------
     InputError
-        If ``name`` is not one that every tool takes.
+        If ``name`` is not one that every tool takes, or a port is called as clock or reset are.
     ToolError
         If yosys is missing or fails.
     InputError
         If the file cannot be written.
     """
-    check_module_name(name, list_ports(component))
+    check_module_name(name, list_ports(component, clocking))
     path = Path(path)
-    text = component_rtlil(component, _TOP)
+    text = _component_text(component, clocking)
     with temporary_folder() as cwd:
         (cwd / "top.il").write_text(text, encoding="utf-8")
         flatten = "\n".join([f"hierarchy -top {_TOP}", "proc -norom", *FLATTEN])

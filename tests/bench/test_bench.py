@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from matplotlib.image import imread
 
 from bench import __main__ as command
-from bench import adapt, classify, draw, estimators, learning_rates, render, rows, signals
+from bench import adapt, classify, draw, estimators, late_updates, learning_rates, render, rows, signals
 from bench.precision import PRECISION, Swept
 from bench.row import LearnerRow, Result
 from bench.rows import FAMILIES, ROWS, Core, OnBoard
@@ -228,7 +228,8 @@ def test_a_failed_row_lets_the_others_go_on(
 # Tables and pictures.
 
 
-BUILDS = [name for name in draw.DRAWINGS if name not in ("precision", "rates", "river", "adapt", "front", "signals")]
+LEARNERS = ("precision", "rates", "late", "river", "adapt", "front", "signals")
+BUILDS = [name for name in draw.DRAWINGS if name not in LEARNERS]
 
 
 def write_results(folder: Path, family: str, *, mhz: float | None = 50.0) -> None:
@@ -281,6 +282,33 @@ def write_rates(folder: Path) -> None:
         (folder / f"{row.name}.json").write_text(json.dumps(short.run(lambda _: None)))
 
 
+def write_late(folder: Path) -> None:
+    for row in late_updates.FAMILY.rows:
+        assert isinstance(row, late_updates.LateUpdates)
+        short = replace(row, samples=800)
+        (folder / f"{row.name}.json").write_text(json.dumps(short.run(lambda _: None)))
+
+
+@pytest.mark.usefixtures("compiled")
+def test_late_updates_are_told_at_the_best_rate_of_each_schedule(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_late(tmp_path)
+    monkeypatch.setattr(render, "RESULTS", tmp_path)
+    data = render.result("late-drift")
+    exact, late = data["schedules"]["sequential"], data["schedules"]["streaming"]
+    assert (exact["delay"], late["delay"]) == (1, 10)
+    for found in (exact, late):
+        assert found["errors"][data["rates"].index(found["chosen"]["learning_rate"])] == found["chosen"]["error"]
+    assert data["ratio"] == late["chosen"]["error"] / exact["chosen"]["error"]
+    # At small rates late updates are as good; at the largest they diverge.
+    assert late["errors"][-1] == pytest.approx(exact["errors"][-1], rel=0.05)
+    assert late["errors"][0] > 10 * data["variance"] > exact["errors"][0]
+    lines = render.late().splitlines()
+    assert len(lines) == 2 + len(late_updates.FAMILY.rows)
+    assert lines[3].endswith(f"| **{data['ratio']:.2f}** |")
+
+
 @pytest.mark.usefixtures("compiled")
 def test_rates_are_told_beside_float64(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_rates(tmp_path)
@@ -323,6 +351,8 @@ def test_pictures_of_small_results(family: str, tmp_path: Path) -> None:
         write_adapted(tmp_path)
     elif family == "rates":
         write_rates(tmp_path)
+    elif family == "late":
+        write_late(tmp_path)
     else:
         write_results(tmp_path, family)
     picture = tmp_path / "docs" / "picture.png"

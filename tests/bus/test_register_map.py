@@ -31,7 +31,7 @@ def test_no_two_things_have_one_address(core: LearnerSpec | LookupNetwork, strea
     assert len(set(addresses)) == len(addresses)
     assert all(address % 4 == 0 and 0 <= address < 1 << map.address_width for address in addresses)
     assert [placed.address for placed in map.registers] == sorted(placed.address for placed in map.registers)
-    names = [each.name for each in (*map.registers, *map.arrays)]
+    names = [each.name for each in map.entries]
     assert len(set(names)) == len(names)
     for placed in map.registers:
         covered = 0
@@ -77,6 +77,13 @@ def test_window_is_the_access_port(name: str) -> None:
         assert found == {index: addresses.coefficient(layer, *index) for index in np.ndindex(codes.shape)}
         assert numbers.format == spec.layers[layer].formats.coefficient
     assert map.address_width >= addresses.width + 3
+
+
+def test_what_is_counted_on_demand_has_a_register() -> None:
+    spec = LEARNERS[0].spec
+    plain, counting = (RegisterMap.of(each, streams=True) for each in (spec, spec.replace(counts=["outside", "lost"])))
+    names = [placed.name for placed in plain.registers]
+    assert {placed.name for placed in counting.registers} == {*names, "count_outside", "count_lost"}
 
 
 def test_numbers_that_no_word_holds_are_refused() -> None:

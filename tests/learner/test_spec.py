@@ -102,6 +102,10 @@ ARRAYS = 'must be "zeros", "uniform", or a list of one array (n_out, n_in, bases
             "learning_rate_format = UQ(0, 104): is 104 bits wide, the limit is 62; "
             "it follows from learning_rate: change that, or give learning_rate_format",
         ),
+        ({"outside": "clamp"}, "outside = 'clamp': must be 'auto', 'hold' or 'learn'"),
+        ({"outside": ["hold"]}, f"outside = ('hold',): {EACH}"),
+        ({"counts": "lost"}, 'counts = \'lost\': must be a list of what is counted: "outside", "lost"'),
+        ({"counts": ["step"]}, "counts[0] = 'step': must be 'outside' or 'lost'"),
         ({"gradient_limit": -1}, "gradient_limit = -1: must be 0 or more"),
         (
             {"gradient_limit": 2**-12},
@@ -673,6 +677,36 @@ def test_pickles_of_former_versions_name_presets_otherwise(former: Any, now: Any
 def test_presets_have_more_and_more_registers() -> None:
     for fewer, more in pairwise(PRESETS.values()):
         assert set(fewer) < set(more)
+
+
+def test_what_lies_outside_is_held_beside_linear_paths() -> None:
+    fields: dict[str, Any] = {"layer_sizes": [1, 1, 1], "grid_range": (-2, 2), "linear": [True, False]}
+    assert [layer.holds for layer in LearnerSpec(**fields).layers] == [True, False]
+    assert [layer.holds for layer in LearnerSpec(**fields, outside="learn").layers] == [False, False]
+    assert [layer.holds for layer in LearnerSpec(**fields, outside=["learn", "hold"]).layers] == [False, True]
+
+
+def test_nothing_is_held_where_nothing_is_outside() -> None:
+    """On a periodic grid, and on one as wide as the format of its inputs."""
+    fields: dict[str, Any] = {
+        "layer_sizes": [1, 1],
+        "outside": "hold",
+        "counts": ["outside"],
+        "input_format": "SQ(2, 14)",
+    }
+    around, whole, wider = (
+        LearnerSpec(grid_range=(-1, 1), periodic=True, **fields),
+        LearnerSpec(grid_range=(-2, 2), **fields),
+        LearnerSpec(grid_range=(-2, 1.75), **fields),
+    )
+    assert [spec.plans[0].looks_outside for spec in (around, whole, wider)] == [False, False, True]
+
+
+def test_what_is_counted_is_named_once() -> None:
+    spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), counts=["lost", "outside", "lost"])
+    assert spec.counts == ("lost", "outside")
+    assert not spec.plans[0].counts_lost  # stochastic rounding loses nothing
+    assert spec.replace(update_rounding="half_up").plans[0].counts_lost
 
 
 def test_one_layer_starts_at_zero() -> None:

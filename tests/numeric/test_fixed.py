@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from kanrtl.numeric.fixed import SQ, UQ, FixedValue, Format, Overflow, Rounding, fits, narrow, rounding_constant
 from support.reference_arithmetic import extremes, reference_narrow
+from support.search import examples
 
 
 def formats(most_integer: int = 6, most_fraction: int = 6) -> st.SearchStrategy[Format]:
@@ -57,7 +58,7 @@ def simulate() -> Callable[..., list[list[Any]]]:
     return run
 
 
-@settings(max_examples=40, deadline=None)
+@examples(20)
 @given(data=st.data())
 def test_narrow_is_the_same_in_numpy_amaranth_and_fractions(
     simulate: Callable[..., list[list[Any]]], data: st.DataObject

@@ -48,7 +48,7 @@ def everything(session: Session) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.fixed_dictionaries(FIELDS), st.sets(st.sampled_from(sorted(FORMATS))), st.data())
 def test_any_spec_gives_the_same_bits(fields: dict[str, Any], formats: set[str], data: st.DataObject) -> None:
     spec = LearnerSpec(**fields, **{name: FORMATS[name] for name in formats})

@@ -55,9 +55,12 @@ class Pair:
         return ours
 
     def reset(self) -> "Pair":
-        """As it was at the start, but for counters and noise."""
+        """As it was at the start, except for counters and noise. A rate is written where it has changed alone, as all
+        steps are then made anew."""
         self(lambda session: setattr(session, "coefficients", self.spec.initial_codes()))
-        self(lambda session: setattr(session, "learning_rate", self.spec.learning_rate))
+        start = self.spec.formats.learning_rate.quantise([self.spec.learning_rate]).tolist()
+        if self(lambda session: session.backend.read_learning_rates()) != start:
+            self(lambda session: setattr(session, "learning_rate", self.spec.learning_rate))
         self(lambda session: setattr(session, "frozen", False))
         return self
 
@@ -224,6 +227,27 @@ def test_counters_are_cleared(pair: Pair) -> None:
     pair(lambda session: session.predict([0, 0]))
     assert pair.state()["saturations"]["activation"] == 1
     pair(lambda session: setattr(session, "coefficients", kept))
+
+
+@pytest.mark.parametrize("backend", ["model", "compiled", "pysim"])
+def test_what_is_counted_on_demand(backend: str, compiled: None) -> None:  # noqa: ARG001
+    spec = SMALL.replace(counts=["lost", "outside"], update_rounding="half_up", outside="hold")
+    with connect(spec, backend) as learner:
+        assert learner.status["counts"] == {"lost": 0, "outside": 0}
+        learner.learn([0.5, -0.5], 1)
+        learner.learn([3, -0.5], 1)  # the other edge moves
+        assert learner.status["counts"] == {"lost": 0, "outside": 1}
+        learner.learn([3, -3], 1)
+        before = learner.coefficients[0]
+        learner.learning_rate = 2**-12
+        learner.learn([0.5, -0.5], learner.predict([0.5, -0.5]) + 0.25)
+        assert learner.status["counts"] == {"lost": 1, "outside": 2}
+        learner.learning_rate = 0
+        learner.learn([0.5, -0.5], 1)
+        assert learner.status["counts"] == {"lost": 1, "outside": 2}
+        np.testing.assert_array_equal(learner.coefficients[0], before)
+        learner.clear_counters()
+        assert learner.status["counts"] == {"lost": 0, "outside": 0}
 
 
 @pytest.mark.parametrize("backend", ["model", "compiled"])

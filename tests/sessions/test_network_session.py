@@ -18,6 +18,7 @@ from kanrtl.lookup.rtl.lookup_core import create_core
 from kanrtl.lookup.rtl.network_plan import plan_layers
 from kanrtl.lookup.rtl.pipeline import Pipeline
 from kanrtl.sessions.backends import native as made
+from kanrtl.sessions.network_session import LookupSession
 from support.lookup_networks import codes_for, networks, published
 from support.reuse_factors import factors
 from support.waveforms import read
@@ -81,6 +82,65 @@ def check_every_backend(network: LookupNetwork, options: dict[str, Any], seed: i
     core = create_core(network, **options)
     core._MustUse__silence = True
     assert told[1][2] == {"latency": [core.latency], "interval": [core.interval]}
+
+
+def assert_alike(found: Any, expected: Any) -> None:
+    np.testing.assert_array_equal(found, expected, strict=True)
+    assert type(found) is type(expected)
+
+
+EXTREME = [np.inf, -np.inf, 1.7e308, -1e300, -0.0, 5e-324]
+
+
+def check_single_samples(session: LookupSession, network: LookupNetwork, seed: int) -> None:
+    """Against the arrays of numpy: codes and ties between two, what is next to these, and what is far outside."""
+    random = np.random.default_rng(seed)
+    samples = random.uniform(-9, 9, (40, network.n_in))
+    quantiser = network.quantiser
+    if isinstance(quantiser, Quantiser):
+        ties = (random.integers(-18, 18, (40, network.n_in)) / 2 - quantiser.offset) / quantiser.scale
+    else:
+        ties = random.integers(-40, 40, (40, network.n_in)) / 2 * quantiser.format.lsb
+    rows = [*samples, *ties, *np.nextafter(ties, np.inf), *random.choice(EXTREME, (10, network.n_in))]
+    before = session.status["samples"]
+    for row in rows:
+        with np.errstate(over="ignore"):
+            expected = network.predict(row)
+        for x in (row, row.tolist(), tuple(row)):
+            assert_alike(session.predict(x), expected)
+    assert session.status["samples"] == before + 3 * len(rows)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(any_networks(), st.integers(0, 2**32 - 1))
+def test_a_single_sample_in_plain_numbers(network: LookupNetwork, seed: int) -> None:
+    with connect_network(network) as session:
+        check_single_samples(session, network, seed)
+
+
+@pytest.mark.parametrize("backend", ["model", "native"])
+@pytest.mark.parametrize(("output", "fixed"), [("raw", False), ("argmax", True)])
+def test_a_single_sample_on_every_backend(output: str, fixed: bool, backend: str) -> None:
+    exact = Quantiser.of([1.7, -2.3], [0.4, -0.1], 3, 2)
+    network = tiny(output).with_quantiser(exact.fixed(SQ(3, 4)) if fixed else exact)
+    with kanrtl.connect(network, backend) as session:
+        check_single_samples(session, network, 3)
+        kept = session.predict([0.5, 1.0])
+        copy = kept.copy()
+        session.predict([-2.0, 2.0])
+        assert_alike(kept, copy)
+        for x in ([0.5, np.nan], np.array([np.nan, 1]), [1.0], 1.0, "12", [0.5, 1j], [[1], [1, 2]]):
+            found = []
+            for ask in (network.predict, session.predict):
+                with pytest.raises(InputError) as caught:
+                    ask(x)  # type: ignore[arg-type]
+                found.append(str(caught.value))
+            assert found[0] == found[1]
+        assert_alike(session.predict([[0.5, 1.0]] * 2), network.predict([[0.5, 1.0]] * 2))
+        assert_alike(session.predict([2**60, True]), network.predict([2**60, True]))
+    if backend == "native":
+        with pytest.raises(RuntimeError, match="closed"):
+            session.predict([0.5, 1.0])
 
 
 @pytest.mark.parametrize("backend", ["pysim", "native"])

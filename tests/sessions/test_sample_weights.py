@@ -21,16 +21,16 @@ SPECS: dict[str, dict[str, Any]] = {
     "default": {},
     "smallest": {"layer_sizes": [1, 1], "spline_order": 1, "grid_size": 2},
     "hidden": {"layer_sizes": [2, 3, 1], "learning_rate": [0.2, 0.05]},
-    "streaming": {"layer_sizes": [2, 2, 1], "schedule": "streaming", "pipeline": "all_registers"},
+    "streaming": {"layer_sizes": [1, 2, 1], "schedule": "streaming", "pipeline": "all_registers"},
     "stochastic": {"update_rounding": "stochastic", "seed": 5},
     "logistic": {"loss": "logistic", "layer_sizes": [2, 2]},
 }
 
 
 def small(**fields: Any) -> LearnerSpec:
-    return LearnerSpec(
-        **{"layer_sizes": [2, 1], "grid_range": (-2, 2), "grid_size": 4, "spline_order": 2, "seed": 1} | fields
-    )
+    """With few rows in its tables, as all steps are made anew where a weight differs from the last one."""
+    given = {"layer_sizes": [2, 1], "grid_range": (-2, 2), "grid_size": 4, "spline_order": 2, "table_size": 8}
+    return LearnerSpec(**given | {"seed": 1} | fields)
 
 
 def samples(spec: LearnerSpec, count: int = len(WEIGHTS)) -> tuple[Any, Any]:
@@ -68,6 +68,33 @@ def test_machine_code_weighs_as_numpy(fields: dict[str, Any]) -> None:
 def test_hardware_weighs_as_numpy(backend: str, name: str) -> None:
     spec = small(**SPECS[name])
     assert_same(learned(spec, backend), learned(spec, "model"))
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_one_sample_at_a_time_weighs_as_many(name: str) -> None:
+    """Also what is outside of its format, and counted."""
+    spec = small(**SPECS[name])
+    x, target = samples(spec)
+    x[3:6] *= 1000
+    found = []
+    for backend in ("model", "compiled"):
+        with connect(spec, backend=backend) as session, warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # one of the weights rounds to zero
+            predictions = [session.learn(*one[:2], weight=one[2]) for one in zip(x, target, WEIGHTS, strict=True)]
+            found.append((predictions, contents(session)))
+    assert_same(*found)
+
+
+def test_hardware_weighs_one_sample_as_numpy() -> None:
+    spec = small(**SPECS["smallest"])
+    found = []
+    for backend in ("model", "native"):
+        with connect(spec, backend=backend) as session:
+            predictions = [
+                session.learn(*one[:2], weight=one[2]) for one in zip(*samples(spec, 4), (0.5, 7, 1.0, 25), strict=True)
+            ]
+            found.append((predictions, contents(session)))
+    assert_same(*found)
 
 
 @pytest.mark.parametrize("backend", ["model", "compiled"])

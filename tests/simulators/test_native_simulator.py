@@ -209,6 +209,22 @@ def test_what_was_compiled_is_found_again_without_elaborating(monkeypatch: pytes
         connect(WIDE, "native")
 
 
+def test_a_seed_counts_where_anything_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Estimators take another one for each fit."""
+    spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), grid_size=2, spline_order=1, table_size=4)
+    fixed = spec.replace(update_rounding="half_up")
+    connect(fixed, "native").close()
+
+    def elaborated(_: LearnerSpec) -> None:
+        raise ToolError("was elaborated")
+
+    monkeypatch.setattr("kanrtl.sessions.backends.native.Learner", elaborated)
+    connect(fixed.replace(seed=7), "native").close()
+    for drawn in (spec.replace(seed=7), fixed.replace(seed=7, initial_coefficients="uniform")):
+        with pytest.raises(ToolError, match="was elaborated"):
+            connect(drawn, "native")
+
+
 @pytest.mark.parametrize("damage", ["cut", "changed", "no sum"])
 def test_a_damaged_entry_is_made_again(
     damage: str, simulations: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

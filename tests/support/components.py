@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from amaranth.hdl import ClockDomain, Module, Value
+from amaranth.hdl import ClockDomain, Fragment, MemoryInstance, Module, Shape, Value
+from amaranth.hdl._xfrm import DomainCollector
 from amaranth.sim import Simulator
 
 from kanrtl.tools.rtlil import component_rtlil
@@ -52,6 +54,41 @@ def convert(component: Any) -> str:
 def register_bits(text: str) -> int:
     """Flip-flops of what :func:`convert` gave."""
     return sum(int(width) for width in re.findall(r"cell \$[as]?dffe? .*\n\s*parameter \\WIDTH (\d+)", text))
+
+
+class _Cells(DomainCollector):
+    """Counts some of what :func:`convert` makes a cell of, everywhere in a design, where its base leads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: set[int] = set()
+        self.multiplications = 0
+        self.memories = Counter[tuple[int, int]]()
+
+    def on_fragment(self, fragment: Any) -> None:
+        if isinstance(fragment, MemoryInstance):
+            self.memories[Shape.cast(fragment._data.shape).width, fragment._data.depth] += 1
+        super().on_fragment(fragment)
+
+    def on_value(self, value: Any) -> None:
+        if id(value) not in self._seen:
+            self._seen.add(id(value))
+            super().on_value(value)
+
+    def on_Operator(self, value: Any) -> None:
+        self.multiplications += value.operator == "*"
+        super().on_Operator(value)
+
+
+def count_cells(component: Any) -> tuple[int, Counter[tuple[int, int]]]:
+    """Count multiplications, and memories by width and depth, in a small part of the time of :func:`convert`.
+
+    It has as many cells ``$mul``, and as many lines ``memory width``. ``component`` may be a fragment that is simulated
+    afterwards.
+    """
+    cells = _Cells()
+    cells.on_fragment(Fragment.get(component, None))
+    return cells.multiplications, cells.memories
 
 
 def record(component: Any, inputs: Sequence[Mapping[str, int]], outputs: Sequence[str]) -> dict[str, list[int]]:

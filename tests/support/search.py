@@ -1,4 +1,4 @@
-"""How long the property tests of whole learners search for a counterexample."""
+"""How long the property tests that take most of the time search for a counterexample."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ _USUAL = settings.get_profile("default").max_examples
 
 
 def examples(count: int) -> settings:
-    """Searches ``count`` examples, times what hypothesis' profile has over its default: the profile ``long`` ten."""
+    """Searches ``count`` examples, times what hypothesis' profile has over its default: the profile ``long`` twenty."""
     return settings(max_examples=count * settings().max_examples // _USUAL, deadline=None)

@@ -127,6 +127,14 @@ def test_comment_names_the_bits_of_every_port(which: str) -> None:
 
 
 @pytest.mark.usefixtures("unelaborated")
+def test_comment_tells_what_is_counted_on_demand() -> None:
+    spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), counts=["outside"])
+    comment = learner_header(Learner(spec))
+    assert f"  {AddressMap.of(spec).saturations('outside'):#x}  counts: outside\n" in comment
+    assert "lost" not in comment
+
+
+@pytest.mark.usefixtures("unelaborated")
 @pytest.mark.parametrize("which", SPECS)
 def test_comment_tells_timing_and_registers(which: str) -> None:
     spec = SPECS[which]

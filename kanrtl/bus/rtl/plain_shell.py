@@ -8,6 +8,7 @@ from amaranth.hdl import Module, Shape, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from ...numeric.fixed import Format
 from ..byte_layout import ByteLayout
 from ..core_ports import Core
 
@@ -25,6 +26,11 @@ class PlainShell(wiring.Component):  # type: ignore[misc]
     ----------
     core : Learner or LookupCore
         What is wrapped; it becomes a part of the shell.
+
+    Attributes
+    ----------
+    formats : dict of Format
+        Those of the ports that carry fixed-point numbers.
 
     Members
     -------
@@ -72,8 +78,11 @@ class PlainShell(wiring.Component):  # type: ignore[misc]
                 "access_response_ready": In(1),
                 "access_response_data": Out(response),
             }
+        self.formats: dict[str, Format] = {}
         for _, layout, into in self._numbers.values():
             for field in layout.fields:
+                if field.format is not None:
+                    self.formats[field.name] = field.format
                 shape = Shape(field.width, field.signed)
                 members[field.name] = In(shape) if into else Out(shape)
         super().__init__(members)

@@ -21,6 +21,7 @@ from .folded_linear import FoldedWeights, count_folded_weights, edge_layout
 from .linear import LinearWeights, count_linear_weights
 from .multiply import multiply_by_constant
 from .pass_sequencer import StepFlow, StepTimes, count_delay, split_index
+from .pipeline_registers import delay, hold
 
 
 def window_layout(layer: LayerArithmetic, format: Format, *, differences: bool = False) -> data.Layout:
@@ -91,7 +92,9 @@ class Coefficients(wiring.Component):  # type: ignore[misc]
     again : Out, for each ``[input][bank]``, whether what was written a cycle ago is to be changed instead; only where
         updates are written late
     write : In, new window; a cycle after ``old`` where updates are written late
-    write_enable : In(1), with ``old``: store it
+    write_enable : In(1), with ``old``: store it, except that of inputs outside of the grid, where they hold it
+    inside : In, reached : Out, a bit for every input, the first with ``cell``, the second with ``old``: whether it is
+        on the grid; only with ``looks_outside``
     weights, old_weights, weights_again, write_weights : with linear paths, as members of :class:`.LinearWeights`
     access : In, see :class:`.CoefficientAccess`
     """
@@ -117,6 +120,7 @@ class Coefficients(wiring.Component):  # type: ignore[misc]
                 "old": Out(window),
                 **({"again": Out(data.ArrayLayout(layer.banks, layer.n_in))} if plan.writes_late else {}),
                 **(linear if layer.linear else {}),
+                **({"inside": In(layer.n_in), "reached": Out(layer.n_in)} if plan.looks_outside else {}),
                 "write": In(window),
                 "write_enable": In(1),
                 "access": In(CoefficientAccess(layer)),
@@ -130,7 +134,10 @@ class Coefficients(wiring.Component):  # type: ignore[misc]
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        layer, access = self._plan.layer, self.access
+        plan, layer, access = self._plan, self._plan.layer, self.access
+        if plan.looks_outside:  # as the addresses do it
+            inside = hold(m, self.inside, self.take, "inside_held") if plan.holds_addresses else self.inside
+            m.d.comb += self.reached.eq(delay(m, inside, plan.turnaround or 0, "inside"))
         for source in range(layer.n_in):
             for bank in range(layer.banks):
                 self._connect_bank(m, source, bank)
@@ -187,20 +194,21 @@ class Coefficients(wiring.Component):  # type: ignore[misc]
         accessed = Cat(named & access.write & (access.output == node) for node in range(layer.n_out))
         codes = self._initial[:, source, bank : layer.bases : layer.banks].T
         shape = layer.formats.coefficient, codes, layer.depth + 1
+        enable = self.write_enable & self.reached[source] if layer.holds else self.write_enable
         rows: CoefficientBank | StreamingBank
         if plan.turnaround is None:
             rows = CoefficientBank(*shape, block=plan.block)
             old = rows.read
             m.d.comb += [
                 rows.write_address.eq(address),
-                rows.write_enable.eq(self.write_enable.replicate(layer.n_out) | accessed),
+                rows.write_enable.eq(enable.replicate(layer.n_out) | accessed),
             ]
             if plan.block:
                 m.d.comb += rows.enable.eq(~(self.write_enable | access.write))
         else:
             rows = StreamingBank(*shape, block=plan.block, turnaround=plan.turnaround, later=plan.writes_late)
             old = rows.old
-            m.d.comb += [rows.write_enable.eq(self.write_enable), rows.access_enable.eq(accessed)]
+            m.d.comb += [rows.write_enable.eq(enable), rows.access_enable.eq(accessed)]
             if plan.writes_late:
                 m.d.comb += self.again[source][bank].eq(rows.again)
         m.submodules[name] = rows
@@ -230,6 +238,8 @@ def count_coefficients(parts: Parts, plan: LayerPlan) -> None:
         reads=2 if turnaround else 1,
         count=memories,
     )
+    if plan.looks_outside:
+        parts.register(layer.n_in * (plan.holds_addresses + turnaround), moved=False)
     address = layer.depth.bit_length()
     parts.adder(address, memories)
     parts.choice(address, times=memories)
@@ -284,7 +294,10 @@ class FoldedCoefficients(wiring.Component):  # type: ignore[misc]
     cell : In, grid cell of each lane, at offset ``located``
     read : Out, the step's window, by lanes in bank order, at ``read``
     old : Out, the same at ``written``
-    write : In, the new window, at ``written``; write_enable : In(1), store it at the clock edge
+    write : In, the new window, at ``written``; write_enable : In(1), store it at the clock edge, except that of inputs
+        outside of the grid, where they hold it
+    inside : In, at ``located``, reached : Out, at ``written``, a bit for every lane: whether its input is on the grid;
+        only with ``looks_outside``
     weights, old_weights, write_weights : with linear paths, as members of :class:`.FoldedWeights`
     access : In, see :class:`.CoefficientAccess`: its part is that of the step; read at ``read``, written at any time
     """
@@ -299,6 +312,8 @@ class FoldedCoefficients(wiring.Component):  # type: ignore[misc]
         super().__init__(
             {
                 **(linear if layer.linear else {}),
+                **({"inside": In(passes.input_lanes)} if plan.looks_outside else {}),
+                **({"reached": Out(passes.input_lanes)} if plan.looks_outside else {}),
                 "input_part": In(range(passes.inputs)),
                 "node_part": In(range(passes.nodes)),
                 "step": In(StepTimes(plan).members["step"].shape),
@@ -339,7 +354,10 @@ class FoldedCoefficients(wiring.Component):  # type: ignore[misc]
         source = split_index(access.input, layer.n_in, passes.input_lanes)[1]
         bank_meant = access.index[: (layer.banks - 1).bit_length()]
         in_banks = access.index < layer.bases if layer.linear else Const(1)
+        if self._plan.looks_outside:
+            m.d.comb += self.reached.eq(flow.meet(self.inside, passes.located, passes.written, "inside_written"))
         for lane in range(passes.input_lanes):
+            enable = self.write_enable & self.reached[lane] if layer.holds else self.write_enable
             for bank in range(layer.banks):
                 name = f"input{lane}_bank{bank}"
                 m.submodules[name] = rows = CoefficientBank(
@@ -359,7 +377,7 @@ class FoldedCoefficients(wiring.Component):  # type: ignore[misc]
                         self.read[number][lane][bank].eq(read),
                         self.old[number][lane][bank].eq(flow.meet(read, passes.read, passes.written, f"{name}_old")),
                         rows.write[number].eq(self.write[number][lane][bank]),
-                        rows.write_enable[number].eq(self.write_enable | (access.write & meant)),
+                        rows.write_enable[number].eq(enable | (access.write & meant)),
                     ]
         window = Array(
             Array(Array(self.read[n][i][bank].raw for bank in range(layer.banks)) for i in range(passes.input_lanes))
@@ -400,6 +418,8 @@ def count_folded_coefficients(parts: Parts, plan: LayerPlan) -> None:
     width, memories = layer.formats.coefficient.width, passes.input_lanes * layer.banks
     depth, word = passes.steps * layer.depth, width * passes.node_lanes
     parts.memory("coefficients", depth, word, block=plan.block, lanes=passes.node_lanes, count=memories)
+    if plan.looks_outside and passes.steps > 1:
+        count_delay(parts, passes, passes.input_lanes, passes.located, passes.written)
     address = (depth - 1).bit_length()
     parts.sum(3 if passes.steps > 1 else 2, address, memories)
     count_seam(parts, layer, memories)

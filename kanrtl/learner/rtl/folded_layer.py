@@ -17,7 +17,7 @@ from .folded_linear import FoldedLinearSteps, count_folded_linear_steps
 from .layer import AnyLayer
 from .multiply import add_tree, shift_up
 from .narrowing import Narrowing, count_narrowing, cut_guard_bits, resize
-from .pass_sequencer import PassSequencer, StepTimes, choose, count_pass_sequencer
+from .pass_sequencer import PassSequencer, StepFlow, StepTimes, choose, count_pass_sequencer
 from .saturation import PassSaturation
 from .steps import ScaledSteps, count_scaled_steps
 from .update import FoldedUpdate, count_folded_update
@@ -187,6 +187,13 @@ class FoldedLayer(AnyLayer):
                     ]
         if plan.stochastic:
             m.d.comb += update.noise.eq(self.noise)
+        if plan.looks_outside:
+            m.d.comb += [coefficients.inside.eq(tables.inside), update.reached.eq(coefficients.reached)]
+        if plan.counts_lost:
+            flow = StepFlow(m, passes, times.step)
+            taught = Cat(row[0].gradient.raw.any() for row in lanes)
+            taught = flow.meet(taught, passes.stepped, passes.written, "taught")
+            m.d.comb += update.taught.eq(taught & self.learning_rate.raw.any().replicate(passes.node_lanes))
         narrowing = Narrowing(plan.rounding, plan.saturating)
         self._sum_nodes(m, times, lanes, narrowing)
         if passes.hidden:

@@ -176,7 +176,12 @@ class Layer(AnyLayer):
             wire_members(m, update, memory, "again")
         if plan.stochastic:
             wire_members(m, update, self, "noise")
-        flags = [("step", window, plan.scaled), ("coefficient", update, times.changed)]
+        if plan.looks_outside:
+            m.d.comb += [memory.inside.eq(window.inside), update.reached.eq(memory.reached)]
+        if plan.counts_lost:
+            m.d.comb += update.rated.eq(self.learning_rate.raw.any())
+        flags = [("step", window, plan.scaled)]
+        flags += [(kind, update, times.changed) for kind in ("coefficient", "outside", "lost")]
         linear = self._connect_linear(m, memory, update) if plan.layer.linear else None
         if linear:
             flags.append(("step", linear, linear.seen))

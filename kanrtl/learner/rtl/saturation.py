@@ -68,12 +68,12 @@ class PassSaturation(wiring.Component):  # type: ignore[misc]
 
 def count_flags(spec: LearnerSpec) -> dict[str, int]:
     """How many flags there are of every kind of saturation that a learner has: one of every layer in which a value can
-    saturate, and one of the loss."""
+    saturate, and one of the loss; and of what it counts besides, one of every layer."""
     last = spec.plans[-1]
     kinds = [kind for plan in spec.plans for kind in plan.saturating]
     if not last.forms_error and find_loss(spec.loss).clips(last.layer, spec.rounding):
         kinds.append("gradient")
-    return {kind: kinds.count(kind) for kind in SATURATIONS if kind in kinds}
+    return {kind: kinds.count(kind) for kind in (*SATURATIONS, *spec.counts) if kind in kinds}
 
 
 class SaturationCounters(wiring.Component):  # type: ignore[misc]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
@@ -18,8 +19,8 @@ from .folded_linear import edge_layout
 from .multiply import multiply
 from .narrowing import Narrowing, flag_layout, rounding_bits
 from .noise_register import lane_noise
-from .pass_sequencer import StepTimes, choose
-from .pipeline_registers import Stages, name_signal, wire_members
+from .pass_sequencer import StepTimes, choose, count_delay
+from .pipeline_registers import Stages, count_meeting, delay, name_signal, wire_members
 
 
 class CoefficientUpdate(wiring.Component):  # type: ignore[misc]
@@ -46,6 +47,7 @@ class CoefficientUpdate(wiring.Component):  # type: ignore[misc]
     access_data : In, zero where ``access_write`` is low; not in folded layers
     result : Out, coefficient, ``latency`` cycles after the product
     saturated : Out(1), with ``result``
+    still : Out(1), with ``result``: it is the coefficient as it was; only where lost updates are counted
     """
 
     def __init__(self, plan: LayerPlan, *, linear: bool = False) -> None:
@@ -59,6 +61,8 @@ class CoefficientUpdate(wiring.Component):  # type: ignore[misc]
             "result": Out(format),
             "saturated": Out(1),
         }
+        if plan.counts_lost and not linear:
+            members["still"] = Out(1)
         if plan.writes_late:
             members["again"] = In(1)
         if not plan.folded:
@@ -94,6 +98,9 @@ class CoefficientUpdate(wiring.Component):  # type: ignore[misc]
         overflow = Overflow.SATURATE if plan.folded else Overflow.WRAP
         narrowed, outside = narrow(changed, changed.format.f, format, rounding, overflow)
         m.d.comb += self.saturated.eq(outside)
+        if "still" in self.signature.members:
+            before = delay(m, coefficient.raw, int(plan.registers_update), "before")
+            m.d.comb += self.still.eq(~outside & (narrowed.raw == before))
         if plan.folded:
             m.d.comb += self.result.eq(narrowed)
         else:
@@ -151,10 +158,13 @@ class LayerUpdate(wiring.Component):  # type: ignore[misc]
     weights_again : In(1), with them: change ``write_weights`` instead; only with ``writes_late``
     write_weights : Out, updated, at time ``changed``
     noise : In(32), state of the noise register, at time ``rounded``; only with stochastic rounding
+    reached : In, with the coefficients, a bit for every input: whether it is on the grid; only with ``looks_outside``
+    rated : In(1), the learning rate is not zero; only where lost updates are counted
     access_write : In(1), write ``access_data`` instead of updates
     access_data : In, coefficient; zero where ``access_write`` is low
     write : Out, updated coefficients, at time ``changed``
-    saturated : Out, which of them saturate, at time ``changed``
+    saturated : Out, which of them saturate, which inputs are outside of the grid, and in which edges an update is lost,
+        at time ``changed``
     """
 
     def __init__(self, plan: LayerPlan) -> None:
@@ -169,8 +179,14 @@ class LayerUpdate(wiring.Component):  # type: ignore[misc]
             "access_write": In(1),
             "access_data": In(formats.coefficient),
             "write": Out(window),
-            "saturated": Out(flag_layout(plan.saturating, coefficient=layer.lanes)),
+            "saturated": Out(
+                flag_layout(plan.saturating, coefficient=layer.lanes, outside=layer.n_in, lost=layer.n_out * layer.n_in)
+            ),
         }
+        if plan.looks_outside:
+            members["reached"] = In(layer.n_in)
+        if plan.counts_lost:
+            members["rated"] = In(1)
         if plan.writes_late:
             members["again"] = In(data.ArrayLayout(layer.banks, layer.n_in))
         if layer.linear:
@@ -211,10 +227,17 @@ class LayerUpdate(wiring.Component):  # type: ignore[misc]
             for node, gradient in enumerate(self.gradient)
         ]
         edges = [(node, source) for node in range(layer.n_out) for source in range(layer.n_in)]
+        reached = [Const(1)] * layer.n_in
+        if plan.looks_outside:
+            reached = list(delay(m, self.reached, int(plan.writes_late), "reached"))
+            for inside in reached:
+                narrowing.note("outside", ~inside)
+        learns = reached if layer.holds else [Const(1)] * layer.n_in
+        still: defaultdict[tuple[int, int], list[Value]] = defaultdict(list)
         lanes = enumerate(((*edge, bank) for edge in edges for bank in range(layer.banks)), plan.first_lane)
 
         def change(
-            name: str, gradient: FixedValue, step: FixedValue, lane: int, *, linear: bool = False
+            name: str, gradient: FixedValue, step: FixedValue, lane: int, learns: Value, *, linear: bool = False
         ) -> CoefficientUpdate:
             product = multiply(m, gradient, step, in_logic=plan.in_logic)
             m.submodules[f"coefficient{name}"] = update = CoefficientUpdate(plan, linear=linear)
@@ -222,11 +245,14 @@ class LayerUpdate(wiring.Component):  # type: ignore[misc]
             wire_members(m, update, self, "access_write", "access_data")
             if plan.stochastic:
                 m.d.comb += update.noise.eq(lane_noise(self.noise, lane, len(update.noise)))
-            narrowing.note("coefficient", update.saturated)
+            narrowing.note("coefficient", update.saturated & learns)
             return update
 
         for lane, (node, source, bank) in lanes:
-            update = change(f"{node}_{source}_{bank}", gradients[node][source], steps[source][bank], lane)
+            name, gradient = f"{node}_{source}_{bank}", gradients[node][source]
+            update = change(name, gradient, steps[source][bank], lane, learns[source])
+            if plan.counts_lost:
+                still[node, source].append(update.still)
             m.d.comb += [
                 update.coefficient.eq(self.coefficients[node][source][bank]),
                 self.write[node][source][bank].eq(update.result),
@@ -239,15 +265,18 @@ class LayerUpdate(wiring.Component):  # type: ignore[misc]
                 for source, step in enumerate(self.linear_steps)
             ]
             for lane, (node, source) in enumerate(edges, plan.first_lane + len(edges) * layer.banks):
-                update = change(
-                    f"{node}_{source}_linear", gradients[node][source], linear_steps[source], lane, linear=True
-                )
+                name, gradient = f"{node}_{source}_linear", gradients[node][source]
+                update = change(name, gradient, linear_steps[source], lane, Const(1), linear=True)
                 m.d.comb += [
                     update.coefficient.eq(self.weights[node][source]),
                     self.write_weights[node][source].eq(update.result),
                 ]
                 if plan.writes_late:
                     m.d.comb += update.again.eq(self.weights_again)
+        for (node, source), of_edge in still.items():
+            taught = gradients[node][source].raw.any()
+            taught = stages.meet(taught, plan.multiplied, times.changed, f"taught{node}_{source}")
+            narrowing.note("lost", Cat(taught, self.rated, learns[source], *of_edge).all())
         narrowing.report(m, self.saturated)
         return m
 
@@ -261,6 +290,11 @@ def count_layer_update(parts: Parts, plan: LayerPlan) -> None:
     if plan.ends("product") and plan.in_logic:
         parts.register(layer.update_product.width * edges, moved=False)
     count_coefficient_update(parts, plan, edges)
+    if plan.counts_lost:
+        # Whether a gradient is zero, and a coefficient as it was, and what of that waits.
+        parts.counts["detection"] += formats.gradient.width * layer.n_out + formats.coefficient.width * edges
+        parts.register(formats.coefficient.width * edges if plan.registers_update else 0)
+        count_meeting(parts, plan, layer.n_out, plan.multiplied, plan.times.changed)
     if layer.linear:
         edges = layer.n_in * layer.n_out
         parts.product(formats.gradient, layer.linear.step, in_logic=plan.in_logic, times=edges)
@@ -318,8 +352,11 @@ class FoldedUpdate(wiring.Component):  # type: ignore[misc]
     noise : In(32), state of the noise register; only with stochastic rounding
     access_data : In, the coefficient that is written from outside
     times : In, see :class:`.StepTimes`; all others are there at offset ``written``
+    reached : In, a bit for every input lane: whether its input is on the grid; only with ``looks_outside``
+    taught : In, a bit for every node lane: neither gradient nor rate is zero; only where lost updates are counted
     new : Out, changed coefficients, in the same cycle; or what is written from outside
-    saturated : Out, a bit for each, in a step of the update
+    saturated : Out, a bit for each, for every input outside of the grid, and for every edge whose update is lost, in a
+        step of the update
     """
 
     def __init__(self, plan: LayerPlan) -> None:
@@ -334,8 +371,12 @@ class FoldedUpdate(wiring.Component):  # type: ignore[misc]
             "access_data": In(layer.formats.coefficient),
             "times": In(StepTimes(plan)),
             "new": Out(window),
-            "saturated": Out(flag_layout(plan.saturating, coefficient=lanes)),
+            "saturated": Out(flag_layout(plan.saturating, coefficient=lanes, outside=passes.input_lanes, lost=edges)),
         }
+        if plan.looks_outside:
+            members["reached"] = In(passes.input_lanes)
+        if plan.counts_lost:
+            members["taught"] = In(passes.node_lanes)
         if layer.linear:
             weights = edge_layout(plan, layer.formats.coefficient)
             members |= {
@@ -355,9 +396,16 @@ class FoldedUpdate(wiring.Component):  # type: ignore[misc]
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         plan, layer, passes = self._plan, self._plan.layer, self._plan.passes
-        flags: list[Value] = []
+        narrowing, updates = Narrowing(plan.rounding, plan.saturating), self.times.update[passes.written]
+        always = [Const(1)] * passes.input_lanes
+        reached = list(self.reached) if plan.looks_outside else always
+        learns = reached if layer.holds else always
+        for inside in reached if plan.looks_outside else []:
+            narrowing.note("outside", ~inside, updates)
 
-        def change(name: str, old: FixedValue, change: FixedValue, noise: Value, *, linear: bool = False) -> FixedValue:
+        def change(
+            name: str, old: FixedValue, change: FixedValue, noise: Value, learns: Value, *, linear: bool = False
+        ) -> CoefficientUpdate:
             m.submodules[f"update{name}"] = update = CoefficientUpdate(plan, linear=linear)
             chosen = Mux(self.times.writing, self.access_data.raw, old.raw)[: old.format.width]
             if plan.serial:  # it multiplies when a step begins, not when something is written
@@ -367,26 +415,31 @@ class FoldedUpdate(wiring.Component):  # type: ignore[misc]
                 update.product.eq(change),
                 update.noise.eq(noise[: len(update.noise)]),
             ]
-            flags.append(update.saturated & self.times.update[passes.written])
-            return update.result  # type: ignore[no-any-return]
+            narrowing.note("coefficient", update.saturated & learns, updates)
+            return update
 
         lanes = [(node, source) for node in range(passes.node_lanes) for source in range(passes.input_lanes)]
         noise = self._rotate_noise(m, layer.banks)
         for node, source in lanes:
+            still = []
             for bank in range(layer.banks):
                 lane = plan.first_lane + (node * layer.n_in + source) * layer.banks + bank
                 old, product = self.old[node][source][bank], self.change[node][source][bank]
-                new = change(f"{node}_{source}_{bank}", old, product, lane_noise(noise, lane, NOISE_WIDTH))
-                m.d.comb += self.new[node][source][bank].eq(new)
+                drawn = lane_noise(noise, lane, NOISE_WIDTH)
+                update = change(f"{node}_{source}_{bank}", old, product, drawn, learns[source])
+                m.d.comb += self.new[node][source][bank].eq(update.result)
+                still += [update.still] if plan.counts_lost else []
+            if plan.counts_lost:
+                narrowing.note("lost", Cat(self.taught[node], learns[source], *still).all(), updates)
         if layer.linear:
             noise = self._rotate_noise(m, 1)
             first = plan.first_lane + layer.n_out * layer.n_in * layer.banks
             for node, source in lanes:
                 drawn = lane_noise(noise, first + node * layer.n_in + source, NOISE_WIDTH)
                 old, product = self.old_weights[node][source], self.linear_change[node][source]
-                new = change(f"{node}_{source}_linear", old, product, drawn, linear=True)
-                m.d.comb += self.new_weights[node][source].eq(new)
-        m.d.comb += self.saturated.coefficient.eq(Cat(flags))
+                update = change(f"{node}_{source}_linear", old, product, drawn, Const(1), linear=True)
+                m.d.comb += self.new_weights[node][source].eq(update.result)
+        narrowing.report(m, self.saturated)
         return m
 
     def _rotate_noise(self, m: Module, lanes_of_edge: int) -> Value:
@@ -413,6 +466,10 @@ def count_folded_update(parts: Parts, plan: LayerPlan) -> None:
     passes, layer = plan.passes, plan.layer
     lanes = passes.node_lanes * passes.input_lanes * layer.banks
     count_coefficient_update(parts, plan, lanes)
+    if plan.counts_lost:
+        parts.counts["detection"] += layer.formats.gradient.width * passes.node_lanes
+        parts.counts["detection"] += layer.formats.coefficient.width * lanes
+        count_delay(parts, passes, passes.node_lanes, passes.stepped, passes.written if passes.steps > 1 else 0)
     if layer.linear:
         count_coefficient_update(parts, plan, passes.node_lanes * passes.input_lanes, linear=True)
         lanes += passes.node_lanes * passes.input_lanes

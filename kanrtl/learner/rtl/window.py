@@ -43,6 +43,7 @@ class InputBases(wiring.Component):  # type: ignore[misc]
     busy : In(1), tables of steps are being made; only with tables in block memory
     making_row, making_rotation : In, where the table is then to be read, else zero; only with ``makes_steps``
     cell : Out, where the window begins, for coefficients that are addressed at time ``fetch``
+    inside : Out(1), with it, whether x is on the grid; only with ``looks_outside``
     row, rotation : Out, where the table is read; only with tables in block memory
     first : Out, what the table gives for bank 0, at time ``table``
     basis : Out, one value for each bank, at time ``read``
@@ -63,6 +64,8 @@ class InputBases(wiring.Component):  # type: ignore[misc]
             "first": Out(formats.basis),
             "basis": Out(data.ArrayLayout(formats.basis, layer.banks)),
         }
+        if plan.looks_outside:
+            members["inside"] = Out(1)
         if plan.ends("position"):
             members["take"] = In(1)
         if plan.block_tables:
@@ -114,6 +117,9 @@ class InputBases(wiring.Component):  # type: ignore[misc]
         m.d.comb += reached.eq(Mux(self.access_enable, self.access_index, locate.cell))
         # A table needs not know of it; in the first layer, where nothing waits for it, it shares the registers.
         row, cell = locate.row, locate.cell if plan.hidden else reached
+        if plan.looks_outside:
+            inside = stages.end("locate", locate.inside, "inside_reached") if plan.hidden else locate.inside
+            m.d.comb += self.inside.eq(inside)
         if plan.hidden:
             reached = stages.end("locate", reached, "reached_located")
             row, cell = stages.end("locate", row, "row_located"), stages.end("locate", cell, "cell_located")
@@ -173,6 +179,7 @@ class Window(wiring.Component):  # type: ignore[misc]
     busy : Out(1), tables of steps are being made, and nothing else can be done
     load : Out(1), the coefficients are to be addressed from the clock edge on
     cell : Out, for every input, where the window begins that is to be addressed
+    inside : Out, with it, a bit for every input: whether it is on the grid; only with ``looks_outside``
     stored : In, one coefficient for each ``[node][input][bank]``, as the memories give them
     basis, derivative : Out, for each ``[input][bank]``, at time ``read``; derivatives not in the first layer
     coefficients : Out, as ``stored``, at time ``read``
@@ -199,6 +206,7 @@ class Window(wiring.Component):  # type: ignore[misc]
             "busy": Out(1),
             "load": Out(1),
             "cell": Out(data.ArrayLayout(cell_bits(layer), layer.n_in)),
+            **({"inside": Out(layer.n_in)} if plan.looks_outside else {}),
             "stored": In(window),
             "basis": Out(banks(formats.basis)),
             "coefficients": Out(window),
@@ -235,6 +243,8 @@ class Window(wiring.Component):  # type: ignore[misc]
                 self.basis[source].eq(bases.basis),
             ]
             wire_members(m, bases, self, "load", "access_enable", "access_index")
+            if plan.looks_outside:
+                m.d.comb += self.inside[source].eq(bases.inside)
             if stages.ends("position"):
                 m.d.comb += bases.take.eq(take)
             if plan.hidden:
@@ -326,6 +336,7 @@ class FoldedTables(wiring.Component):  # type: ignore[misc]
         The index replaces the cell of every lane, as if it had been located.
     times : In, see :class:`.StepTimes`
     cell : Out, the cell of every lane, at offset ``located``
+    inside : Out, likewise a bit for every lane: whether its input is on the grid; only with ``looks_outside``
     basis : Out, values by lane and bank, at ``read``
     derivative : Out, as those; not in the first layer
     inputs : Out, as they came in, for each lane at ``read``; only with linear paths
@@ -347,6 +358,8 @@ class FoldedTables(wiring.Component):  # type: ignore[misc]
             members["derivative"] = Out(data.ArrayLayout(data.ArrayLayout(layer.derivative, layer.banks), lanes))
         if layer.linear:
             members["inputs"] = Out(data.ArrayLayout(layer.linear.input, lanes))
+        if plan.looks_outside:
+            members["inside"] = Out(lanes)
         super().__init__(members)
 
     @property
@@ -386,6 +399,8 @@ class FoldedTables(wiring.Component):  # type: ignore[misc]
                 else:
                     position[name] = flow.delay(value, 0, passes.located, f"{name}{lane}")
             m.d.comb += self.cell[lane].eq(position["cell"])
+            if self._plan.looks_outside:
+                m.d.comb += self.inside[lane].eq(position["inside"])
             m.submodules[f"basis{lane}"] = table = Basis(layer, derivative=passes.hidden, block=self._plan.block)
             if self._plan.block:  # what is used beside the table's output comes a cycle later
                 m.d.comb += table.enable.eq(1)

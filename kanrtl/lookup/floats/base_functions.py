@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ...errors import InputError
@@ -25,6 +25,26 @@ def name_base(field: str, name: Any) -> str:
     if found is None:
         raise InputError(f"{field} = {name!r}: cannot be represented; it must be one of {', '.join(BASES)}")
     return found
+
+
+def name_function(function: Any) -> str:
+    """Give what a function, a class or a module is called."""
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
+def find_base(layers: Iterable[Any]) -> str | None:
+    """Give the base function of a model's layers, whose ``base_activation`` is a module, its class or a function.
+
+    None where no layer has one.
+
+    Raises
+    ------
+    InputError
+        If it cannot be represented, or layers have different ones.
+    """
+    functions = [layer.base_activation for layer in layers if hasattr(layer, "base_activation")]
+    names = sorted(set(map(name_function, functions)))
+    return name_base("base_activation", names[0] if len(names) == 1 else names) if names else None
 
 
 def read_base(given: str | None, found: Mapping[str, Any]) -> tuple[str | None, Note | None]:

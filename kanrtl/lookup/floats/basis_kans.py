@@ -13,7 +13,7 @@ from ...errors import InputError
 from ..checkpoints.checkpoint import Checkpoint
 from ..checkpoints.checkpoint_file import read_checkpoint
 from ..notes import Note
-from .base_functions import name_base, read_base
+from .base_functions import find_base, read_base
 from .edge_functions import NamedFunctions
 from .float_kan import FloatKAN
 from .float_layer import FloatLayer
@@ -138,10 +138,7 @@ def from_fourier_kan(model: Any, base: str | None = None, entry: str | None = No
 def _open(model: Any, base: str | None, entry: str | None, weights: str) -> tuple[Checkpoint, str, list[Note]]:
     """Read a checkpoint, and tell the base function of the layers that have ``weights`` for one."""
     if hasattr(model, "state_dict"):
-        layers = getattr(model, "layers", model)
-        kinds = {type(layer.base_activation).__name__ for layer in layers if hasattr(layer, "base_activation")}
-        if kinds and base is None:
-            base = name_base("base_activation", min(kinds) if len(kinds) == 1 else sorted(kinds))
+        base = base or find_base(getattr(model, "layers", model))
         model = model.state_dict()
     checkpoint = read_checkpoint(model, entry)
     has_base = any(name.endswith(f".{weights}") and array.any() for name, array in checkpoint.arrays.items())

@@ -22,7 +22,7 @@ from ...file_content import read_text
 from ..checkpoints.checkpoint_file import Source, read_checkpoint
 from ..network import LookupNetwork
 from ..notes import Note
-from .base_functions import name_base, read_base
+from .base_functions import find_base, name_base, read_base
 from .float_kan import FloatKAN
 from .float_layer import FloatLayer
 
@@ -112,8 +112,7 @@ def from_efficient_kan(model: Any, base: str | None = None, entry: str | None = 
         If it has anything that cannot be represented, by its name.
     """
     if hasattr(model, "state_dict"):
-        kinds = {type(layer.base_activation).__name__ for layer in model.layers}
-        base = base or name_base("base_activation", min(kinds) if len(kinds) == 1 else sorted(kinds))
+        base = base or find_base(model.layers)
         model = model.state_dict()
     checkpoint = read_checkpoint(model, entry)
     state = checkpoint.arrays

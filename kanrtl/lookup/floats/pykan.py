@@ -14,7 +14,7 @@ from ...errors import InputError
 from ..checkpoints.checkpoint import to_array
 from ..checkpoints.checkpoint_file import read_checkpoint
 from ..notes import Note
-from .base_functions import name_base, read_base
+from .base_functions import name_base, name_function, read_base
 from .float_kan import FloatKAN
 from .float_layer import FloatLayer
 from .pykan_config import configuration_beside, read_configuration, weights_path
@@ -91,7 +91,7 @@ def from_pykan(
 
 def _base_of(model: Any) -> str:
     name = getattr(model, "base_fun_name", None)
-    return name_base("base_fun", name if isinstance(name, str) else type(model.act_fun[0].base_fun).__name__)
+    return name_base("base_fun", name if isinstance(name, str) else name_function(model.act_fun[0].base_fun))
 
 
 def _take(state: Mapping[str, Array], name: str) -> Array:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import InputError, TraceError
-from ...learner.address_map import SATURATIONS
+from ...learner.address_map import ON_DEMAND, SATURATIONS
 from ...learner.spec import LearnerSpec
 from ...lookup.network import LookupNetwork
 from ...numeric.fixed import Codes
@@ -72,7 +72,8 @@ class CompiledModel(LearnerBackend):
         self._learner.frozen[0] = frozen
 
     def read_saturations(self) -> dict[str, int]:
-        return dict(zip(SATURATIONS, self._learner.saturations.tolist(), strict=True))
+        counts = dict(zip((*SATURATIONS, *ON_DEMAND), self._learner.saturations.tolist(), strict=True))
+        return {kind: counts[kind] for kind in (*SATURATIONS, *self.spec.counts)}
 
     def clear_saturations(self) -> None:
         self._learner.saturations[:] = 0

@@ -6,14 +6,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import TraceError
-from ...learner.address_map import SATURATIONS
 from ...learner.spec import LearnerSpec
 from ...lookup.network import LookupNetwork
 from ...lookup.quantiser import FixedQuantiser
+from ...lookup.single_sample import MOST_EDGES, SingleSample
 from ...numeric.fixed import Codes
 from ...progress import Progress
 from ...simulators.trace import Trace
-from ..backend import BackendKind, LearnerBackend, NetworkBackend, Options
+from ..backend import BackendKind, LearnerBackend, NetworkBackend, NetworkStep, Options
 from ..standalone_model import Model
 
 
@@ -67,7 +67,7 @@ class ModelLearner(LearnerBackend):
         return dict(self._model.saturations)
 
     def clear_saturations(self) -> None:
-        self._model.saturations.update(dict.fromkeys(SATURATIONS, 0))
+        self._model.saturations.update(dict.fromkeys(self._model.saturations, 0))
 
 
 class ModelNetwork(NetworkBackend):
@@ -85,6 +85,9 @@ class ModelNetwork(NetworkBackend):
         quantiser = self._network.quantiser
         codes = quantiser.codes_of_raw(samples) if isinstance(quantiser, FixedQuantiser) else samples
         return self._network.predict_codes(codes)
+
+    def sample_step(self) -> NetworkStep | None:
+        return SingleSample(self._network) if self._network.edges <= MOST_EDGES else None
 
 
 BACKEND = BackendKind(ModelLearner, ModelNetwork)

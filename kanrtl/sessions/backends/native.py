@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +13,14 @@ from ...learner.address_map import AddressMap
 from ...learner.rtl.learner import Learner
 from ...learner.spec import LearnerSpec
 from ...lookup.network import LookupNetwork
+from ...lookup.quantiser import FixedQuantiser
 from ...lookup.rtl.lookup_core import LookupCore, create_core, port_shapes
-from ...numeric.fixed import Codes
+from ...numeric.fixed import SQ, Codes
 from ...progress import Progress
 from ...simulators.native_simulator import NativeSimulator
+from ...simulators.native_step import SamplePlaces
 from ...simulators.trace import Trace
-from ..backend import AddressedLearner, BackendKind, Options, SampleStep, places_of
+from ..backend import AddressedLearner, BackendKind, NetworkStep, Options, SampleStep, places_of
 from ..simulated import SimulatedNetwork, learner_ports, network_ports
 
 __all__ = ["BACKEND", "NativeLearner", "NativeNetwork"]
@@ -32,7 +35,7 @@ class NativeLearner(AddressedLearner):
     def __init__(self, spec: LearnerSpec, trace: Trace | None = None, progress: Progress | None = None) -> None:
         super().__init__(spec)
         self._native = NativeSimulator(
-            spec.to_dict(), lambda: Learner(spec), lambda _: _learner_macros(spec), learner_ports, trace, progress
+            _identify(spec), lambda: Learner(spec), lambda _: _learner_macros(spec), learner_ports, trace, progress
         )
 
     def run(self, x: Codes, teaching: Codes, learn: npt.NDArray[np.bool_]) -> Codes:
@@ -77,8 +80,23 @@ class NativeNetwork(SimulatedNetwork):
     def run(self, samples: Codes) -> Codes:
         return self._native.run(samples, self._network.n_predictions)
 
+    def sample_step(self) -> NetworkStep:
+        quantiser, count = self._network.quantiser, self._network.n_predictions
+        if isinstance(quantiser, FixedQuantiser):  # it is hardware, and takes codes of its format
+            units = np.full(quantiser.n_in, 2.0**quantiser.format.f)
+            return self._native.network_step(SamplePlaces(units, np.zeros(quantiser.n_in), quantiser.format, count))
+        places = SamplePlaces(quantiser.scale, quantiser.offset, SQ(quantiser.bits, 0), count)
+        return self._native.network_step(places)
+
 
 BACKEND = BackendKind(NativeLearner, NativeNetwork)
+
+
+def _identify(spec: LearnerSpec) -> dict[str, Any]:
+    """Give what the netlist follows from: the seed where anything is drawn alone; estimators have one for each fit."""
+    fields = spec.to_dict()
+    draws = spec.update_rounding == "stochastic" or spec.initial_coefficients == "uniform"
+    return fields if draws else fields | {"seed": None}
 
 
 def _learner_macros(spec: LearnerSpec) -> dict[str, int]:

@@ -15,7 +15,7 @@ from support.small_cores import create_learner
 def test_a_sample_waits_for_its_prediction() -> None:
     ports = CorePorts(create_learner("after prediction"))
     map = RegisterMap.of(ports.described, streams=False)
-    at = {each.name: each.address // 4 for each in (*map.registers, *map.arrays)}
+    at = {each.name: each.address // 4 for each in map.entries}
     numbers = NumberRegisters(map, *(ports.stream(name) for name in ("samples", "predictions", "teaching")))
     local, samples, teaching = numbers.local, numbers.samples, numbers.teaching
 

@@ -46,7 +46,7 @@ def test_learner_gives_the_models_bits(bus: str, name: str) -> None:
     predictions = model.run(x, target, learn)
     shell = (AxiLiteShell if bus == "AXI4-Lite" else WishboneShell)(create_learner(name))
     map = shell.map
-    at = {each.name: each.address for each in (*map.registers, *map.arrays)}
+    at = {each.name: each.address for each in map.entries}
     status = {field.name: field.low for field in map.find("status").register.fields}
 
     async def bench(ctx: Any) -> None:
@@ -82,7 +82,7 @@ def test_network_gives_the_models_bits(name: str) -> None:
     core, dice = create_network(name), random.Random(name)
     codes, predictions = random_codes(core.network, 10)
     shell = WishboneShell(core)
-    at = {each.name: each.address for each in (*shell.map.registers, *shell.map.arrays)}
+    at = {each.name: each.address for each in shell.map.entries}
 
     async def bench(ctx: Any) -> None:
         master = MASTERS["classic"](ctx, shell, dice, 2)
@@ -106,7 +106,7 @@ def test_network_gives_the_models_bits(name: str) -> None:
 def test_what_is_out_of_turn_is_refused() -> None:
     """Nothing is taught that the core did not ask for, and no sample overtakes another; the bus never hangs."""
     shell = WishboneShell(create_learner("after prediction"), patience=20)
-    at = {each.name: each.address for each in (*shell.map.registers, *shell.map.arrays)}
+    at = {each.name: each.address for each in shell.map.entries}
 
     async def bench(ctx: Any) -> None:
         master = WishboneMaster(ctx, pins_of(shell, "wb"), random.Random(1), 0)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from typing import Any
 
 import numpy as np
 import pytest
 from amaranth.hdl import Fragment
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kanrtl import Learner, LearnerSpec
@@ -20,8 +22,9 @@ from kanrtl.learner.rtl.folded_layer import Accumulator, FoldedLayer, count_accu
 from kanrtl.numeric import lfsr
 from kanrtl.numeric.fixed import SQ, narrow
 from kanrtl.simulators.trace import parts_of
-from support.components import convert, register_bits, simulate
+from support.components import convert, count_cells, register_bits, simulate
 from support.folded import PLANS, T, codes, plan_of
+from support.search import examples
 from support.strategies import specs
 
 FORMAT = SQ(8, 4)
@@ -80,7 +83,19 @@ def test_registers_of_sums_are_counted(along: int, across: int) -> None:
     ],
 )
 def test_as_many_multipliers_as_asked_for(fields: dict[str, Any], multipliers: int) -> None:
-    assert convert(Learner(LearnerSpec(**T | fields))).count("cell $mul ") == multipliers
+    assert count_cells(Learner(LearnerSpec(**T | fields)))[0] == multipliers
+
+
+def test_what_is_counted_are_the_cells() -> None:
+    """In multipliers that are shared, in the arithmetic of the error, and of constants."""
+    for fields in ({"share_multipliers": True, "layer_sizes": [1, 2, 1], "reuse_factor": 2}, {"loss": "logistic"}):
+        spec = LearnerSpec(**T | {"spline_order": 1, "table_size": 4} | fields)
+        multiplications, memories = count_cells(Learner(spec))
+        text = convert(Learner(spec))
+        assert 1 < multiplications == text.count("cell $mul ")
+        written = re.findall(r"^ *memory width (\d+) size (\d+) ", text, re.MULTILINE)
+        assert memories == Counter((int(width), int(depth)) for width, depth in written)
+        assert memories
 
 
 def test_a_large_layer_needs_few_multipliers_and_two_memories() -> None:
@@ -152,6 +167,7 @@ def test_a_layer_learns_in_its_cycles(name: str) -> None:
     rate = layer.learning_rate_code
     held = codes(random, formats.coefficient, layer.n_out, layer.n_in, layer.bases) // 2
     dut, reference = FoldedLayer(plan, held), Reference(plan, held, rate)
+    fragment = Fragment.get(dut, None)
     told: set[str] = set()
 
     async def pulse(ctx: Any, member: Any) -> None:
@@ -201,13 +217,14 @@ def test_a_layer_learns_in_its_cycles(name: str) -> None:
             await ctx.tick().repeat(2 + passes.scaled + passes.written - passes.stepped)
             assert ctx.get(dut.access.read_data.raw) == reference.coefficients[tuple(place)]
 
-    simulate(dut, bench)
+    multiplications, _ = count_cells(fragment)
+    simulate(fragment, bench)
     assert "step" in told
     assert not np.array_equal(reference.coefficients, held)
     parts = Parts(FAMILIES["ecp5"].blocks, multiplies=True)
     count_folded_layer(parts, plan, predicts=True)
     assert parts.counts["lane"] == passes.input_lanes * passes.node_lanes * layer.banks
-    assert parts.multipliers == convert(dut).count("cell $mul ")
+    assert parts.multipliers == multiplications
 
 
 @pytest.mark.parametrize("name", PLANS)
@@ -249,7 +266,7 @@ def test_a_coefficient_is_written_from_outside(name: str) -> None:
     simulate(dut, bench)
 
 
-@settings(max_examples=10, deadline=None)
+@examples(5)
 @given(spec=specs(max_edges=7).filter(lambda spec: spec.folded), seed=st.integers(0, 2**32 - 1))
 def test_no_row_is_read_and_written_at_once(spec: LearnerSpec, seed: int) -> None:
     """A block memory's word that is read as it is written would be undefined. Each step has rows of its own, and a

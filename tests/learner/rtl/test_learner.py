@@ -307,7 +307,7 @@ DERIVED = LearnerSpec(
 # What is easily got wrong is tried in every run: passes that share serial multipliers before memories that are read a
 # cycle later, layers that learn while the next sample goes through them, a gradient from outside, and formats of
 # ranges far apart, some with negative integer bits, also of linear paths.
-@examples(10)
+@examples(6)
 @example(spec=FOLDED, data_seed=1)
 @example(spec=STREAMING, data_seed=2)
 @example(spec=EXTERNAL, data_seed=3)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from amaranth.sim import Simulator
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kanrtl.fabric.families import FAMILIES
@@ -18,6 +18,7 @@ from kanrtl.numeric.fixed import SQ, Format, narrow
 from kanrtl.numeric.spline import Locator
 from support.components import convert, register_bits
 from support.layers import plan_of
+from support.search import examples
 
 GRIDS = [(-2.0, 2.0), (0.0, 1.0), (-1.3, 1.7), (0.1, 3.6), (-8.0, 8.0)]
 
@@ -37,7 +38,7 @@ def located(dut: Locate, codes: np.ndarray) -> list[tuple[int, int, int]]:
     return found
 
 
-@settings(max_examples=40, deadline=None)
+@examples(20)
 @given(
     grid=st.sampled_from(GRIDS),
     cells=st.integers(1, 9),

@@ -27,6 +27,7 @@ from kanrtl.learner.rtl.pipeline_registers import Stages
 from kanrtl.numeric.fixed import Format
 from support.components import simulate
 from support.layers import plan_of, random_codes
+from support.search import examples
 
 formats = st.builds(Format, st.booleans(), st.integers(1, 6), st.integers(0, 6))
 
@@ -124,7 +125,7 @@ class Sums(Elaboratable):  # type: ignore[misc]
         return m
 
 
-@settings(max_examples=60, deadline=None)
+@examples(30)
 @given(
     widths=st.lists(st.integers(4, 10), min_size=1, max_size=9),
     constant=st.integers(-300, 300),

@@ -71,7 +71,7 @@ SPECS = {
 def test_there_are_flags_of_whatever_can_saturate(spec: LearnerSpec) -> None:
     flags, last = count_flags(spec), spec.plans[-1]
     assert set(flags) == set.union(*(set(plan.saturating) for plan in spec.plans))
-    assert list(flags) == [kind for kind in SATURATIONS if kind in flags]
+    assert list(flags) == [kind for kind in (*SATURATIONS, *spec.counts) if kind in flags]
     of_loss = not last.forms_error and find_loss(spec.loss).clips(last.layer, spec.rounding)
     for kind, count in flags.items():
         assert count == sum(kind in plan.saturating for plan in spec.plans) + (of_loss and kind == "gradient")

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from amaranth.sim import Simulator
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kanrtl import LearnerSpec
@@ -14,6 +14,7 @@ from kanrtl.learner.rtl.teaching import LossGradient, TargetRegister
 from kanrtl.numeric.bits import pack, unpack
 from kanrtl.numeric.fixed import Narrowed, narrow
 from support.components import convert, record
+from support.search import examples
 from support.strategies import codes_in, specs
 
 PLAIN = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2))
@@ -50,7 +51,7 @@ def plain(loss: str, **fields: Any) -> LearnerSpec:
     return LearnerSpec(**{"layer_sizes": [2, 3], "grid_range": (-2, 2), "table_size": 4, "loss": loss} | fields)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(20)
 @given(spec=specs(), loss=st.sampled_from(LOSSES), seed=st.integers(0, 2**32 - 1))
 def test_hardware_gives_what_the_integers_give(spec: LearnerSpec, loss: str, seed: int) -> None:
     spec, random = spec.replace(loss=loss), np.random.default_rng(seed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -116,6 +117,34 @@ def test_numbers_of_few_bits_are_not_reckoned_with_in_few_bits(name: str, kind: 
     path = write_archive(tmp_path / "a.pt", tensors(state, kind))
     rounded = {one: value.astype(np.float64) for one, value in read_state_dict(path).items()}
     np.testing.assert_allclose(load(path).evaluate(X)[-1], load(rounded).evaluate(X)[-1], atol=1e-12)
+
+
+def silu(x: Any) -> Any:
+    """As torch.nn.functional has it: FastKAN's default is this function, not a module."""
+    return BASES["silu"](x)
+
+
+class Relu:
+    """As a module of torch is called by its class."""
+
+
+def test_the_base_function_of_a_model_is_read_from_its_layers() -> None:
+    state, expected = fast_kan()
+
+    def model(*functions: Any) -> Any:
+        layers = [SimpleNamespace(base_activation=function) for function in functions]
+        return SimpleNamespace(layers=layers, state_dict=lambda: state)
+
+    found = from_fast_kan(model(silu, silu))
+    np.testing.assert_allclose(found.evaluate(X)[-1], expected, atol=1e-12)
+    assert not [note for note in found.notes if note.field == "base"]
+    for functions in ((Relu(), Relu()), (Relu, Relu)):
+        other = from_fast_kan(model(*functions)).evaluate(X)[-1]
+        np.testing.assert_array_equal(other, from_fast_kan(state, base="relu").evaluate(X)[-1])
+    with pytest.raises(InputError, match=r"^base_activation = \['Relu', 'silu'\]: cannot be represented"):
+        from_fast_kan(model(silu, Relu()))
+    with pytest.raises(InputError, match=r"^base_activation = '<lambda>': cannot be represented"):
+        from_fast_kan(model(lambda x: x, lambda x: x))
 
 
 def test_the_width_of_radial_bases_can_be_given() -> None:

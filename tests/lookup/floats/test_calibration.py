@@ -18,12 +18,13 @@ from kanrtl.lookup import CodeScale, FloatKAN, calibrate
 from kanrtl.lookup.floats.calibration import METHODS, compared_scale, input_scale
 from support.damaged import refused_or_harmless
 from support.float_kans import kans, random_kan, samples
+from support.search import examples
 
 KAN = random_kan([3, 2, 2], 2, "silu", 1)
 X = samples(KAN, 200)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(20)
 @given(kans(), st.data())
 def test_a_quantised_node_is_off_by_half_an_entry_for_each_edge_at_most(kan: FloatKAN, data: st.DataObject) -> None:
     count = len(kan.layers)

@@ -19,6 +19,7 @@ from kanrtl.lookup.floats.training import loss_and_gradients
 from kanrtl.lookup.floats.training_losses import LOSSES
 from kanrtl.lookup.floats.training_state import FirstLayerFeatures, TrainingState
 from support.float_kans import kans, random_kan, samples
+from support.search import examples
 
 STEP = 1e-6
 
@@ -90,7 +91,7 @@ def test_gradients_are_those_of_finite_differences(kan: FloatKAN, loss: str, pen
     assert (moved(STEP) - moved(-STEP)) / (2 * STEP) == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
-@settings(max_examples=30, deadline=None)
+@examples(12)
 @given(kans(), st.data())
 def test_training_with_codes_sees_what_the_network_gives(kan: FloatKAN, data: st.DataObject) -> None:
     count = len(kan.layers)

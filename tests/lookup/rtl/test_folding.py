@@ -23,6 +23,7 @@ from support.cell_netlist import synthesised
 from support.clocked_netlist import clocked
 from support.lookup_networks import codes_for, networks
 from support.reuse_factors import factors
+from support.search import examples
 
 
 def folded(network: LookupNetwork, **options: Any) -> Folding | None:
@@ -30,7 +31,7 @@ def folded(network: LookupNetwork, **options: Any) -> Folding | None:
     return Folding.of(network, plan_layers(network), **arguments)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(30)
 @given(networks(), st.data())
 def test_component_equals_model(network: LookupNetwork, data: st.DataObject) -> None:
     reuse_factor = data.draw(factors(network))

@@ -13,6 +13,7 @@ from kanrtl.lookup.rtl.minimise import minimise
 from kanrtl.lookup.rtl.network_plan import plan_layers
 from kanrtl.lookup.rtl.offsets import estimate_luts, find_cheapest_offsets
 from support.lookup_networks import SHAPES, networks, table
+from support.search import examples
 
 
 def bits_of(values: np.ndarray) -> list[np.ndarray]:
@@ -55,7 +56,7 @@ def test_the_cheapest_of_all_offsets_is_found(seed: int, shapes: list[str], muxe
     assert cost == costs[tuple(offsets)] == min(costs.values())
 
 
-@settings(max_examples=30, deadline=None)
+@examples(12)
 @given(networks(), st.booleans())
 def test_only_the_beginning_of_tables_changes(network: LookupNetwork, muxes: bool) -> None:
     for plain, cheaper in zip(plan_layers(network), plan_layers(network, muxes), strict=True):

@@ -1,0 +1,133 @@
+"""A driver in Python: what a core behind a bus can do, by two functions that read and write words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import product
+
+import numpy as np
+
+from ..errors import InputError, ToolError
+from ..numeric.fixed import Codes
+from .identification import Identification
+from .register_map import RegisterMap
+
+__all__ = ["Driver"]
+
+TRIES = 1000
+"""Reads of the status before nothing more is awaited."""
+
+
+class Driver:
+    """Drives a core over a bus of any kind: memory that is mapped, LiteX's ``RemoteClient``, a simulator's master.
+
+    Parameters
+    ----------
+    map : RegisterMap
+        What lies where.
+    read : callable
+        Takes an address in bytes, and gives the word there.
+    write : callable
+        Takes an address and a word.
+    base : int
+        The address of the map's first byte.
+    """
+
+    def __init__(
+        self,
+        map: RegisterMap,
+        read: Callable[[int], int],
+        write: Callable[[int, int], object],
+        base: int = 0,
+    ) -> None:
+        self.map = map
+        self._read, self._write, self._base = read, write, base
+
+    def read_register(self, name: str) -> int:
+        """Read the word of a register by its name."""
+        return self._read(self._base + self.map.find(name).address)
+
+    def write_register(self, name: str, word: int) -> None:
+        """Write the word of a register by its name."""
+        self._write(self._base + self.map.find(name).address, word & 0xFFFFFFFF)
+
+    def read_array(self, name: str) -> Codes:
+        """Read the codes of an array, in its shape."""
+        numbers = self.map.find_array(name)
+        shape = tuple(dimension.count for dimension in numbers.dimensions)
+        words = [self._read(self._base + address) for address in self._addresses(name)]
+        codes = np.array(words, dtype=np.int64) & 0xFFFFFFFF
+        if numbers.format.signed:
+            codes = np.where(codes >> 31, codes - (1 << 32), codes)
+        return codes.reshape(shape)
+
+    def write_array(self, name: str, codes: Codes) -> None:
+        """Write the codes of an array, in its shape.
+
+        Raises
+        ------
+        InputError
+            If they have another shape, or its format does not hold them.
+        """
+        numbers = self.map.find_array(name)
+        shape = tuple(dimension.count for dimension in numbers.dimensions)
+        array = np.asarray(codes)
+        if array.shape != shape or array.dtype.kind not in "iu":
+            raise InputError(f"{name}: shape {array.shape} of {array.dtype}; must be integers in the shape {shape}")
+        if array.size and not numbers.format.minimum <= array.min() <= array.max() <= numbers.format.maximum:
+            raise InputError(f"{name}: from {array.min()} to {array.max()}; {numbers.format} does not hold that")
+        for address, code in zip(self._addresses(name), array.reshape(-1).tolist(), strict=True):
+            self._write(self._base + address, code & 0xFFFFFFFF)
+
+    def _addresses(self, name: str) -> list[int]:
+        numbers = self.map.find_array(name)
+        steps = [range(0, each.count * each.stride, each.stride) for each in numbers.dimensions]
+        return [numbers.address + sum(offsets) for offsets in product(*steps)]
+
+    def identify(self) -> Identification:
+        """Read what the core is.
+
+        Raises
+        ------
+        InputError
+            If there is no core, or another one than the map was made for.
+        """
+        words = [self._read(self._base + placed.address) for placed in self.map.registers if placed.constant]
+        found = Identification.from_words(words)
+        if found != self.map.identification:
+            raise InputError("identification: another core than the map is of; make the map of its spec")
+        return found
+
+    def freeze(self, frozen: bool = True) -> None:
+        """Let samples be predicted alone from now on, or be learned again."""
+        self.write_register("control", int(frozen))
+
+    def submit(self, sample: Sequence[int] | Codes, target: Sequence[int] | Codes | None = None) -> Codes:
+        """Have codes predicted, and learned where there is a target; only on a bus without streams.
+
+        Where the teacher's word comes after the prediction, ``target`` is sent then.
+
+        Raises
+        ------
+        ToolError
+            If no prediction comes.
+        """
+        self.write_array("sample", np.asarray(sample))
+        late = self.map.identification.after_prediction
+        if target is not None and not late:
+            self.write_array("target", np.asarray(target))
+        self.write_register("submit", int(target is not None))
+        self._await("predicted")
+        prediction = self.read_array("prediction")
+        if target is not None and late:
+            self._await("awaits_teaching")
+            self.write_array("target", np.asarray(target))
+            self.write_register("teach", 1)
+        return prediction
+
+    def _await(self, flag: str) -> None:
+        status = self.map.find("status").register
+        for _ in range(TRIES):
+            if status.unpack(self.read_register("status"))[flag]:
+                return
+        raise ToolError(f"the core does not answer: the bit {flag!r} of its status stays clear")

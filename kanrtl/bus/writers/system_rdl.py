@@ -1,0 +1,68 @@
+"""A register map in SystemRDL 2.0 (Accellera), which generators of register blocks and UVM models read."""
+
+from __future__ import annotations
+
+from ..register import WORD, Field
+from ..register_map import Numbers, PlacedRegister
+from .described_map import DescribedMap
+
+__all__ = ["write_rdl"]
+
+
+def write_rdl(described: DescribedMap) -> str:
+    """Write the map as an address map; arrays are nested register files."""
+    body = [f'name = "{described.name}";', f'desc = "{described.title}.";']
+    body += [f"default regwidth = {WORD};", f"default accesswidth = {WORD};"]
+    for each in described.map.entries:
+        body += _write_numbers(each) if isinstance(each, Numbers) else _write_register(each)
+    return "\n".join([f"addrmap {described.name} {{", *_indent(body), "};"]) + "\n"
+
+
+def _indent(lines: list[str]) -> list[str]:
+    return [f"    {line}" for line in lines]
+
+
+def _software(readable: bool, writable: bool) -> str:
+    return "r" * readable + "w" * writable
+
+
+def _write_register(placed: PlacedRegister) -> list[str]:
+    """Write a register with its fields."""
+    register = placed.register
+    software = _software(register.readable, register.writable)
+    hardware = "na" if placed.constant else "r" if software == "w" else "rw" if software == "rw" else "w"
+    fields = [_write_field(field, software, hardware, placed) for field in register.fields]
+    inner = [f'desc = "{register.description}";', *fields]
+    return ["reg {", *_indent(inner), f"}} {placed.name} @ {placed.address:#x};"]
+
+
+def _write_field(field: Field, software: str, hardware: str, placed: PlacedRegister) -> str:
+    """Write a field in one line."""
+    properties = f'sw = {software}; hw = {hardware}; desc = "{field.description}";'
+    if placed.name == "events":
+        properties += " onwrite = woclr;"
+    reset = "" if placed.reset is None else f" = {(placed.reset & field.mask) >> field.low:#x}"
+    return f"field {{ {properties} }} {field.name}[{field.low + field.width - 1}:{field.low}]{reset};"
+
+
+def _write_numbers(numbers: Numbers) -> list[str]:
+    """Write an array: a register file for every dimension but the last, which is a register."""
+    software = _software(numbers.readable, numbers.writable)
+    hardware = {"r": "w", "w": "r", "rw": "rw"}[software]
+    last = numbers.dimensions[-1]
+    inner = [
+        f'desc = "{numbers.description} Format {numbers.format}, sign extended.";',
+        f"field {{ sw = {software}; hw = {hardware}; }} value[{WORD - 1}:0];",
+    ]
+    outer = numbers.dimensions[:-1]
+    name = last.name if outer else numbers.name
+    place = "0x0" if outer else f"{numbers.address:#x}"
+    lines = ["reg {", *_indent(inner), f"}} {name}s[{last.count}] @ {place} += {last.stride:#x};"]
+    if not outer:
+        lines[-1] = f"}} {numbers.name}[{last.count}] @ {place} += {last.stride:#x};"
+    for position, dimension in reversed(list(enumerate(outer))):
+        name = numbers.name if position == 0 else f"{dimension.name}s"
+        place = f"{numbers.address:#x}" if position == 0 else "0x0"
+        end = f"}} {name}[{dimension.count}] @ {place} += {dimension.stride:#x};"
+        lines = ["regfile {", *_indent(lines), end]
+    return lines

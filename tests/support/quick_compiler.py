@@ -1,0 +1,27 @@
+"""C++ compiled for tests: without optimisation, and CXXRTL's headers, most of what there is to compile, once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kanrtl.errors import ToolError
+from kanrtl.simulators.cxxrtl import COMPILER_FLAGS, Compiler, find_headers
+
+QUICK_FLAGS = ("-O0", "-fno-sanitize=all")
+"""ziglang's sanitiser, on without optimisation, is of no use."""
+
+
+def precompile_headers(folder: Path) -> tuple[str, ...]:
+    """Compile the headers of simulations in ``folder`` where GCC is the compiler, and give the flags that use them."""
+    try:
+        compiler, headers = Compiler.find(), find_headers()
+    except ToolError:  # the tests that need them fail
+        return QUICK_FLAGS
+    if "Free Software Foundation" not in compiler.identity:
+        return QUICK_FLAGS
+    used = [flag for flag in COMPILER_FLAGS if flag != "-shared"] + [*QUICK_FLAGS, f"-I{headers}"]
+    header, precompiled = folder / "simulation.h", folder / "simulation.h.gch"
+    if not precompiled.exists():
+        header.write_text("#include <cxxrtl/cxxrtl.h>\n")
+        compiler.compile(header, precompiled, (*used, "-x", "c++-header"))
+    return *QUICK_FLAGS, f"-I{headers}", "-include", str(header)
