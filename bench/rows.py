@@ -147,6 +147,7 @@ FAMILIES = (
         "other learners alone",
         (
             Core("t-stochastic", "T, one cycle, stochastic rounding", SLOW),
+            Core("t-linear", "T, one cycle, with a linear path", SLOW),
             Core("t-no-registers-8", "T, one cycle", FAST),
             Core("t8-no-registers", "T with 8 cells, one cycle", SLOW),
             Core("t-logic", "T, one cycle, tables in logic", SLOW),

@@ -10,6 +10,7 @@ import numpy as np
 from ..numeric.fixed import Format
 from .folded_schedule import fold
 from .formats import Formats, linear_rates_of
+from .linear_arithmetic import LinearArithmetic
 from .losses import LOSSES
 from .spec import LearnerSpec
 from .stages import STAGES
@@ -100,7 +101,7 @@ def derived(spec: LearnerSpec) -> dict[str, Any]:
                     "shift": layer.locator.shift,
                 },
                 "formats": formats,
-                **({"linear_rate": layer.linear.linear_rate} if layer.linear else {}),
+                **(_linear_path(layer.linear) if layer.linear else {}),
             }
         )
     return {
@@ -125,6 +126,15 @@ def _stable_rates(spec: LearnerSpec, index: int) -> dict[str, float | None]:
         "stable_learning_rate": stability.stable_learning_rate if last else None,
         "critical_learning_rate": stability.critical_learning_rate if last else None,
     }
+
+
+def _linear_path(linear: LinearArithmetic) -> dict[str, Any]:
+    return {"linear_rate": linear.linear_rate, "linear_input_shift": linear.input_shift}
+
+
+def _linear_comment(values: dict[str, Any]) -> str:
+    shift = values["linear_input_shift"]
+    return f"#   linear path with rate {values['linear_rate']:g}" + (f", for x * 2^{shift}" if shift else "")
 
 
 def _plain(formats: Format | tuple[Format, ...]) -> str | list[str]:
@@ -207,7 +217,7 @@ def _derived_comments(spec: LearnerSpec) -> list[str]:
             if values["smallest_learning_rate"]
             else "#   learns at no rate: no update reaches a coefficient",
             _describe_stability(spec, values),
-            *([f"#   linear path with rate {values['linear_rate']:g}"] if "linear_rate" in values else []),
+            *([_linear_comment(values)] if "linear_rate" in values else []),
         ]
         width = max(16, *map(len, values["formats"]))
         lines += [f"#   {name:<{width}} {format}" for name, format in values["formats"].items()]
