@@ -197,8 +197,8 @@ class Schedule:
     def access_cycles(self) -> int:
         """From a request's first cycle to the end of that in which it is answered: one to reach a coefficient, two to
         read it, through the register after ``locate`` and that of a block memory. With streaming, until all is as if a
-        sample there had passed."""
-        return self.latency + 2 if self.streaming else 3
+        sample there had passed, and two more on the way there and back."""
+        return self.latency + 4 if self.streaming else 3
 
     @property
     def prediction_interval(self) -> int:

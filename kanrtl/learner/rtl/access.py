@@ -6,7 +6,7 @@ from functools import reduce
 from operator import or_
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -321,6 +321,9 @@ def count_learning_rates(parts: Parts, spec: LearnerSpec) -> None:
 class CoefficientRequests(wiring.Component):  # type: ignore[misc]
     """Splits an address into the fields of :class:`.AddressMap`, and accesses the coefficient there, if there is one.
 
+    Where samples stream, an access has many cycles, and paths to all coefficients and back would set the clock: there
+    is a register on either side.
+
     Parameters
     ----------
     spec
@@ -342,17 +345,28 @@ class CoefficientRequests(wiring.Component):  # type: ignore[misc]
 
     @property
     def latency(self) -> int:
-        """Clock cycles that it adds to those of a layer: none."""
-        return 0
+        """Clock cycles that it adds to those of a layer."""
+        return 2 if self._spec.timing.streaming else 0
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         request, addresses = self.request, AddressMap.of(self._spec)
+
+        def register(value: Value, name: str) -> Value:
+            if not self.latency:
+                return value
+            held = Signal(value.shape(), name=name, reset_less=True)
+            m.d.sync += held.eq(value)
+            return held
+
         fields, position = [], 0
         for width in (addresses.index_bits, addresses.input_bits, addresses.node_bits, addresses.layer_bits):
             fields.append(request.address[position : position + width])
             position += width
         index, source, node, number = fields
+        reached = register(Cat(index, source, node), "reached")
+        index_reached, source_reached = reached[: len(index)], reached[len(index) : len(index) + len(source)]
+        node_reached = reached[len(index) + len(source) :]
         found: list[Value] = []
         for layer_number, layer in enumerate(self._spec.layers):
             access = getattr(self, f"layer{layer_number}")
@@ -363,7 +377,12 @@ class CoefficientRequests(wiring.Component):  # type: ignore[misc]
                 & (source < layer.n_in)
                 & (node < layer.n_out)
             )
-            m.d.comb += [access.index.eq(index), access.input.eq(source), access.output.eq(node)]
+            exists = register(exists, f"exists{layer_number}")
+            m.d.comb += [
+                access.index.eq(index_reached),
+                access.input.eq(source_reached),
+                access.output.eq(node_reached),
+            ]
             with m.If(exists & request.serving):
                 m.d.comb += [
                     access.enable.eq(1),
@@ -371,12 +390,17 @@ class CoefficientRequests(wiring.Component):  # type: ignore[misc]
                     self.write[layer_number].eq(request.write),
                 ]
             found.append(Mux(exists & ~request.write, access.read_data.raw, 0))
-        m.d.comb += request.read.eq(reduce(or_, found))
+        m.d.comb += request.read.eq(register(reduce(or_, found), "found"))
         return m
 
 
 def count_coefficient_requests(parts: Parts, spec: LearnerSpec) -> None:
     """Count what :class:`CoefficientRequests` has, and in the layers the choice of what is read."""
+    if spec.timing.streaming:
+        addresses = AddressMap.of(spec)
+        reached = addresses.index_bits + addresses.input_bits + addresses.node_bits
+        read = max(layer.formats.coefficient.width for layer in spec.layers)
+        parts.register(reached + spec.n_layers + read, moved=False)
     for index, layer in enumerate(spec.layers):
         width = layer.formats.coefficient.width
         reads = layer.n_in * layer.banks
