@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import pairwise
 from statistics import median
 from typing import Any
 
 import numpy as np
 
-from kanrtl import LearnerSpec, connect
+from kanrtl import LearnerSpec, LookupNetwork, connect
 from kanrtl.simulators.cxxrtl import Compiler
 
 from .row import Family, Progress, Result, Row
@@ -32,7 +33,7 @@ class Calls(Row):
     def measure(self, progress: Progress) -> Result:
         random = np.random.default_rng(0)
         x = random.normal(size=(CALLS, FEATURES))
-        calls = {**_session_calls(x), **_estimator_calls(x)}
+        calls = {**_session_calls(x), **_network_calls(x), **_estimator_calls(x)}
         fits = _fits()
         rounds = []
         for number in range(ROUNDS):
@@ -93,6 +94,29 @@ def _session_calls(x: np.ndarray[Any, Any]) -> dict[str, Callable[[], None]]:
     return calls
 
 
+def _network_calls(x: np.ndarray[Any, Any]) -> dict[str, Callable[[], None]]:
+    """Predictions of a network of layers [3, 2, 1], of six bits, one sample at a time."""
+    random = np.random.default_rng(2)
+    sizes, bits = (FEATURES, 2, 1), (6, 6, 8)
+    edges = []
+    for (n_in, n_out), width, wider in zip(pairwise(sizes), bits, bits[1:], strict=False):
+        node, source = np.nonzero(np.ones((n_out, n_in)))
+        limit = (1 << wider) // (2 * n_in)
+        edges.append({"source": source, "node": node, "table": random.integers(-limit, limit, (len(node), 1 << width))})
+    network = LookupNetwork.of(sizes, bits, [1 / 16, 1 / 16, 1 / 64], edges)
+    samples = x.tolist()
+    calls: dict[str, Callable[[], None]] = {}
+    for backend in ("native", "model"):
+        session = connect(network, backend)
+
+        def predict(session: Any = session) -> None:
+            for row in samples:
+                session.predict(row)
+
+        calls[f"{backend}, a network of layers [3, 2, 1]: predict"] = predict
+    return calls
+
+
 def _estimator_calls(x: np.ndarray[Any, Any]) -> dict[str, Callable[[], None]]:
     """``learn_one`` of all samples.
 
@@ -128,14 +152,19 @@ def _fits() -> dict[str, tuple[Callable[[], Any], int]]:
     from kanrtl import KANClassifier, KANRegressor
 
     x = np.random.default_rng(1).normal(size=(20_000, 1))
-    return {
-        f"{model.__name__}.fit, epochs={epochs}": (
-            lambda model=model, epochs=epochs: model(epochs=epochs).fit(x, x[:, 0] > 0),
-            epochs * len(x),
-        )
-        for model in (KANClassifier, KANRegressor)
-        for epochs in (1, 20)
-    }
+    fits: dict[str, tuple[Callable[[], Any], int]] = {}
+    for backend in ("auto", "native"):
+        for model in (KANClassifier, KANRegressor):
+            for epochs in (1, 20) if backend == "auto" else (1, 5):
+                chosen = "" if backend == "auto" else ", backend='native'"
+
+                def fit(model: Any = model, epochs: int = epochs, backend: str = backend) -> None:
+                    model(epochs=epochs, backend=backend).fit(x, x[:, 0] > 0)
+
+                if backend == "native":  # what is compiled once is not measured
+                    model(epochs=1, backend=backend).fit(x[:100], x[:100, 0] > 0)
+                fits[f"{model.__name__}.fit, epochs={epochs}{chosen}"] = fit, epochs * len(x)
+    return fits
 
 
 FAMILY = Family("python", "calls from Python", (Calls("calls", "one sample from Python, and fits"),))
