@@ -31,6 +31,7 @@ from . import (
     lookup,
     power_amplifier,
     self_check,
+    shells,
     signals,
 )
 from .precision import PRECISION
@@ -215,6 +216,7 @@ FAMILIES = (
     classify.FAMILY,
     classify.SEARCHES,
     compatibility.FAMILY,
+    shells.FAMILY,
 )
 
 ROWS: dict[str, Row] = {row.name: row for family in FAMILIES for row in family.rows}
