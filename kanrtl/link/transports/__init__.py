@@ -1,7 +1,7 @@
 """What carries bytes to a device, by the kind of its address: one module each, with the name of the kind.
 
-A module has a function ``open_wire``, which takes an address such as ``serial:///dev/ttyUSB0``, whole and in its parts, and
-gives a :class:`~kanrtl.link.transport.Transport`; nothing else has to know of it.
+A module has a function ``open_wire``, which takes an address such as ``serial:///dev/ttyUSB0``, whole and in its parts,
+and gives a :class:`~kanrtl.link.transport.Transport`; nothing else has to know of it.
 """
 
 from importlib import import_module
