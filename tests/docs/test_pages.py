@@ -75,7 +75,7 @@ class Reader:
     page: str
     folder: Path
     capsys: pytest.CaptureFixture[str]
-    names: dict[str, Any] = field(default_factory=dict)
+    names: dict[str, Any] = field(default_factory=lambda: {"__name__": "page"})
 
     def read(self, block: Block) -> None:
         RUNNERS[block.language](self, block)
