@@ -421,6 +421,17 @@ def late() -> str:
     return table(["filter of five taps", "sequential", "rate", "streaming", "rate", "times"], rows)
 
 
+def cart_pole() -> str:
+    """Steps until a pole is kept up, by formats and seed."""
+    data = result("cart-pole")
+    rows = [
+        [kind, *("-" if one["solved_after"] is None else f"{one['solved_after']:,}" for one in trainings)]
+        for kind, trainings in data["trainings"].items()
+    ]
+    seeds = [f"seed {one['seed']}" for one in next(iter(data["trainings"].values()))]
+    return table(["steps until the mean return is 475", *seeds], rows)
+
+
 def _times(ratio: float) -> str:
     return f"{ratio:.2f}" if ratio < 10 else f"{ratio:.0f}" if ratio < 1000 else f"{ratio:.0e}"
 
@@ -667,6 +678,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "precision": precision,
     "rates": rates,
     "late": late,
+    "cart-pole": cart_pole,
     "simulations": simulations,
     "estimates": estimates,
     "lookup": lookup,

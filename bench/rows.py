@@ -21,6 +21,7 @@ from kanrtl.sim import TASKS
 from . import (
     adapt,
     calls,
+    cart_pole,
     checkpoints,
     classify,
     compatibility,
@@ -126,6 +127,7 @@ FAMILIES = (
     PRECISION,
     learning_rates.FAMILY,
     late_updates.FAMILY,
+    cart_pole.FAMILY,
     Family(
         "pipeline",
         f"T by pipeline, on {SLOW}",
