@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import tempfile
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from .foreign.simulators import SIMULATORS, find_difference, lint_with_verilator
 from .foreign.synthesis import FLOWS, find_version, find_yosys, synthesise
 from .row import Family, Progress, Result, Row
 
-__all__ = ["FAMILY", "LEARNERS", "NETWORKS", "ReadLearner", "ReadNetwork"]
+__all__ = ["FAMILY", "LEARNERS", "NETWORKS", "Read", "ReadLearner", "ReadNetwork", "Verilog"]
 
 COUNT = 40
 """Samples that are sent."""
@@ -51,16 +52,16 @@ _SMALL: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class Read(Row):
+class Verilog(Row):
     """One file, and every tool at it."""
 
     @abstractmethod
-    def write(self, path: Path) -> Exchange:
+    def write(self, path: Path) -> Any:
         """Write the module ``top`` into a file; give what is sent to it."""
 
-    @property
-    def needs(self) -> str:
-        return "Icarus Verilog, native yosys, cocotb"
+    @abstractmethod
+    def simulations(self, path: Path, sent: Any, folder: Path) -> Iterator[tuple[str, str, Callable[[], str | None]]]:
+        """For every simulator its name, its version, and what tells a difference from the model in words."""
 
     def measure(self, progress: Progress) -> Result:
         with tempfile.TemporaryDirectory() as folder:
@@ -68,7 +69,7 @@ class Read(Row):
 
     def _measure(self, folder: Path, progress: Progress) -> Result:
         path = folder / "top.v"
-        exchange = self.write(path)
+        sent = self.write(path)
         verdicts: dict[str, str] = {}
         tools: dict[str, str] = {}
 
@@ -79,14 +80,11 @@ class Read(Row):
             except ToolError as error:
                 verdicts[tool] = str(error)
 
-        for number, (name, simulator) in enumerate(SIMULATORS.items()):
-            version = simulator.find_version()
-            if version is None:
+        for name, version, check in self.simulations(path, sent, folder):
+            if not version:
                 raise ToolError(f"{name} is not installed")
             tools[name] = version
-            inside = folder / f"simulator{number}"
-            inside.mkdir()
-            judge(name, lambda one=simulator, inside=inside: find_difference(one, path, "top", exchange, inside))
+            judge(name, check)
         judge("verilator --lint-only", lambda: lint_with_verilator(path))
         for kind in ("native", "yowasp"):
             program = find_yosys(kind)
@@ -95,12 +93,31 @@ class Read(Row):
             tools[f"yosys, {kind}"] = find_version(program)
             for flow in FLOWS:
                 judge(f"{flow}, {kind}", lambda one=program, flow=flow: synthesise(one, path, "top", flow))
-        return {
-            "samples": len(exchange.samples),
-            "lines": path.read_text().count("\n"),
-            "verdicts": verdicts,
-            "tools": tools,
-        }
+        count = sent if isinstance(sent, int) else len(sent.samples)
+        return {"samples": count, "lines": path.read_text().count("\n"), "verdicts": verdicts, "tools": tools}
+
+
+@dataclass(frozen=True)
+class Read(Verilog):
+    """A core as it is, to which every simulator sends samples."""
+
+    @abstractmethod
+    def write(self, path: Path) -> Exchange:
+        """Write the module ``top`` into a file; give what is sent to it."""
+
+    @property
+    def needs(self) -> str:
+        return "Icarus Verilog, native yosys, cocotb"
+
+    def simulations(
+        self, path: Path, sent: Exchange, folder: Path
+    ) -> Iterator[tuple[str, str, Callable[[], str | None]]]:
+        """The exchange in every simulator."""
+        for number, (name, simulator) in enumerate(SIMULATORS.items()):
+            inside = folder / f"simulator{number}"
+            inside.mkdir()
+            check = partial(find_difference, simulator, path, "top", sent, inside)
+            yield name, simulator.find_version() or "", check
 
 
 @dataclass(frozen=True)

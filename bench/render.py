@@ -14,13 +14,17 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from kanrtl import LearnerSpec
+from kanrtl.bus.register_map import RegisterMap
+from kanrtl.bus.writers import DescribedMap
+from kanrtl.bus.writers.map_table import write_markdown
 from kanrtl.files import write_whole
 
 from . import late_updates, learning_rates
@@ -417,6 +421,17 @@ def late() -> str:
     return table(["filter of five taps", "sequential", "rate", "streaming", "rate", "times"], rows)
 
 
+def cart_pole() -> str:
+    """Steps until a pole is kept up, by formats and seed."""
+    data = result("cart-pole")
+    rows = [
+        [kind, *("-" if one["solved_after"] is None else f"{one['solved_after']:,}" for one in trainings)]
+        for kind, trainings in data["trainings"].items()
+    ]
+    seeds = [f"seed {one['seed']}" for one in next(iter(data["trainings"].values()))]
+    return table(["steps until the mean return is 475", *seeds], rows)
+
+
 def _times(ratio: float) -> str:
     return f"{ratio:.2f}" if ratio < 10 else f"{ratio:.0f}" if ratio < 1000 else f"{ratio:.0e}"
 
@@ -531,23 +546,43 @@ def compatibility() -> str:
     """Every kind of file by every foreign tool: yes, or why not."""
     from .compatibility import FAMILY  # they need this module
 
-    names = [row.name for row in FAMILY.rows if (RESULTS / f"{row.name}.json").is_file()]
-    data = [result(name) for name in names]
+    return _verdicts([row.name for row in FAMILY.rows])
+
+
+def shells() -> str:
+    """Every core behind a bus by every foreign tool: yes, or why not."""
+    from .shells import FAMILY  # they need this module
+
+    return _verdicts([row.name for row in FAMILY.rows])
+
+
+def _verdicts(names: Sequence[str]) -> str:
+    """What tools say of the files of some rows, of those that have been measured."""
+    data = [result(name) for name in names if (RESULTS / f"{name}.json").is_file()]
+    if not data:
+        return "None of these rows has been measured with this version yet."
+    tools = list(dict.fromkeys(tool for one in data for tool in one["verdicts"] if ", " not in tool))
+    # Both yosys at one flow share a cell where they agree.
+    flows = list(dict.fromkeys(tool.partition(", ")[0] for one in data for tool in one["verdicts"] if ", " in tool))
     rows = []
     for one in data:
         verdicts = one["verdicts"]
-        # Both yosys at one flow share a cell where they agree.
-        flows = dict.fromkeys(tool.partition(", ")[0] for tool in verdicts if ", " in tool)
-        cells = [verdict for tool, verdict in verdicts.items() if ", " not in tool]
+        cells = [verdicts.get(tool, "") for tool in tools]
         for flow in flows:
             both = [verdicts[f"{flow}, {kind}"] for kind in ("native", "yowasp")]
             cells.append(both[0] if both[0] == both[1] else f"native: {both[0]}; YoWASP: {both[1]}")
         rows.append([one["title"], *cells, f"`{one['row']}`"])
-    tools = [tool for tool in data[0]["verdicts"] if ", " not in tool]
-    flows = list(dict.fromkeys(tool.partition(", ")[0] for tool in data[0]["verdicts"] if ", " in tool))
     versions = {name: version for name, version in data[0]["tools"].items() if name != "amaranth"}
     told = ", ".join(f"{name} {version}" for name, version in versions.items())
     return table(["what is in the file", *(f"`{name}`" for name in (*tools, *flows)), "row"], rows) + f"\n\n{told}."
+
+
+def registers() -> str:
+    """The register map of the learner that ``kanrtl spec`` writes, behind Wishbone."""
+    spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2))
+    map = RegisterMap.of(spec, streams=False)
+    text = write_markdown(DescribedMap(map, "learner", 0, "Registers of a learner behind Wishbone"))
+    return text.partition("\n\n")[2].rstrip()  # without the title
 
 
 def summary() -> str:
@@ -643,6 +678,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "precision": precision,
     "rates": rates,
     "late": late,
+    "cart-pole": cart_pole,
     "simulations": simulations,
     "estimates": estimates,
     "lookup": lookup,
@@ -654,6 +690,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "classify": classify,
     "imports": imports,
     "compatibility": compatibility,
+    "shells": shells,
+    "registers": registers,
     "commands": commands,
 }
 

@@ -21,6 +21,7 @@ from kanrtl.sim import TASKS
 from . import (
     adapt,
     calls,
+    cart_pole,
     checkpoints,
     classify,
     compatibility,
@@ -31,6 +32,7 @@ from . import (
     lookup,
     power_amplifier,
     self_check,
+    shells,
     signals,
 )
 from .precision import PRECISION
@@ -125,6 +127,7 @@ FAMILIES = (
     PRECISION,
     learning_rates.FAMILY,
     late_updates.FAMILY,
+    cart_pole.FAMILY,
     Family(
         "pipeline",
         f"T by pipeline, on {SLOW}",
@@ -215,6 +218,7 @@ FAMILIES = (
     classify.FAMILY,
     classify.SEARCHES,
     compatibility.FAMILY,
+    shells.FAMILY,
 )
 
 ROWS: dict[str, Row] = {row.name: row for family in FAMILIES for row in family.rows}

@@ -40,6 +40,8 @@ class Board:
         What the part has room for, in a few words.
     pack_options : tuple of str
         Options of ``ecppack`` that this board needs.
+    uart_shares_pins : bool
+        Whether the serial port lies on the pins of the LEDs and the button: a top may ask for one or the other.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Board:
     flasher: str
     fits: str
     pack_options: tuple[str, ...] = ()
+    uart_shares_pins: bool = False
 
     def platform(self) -> Platform:
         """A fresh Amaranth platform; one can be built only once."""
@@ -65,6 +68,12 @@ class Board:
     def request_button(self, platform: Platform) -> Value | None:
         """The button as an input that reads 1 while it is pressed, or None. It is not synchronised."""
         return None if self.button is None else _request(platform, self.button).i
+
+    def request_uart(self, platform: Platform) -> tuple[Value, Value]:
+        """The lines of the serial port: that from the host, which is not synchronised, and that to it."""
+        assert self.uart is not None
+        pins = _request(platform, self.uart)
+        return pins.rx.i, pins.tx.o
 
 
 def _request(platform: Platform, resource: Resource) -> Any:

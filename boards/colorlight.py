@@ -20,7 +20,8 @@ BOARDS = [
         factory=_platform,
         leds=(("led", 0),),
         button=("button", 0),
-        uart=("uart", 0),  # on the pins of the LED and the button: a top may ask for one or the other
+        uart=("uart", 0),
+        uart_shares_pins=True,
         flasher="openFPGALoader",
         fits="28 multipliers: about three edges in parallel",
     ),

@@ -6,7 +6,7 @@ Storeys, from the top; imports run downward only::
     experiments   simulations, sweeps            sessions      connect(spec, backend): predict, learn, save
     transfer      learner <--> network           simulators    pysim, native (CXXRTL), waveforms
     build         bitstreams and reports         demos         tops that teach or check themselves
-    verilog       Verilog with its comment
+    verilog       Verilog with its comment       link          a learner at the end of a wire
     learner       LearnerSpec, its model and     lookup        LookupNetwork, its importers and
                   its hardware (learner/rtl)                   its hardware (lookup/rtl)
     fabric        what chips hold                tools         yosys, nextpnr, ...
@@ -24,7 +24,7 @@ import importlib
 import importlib.util
 from typing import TYPE_CHECKING, Any
 
-from .errors import InputError, LearningWarning, SpecError, StabilityWarning
+from .errors import InputError, LearningWarning, LinkError, SpecError, StabilityWarning
 from .former_names import keep_former_names
 from .learner.rtl.learner import Learner
 from .learner.spec import LearnerSpec
@@ -50,6 +50,7 @@ __all__ = [
     "Learner",
     "LearnerSpec",
     "LearningWarning",
+    "LinkError",
     "LookupCore",
     "LookupNetwork",
     "Model",

@@ -44,6 +44,12 @@ class ToolError(RuntimeError):
         self.log = log
 
 
+class LinkError(ToolError):
+    """A device at the end of a wire does not answer. ``answered_bytes`` is the size of the answers to a call before."""
+
+    answered_bytes = 0
+
+
 def join_choices(choices: Iterable[str]) -> str:
     """The choices in one phrase: "a, b or c"."""
     *others, last = choices

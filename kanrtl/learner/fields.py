@@ -182,7 +182,7 @@ class LearnerFields(BaseModel):
         at the end of the grid. A linear path learns in either case. ``auto``: ``hold`` where there is one, which goes
         on beyond the grid, and ``learn`` elsewhere. *Each.*
     counts
-        What is counted besides what saturates, once for every learning step, in a list; each takes some 50 LUTs.
+        What is counted besides what saturates, once for every learning step, in a list; each takes some tens of LUTs.
         ``outside``: an input of any layer is outside of its grid. ``lost``: in any edge that has a gradient, none of
         the coefficients moves; stochastic rounding loses nothing on average, so nothing is counted there.
     rounding

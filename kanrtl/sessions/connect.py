@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
 
 from ..errors import InputError, TraceError
 from ..learner.spec import LearnerSpec
+from ..link.host_link import HostLink
+from ..link.transports import is_address, open_transport
 from ..lookup.network import LookupNetwork
 from ..progress import Progress
 from ..simulators.trace import Trace
 from .backends import load_backend
 from .learner_session import Session
+from .linked_learner import LinkedLearner
 from .network_session import LookupSession
 
 
@@ -39,6 +42,25 @@ def connect_network(
     except TraceError as error:
         raise InputError(str(error)) from None
     return LookupSession(network, started)
+
+
+def connect_device(
+    address: str, spec: LearnerSpec | str | Path | None, trace: str | Path | None, options: Mapping[str, Any]
+) -> Session:
+    """Start the session of a learner at the other end of a wire, as :func:`kanrtl.connect` does."""
+    if trace is not None:
+        raise InputError(f'trace: {address!r} has no signals to be seen; use "pysim" or "native"')
+    if options:
+        raise InputError(f"{min(options)}: not known for a learner; set it in the spec")
+    if spec is not None and not isinstance(spec, LearnerSpec):
+        spec = LearnerSpec.from_toml(spec)
+    transport = open_transport(address)
+    try:
+        learner = LinkedLearner(HostLink(transport), spec)
+    except BaseException:
+        transport.close()
+        raise
+    return Session(learner.spec, learner)
 
 
 @overload
@@ -76,11 +98,14 @@ def connect(
     Parameters
     ----------
     spec
-        The learner, or the path of a TOML file that describes it; or a :class:`kanrtl.LookupNetwork`.
+        The learner, or the path of a TOML file that describes it; or a :class:`kanrtl.LookupNetwork`. Or the address
+        of a device with a learner, which knows its spec.
     backend
         ``"model"``: the integer model, in numpy. ``"compiled"``: the same of a learner in machine code, which takes a
         C++ compiler, and two seconds once. ``"pysim"``: the RTL in Amaranth's simulator. ``"native"``: the RTL
-        compiled to machine code, which takes a C++ compiler, and some seconds once for every spec.
+        compiled to machine code, which takes a C++ compiler, and some seconds once for every spec. Or the address of
+        a device, ``"serial:///dev/ttyUSB0"``, with ``?baud=`` where its rate is not 3 Mbaud, or ``"tcp://host:port"``:
+        it must have been built from ``spec``, but for what that leaves to the device.
     trace
         A file that ends in ``.vcd``, for the waveforms of a ``"pysim"`` or ``"native"`` run; complete when the session
         is closed. A view for GTKWave is put beside it, as ``.gtkw``.
@@ -97,7 +122,17 @@ def connect(
         If the file holds no spec that works.
     ToolError
         If ``"native"`` finds no yosys or no compiler, or one of them fails.
+    LinkError
+        If a device does not answer.
     """
+    if isinstance(spec, str) and is_address(spec):
+        if backend != "model":
+            raise InputError(f"backend = {backend!r}: {spec!r} is one already; give a spec before it, or leave it out")
+        return connect_device(spec, None, trace, options)
+    if is_address(backend):
+        if isinstance(spec, LookupNetwork):
+            raise InputError(f"backend = {backend!r}: a link carries learners only; use a simulator for a network")
+        return connect_device(backend, spec, trace, options)
     if isinstance(spec, LookupNetwork):
         return connect_network(spec, backend, trace=trace, progress=progress, **options)
     if options:

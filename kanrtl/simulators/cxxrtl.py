@@ -43,8 +43,6 @@ _KIND = "simulations"
 
 T = TypeVar("T")
 
-_DRIVER = (Path(__file__).with_name("reals.cpp"), Path(__file__).with_name("native.cpp"))
-
 # A multiplication and an addition are rounded one after the other, as numpy does it.
 COMPILER_FLAGS = ("-std=c++17", "-O2", "-ffp-contract=off", "-DNDEBUG", "-shared", "-fPIC", "-fvisibility=hidden")
 
@@ -64,6 +62,76 @@ write_cxxrtl -g0 dut.cc
 _MENDED = ("memory_index(value<0>(), ", "memory_index(value<1>(), ")
 """A memory of one row has no address bits. CXXRTL (yosys 0.70) reads the first word of them all the same: what happens
 to lie there decides whether the row is found."""
+
+
+@dataclass(frozen=True)
+class Harness:
+    """The C++ behind a netlist: what drives it, and the functions of that.
+
+    Attributes
+    ----------
+    sources : tuple of str
+        Files beside this one, in the order in which they are put behind the netlist.
+    functions : mapping
+        The types of the result and of the arguments of every function, by its name without ``kanrtl_``.
+    optional : tuple of str
+        Functions that some netlists do not have.
+    """
+
+    sources: tuple[str, ...]
+    functions: Mapping[str, tuple[Any, list[Any]]]
+    optional: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return "\n".join(Path(__file__).with_name(name).read_text() for name in self.sources)
+
+    def declare(self, library: ctypes.CDLL) -> ctypes.CDLL:
+        """Give ``library`` with the types of its functions; raise :exc:`AttributeError` where one is missing."""
+        for name, (result, arguments) in self.functions.items():
+            if name in self.optional and not hasattr(library, f"kanrtl_{name}"):
+                continue
+            function = getattr(library, f"kanrtl_{name}")
+            function.restype, function.argtypes = result, arguments
+        return library
+
+
+_SIZE, _POINTER, _U64 = ctypes.c_size_t, ctypes.c_void_p, ctypes.c_uint64
+_SIGNED, _UNSIGNED, _BITS = (
+    np.ctypeslib.ndpointer(dtype, flags="C_CONTIGUOUS") for dtype in (np.int64, np.uint64, np.uint8)
+)
+
+STREAMS = Harness(
+    ("reals.cpp", "native.cpp"),
+    {
+        "begin": (_POINTER, []),
+        "end": (None, [_POINTER]),
+        "send": (None, [_POINTER, _SIZE, _SIGNED, _SIGNED, _BITS, _SIGNED]),
+        "proceed": (ctypes.c_int, [_POINTER, _U64]),
+        "cut": (None, [_POINTER]),
+        "access": (None, [_POINTER, _SIZE, _UNSIGNED, _BITS, _SIGNED]),
+        "bind": (None, [_POINTER, _POINTER]),
+        "step": (ctypes.c_int64, [_POINTER, ctypes.c_int]),
+        "cycles": (_U64, [_POINTER]),
+        "observed": (_SIZE, [_POINTER, ctypes.c_int, _UNSIGNED, _SIZE]),
+        "traced": (_SIZE, [_POINTER, ctypes.POINTER(ctypes.POINTER(ctypes.c_uint32))]),
+    },
+    optional=("access",),  # only a learner has it
+)
+"""Drives what takes samples and gives predictions."""
+
+SERIAL_PINS = Harness(
+    ("serial_pins.cpp",),
+    {
+        "begin": (_POINTER, [ctypes.c_double]),
+        "end": (None, [_POINTER]),
+        "feed": (None, [_POINTER, _SIZE, ctypes.c_char_p]),
+        "run": (_SIZE, [_POINTER, _U64, _SIZE, _BITS]),
+        "cycles": (_U64, [_POINTER]),
+    },
+)
+"""Drives what has the two pins of a serial port."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +232,7 @@ def load(design: Design, progress: Progress | None = None) -> ctypes.CDLL:
     known = None if design.traced else _first_of(_recall, memo)
     netlist, driver = known or (_hash(design.rtlil), design.driver)
     name = _hash(json.dumps([netlist, driver, tools]))
-    library = _first_of(_load_kept, name)
+    library = _first_of(lambda entry: _load_kept(entry, design.kind), name)
     if library is None:
         folder = writable_cache(_KIND)
         remove_leftovers(folder)
@@ -173,7 +241,7 @@ def load(design: Design, progress: Progress | None = None) -> ctypes.CDLL:
         with attribute_errors(work):
             _make(design, work, compiler, flags, progress)
             publish(work, entry)
-        library = _load_kept(entry)
+        library = _load_kept(entry, design.kind)
         if library is None:
             raise ToolError(f"the simulation cannot be read back from {entry}: is the disk full?")
     if known is None and not design.traced:
@@ -206,6 +274,8 @@ class Design:
     more
         Gives the signals that are to be traced, by the names of their ports, as
         :func:`kanrtl.tools.rtlil.component_rtlil` takes them.
+    driver
+        What drives it.
     """
 
     def __init__(
@@ -214,8 +284,10 @@ class Design:
         make: Callable[[], Any],
         macros: Callable[[Any], Mapping[str, int]],
         more: More | None = None,
+        driver: Harness = STREAMS,
     ) -> None:
         self._key, self._make, self._macros, self._more = key, make, macros, more
+        self.kind = driver
         self._ports: list[str] = []
         if more is not None:
             _ = self.rtlil  # which ports are traced shows only there
@@ -253,7 +325,7 @@ class Design:
         lines = [f"#define {name} {value}" for name, value in self._macros(self._component).items()]
         if self.traced:
             lines.append(f"#define TRACED(EACH) {' '.join(f'EACH({port_name(name)})' for name in self._ports)}")
-        return "\n".join([*lines, *(part.read_text() for part in _DRIVER)])
+        return "\n".join([*lines, self.kind.text])
 
 
 def _own_ports(fragment: Any) -> set[str]:
@@ -269,7 +341,7 @@ def _hash(text: str) -> str:
 def _sources() -> str:
     """Hash of this package's code."""
     package = Path(__file__).parents[1]
-    digest = hashlib.sha256(b"".join(part.read_bytes() for part in _DRIVER))
+    digest = hashlib.sha256(b"".join(part.read_bytes() for part in sorted(package.rglob("*.cpp"))))
     for path in sorted(package.rglob("*.py")):
         digest.update(f"{path.relative_to(package)}\0".encode() + path.read_bytes())
     return digest.hexdigest()
@@ -285,13 +357,13 @@ def _recall(path: Path) -> tuple[str, str] | None:
     return (netlist, driver) if isinstance(netlist, str) and isinstance(driver, str) else None
 
 
-def _load_kept(entry: Path) -> ctypes.CDLL | None:
+def _load_kept(entry: Path, driver: Harness) -> ctypes.CDLL | None:
     """The library in ``entry``, or None if there is none or anything is wrong with it."""
     library = entry / "dut.so"
     try:
         if hashlib.sha256(library.read_bytes()).hexdigest() != (entry / "sha256").read_text():
             return None
-        return _declare(ctypes.CDLL(str(library)))
+        return driver.declare(ctypes.CDLL(str(library)))
     except (OSError, ValueError, AttributeError):
         return None
 
@@ -328,30 +400,3 @@ def find_headers() -> Path:
             "unset YOSYS"
         )
     return headers
-
-
-def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
-    """``library`` with the types of its functions."""
-    size, pointer, u64 = ctypes.c_size_t, ctypes.c_void_p, ctypes.c_uint64
-    signed, unsigned, bits = (
-        np.ctypeslib.ndpointer(dtype, flags="C_CONTIGUOUS") for dtype in (np.int64, np.uint64, np.uint8)
-    )
-    types: dict[str, tuple[Any, list[Any]]] = {
-        "begin": (pointer, []),
-        "end": (None, [pointer]),
-        "send": (None, [pointer, size, signed, signed, bits, signed]),
-        "proceed": (ctypes.c_int, [pointer, u64]),
-        "cut": (None, [pointer]),
-        "access": (None, [pointer, size, unsigned, bits, signed]),
-        "bind": (None, [pointer, pointer]),
-        "step": (ctypes.c_int64, [pointer, ctypes.c_int]),
-        "cycles": (u64, [pointer]),
-        "observed": (size, [pointer, ctypes.c_int, unsigned, size]),
-        "traced": (size, [pointer, ctypes.POINTER(ctypes.POINTER(ctypes.c_uint32))]),
-    }
-    if not hasattr(library, "kanrtl_access"):  # only a learner has it
-        del types["access"]
-    for name, (result, arguments) in types.items():
-        function = getattr(library, f"kanrtl_{name}")
-        function.restype, function.argtypes = result, arguments
-    return library

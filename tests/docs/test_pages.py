@@ -10,6 +10,7 @@ import gc
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import tomllib
 from collections.abc import Callable, Iterator
@@ -27,9 +28,10 @@ from markdown_it import MarkdownIt
 import kanrtl
 from bench import __main__ as bench_command
 from bench.render import PICTURES, RESULTS, ROOT, TABLES, pages, render
-from examples import classify
+from examples import bus_testbench, classify
 from kanrtl.cli import cli, main
 from kanrtl.lookup import from_kanele
+from support.foreign_tools import need
 from support.kan_checkpoints import kanele
 from support.verilator_backend import ROOT as VERILATOR
 
@@ -73,7 +75,7 @@ class Reader:
     page: str
     folder: Path
     capsys: pytest.CaptureFixture[str]
-    names: dict[str, Any] = field(default_factory=dict)
+    names: dict[str, Any] = field(default_factory=lambda: {"__name__": "page"})
 
     def read(self, block: Block) -> None:
         RUNNERS[block.language](self, block)
@@ -104,6 +106,14 @@ class Reader:
         )
         assert found.returncode == 0, found.stderr
         assert not [line for line in found.stderr.splitlines() if file.name in line]  # yosys' own style is no one's
+
+    def c(self, block: Block) -> None:
+        """A file that compiles without a warning, with the headers that the page has written."""
+        compiler = shutil.which("cc") or shutil.which("gcc")
+        need("a C compiler", compiler)
+        assert compiler is not None
+        options = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-I.", "-xc", "-c", "-", "-o", "block.o"]
+        subprocess.run([compiler, *options], cwd=self.folder, input=block.text, text=True, check=True)
 
     def sh(self, block: Block) -> None:
         """Commands, one in a line."""
@@ -172,8 +182,11 @@ class Reader:
                 assert not names
         else:
             script, *options = arguments
-            assert script == "examples/classify.py"
-            parse(classify.main, script, options)
+            if script == "examples/bus_testbench.py":
+                bus_testbench.create_parser().parse_args(options)
+            else:
+                assert script == "examples/classify.py"
+                parse(classify.main, script, options)
         return ""
 
     def head(self, arguments: list[str], _compared: bool) -> str:
@@ -191,6 +204,7 @@ RUNNERS: dict[str, Callable[[Reader, Block], None]] = {
     "python": Reader.python,
     "toml": Reader.toml,
     "verilog": Reader.verilog,
+    "c": Reader.c,
     "sh": Reader.sh,
     "console": Reader.console,
     "text": Reader.text,
@@ -289,7 +303,7 @@ def test_every_table_and_picture_is_shown() -> None:
     assert all(f"<!-- picture: {name} -->" in text for name in PICTURES)
     assert all(f"<!-- table: {name} -->" in text for name in TABLES)
     benchmarks = (ROOT / "docs/benchmarks.md").read_text()
-    others = {"summary", "boards", "presets", "imports", "compatibility"}
+    others = {"summary", "boards", "presets", "imports", "compatibility", "shells", "registers"}
     assert all(f"<!-- table: {name} -->" in benchmarks for name in set(TABLES) - others)
 
 

@@ -1,0 +1,108 @@
+"""Whether other people's tools take the Verilog of cores behind buses, and find in a simulator what the model gives.
+
+cocotb sends samples with stalls at random and goes through the register map, as ``examples/bus_testbench.py`` does it.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from kanrtl.learner.spec_file import to_toml
+
+from .compatibility import LEARNERS, NETWORKS, ReadLearner, ReadNetwork, Verilog
+from .foreign.simulators import SIMULATORS, run_tool
+from .row import Family
+
+__all__ = ["FAMILY"]
+
+SAMPLES = 10_000
+
+CORES = {
+    row.name.removeprefix("read-"): row
+    for row in (*LEARNERS, *NETWORKS)
+    if row.name.removeprefix("read-")
+    in {
+        "after-prediction",
+        "no-registers",
+        "external",
+        "logistic",
+        "block-memory",
+        "stochastic",
+        "network",
+        "network-folded",
+    }
+}
+"""Six learners and two networks."""
+
+BUSES = {"axi": "AXI", "wishbone": "Wishbone", "plain": "plain ports"}
+
+
+@dataclass(frozen=True)
+class ReadShell(Verilog):
+    """A core behind a bus, and every tool at it."""
+
+    core: ReadLearner | ReadNetwork = LEARNERS[0]
+    bus: str = "axi"
+
+    @property
+    def needs(self) -> str:
+        return "Icarus Verilog, native yosys, cocotb, cocotbext-axi"
+
+    def write(self, path: Path) -> int:
+        """Write the module ``top``, and the core beside it; give the number of samples."""
+        core = self._core(path)
+        if isinstance(self.core, ReadNetwork):
+            self.core.network.save(core)
+        else:
+            core.write_text(to_toml(self.core.spec))
+        options = self.core.options if isinstance(self.core, ReadNetwork) else {}
+        given = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+        command = [sys.executable, "-m", "kanrtl", "verilog", str(core), "--bus", self.bus, "--name", "top", *given]
+        run_tool([*command, "-o", str(path)], path.parent)
+        return 0 if self.bus == "plain" else SAMPLES
+
+    def _core(self, path: Path) -> Path:
+        return path.with_name("core.npz" if isinstance(self.core, ReadNetwork) else "core.toml")
+
+    def simulations(self, path: Path, sent: int, folder: Path) -> Iterator[tuple[str, str, Callable[[], str | None]]]:
+        """Whether Icarus takes the file by either standard, and the test bench in cocotb."""
+        for generation in ("-g2005", "-g2012"):
+            name = f"Icarus {generation}"
+            command = ["iverilog", generation, "-Wall", "-s", "top", "-o", str(folder / "top.vvp"), str(path)]
+            yield name, SIMULATORS[name].find_version() or "", partial(_take, command, folder)
+        if sent:
+            yield "cocotb", SIMULATORS["cocotb"].find_version() or "", lambda: self._test(path, sent)
+
+    def _test(self, path: Path, samples: int) -> str | None:
+        example = Path(__file__).parents[1] / "examples" / "bus_testbench.py"
+        program = (
+            f"import sys; sys.path.insert(0, {str(example.parent)!r})\nfrom pathlib import Path\n"
+            "from bus_testbench import simulate\n"
+            f"simulate(Path({str(self._core(path))!r}), {self.bus!r}, {samples}, Path({str(path)!r}))"
+        )
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+        said = [line for line in (done.stdout + done.stderr).splitlines() if "Error" in line or "differs" in line]
+        return None if done.returncode == 0 else (said or ["the simulator failed"])[0]
+
+
+def _take(command: list[str], folder: Path) -> str | None:
+    """Run a tool, which takes the file or raises."""
+    run_tool(command, folder)
+    return None
+
+
+FAMILY = Family(
+    "shells",
+    "what other people's tools make of cores behind buses",
+    tuple(
+        ReadShell(f"shell-{bus}-{name}", f"{title}: {row.title}", row, bus)
+        for bus, title in BUSES.items()
+        for name, row in CORES.items()
+    ),
+)
+"""Rows that say of every tool "yes", or why not."""

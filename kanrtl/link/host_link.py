@@ -1,0 +1,279 @@
+"""The host's side of a link: requests in flight, answers in order, and everything again where something is damaged."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from ..errors import LinkError
+from .frame_codec import DELIMITER, FrameReader, decode_frame, encode_frame
+from .identification_rom import LinkedDevice, read_identification
+from .layout import BUFFER_BYTES, DONE, LARGEST_PAYLOAD, PIECE_BYTES, POSITION_BYTES, Kind
+from .transport import Transport
+
+__all__ = ["HostLink", "Request"]
+
+FRAME_OVERHEAD = 6
+"""Bytes of an answer on the wire beside its payload: number, kind, CRC, code byte, delimiter."""
+
+SLACK = 64
+"""Bytes of a buffer that are not counted on: requests to send again, and what is between frames."""
+
+MOST_IN_FLIGHT = 100
+"""Requests; the numbers of twice as many are different."""
+
+FIRST_TIMEOUT, SHORTEST_TIMEOUT, LONGEST_TIMEOUT = 0.1, 0.02, 4.0
+"""Seconds to wait for an answer: before any time was measured, and bounds of what follows from those that were."""
+
+PATIENCE = 10.0
+"""Seconds without any answer after which the device is given up."""
+
+SMALLEST_PAYLOAD = 24
+"""Bytes, down to which frames shrink on a bad wire."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for, and how many bytes the payload of its answer has."""
+
+    kind: Kind
+    payload: bytes
+    answer_bytes: int
+
+
+@dataclass
+class _Sent:
+    """A request in flight, as it is on the wire."""
+
+    number: int
+    request: Request
+    frame: bytes
+    at: float = 0.0
+    again: bool = False
+
+
+class HostLink:
+    """Talks to one device, which nobody else talks to meanwhile.
+
+    As many requests are in flight as the device's buffers hold with their answers, fewer on a bad wire. A device obeys
+    each once, in order, and keeps its answer: whatever is damaged or lost on the way, either way, is sent again.
+
+    Parameters
+    ----------
+    transport
+        What carries bytes.
+    patience
+        Seconds without any answer after which the device is given up.
+
+    Attributes
+    ----------
+    device : LinkedDevice
+        What the device says that it is.
+    recoveries : int
+        How often something was sent again.
+    payload_bytes : int
+        The most bytes that a request should have now: fewer on a bad wire.
+
+    Raises
+    ------
+    LinkError
+        If nothing answers.
+    InputError
+        If what answers is not to be understood.
+    """
+
+    def __init__(self, transport: Transport, patience: float = PATIENCE) -> None:
+        self._transport, self._patience = transport, patience
+        self._timeout, self._mean, self._deviation = FIRST_TIMEOUT, 0.0, 0.0
+        self.recoveries, self.payload_bytes = 0, LARGEST_PAYLOAD
+        self._requests = self._answers = BUFFER_BYTES
+        self._broken = True
+        self.device = self._begin()
+
+    @property
+    def name(self) -> str:
+        """The address of the device."""
+        return self._transport.name
+
+    def close(self) -> None:
+        """End the link."""
+        self._transport.close()
+
+    def exchange(self, requests: Iterable[Request]) -> list[bytes]:
+        """Do requests in order; give the payloads of their answers.
+
+        Raises
+        ------
+        LinkError
+            If the device does not answer any more; ``answered_bytes`` is the size of all answers before. Later
+            requests may have been obeyed too. The next call begins anew with a hello.
+        """
+        if self._broken:
+            digest = self.device.identification.digest
+            self.device = self._begin()
+            if self.device.identification.digest != digest:
+                raise LinkError(f"{self.name}: another learner answers than before; connect anew")
+        answers: list[bytes] = []
+        self._broken = True  # whatever ends this before it is done
+        try:
+            for payload in self._exchange(iter(requests)):
+                answers.append(payload)
+        except LinkError as error:
+            error.answered_bytes = sum(map(len, answers))
+            raise
+        self._broken = False
+        return answers
+
+    def _begin(self) -> LinkedDevice:
+        """Say hello until the answer is to this hello, and read what the device is."""
+        self._broken = True
+        self._reader = FrameReader()
+        # The requests without an answer; the first of them are on the wire, as many as the window allows.
+        self._sent: deque[_Sent] = deque()
+        self._on_wire, self._window = 0, MOST_IN_FLIGHT
+        self._number, self._recovering, self._recovered_at = 0, False, 0.0
+        nonce = os.urandom(4)
+        hello = encode_frame(bytes([Kind.HELLO, 0]) + nonce)
+        wanted = bytes([0, Kind.HELLO | DONE]) + nonce
+        timeout, end = self._timeout, self._transport.now() + self._patience
+        while self._transport.now() < end:
+            self._transport.send(DELIMITER + hello)
+            for frame in self._frames_until(min(end, self._transport.now() + timeout)):
+                if decode_frame(frame) == wanted:
+                    self._next = 1 + len(frame) + 1
+                    return self._identify()
+            timeout = min(2 * timeout, LONGEST_TIMEOUT)
+        raise LinkError(
+            f"{self.name}: nothing there answers; see that the board is loaded with a bitstream that has a link, and "
+            "that the rate is the one it was built for"
+        )
+
+    def _identify(self) -> LinkedDevice:
+        """Read what the device is, as the first after a hello."""
+        piece = Request(Kind.ROM, b"", PIECE_BYTES)
+        device = read_identification(lambda: next(self._exchange(iter([piece]))))
+        self._requests, self._answers = device.request_bytes, device.answer_bytes
+        self._broken = False
+        return device
+
+    def _frames_until(self, end: float) -> Iterator[bytes]:
+        """Give what comes between delimiters up to a time."""
+        while (left := end - self._transport.now()) > 0:
+            yield from self._reader.feed(self._transport.receive(left))
+
+    def _exchange(self, requests: Iterator[Request]) -> Iterator[bytes]:
+        """Send requests as there is room, and give the payloads of the answers as they come, in order."""
+        waiting = next(requests, None)
+        answered = progress = self._transport.now()
+        patience = self._timeout
+        while waiting is not None or self._sent:
+            while waiting is not None and self._has_room(waiting):
+                self._enter(waiting)
+                waiting = next(requests, None)
+            self._send_window()
+            left = progress + patience - self._transport.now()
+            content = self._transport.receive(max(left, 0.0))
+            before = len(self._sent)
+            for frame in self._reader.feed(content):
+                payload = self._take(frame)
+                if payload is not None:
+                    yield payload
+            now = self._transport.now()
+            if len(self._sent) != before:
+                answered = progress = now
+                patience = self._timeout
+            elif now > answered + self._patience:
+                raise LinkError(f"{self.name}: does not answer any more")
+            elif left <= 0:
+                patience = min(2 * patience, LONGEST_TIMEOUT)
+                self._recover(requests_lost=True)
+                progress = now
+
+    def _send_window(self) -> None:
+        """Send those requests that are not on the wire, as far as the window goes."""
+        batch, now = bytearray(), self._transport.now()
+        for sent in islice(self._sent, self._on_wire, self._window):
+            batch += sent.frame
+            sent.at = now
+        self._on_wire = max(self._on_wire, min(self._window, len(self._sent)))
+        if batch:
+            self._transport.send(bytes(batch))
+
+    def _has_room(self, request: Request) -> bool:
+        """Whether the device has room for a request and its answer, besides those in flight."""
+        requests = sum(len(sent.frame) for sent in self._sent) + len(request.payload) + FRAME_OVERHEAD + 1
+        answers = sum(sent.request.answer_bytes + FRAME_OVERHEAD for sent in self._sent) + request.answer_bytes
+        return (
+            len(self._sent) < MOST_IN_FLIGHT and requests <= self._requests - SLACK and answers <= self._answers - SLACK
+        )
+
+    def _enter(self, request: Request) -> None:
+        """Give a request its number."""
+        frame = encode_frame(bytes([request.kind, self._number]) + request.payload)
+        self._sent.append(_Sent(self._number, request, frame))
+        self._number = (self._number + 1) % 256
+
+    def _take(self, frame: bytes) -> bytes | None:
+        """Take what came between two delimiters; give the payload if it is the next answer."""
+        content = decode_frame(frame) if frame else None
+        if content is None or len(content) < 2:
+            # An empty frame is the device's hint that it got something damaged.
+            if self._sent and self._is_news(of_request=not frame):
+                self._recover(requests_lost=not frame)
+            return None
+        if not self._sent:
+            return None
+        first = self._sent[0]
+        if content[0] != first.number:
+            ahead = (content[0] - first.number) % 256
+            if ahead < len(self._sent) and self._is_news(of_request=False):
+                self._recover(requests_lost=False)
+            return None
+        request, payload = first.request, content[2:]
+        if content[1] != request.kind | DONE or len(payload) != request.answer_bytes:
+            raise LinkError(
+                f"{self.name}: a request of kind {request.kind.name.lower()} is answered with kind {content[1]:#x} and "
+                f"{len(payload)} bytes, not {request.answer_bytes}; the device is of another version"
+            )
+        self._sent.popleft()
+        self._next = (self._next + len(frame) + 1) % self._answers
+        self._recovering = False
+        self._on_wire = max(self._on_wire - 1, 0)
+        self._window = min(self._window + 1, MOST_IN_FLIGHT)
+        self.payload_bytes = min(self.payload_bytes + 8, LARGEST_PAYLOAD)
+        if not first.again:
+            self._measure(self._transport.now() - first.at)
+        return payload
+
+    def _measure(self, time: float) -> None:
+        """Let the timeout follow the times that answers take, as that of TCP does (RFC 6298)."""
+        if self._mean:
+            self._deviation += (abs(time - self._mean) - self._deviation) / 4
+            self._mean += (time - self._mean) / 8
+        else:
+            self._mean, self._deviation = time, time / 2
+        self._timeout = min(max(self._mean + 4 * self._deviation, SHORTEST_TIMEOUT), LONGEST_TIMEOUT)
+
+    def _is_news(self, *, of_request: bool) -> bool:
+        """Whether a sign of damage is a new one: when much is sent again, there are signs yet of what was before."""
+        alone = of_request and self._on_wire <= 1
+        return not self._recovering or alone or self._transport.now() > self._recovered_at + self._mean
+
+    def _recover(self, *, requests_lost: bool) -> None:
+        """Ask for all answers from the first that is missing on, and where requests may be lost, send again, bit by
+        bit, all that have none."""
+        self._recovering = True
+        self.recoveries += 1
+        self._recovered_at = self._transport.now()
+        # The delimiter before it ends what may have been cut.
+        self._transport.send(
+            DELIMITER + encode_frame(bytes([Kind.RESEND, 0]) + self._next.to_bytes(POSITION_BYTES, "little"))
+        )
+        for sent in self._sent:
+            sent.again = True
+        if requests_lost:
+            self._window, self._on_wire = max(min(self._window, self._on_wire) // 2, 1), 0
+            self.payload_bytes = max(3 * self.payload_bytes // 4, SMALLEST_PAYLOAD)

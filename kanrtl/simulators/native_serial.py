@@ -1,0 +1,69 @@
+"""What has the two pins of a serial port, compiled to machine code, and the other side of its line."""
+
+from __future__ import annotations
+
+import ctypes
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..progress import Progress
+from .cxxrtl import SERIAL_PINS, Design, load
+
+__all__ = ["NativeSerial"]
+
+MOST_BYTES = 4096
+"""Bytes that are taken at a time."""
+
+
+class NativeSerial:
+    """Drives a netlist by its pins ``rx`` and ``tx``, cycle by cycle.
+
+    Parameters
+    ----------
+    key, make
+        As for :class:`kanrtl.simulators.cxxrtl.Design`; the component has the members ``rx`` and ``tx``.
+    cycles_per_bit
+        Of the other side of the line: the clock's frequency over the rate.
+    progress
+        Told what takes a while.
+
+    Raises
+    ------
+    ToolError
+        If yosys or a C++ compiler is missing or fails.
+    """
+
+    def __init__(
+        self, key: Any, make: Callable[[], Any], cycles_per_bit: float, progress: Progress | None = None
+    ) -> None:
+        self._library = load(Design(key, make, lambda _: {}, driver=SERIAL_PINS), progress)
+        self._simulation = ctypes.c_void_p(self._library.kanrtl_begin(cycles_per_bit))
+        self._end = weakref.finalize(self, self._library.kanrtl_end, self._simulation)
+        self._bytes = np.empty(MOST_BYTES, dtype=np.uint8)
+
+    @property
+    def _live(self) -> ctypes.c_void_p:
+        if not self._end.alive:
+            raise RuntimeError("this simulation is closed")
+        return self._simulation
+
+    def feed(self, content: bytes) -> None:
+        """Send bytes, behind those that wait to be sent."""
+        self._library.kanrtl_feed(self._live, len(content), content)
+
+    def run(self, cycles: int) -> bytes:
+        """Let so many cycles pass, fewer where :data:`MOST_BYTES` have come; give what has come."""
+        count = self._library.kanrtl_run(self._live, cycles, MOST_BYTES, self._bytes)
+        return self._bytes[:count].tobytes()
+
+    @property
+    def cycles(self) -> int:
+        """The clock cycles since the start."""
+        return int(self._library.kanrtl_cycles(self._live))
+
+    def close(self) -> None:
+        """End the simulation."""
+        self._end()

@@ -1,0 +1,116 @@
+// Drives a component by the two pins of its serial port, whose netlist CXXRTL has turned into C++, which stands before
+// this file: what is fed goes onto rx bit by bit, and what is seen on tx is taken off it.
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+
+#ifdef _WIN32
+#define EXPORT extern "C" __declspec(dllexport)
+#else
+#define EXPORT extern "C" __attribute__((visibility("default")))
+#endif
+
+namespace {
+
+using Top = cxxrtl_design::p_dut;
+
+template <size_t BITS> uint32_t *chunks(cxxrtl::value<BITS> &port) { return port.data; }
+template <size_t BITS> uint32_t *chunks(cxxrtl::wire<BITS> &port) { return port.curr.data; }
+
+constexpr double BITS = 10; // of a byte on the line: start bit, data, stop bit
+
+class Simulation {
+    Top dut_;
+    bool at_once_; // Outputs settle in one evaluation, as CXXRTL tells.
+    uint64_t cycle_ = 0;
+    const double period_; // Cycles of a bit.
+
+    std::deque<uint8_t> fed_;
+    double sent_ = BITS; // How many bits of the byte `sending_` are over.
+    unsigned sending_ = 0;
+
+    double next_ = -1; // The cycle at which the line is looked at next; negative where no byte has begun.
+    unsigned seen_ = 0, seen_bits_ = 0;
+
+    void settle() {
+        if (!at_once_) {
+            dut_.prev_p_clk.data[0] = dut_.p_clk.data[0] = 0;
+            for (bool settled = false; !settled;) {
+                settled = dut_.eval();
+                settled |= !dut_.commit();
+            }
+        }
+        // Registers take their values only in the commit: one evaluation serves both.
+        dut_.prev_p_clk.data[0] = 0;
+        dut_.p_clk.data[0] = 1;
+        dut_.eval();
+    }
+
+    void drive() {
+        if (sent_ >= BITS && !fed_.empty()) {
+            sent_ -= sent_ < BITS + 1 / period_ ? BITS : sent_; // Without a pause where there was none.
+            sending_ = unsigned(fed_.front()) << 1 | 1u << 9;
+            fed_.pop_front();
+        }
+        dut_.p_rx.data[0] = sent_ < BITS ? sending_ >> unsigned(sent_) & 1 : 1;
+        if (sent_ < 2 * BITS) sent_ += 1 / period_;
+    }
+
+    // Whether a byte has come; it is then `seen_`.
+    bool look() {
+        const bool line = chunks(dut_.p_tx)[0] & 1;
+        if (next_ < 0) {
+            if (!line) {
+                next_ = double(cycle_) + period_ / 2;
+                seen_ = seen_bits_ = 0;
+            }
+            return false;
+        }
+        if (double(cycle_) < std::floor(next_)) return false;
+        next_ += period_;
+        if (seen_bits_ == 9) {
+            next_ = -1;
+            seen_ = seen_ >> 1 & 0xFF;
+            return line;
+        }
+        seen_ |= unsigned(line) << seen_bits_++;
+        return false;
+    }
+
+  public:
+    explicit Simulation(double period) : period_(period) {
+        dut_.p_clk.data[0] = 0;
+        dut_.p_rx.data[0] = 1;
+        at_once_ = dut_.eval();
+        dut_.commit();
+    }
+
+    uint64_t cycle() const { return cycle_; }
+
+    void feed(size_t count, const char *bytes) { fed_.insert(fed_.end(), bytes, bytes + count); }
+
+    // Goes on for some cycles, until `most` bytes have come; returns how many have, and puts them into `bytes`.
+    size_t run(uint64_t cycles, size_t most, uint8_t *bytes) {
+        size_t count = 0;
+        for (; cycles && count < most; cycles--) {
+            drive();
+            settle();
+            if (look()) bytes[count++] = uint8_t(seen_);
+            dut_.commit();
+            cycle_++;
+        }
+        return count;
+    }
+};
+
+} // namespace
+
+EXPORT Simulation *kanrtl_begin(double period) { return new Simulation(period); }
+EXPORT void kanrtl_end(Simulation *simulation) { delete simulation; }
+EXPORT void kanrtl_feed(Simulation *simulation, size_t count, const char *bytes) { simulation->feed(count, bytes); }
+EXPORT size_t kanrtl_run(Simulation *simulation, uint64_t cycles, size_t most, uint8_t *bytes) {
+    return simulation->run(cycles, most, bytes);
+}
+EXPORT uint64_t kanrtl_cycles(Simulation *simulation) { return simulation->cycle(); }

@@ -1,0 +1,1 @@
+"""Boards that are simulated, from pin to pin, and the wires to them."""

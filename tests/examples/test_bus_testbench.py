@@ -1,0 +1,46 @@
+"""The example's test bench finds cores equal to the model, behind every bus, and finds what is not."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from bench.compatibility import LEARNERS, NETWORKS
+from bench.foreign.simulators import SIMULATORS
+from examples.bus_testbench import simulate, write_verilog
+from kanrtl.learner.spec_file import to_toml
+from support.foreign_tools import need
+
+ROWS = {row.name: row for row in (*LEARNERS, *NETWORKS)}
+
+
+@pytest.fixture(autouse=True)
+def simulator() -> None:
+    need("cocotb", SIMULATORS["cocotb"].find_version())
+    need("cocotbext-axi", find_spec("cocotbext.axi"))
+
+
+def save(name: str, folder: Path) -> Path:
+    row = ROWS[name]
+    path = folder / (f"{name}.npz" if row in NETWORKS else f"{name}.toml")
+    if row in NETWORKS:
+        row.network.save(path)
+    else:
+        path.write_text(to_toml(row.spec))
+    return path
+
+
+def test_learner_equals_the_model(tmp_path: Path) -> None:
+    core = save("read-after-prediction", tmp_path)
+    write_verilog(core, "axi", tmp_path / "top.v")
+    simulate(core, "axi", 150, tmp_path / "top.v")
+
+
+def test_network_equals_the_model_and_no_other(tmp_path: Path) -> None:
+    """Of one whose outputs have another scale, predictions are the same; the digest is not."""
+    core = save("read-network", tmp_path)
+    write_verilog(core, "wishbone", tmp_path / "top.v")
+    simulate(core, "wishbone", 30, tmp_path / "top.v")
+    ROWS["read-network"].network.scale_outputs(2.0).save(tmp_path / "scaled.npz")
+    with pytest.raises(SystemExit):
+        simulate(tmp_path / "scaled.npz", "wishbone", 5, tmp_path / "top.v")

@@ -1,0 +1,51 @@
+"""Learners at the end of a simulated line, which may damage what it carries."""
+
+from __future__ import annotations
+
+import random
+from functools import cache
+
+from kanrtl import LearnerSpec, Session
+from kanrtl.link.host_link import HostLink
+from kanrtl.link.rtl.learner_link import SerialLearner
+from kanrtl.sessions.linked_learner import LinkedLearner
+from kanrtl.simulators.native_serial import NativeSerial
+from kanrtl.virtual.simulated_wire import Damage, SimulatedWire
+
+CLOCK_HZ, BAUD = 12e6, 3_000_000
+
+
+def simulate_line(spec: LearnerSpec, damage: Damage | None = None) -> SimulatedWire:
+    """A line to a learner."""
+    simulation = NativeSerial(
+        ["serial learner", spec.to_dict()], lambda: SerialLearner(spec, CLOCK_HZ, BAUD), CLOCK_HZ / BAUD
+    )
+    return SimulatedWire(simulation, CLOCK_HZ, damage)
+
+
+def connect_line(spec: LearnerSpec, damage: Damage | None = None) -> Session:
+    """A session of a learner on a line; the spec is what the learner says."""
+    learner = LinkedLearner(HostLink(simulate_line(spec, damage)))
+    return Session(learner.spec, learner)
+
+
+def damage_bytes(share: float, seed: int = 0) -> Damage:
+    """A line that loses, changes or repeats this share of the bytes."""
+    chance = random.Random(seed)
+
+    def damage(content: bytes) -> bytes:
+        carried = bytearray()
+        for byte in content:
+            if chance.random() < share:
+                carried += chance.choice([b"", bytes([byte ^ 1 << chance.randrange(8)]), bytes([byte, byte]), b"\0"])
+            else:
+                carried.append(byte)
+        return bytes(carried)
+
+    return damage
+
+
+@cache
+def tracker() -> LearnerSpec:
+    """The learner that most tests share, so that it is compiled once."""
+    return LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), grid_size=5, learning_rate=0.3, table_size=16)
