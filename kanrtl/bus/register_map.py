@@ -235,7 +235,7 @@ def _place_shell(identification: Identification, streams: bool) -> list[PlacedRe
 
 _ANYTHING = Field("value", 0, WORD, "anything")
 _EVENTS_SINCE = "What happened since it was cleared: writing 1 to a bit clears it."
-_ENABLED = "Which events hold the pin interrupt high while they are set."
+_ENABLED = "Which events hold the pin irq high while they are set."
 _SUBMITTED = "Writing it sends the sample (and target) to the core; refused while a prediction is due."
 _TAUGHT = "Writing it sends target as the teacher's word; refused unless the core waits for it."
 

@@ -73,7 +73,7 @@ def test_equal_specs_have_one_digest(tracker: LearnerSpec) -> None:
     same = [
         LearnerSpec.from_dict(tracker.to_dict()),
         pickle.loads(pickle.dumps(tracker)),
-        tracker.replace(table_size=128, learning_rate=np.float64(0.3), grid_range=(-2.0, 2)),
+        tracker.replace(table_size=tracker.table_size, learning_rate=np.float64(0.3), grid_range=(-2.0, 2)),
         tracker.replace(grid_size=[5], grid_range=[(-2, 2)], spline_order=(3,)),
         tracker.replace(input_format=None, loss="squared"),
     ]

@@ -8,6 +8,7 @@ import pytest
 
 from bench.compatibility import NETWORKS
 from bench.foreign.exchange import read_ports
+from bench.foreign.simulators import lint_with_verilator
 from kanrtl.bus.shells import SHELLS
 from kanrtl.bus.writers import WRITERS
 from kanrtl.cli.command_line import run
@@ -25,13 +26,14 @@ def test_learner_behind_a_bus(bus: str, spec_file: SpecFile, tmp_path: Path) -> 
     """The comment names every port of the streams, and every register."""
     path = tmp_path / "out.v"
     assert run(["verilog", str(spec_file(**SMALL)), "--bus", bus, "-o", str(path), "--name", "tracker"]) == 0
+    lint_with_verilator(path)
     ports, text = ports_of(path), path.read_text()
     assert ("clk" in ports) == (bus in ("wishbone", "plain"))
     assert ("aresetn" in ports) == (bus in ("axi", "axi-lite"))
     expected = {
         "axi": {"s_axis_samples_tdata", "s_axis_samples_tlast", "m_axis_predictions_tready", "s_axil_awaddr"},
-        "axi-lite": {"s_axil_wstrb", "s_axil_rresp", "interrupt"},
-        "wishbone": {"wb_cyc", "wb_adr", "wb_err", "wb_stall", "interrupt"},
+        "axi-lite": {"s_axil_wstrb", "s_axil_rresp", "irq"},
+        "wishbone": {"wb_cyc", "wb_adr", "wb_err", "wb_stall", "irq"},
         "plain": {"x_0", "target_0", "y_0", "learn", "samples_ready", "gradient_0", "access_address"},
     }
     assert expected[bus] <= ports.keys()

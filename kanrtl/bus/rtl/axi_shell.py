@@ -60,7 +60,7 @@ class AxiShell(wiring.Component):  # type: ignore[misc]
     s_axis_teaching_tdata, ... : only with ``teaching="after_prediction"``
     m_axis_predictions_tdata, ...
     s_axil_awaddr, ... : see :class:`.AxiLitePins`
-    interrupt : Out(1)
+    irq : Out(1)
         See :class:`.RegisterDecoder`.
     freeze : In(1), updated : Out(1); only for a learner
         As of :class:`kanrtl.Learner`.
@@ -83,7 +83,7 @@ class AxiShell(wiring.Component):  # type: ignore[misc]
                 members[f"{'m' if out else 's'}_axis_{name}_{pin}"] = member if out else member.flip()
         for pin, member in AxiLitePins(self.map.address_width).members.items():
             members[f"s_axil_{pin}"] = member.flip()
-        members["interrupt"] = Out(1)
+        members["irq"] = Out(1)
         if self._ports.spec is not None:
             members |= {"freeze": In(1), "updated": Out(1)}
         super().__init__(members)
@@ -105,7 +105,7 @@ class AxiShell(wiring.Component):  # type: ignore[misc]
             outer, inner = getattr(self, f"s_axil_{pin}"), getattr(slave.pins, pin)
             m.d.comb += inner.eq(outer) if member.flow is Out else outer.eq(inner)
         self._connect_streams(m, decoder)
-        m.d.comb += self.interrupt.eq(decoder.interrupt)
+        m.d.comb += self.irq.eq(decoder.irq)
         if ports.spec is not None:
             connect(m, decoder.access, core.access)
             m.d.comb += [

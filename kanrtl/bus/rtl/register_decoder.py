@@ -80,7 +80,7 @@ class RegisterDecoder(wiring.Component):  # type: ignore[misc]
         The fields of the register ``events``: high in a cycle in which it happens; ``refused`` is not looked at.
     waits : In(1)
         The core waits for something else than this bus.
-    interrupt : Out(1)
+    irq : Out(1)
         An event is set that is enabled.
     access : Out, :class:`.AccessPort`; only for a learner
     """
@@ -92,7 +92,7 @@ class RegisterDecoder(wiring.Component):  # type: ignore[misc]
             "bus": In(WordBus(self._words)),
             "local": Out(LocalBus(self._words)),
             "waits": In(1),
-            "interrupt": Out(1),
+            "irq": Out(1),
         }
         for member, name in (("status", "status"), ("occurred", "events")):
             fields = map.find(name).register.fields
@@ -180,7 +180,7 @@ class RegisterDecoder(wiring.Component):  # type: ignore[misc]
             for field in events.register.fields
         ]
         m.d.sync += happened.eq((happened & ~cleared) | Cat(occurs))
-        m.d.comb += self.interrupt.eq((happened & enabled).any())
+        m.d.comb += self.irq.eq((happened & enabled).any())
         return read
 
     def _ask(self, m: Module, held: Any) -> None:

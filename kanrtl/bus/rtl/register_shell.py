@@ -30,7 +30,7 @@ class _RegisterShell(wiring.Component):  # type: ignore[misc]
         members: dict[str, Any] = {
             f"{self._prefix}_{name}": member.flip() for name, member in self._pins().members.items()
         }
-        members["interrupt"] = Out(1)
+        members["irq"] = Out(1)
         if self._ports.spec is not None:
             members |= {"freeze": In(1), "updated": Out(1)}
         super().__init__(members)
@@ -69,7 +69,7 @@ class _RegisterShell(wiring.Component):  # type: ignore[misc]
             decoder.status.predicted.eq(numbers.predicted),
             decoder.status.pending.eq(numbers.pending),
             decoder.occurred.predicted.eq(core.predictions.valid),
-            self.interrupt.eq(decoder.interrupt),
+            self.irq.eq(decoder.irq),
         ]
         if ports.spec is not None:
             connect(m, decoder.access, core.access)
@@ -104,7 +104,7 @@ class WishboneShell(_RegisterShell):
     -------
     wb_cyc, wb_stb, ... : see :class:`.WishbonePins`
         Addresses count words.
-    interrupt : Out(1)
+    irq : Out(1)
         See :class:`.RegisterDecoder`.
     freeze : In(1), updated : Out(1); only for a learner
         As of :class:`kanrtl.Learner`.

@@ -115,8 +115,8 @@ def _bound_layers(network: LookupNetwork) -> tuple[_LayerBound, ...]:
     reached = np.ones((network.n_in, 1 << network.bits[0]), dtype=bool)
     found = []
     for layer in network.layers:
-        spans, following, distinct = _follow(layer, reached)
-        found.append((layer, spans, distinct))
+        spans, alone, following, distinct = _follow(layer, reached)
+        found.append((layer, spans, alone, distinct))
         reached = following
     needed: Mask = np.ones(network.n_out, dtype=bool)
     if network.output == "threshold":  # a node that is always above, or never, takes nothing
@@ -124,12 +124,14 @@ def _bound_layers(network: LookupNetwork) -> tuple[_LayerBound, ...]:
         above = np.arange(1 << network.bits[-1]) > limits[:, None]
         needed = np.logical_and((reached & above).any(axis=1), (reached & ~above).any(axis=1))
     bounds: list[_LayerBound] = []
-    for layer, spans, distinct in reversed(found):
+    for layer, spans, alone, distinct in reversed(found):
         live = (spans > 0) & needed[layer.node]
+        counts = np.bincount(layer.node[live], minlength=layer.n_out)
         # Of two tables that are only compared less than they hold may be built (:mod:`.equivalents`).
-        compared = np.bincount(layer.node[live], minlength=layer.n_out) == 2
-        summed = live & ~(compared & (network.output == "threshold" and not bounds))[layer.node]
-        bounds.append(_bound_layer(layer, spans, distinct, live, summed))
+        summed = live & ~((counts == 2) & (network.output == "threshold" and not bounds))[layer.node]
+        # And of one that is alone what the node gives (:mod:`.network_plan`).
+        held = np.where((counts == 1)[layer.node], np.minimum(spans, alone), spans)
+        bounds.append(_bound_layer(layer, held, distinct, live, summed))
         needed = np.zeros(layer.n_in, dtype=bool)
         needed[layer.source[live]] = True
     return tuple(reversed(bounds))
@@ -153,10 +155,10 @@ def _bound_layer(layer: LookupLayer, spans: Counts, distinct: Counts, live: Mask
     )
 
 
-def _follow(layer: LookupLayer, reached: Mask) -> tuple[Counts, Mask, Counts]:
-    """Tell how far the values of every edge lie apart at addresses that are ``reached``, ``(edges,)``; addresses that
-    nodes give then, ``(n_out, 2**bits_out)``, where there may be more; and numbers that only edges share which have the
-    same input and the same table."""
+def _follow(layer: LookupLayer, reached: Mask) -> tuple[Counts, Counts, Mask, Counts]:
+    """Tell how far the values of every edge lie apart at addresses that are ``reached``, ``(edges,)``, and how far its
+    node's addresses do if nothing else changes; addresses that nodes give then, ``(n_out, 2**bits_out)``, where there
+    may be more; and numbers that only edges share which have the same input and the same table."""
     edges, rows = layer.table.shape
     lowest, spans = np.zeros(edges, dtype=np.int64), np.zeros(edges, dtype=np.int64)
     step = max(1, _AT_A_TIME // rows)
@@ -179,15 +181,20 @@ def _follow(layer: LookupLayer, reached: Mask) -> tuple[Counts, Mask, Counts]:
     half = 1 << layer.bits_out - 1
     following = np.zeros((layer.n_out, 2 * half), dtype=bool)
 
+    def find_addresses(sums: Counts) -> Counts:
+        found: Counts = np.clip((sums >> layer.guard_bits) + half, 0, 2 * half - 1)
+        return found
+
     def reach(nodes: Counts, sums: Counts) -> None:
-        addresses = np.clip((sums >> layer.guard_bits) + half, 0, 2 * half - 1)
+        addresses = find_addresses(sums)
         following[np.broadcast_to(nodes, addresses.shape), addresses] = True
 
     reach(np.arange(layer.n_out), least)
     for part in parts:
         nodes = layer.node[part, None]
         reach(nodes, least[nodes] + _keep_reached(layer, reached, part) + (before - lowest)[part, None])
-    return spans, following, distinct
+    first = least[layer.node]
+    return spans, find_addresses(first + spans) - find_addresses(first), following, distinct
 
 
 def _keep_reached(layer: LookupLayer, reached: Mask, part: slice) -> Counts:

@@ -3,7 +3,8 @@
 Nodes are summed without signs. Every table is shifted up so that it begins at zero; what that adds to a node's sum,
 together with its bias and the half that rounds, is chosen so that the sum is the address of the next layer's tables
 as it stands, plus a multiple of ``2**bits_out`` from which saturation is read. No adder is spent on constants, because
-a table has codes to spare above its highest entry, and may begin higher by as many.
+a table has codes to spare above its highest entry, and may begin higher by as many. A table that is a node's
+only one holds the addresses themselves, rounded and saturated.
 
 Exact, all of it: an address counts as reachable unless no input whatever leads there.
 """
@@ -224,6 +225,12 @@ def _plan_layer(
             drafts.append(([], NodePlan((), 0, 0, 0, int(addresses[0]))))
             continue
         own = [users[keys[edge]] == 1 for edge in edges]
+        if len(edges) == 1 and own[0] and above is None and len(addresses) > 1:
+            alone = _saturate(layer, least, shifted[edges[0]], reachable[layer.source[edges[0]]])
+            name = (int(layer.source[edges[0]]), alone.values.tobytes(), 0)
+            terms[name] = replace(alone, source=name[0])
+            drafts.append(([name], NodePlan((), 0, alone.highest, 0, None)))
+            continue
         filled = [_fill_unreachable(shifted[edge], reachable[layer.source[edge]]) for edge in edges]
         offsets, constant = _distribute(start, filled, [not one for one in own])
         if muxes is not None and layer.bits_in <= INPUTS and not constant:
@@ -243,6 +250,14 @@ def _plan_layer(
         tuple(terms[key] for key in order), nodes, layer.bits_in, layer.bits_out, layer.guard_bits, reachable
     )
     return plan, following
+
+
+def _saturate(layer: LookupLayer, least: int, shifted: Codes, reachable: Mask) -> Term:
+    """Make the table of a node's only edge, whose entries are the node's addresses: nothing is left to saturate."""
+    half = 1 << (layer.bits_out - 1)
+    codes = np.clip((least + shifted + _rounding(layer)) >> layer.guard_bits, -half, half - 1)
+    addresses = _fill_unreachable(codes + half, reachable)
+    return Term(0, np.clip(addresses, 0, 2 * half - 1) << layer.guard_bits)
 
 
 def _rounding(layer: LookupLayer) -> int:

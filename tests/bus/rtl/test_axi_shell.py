@@ -159,16 +159,16 @@ def test_flags_and_interrupt() -> None:
         await ctx.tick().repeat(40)
         # Its prediction is there, the teacher's word is not.
         assert (await master.read(address["status"])).data & 0b1010 == 0b1010
-        assert not ctx.get(shell.interrupt)
+        assert not ctx.get(shell.irq)
         assert (await master.read(coefficient)).refused
-        assert ctx.get(shell.interrupt)
+        assert ctx.get(shell.irq)
         assert (await master.read(address["events"])).data == 0b100
         assert (await master.write(coefficient, 1)).refused
         ctx.set(shell.m_axis_predictions_tready, 1)
         await ctx.tick()
         assert (await master.read(coefficient)).refused
         await master.write(address["events"], 0b100)
-        assert not ctx.get(shell.interrupt)
+        assert not ctx.get(shell.irq)
         assert (await master.read(address["events"])).data == 0b001
         ctx.set(shell.s_axis_teaching_tvalid, 1)
         await ctx.tick()

@@ -111,9 +111,9 @@ def test_what_is_out_of_turn_is_refused() -> None:
         master = WishboneMaster(ctx, pins_of(shell, "wb"), random.Random(1), 0)
         await master.write(at["interrupt_enable"], 0b100)
         assert (await master.write(at["teach"], 0)).refused
-        assert ctx.get(shell.interrupt)
+        assert ctx.get(shell.irq)
         await master.write(at["events"], MASK)
-        assert not ctx.get(shell.interrupt)
+        assert not ctx.get(shell.irq)
         await master.write(at["submit"], 1)
         await poll(master, at["status"], 3)
         # The next sample waits for the teacher, the one behind it is refused, and so is an access.

@@ -47,6 +47,14 @@ def test_adders_are_counted_by_hand() -> None:
     assert bound_core(network, ECP5, whole_from=0) == Bound(0, 0)
 
 
+def test_a_table_alone_holds_no_more_than_its_node_gives() -> None:
+    """Entries of twenty bits, of a node of four: in blocks no more than these."""
+    edges = {"source": [0], "node": [0], "table": [np.linspace(-1 << 19, 1 << 19, 1 << 12).astype(int)]}
+    network = LookupNetwork.of([1, 1], [12, 4], [1, 1], [edges])
+    assert bound_core(network, ECP5).bram == 1
+    assert estimate_network(network, ECP5).bram == 1
+
+
 def test_what_nobody_takes_is_not_counted() -> None:
     whole = dense([4, 2, 1], [4, 4, 4])
     first, last = whole.layers
@@ -78,6 +86,6 @@ def test_parameters_that_cannot_be() -> None:
 def test_addresses_that_are_reached_are_those_of_the_plan(guard: int) -> None:
     network = dense([4, 3, 2], [4, 5, 4], guard_bits=[guard, guard])
     plan = plan_layers(network)[1]
-    _, reached, _ = _follow(network.layers[0], np.ones((4, 16), dtype=bool))
+    _, _, reached, _ = _follow(network.layers[0], np.ones((4, 16), dtype=bool))
     assert not (reached & ~plan.reachable).any()
     assert reached.sum() > plan.reachable.sum() / 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -58,10 +59,16 @@ def test_codes_that_never_occur_need_no_table() -> None:
     assert len(set(plans[1].terms[0].values)) == 2
 
 
+def two(table: list[int], other: list[int], bits: int) -> LookupNetwork:
+    """Two tables of two bits that are added."""
+    return LookupNetwork.of([2, 1], [2, bits], [1, 1], [{"source": [0, 1], "node": [0, 0], "table": [table, other]}])
+
+
 def test_nothing_saturates_that_cannot() -> None:
-    plan = plan_layers(chain([-4, -3, -2, -1, 0, 1, 2, 3]))[0]
-    assert not plan.saturates
-    assert plan_layers(chain([-5, -3, -2, -1, 0, 1, 2, 3]))[0].saturates
+    assert not plan_layers(two([-4, -3, 0, 2], [0, 0, 0, 1], 3))[0].saturates
+    assert plan_layers(two([-5, -3, 0, 2], [0, 0, 0, 1], 3))[0].saturates
+    assert plan_layers(two([-4, -3, 0, 3], [0, 0, 0, 1], 3))[0].saturates
+    assert not plan_layers(chain([-5, -3, -2, -1, 0, 1, 2, 9]))[0].saturates
 
 
 def test_equal_tables_of_one_input_are_built_once() -> None:
@@ -117,20 +124,40 @@ def test_what_a_plan_tells_of_its_nodes() -> None:
     edges = {"source": [0, 1, 2, 0], "node": [0, 0, 0, 1], "table": [identity, identity, identity, [0, 9, 0, 0]]}
     (plan,) = plan_layers(LookupNetwork.of([3, 2], [2, 4], [1, 1], [edges]))
     assert plan.fan_in == 3
-    # Sums begin at the address of zero, eight: up to 8 + 9.
-    assert [node.highest for node in plan.nodes] == [17, 17]
+    # Sums begin at the address of zero, eight: up to 8 + 9; the other's only table holds addresses, up to 15.
+    assert [node.highest for node in plan.nodes] == [17, 15]
     assert plan.sum_width == 5
     assert plan.saturates
     assert [node.pages_below for node in plan.nodes] == [0, 0]
 
 
 def test_sums_below_the_lowest_code_are_pages_below() -> None:
-    edges = {"source": [0], "node": [0], "table": [[-25, -8, 0, 7]]}
-    (plan,) = plan_layers(LookupNetwork.of([1, 1], [2, 4], [1, 1], [edges]))
+    (plan,) = plan_layers(two([-25, -8, 0, 7], [0, 0, 0, 1], 4))
     (node,) = plan.nodes
     # -25 is at address -17, two pages of 16 below the first.
-    assert (node.pages_below, node.highest) == (2, 7 + 8 + 2 * 16)
-    assert plan.terms[0].values.tolist() == [-17 + 32, 32, 8 + 32, 15 + 32]
+    assert (node.pages_below, node.highest) == (2, 8 + 8 + 2 * 16)
+    assert sum(term.values for term in plan.terms).tolist() == [-17 + 32, 32, 8 + 32, 16 + 32]
+
+
+@pytest.mark.parametrize(
+    ("guard_bits", "table", "addresses"),
+    [
+        (0, [-25, -8, 0, 7], [0, 0, 8, 15]),
+        (1, [-25, -3, 4, 5], [0, 8 - 1, 8 + 2, 8 + 3]),
+        (3, [99, 4, 3, -5], [15, 9, 8, 8 - 1]),
+    ],
+)
+def test_a_table_alone_holds_addresses(guard_bits: int, table: list[int], addresses: list[int]) -> None:
+    """Rounded and saturated, unless another node adds the same table."""
+    edges = {"source": [0], "node": [0], "table": [table]}
+    (plan,) = plan_layers(LookupNetwork.of([1, 1], [2, 4], [1, 1], [edges], guard_bits=[guard_bits]))
+    assert plan.terms[0].values.tolist() == [address << guard_bits for address in addresses]
+    (node,) = plan.nodes
+    assert (node.constant, node.pages_below, node.highest) == (0, 0, max(addresses) << guard_bits)
+    assert not plan.saturates
+    edges = {"source": [0, 0, 1], "node": [0, 1, 1], "table": [table, table, [0, 1, 0, 0]]}
+    (plan,) = plan_layers(LookupNetwork.of([2, 2], [2, 4], [1, 1], [edges], guard_bits=[guard_bits]))
+    assert len(plan.terms) == 2
 
 
 def test_a_network_is_planned_once_for_each_kind_of_chip() -> None:

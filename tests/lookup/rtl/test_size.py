@@ -49,11 +49,15 @@ def test_a_sum_takes_a_lut_for_each_bit() -> None:
 
 
 def test_saturation_takes_a_lut_for_each_bit_and_each_end() -> None:
+    # Beside the bits of the sum, which begins a page of sixteen higher where it saturates below.
+    ends = {"none": (-8, 7, 4), "low": (-9, 7, 5), "high": (-8, 8, 5), "both": (-9, 8, 6)}
     luts = {
-        name: network_size(layer([[low, high]], (1, 4))).lut
-        for name, low, high in (("none", -8, 7), ("low", -9, 7), ("high", -8, 8), ("both", -9, 8))
+        name: network_size(layer([[low, high - 1], [0, 1]], (1, 4))).lut - width
+        for name, (low, high, width) in ends.items()
     }
     assert luts == {"none": 0, "low": 5, "high": 5, "both": 6}
+    # A table alone holds what is left.
+    assert [network_size(layer([[low, high]], (1, 4))).lut for low, high, _ in ends.values()] == [0] * 4
 
 
 def test_the_output_stage() -> None:
