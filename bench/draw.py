@@ -173,7 +173,7 @@ def draw_rates(results: Sequence[Result], figure: Figure) -> None:
         axes.grid(axis="y", color="#dddddd", linewidth=0.8)
         axes.spines[["top", "right"]].set_visible(False)
         _title(axes, result["title"])
-    panels[0].set_ylabel(f"mean squared error of the last {results[0]['last']} samples")
+    panels[0].set_ylabel("mean squared error")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, frameon=False, fontsize=9, loc="outside lower center", ncols=3)
 
