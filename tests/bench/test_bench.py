@@ -228,8 +228,8 @@ def test_a_failed_row_lets_the_others_go_on(
 # Tables and pictures.
 
 
-LEARNERS = ("precision", "rates", "late", "river", "adapt", "front", "signals")
-BUILDS = [name for name in draw.DRAWINGS if name not in LEARNERS]
+OTHER_DRAWINGS = ("precision", "rates", "late", "river", "adapt", "front", "signals")
+BUILDS = [name for name in draw.DRAWINGS if name not in OTHER_DRAWINGS]
 
 
 def write_results(folder: Path, family: str, *, mhz: float | None = 50.0) -> None:

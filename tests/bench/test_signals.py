@@ -63,7 +63,7 @@ def test_a_row_chooses_on_the_first_part_alone(monkeypatch: pytest.MonkeyPatch) 
     row = replace(CHANNEL, tried={"learning_rate": (2.0**-7, 0.05)})
     recording = Recording(*(getattr(row.record(), name)[:3000] for name in ("x", "target")), first=1000)
     later = Recording(recording.x, np.where(np.arange(3000)[:, None] < 1000, recording.target, -7.0), first=1000)
-    specs = [row._choose(each, row.learners["kanrtl"]) for each in (recording, later)]
+    specs = [row._choose(each, row.learners["kanrtl"], row.tried) for each in (recording, later)]
     assert specs[0] == specs[1]
     assert specs[0].learning_rate == 0.05
     monkeypatch.setattr(type(row), "record", lambda _: recording)

@@ -14,7 +14,7 @@ import pytest
 
 from kanrtl import LearnerSpec, LookupNetwork, connect
 from kanrtl.cache import writable_cache
-from kanrtl.cli import command_line, hardware_commands, learner_commands
+from kanrtl.cli import command_line, hardware_commands, learner_commands, verilog_commands
 from kanrtl.errors import ToolError
 from kanrtl.files import write_whole
 from support.command_line import files
@@ -37,7 +37,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec_file: Callable[
 def no_yosys(monkeypatch: pytest.MonkeyPatch) -> None:
     """Verilog is written without being made."""
     monkeypatch.setattr(
-        hardware_commands, "write_verilog", lambda _core, _name, path, *_, **__: write_whole(path, VERILOG)
+        verilog_commands, "write_verilog", lambda _core, _name, path, *_, **__: write_whole(path, VERILOG)
     )
 
 
@@ -157,7 +157,7 @@ def test_refuses_in_one_line(
     edges = {"source": [0, 0], "node": [0, 1], "table": [np.arange(4) - 2] * 2}
     LookupNetwork.of([1, 2], [2, 2], [1.0, 1.0], [edges], output="argmax").save("classes.npz")
     np.savez("objects.npz", X=np.array([1, "a", None], dtype=object))
-    for module, name in ((learner_commands, "simulate_task"), (hardware_commands, "write_verilog")):
+    for module, name in ((learner_commands, "simulate_task"), (verilog_commands, "write_verilog")):
         monkeypatch.delattr(module, name)  # refused before any work
     before = files(folder)
     assert command_line.run(arguments) == 2
