@@ -35,6 +35,7 @@ CALLED_BY = {
     "build_learner": (rows, hardware_commands),
     "build_exercise": (rows, hardware_commands),
     "build_network": (row_module, hardware_commands),
+    "optimise_network": (lookup, hardware_commands),
     "build_self_check": (self_check, hardware_commands),
     "simulate": (rows, hardware_commands),
     "sweep": (precision, learner_commands),

@@ -67,7 +67,8 @@ def test_no_prediction_leaves_the_bound(learner: Learned, bits: int | None, guar
 @pytest.mark.parametrize("grid", [5, 8])
 def test_a_trained_tracker_is_frozen_to_the_bit_in_nine_address_bits(rounding: str, grid: int) -> None:
     task = TASKS["track"](1500, 0)
-    spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), grid_size=grid, learning_rate=0.3, rounding=rounding)
+    fields = {"grid_size": grid, "table_size": 64, "learning_rate": 0.3, "rounding": rounding}
+    spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), **fields)
     with connect(spec) as learner:
         learner.learn_many(task.x, task.target)
         frozen = learner.freeze(x=task.x)
@@ -107,7 +108,7 @@ def test_two_frozen_layers_predict_the_same_in_hardware(grid: int) -> None:
 
 
 def two_layers(**fields: Any) -> LearnerSpec:
-    return LearnerSpec(**{"layer_sizes": [2, 3, 2], "grid_range": (-2, 2), "seed": 5} | fields)
+    return LearnerSpec(**{"layer_sizes": [2, 3, 2], "grid_range": (-2, 2), "table_size": 64, "seed": 5} | fields)
 
 
 def test_hidden_positions_are_addresses_where_they_are_a_power_of_two_of_activations() -> None:
@@ -138,7 +139,8 @@ def test_ties_to_the_even_are_named() -> None:
 
 
 def test_fewer_bits_cost_accuracy() -> None:
-    spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), initial_coefficients="uniform", seed=1)
+    fields = {"table_size": 64, "initial_coefficients": "uniform", "seed": 1}
+    spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), **fields)
     everywhere = np.arange(-2, 2, 1 / 128)[:, None]  # an input at each position
     found = [freeze(spec, spec.initial_codes(), bits, x=everywhere) for bits in (9, 7, 5, 3)]
     errors = [one.rms_error for one in found]
