@@ -16,6 +16,8 @@ from ..fabric.device import Device
 from ..learner.rtl.learner import Learner
 from ..learner.spec import LearnerSpec
 from ..learner.stages import PRESETS
+from ..link.board_top import LinkTop, check_link
+from ..link.layout import BAUD
 from ..lookup.network import LookupNetwork
 from ..lookup.rtl.folding import Folding, schedule_core
 from ..lookup.rtl.lookup_core import LookupCore, create_core
@@ -92,19 +94,49 @@ def build_exercise(
     """
     part = Device.parse(board.device)
     check_exercise_fits(spec, part, leds=len(board.leds))
-    spec = spec.for_device(part)
+
+    def build(candidate: LearnerSpec) -> Report:
+        with _advise(partial(advise_built_exercise, candidate, leds=len(board.leds))):
+            top = BoardTop(candidate, board)
+            return build_board(top, board, seed=seed, output=output, facts=_facts(candidate), progress=progress)
+
+    return _build_in_time(spec.for_device(part), board, build, progress)
+
+
+def build_linked(
+    spec: LearnerSpec,
+    board: Board,
+    *,
+    baud: int = BAUD,
+    seed: int = 1,
+    output: Path | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Make the bitstream of a learner at the end of a board's serial port (:class:`kanrtl.link.board_top.LinkTop`), at
+    ``baud`` bits a second.
+
+    Presets of ``pipeline``, other arguments and errors as those of :func:`build_exercise`.
+    """
+    part = Device.parse(board.device)
+    check_link(spec, board, baud)
+    check_fits(spec, part)
+
+    def build(candidate: LearnerSpec) -> Report:
+        with _advise(partial(advise_built, candidate)):
+            top = LinkTop(candidate, board, baud)
+            return build_board(top, board, seed=seed, output=output, facts=_facts(candidate), progress=progress)
+
+    return _build_in_time(spec.for_device(part), board, build, progress)
+
+
+def _build_in_time(
+    spec: LearnerSpec, board: Board, build: Callable[[LearnerSpec], Report], progress: Progress | None
+) -> Report:
+    """Build with the first preset that meets the board's clock, where the spec leaves that open."""
     candidates = [spec.replace(pipeline=preset) for preset in PRESETS] if spec.pipeline == "auto" else [spec]
     for candidate in candidates:
         try:
-            with _advise(partial(advise_built_exercise, candidate, leds=len(board.leds))):
-                return build_board(
-                    BoardTop(candidate, board),
-                    board,
-                    seed=seed,
-                    output=output,
-                    facts=_facts(candidate),
-                    progress=progress,
-                )
+            return build(candidate)
         except TimingError as error:
             missed = error
             if progress:

@@ -25,13 +25,14 @@ from ..folders import FULL, explain_os_error
 from ..version import __version__
 from .hardware_commands import build_command, estimate_command, simulate_command
 from .learner_commands import demo_command, spec_command, sweep_command
+from .link_commands import serve_command
 from .network_commands import convert_command
 from .verilog_commands import registers_command, verilog_command
 
 
 @cloup.group(
     sections=[
-        cloup.Section("Learners", [demo_command, spec_command, sweep_command]),
+        cloup.Section("Learners", [demo_command, spec_command, sweep_command, serve_command]),
         cloup.Section("Networks", [convert_command]),
         cloup.Section(
             "Learners and networks as hardware",

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from ..boards import BOARDS
 from ..build.capacity import find_fit
-from ..build.design_builds import build_exercise, build_learner, build_network, build_self_check
+from ..build.design_builds import build_exercise, build_learner, build_linked, build_network, build_self_check
 from ..build.device_fit import DeviceFit
 from ..build.network_capacity import find_network_fit
 from ..build.optimise import Optimum, check_goal, describe_options, list_settings, optimise_network
@@ -25,6 +25,7 @@ from ..experiments.simulate_learner import Simulation, simulate
 from ..experiments.simulate_network import NetworkSimulation, read_samples, simulate_network
 from ..fabric.device import Device
 from ..learner.spec import LearnerSpec
+from ..link.layout import BAUD
 from ..lookup.network import LookupNetwork
 from ..plots.canvas import check_picture
 from ..sessions.backends import BACKENDS
@@ -46,6 +47,9 @@ from .options import (
 from .signal_options import check_without_data, read_recording, show_comparison, signal_group, take_signal_options
 
 SAMPLES = 1500
+
+HOSTS = ("uart",)
+"""What a board's learner can be taught over."""
 
 MOST_SEEDS = 1000
 """As many builds as anyone waits for."""
@@ -288,6 +292,11 @@ def _read_seeds(_ctx: click.Context, _param: click.Parameter, value: str | None)
     cloup.option("--wide-luts", is_flag=True, help="On ECP5, use more LUTs, fewer of them one behind the other."),
     choice_option("--placer", PLACERS, help="Let nextpnr use this one, not heap; static takes twice the time."),
 )
+@cloup.option_group(
+    "Options with --board, for a learner",
+    choice_option("--host", HOSTS, help="Let a host teach it over this, and not the board itself."),
+    count_option("--baud", 1, help="Rate of --host uart in bits a second.  [default: 3000000]"),
+)
 @network_group(optimise_option)
 @cloup.option_group(OUTPUT, file_option("-o", "--output", help="Write the bitstream into this file."), as_json)
 def build_command(
@@ -302,6 +311,8 @@ def build_command(
     register_ports: bool,
     wide_luts: bool,
     placer: str | None,
+    host: str | None,
+    baud: int | None,
     optimise: str | None,
     **hardware: Any,
 ) -> None:
@@ -313,7 +324,13 @@ def build_command(
     if isinstance(spec, LearnerSpec):
         check_only_for("network", {"optimise": optimise, **hardware})
         spec.stability.warn()
+    else:
+        check_only_for("learner", {"host": host, "baud": baud})
     options = hardware_options(hardware)
+    if baud is not None and host is None:
+        raise InputError(f"--baud = {baud}: there is no host; give --host uart too, or leave it out")
+    if host is not None and board is None:
+        raise InputError(f"--host = {host!r}: only a --board build takes it; leave it out, or use --board")
     if (device is None) == (board is None):
         raise InputError("build: name either --device (the core alone) or --board (a bitstream)")
     core: dict[str, Any] = {"placer": placer, "register_ports": register_ports, "wide_luts": wide_luts}
@@ -328,6 +345,7 @@ def build_command(
             if value:
                 given = f"--{name.replace('_', '-')}" + ("" if value is True else f" = {value!r}")
                 raise InputError(f"{given}: only a --device build takes it; leave it out, or use --device")
+        options |= {} if host is None else {"baud": baud or BAUD}
         report = build_for_board(spec, board, 1 if seed is None else seed, output, **options)
         show(report.to_json(), as_json, lambda: show_report(report))
         return
@@ -374,13 +392,15 @@ def _build_core(spec: LearnerSpec | LookupNetwork, device: str, seed: int, optio
 def build_for_board(
     spec: LearnerSpec | LookupNetwork, board: str, seed: int, output: Path | None, **options: Any
 ) -> Report:
-    """Build the bitstream with which a board teaches or checks itself, with a spinner."""
+    """Build the bitstream with which a board teaches or checks itself, with a spinner; with ``baud``, that of a learner
+    at the end of the board's serial port."""
     if board not in BOARDS:
         raise InputError(f"--board = {board!r}: unknown; use one of {', '.join(BOARDS)}")
     with show_work(f"building for {board}") as progress:
         if isinstance(spec, LookupNetwork):
             return build_self_check(spec, BOARDS[board], seed=seed, output=output, progress=progress, **options)
-        return build_exercise(spec, BOARDS[board], seed=seed, output=output, progress=progress)
+        build = build_linked if "baud" in options else build_exercise
+        return build(spec, BOARDS[board], seed=seed, output=output, progress=progress, **options)
 
 
 def show_report(report: Report) -> None:

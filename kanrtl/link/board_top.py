@@ -9,10 +9,11 @@ from amaranth.lib.cdc import FFSynchronizer
 
 from ..errors import SpecError
 from ..learner.spec import LearnerSpec
-from .layout import BAUD
+from .layout import BAUD, Layout
 from .rtl.learner_link import SerialLearner
+from .rtl.uart import divide_clock
 
-__all__ = ["LinkTop"]
+__all__ = ["LinkTop", "check_link"]
 
 
 class LinkTop(Elaboratable):  # type: ignore[misc]
@@ -32,15 +33,12 @@ class LinkTop(Elaboratable):  # type: ignore[misc]
 
     Raises
     ------
-    SpecError
-        If the board has no serial port, or the learner cannot be at the end of a link.
-    InputError
-        If its clock is too slow for the rate.
+    SpecError, InputError
+        As :func:`check_link`.
     """
 
     def __init__(self, spec: LearnerSpec, board: Any, baud: int = BAUD) -> None:
-        if board.uart is None:
-            raise SpecError(f"board = {board.name!r}: has no serial port; choose another board for a link to a host")
+        check_link(spec, board, baud)
         self._board = board
         self._serial = SerialLearner(spec, board.clock_mhz * 1e6, baud)
 
@@ -60,3 +58,19 @@ class LinkTop(Elaboratable):  # type: ignore[misc]
         if button is not None:
             m.submodules.button = FFSynchronizer(button, serial.freeze)
         return m
+
+
+def check_link(spec: LearnerSpec, board: Any, baud: int) -> None:
+    """Refuse a link that cannot be.
+
+    Raises
+    ------
+    SpecError
+        If the board has no serial port, or the learner cannot be at the end of a link.
+    InputError
+        If the board's clock is too slow for the rate, or too fast.
+    """
+    if board.uart is None:
+        raise SpecError(f"board = {board.name!r}: has no serial port; choose another board for a link to a host")
+    Layout.of(spec)
+    divide_clock(board.clock_mhz * 1e6, baud)

@@ -132,8 +132,9 @@ def _stays(spec: LearnerSpec, field: str, value: Any, digest: int) -> bool:
 
 def _to_bytes(codes: Codes, size: int) -> npt.NDArray[np.uint8]:
     """Give codes ``(n, k)`` as bytes ``(n, k size)``, the lowest first."""
-    wide = np.ascontiguousarray(codes, dtype="<i8").view(np.uint8).reshape(len(codes), -1, 8)
-    return np.ascontiguousarray(wide[:, :, :size]).reshape(len(codes), -1)
+    rows, count = codes.shape
+    wide = np.ascontiguousarray(codes, dtype="<i8").view(np.uint8).reshape(rows, count, 8)
+    return np.ascontiguousarray(wide[:, :, :size]).reshape(rows, count * size)
 
 
 def _from_bytes(content: bytes, size: int, signed: bool) -> Codes:

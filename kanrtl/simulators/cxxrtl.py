@@ -128,6 +128,7 @@ SERIAL_PINS = Harness(
         "end": (None, [_POINTER]),
         "feed": (None, [_POINTER, _SIZE, ctypes.c_char_p]),
         "run": (_SIZE, [_POINTER, _U64, _SIZE, _BITS]),
+        "waiting": (_SIZE, [_POINTER]),
         "cycles": (_U64, [_POINTER]),
     },
 )

@@ -60,6 +60,11 @@ class NativeSerial:
         return self._bytes[:count].tobytes()
 
     @property
+    def waiting(self) -> int:
+        """The bytes that wait to be sent."""
+        return int(self._library.kanrtl_waiting(self._live))
+
+    @property
     def cycles(self) -> int:
         """The clock cycles since the start."""
         return int(self._library.kanrtl_cycles(self._live))

@@ -88,6 +88,7 @@ class Simulation {
     }
 
     uint64_t cycle() const { return cycle_; }
+    size_t waiting() const { return fed_.size(); }
 
     void feed(size_t count, const char *bytes) { fed_.insert(fed_.end(), bytes, bytes + count); }
 
@@ -113,4 +114,5 @@ EXPORT void kanrtl_feed(Simulation *simulation, size_t count, const char *bytes)
 EXPORT size_t kanrtl_run(Simulation *simulation, uint64_t cycles, size_t most, uint8_t *bytes) {
     return simulation->run(cycles, most, bytes);
 }
+EXPORT size_t kanrtl_waiting(Simulation *simulation) { return simulation->waiting(); }
 EXPORT uint64_t kanrtl_cycles(Simulation *simulation) { return simulation->cycle(); }

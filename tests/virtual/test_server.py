@@ -1,0 +1,41 @@
+"""Simulated boards, as other programs find them: on a pseudo-terminal and on a TCP port."""
+
+import numpy as np
+import pytest
+
+from kanrtl import InputError, connect
+from kanrtl.sim import TASKS
+from kanrtl.virtual.server import TcpPort
+from support.linked_boards import serve_board, tracker
+
+
+@pytest.fixture(autouse=True)
+def optimised(compiled: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001  keeps what is compiled
+    """There are many cycles in a byte: to compile a little longer saves much."""
+    monkeypatch.setenv("CXXFLAGS", "-O1 -fno-sanitize=all")
+
+
+@pytest.mark.parametrize("kind", ["serial", "tcp"])
+def test_one_host_after_another(kind: str) -> None:
+    """A host needs no spec; the next one finds what the last has left."""
+    task, model = TASKS["track"](200, 0), connect(tracker())
+    expected = model.learn_many(task.x, task.target)
+    with serve_board(tracker(), kind) as address:
+        with connect(address) as first:
+            assert first.spec == tracker()
+            assert first.status["backend"] == address
+            assert np.array_equal(first.learn_many(task.x[:150], task.target[:150]), expected[:150])
+        with connect(tracker(), address) as second:
+            assert np.array_equal(second.learn_many(task.x[150:], task.target[150:]), expected[150:])
+            assert np.array_equal(second.coefficients[0], model.coefficients[0])
+        with pytest.raises(InputError, match=r"^learning_rate = 0.25: the learner at .* was built with 0.3; "):
+            connect(tracker().replace(learning_rate=0.25), address)
+
+
+def test_a_port_that_is_taken() -> None:
+    port = TcpPort("localhost", 0)
+    number = port.address.rpartition(":")[2]
+    with pytest.raises(InputError) as failure:
+        TcpPort("localhost", int(number))
+    assert str(failure.value) == f"--tcp = 'localhost:{number}': Address already in use"
+    port.close()
