@@ -57,7 +57,6 @@ class Sample:
             "learning_rate_format": f"UQ({max(0, exponent(2 * rates))}, {max(4, 5 - exponent(rates))})",
             "activation_format": activation,
             "coefficient_format": activation,
-            "table_size": 64,
         } | self.fields
 
     @property

@@ -469,7 +469,7 @@ def test_what_is_folded(field: dict[str, Any]) -> None:
 def test_two_fields_are_enough() -> None:
     spec = LearnerSpec(layer_sizes=(3, 1), grid_range=(-2, 2))
     assert (spec.n_layers, spec.n_in, spec.n_out) == (1, 3, 1)
-    assert (spec.grid_size, spec.spline_order, spec.learning_rate, spec.table_size) == (8, 3, 0.125, 128)
+    assert (spec.grid_size, spec.spline_order, spec.learning_rate, spec.table_size) == (8, 3, 0.125, 64)
     assert (spec.rounding, spec.update_rounding, spec.loss) == ("half_up", "stochastic", "squared")
     assert (spec.teaching, spec.memory, spec.pipeline, spec.seed) == ("with_sample", "auto", "auto", 0)
     assert spec.target_format == spec.formats.activation == SQ(6, 10)
