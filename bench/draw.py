@@ -135,7 +135,7 @@ def draw_river(results: Sequence[Result], figure: Figure) -> None:
     _title(axes, f"{result['title']}: mean absolute error of each {result['models'][0]['block']} predictions")
 
 
-RATE_STYLES = ((TIME, "-"), (TIME, "--"), (CLOCK, "-"), (CLOCK, "--"), (GREY, "--"), (AREA, "-"))
+RATE_STYLES = ((TIME, "-"), (TIME, "--"), (CLOCK, "-"), (CLOCK, "--"), (GREY, "--"), (AREA, "--"), (AREA, "-"))
 
 
 def draw_precision(results: Sequence[Result], figure: Figure) -> None:

@@ -22,6 +22,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "half_up, 4 guard bits": {"update_rounding": "half_up"},
     "half_up, no guard bits": {"update_rounding": "half_up", "coefficient_format": "SQ(6, 10)"},
     "floor, no guard bits": {"update_rounding": "floor", "coefficient_format": "SQ(6, 10)"},
+    "the default, with 128 rows": {"table_size": 128},
     "the default, with target_range and 256 rows": {"target_range": (-2, 2), "table_size": 256},
 }
 

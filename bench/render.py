@@ -28,6 +28,7 @@ from kanrtl.bus.writers.map_table import write_markdown
 from kanrtl.files import write_whole
 
 from . import late_updates, learning_rates
+from . import links as bench_links
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
@@ -421,6 +422,29 @@ def late() -> str:
     return table(["filter of five taps", "sequential", "rate", "streaming", "rate", "times"], rows)
 
 
+def links() -> str:
+    """T at the end of a board's serial port: size, rate, and what a damaged line did."""
+    rows = []
+    for row in bench_links.FAMILY.rows:
+        data = result(row.name)
+        quiet, damaged = data["quiet"], data["damaged"]
+        rows.append(
+            [
+                data["title"],
+                f"{data['lut']} / {data['lut_of_t']}",
+                f"{data['bram']}",
+                f"{data['fmax_mhz']:.1f} / {data['clock_mhz']:g} MHz",
+                f"{quiet['samples_per_second']:,}",
+                f"{100 * quiet['share_of_wire']:.0f} %",
+                f"{damaged['differing']} of {damaged['samples']:,}",
+                f"{damaged['recoveries']:,}",
+                f"`{row.name}`",
+            ]
+        )
+    head = ["board", "LUT, and of T alone", "memory blocks", "clock", "taught samples a second"]
+    return table([*head, "of the wire", "differing on a damaged line", "recoveries", "row"], rows)
+
+
 def cart_pole() -> str:
     """Steps until a pole is kept up, by formats and seed."""
     data = result("cart-pole")
@@ -679,6 +703,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "rates": rates,
     "late": late,
     "cart-pole": cart_pole,
+    "links": links,
     "simulations": simulations,
     "estimates": estimates,
     "lookup": lookup,

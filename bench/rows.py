@@ -29,6 +29,7 @@ from . import (
     folding,
     late_updates,
     learning_rates,
+    links,
     lookup,
     power_amplifier,
     self_check,
@@ -128,6 +129,7 @@ FAMILIES = (
     learning_rates.FAMILY,
     late_updates.FAMILY,
     cart_pole.FAMILY,
+    links.FAMILY,
     Family(
         "pipeline",
         f"T by pipeline, on {SLOW}",

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 
 from ..link.transport import Transport
 from ..simulators.native_serial import NativeSerial
 
-__all__ = ["Damage", "SimulatedWire"]
+__all__ = ["Damage", "SimulatedWire", "damage_bytes"]
 
 Damage = Callable[[bytes], bytes]
 """Gives what becomes of bytes on their way."""
 
 STRETCH = 400
 """Clock cycles between two looks at what has come."""
+
+
+def damage_bytes(share: float, seed: int = 0) -> Damage:
+    """A line that loses, changes or repeats this share of its bytes, or makes them delimiters, at random."""
+    chance = random.Random(seed)
+
+    def damage(content: bytes) -> bytes:
+        carried = bytearray()
+        for byte in content:
+            if chance.random() < share:
+                carried += chance.choice([b"", bytes([byte ^ 1 << chance.randrange(8)]), bytes([byte, byte]), b"\0"])
+            else:
+                carried.append(byte)
+        return bytes(carried)
+
+    return damage
 
 
 class SimulatedWire(Transport):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,22 +32,6 @@ def connect_line(spec: LearnerSpec, damage: Damage | None = None) -> Session:
     """A session of a learner on a line; the spec is what the learner says."""
     learner = LinkedLearner(HostLink(simulate_line(spec, damage)))
     return Session(learner.spec, learner)
-
-
-def damage_bytes(share: float, seed: int = 0) -> Damage:
-    """A line that loses, changes or repeats this share of the bytes."""
-    chance = random.Random(seed)
-
-    def damage(content: bytes) -> bytes:
-        carried = bytearray()
-        for byte in content:
-            if chance.random() < share:
-                carried += chance.choice([b"", bytes([byte ^ 1 << chance.randrange(8)]), bytes([byte, byte]), b"\0"])
-            else:
-                carried.append(byte)
-        return bytes(carried)
-
-    return damage
 
 
 @cache

@@ -302,8 +302,8 @@ def test_data_beyond_the_grid_are_refused_with_how_many() -> None:
         (
             {"activation_format": "SQ(6, 8)", "coefficient_format": "SQ(2, 8)"},
             {},
-            "coefficient_format = SQ(2, 8): the edge from input 0 to node 0 of layer 0 takes coefficients from -4.989 "
-            "to 4.995; add integer bits",
+            "coefficient_format = SQ(2, 8): the edge from input 0 to node 0 of layer 0 takes coefficients from -4.993 "
+            "to 4.978; add integer bits",
         ),
     ],
 )

@@ -13,8 +13,8 @@ from kanrtl.link.layout import Kind
 from kanrtl.link.rtl.learner_link import LearnerLink, SerialLearner
 from kanrtl.sessions.linked_learner import LinkedLearner
 from kanrtl.sim import TASKS
-from kanrtl.virtual.simulated_wire import SimulatedWire
-from support.linked_boards import CLOCK_HZ, connect_line, damage_bytes, simulate_line, tracker
+from kanrtl.virtual.simulated_wire import SimulatedWire, damage_bytes
+from support.linked_boards import CLOCK_HZ, connect_line, simulate_line, tracker
 
 
 @pytest.fixture(autouse=True)
