@@ -6,7 +6,7 @@ from functools import reduce
 from operator import or_
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -364,9 +364,7 @@ class CoefficientRequests(wiring.Component):  # type: ignore[misc]
             fields.append(request.address[position : position + width])
             position += width
         index, source, node, number = fields
-        reached = register(Cat(index, source, node), "reached")
-        index_reached, source_reached = reached[: len(index)], reached[len(index) : len(index) + len(source)]
-        node_reached = reached[len(index) + len(source) :]
+        reached = [register(field, name) for field, name in ((index, "index"), (source, "input"), (node, "node"))]
         found: list[Value] = []
         for layer_number, layer in enumerate(self._spec.layers):
             access = getattr(self, f"layer{layer_number}")
@@ -379,9 +377,8 @@ class CoefficientRequests(wiring.Component):  # type: ignore[misc]
             )
             exists = register(exists, f"exists{layer_number}")
             m.d.comb += [
-                access.index.eq(index_reached),
-                access.input.eq(source_reached),
-                access.output.eq(node_reached),
+                member.eq(value)
+                for member, value in zip((access.index, access.input, access.output), reached, strict=True)
             ]
             with m.If(exists & request.serving):
                 m.d.comb += [
