@@ -4,8 +4,8 @@ Run it with the spec of a learner or with a saved network::
 
     python examples/bus_testbench.py learner.toml --bus axi --samples 1000
 
-Samples, teaching and predictions stall at random. Then everything that the register map reaches is read and compared,
-and what can be written is written. It needs cocotb, cocotbext-axi and Icarus Verilog.
+Samples, teaching and predictions stall at random. Then every register and every number of the register map is read and
+compared with the integer model, written, and read again. It needs cocotb, cocotbext-axi and Icarus Verilog.
 
 The module is both: run as a program it writes the Verilog and starts the simulator, which then imports it as a test.
 """
@@ -31,12 +31,13 @@ from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiStreamBus, AxiStreamFram
 
 import kanrtl
 from kanrtl.bus.byte_layout import ByteLayout
-from kanrtl.bus.register_map import Numbers, RegisterMap
+from kanrtl.bus.register_map import Numbers, PlacedRegister, RegisterMap
 from kanrtl.bus.shells import SHELLS
 from kanrtl.lookup.rtl.lookup_core import create_core
 from kanrtl.sessions.backends.model import ModelLearner
 
 SEED = 1
+WORD_MASK = 0xFFFFFFFF
 
 
 def read_core(path: str) -> kanrtl.LearnerSpec | kanrtl.LookupNetwork:
@@ -71,17 +72,32 @@ class Expectation:
             self.model = ModelLearner(core)
             self.predictions = self.model.run(self.x, self.target, self.learn)
 
-    def words(self, map: RegisterMap) -> Iterator[tuple[int, int]]:
-        """Every address whose word is known, and the word."""
-        yield from ((each.address, each.reset) for each in map.registers if each.constant and each.reset is not None)
-        if self.model is None:
-            return
-        for layer, codes in enumerate(self.model.read_coefficients()):
-            numbers = map.find_array(f"coefficients{layer}")
-            for index, code in np.ndenumerate(codes):
-                yield address_of(numbers, index), int(code) & 0xFFFFFFFF
-        for kind, count in self.model.read_saturations().items():
-            yield map.find(f"saturations_{kind}").address, count
+    def words(self, map: RegisterMap) -> dict[str, int]:
+        """What every register that can be read must read when all is done, by its name."""
+        taught = int(self.learn.any())
+        status = {"ready": 1, "predicted": int(not map.streams), "pending": 0, "awaits_teaching": 0}
+        events = {"predicted": 1, "updated": taught, "refused": 0}
+        words = {each.name: each.reset for each in map.registers if each.reset is not None}
+        for name, bits in (("status", status), ("events", events)):
+            register = map.find(name).register
+            words[name] = register.pack(**{field.name: bits[field.name] for field in register.fields})
+        words |= {each.name: 0 for each in map.registers if not each.register.readable}
+        if self.model is not None:
+            for kind, count in self.model.read_saturations().items():
+                words[f"saturations_{kind}" if f"saturations_{kind}" in words else f"count_{kind}"] = count
+            if "noise" in {each.name for each in map.registers}:
+                words["noise"] = self.model.read_noise() >> map.find("noise").register.fields[0].width
+        return words
+
+    def numbers(self, map: RegisterMap) -> dict[str, Any]:
+        """What every array must read when all is done, by its name; those that cannot be read read zero."""
+        arrays = {each.name: np.zeros([one.count for one in each.dimensions], np.int64) for each in map.arrays}
+        if "prediction" in arrays:
+            arrays["prediction"] = self.predictions[-1]
+        if self.model is not None:
+            coefficients = self.model.read_coefficients()
+            arrays |= {f"coefficients{layer}": codes for layer, codes in enumerate(coefficients)}
+        return arrays
 
 
 def address_of(numbers: Numbers, index: tuple[int, ...]) -> int:
@@ -100,7 +116,7 @@ def to_frame(layout: ByteLayout, **rows: Any) -> AxiStreamFrame:
 
 
 class WishboneMaster:
-    """The least that a classic master needs."""
+    """A master that asks for one word after another, as a classic or as a pipelined one by chance, after a pause."""
 
     def __init__(self, dut: Any, clock: Any) -> None:
         self._dut, self._clock = dut, clock
@@ -108,13 +124,15 @@ class WishboneMaster:
             getattr(dut, f"wb_{pin}").value = 0
 
     async def _transfer(self, address: int, word: int | None) -> int:
-        dut = self._dut
+        dut, pipelined = self._dut, random.random() < 0.5
         for _ in range(random.choice((0, 0, 1, 3))):
             await RisingEdge(self._clock)
         dut.wb_adr.value, dut.wb_we.value, dut.wb_dat_w.value = address // 4, word is not None, word or 0
         dut.wb_cyc.value, dut.wb_stb.value, dut.wb_sel.value = 1, 1, 15
         while True:
             await RisingEdge(self._clock)
+            if pipelined and dut.wb_stall.value == 0:
+                dut.wb_stb.value = 0  # it was taken; the answer may come later
             assert dut.wb_err.value == 0, f"{address:#x} is refused"
             if dut.wb_ack.value == 1:
                 dut.wb_cyc.value = dut.wb_stb.value = 0
@@ -128,7 +146,7 @@ class WishboneMaster:
 
     async def write_dword(self, address: int, word: int) -> None:
         """Write a word."""
-        await self._transfer(address, word & 0xFFFFFFFF)
+        await self._transfer(address, word & WORD_MASK)
 
 
 def stalls(seed: int) -> Iterator[bool]:
@@ -184,7 +202,7 @@ async def run_registers(master: Any, map: RegisterMap, expected: Expectation) ->
 
     async def write(name: str, row: Any) -> None:
         for index, code in enumerate(row):
-            await master.write_dword(at[name] + 4 * index, int(code) & 0xFFFFFFFF)
+            await master.write_dword(at[name] + 4 * index, int(code) & WORD_MASK)
 
     rows = zip(expected.x, expected.target, expected.learn, expected.predictions, strict=True)
     for number, (x, target, learn, prediction) in enumerate(rows):
@@ -194,7 +212,7 @@ async def run_registers(master: Any, map: RegisterMap, expected: Expectation) ->
         await master.write_dword(at["submit"], int(learn))
         await await_flag("predicted")
         found = [await master.read_dword(at["prediction"] + 4 * index) for index in range(len(prediction))]
-        assert found == [int(code) & 0xFFFFFFFF for code in prediction], f"prediction {number}"
+        assert found == [int(code) & WORD_MASK for code in prediction], f"prediction {number}"
         if late and learn:
             await await_flag("awaits_teaching")
             await write("target", target)
@@ -202,30 +220,56 @@ async def run_registers(master: Any, map: RegisterMap, expected: Expectation) ->
 
 
 async def check_map(master: Any, map: RegisterMap, expected: Expectation) -> None:
-    """Compare everything that can be read, and write everything that can be written."""
-    for address, word in expected.words(map):
-        assert await master.read_dword(address) == word, f"{address:#x}"
-    dice = random.Random(SEED)
-    for numbers in map.arrays:
-        if numbers.readable and numbers.writable:
-            for index in np.ndindex(*(each.count for each in numbers.dimensions)):
-                code = dice.randint(numbers.format.minimum, numbers.format.maximum) & 0xFFFFFFFF
-                await master.write_dword(address_of(numbers, index), code)
-                assert await master.read_dword(address_of(numbers, index)) == code
+    """Read every register and every number, and write each; then read some addresses at which there is nothing."""
+    words, numbers, dice = expected.words(map), expected.numbers(map), random.Random(SEED)
+    placed = {each.address: (each.name, words[each.name]) for each in map.registers}
+    for each in map.arrays:
+        for index, code in np.ndenumerate(numbers[each.name]):
+            placed[address_of(each, index)] = f"{each.name}{list(index)}", int(code) & WORD_MASK
+    for address, (name, word) in placed.items():
+        assert await master.read_dword(address) == word, name
+    for each in map.arrays:
+        if each.name == "sample" or each.name == "target":
+            continue  # every sample wrote them; they cannot be read
+        for index in np.ndindex(*(one.count for one in each.dimensions)):
+            address = address_of(each, index)
+            code = dice.randint(each.format.minimum, each.format.maximum) & WORD_MASK
+            await master.write_dword(address, code)
+            wanted = code if each.writable else placed[address][1]
+            assert await master.read_dword(address) == wanted, placed[address][0]
     for each in map.registers:
-        if each.name.startswith(("learning_rate", "linear_rate")) and each.register.writable:
-            await master.write_dword(each.address, 1)
-            assert await master.read_dword(each.address) == 1
-        elif each.name.startswith("saturations_"):
-            await master.write_dword(each.address, 0)
-            assert await master.read_dword(each.address) == 0
-        elif each.name in ("control", "interrupt_enable"):
-            for word in (sum(field.mask for field in each.register.fields), 0):
-                await master.write_dword(each.address, word)
-                assert await master.read_dword(each.address) == word
-        elif each.constant:
-            await master.write_dword(each.address, 0)
-            assert await master.read_dword(each.address) == each.reset
+        if each.name not in ("submit", "teach"):  # every sample wrote them
+            await check_register(master, each, words[each.name], dice)
+    holes = [address for address in range(0, 1 << map.address_width, 4) if address not in placed]
+    for address in dice.sample(holes, 20):
+        await master.write_dword(address, WORD_MASK)
+        assert await master.read_dword(address) == 0, f"{address:#x}"
+
+
+async def check_register(master: Any, placed: PlacedRegister, word: int, dice: random.Random) -> None:
+    """Write one register, which reads ``word`` before, and read it again."""
+    name, address = placed.name, placed.address
+    most = sum(field.mask for field in placed.register.fields)
+
+    async def write(value: int, then: int) -> None:
+        await master.write_dword(address, value)
+        assert await master.read_dword(address) == then, f"{name} after {value:#x} is written"
+
+    if not placed.register.writable:
+        await write(word ^ WORD_MASK, word)
+    elif name == "events":  # a bit is cleared where 1 is written
+        await write(0, word)
+        await write(most, 0)
+    elif name.startswith(("saturations_", "count_")):  # whatever is written clears it
+        await write(WORD_MASK, 0)
+    elif name == "noise":  # two writes fill it, and the first is read
+        first = dice.randint(1, most)
+        await master.write_dword(address, first)
+        await write(dice.randint(1, most), first)
+    else:
+        code = dice.randint(1, most)
+        await write(code, code)
+        await write(0, 0)
 
 
 @cocotb.test()  # type: ignore[misc]
