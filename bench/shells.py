@@ -1,6 +1,7 @@
 """Whether other people's tools take the Verilog of cores behind buses, and find in a simulator what the model gives.
 
 cocotb sends samples with stalls at random and goes through the register map, as ``examples/bus_testbench.py`` does it.
+Plain ports, which are for VHDL too, stand in an entity that GHDL takes.
 """
 
 from __future__ import annotations
@@ -16,11 +17,15 @@ from kanrtl.learner.spec_file import to_toml
 
 from .compatibility import LEARNERS, NETWORKS, ReadLearner, ReadNetwork, Verilog
 from .foreign.simulators import SIMULATORS, run_tool
+from .foreign.vhdl import find_ghdl, join_with_ghdl
 from .row import Family
 
 __all__ = ["FAMILY"]
 
-SAMPLES = 10_000
+SAMPLES = 1_000
+
+MANY_SAMPLES = 10_000
+"""Of the cores that are named in :data:`MANY`; a master in Python takes minutes for them."""
 
 CORES = {
     row.name.removeprefix("read-"): row
@@ -39,7 +44,9 @@ CORES = {
 }
 """Six learners and two networks."""
 
-BUSES = {"axi": "AXI", "wishbone": "Wishbone", "plain": "plain ports"}
+MANY = {"after-prediction", "network"}
+
+BUSES = {"axi": "AXI", "wishbone": "Wishbone", "plain": "plain ports", "axi-lite": "AXI4-Lite alone"}
 
 
 @dataclass(frozen=True)
@@ -48,10 +55,11 @@ class ReadShell(Verilog):
 
     core: ReadLearner | ReadNetwork = LEARNERS[0]
     bus: str = "axi"
+    samples: int = SAMPLES
 
     @property
     def needs(self) -> str:
-        return "Icarus Verilog, native yosys, cocotb, cocotbext-axi"
+        return "Icarus Verilog, native yosys, " + ("GHDL" if self.bus == "plain" else "cocotb, cocotbext-axi")
 
     def write(self, path: Path) -> int:
         """Write the module ``top``, and the core beside it; give the number of samples."""
@@ -64,19 +72,21 @@ class ReadShell(Verilog):
         given = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
         command = [sys.executable, "-m", "kanrtl", "verilog", str(core), "--bus", self.bus, "--name", "top", *given]
         run_tool([*command, "-o", str(path)], path.parent)
-        return 0 if self.bus == "plain" else SAMPLES
+        return 0 if self.bus == "plain" else self.samples
 
     def _core(self, path: Path) -> Path:
         return path.with_name("core.npz" if isinstance(self.core, ReadNetwork) else "core.toml")
 
     def simulations(self, path: Path, sent: int, folder: Path) -> Iterator[tuple[str, str, Callable[[], str | None]]]:
-        """Whether Icarus takes the file by either standard, and the test bench in cocotb."""
+        """Whether Icarus takes the file by either standard, and the test bench in cocotb, or GHDL."""
         for generation in ("-g2005", "-g2012"):
             name = f"Icarus {generation}"
             command = ["iverilog", generation, "-Wall", "-s", "top", "-o", str(folder / "top.vvp"), str(path)]
             yield name, SIMULATORS[name].find_version() or "", partial(_take, command, folder)
         if sent:
             yield "cocotb", SIMULATORS["cocotb"].find_version() or "", lambda: self._test(path, sent)
+        else:
+            yield "GHDL", find_ghdl() or "", lambda: _stand_in_vhdl(path, folder)
 
     def _test(self, path: Path, samples: int) -> str | None:
         example = Path(__file__).parents[1] / "examples" / "bus_testbench.py"
@@ -96,13 +106,21 @@ def _take(command: list[str], folder: Path) -> str | None:
     return None
 
 
+def _stand_in_vhdl(path: Path, folder: Path) -> str | None:
+    """Make the file a part of a design in VHDL, which works or raises."""
+    join_with_ghdl(path, "top", folder)
+    return None
+
+
 FAMILY = Family(
     "shells",
     "what other people's tools make of cores behind buses",
     tuple(
-        ReadShell(f"shell-{bus}-{name}", f"{title}: {row.title}", row, bus)
+        ReadShell(f"shell-{bus}-{name}", f"{title}: {row.title}", row, bus, MANY_SAMPLES if name in MANY else SAMPLES)
         for bus, title in BUSES.items()
         for name, row in CORES.items()
+        if bus != "axi-lite" or name in MANY
     ),
 )
-"""Rows that say of every tool "yes", or why not."""
+"""Rows that say of every tool "yes", or why not. AXI4-Lite alone is the slave of the first rows with the registers of
+those on Wishbone, so two cores are enough of it."""

@@ -267,8 +267,8 @@ async def check_register(master: Any, placed: PlacedRegister, word: int, dice: r
         await master.write_dword(address, first)
         await write(dice.randint(1, most), first)
     else:
-        code = dice.randint(1, most)
-        await write(code, code)
+        code = dice.getrandbits(32)
+        await write(code, code & most)
         await write(0, 0)
 
 
