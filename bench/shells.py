@@ -16,8 +16,9 @@ from pathlib import Path
 from kanrtl.learner.spec_file import to_toml
 
 from .compatibility import LEARNERS, NETWORKS, ReadLearner, ReadNetwork, Verilog
+from .foreign.exchange import read_ports
 from .foreign.simulators import SIMULATORS, run_tool
-from .foreign.vhdl import find_ghdl, join_with_ghdl
+from .foreign.vhdl import find_ghdl, instantiate_in_vhdl, join_with_ghdl
 from .row import Family
 
 __all__ = ["FAMILY"]
@@ -108,7 +109,9 @@ def _take(command: list[str], folder: Path) -> str | None:
 
 def _stand_in_vhdl(path: Path, folder: Path) -> str | None:
     """Make the file a part of a design in VHDL, which works or raises."""
-    join_with_ghdl(path, "top", folder)
+    vhdl = folder / "in_vhdl.vhd"
+    vhdl.write_text(instantiate_in_vhdl("top", read_ports(path.read_text()), "in_vhdl"))
+    join_with_ghdl(vhdl, "in_vhdl", "top", path, folder)
     return None
 
 

@@ -1,4 +1,4 @@
-"""GHDL at an entity in VHDL in which stands a core that kanrtl has written in Verilog."""
+"""GHDL at entities in VHDL in which stand cores that kanrtl has written in Verilog."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from .exchange import read_ports
 from .simulators import run_tool
 
 __all__ = ["find_ghdl", "instantiate_in_vhdl", "join_with_ghdl"]
@@ -65,19 +64,27 @@ def instantiate_in_vhdl(module: str, ports: Mapping[str, tuple[str, int]], entit
     return _ENTITY.format(entity=entity, module=module, ports=";\n".join(lines), map=map)
 
 
-def join_with_ghdl(verilog: Path, top: str, folder: Path) -> Path:
-    """Let GHDL take an entity ``in_vhdl`` with a core in it and write it in Verilog, and Icarus both together.
+def join_with_ghdl(vhdl: Path, entity: str, module: str, verilog: Path, folder: Path) -> Path:
+    """Let GHDL make Verilog of an entity, and Icarus take it together with the core that stands in it.
+
+    Parameters
+    ----------
+    vhdl, entity
+        A file in VHDL, and the entity in it.
+    module, verilog
+        The module that stands in the entity as a component, and its file.
+    folder
+        For what is made.
 
     Give the file of the entity in Verilog. Raises :exc:`kanrtl.errors.ToolError` where one of them refuses.
     """
-    text = instantiate_in_vhdl(top, read_ports(verilog.read_text()), "in_vhdl")
-    (folder / "in_vhdl.vhd").write_text(text)
     for standard in ("93", "08"):
         # A component that is in no library is what a core in another language is: no cause for a warning.
-        run_tool(["ghdl", "-a", f"--std={standard}", "-Wno-binding", "in_vhdl.vhd"], folder)
-    joined = folder / "in_vhdl.v"
-    written = run_tool(["ghdl", "--synth", "--std=08", "--out=verilog", "in_vhdl"], folder)
+        run_tool(["ghdl", "-a", f"--std={standard}", "-Wno-binding", str(vhdl.resolve())], folder)
+    joined = folder / f"{entity}.v"
+    written = run_tool(["ghdl", "--synth", "--std=08", "--out=verilog", entity], folder)
     # GHDL writes an empty module for the component, beside which Icarus would not take that of the core.
-    joined.write_text(re.sub(rf"^module {top}\n.*?^endmodule\n", "", written, flags=re.DOTALL | re.MULTILINE))
-    run_tool(["iverilog", "-Wall", "-s", "in_vhdl", "-o", "in_vhdl.vvp", joined.name, str(verilog.resolve())], folder)
+    joined.write_text(re.sub(rf"^module {module}\n.*?^endmodule\n", "", written, flags=re.DOTALL | re.MULTILINE))
+    out = ["-o", f"{entity}.vvp"]
+    run_tool(["iverilog", "-Wall", "-s", entity, *out, joined.name, str(verilog.resolve())], folder)
     return joined

@@ -27,6 +27,8 @@ from markdown_it import MarkdownIt
 
 import kanrtl
 from bench import __main__ as bench_command
+from bench.foreign.simulators import SIMULATORS
+from bench.foreign.vhdl import find_ghdl, join_with_ghdl
 from bench.render import PICTURES, RESULTS, ROOT, TABLES, pages, render
 from examples import bus_testbench, classify
 from kanrtl.cli import cli, main
@@ -106,6 +108,15 @@ class Reader:
         )
         assert found.returncode == 0, found.stderr
         assert not [line for line in found.stderr.splitlines() if file.name in line]  # yosys' own style is no one's
+
+    def vhdl(self, block: Block) -> None:
+        """One entity, of which GHDL makes Verilog that Icarus takes with the files that the page has written."""
+        need("GHDL", find_ghdl())
+        need("Icarus Verilog", SIMULATORS["Icarus -g2005"].find_version())
+        (name,) = re.findall(r"^entity (\w+)", block.text, re.MULTILINE)
+        (core,) = re.findall(r"^ *component (\w+)", block.text, re.MULTILINE)
+        (self.folder / f"{name}.vhd").write_text(block.text)
+        join_with_ghdl(self.folder / f"{name}.vhd", name, core, self.folder / f"{core}.v", self.folder)
 
     def c(self, block: Block) -> None:
         """A file that compiles without a warning, with the headers that the page has written."""
@@ -204,6 +215,7 @@ RUNNERS: dict[str, Callable[[Reader, Block], None]] = {
     "python": Reader.python,
     "toml": Reader.toml,
     "verilog": Reader.verilog,
+    "vhdl": Reader.vhdl,
     "c": Reader.c,
     "sh": Reader.sh,
     "console": Reader.console,
