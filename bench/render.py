@@ -642,6 +642,18 @@ def boards() -> str:
     return table(["board", "device", "clock", "LUT", "DSP", "memory blocks", "what fits"], rows)
 
 
+def programming() -> str:
+    """What loads a bitstream into each board, and for how long it stays."""
+    from kanrtl.boards import BOARDS
+
+    rows: dict[tuple[str, str], list[str]] = {}
+    for board in BOARDS.values():
+        command = " ".join([board.flasher, *board.flasher_options, "FILE"])
+        memory = "its flash" if board.keeps_bitstream else "the FPGA alone"
+        rows.setdefault((f"`{command}`", memory), []).append(f"`{board.name}`")
+    return table(["command", "into", "boards"], [[*how, ", ".join(names)] for how, names in rows.items()])
+
+
 def presets() -> str:
     """What a learner's ``pipeline`` can be by a name, the fewest registers on top."""
     from kanrtl.learner.stages import PRESETS, STAGES
@@ -691,6 +703,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "presets": presets,
     "summary": summary,
     "boards": boards,
+    "programming": programming,
     "errors": errors,
     "builds": builds,
     "schedules": schedules,

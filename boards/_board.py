@@ -35,11 +35,15 @@ class Board:
     uart : Resource or None
         The serial port to the host, where there is one.
     flasher : str
-        Program that loads the bitstream.
+        Program that loads the bitstream, as the Amaranth platform has it.
     fits : str
         What the part has room for, in a few words.
     pack_options : tuple of str
         Options of ``ecppack`` that this board needs.
+    flasher_options : tuple of str
+        What the flasher is told before the name of the bitstream, as by the Amaranth platform.
+    keeps_bitstream : bool
+        Whether a bitstream that is loaded so is still there when the power was off, as it is in a flash memory.
     uart_shares_pins : bool
         Whether the serial port lies on the pins of the LEDs and the button: a top may ask for one or the other.
     """
@@ -55,6 +59,8 @@ class Board:
     flasher: str
     fits: str
     pack_options: tuple[str, ...] = ()
+    flasher_options: tuple[str, ...] = ()
+    keeps_bitstream: bool = True
     uart_shares_pins: bool = False
 
     def platform(self) -> Platform:

@@ -23,6 +23,8 @@ BOARDS = [
         uart=("uart", 0),
         uart_shares_pins=True,
         flasher="openFPGALoader",
+        flasher_options=("-c", "ft232", "-m"),
+        keeps_bitstream=False,
         fits="28 multipliers: about three edges in parallel",
     ),
 ]

@@ -22,6 +22,8 @@ def _board(size: str, device: str, fits: str) -> Board:
         button=None,  # its only push button resets the design
         uart=("uart", 0),
         flasher="openFPGALoader",
+        flasher_options=("-c", "ft2232", "-m"),
+        keeps_bitstream=False,
         fits=fits,
     )
 

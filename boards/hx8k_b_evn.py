@@ -22,6 +22,8 @@ BOARDS = [
         button=None,
         uart=("uart", 0),
         flasher="iceprog",
+        flasher_options=("-S",),
+        keeps_bitstream=False,
         fits="multipliers are made of logic: one edge of narrow formats",
     ),
 ]

@@ -22,6 +22,7 @@ BOARDS = [
         button=("button", 0),
         uart=("uart", 0),
         flasher="openFPGALoader",
+        flasher_options=("-b", "icepi-zero", "--write-flash"),
         fits="28 multipliers; at 50 MHz a step takes two cycles or more",
     ),
 ]

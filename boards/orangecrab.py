@@ -22,6 +22,7 @@ def _board(size: str, fits: str) -> Board:
         button=("button", 0),
         uart=None,
         flasher="dfu-util",
+        flasher_options=("-a", "0", "-D"),
         fits=fits,
         # The boot loader's flash is read at this speed, and the loader expects it.
         pack_options=("--compress", "--freq", "38.8"),

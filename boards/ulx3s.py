@@ -22,6 +22,8 @@ def _board(size: str, fits: str) -> Board:
         button=("button", 0),  # "FIRE 1", beside the LEDs
         uart=("uart", 0),
         flasher="openFPGALoader",
+        flasher_options=("-b", "ulx3s", "-m"),
+        keeps_bitstream=False,
         fits=fits,
         pack_options=("--compress",),
     )

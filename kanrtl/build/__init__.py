@@ -14,12 +14,14 @@ from .bitstream import build_board
 from .design_builds import build_exercise, build_learner, build_network, build_self_check
 from .optimise import Optimum, optimise_network
 from .out_of_context import build_core
+from .programming import Programming, plan_programming
 from .report import Report, TimingError
 
 __all__ = [
     "BuildError",
     "Device",
     "Optimum",
+    "Programming",
     "Report",
     "TimingError",
     "build_board",
@@ -29,4 +31,5 @@ __all__ = [
     "build_network",
     "build_self_check",
     "optimise_network",
+    "plan_programming",
 ]

@@ -25,7 +25,6 @@ from ..experiments.simulate_learner import Simulation, simulate
 from ..experiments.simulate_network import NetworkSimulation, read_samples, simulate_network
 from ..fabric.device import Device
 from ..learner.spec import LearnerSpec
-from ..link.layout import BAUD
 from ..lookup.network import LookupNetwork
 from ..plots.canvas import check_picture
 from ..sessions.backends import BACKENDS
@@ -40,6 +39,8 @@ from .options import (
     count_option,
     file_option,
     hardware_options,
+    host_group,
+    host_options,
     network_group,
     optimise_option,
     spec_or_network_argument,
@@ -47,9 +48,6 @@ from .options import (
 from .signal_options import check_without_data, read_recording, show_comparison, signal_group, take_signal_options
 
 SAMPLES = 1500
-
-HOSTS = ("uart",)
-"""What a board's learner can be taught over."""
 
 MOST_SEEDS = 1000
 """As many builds as anyone waits for."""
@@ -292,11 +290,7 @@ def _read_seeds(_ctx: click.Context, _param: click.Parameter, value: str | None)
     cloup.option("--wide-luts", is_flag=True, help="On ECP5, use more LUTs, fewer of them one behind the other."),
     choice_option("--placer", PLACERS, help="Let nextpnr use this one, not heap; static takes twice the time."),
 )
-@cloup.option_group(
-    "Options with --board, for a learner",
-    choice_option("--host", HOSTS, help="Let a host teach it over this, and not the board itself."),
-    count_option("--baud", 1, help="Rate of --host uart in bits a second.  [default: 3000000]"),
-)
+@host_group("Options with --board, for a learner")
 @network_group(optimise_option)
 @cloup.option_group(OUTPUT, file_option("-o", "--output", help="Write the bitstream into this file."), as_json)
 def build_command(
@@ -324,11 +318,7 @@ def build_command(
     if isinstance(spec, LearnerSpec):
         check_only_for("network", {"optimise": optimise, **hardware})
         spec.stability.warn()
-    else:
-        check_only_for("learner", {"host": host, "baud": baud})
-    options = hardware_options(hardware)
-    if baud is not None and host is None:
-        raise InputError(f"--baud = {baud}: there is no host; give --host uart too, or leave it out")
+    options = hardware_options(hardware) | host_options(spec, host, baud)
     if host is not None and board is None:
         raise InputError(f"--host = {host!r}: only a --board build takes it; leave it out, or use --board")
     if (device is None) == (board is None):
@@ -345,7 +335,6 @@ def build_command(
             if value:
                 given = f"--{name.replace('_', '-')}" + ("" if value is True else f" = {value!r}")
                 raise InputError(f"{given}: only a --device build takes it; leave it out, or use --device")
-        options |= {} if host is None else {"baud": baud or BAUD}
         report = build_for_board(spec, board, 1 if seed is None else seed, output, **options)
         show(report.to_json(), as_json, lambda: show_report(report))
         return

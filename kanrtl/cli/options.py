@@ -13,10 +13,12 @@ from typing import Any
 import click
 import cloup
 
+from ..build.programming import looks_like_bitstream
 from ..errors import InputError
 from ..file_content import describe_content
 from ..files import find_obstacle
 from ..learner.spec import LearnerSpec
+from ..link.layout import BAUD
 from ..lookup.network import LookupNetwork
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -123,8 +125,20 @@ def spec_argument(**settings: Any) -> Decorator:
 
 _LEARNER = "The spec of a learner, a TOML file (see kanrtl spec)"
 
+
+def _read_design(ctx: click.Context, param: click.Parameter, value: str) -> LearnerSpec | LookupNetwork | Path:
+    return Path(value) if looks_like_bitstream(Path(value)) else _read_either(ctx, param, value)
+
+
 spec_or_network_argument = cloup.argument(
     "spec", metavar="SPEC", callback=_read_either, help=f"{_LEARNER}; or a network, an .npz file (see kanrtl convert)."
+)
+
+design_argument = cloup.argument(
+    "design",
+    metavar="SPEC",
+    callback=_read_design,
+    help=f"{_LEARNER}; a network, an .npz file (see kanrtl convert); or a bitstream (see kanrtl build).",
 )
 
 as_json = cloup.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -144,6 +158,34 @@ def network_group(*options: Decorator) -> Decorator:
         cloup.option("--whole-from", type=int, metavar="LAYER", help="Make a single table from this layer on."),
         list_option("--reuse-factor", int, help="Let N edges share a memory port, in all layers or each."),
     )
+
+
+HOSTS = ("uart",)
+"""What a board's learner can be taught over."""
+
+
+def host_group(title: str) -> Decorator:
+    """The group of options for a board with a learner that a host teaches."""
+    return cloup.option_group(
+        title,
+        choice_option("--host", HOSTS, help="Let a host teach it over this, and not the board itself."),
+        count_option("--baud", 1, help="Rate of --host uart in bits a second.  [default: 3000000]"),
+    )
+
+
+def host_options(design: LearnerSpec | LookupNetwork, host: str | None, baud: int | None) -> dict[str, Any]:
+    """What the options of :func:`host_group` ask a build for: the rate, where there is a host.
+
+    Raises
+    ------
+    InputError
+        If they are for a network, or there is a rate and no host.
+    """
+    if isinstance(design, LookupNetwork):
+        check_only_for("learner", {"host": host, "baud": baud})
+    if baud is not None and host is None:
+        raise InputError(f"--baud = {baud}: there is no host; give --host uart too, or leave it out")
+    return {} if host is None else {"baud": baud or BAUD}
 
 
 optimise_option = cloup.option(

@@ -223,6 +223,25 @@ class Site:
     name: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class BitstreamHead:
+    """What a bitstream says of itself.
+
+    Attributes
+    ----------
+    dies : tuple of str
+        The dies that take it, as nextpnr calls them; none where it is for one that is not known.
+    package : str or None
+        The package that it was made for, as nextpnr calls it, where it says so.
+    whole : bool
+        Whether its end is there.
+    """
+
+    dies: tuple[str, ...]
+    package: str | None
+    whole: bool
+
+
 def _note_nothing(_: Iterable[Cell]) -> list[str]:
     """Give no notes, where nextpnr times all that there is."""
     return []
@@ -268,6 +287,9 @@ class Family:
         Give notes on cells inside of which nextpnr times nothing, and for which no bound is known.
     multiplier_sites : callable, optional
         Give the sites of multipliers on a die, where nextpnr does not place many multipliers well.
+    read_bitstream : callable, optional
+        Give what the content of a file says of itself, None if it is no bitstream of this family. Without it, a
+        bitstream is loaded into a board as it is.
     """
 
     name: str
@@ -286,3 +308,4 @@ class Family:
     untimed: Mapping[str, UntimedBlock]
     note_unverified: Callable[[Iterable[Cell]], list[str]] = _note_nothing
     multiplier_sites: Callable[[str], list[Site]] | None = None
+    read_bitstream: Callable[[bytes], BitstreamHead | None] | None = None

@@ -11,7 +11,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from kanrtl import boards
-from kanrtl.build import BuildError, Device, Report, TimingError, build_board, build_cache, build_core
+from kanrtl.build import BuildError, Device, Report, TimingError, build_board, build_cache, build_core, plan_programming
 from kanrtl.build.flow import Job
 from kanrtl.build.netlist import cut_unused_carries
 from kanrtl.cache import CacheWarning
@@ -544,6 +544,7 @@ def test_bitstream(name, tmp_path, no_tools):
     assert report.timing_met
     assert report.bitstream == str(output)
     assert output.stat().st_size > 1000
+    plan_programming(board, output)
     no_tools()
     cached = Path(build_board(Blinky(board), name).bitstream)
     assert cached.read_bytes() == output.read_bytes()

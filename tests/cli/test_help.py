@@ -45,6 +45,7 @@ def test_kanrtl_alone_prints_its_help(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_commands_are_those_that_there_have_always_been() -> None:
     known = {"demo", "spec", "sweep", "convert", "simulate", "estimate", "verilog", "registers", "build", "serve"}
+    known |= {"program"}
     assert set(COMMANDS) == set(cli.commands) == known
 
 
@@ -63,24 +64,14 @@ def test_every_option_is_in_a_group_and_told_in_a_sentence(name: str, capsys: py
     assert all(f"\n{title}:\n" in page for title in options(command))
 
 
-@pytest.mark.parametrize("name", ["simulate", "estimate", "verilog", "build"])
+@pytest.mark.parametrize("name", ["simulate", "estimate", "verilog", "build", "program"])
 def test_what_a_network_takes_is_refused_for_a_learner(
     name: str, spec_file: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = str(spec_file())
+    needed = dict.fromkeys(("estimate", "build"), ("--device", "LFE5U-25F")) | {"program": ("--board", "icestick")}
     for option in options(COMMANDS[name])[NETWORK]:
-        assert (
-            run(
-                [
-                    name,
-                    path,
-                    option.opts[-1],
-                    "3",
-                    *(("--device", "LFE5U-25F") if name in ("estimate", "build") else ()),
-                ]
-            )
-            == 2
-        )
+        assert run([name, path, option.opts[-1], "3", *needed.get(name, ())]) == 2
         said = capsys.readouterr()
         assert said.err.startswith(f"kanrtl: {option.opts[-1]} = ")
         assert said.err.endswith(": only for a network; leave it out\n")

@@ -45,9 +45,9 @@ TARGETS = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILI
 # Directives that show no code of their own.
 DIRECTIVES = {"{toctree}", "{eval-rst}"}
 
-PARSED_ONLY = {"demo", "build"}
-"""Commands whose lines are only parsed, options and files included: they place and route, which takes minutes. The
-tests of builds and of the demo run them. A refusal that a page shows comes at once, and is run."""
+PARSED_ONLY = {"demo", "build", "program"}
+"""Commands whose lines are only parsed, options and files included: they place and route, which takes minutes, or need
+a board. The tests of builds and of the demo run them. A refusal that a page shows comes at once, and is run."""
 
 DRAWINGS = {"docs/layout.md"}
 """Pages with drawings in characters (``text``), which cannot be run."""
@@ -315,7 +315,7 @@ def test_every_table_and_picture_is_shown() -> None:
     assert all(f"<!-- picture: {name} -->" in text for name in PICTURES)
     assert all(f"<!-- table: {name} -->" in text for name in TABLES)
     benchmarks = (ROOT / "docs/benchmarks.md").read_text()
-    others = {"summary", "boards", "presets", "imports", "compatibility", "shells", "registers"}
+    others = {"summary", "boards", "programming", "presets", "imports", "compatibility", "shells", "registers"}
     assert all(f"<!-- table: {name} -->" in benchmarks for name in set(TABLES) - others)
 
 

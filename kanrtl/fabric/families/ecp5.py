@@ -7,7 +7,7 @@ from ...errors import BuildError
 from ...tools.toolchain import Tool
 from ..blocks import Blocks, BlockShape, block_shapes
 from ..cell import Cell
-from ..family import FF_COSTS, LUT_COSTS, Chip, Family, NetworkCosts, Resources, Site, ToolFlow
+from ..family import FF_COSTS, LUT_COSTS, BitstreamHead, Chip, Family, NetworkCosts, Resources, Site, ToolFlow
 
 # LUT4, multipliers, memory blocks of 18 kbit. The 12F is a 25F by another name: the open tools use all of it.
 _DIES = {"12": (24288, 28, 56), "25": (24288, 28, 56), "45": (43848, 72, 108), "85": (83640, 156, 208)}
@@ -124,6 +124,42 @@ def _synthesise_with_abc(command: str) -> list[str]:
     return [f"{command} -run begin:map_luts", "abc -lut 4 -dress", "clean", f"{command} -run map_cells:"]
 
 
+_IDCODES = {
+    0x21111043: "12k",
+    0x41111043: "25k",
+    0x41112043: "45k",
+    0x41113043: "85k",
+    0x01111043: "um-25k",
+    0x01112043: "um-45k",
+    0x01113043: "um-85k",
+    0x81111043: "um5g-25k",
+    0x81112043: "um5g-45k",
+    0x81113043: "um5g-85k",
+}
+"""The dies by what a bitstream compares with the chip's own: Project Trellis, devices.json."""
+
+_PREAMBLE, _VERIFY_IDCODE, _PROGRAM_DONE = b"\xff\xff\xbd\xb3", b"\xe2\0\0\0", b"\x5e\0\0\0"
+
+_HEAD_BYTES = 4096
+"""As many bytes as the text before the preamble may have, and more."""
+
+
+def _read_bitstream(content: bytes) -> BitstreamHead | None:
+    text, preamble, commands = content[:_HEAD_BYTES].partition(_PREAMBLE)
+    _, verify, code = commands.partition(_VERIFY_IDCODE)
+    if not preamble or not verify:
+        return None
+    die = _IDCODES.get(int.from_bytes(code[:4], "big"))
+    part = re.search(rb"Part: LFE5\w+-\w+-\d([A-Z]+\d+)\0", text)
+    if content[-8:-5] == b"UFD":  # what dfu-suffix has put behind it
+        content = content[:-16]
+    return BitstreamHead(
+        dies=(die,) if die else (),
+        package=part[1].decode() if part else None,
+        whole=content.rstrip(b"\xff").endswith(_PROGRAM_DONE),
+    )
+
+
 _MULTIPLIER_REGISTERS = ("REG_INPUTA_CLK", "REG_INPUTB_CLK", "REG_PIPELINE_CLK", "REG_OUTPUT_CLK")
 
 
@@ -203,4 +239,5 @@ FAMILY = Family(
     untimed={},
     note_unverified=_note_unverified,
     multiplier_sites=multiplier_sites,
+    read_bitstream=_read_bitstream,
 )

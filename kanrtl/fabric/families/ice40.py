@@ -6,7 +6,18 @@ from ...errors import BuildError
 from ...tools.toolchain import Tool
 from ..blocks import Blocks, block_shapes
 from ..cell import Cell
-from ..family import FF_COSTS, LUT_COSTS, BlockTiming, Chip, Family, NetworkCosts, Resources, ToolFlow, UntimedBlock
+from ..family import (
+    FF_COSTS,
+    LUT_COSTS,
+    BitstreamHead,
+    BlockTiming,
+    Chip,
+    Family,
+    NetworkCosts,
+    Resources,
+    ToolFlow,
+    UntimedBlock,
+)
 
 # Logic cells, multipliers, memory blocks of 4 kbit; then the packages, the default first. The 4K parts are 8K
 # dies of which the open tools use all.
@@ -102,6 +113,40 @@ def _pack(routed: str, bitstream: str) -> list[str]:
     return [routed, bitstream]
 
 
+_BANKS = {
+    (182, 80): ("lp384",),
+    (332, 144): ("lp1k", "hx1k"),
+    (872, 272): ("lp4k", "lp8k", "hx4k", "hx8k"),
+    (692, 336): ("up3k", "up5k"),
+}
+"""The dies by width and height of a bank of configuration memory, which is all that a bitstream says of its chip:
+icestorm, icepack/icepack.cc."""
+
+_SYNC, _WAKE_UP = b"\x7e\xaa\x99\x7e", b"\x01\x06"
+
+_SET_WIDTH, _SET_HEIGHT, _SET_BANK = 6, 7, 1
+"""Commands, the high half of a byte; the low half is the number of bytes of the parameter."""
+
+_HEAD_BYTES = 4096
+"""As many bytes as the comment before the first command may have, and more."""
+
+
+def _read_bitstream(content: bytes) -> BitstreamHead | None:
+    _, sync, commands = content[:_HEAD_BYTES].partition(_SYNC)
+    if not sync:
+        return None
+    width = height = at = 0
+    while at < len(commands) and commands[at] >> 4 != _SET_BANK:
+        command, size = divmod(commands[at], 16)
+        value = int.from_bytes(commands[at + 1 : at + 1 + size], "big")
+        width = value + 1 if command == _SET_WIDTH else width
+        height = value if command == _SET_HEIGHT else height
+        at += 1 + size
+    return BitstreamHead(
+        dies=_BANKS.get((width, height), ()), package=None, whole=content.rstrip(b"\0").endswith(_WAKE_UP)
+    )
+
+
 # Delays of an unregistered SB_MAC16 on UP5K, slow corner, as iCEcube2 gives them: icestorm, in
 # icefuzz/timings_up5k.txt of commit 722790a. The 16x16 multiplier alone (MUL_*_16X16_BYPASS), B[1] to O[31]:
 # 9.05 ns, signed or not. Through the accumulator's adder as well (multiply-accumulate without input
@@ -193,6 +238,7 @@ FAMILY = Family(
         pack=_pack,
         synthesise=_synthesise,
     ),
+    read_bitstream=_read_bitstream,
     resources=Resources(lut="ICESTORM_LC", ff=None, dsp="ICESTORM_DSP", bram="ICESTORM_RAM", counts_cells=True),
     primitives={
         "multiplier": "SB_MAC16",
