@@ -59,6 +59,9 @@ splitnets -driver
 write_cxxrtl -g0 dut.cc
 """
 
+_LARGE, _LONG = 1 << 21, "it is large: a minute or more"
+"""From how many characters of RTLIL on a compilation takes so long, in words."""
+
 _MENDED = ("memory_index(value<0>(), ", "memory_index(value<1>(), ")
 """A memory of one row has no address bits. CXXRTL (yosys 0.70) reads the first word of them all the same: what happens
 to lie there decides whether the row is found."""
@@ -231,6 +234,8 @@ def load(design: Design, progress: Progress | None = None) -> ctypes.CDLL:
     }
     memo = f"{design.digest}.json"
     known = None if design.traced else _first_of(_recall, memo)
+    if known is None and progress is not None:
+        progress("elaborating the design (seconds; deep memories take up to a minute)")
     netlist, driver = known or (_hash(design.rtlil), design.driver)
     name = _hash(json.dumps([netlist, driver, tools]))
     library = _first_of(lambda entry: _load_kept(entry, design.kind), name)
@@ -371,7 +376,7 @@ def _load_kept(entry: Path, driver: Harness) -> ctypes.CDLL | None:
 
 def _make(design: Design, work: Path, compiler: Compiler, flags: tuple[str, ...], progress: Progress | None) -> None:
     if progress is not None:
-        progress("compiling the simulation, once (some seconds)")
+        progress(f"compiling the simulation, once ({_LONG if len(design.rtlil) > _LARGE else 'some seconds'})")
     (work / "dut.il").write_text(design.rtlil, encoding="utf-8")
     (work / "cxxrtl.ys").write_text(_SCRIPT)
     YOSYS.run(["-q", "-s", "cxxrtl.ys"], work, "yosys.log", progress, produces=["dut.cc"])

@@ -24,11 +24,15 @@ from ...numeric.fixed import Codes
 from ..lookup_layer import LookupLayer
 from ..network import LookupNetwork
 from .gates import INPUTS
-from .offsets import find_cheapest_offsets
+from .offsets import count_choices, find_cheapest_offsets
 
 Mask = npt.NDArray[np.bool_]
 
 _MOST_SUMS = 1 << 16  # beyond that, only the range of a sum is followed
+
+_MOST_CHOICES = 1 << 30
+"""As many combinations of offsets are compared, which takes some seconds. Beyond that a node's tables begin where their
+bits to spare let them: of sixteen tables of 16 bits a comparison would take minutes, of 30 bits 100 GiB."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,7 +238,7 @@ def _plan_layer(
         filled = [_fill_unreachable(shifted[edge], reachable[layer.source[edge]]) for edge in edges]
         offsets, constant = _distribute(start, filled, [not one for one in own])
         if muxes is not None and layer.bits_in <= INPUTS and not constant:
-            offsets = _distribute_cheaply(start, filled, own, muxes)
+            offsets = _distribute_cheaply(start, filled, own, muxes) or offsets
         used = []
         for edge, offset in zip(edges, offsets, strict=True):
             source = int(layer.source[edge])
@@ -280,20 +284,22 @@ def _find_reachable(layer: LookupLayer, least: int, spans: Sequence[Codes]) -> t
     """
     total = sum(int(span.max()) for span in spans)
     size, half = 1 << layer.bits_out, 1 << (layer.bits_out - 1)
-    # As bits of a number: those sums that can occur, counted from the least.
+    lowest, highest = ((least + _rounding(layer) + step >> layer.guard_bits) + half for step in (0, total))
+    result = np.zeros(size, dtype=bool)
     if total < _MOST_SUMS:
+        # As bits of a number: those sums that can occur, counted from the least.
         sums = 1
         for span in spans:
             sums = reduce(or_, (sums << int(value) for value in np.unique(span)))
         found = np.frombuffer(sums.to_bytes(total // 8 + 1, "little"), np.uint8)
         steps = np.flatnonzero(np.unpackbits(found, bitorder="little"))
+        addresses = (least + _rounding(layer) + steps >> layer.guard_bits) + half
+        result[np.clip(addresses, 0, size - 1)] = True
     else:
-        steps = np.arange(0, total + 1, max(1, 1 << layer.guard_bits))
-        steps = np.append(steps, total)
-    addresses = (least + _rounding(layer) + steps >> layer.guard_bits) + half
-    result = np.zeros(size, dtype=bool)
-    result[np.clip(addresses, 0, size - 1)] = True
-    return result, max(0, -(int(addresses[0]) // size))
+        # There are far more sums than addresses where most of them saturate.
+        first, last = (min(max(end, 0), size - 1) for end in (lowest, highest))
+        result[first : last + 1] = True
+    return result, max(0, -(lowest // size))
 
 
 def _spare(values: Codes) -> int:
@@ -319,9 +325,10 @@ def _distribute(start: int, tables: Sequence[Codes], shared: Sequence[bool]) -> 
     return offsets, left
 
 
-def _distribute_cheaply(start: int, tables: Sequence[Codes], own: Sequence[bool], muxes: bool) -> list[int]:
+def _distribute_cheaply(start: int, tables: Sequence[Codes], own: Sequence[bool], muxes: bool) -> list[int] | None:
     """Choose, as :func:`_distribute` where nothing is left for a constant, the offsets with which the tables take the
-    fewest LUTs. Where one table has to become wider it can be any that is not shared."""
+    fewest LUTs. Where one table has to become wider it can be any that is not shared. None where there are more choices
+    than can be compared."""
     numbers = [number for number, one in enumerate(own) if one]
     given = [tables[number] for number in numbers]
     highest = [int(table.max()) + _spare(table) for table in given]
@@ -330,7 +337,10 @@ def _distribute_cheaply(start: int, tables: Sequence[Codes], own: Sequence[bool]
         [*highest[:index], (1 << (one + left).bit_length()) - 1, *highest[index + 1 :]]
         for index, one in enumerate(highest)
     ]
-    _, chosen = min(find_cheapest_offsets(start, given, one, muxes) for one in (widened if left > 0 else [highest]))
+    candidates = widened if left > 0 else [highest]
+    if sum(count_choices(start, given, one) for one in candidates) > _MOST_CHOICES:
+        return None
+    _, chosen = min(find_cheapest_offsets(start, given, one, muxes) for one in candidates)
     offsets = [0] * len(tables)
     for number, offset in zip(numbers, chosen, strict=True):
         offsets[number] = offset

@@ -43,9 +43,8 @@ def find_cheapest_offsets(
     offsets : list of int
         One for each table.
     """
-    rooms = [limit - int(table.max()) for table, limit in zip(tables, highest, strict=True)]
-    # From what the others leave where they take all they can, to all there is.
-    offsets = [np.arange(max(0, start - sum(rooms) + room), min(start, room) + 1) for room in rooms]
+    rooms = _find_rooms(tables, highest)
+    offsets = [np.arange(one.start, one.stop) for one in _list_offsets(start, rooms)]
     # By the sum of the offsets so far, of those from `low` on that can still become `start`: the least cost, and the
     # offset of each table that leads there.
     low, best = 0, np.zeros(1)
@@ -68,6 +67,28 @@ def find_cheapest_offsets(
         offsets_of.append(int(choice[left - first]))
         left -= offsets_of[-1]
     return int(best[0]), offsets_of[::-1]
+
+
+def count_choices(start: int, tables: Sequence[Codes], highest: Sequence[int]) -> int:
+    """Count what :func:`find_cheapest_offsets` with these arguments would work through: numbers that it computes."""
+    rooms = _find_rooms(tables, highest)
+    count, size = 0, 1
+    for number, (table, given) in enumerate(zip(tables, _list_offsets(start, rooms), strict=True)):
+        first, last = max(0, start - sum(rooms[number + 1 :])), min(start, sum(rooms[: number + 1]))
+        bits = (int(table.max()) + given.stop - 1).bit_length()
+        count += len(given) * (size + bits * (1 << INPUTS))
+        size = last - first + 1
+    return count
+
+
+def _find_rooms(tables: Sequence[Codes], highest: Sequence[int]) -> list[int]:
+    """The highest offset that each table can have."""
+    return [limit - int(table.max()) for table, limit in zip(tables, highest, strict=True)]
+
+
+def _list_offsets(start: int, rooms: Sequence[int]) -> list[range]:
+    """The offsets of each table: from what the others leave where they take all they can, to all there is."""
+    return [range(max(0, start - sum(rooms) + room), min(start, room) + 1) for room in rooms]
 
 
 def _cost_tables(tables: Sequence[Codes], offsets: Sequence[Codes], muxes: bool) -> list[npt.NDArray[np.float64]]:

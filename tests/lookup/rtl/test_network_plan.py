@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -184,3 +185,38 @@ def test_whole_tables_give_the_predictions(network: LookupNetwork, data: st.Data
         ]
         address = sum(number << layer.bits_in * index for index, number in enumerate(numbers))
         assert [int(term.values[address]) for term in terms] == [int(one) % (1 << width) for one in prediction]
+
+
+def sixteen(limit: int, guard_bits: int, output: str, kind: str) -> LookupNetwork:
+    """Sixteen tables of four bits with entries as far as ``limit``, and a node of one bit."""
+    random = np.random.default_rng(9)
+    noise, limits = random.integers(-limit, limit + 1, (16, 16)), random.choice([-limit, limit], (16, 16))
+    tables = noise if kind == "noise" else limits
+    edges = {"source": np.arange(16), "node": np.zeros(16, dtype=int), "table": tables}
+    thresholds = [-1] if output == "threshold" else None
+    return LookupNetwork.of(
+        [16, 1], [4, 1], [1, 1], [edges], guard_bits=[guard_bits], output=output, thresholds=thresholds
+    )
+
+
+@pytest.mark.parametrize("output", ["threshold", "raw"])
+@pytest.mark.parametrize(
+    ("limit", "guard_bits", "kind"),
+    [(2**31 - 1, 0, "limits"), (2**31 - 1, 30, "noise"), (2**16, 16, "noise")],
+)
+def test_planning_takes_no_more_than_what_is_built(limit: int, guard_bits: int, kind: str, output: str) -> None:
+    """Sums and offsets of which there are many more than entries of tables are not listed one by one."""
+    network = sixteen(limit, guard_bits, output, kind)
+    tracemalloc.start()
+    for muxes in (None, True, False):
+        (plan,) = plan_layers(network, muxes)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 64 << 20
+    codes = codes_for(network, 300, 3)
+    (node,) = plan.nodes
+    sums = node.constant + sum(plan.terms[term].values[codes[:, plan.terms[term].source] + 8] for term in node.terms)
+    found = sums >> node.above if node.above is not None else (sums >> guard_bits) - 2 * node.pages_below
+    expected = network.predict_codes(codes)[:, 0]
+    assert np.array_equal(np.clip(found, 0, 1), expected if output == "threshold" else expected + 1)
+    assert len(np.unique(expected)) == 2
