@@ -62,6 +62,8 @@ class LayerArithmetic:
     """The largest code of dL/dy, of either sign; None: as its format has it. Only in the last layer."""
     outside: str = "learn"
     """``hold`` or ``learn``, as in :class:`kanrtl.LearnerSpec`."""
+    leak: int = 0
+    """A coefficient that is touched first loses its ``2**leak``-th part; 0: nothing."""
 
     @property
     def bases(self) -> int:
@@ -265,9 +267,9 @@ class LayerArithmetic:
 
     @property
     def update_sum(self) -> Format:
-        """coefficient - dL/dy * step_j, exact."""
+        """coefficient - dL/dy * step_j, exact; with a leak, less that part of the coefficient too."""
         product, coefficient = self.update_product, self.formats.coefficient
-        return SQ(max(product.i, coefficient.i) + 1, max(product.f, coefficient.f))
+        return SQ(max(product.i, coefficient.i) + 1, max(product.f, coefficient.f + self.leak))
 
     def move(self, rounding: str) -> Format:
         """What a coefficient changes by, in its own fraction bits, where rounding depends on nothing but that."""
@@ -275,7 +277,8 @@ class LayerArithmetic:
         exact = self.formats.learning_rate.maximum * int(self.basis_table.max())
         largest_step = int(narrow(np.array(exact), self.step_product.f, step, rounding).result)
         # Rounding adds less than one to its size, whatever its kind.
-        largest = (-gradient.minimum * largest_step >> self.dropped_bits) + 1
+        dropped = max(0, self.update_product.f - coefficient.f)
+        largest = (-gradient.minimum * largest_step >> dropped) + 1
         return SQ(bits_for(largest) + 1 - coefficient.f, coefficient.f)
 
     def smallest_learning_rate(self, rounding: str, update_rounding: str) -> float | None:
@@ -297,7 +300,7 @@ class LayerArithmetic:
     @property
     def dropped_bits(self) -> int:
         """Bits that an update drops."""
-        return max(0, self.update_product.f - self.formats.coefficient.f)
+        return self.update_sum.f - self.formats.coefficient.f
 
     @property
     def noise_bits(self) -> int:
@@ -358,9 +361,10 @@ def layers_of(spec: LearnerFields, formats: LearnerFormats) -> tuple[LayerArithm
             table_size=spec.table_size,
             learning_rate=learning_rate,
             formats=own,
-            linear=LinearArithmetic.of(own, linear_rate, grid_range) if linear else None,
+            linear=LinearArithmetic.of(own, linear_rate, grid_range, leak) if linear else None,
             gradient_limit=_limit_code(spec, own.gradient) if index == spec.n_layers - 1 else None,
             outside=("hold" if linear else "learn") if outside == "auto" else outside,
+            leak=leak,
         )
         for (
             index,
@@ -374,6 +378,7 @@ def layers_of(spec: LearnerFields, formats: LearnerFormats) -> tuple[LayerArithm
             linear,
             linear_rate,
             outside,
+            leak,
             own,
         ) in zip(
             range(spec.n_layers),
@@ -387,6 +392,7 @@ def layers_of(spec: LearnerFields, formats: LearnerFormats) -> tuple[LayerArithm
             spec.per_layer("linear"),
             linear_rates_of(spec),
             spec.per_layer("outside"),
+            spec.per_layer("leak"),
             formats.layers,
             strict=True,
         )

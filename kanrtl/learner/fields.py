@@ -182,6 +182,10 @@ class LearnerFields(BaseModel):
         What a sample teaches splines whose input is outside of the grid: ``hold``, nothing; or ``learn``, as if it were
         at the end of the grid. A linear path learns in either case. ``auto``: ``hold`` where there is one, which goes
         on beyond the grid, and ``learn`` elsewhere. *Each.*
+    leak
+        Whether a coefficient that a sample touches first loses a part of itself, its ``2**leak``-th, rounded with the
+        update and once: what no sample confirms goes back to zero, and edges of one node do not wander apart. 0, the
+        default: it loses nothing. Without stochastic rounding a leak below half an LSB is lost. *Each.*
     counts
         What is counted besides what saturates, once for every learning step, in a list; each takes some tens of LUTs.
         ``outside``: an input of any layer is outside of its grid. ``lost``: in any edge that has a gradient, none of
@@ -267,6 +271,7 @@ class LearnerFields(BaseModel):
     linear_step_format: _one_or_each(FormatField) | None = None  # type: ignore[valid-type]
     gradient_limit: Annotated[Real, Field(ge=0)] = 0.0
     outside: _one_or_each(Outside) = "auto"  # type: ignore[valid-type]
+    leak: _one_or_each(Annotated[Integer, Field(ge=0, le=32)]) = 0  # type: ignore[valid-type]
     counts: Annotated[tuple[Literal["outside", "lost"], ...], AfterValidator(_drop_repeated)] = ()
     rounding: Literal["floor", "half_up", "half_even"] = "half_up"
     update_rounding: Literal["floor", "half_up", "half_even", "stochastic"] = "stochastic"

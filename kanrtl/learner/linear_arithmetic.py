@@ -33,10 +33,12 @@ class LinearArithmetic:
     gradient: Format
     rate: Format
     step: Format
+    leak: int
+    """As :attr:`.LayerArithmetic.leak`."""
 
     @classmethod
-    def of(cls, formats: Formats, linear_rate: float, grid_range: tuple[float, float]) -> Self:
-        """The arithmetic for a layer's formats, rate and grid."""
+    def of(cls, formats: Formats, linear_rate: float, grid_range: tuple[float, float], leak: int) -> Self:
+        """The arithmetic for a layer's formats, rate, grid and leak."""
         assert formats.linear_rate, "a spec with a linear path has its formats"
         assert formats.linear_step, "a spec with a linear path has its formats"
         shift = input_shift(grid_range, formats.input)
@@ -49,6 +51,7 @@ class LinearArithmetic:
             formats.gradient,
             formats.linear_rate,
             formats.linear_step,
+            leak,
         )
 
     @property
@@ -79,14 +82,14 @@ class LinearArithmetic:
 
     @property
     def update_sum(self) -> Format:
-        """w - dL/dy * step, exact."""
+        """w - dL/dy * step, exact; with a leak, less that part of w too."""
         product = self.update_product
-        return SQ(max(product.i, self.coefficient.i) + 1, max(product.f, self.coefficient.f))
+        return SQ(max(product.i, self.coefficient.i) + 1, max(product.f, self.coefficient.f + self.leak))
 
     @property
     def dropped_bits(self) -> int:
         """Bits that an update drops."""
-        return max(0, self.update_product.f - self.coefficient.f)
+        return self.update_sum.f - self.coefficient.f
 
     @property
     def noise_bits(self) -> int:
@@ -96,7 +99,8 @@ class LinearArithmetic:
     def move(self, _rounding: str) -> Format:
         """What w changes by, in its own fraction bits, where rounding depends on nothing but that."""
         # Rounding adds less than one to its size, whatever its kind.
-        largest = (self.gradient.minimum * self.step.minimum >> self.dropped_bits) + 1
+        dropped = max(0, self.update_product.f - self.coefficient.f)
+        largest = (self.gradient.minimum * self.step.minimum >> dropped) + 1
         return SQ(bits_for(largest) + 1 - self.coefficient.f, self.coefficient.f)
 
     def saturates_step(self, rounding: str) -> bool:

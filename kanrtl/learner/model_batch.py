@@ -93,6 +93,7 @@ class _Update:
     taught: Array | None  # (n_out, n_in, learners): which edges should move; None where lost updates are not counted
     weight_product: Array | None  # (n_out, n_in, learners), of linear paths
     weight_drawn: Codes | None
+    learns: Array | None  # (n_in, learners): which inputs' coefficients are changed; None where all are
 
 
 class _Pass(NamedTuple):
@@ -327,7 +328,8 @@ class ModelBatch:
                     moving = moving if allowed is None else moving & allowed
                 if self._counts_outside and located.inside is not None:
                     chunk.outside[number] |= ~located.inside.all(axis=0)
-                update = _Update(edge, chunk, number, located.address, product, drawn, moving, linear, weight_drawn)
+                of_window = (edge, chunk, number, located.address, product, drawn)
+                update = _Update(*of_window, moving, linear, weight_drawn, allowed)
                 self._waiting[index].append(update)
             chunk.learned += 1
         outputs[...] = chunk.activation[-1].narrow(slice(None), totals)
@@ -390,7 +392,7 @@ class ModelBatch:
             update = waiting.popleft()
             coefficients = self._coefficients[index].reshape(-1)
             before = coefficients.take(update.address)
-            exact = self._layers[index].changed(before, update.product)
+            exact = self._layers[index].changed(before, update.product, update.learns)
             chunk = update.chunk
             coefficients[update.address] = chunk.coefficient[index].narrow(update.sample, exact, update.drawn)
             if update.taught is not None:

@@ -88,6 +88,8 @@ class ModelLayer:
     coefficient: CodeNarrowing | None = None
     linear_step: CodeNarrowing | None = None
     linear_coefficient: CodeNarrowing | None = None
+    # What leaks of a coefficient: that many times its code, in the exact sum of an update; or that part of it.
+    leak: Array
 
     def __init__(self, specs: Sequence[LearnerSpec], index: int, *, first_lane: int, draws: bool) -> None:
         layers = [spec.layers[index] for spec in specs]
@@ -181,8 +183,8 @@ class ModelLayer:
         """What of coefficients is multiplied."""
         raise NotImplementedError
 
-    def changed(self, coefficients: Array, product: Array) -> Array:
-        """Coefficients less the product of gradient and step, exact."""
+    def changed(self, coefficients: Array, product: Array, learns: Array | None) -> Array:
+        """Coefficients less what leaks of those that learn, and the product of gradient and step, exact."""
         raise NotImplementedError
 
     def weights_changed(self, weights: Array, product: Array) -> Array:
@@ -247,6 +249,7 @@ class IntegerLayer(ModelLayer):
         # What the sums are aligned by.
         self._coefficient_up = stack_shifts(layer.update_sum.f - layer.formats.coefficient.f for layer in layers)
         self._product_up = stack_shifts(layer.update_sum.f - layer.update_product.f for layer in layers)
+        self.leak = np.array([layer.leak and 1 << layer.dropped_bits - layer.leak for layer in layers])
         if self.linear:
             self._narrow_linear(layers, narrowing, roundings, updates)
         locators = [layer.locator for layer in layers]
@@ -283,6 +286,7 @@ class IntegerLayer(ModelLayer):
         self._weight_noise_up = np.array([one.dropped_bits - one.noise_bits for one in linear])
         self._weight_up = stack_shifts(one.update_sum.f - one.coefficient.f for one in linear)
         self._weight_product_up = stack_shifts(one.update_sum.f - one.update_product.f for one in linear)
+        self.weight_leak = np.array([one.leak and 1 << one.dropped_bits - one.leak for one in linear])
         self._linear_up = stack_shifts(
             layer.node_sum.f - one.product.f for layer, one in zip(layers, linear, strict=True)
         )
@@ -327,12 +331,16 @@ class IntegerLayer(ModelLayer):
     def factors(self, coefficients: Array) -> Array:
         return coefficients >> self._guard_bits if self._guard_bits.any() else coefficients
 
-    def changed(self, coefficients: Array, product: Array) -> Array:
+    def changed(self, coefficients: Array, product: Array, learns: Array | None) -> Array:
         exact: Array = shift_left(coefficients, self._coefficient_up) - shift_left(product, self._product_up)
+        if self.leak.any():
+            exact = exact - coefficients * (self.leak if learns is None else self.leak * learns)
         return exact
 
     def weights_changed(self, weights: Array, product: Array) -> Array:
         exact: Array = shift_left(weights, self._weight_up) - shift_left(product, self._weight_product_up)
+        if self.weight_leak.any():
+            exact = exact - weights * self.weight_leak
         return exact
 
     def add_linear(self, total: Array, weights: Array, x: Array) -> Array:
@@ -371,6 +379,7 @@ class RealLayer(ModelLayer):
         # What inputs are taken times for linear paths.
         self._input_scale = np.array([2.0**layer.linear.input_shift if layer.linear else 1.0 for layer in layers])
         self._limits = np.array([spec.gradient_limit or np.inf for spec in specs])
+        self.leak = np.array([2.0**-layer.leak if layer.leak else 0.0 for layer in layers])
 
     def _locate(self, x: Array) -> Located:
         t = (x - self._grid_min) / self._cell_width
@@ -406,11 +415,13 @@ class RealLayer(ModelLayer):
     def factors(self, coefficients: Array) -> Array:
         return coefficients
 
-    def changed(self, coefficients: Array, product: Array) -> Array:
-        return coefficients - product
+    def changed(self, coefficients: Array, product: Array, learns: Array | None) -> Array:
+        changed: Array = coefficients * (1 - (self.leak if learns is None else self.leak * learns)) - product
+        return changed
 
     def weights_changed(self, weights: Array, product: Array) -> Array:
-        return weights - product
+        changed: Array = weights * (1 - self.leak) - product
+        return changed
 
     def add_linear(self, total: Array, weights: Array, x: Array) -> Array:
         exact: Array = total + self.sum(weights * x, 1)

@@ -152,6 +152,11 @@ class LayerPlan:
         return "lost" in self.saturating
 
     @property
+    def leaks_by_bank(self) -> bool:
+        """Whether coefficients leak, and some banks have none that a sample touches."""
+        return bool(self.layer.leak) and self.layer.banks > self.layer.window
+
+    @property
     def serial(self) -> bool:
         """Whether products are formed by shift and add, a bit a cycle."""
         return self.multiplier == "serial"

@@ -42,6 +42,7 @@ _COMMENTS = {
     "gradient_limit": "the largest dL/dy of an output that is learned from; 0: what its format holds",
     "outside": "auto, hold, learn: what a sample teaches splines whose input is outside of the grid; one, or one per "
     "layer",
+    "leak": "a coefficient that is touched first loses its 2**leak-th part; 0: nothing; one, or one per layer",
     "counts": "what is counted besides what saturates: outside, lost",
     "rounding": "floor, half_up, half_even",
     "update_rounding": "floor, half_up, half_even, stochastic",

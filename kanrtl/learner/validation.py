@@ -323,6 +323,12 @@ def _check_widths(spec: LearnerFields, index: int, layer: LayerArithmetic) -> No
             field = _field_of(spec, index, widest)
             if widest == "factor" and spec.factor_format is None:
                 field = "coefficient_format"
+            if layer.leak and name.endswith("update_sum") and format.f == layer.formats.coefficient.f + layer.leak:
+                raise SpecError.of(
+                    "leak",
+                    layer.leak,
+                    f"{name} of layer {index} would need {width} bits, the limit is {MAX_WIDTH}; choose it smaller",
+                )
             raise SpecError.of(
                 field,
                 getattr(layer.formats, widest),

@@ -30,7 +30,7 @@ inline int64_t up(int64_t code, int64_t bits) { return int64_t(uint64_t(code) <<
 struct Linear {
     int64_t present, first_lane;
     int64_t spline_up, product_up, slope_up; // what is added is aligned by: splines, w x, and w to a slope
-    int64_t weight_up, change_up, noise_bits, noise_up;
+    int64_t weight_up, change_up, leak, noise_bits, noise_up;
     Narrowing step, weight;
     int64_t *rate;
 };
@@ -40,7 +40,7 @@ struct Linear {
 struct Layer {
     int64_t n_in, n_out, window, bases, banks, first_lane, modulation;
     int64_t scale, offset, shift, end, row_bits, periodic;
-    int64_t coefficient_up, product_up, guard_bits, noise_bits, noise_up, delay, holds;
+    int64_t coefficient_up, product_up, leak, guard_bits, noise_bits, noise_up, delay, holds;
     Narrowing activation, slope, gradient, step, coefficient, curve, turned;
     int64_t *coefficients, *rate;
     const int64_t *basis, *derivative;
@@ -92,6 +92,7 @@ struct Update {
     std::vector<int64_t> cells, products, noise;    // (n_in,), and (n_out, n_in, window) twice
     std::vector<int64_t> weight_products, weight_noise; // (n_out, n_in), of linear paths
     std::vector<uint8_t> taught;                        // (n_out, n_in): which edges should move
+    std::vector<uint8_t> learns;                        // (n_in,): whose coefficients are changed
 };
 
 // Where a sample is in a layer.
@@ -157,9 +158,11 @@ class Learner {
                 for (int64_t i = 0; i < at.n_in; i++) {
                     int64_t *edge = at.edge(o, i);
                     bool moved = false;
+                    int64_t leak = update.learns[size_t(i)] ? at.leak : 0;
                     for (int64_t w = 0; w < at.window; w++, place++) {
                         int64_t &coefficient = edge[at.coefficient_at(update.cells[i], w)], before = coefficient;
                         int64_t exact = up(coefficient, at.coefficient_up) - up(update.products[place], at.product_up);
+                        exact -= coefficient * leak;
                         bool beyond = false;
                         coefficient =
                             at.coefficient.narrow(exact, beyond, update.noise.empty() ? 0 : update.noise[place]);
@@ -182,6 +185,7 @@ class Learner {
             for (int64_t i = 0; i < at.n_in; i++, place++) {
                 int64_t *weight = at.weight(o, i);
                 int64_t exact = up(*weight, linear.weight_up) - up(update.weight_products[size_t(place)], linear.change_up);
+                exact -= *weight * linear.leak;
                 *weight =
                     linear.weight.narrow(exact, outside, state_.stochastic ? update.weight_noise[size_t(place)] : 0);
             }
@@ -296,9 +300,11 @@ class Learner {
             update.products.resize(size);
             update.noise.resize(state_.stochastic ? size : 0);
             update.taught.resize(size_t(at.n_out * at.n_in));
+            update.learns.resize(size_t(at.n_in));
             for (int64_t i = 0; i < at.n_in; i++) {
                 bool learns = pass.inside[i] || !at.holds;
                 off_grid |= !pass.inside[i];
+                update.learns[size_t(i)] = learns;
                 const int64_t *basis = at.basis + pass.rows[i] * at.window;
                 for (int64_t o = 0; o < at.n_out; o++) {
                     const std::vector<int64_t> &gradients = gradients_[index];

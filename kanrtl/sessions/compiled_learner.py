@@ -55,7 +55,7 @@ _NARROWED = ("activation", "slope", "gradient", "step", "coefficient", "curve", 
 class _Linear(ctypes.Structure):
     _fields_ = [
         *_integers("present", "first_lane", "spline_up", "product_up", "slope_up", "weight_up", "change_up"),
-        *_integers("noise_bits", "noise_up"),
+        *_integers("leak", "noise_bits", "noise_up"),
         *((name, _Narrowing) for name in ("step", "weight")),
         *_pointers("rate"),
     ]
@@ -65,7 +65,7 @@ class _Layer(ctypes.Structure):
     _fields_ = [
         *_integers("n_in", "n_out", "window", "bases", "banks", "first_lane", "modulation"),
         *_integers("scale", "offset", "shift", "end", "row_bits", "periodic"),
-        *_integers("coefficient_up", "product_up", "guard_bits", "noise_bits", "noise_up", "delay", "holds"),
+        *_integers("coefficient_up", "product_up", "leak", "guard_bits", "noise_bits", "noise_up", "delay", "holds"),
         *((name, _Narrowing) for name in _NARROWED),
         *_pointers("coefficients", "rate", "basis", "derivative"),
         ("linear", _Linear),
@@ -160,6 +160,7 @@ class CompiledLearner:
                     *(locator.scale, locator.offset, locator.shift, locator.end, locator.row_bits, locator.periodic),
                     layer.update_sum.f - formats.coefficient.f,
                     layer.update_sum.f - layer.update_product.f,
+                    int(narrowings.leak[0]),
                     formats.guard_bits,
                     layer.noise_bits if draws else 0,
                     layer.dropped_bits - layer.noise_bits,
@@ -193,6 +194,7 @@ class CompiledLearner:
             layer.slope_shift,
             linear.update_sum.f - linear.coefficient.f,
             linear.update_sum.f - linear.update_product.f,
+            int(narrowings.weight_leak[0]),
             linear.noise_bits if draws else 0,
             linear.dropped_bits - linear.noise_bits,
             _Narrowing.of(narrowings.linear_step),

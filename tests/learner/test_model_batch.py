@@ -208,7 +208,8 @@ class Reference:
         ):
             formats, kind = layer.formats, self.spec.update_rounding
             rate = Fraction(layer.learning_rate_code, 2**formats.learning_rate.f)
-            bits = min(32, max(0, formats.gradient.f + formats.step.f - formats.coefficient.f))
+            bits = min(32, max(0, layer.leak, formats.gradient.f + formats.step.f - formats.coefficient.f))
+            kept = 1 - Fraction(bool(layer.leak), 2**layer.leak)
             for i, (cell, basis, _) in enumerate(places):
                 steps = [self.narrow("step", rate * b, formats.step) for b in basis]
                 turned = [self.turned(layer, layer_gradients, o, i) for o in range(layer.n_out)]
@@ -218,7 +219,7 @@ class Reference:
                 for (o, gradient), (j, step) in product(enumerate(turned), enumerate(steps)):
                     lane = first_lane + (o * layer.n_in + i) * layer.banks + (cell + j) % layer.banks
                     place = o, i, (cell + j) % layer.bases
-                    exact, noise = c[place] - gradient * step, self.noise(lane, bits)
+                    exact, noise = c[place] * kept - gradient * step, self.noise(lane, bits)
                     wide = Format(True, formats.coefficient.i + 40, formats.coefficient.f)
                     if self.narrow("none", exact, wide, kind, noise) != c[place]:
                         moved.add(o)
@@ -229,13 +230,14 @@ class Reference:
                     self.note("lost")
             first_lane += layer.n_out * layer.n_in * layer.banks
             if layer.linear and formats.linear_rate and formats.linear_step:
-                bits = min(32, max(0, formats.gradient.f + formats.linear_step.f - formats.coefficient.f))
+                dropped = formats.gradient.f + formats.linear_step.f - formats.coefficient.f
+                bits = min(32, max(0, layer.leak, dropped))
                 for (i, x), (o, gradient) in product(enumerate(values), enumerate(layer_gradients)):
                     rate = Fraction(layer.linear.rate_code, 2**formats.linear_rate.f)
                     exact_step = rate * x * Fraction(2) ** layer.linear.input_shift
                     step = self.narrow("linear_step", exact_step, formats.linear_step)
                     noise = self.noise(first_lane + o * layer.n_in + i, bits)
-                    exact = c[o, i, layer.bases] - gradient * step
+                    exact = c[o, i, layer.bases] * kept - gradient * step
                     c[o, i, layer.bases] = self.narrow("coefficient", exact, formats.coefficient, kind, noise)
                 first_lane += layer.n_out * layer.n_in
         if self.spec.update_rounding == "stochastic":
@@ -285,6 +287,20 @@ def float_model(sizes: list[int], orders: Any, seed: int = 1, **fields: Any) -> 
     random = np.random.default_rng(seed)
     model.coefficients = [random.uniform(-1, 1, layer.shape) for layer in model.coefficients]
     return model
+
+
+def test_what_is_touched_leaks_in_floats_too() -> None:
+    model = float_model([1, 1], 1, loss="external", leak=3, linear=True, outside="hold")
+    before = model.coefficients[0][0, 0].copy()
+    model.learn([0.1], [0.0])
+    touched = np.isin(np.arange(len(before)), [2, 3, len(before) - 1])  # and w
+    np.testing.assert_allclose(model.coefficients[0][0, 0], np.where(touched, before * 7 / 8, before))
+    model.learn([5.0], [0.0])
+    touched = np.arange(len(before)) == len(before) - 1
+    np.testing.assert_allclose(model.coefficients[0][0, 0, -1], before[-1] * 49 / 64)
+    np.testing.assert_allclose(
+        model.coefficients[0][0, 0, :-1], np.where(touched, before, model.coefficients[0][0, 0])[:-1]
+    )
 
 
 def loss_of(model: Model, x: Reals, target: Reals) -> float:

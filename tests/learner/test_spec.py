@@ -235,6 +235,11 @@ ARRAYS = 'must be "zeros", "uniform", or a list of one array (n_out, n_in, bases
             "gradient_format = SQ(6, 10): update_sum of layer 0 would need 63 bits, the limit is 62; "
             "narrow it or step_format",
         ),
+        (
+            {"leak": 32, "coefficient_format": "SQ(8, 24)"},
+            "leak = 32: update_sum of layer 0 would need 65 bits, the limit is 62; choose it smaller",
+        ),
+        ({"leak": -1}, "leak = -1: must be 0 or more"),
         ({"step_format": "SQ(3, 12)"}, "step_format = SQ(3, 12): must be unsigned, UQ(i, f)"),
         (
             {"step_format": "UQ(1, 3)", "learning_rate": 2**-6},

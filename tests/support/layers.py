@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from kanrtl import LearnerSpec
 from kanrtl.learner.plan import LayerPlan
 from kanrtl.numeric.fixed import Codes, FixedValue
+from support.reference_arithmetic import reference_narrow
 
 SMALL = {
     "layer_sizes": [2, 3, 2],
@@ -57,3 +59,14 @@ def random_codes(random: np.random.Generator, format: Any, *shape: int) -> Codes
     codes = random.integers(format.minimum, format.maximum + 1, shape)
     codes = np.where(random.integers(0, 8, shape) == 0, format.minimum, codes)
     return np.where(random.integers(0, 8, shape) == 0, format.maximum, codes)
+
+
+def updated(plan: LayerPlan, coefficient: int, product: int, noise: int = 0) -> tuple[int, bool]:
+    """The coefficient, and whether it saturates."""
+    layer = plan.layer
+    format = layer.formats.coefficient
+    exact = Fraction(coefficient, 1 << format.f) - Fraction(product, 1 << layer.update_product.f)
+    if layer.leak:
+        exact -= Fraction(coefficient, 1 << format.f + layer.leak)
+    drawn = Fraction(noise, 1 << layer.noise_bits)
+    return reference_narrow(exact, format, plan.update_rounding, noise=drawn)

@@ -104,6 +104,7 @@ def specs(draw: st.DrawFn, max_edges: int = 27, *, modulates: bool = True) -> Le
         step_format=draw(st.none() | each(st.builds(UQ, st.integers(0, 3), st.integers(6, 11)), count)),
         gradient_limit=draw(st.sampled_from([0, 0, 0, 0.25, 0.7])),
         outside=draw(each(st.sampled_from(["auto", "hold", "learn"]), count)),
+        leak=draw(each(st.sampled_from([0, 0, 1, 4, 9, 14]), count)),
         counts=draw(st.sampled_from([[], ["outside"], ["lost"], ["lost", "outside"]])),
         rounding=draw(st.sampled_from(["floor", "half_up", "half_even"])),
         update_rounding=draw(st.sampled_from(["floor", "half_up", "half_even", "stochastic"])),

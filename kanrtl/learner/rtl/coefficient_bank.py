@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -13,6 +13,13 @@ from ...numeric.bits import clog2
 from ...numeric.fixed import Codes, Format
 from ..arithmetic import LayerArithmetic
 from .pipeline_registers import delay, wire_members
+
+
+def touched_banks(layer: LayerArithmetic, cell: Value) -> Value:
+    """A bit for every bank: whether it has a coefficient of the window that begins at ``cell``."""
+    first = cell[: (layer.banks - 1).bit_length()]
+    places = [(Const(bank, len(first)) - first)[: len(first)] for bank in range(layer.banks)]
+    return Cat(place < layer.window for place in places)
 
 
 def window_row(layer: LayerArithmetic, cell: Value, bank: int) -> Value:

@@ -16,7 +16,7 @@ from ...numeric.bits import clog2
 from ...numeric.fixed import Codes, Format
 from ..arithmetic import LayerArithmetic
 from ..plan import LayerPlan
-from .coefficient_bank import CoefficientBank, StreamingBank, window_row
+from .coefficient_bank import CoefficientBank, StreamingBank, touched_banks, window_row
 from .folded_linear import FoldedWeights, count_folded_weights, edge_layout
 from .linear import LinearWeights, count_linear_weights
 from .multiply import multiply_by_constant
@@ -95,6 +95,7 @@ class Coefficients(wiring.Component):  # type: ignore[misc]
     write_enable : In(1), with ``old``: store it, except that of inputs outside of the grid, where they hold it
     inside : In, reached : Out, a bit for every input, the first with ``cell``, the second with ``old``: whether it is
         on the grid; only with ``looks_outside``
+    touched : Out, for each ``[input][bank]``, with ``old``: whether it is of the window; only with ``leaks_by_bank``
     weights, old_weights, weights_again, write_weights : with linear paths, as members of :class:`.LinearWeights`
     access : In, see :class:`.CoefficientAccess`
     """
@@ -121,6 +122,7 @@ class Coefficients(wiring.Component):  # type: ignore[misc]
                 **({"again": Out(data.ArrayLayout(layer.banks, layer.n_in))} if plan.writes_late else {}),
                 **(linear if layer.linear else {}),
                 **({"inside": In(layer.n_in), "reached": Out(layer.n_in)} if plan.looks_outside else {}),
+                **({"touched": Out(data.ArrayLayout(layer.banks, layer.n_in))} if plan.leaks_by_bank else {}),
                 "write": In(window),
                 "write_enable": In(1),
                 "access": In(CoefficientAccess(layer)),
@@ -139,6 +141,10 @@ class Coefficients(wiring.Component):  # type: ignore[misc]
             inside = hold(m, self.inside, self.take, "inside_held") if plan.holds_addresses else self.inside
             m.d.comb += self.reached.eq(delay(m, inside, plan.turnaround or 0, "inside"))
         for source in range(layer.n_in):
+            if plan.leaks_by_bank:
+                touched, name = touched_banks(layer, self.cell[source]), f"input{source}_touched"
+                touched = hold(m, touched, self.take, name) if plan.holds_addresses else touched
+                m.d.comb += self.touched[source].eq(delay(m, touched, plan.turnaround or 0, name))
             for bank in range(layer.banks):
                 self._connect_bank(m, source, bank)
         # Every bank but one reads its row of zeros then, and all of them where a linear path's w is meant.
@@ -240,6 +246,9 @@ def count_coefficients(parts: Parts, plan: LayerPlan) -> None:
     )
     if plan.looks_outside:
         parts.register(layer.n_in * (plan.holds_addresses + turnaround), moved=False)
+    if plan.leaks_by_bank:
+        parts.counts["detection"] += memories * (layer.banks - 1).bit_length()
+        parts.register(memories * (plan.holds_addresses + turnaround), moved=False)
     address = layer.depth.bit_length()
     parts.adder(address, memories)
     parts.choice(address, times=memories)
@@ -298,6 +307,7 @@ class FoldedCoefficients(wiring.Component):  # type: ignore[misc]
         outside of the grid, where they hold it
     inside : In, at ``located``, reached : Out, at ``written``, a bit for every lane: whether its input is on the grid;
         only with ``looks_outside``
+    touched : Out, at ``written``, for each lane and bank: whether it is of the window; only with ``leaks_by_bank``
     weights, old_weights, write_weights : with linear paths, as members of :class:`.FoldedWeights`
     access : In, see :class:`.CoefficientAccess`: its part is that of the step; read at ``read``, written at any time
     """
@@ -314,6 +324,7 @@ class FoldedCoefficients(wiring.Component):  # type: ignore[misc]
                 **(linear if layer.linear else {}),
                 **({"inside": In(passes.input_lanes)} if plan.looks_outside else {}),
                 **({"reached": Out(passes.input_lanes)} if plan.looks_outside else {}),
+                **({"touched": Out(data.ArrayLayout(layer.banks, passes.input_lanes))} if plan.leaks_by_bank else {}),
                 "input_part": In(range(passes.inputs)),
                 "node_part": In(range(passes.nodes)),
                 "step": In(StepTimes(plan).members["step"].shape),
@@ -357,6 +368,10 @@ class FoldedCoefficients(wiring.Component):  # type: ignore[misc]
         if self._plan.looks_outside:
             m.d.comb += self.reached.eq(flow.meet(self.inside, passes.located, passes.written, "inside_written"))
         for lane in range(passes.input_lanes):
+            if self._plan.leaks_by_bank:
+                touched = touched_banks(layer, self.cell[lane])
+                touched = flow.meet(touched, passes.located, passes.written, f"touched{lane}")
+                m.d.comb += self.touched[lane].eq(touched)
             enable = self.write_enable & self.reached[lane] if layer.holds else self.write_enable
             for bank in range(layer.banks):
                 name = f"input{lane}_bank{bank}"
@@ -420,6 +435,9 @@ def count_folded_coefficients(parts: Parts, plan: LayerPlan) -> None:
     parts.memory("coefficients", depth, word, block=plan.block, lanes=passes.node_lanes, count=memories)
     if plan.looks_outside and passes.steps > 1:
         count_delay(parts, passes, passes.input_lanes, passes.located, passes.written)
+    if plan.leaks_by_bank:
+        parts.counts["detection"] += memories * (layer.banks - 1).bit_length()
+        count_delay(parts, passes, memories if passes.steps > 1 else 0, passes.located, passes.written)
     address = (depth - 1).bit_length()
     parts.sum(3 if passes.steps > 1 else 2, address, memories)
     count_seam(parts, layer, memories)

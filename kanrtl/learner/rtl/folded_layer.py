@@ -189,6 +189,8 @@ class FoldedLayer(AnyLayer):
             m.d.comb += update.noise.eq(self.noise)
         if plan.looks_outside:
             m.d.comb += [coefficients.inside.eq(tables.inside), update.reached.eq(coefficients.reached)]
+        if plan.leaks_by_bank:
+            m.d.comb += update.touched.eq(coefficients.touched)
         if plan.counts_lost:
             flow = StepFlow(m, passes, times.step)
             taught = Cat(row[0].gradient.raw.any() for row in lanes)

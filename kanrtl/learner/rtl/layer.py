@@ -178,6 +178,8 @@ class Layer(AnyLayer):
             wire_members(m, update, self, "noise")
         if plan.looks_outside:
             m.d.comb += [memory.inside.eq(window.inside), update.reached.eq(memory.reached)]
+        if plan.leaks_by_bank:
+            wire_members(m, update, memory, "touched")
         if plan.counts_lost:
             m.d.comb += update.rated.eq(self.learning_rate.raw.any())
         flags = [("step", window, plan.scaled)]

@@ -1,141 +1,27 @@
-"""The update of coefficients: of a single one, and of those of a layer of either kind."""
+"""The update of the coefficients of a layer of either kind."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...fabric.parts import Parts
-from ...numeric.fixed import FixedValue, Format, Overflow, Rounding, narrow, rounding_constant
+from ...numeric.fixed import FixedValue, Format
 from ...numeric.lfsr import WIDTH as NOISE_WIDTH
 from ...numeric.lfsr import lane_rotation
 from ..plan import LayerPlan
+from .coefficient_update import CoefficientUpdate, count_coefficient_update
 from .coefficients import lane_layout, window_layout
 from .folded_linear import edge_layout
 from .multiply import multiply
-from .narrowing import Narrowing, flag_layout, rounding_bits
+from .narrowing import Narrowing, flag_layout
 from .noise_register import lane_noise
 from .pass_sequencer import StepTimes, choose, count_delay
 from .pipeline_registers import Stages, count_meeting, delay, name_signal, wire_members
-
-
-class CoefficientUpdate(wiring.Component):  # type: ignore[misc]
-    """``coefficient - product``, rounded once and saturated: the update of one coefficient, in layers of any kind.
-
-    What rounds it stands in the bits below the coefficient, where that is a constant or noise.
-
-    Parameters
-    ----------
-    plan
-        How the layer is built. With ``registers_change`` a register stands behind the product, with
-        ``registers_update`` another behind the difference. With ``writes_late`` a result may be changed again in the
-        cycle in which it is there. In a layer that is not folded what is written from outside comes on top of zeros.
-    linear
-        Whether it is w of a linear path that is changed.
-
-    Members
-    -------
-    coefficient : In, ``registers_change`` cycles after the product; zero with ``again``
-    product : In, dL/dy times step, exact
-    noise : In, the highest of as many bits as are dropped, with the product; no bits without stochastic rounding
-    again : In(1), with the coefficient: change what ``result`` is now instead; only with ``writes_late``
-    access_write : In(1), give ``access_data`` instead of the update; not in folded layers
-    access_data : In, zero where ``access_write`` is low; not in folded layers
-    result : Out, coefficient, ``latency`` cycles after the product
-    saturated : Out(1), with ``result``
-    still : Out(1), with ``result``: it is the coefficient as it was; only where lost updates are counted
-    """
-
-    def __init__(self, plan: LayerPlan, *, linear: bool = False) -> None:
-        self._plan = plan
-        self._arithmetic = plan.linear if linear else plan.layer
-        format = plan.layer.formats.coefficient
-        members: dict[str, Any] = {
-            "coefficient": In(format),
-            "product": In(self._arithmetic.update_product),
-            "noise": In(self._arithmetic.noise_bits if plan.stochastic else 0),
-            "result": Out(format),
-            "saturated": Out(1),
-        }
-        if plan.counts_lost and not linear:
-            members["still"] = Out(1)
-        if plan.writes_late:
-            members["again"] = In(1)
-        if not plan.folded:
-            members |= {"access_write": In(1), "access_data": In(format)}
-        super().__init__(members)
-
-    @property
-    def latency(self) -> int:
-        """Cycles from ``product`` to ``result``."""
-        return self._plan.registers_change + self._plan.registers_update
-
-    def elaborate(self, platform: Any) -> Module:
-        m = Module()
-        plan, format = self._plan, self.coefficient.format
-        rounded, negative = Signal(format.width), Signal()
-
-        def saturate(clear: Value, name: str) -> Value:
-            """The rounded result, or the bound that it is beyond; zero where ``clear`` is high."""
-            zeros, ones = Signal(name=f"{name}_zeros"), Signal(name=f"{name}_ones")
-            m.d.comb += [
-                zeros.eq(clear | (self.saturated & negative)),
-                ones.eq(~clear & self.saturated & ~negative),
-            ]
-            bits = format.width - 1
-            magnitude = (rounded[:-1] & ~zeros.replicate(bits)) | ones.replicate(bits)
-            return Cat(magnitude, Mux(self.saturated, negative, rounded[-1]) & ~clear)
-
-        coefficient: FixedValue = self.coefficient
-        if plan.writes_late:
-            unwritten = saturate(~self.again, "again")
-            coefficient = FixedValue(format, (coefficient.raw.as_unsigned() | unwritten).as_signed())
-        changed, rounding = self._subtract(m, coefficient)
-        overflow = Overflow.SATURATE if plan.folded else Overflow.WRAP
-        narrowed, outside = narrow(changed, changed.format.f, format, rounding, overflow)
-        m.d.comb += self.saturated.eq(outside)
-        if "still" in self.signature.members:
-            before = delay(m, coefficient.raw, int(plan.registers_update), "before")
-            m.d.comb += self.still.eq(~outside & (narrowed.raw == before))
-        if plan.folded:
-            m.d.comb += self.result.eq(narrowed)
-        else:
-            m.d.comb += [rounded.eq(narrowed.raw), negative.eq(changed.raw[-1])]
-            # What comes from outside comes on top of zeros: a LUT4 for each bit.
-            written = saturate(self.access_write, "written")
-            m.d.comb += self.result.raw.eq(written | self.access_data.raw.as_unsigned())
-        return m
-
-    def _subtract(self, m: Module, coefficient: FixedValue) -> tuple[FixedValue, str]:
-        """The difference, and how it is still to be rounded."""
-        plan, format, product = self._plan, self.coefficient.format, self.product
-        rounding: str = plan.update_rounding
-        low = rounding_bits(rounding, product.format.f - format.f, self.noise)
-        if low is not None:
-            rounding = Rounding.FLOOR
-        if low is not None and plan.registers_change:
-            # A coefficient has no bits below its own, so the product alone decides how the difference is rounded.
-            width = self._arithmetic.move(plan.rounding).width
-            moved = (low.as_unsigned() - product.raw >> len(low))[:width].as_signed()
-            move = FixedValue(Format(True, len(moved) - format.f, format.f), moved)
-            exact = coefficient + name_signal(m, move, "move", registered=True)
-        else:
-            if low is not None:
-                # What rounding adds is narrower than what it drops: it stands in the bits below the coefficient, for
-                # nothing.
-                coefficient = FixedValue(Format(True, format.i, product.format.f), Cat(low, coefficient.raw))
-            if plan.registers_change:
-                # With a reset it stays out of an iCE40's SB_MAC16: of two registers behind a product that go in there
-                # yosys 0.70 loses the product.
-                register = Signal(product.shape(), name="change_product")
-                m.d.sync += register.eq(product)
-                product = register
-            exact = coefficient - product
-        return name_signal(m, exact, "changed", registered=plan.registers_update), rounding
 
 
 class LayerUpdate(wiring.Component):  # type: ignore[misc]
@@ -159,6 +45,8 @@ class LayerUpdate(wiring.Component):  # type: ignore[misc]
     write_weights : Out, updated, at time ``changed``
     noise : In(32), state of the noise register, at time ``rounded``; only with stochastic rounding
     reached : In, with the coefficients, a bit for every input: whether it is on the grid; only with ``looks_outside``
+    touched : In, with the coefficients, for each ``[input][bank]``: whether it is of the window; only with
+        ``leaks_by_bank``
     rated : In(1), the learning rate is not zero; only where lost updates are counted
     access_write : In(1), write ``access_data`` instead of updates
     access_data : In, coefficient; zero where ``access_write`` is low
@@ -185,6 +73,8 @@ class LayerUpdate(wiring.Component):  # type: ignore[misc]
         }
         if plan.looks_outside:
             members["reached"] = In(layer.n_in)
+        if plan.leaks_by_bank:
+            members["touched"] = In(data.ArrayLayout(layer.banks, layer.n_in))
         if plan.counts_lost:
             members["rated"] = In(1)
         if plan.writes_late:
@@ -259,6 +149,8 @@ class LayerUpdate(wiring.Component):  # type: ignore[misc]
             ]
             if plan.writes_late:
                 m.d.comb += update.again.eq(self.again[source][bank])
+            if plan.leaks_by_bank:
+                m.d.comb += update.leaks.eq(self.touched[source][bank])
         if layer.linear:
             linear_steps = [
                 stages.meet(step, times.step, met, f"linear_step{source}")
@@ -303,39 +195,6 @@ def count_layer_update(parts: Parts, plan: LayerPlan) -> None:
         count_coefficient_update(parts, plan, edges, linear=True)
 
 
-def count_coefficient_update(parts: Parts, plan: LayerPlan, times: int, *, linear: bool = False) -> None:
-    """Count what ``times`` :class:`CoefficientUpdate` have."""
-    layer, rounding = plan.linear if linear else plan.layer, Rounding(plan.update_rounding)
-    coefficient = plan.layer.formats.coefficient
-    exact = layer.update_sum
-    dropped = layer.dropped_bits
-    simple = rounding == Rounding.STOCHASTIC or rounding_constant(rounding, dropped) is not None
-    if simple and dropped and plan.registers_change:
-        move = layer.move(plan.rounding)
-        # Noise, or a constant, less the product: what it borrows decides how the rest is rounded.
-        parts.adder(move.width + dropped, times)
-        parts.adder(coefficient.width + 1, times)
-        parts.register(move.width * times, moved=False)
-        if plan.registers_update:
-            parts.register((coefficient.width + 1) * times, moved=False)
-        over = 1
-    else:
-        parts.adder(exact.width, times)
-        over = exact.width - exact.f - coefficient.i
-        if plan.registers_change:
-            parts.register(layer.update_product.width * times)
-        if plan.registers_update:
-            parts.register(exact.width * times, moved=False)
-    parts.narrowed(
-        Format(True, coefficient.i + over, exact.f),
-        coefficient,
-        rounding,
-        saturates=True,
-        times=times,
-        rounds=not simple,
-    )
-
-
 class FoldedUpdate(wiring.Component):  # type: ignore[misc]
     """Changes the coefficients of a step, or gives what is written from outside.
 
@@ -353,6 +212,7 @@ class FoldedUpdate(wiring.Component):  # type: ignore[misc]
     access_data : In, the coefficient that is written from outside
     times : In, see :class:`.StepTimes`; all others are there at offset ``written``
     reached : In, a bit for every input lane: whether its input is on the grid; only with ``looks_outside``
+    touched : In, for every input lane and bank: whether it is of the window; only with ``leaks_by_bank``
     taught : In, a bit for every node lane: neither gradient nor rate is zero; only where lost updates are counted
     new : Out, changed coefficients, in the same cycle; or what is written from outside
     saturated : Out, a bit for each, for every input outside of the grid, and for every edge whose update is lost, in a
@@ -375,6 +235,8 @@ class FoldedUpdate(wiring.Component):  # type: ignore[misc]
         }
         if plan.looks_outside:
             members["reached"] = In(passes.input_lanes)
+        if plan.leaks_by_bank:
+            members["touched"] = In(data.ArrayLayout(layer.banks, passes.input_lanes))
         if plan.counts_lost:
             members["taught"] = In(passes.node_lanes)
         if layer.linear:
@@ -404,7 +266,14 @@ class FoldedUpdate(wiring.Component):  # type: ignore[misc]
             narrowing.note("outside", ~inside, updates)
 
         def change(
-            name: str, old: FixedValue, change: FixedValue, noise: Value, learns: Value, *, linear: bool = False
+            name: str,
+            old: FixedValue,
+            change: FixedValue,
+            noise: Value,
+            learns: Value,
+            *,
+            touched: Value | None = None,
+            linear: bool = False,
         ) -> CoefficientUpdate:
             m.submodules[f"update{name}"] = update = CoefficientUpdate(plan, linear=linear)
             chosen = Mux(self.times.writing, self.access_data.raw, old.raw)[: old.format.width]
@@ -415,6 +284,9 @@ class FoldedUpdate(wiring.Component):  # type: ignore[misc]
                 update.product.eq(change),
                 update.noise.eq(noise[: len(update.noise)]),
             ]
+            if layer.leak:
+                leaks = ~self.times.writing
+                m.d.comb += update.leaks.eq(leaks if touched is None else leaks & touched)
             narrowing.note("coefficient", update.saturated & learns, updates)
             return update
 
@@ -426,7 +298,9 @@ class FoldedUpdate(wiring.Component):  # type: ignore[misc]
                 lane = plan.first_lane + (node * layer.n_in + source) * layer.banks + bank
                 old, product = self.old[node][source][bank], self.change[node][source][bank]
                 drawn = lane_noise(noise, lane, NOISE_WIDTH)
-                update = change(f"{node}_{source}_{bank}", old, product, drawn, learns[source])
+                touched = self.touched[source][bank] if plan.leaks_by_bank else None
+                name = f"{node}_{source}_{bank}"
+                update = change(name, old, product, drawn, learns[source], touched=touched)
                 m.d.comb += self.new[node][source][bank].eq(update.result)
                 still += [update.still] if plan.counts_lost else []
             if plan.counts_lost:
