@@ -11,7 +11,7 @@ a multiplier for registered that is not, or because it does not look inside one 
 from ..errors import BuildError
 from ..fabric.device import Device
 from .bitstream import build_board
-from .design_builds import build_exercise, build_learner, build_network, build_self_check
+from .design_builds import build_baseline, build_exercise, build_learner, build_network, build_self_check
 from .optimise import Optimum, optimise_network
 from .out_of_context import build_core
 from .programming import Programming, plan_programming
@@ -24,6 +24,7 @@ __all__ = [
     "Programming",
     "Report",
     "TimingError",
+    "build_baseline",
     "build_board",
     "build_core",
     "build_exercise",

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..baselines import BaselineSpec, create_learner
 from ..boards import Board
 from ..demos.self_check import SelfCheckTop
 from ..demos.self_teaching import BoardTop
@@ -42,7 +43,7 @@ def _advise(advise: Callable[[ShortageError], str]) -> Iterator[None]:
         raise BuildError(advise(error)) from error
 
 
-def _facts(design: LearnerSpec | LookupCore) -> dict[str, int]:
+def _facts(design: LearnerSpec | LookupCore | BaselineSpec) -> dict[str, int]:
     return {"latency_cycles": design.latency, "interval_cycles": design.interval}
 
 
@@ -76,6 +77,32 @@ def build_learner(
             wide_luts=wide_luts,
             progress=progress,
         )
+
+
+def build_baseline(
+    spec: BaselineSpec,
+    device: str,
+    *,
+    seed: int = 1,
+    frequency: float | None = None,
+    register_ports: bool = False,
+    placer: str | None = None,
+    wide_luts: bool = False,
+    progress: Progress | None = None,
+) -> Report:
+    """Place and route a baseline alone; arguments and errors as those of :func:`build_core`."""
+    return build_core(
+        create_learner(spec),
+        device=device,
+        seed=seed,
+        frequency=frequency,
+        name="baseline",
+        facts=_facts(spec),
+        register_ports=register_ports,
+        placer=placer,
+        wide_luts=wide_luts,
+        progress=progress,
+    )
 
 
 def build_exercise(

@@ -173,6 +173,25 @@ class AmaranthSimulator:
             ctx.set(dut.teaching.valid, 0)
         return predictions
 
+    def access(self, port: Any, requests: list[tuple[int, int | None]]) -> list[int]:
+        """Do reads (``(address, None)``) and writes (``(address, value)``) through a port of streams ``request`` and
+        ``response``, in order; give the answer to each."""
+        return self.do(lambda ctx: self._access(ctx, port, requests))  # type: ignore[no-any-return]
+
+    async def _access(self, ctx: Any, port: Any, requests: list[tuple[int, int | None]]) -> list[int]:
+        answers = []
+        ctx.set(port.response.ready, 1)
+        for address, value in requests:
+            ctx.set(port.request.payload.address, address)
+            ctx.set(port.request.payload.write, value is not None)
+            ctx.set(port.request.payload.data, value or 0)
+            ctx.set(port.request.valid, 1)
+            await self.until(ctx, port.request.ready)
+            ctx.set(port.request.valid, 0)
+            answers.append(await self.until(ctx, port.response.valid, port.response.payload))
+        ctx.set(port.response.ready, 0)
+        return answers
+
     async def until(self, ctx: Any, condition: Any, value: Any = 0) -> int:
         """Wait for the clock edge at which ``condition`` holds; return ``value`` at that edge."""
         while True:

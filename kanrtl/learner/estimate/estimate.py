@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ...fabric.blocks import Blocks
 from ...fabric.device import Device
@@ -100,7 +100,28 @@ def estimate(spec: LearnerSpec, device: str | Device) -> Estimate:
     return estimate_parts(spec, part, count_parts(spec, FAMILIES[part.family].blocks, multiplies=bool(part.dsp)))
 
 
-def estimate_parts(spec: LearnerSpec, part: Device, parts: Parts) -> Estimate:
+class _Timing(Protocol):
+    @property
+    def prediction_latency(self) -> int: ...
+
+
+class Timed(Protocol):
+    """What has cycles, as a :class:`kanrtl.LearnerSpec` has them."""
+
+    @property
+    def latency(self) -> int:
+        """As :attr:`kanrtl.Learner.latency`."""
+
+    @property
+    def interval(self) -> int:
+        """As :attr:`kanrtl.Learner.interval`."""
+
+    @property
+    def timing(self) -> _Timing:
+        """What knows the latency of a prediction."""
+
+
+def estimate_parts(spec: Timed, part: Device, parts: Parts) -> Estimate:
     """What ``parts``, among them those of a learner of ``spec``, take of a device."""
     costs, margin = _costs_of(part.family)
     lutram = 4 * parts.blocks(block=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import Any
+from typing import Any, Protocol
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
@@ -14,6 +14,42 @@ from ...numeric.bits import bits_for
 from ..folded_schedule import FoldedSchedule
 from ..schedule import Schedule
 from ..spec import LearnerSpec
+
+
+class StepCycles(Protocol):
+    """The cycles that a sequencer goes by, as those of :class:`.Schedule`."""
+
+    @property
+    def after_prediction(self) -> bool:
+        """Whether targets come on a stream of their own."""
+
+    @property
+    def prediction_latency(self) -> int:
+        """As :attr:`.Schedule.prediction_latency`."""
+
+    @property
+    def latency(self) -> int:
+        """As :attr:`.Schedule.latency`."""
+
+    @property
+    def teaching_latency(self) -> int:
+        """As :attr:`.Schedule.teaching_latency`."""
+
+    @property
+    def access_cycles(self) -> int:
+        """As :attr:`.Schedule.access_cycles`."""
+
+
+class Sequenced(Protocol):
+    """What a sequencer has to know of what it tells when to go: a :class:`.LearnerSpec` is one."""
+
+    @property
+    def n_layers(self) -> int:
+        """How many layers are told when to go."""
+
+    @property
+    def timing(self) -> StepCycles:
+        """When."""
 
 
 class Handshake(wiring.Signature):  # type: ignore[misc]
@@ -67,7 +103,7 @@ class SequencerSignature(wiring.Signature):  # type: ignore[misc]
         That ends with this cycle.
     """
 
-    def __init__(self, spec: LearnerSpec) -> None:
+    def __init__(self, spec: Sequenced) -> None:
         members: dict[str, Any] = {
             "samples": In(Handshake()),
             "learn": In(1),
@@ -93,7 +129,7 @@ class SequencerSignature(wiring.Signature):  # type: ignore[misc]
 class _AnySequencer(wiring.Component):  # type: ignore[misc]
     """What sequencers have in common: their members, and their cycles."""
 
-    def __init__(self, spec: LearnerSpec) -> None:
+    def __init__(self, spec: Sequenced) -> None:
         self._spec = spec
         super().__init__(SequencerSignature(spec))
 
@@ -130,7 +166,7 @@ class Sequencer(_AnySequencer):
     Parameters
     ----------
     spec
-        A learner in the sequential schedule, folded or not.
+        A learner in the sequential schedule, folded or not; or what else has its cycles.
 
     Members
     -------
@@ -217,7 +253,7 @@ def _transferred(handshake: Handshake) -> Value:
     return handshake.valid & handshake.ready
 
 
-def count_sequencer(parts: Parts, spec: LearnerSpec) -> None:
+def count_sequencer(parts: Parts, spec: Sequenced) -> None:
     """Count what :class:`Sequencer` has."""
     timing = spec.timing
     parts.counts["counter"] += bits_for(max(timing.latency, timing.access_cycles))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
@@ -58,22 +56,7 @@ class PysimLearner(AddressedLearner):
         return samples, [] if with_sample else [word for word, taught in zip(words, learn, strict=True) if taught]
 
     def access(self, requests: list[tuple[int, int | None]]) -> list[int]:
-        return self._pysim.do(lambda ctx: self._access(ctx, requests))  # type: ignore[no-any-return]
-
-    async def _access(self, ctx: Any, requests: list[tuple[int, int | None]]) -> list[int]:
-        port = self._dut.access
-        answers = []
-        ctx.set(port.response.ready, 1)
-        for address, value in requests:
-            ctx.set(port.request.payload.address, address)
-            ctx.set(port.request.payload.write, value is not None)
-            ctx.set(port.request.payload.data, value or 0)
-            ctx.set(port.request.valid, 1)
-            await self._pysim.until(ctx, port.request.ready)
-            ctx.set(port.request.valid, 0)
-            answers.append(await self._pysim.until(ctx, port.response.valid, port.response.payload))
-        ctx.set(port.response.ready, 0)
-        return answers
+        return self._pysim.access(self._dut.access, requests)
 
     @property
     def cycles(self) -> int:

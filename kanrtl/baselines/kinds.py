@@ -1,0 +1,51 @@
+"""The kinds of baselines: what the model and the hardware of a spec are, and what they take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..fabric.device import Device
+from ..fabric.families import FAMILIES
+from ..fabric.parts import Parts
+from ..learner.estimate.estimate import UNFITTED_MARGIN, Estimate, estimate_parts
+from .baseline_model import BaselineModel
+from .baseline_spec import BaselineSpec
+from .lms_model import LmsModel
+from .lms_spec import LmsSpec
+from .rtl.lms_learner import LmsLearner, count_lms_learner
+
+
+@dataclass(frozen=True)
+class _Kind:
+    model: Callable[[Any], BaselineModel]
+    learner: Callable[[Any], Any]
+    count: Callable[[Parts, Any], None]
+
+
+_KINDS: dict[type[BaselineSpec], _Kind] = {
+    LmsSpec: _Kind(LmsModel, LmsLearner, count_lms_learner),
+}
+
+
+def create_model(spec: BaselineSpec) -> BaselineModel:
+    """The integer model of a baseline."""
+    return _KINDS[type(spec)].model(spec)
+
+
+def create_learner(spec: BaselineSpec) -> Any:
+    """The hardware of a baseline, an Amaranth component."""
+    return _KINDS[type(spec)].learner(spec)
+
+
+def estimate_baseline(spec: BaselineSpec, device: str | Device) -> Estimate:
+    """What a baseline takes of a device, as :meth:`kanrtl.LearnerSpec.estimate` says it of a learner.
+
+    LUTs and flip-flops are what its parts cost in learners, which the costs are fitted to: baselines are not, so the
+    margin is the wide one. Raises :exc:`BuildError` for an unknown device.
+    """
+    part = Device.parse(device) if isinstance(device, str) else device
+    parts = Parts(FAMILIES[part.family].blocks, multiplies=bool(part.dsp))
+    _KINDS[type(spec)].count(parts, spec)
+    return replace(estimate_parts(spec, part, parts), lut_margin=UNFITTED_MARGIN)

@@ -1,0 +1,122 @@
+"""Weights, their sums, and their updates: one layer of a baseline, fully parallel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Array, Module, Mux, Signal, Value
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from ...fabric.parts import Parts
+from ...learner.rtl.multiply import add_in_chains, shift_up
+from ...learner.rtl.narrowing import cut_guard_bits, resize
+from ...numeric.fixed import SQ, Codes, FixedValue, narrow
+from ..sum_arithmetic import SumArithmetic
+
+
+class WeightedSum(wiring.Component):  # type: ignore[misc]
+    """The sums of :class:`.SumArithmetic`, and what is learned; every weight is a register.
+
+    Parameters
+    ----------
+    layer
+        Sizes and formats.
+    initial : array (n_out, n_in + 1)
+        What the weights begin with; the last column holds the biases.
+    rounding
+        As in :class:`.BaselineSpec`.
+
+    Members
+    -------
+    features : In, ``n_in`` features
+    totals : Out, ``n_out`` exact sums, :attr:`latency` cycles later
+    factors : Out, for each ``[sum][feature]`` what is multiplied of its weight
+    steps : In, h for each of the ``n_out`` sums, in the cycle before the weights change
+    update : In(1)
+        The weights change at the clock edge.
+    saturated : Out(1)
+        Any weight would not fit, whether ``update`` is high or not.
+    selected : In
+        The number of a weight, row by row, to be read or written.
+    read : Out
+        The code of that weight.
+    write : In(1)
+        It becomes ``written`` at the clock edge.
+    written : In
+    """
+
+    def __init__(self, layer: SumArithmetic, initial: Codes, rounding: str) -> None:
+        self._layer = layer
+        self._initial = initial
+        self._rounding = rounding
+        super().__init__(
+            {
+                "features": In(data.ArrayLayout(layer.feature, layer.n_in)),
+                "totals": Out(data.ArrayLayout(layer.total, layer.n_out)),
+                "factors": Out(data.ArrayLayout(data.ArrayLayout(layer.factor, layer.n_in), layer.n_out)),
+                "steps": In(data.ArrayLayout(layer.step, layer.n_out)),
+                "update": In(1),
+                "saturated": Out(1),
+                "selected": In(range(layer.weights)),
+                "read": Out(layer.coefficient.as_shape()),
+                "write": In(1),
+                "written": In(layer.coefficient.as_shape()),
+            }
+        )
+
+    @property
+    def latency(self) -> int:
+        """Clock cycles from features to sums: none."""
+        return 0
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        layer = self._layer
+        weights: list[Value] = []
+        outside: list[Value] = []
+        for node in range(layer.n_out):
+            terms, step = [], self.steps[node]
+            for source in range(layer.n_in + 1):
+                weight = self._hold(int(self._initial[node, source]), f"weight{node}_{source}")
+                factor, bias = cut_guard_bits(weight, layer.factor), source == layer.n_in
+                if bias:
+                    terms.append(shift_up(factor.raw, layer.feature.f))
+                else:
+                    m.d.comb += self.factors[node][source].eq(factor)
+                    terms.append((factor * self.features[source]).raw)
+                exact = weight - (step if bias else step * self.features[source])
+                changed = narrow(exact, exact.format.f, layer.coefficient, self._rounding)
+                outside.append(changed.saturated)
+                chosen = self.write & (self.selected == len(weights))
+                with m.If(self.update | chosen):
+                    m.d.sync += weight.raw.eq(Mux(self.write, self.written, changed.result.raw))
+                weights.append(weight.raw)
+            total = add_in_chains(m, terms, layer.total.width)
+            m.d.comb += self.totals[node].eq(resize(total, layer.total))
+        saturates = Signal(len(outside))
+        m.d.comb += [
+            *(saturates[index].eq(flag) for index, flag in enumerate(outside)),
+            self.saturated.eq(saturates.any()),
+            self.read.eq(Array(weights)[self.selected]),
+        ]
+        return m
+
+    def _hold(self, code: int, name: str) -> FixedValue:
+        format = self._layer.coefficient
+        return format(Signal(format.as_shape(), init=code, name=name))
+
+
+def count_weighted_sum(parts: Parts, layer: SumArithmetic, rounding: str) -> None:
+    """Count what :class:`WeightedSum` has."""
+    n_in, n_out, weight = layer.n_in, layer.n_out, layer.coefficient
+    parts.product(layer.factor, layer.feature, in_logic=False, times=n_in * n_out)
+    parts.adder(layer.total.width, n_in * n_out)
+    parts.product(layer.step, layer.feature, in_logic=False, times=n_in * n_out)
+    exact = SQ(max(weight.i, layer.step.i + layer.feature.i) + 1, layer.update_fraction)
+    parts.adder(exact.width, layer.weights)
+    # What is rounded is added in the same chain, where synthesis can.
+    parts.narrowed(exact, weight, rounding, saturates=True, times=layer.weights)
+    parts.register(weight.width * layer.weights, moved=False)
+    parts.choice(weight.width, times=layer.weights)
+    parts.choice(weight.width, layer.weights)

@@ -1,0 +1,144 @@
+"""The session of a baseline: the calls of a learner's, on any backend."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..arrays import Reals, check_finite, real_rows
+from ..baselines.baseline_spec import BaselineSpec
+from ..errors import InputError, join_choices
+from ..numeric.fixed import Codes, Format
+from .baseline_backends import BASELINE_BACKENDS, BaselineBackend
+from .closing import Closing
+from .rate_codes import find_rate_codes
+
+
+class BaselineSession(Closing):
+    """A running baseline; made by :func:`connect_baseline`. A context manager, with the calls of
+    :class:`kanrtl.Session` for real numbers, which are rounded to the formats of the spec as they come in."""
+
+    def __init__(self, spec: BaselineSpec, backend: BaselineBackend) -> None:
+        self.spec = spec
+        self._backend = backend
+        self._samples = self._inputs_saturated = self._targets_saturated = 0
+
+    @property
+    def backend(self) -> BaselineBackend:
+        """What the baseline runs on; it takes and gives integer codes."""
+        return self._backend
+
+    def close(self) -> None:
+        """End the baseline; what it has learned is lost."""
+        self._backend.close()
+
+    def predict(self, x: npt.ArrayLike) -> Reals:
+        """The prediction, shape ``(n_out,)``, for inputs of shape ``(n_in,)``."""
+        return self.predict_many(np.atleast_1d(x)[None])[0]  # type: ignore[no-any-return]
+
+    def learn(self, x: npt.ArrayLike, target: npt.ArrayLike) -> Reals:
+        """Predict, then take one step towards ``target``, shape ``(n_out,)``, or with ``loss="external"`` along a
+        gradient; return the prediction made before it."""
+        return self.learn_many(np.atleast_1d(x)[None], np.atleast_1d(target)[None])[0]  # type: ignore[no-any-return]
+
+    def predict_many(self, x: npt.ArrayLike) -> Reals:
+        """Predictions ``(n, n_out)`` for inputs ``(n, n_in)``, one sample after another."""
+        codes = self._input_codes(x)
+        return self._run(codes, np.zeros((len(codes), self.spec.n_out), dtype=np.int64), learn=False)
+
+    def learn_many(self, x: npt.ArrayLike, target: npt.ArrayLike) -> Reals:
+        """Learn from samples ``(n, n_in)`` and targets, or gradients, ``(n, n_out)``, one after another; return the
+        predictions, each made before its step."""
+        codes, targets = self._input_codes(x), real_rows("target", target, self.spec.n_out)
+        if len(codes) != len(targets):
+            raise InputError(f"target: {len(targets)} rows for {len(codes)} samples; give one for each")
+        check_finite("target", targets)
+        self._targets_saturated += _count_outside(targets, self.spec.target_format)
+        return self._run(codes, self.spec.target_format.quantise(targets), learn=True)
+
+    def _input_codes(self, x: npt.ArrayLike) -> Codes:
+        reals = real_rows("x", x, self.spec.n_in)
+        self._inputs_saturated += _count_outside(reals, self.spec.input_format)
+        return self.spec.input_format.quantise(reals)
+
+    def _run(self, x: Codes, teaching: Codes, *, learn: bool) -> Reals:
+        self._samples += len(x)
+        return self.spec.output_format.to_float(self._backend.run(x, teaching, np.full(len(x), learn)))
+
+    @property
+    def weights(self) -> list[Codes]:
+        """Integer codes, one array ``(n_out, n_in + 1)`` for each layer; the last column holds the biases. May be
+        assigned to."""
+        return self._backend.read_weights()
+
+    @weights.setter
+    def weights(self, weights: list[npt.ArrayLike]) -> None:
+        layers = self.spec.sums
+        if len(weights) != len(layers):
+            raise InputError(f"weights: {len(weights)} arrays; must be {len(layers)}, one for each layer")
+        checked = []
+        for index, (given, layer) in enumerate(zip(weights, layers, strict=True)):
+            array, shape, format = np.asarray(given), (layer.n_out, layer.n_in + 1), layer.coefficient
+            if array.shape != shape or array.dtype.kind not in "iu":
+                raise InputError(f"weights[{index}]: must be integer codes of shape {shape}")
+            if array.size and not format.minimum <= array.min() <= array.max() <= format.maximum:
+                raise InputError(f"weights[{index}]: codes must be from {format.minimum} to {format.maximum}")
+            checked.append(array.astype(np.int64))
+        self._backend.write_weights(checked)
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate, as its register holds it. What is assigned is rounded to that."""
+        return float(self.spec.rate_register.format.to_float(self._backend.read_rate()))
+
+    @learning_rate.setter
+    def learning_rate(self, rate: float) -> None:
+        [code] = find_rate_codes("learning_rate", rate, 1, self.spec.rate_register.format)
+        self._backend.write_rate(code)
+
+    @property
+    def frozen(self) -> bool:
+        """Whether samples are predicted but not learned. May be assigned to."""
+        return self._backend.read_frozen()
+
+    @frozen.setter
+    def frozen(self, frozen: bool) -> None:
+        self._backend.write_frozen(bool(frozen))
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """The counts and states by name, as :attr:`kanrtl.Session.status` has them."""
+        timing = self.spec.timing
+        return {
+            "backend": self._backend.name,
+            "samples": self._samples,
+            "cycles": self._backend.cycles,
+            "frozen": self.frozen,
+            "saturations": self._backend.read_saturations(),
+            "inputs_saturated": self._inputs_saturated,
+            "targets_saturated": self._targets_saturated,
+            "latency": timing.latency,
+            "prediction_latency": timing.prediction_latency,
+            "interval": timing.interval,
+            "observed": self._backend.observed,
+        }
+
+
+def _count_outside(reals: Reals, format: Format) -> int:
+    """How many real numbers have their nearest code beyond a format."""
+    nearest = format.nearest(reals)
+    return int(((nearest < format.minimum) | (nearest > format.maximum)).sum())
+
+
+def connect_baseline(spec: BaselineSpec, backend: str = "model") -> BaselineSession:
+    """Start a baseline, as :func:`kanrtl.connect` starts a learner.
+
+    ``backend`` is ``"model"``, the integer model; ``"pysim"``, the hardware in Amaranth's simulator; or ``"native"``,
+    the hardware compiled to machine code. All give the same bits. Raises :exc:`InputError` for another backend, and
+    :exc:`ToolError` where ``"native"`` finds no C++ compiler.
+    """
+    if backend not in BASELINE_BACKENDS:
+        raise InputError(f"backend = {backend!r}: must be {join_choices(map(repr, BASELINE_BACKENDS))}")
+    return BaselineSession(spec, BASELINE_BACKENDS[backend](spec))

@@ -1,0 +1,63 @@
+"""A layer of weights alone: sums, updates, and access to every weight."""
+
+from typing import Any
+
+import numpy as np
+
+from kanrtl.baselines.rtl.weighted_sum import WeightedSum
+from kanrtl.baselines.sum_arithmetic import SumArithmetic
+from kanrtl.numeric.fixed import SQ
+from support.components import simulate
+
+LAYER = SumArithmetic(2, 3, feature=SQ(1, 6), factor=SQ(2, 5), coefficient=SQ(2, 8), step=SQ(1, 7))
+
+
+def test_sums_and_updates_are_the_arithmetic() -> None:
+    random = np.random.default_rng(0)
+    weights = random.integers(-200, 200, (3, 3))
+    dut = WeightedSum(LAYER, weights, "half_up")
+    assert dut.latency == 0
+
+    async def bench(ctx: Any) -> None:
+        nonlocal weights
+        saturated = []
+        for _ in range(60):
+            features = random.integers(-64, 64, 2)
+            steps = random.integers(-128, 128, 3)
+            for index, code in enumerate(features.tolist()):
+                ctx.set(dut.features[index].raw, code)
+            for index, code in enumerate(steps.tolist()):
+                ctx.set(dut.steps[index].raw, code)
+            totals = [ctx.get(dut.totals[index].raw) for index in range(3)]
+            assert totals == LAYER.add(weights, features).tolist()
+            changed = LAYER.change(weights, features, steps, "half_up")
+            assert ctx.get(dut.saturated) == changed.saturated.any()
+            saturated.append(bool(changed.saturated.any()))
+            update = bool(random.integers(2))
+            ctx.set(dut.update, update)
+            await ctx.tick()
+            ctx.set(dut.update, 0)
+            weights = changed.result if update else weights
+        assert True in saturated
+        assert False in saturated
+        for number in range(9):
+            ctx.set(dut.selected, number)
+            assert ctx.get(dut.read) == weights.ravel()[number]
+            ctx.set(dut.written, number - 4)
+            ctx.set(dut.write, 1)
+            await ctx.tick()
+            ctx.set(dut.write, 0)
+        for number in range(9):
+            ctx.set(dut.selected, number)
+            assert ctx.get(dut.read) == number - 4
+
+    simulate(dut, bench)
+
+
+def test_the_sum_holds_the_largest() -> None:
+    layer = SumArithmetic(3, 1, feature=SQ(1, 3), factor=SQ(1, 3), coefficient=SQ(1, 3), step=SQ(1, 3))
+    weights = np.full((1, 4), -8)
+    [total] = layer.add(weights, np.full(3, -8))
+    assert layer.total.minimum <= total <= layer.total.maximum
+    [total] = layer.add(weights, np.full(3, 7))
+    assert layer.total.minimum <= total <= layer.total.maximum

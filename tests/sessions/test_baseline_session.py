@@ -1,0 +1,60 @@
+"""The session of a baseline: the same calls and the same bits on every backend."""
+
+import numpy as np
+import pytest
+
+from kanrtl import InputError
+from kanrtl.baselines import LmsSpec
+from kanrtl.sessions.baseline_session import connect_baseline
+
+SPEC = LmsSpec(n_in=2, n_out=2, degree=2, normalisation="table", learning_rate=0.7)
+
+
+def run(backend: str) -> dict[str, object]:
+    random = np.random.default_rng(0)
+    x, target = random.uniform(-1.2, 1.2, (24, 2)), random.uniform(-2.5, 2.5, (24, 2))
+    with connect_baseline(SPEC, backend) as learner:
+        predictions = [learner.learn_many(x[:16], target[:16]), learner.predict_many(x[16:])]
+        learner.frozen = True
+        predictions.append(learner.learn_many(x[16:], target[16:]))
+        learner.frozen, learner.learning_rate = False, 0.25
+        predictions.append(learner.learn(x[0], target[0])[None])
+        learner.weights = [layer + 3 for layer in learner.weights]
+        predictions.append(learner.predict(x[1])[None])
+        keys = ("samples", "saturations", "inputs_saturated", "targets_saturated")
+        status = {key: learner.status[key] for key in keys}
+        return {
+            "predictions": np.concatenate(predictions).tolist(),
+            "weights": [layer.tolist() for layer in learner.weights],
+            "rate": learner.learning_rate,
+            **status,
+        }
+
+
+@pytest.mark.usefixtures("compiled")
+def test_all_backends_do_the_same() -> None:
+    found = {backend: run(backend) for backend in ("model", "pysim", "native")}
+    assert found["pysim"] == found["model"]
+    assert found["native"] == found["model"]
+    assert found["model"]["inputs_saturated"]
+    assert found["model"]["targets_saturated"]
+
+
+def test_what_cannot_be_is_refused() -> None:
+    with pytest.raises(InputError, match=r"^backend = 'verilator': must be 'model', 'pysim' or 'native'$"):
+        connect_baseline(SPEC, "verilator")
+    with connect_baseline(SPEC) as learner:
+        with pytest.raises(InputError, match="x: shape"):
+            learner.learn([1], [1, 1])
+        with pytest.raises(InputError, match="target: shape"):
+            learner.learn([1, 1], [1])
+        with pytest.raises(InputError, match=r"target.* = inf: give a finite"):
+            learner.learn([1, 1], [1, float("inf")])
+        with pytest.raises(InputError, match="weights: 2 arrays; must be 1"):
+            learner.weights = [np.zeros((2, 5), dtype=int)] * 2
+        with pytest.raises(InputError, match=r"weights\[0\]: must be integer codes of shape \(2, 5\)"):
+            learner.weights = [np.zeros((2, 5))]
+        with pytest.raises(InputError, match=r"weights\[0\]: codes must be from"):
+            learner.weights = [np.full((2, 5), 1 << 40)]
+        with pytest.raises(InputError, match="learning_rate = 9"):
+            learner.learning_rate = 9
