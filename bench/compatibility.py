@@ -132,19 +132,22 @@ class ReadLearner(Read):
 
     def write(self, path: Path) -> Exchange:
         learner = Learner(self.spec)
-        write_verilog(learner, "top", path, header=learner_header(learner))
+        contents = not self.spec.restarts
+        write_verilog(learner, "top", path, header=learner_header(learner), contents=contents)
         return exchange_with_learner(learner, COUNT)
 
 
 @dataclass(frozen=True)
 class ReadNetwork(Read):
-    """A network of random tables, a third of its edges pruned; ``options`` are those of its core."""
+    """A network of random tables, a third of its edges pruned; ``options`` are those of its core, and ``resets``: it is
+    written without initial values."""
 
     sizes: tuple[int, ...] = (2, 2, 1)
     bits: int = 4
     output: str = "raw"
     quantiser: FixedQuantiser | None = None
     options: dict[str, Any] = field(default_factory=dict)
+    resets: bool = False
 
     @property
     def network(self) -> LookupNetwork:
@@ -170,8 +173,8 @@ class ReadNetwork(Read):
 
     def write(self, path: Path) -> Exchange:
         core = self.create()
-        write_verilog(core, "top", path, header=network_header(core))
-        return exchange_with_network(core, COUNT)
+        write_verilog(core, "top", path, header=network_header(core), contents=not self.resets)
+        return exchange_with_network(core, COUNT, resets=self.resets)
 
 
 LEARNERS = (
@@ -254,6 +257,52 @@ LEARNERS = (
             "basis_format": UQ(1, 5),
         },
     ),
+    ReadLearner(
+        "read-reset",
+        "initial reset, tables in block memory, linear paths, after_prediction",
+        {
+            "layer_sizes": [2, 1, 1],
+            "initial": "reset",
+            "table_memory": "block",
+            "linear": True,
+            "teaching": "after_prediction",
+            "update_rounding": "stochastic",
+        },
+    ),
+    ReadLearner(
+        "read-reset-logic",
+        "initial reset, tables in logic, loss logistic, coefficients uniform",
+        {
+            "initial": "reset",
+            "table_memory": "logic",
+            "loss": "logistic",
+            "initial_coefficients": "uniform",
+        },
+    ),
+    ReadLearner(
+        "read-reset-streaming",
+        "initial reset, streaming, distributed and block memory",
+        {
+            "layer_sizes": [1, 1, 1],
+            "initial": "reset",
+            "schedule": "streaming",
+            "memory": ["distributed", "block"],
+            "update_rounding": "stochastic",
+        },
+    ),
+    ReadLearner(
+        "read-reset-folded",
+        "initial reset, folded, shared multipliers, linear paths",
+        {
+            "layer_sizes": [2, 1, 1],
+            "initial": "reset",
+            "reuse_factor": [2, 1],
+            "share_multipliers": True,
+            "memory": "block",
+            "linear": True,
+            "update_rounding": "stochastic",
+        },
+    ),
 )
 
 NETWORKS = (
@@ -281,6 +330,7 @@ NETWORKS = (
         quantiser=FixedQuantiser(SQ(3, 5), np.array([5, 7]), np.array([8, -4]), 5, 4),
     ),
     ReadNetwork("read-network-wide", "samples of 96 bits, one cycle", sizes=(24, 1), bits=4, options={"latency": 1}),
+    ReadNetwork("read-network-reset", "initial reset, tables in logic", options={"memory": "logic"}, resets=True),
 )
 
 FAMILY = Family("compatibility", "what other people's tools make of the Verilog", (*NETWORKS, *LEARNERS))

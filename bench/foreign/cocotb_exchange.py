@@ -20,10 +20,12 @@ async def exchange(dut):  # type: ignore[no-untyped-def]
     inputs = os.environ["KANRTL_INPUTS"].split()
     for name in inputs:
         if name != "clk":
-            ports[name].value = int(name in ("predictions__ready", "access__response__ready"))
-    # The clock rises at once, when ports have no values yet.
+            ports[name].value = int(name in ("rst", "predictions__ready", "access__response__ready"))
+    # The clock rises at once, when ports have no values yet: what is taken for a sample then has to be reset.
     cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
     await RisingEdge(dut.clk)
+    await RisingEdge(dut.clk)
+    dut.rst.value = 0
     queues = {"samples": list(told["samples"]), "teaching": list(told["teaching"])}
     requests, left, pause = list(told["requests"]), len(told["predictions"]), told["pause"]
     answers = len(requests)

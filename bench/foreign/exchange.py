@@ -31,6 +31,8 @@ class Exchange:
         What has to come.
     pause : int
         Cycles between the last prediction and the first request, in which the last update is written.
+    resets : bool
+        The reset is high at first: nothing has an initial value.
     """
 
     samples: tuple[int, ...]
@@ -39,6 +41,7 @@ class Exchange:
     requests: tuple[int, ...] = field(default=())
     responses: tuple[int, ...] = field(default=())
     pause: int = 8
+    resets: bool = False
 
 
 def exchange_with_learner(learner: Learner, count: int, seed: int = 0) -> Exchange:
@@ -67,6 +70,7 @@ def exchange_with_learner(learner: Learner, count: int, seed: int = 0) -> Exchan
         tuple(_pack(access, {"address": address, "write": 0, "data": 0}) for address in requests),
         tuple(value & ((1 << data_width) - 1) for value in responses),
         spec.latency + 8,
+        spec.restarts,
     )
 
 
@@ -86,8 +90,9 @@ def _reads(spec: LearnerSpec, model: ModelLearner) -> list[tuple[int, int]]:
     return reads
 
 
-def exchange_with_network(core: LookupCore, count: int, seed: int = 0) -> Exchange:
-    """Have a network predict ``count`` samples, the lowest and the highest of all among them."""
+def exchange_with_network(core: LookupCore, count: int, seed: int = 0, *, resets: bool = False) -> Exchange:
+    """Have a network predict ``count`` samples, the lowest and the highest of all among them; ``resets``: nothing in it
+    has an initial value."""
     network: LookupNetwork = core.network
     quantiser, random = network.quantiser, np.random.default_rng(seed)
     fixed = isinstance(quantiser, FixedQuantiser)
@@ -99,6 +104,7 @@ def exchange_with_network(core: LookupCore, count: int, seed: int = 0) -> Exchan
     return Exchange(
         tuple(_pack(core.samples.payload.shape(), _list(row)) for row in samples),
         tuple(_pack(core.predictions.payload.shape(), _list(row)) for row in network.predict_codes(codes)),
+        resets=resets,
     )
 
 

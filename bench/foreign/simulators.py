@@ -114,6 +114,8 @@ _MAIN = """\
 #include "Vbench.h"
 int main() {
     VerilatedContext context;
+    context.randReset(2);
+    context.randSeed(1);
     Vbench bench{&context};
     bench.clk = 0;
     bench.eval();
@@ -158,7 +160,22 @@ def _run_verilator(verilog: Path, top: str, exchange: Exchange, folder: Path) ->
     command, environment, include = _verilator_command()
     # Of the testbench nothing is to be said; the module itself must pass as it is.
     run_tool([*command, "--lint-only", str(verilog.resolve())], folder, environment)
-    options = ["--cc", "--no-timing", "-Wno-fatal", "-Wno-lint", "-Wno-style", "--Mdir", ".", "--prefix", "Vbench"]
+    # What has no initial value begins with random bits.
+    options = [
+        "--cc",
+        "--no-timing",
+        "--x-initial",
+        "unique",
+        "--x-assign",
+        "unique",
+        "-Wno-fatal",
+        "-Wno-lint",
+        "-Wno-style",
+        "--Mdir",
+        ".",
+        "--prefix",
+        "Vbench",
+    ]
     run_tool([*command, *options, "--top-module", "bench", bench.name, str(verilog.resolve())], folder, environment)
     sources = sorted(path.name for path in folder.glob("Vbench*.cpp"))
     included = "".join(f'#include "{name}"\n' for name in sources)

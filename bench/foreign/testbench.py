@@ -30,12 +30,12 @@ module bench(input wire clk, output reg finished);
   end
   always @(posedge clk) begin
     cycle <= cycle + 1;
-    if (cycle > 3 && (!samples__valid || {samples_ready})) begin
+{reset}    if (cycle > 3 && (!samples__valid || {samples_ready})) begin
       samples__valid <= sent < {n_samples};
       samples__payload <= samples[sent < {n_samples} ? sent : 0];
       if (sent < {n_samples}) sent <= sent + 1;
     end
-    if (predictions__valid) begin
+    if (predictions__valid{started}) begin
       $display("prediction %h", predictions__payload);
       predicted <= predicted + 1;
     end
@@ -63,7 +63,7 @@ _ACCESS = """\
       access__request__payload <= requests[asked];
       asked <= asked + 1;
     end
-    if (access__response__valid) begin
+    if (access__response__valid{started}) begin
       $display("response %h", access__response__payload);
       answered <= answered + 1;
     end"""
@@ -86,6 +86,7 @@ def write_testbench(verilog: Path, top: str, exchange: Exchange, folder: Path) -
         memories.append(f"  reg [{width - 1}:0] {name} [0:{len(words) - 1}];")
         memories.append(f'  initial $readmemh("{name}.hex", {name});')
     ready = ("predictions__ready", "access__response__ready")
+    started = " && !rst" if exchange.resets else ""
     text = _BENCH.format(
         top=top,
         memories="\n".join(memories),
@@ -94,13 +95,19 @@ def write_testbench(verilog: Path, top: str, exchange: Exchange, folder: Path) -
             + [f"  wire [{width - 1}:0] {name};" for name, width in outputs.items()]
         ),
         ports=", ".join(f".{name}({name})" for name in ports),
-        initial="\n".join(f"    {name} = {int(name in ready)};" for name in inputs),
+        initial="\n".join(
+            f"    {name} = {int(name in ready or (exchange.resets and name == 'rst'))};" for name in inputs
+        ),
+        reset="    rst <= cycle < 1;\n" if exchange.resets else "",
         samples_ready="samples__ready" if "samples__ready" in ports else "1'b1",
         n_samples=len(exchange.samples),
         n_predictions=len(exchange.predictions),
         n_requests=len(exchange.requests),
         teaching=_TEACHING.format(count=len(exchange.teaching)) if "teaching" in streams else "",
-        access=_ACCESS.format(count=len(exchange.requests), pause=exchange.pause) if "requests" in streams else "",
+        access=_ACCESS.format(count=len(exchange.requests), pause=exchange.pause, started=started)
+        if "requests" in streams
+        else "",
+        started=started,
         pause=exchange.pause,
         limit=LIMIT,
     )

@@ -52,6 +52,7 @@ _FEATURES = Register(
         Field("after_prediction", 8, 1, "the teacher's word comes after the prediction, on a stream of its own"),
         Field("streaming", 9, 1, "a sample is taken in every cycle, and predictions cannot be refused"),
         Field("gradients", 10, 1, "the teacher gives gradients, and not targets"),
+        Field("restores", 11, 1, "the control register can be told to restore"),
         Field("output", 16, 2, "a network's output stage: 0 raw, 1 argmax, 2 threshold"),
     ),
 )
@@ -145,6 +146,8 @@ class Identification:
         A sample is taken in every clock cycle, and a prediction cannot be refused.
     takes_gradients : bool
         The teacher gives gradients, and not targets.
+    restores : bool
+        The control register can be told to bring everything to its start.
     output : ``"raw"``, ``"argmax"`` or ``"threshold"``
         The output stage of a network; ``"raw"`` of a learner.
     target_format, gradient_format, learning_rate_format : Format or None
@@ -163,6 +166,7 @@ class Identification:
     after_prediction: bool = False
     streaming: bool = False
     takes_gradients: bool = False
+    restores: bool = False
     output: str = "raw"
     target_format: Format | None = None
     gradient_format: Format | None = None
@@ -191,6 +195,7 @@ class Identification:
             after_prediction=spec.timing.after_prediction,
             streaming=spec.timing.streaming,
             takes_gradients=find_loss(spec.loss).takes_gradients,
+            restores=spec.restarts,
             target_format=spec.target_format,
             gradient_format=formats.layers[-1].gradient,
             learning_rate_format=formats.learning_rate,
@@ -230,6 +235,7 @@ class Identification:
                 after_prediction=self.after_prediction,
                 streaming=self.streaming,
                 gradients=self.takes_gradients,
+                restores=self.restores,
                 output=_OUTPUTS.index(self.output),
             ),
             *(_pack_format(register, getattr(self, name)) for name, register in _FORMATS.items()),
@@ -295,6 +301,7 @@ class Identification:
             after_prediction=bool(features["after_prediction"]),
             streaming=bool(features["streaming"]),
             takes_gradients=bool(features["gradients"]),
+            restores=bool(features["restores"]),
             output=_OUTPUTS[features["output"]],
             **formats,
         )
@@ -315,7 +322,17 @@ def _unpack_format(register: Register, word: int) -> Format | None:
 
 
 _BUILD_CHOICES = frozenset(
-    {"memory", "table_memory", "edge_sums", "multiplier", "reuse_factor", "share_multipliers", "pipeline", "schedule"}
+    {
+        "memory",
+        "table_memory",
+        "edge_sums",
+        "multiplier",
+        "reuse_factor",
+        "share_multipliers",
+        "pipeline",
+        "schedule",
+        "initial",
+    }
 )
 """Fields that say how a learner is built, and change no bit of what it computes but by its delays."""
 

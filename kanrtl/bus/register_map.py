@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from ..errors import SpecError
-from ..learner.address_map import CONTROL_FREEZE, COUNTER_WIDTH, SATURATIONS, AddressMap
+from ..learner.address_map import CONTROL_FREEZE, CONTROL_RESTORE, COUNTER_WIDTH, SATURATIONS, AddressMap
 from ..learner.spec import LearnerSpec
 from ..lookup.network import LookupNetwork
 from ..numeric.bits import clog2
@@ -289,8 +289,11 @@ def _place_registers(spec: LearnerSpec, addresses: AddressMap, window: int) -> l
     if spec.update_rounding == "stochastic":
         what = "The high half of the noise register; a write moves its low half up, and the data in below it."
         found.append(place(one_field("noise", what, _NOISE_BITS, writable=True), addresses.noise, None))
-    freeze = Field("freeze", CONTROL_FREEZE.bit_length() - 1, 1, "samples are predicted, and nothing is learned")
-    found.append(place(Register("control", "How the core learns.", (freeze,), writable=True), addresses.control, 0))
+    control = [Field("freeze", CONTROL_FREEZE.bit_length() - 1, 1, "samples are predicted, and nothing is learned")]
+    if spec.restarts:
+        control.append(Field("restore", CONTROL_RESTORE.bit_length() - 1, 1, _RESTORED))
+    register = Register("control", "How the core learns.", tuple(control), writable=True)
+    found.append(place(register, addresses.control, 0))
     return sorted(found, key=lambda each: each.address)
 
 
@@ -298,6 +301,8 @@ _COUNTED = {
     "outside": "In how many learning steps an input was outside of its grid",
     "lost": "In how many learning steps an edge with a gradient did not move",
 }
+
+_RESTORED = "writing 1 brings coefficients, rates, noise and counters to their start; other accesses wait; reads 0"
 
 _NOISE_BITS = 16
 """As many of the noise register as one access reaches."""

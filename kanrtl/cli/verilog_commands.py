@@ -60,7 +60,15 @@ from .options import (
     ),
     choice_option("--reset-level", ("high", "low"), help="Say the level of the reset, whatever its name."),
 )
-@network_group(optimise_option)
+@network_group(
+    optimise_option,
+    choice_option(
+        "--initial",
+        ("memory", "reset"),
+        help="Let it begin with initial values, or need nothing but a reset, as in an ASIC: without tables in block "
+        "memory.  [default: memory]",
+    ),
+)
 @cloup.option_group(
     OUTPUT,
     file_option("-o", "--output", text=True, help="Write into this file, or - .  [default: learner.v or network.v]"),
@@ -74,6 +82,7 @@ def verilog_command(
     clock: str | None,
     reset: str | None,
     reset_level: str | None,
+    initial: str | None,
     output: Path | None,
     name: str | None,
     device: str | None,
@@ -102,16 +111,25 @@ def verilog_command(
     part = None if device is None else Device.parse(device)
     if isinstance(spec, LookupNetwork):
         options = hardware_options(hardware)
+        if initial == "reset":
+            options = {"memory": "logic"} | options
         if optimise is not None:
             if device is None:
                 raise InputError(f"--optimise = {optimise!r}: for which part? name it with --device")
             options = find_optimum(spec, device, optimise, {}, options).options
         core: Core = create_core(spec, **options) if part is None else core_for(spec, part, **options)
+        if initial == "reset" and core.has_contents:
+            raise InputError(
+                "--initial = 'reset': tables in block memory need initial contents; leave --memory at 'logic', and "
+                "--whole-from and --reuse-factor out"
+            )
     else:
+        if initial is not None:
+            raise InputError(f"--initial = {initial!r}: only for a network; a learner has it in its spec, as initial")
         check_only_for("network", {"optimise": optimise, **hardware})
         spec.stability.warn()
         core = Learner(spec if part is None else spec.for_device(part))
-    _write(core, name, path, part, bus, clocking)
+    _write(core, name, path, part, bus, clocking, contents=initial != "reset")
     if not to_output:
         show({"verilog": str(path), "top": name}, as_json, lambda: click.echo(f"wrote {path}"))
 
@@ -128,6 +146,8 @@ def _write(
     part: Device | None = None,
     bus: str | None = None,
     clocking: Clocking = Clocking(),
+    *,
+    contents: bool = True,
 ) -> None:
     if bus is not None:
         component: Any = SHELLS[bus](core)
@@ -142,7 +162,11 @@ def _write(
         if isinstance(core, LookupCore):
             core.progress = progress
         device = None if part is None else part.name
-        write_verilog(component, name, path, progress, header=comment, device=device, clocking=clocking)
+        if isinstance(core, Learner):
+            contents = not core.spec.restarts
+        write_verilog(
+            component, name, path, progress, header=comment, device=device, clocking=clocking, contents=contents
+        )
 
 
 def _read_base(_ctx: click.Context, _param: click.Parameter, value: str) -> int:

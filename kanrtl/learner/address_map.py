@@ -30,6 +30,10 @@ of its grid; and that in any edge whose gradient is not zero no coefficient move
 CONTROL_FREEZE = 1 << 0
 """Bit of the control register: nothing that is taught is learned."""
 
+CONTROL_RESTORE = 1 << 1
+"""Bit of the control register, only with ``initial="reset"``: writing 1 brings coefficients, rates, noise and counters
+to what they were at the start. Samples and further requests wait meanwhile; it reads zero."""
+
 
 @dataclass(frozen=True)
 class AddressMap:
@@ -111,5 +115,5 @@ class AddressMap:
 
     @property
     def control(self) -> int:
-        """Address of the control register: :data:`CONTROL_FREEZE`."""
+        """Address of the control register: :data:`CONTROL_FREEZE`, :data:`CONTROL_RESTORE`."""
         return self._register(self._first_counter + len(SATURATIONS) + 1)

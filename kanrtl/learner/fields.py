@@ -116,6 +116,8 @@ EdgeSums = Literal["auto", "products", "differences"]
 
 Outside = Literal["auto", "hold", "learn"]
 
+Initial = Literal["memory", "reset"]
+
 
 class LearnerFields(BaseModel):
     """A Kolmogorov-Arnold network that learns in hardware; immutable.
@@ -237,6 +239,13 @@ class LearnerFields(BaseModel):
     multiplier
         ``auto``: left to synthesis, which takes DSP blocks where the device has them; ``dsp``: the same, but refused
         for a device without; ``lut``: sums of shifted terms, no DSP block; ``serial``: shift and add, one bit a clock.
+    initial
+        Where a learner has what it begins with. ``memory``: initial contents of memories and registers, which are there
+        with the bitstream; a reset keeps what was learned. ``reset``: logic, from which a reset writes everything anew,
+        in :attr:`restart_cycles` cycles in which no sample is taken; so does the control register while it runs
+        (:meth:`kanrtl.Session.restore`). Nothing needs an initial value then, as in an ASIC. It takes a LUT for
+        each 16 bits that are not zero in all coefficients, and tables of bases lie in logic, whatever
+        ``table_memory`` says.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -288,6 +297,7 @@ class LearnerFields(BaseModel):
     reuse_factor: _one_or_each(Annotated[Integer, Field(ge=1)]) = 1  # type: ignore[valid-type]
     share_multipliers: Annotated[bool, Strict()] = False
     multiplier: Literal["auto", "dsp", "lut", "serial"] = "auto"
+    initial: Initial = "memory"
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain values (those that were given), of which ``from_dict`` makes an equal spec."""
@@ -328,6 +338,11 @@ class LearnerFields(BaseModel):
     def linear_layers(self) -> tuple[int, ...]:
         """The numbers of the layers that have a linear path."""
         return tuple(index for index, linear in enumerate(self.per_layer("linear")) if linear)
+
+    @property
+    def restarts(self) -> bool:
+        """Whether a reset writes anew everything that is stored, so that nothing needs an initial value."""
+        return self.initial == "reset"
 
     @property
     def folded(self) -> bool:

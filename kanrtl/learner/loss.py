@@ -106,6 +106,11 @@ class Loss(ABC):
         """The exact gradient of one node, combinational, in :meth:`gradient_format`; submodules of ``m`` get names that
         end in ``name``."""
 
+    def without_contents(self) -> Loss:
+        """The same loss in hardware in which no memory may have initial contents: by default this one, which has no
+        memory."""
+        return self
+
     def count(self, parts: Parts, layer: LayerArithmetic) -> None:
         """Count what :meth:`in_hardware` takes for all nodes of ``layer``: here a subtraction."""
         parts.adder(self.gradient_format(layer).width, layer.n_out)

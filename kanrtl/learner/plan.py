@@ -97,6 +97,8 @@ class LayerPlan:
         How this layer locates its inputs where they are exact sums.
     next_located : LocatedSum or None
         How the next layer locates the sums of this one.
+    restarts : bool
+        A reset writes anew everything that is stored: nothing has an initial value.
     """
 
     layer: LayerArithmetic
@@ -111,6 +113,7 @@ class LayerPlan:
     first_lane: int
     located: LocatedSum | None
     next_located: LocatedSum | None
+    restarts: bool
 
     def ends(self, stage: str, below: int = 0) -> bool:
         """Whether ``stage`` ends in a register, in this layer or in one ``below`` it."""
@@ -170,6 +173,25 @@ class LayerPlan:
     def block_tables(self) -> bool:
         """Whether its tables lie in block memory."""
         return self.schedule.block_tables[self.index]
+
+    @property
+    def rows(self) -> int:
+        """The rows of a memory of coefficients, in a layer that is not folded: what is read from outside is the
+        disjunction of all memories, of which the others give a row of zeros, if they can begin with one."""
+        return self.layer.depth + (not self.restarts)
+
+    @property
+    def table_blocks(self) -> bool:
+        """Whether its bases lie in block memory too, and not only what is made of them."""
+        return (self.block if self.folded else self.block_tables) and not self.restarts
+
+    @property
+    def making_cycles(self) -> int:
+        """Cycles for which tables of steps are made when the learning rate is written."""
+        layer = self.layer
+        # One to begin, one for each bit of the learning rate, one to take the product, and those to read a basis.
+        multiplied = layer.formats.learning_rate.width + 3 + self.registers_table
+        return layer.table_size * layer.banks * (multiplied + 1)
 
     @property
     def parallel(self) -> Schedule:
@@ -318,10 +340,30 @@ def plan_learner(
                 first_lane=first_lane,
                 located=located[index],
                 next_located=located[index + 1] if index < last else None,
+                restarts=spec.restarts,
             )
         )
         first_lane += layer.lanes
     return tuple(plans)
+
+
+def count_restart_cycles(plans: Sequence[LayerPlan], access_cycles: int, registers: int) -> int:
+    """Clock cycles from the edge that lets a learner write everything anew to the first at which a sample can be taken.
+
+    Parameters
+    ----------
+    plans
+        Of its layers.
+    access_cycles
+        The cycles of an access: there is one for each coefficient, and for each register.
+    registers
+        How many writes of registers there are.
+    """
+    writes = registers + sum(plan.layer.n_out * plan.layer.n_in * plan.layer.coefficients for plan in plans)
+    # Between two of them the answer passes, and the next is taken.
+    between = 2
+    tables = sum(plan.making_cycles for plan in plans if not plan.folded and plan.block_tables)
+    return writes * (access_cycles + between) + between + tables
 
 
 def _forms_error(spec: LearnerFields, layer: LayerArithmetic) -> bool:

@@ -21,7 +21,7 @@ from .fields import LearnerFields, one_line
 from .folded_schedule import FoldedSchedule
 from .formats import LearnerFormats, derive_formats
 from .losses import find_loss
-from .plan import LayerPlan, plan_learner
+from .plan import LayerPlan, count_restart_cycles, plan_learner
 from .schedule import Schedule
 from .stability import Stability
 from .stages import rename_presets
@@ -173,6 +173,16 @@ class LearnerSpec(LearnerFields):
     def interval(self) -> int:
         """Clock cycles from one taught sample to the next; in the sequential schedule the same as the latency."""
         return self.timing.interval
+
+    @property
+    def restart_cycles(self) -> int | None:
+        """Clock cycles from the last edge at which the reset is active, or that at which the control register is told
+        to restore, to the first edge at which a sample can be taken. None with ``initial="memory"``, where a sample can
+        be taken at the next."""
+        if not self.restarts:
+            return None
+        registers = len(self.rate_registers) + 2 * (self.update_rounding == "stochastic")
+        return count_restart_cycles(self.plans, self.timing.access_cycles, registers)
 
     @property
     def delays(self) -> tuple[int, ...]:

@@ -59,6 +59,7 @@ _COMMENTS = {
     "reuse_factor": "edges that share one set of multipliers; one value, or one per layer",
     "share_multipliers": "whether forward and backward pass use the same multipliers",
     "multiplier": "auto, dsp, lut, serial",
+    "initial": "memory, reset: whether it begins with initial contents of memories, or with what a reset writes",
 }
 
 
@@ -117,6 +118,7 @@ def derived(spec: LearnerSpec) -> dict[str, Any]:
         "prediction_latency": spec.timing.prediction_latency,
         "prediction_interval": spec.timing.prediction_interval,
         "delays": list(spec.delays),
+        "restart_cycles": spec.restart_cycles,
     }
 
 
@@ -199,6 +201,8 @@ def _derived_comments(spec: LearnerSpec) -> list[str]:
         f"#   one sample to the next     {schedule.interval}",
         f"#   sample to prediction       {schedule.prediction_latency}",
     ]
+    if spec.restart_cycles is not None:
+        lines.append(f"#   reset to the first sample  {spec.restart_cycles}")
     if spec.timing.streaming:
         lines.append(f"# samples until an update is seen, by layer: {', '.join(map(str, spec.delays))}")
     for index, values in enumerate(derived(spec)["layers"]):

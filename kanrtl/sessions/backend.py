@@ -12,11 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays import Reals, RowBuffer
-from ..learner.address_map import CONTROL_FREEZE, SATURATIONS, AddressMap
+from ..learner.address_map import CONTROL_FREEZE, CONTROL_RESTORE, SATURATIONS, AddressMap
 from ..learner.losses import find_loss
 from ..learner.spec import LearnerSpec
 from ..lookup.network import LookupNetwork
 from ..numeric.fixed import Codes
+from ..numeric.lfsr import initial_state
 from ..progress import Progress
 from ..simulators.native_step import RealPlaces
 from ..simulators.trace import Trace
@@ -170,6 +171,15 @@ class LearnerBackend(Running):
     def write_frozen(self, frozen: bool) -> None:
         """Set whether samples are predicted but not learned."""
 
+    def restore(self) -> None:
+        """Bring coefficients, rates, the noise register and counters to what they were at the start."""
+        spec = self.spec
+        self.write_coefficients(spec.initial_codes())
+        self.write_learning_rates([code for _, code in spec.rate_registers])
+        if spec.update_rounding == "stochastic":
+            self.write_noise(initial_state(spec.seed))
+        self.clear_saturations()
+
     @abstractmethod
     def read_saturations(self) -> dict[str, int]:
         """How many values have saturated, by kind (:data:`kanrtl.learner.address_map.SATURATIONS`), and what the spec
@@ -244,6 +254,14 @@ class AddressedLearner(LearnerBackend):
 
     def write_frozen(self, frozen: bool) -> None:
         self.access([(self.addresses.control, CONTROL_FREEZE if frozen else 0)])
+
+    def restore(self) -> None:
+        if not self.spec.restarts:
+            super().restore()
+            return
+        frozen = CONTROL_FREEZE if self.read_frozen() else 0
+        # The second is answered when it is done.
+        self.access([(self.addresses.control, frozen | CONTROL_RESTORE), (self.addresses.control, None)])
 
     def read_saturations(self) -> dict[str, int]:
         kinds = (*SATURATIONS, *self.spec.counts)

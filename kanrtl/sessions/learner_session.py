@@ -386,6 +386,17 @@ class Session(Closing):
             "observed": self._backend.observed,
         }
 
+    def restore(self) -> None:
+        """Forget everything: coefficients, rates, the noise of stochastic rounding and counters become what they were
+        at the start, so that the same samples give the same bits again. It stays frozen if it is.
+
+        A learner with ``initial="reset"`` does it by itself, in ``spec.restart_cycles`` clock cycles; into others
+        everything is written.
+        """
+        self._backend.restore()
+        self._inputs_saturated = self._clipped.count = 0
+        self._pending = None
+
     def clear_counters(self) -> None:
         """Set to zero what :attr:`status` counts of values that saturated, in the learner and before."""
         self._backend.clear_saturations()

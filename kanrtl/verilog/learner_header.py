@@ -25,7 +25,7 @@ def learner_header(learner: Learner, clocking: Clocking = Clocking()) -> str:
         *timing_lines(spec),
         *_refusal_lines(spec),
         *modulation_lines(spec),
-        f"{clocking.words}; it does not restore coefficients and learning rates.",
+        f"{clocking.words}; {describe_reset(spec)}",
         "",
         *_port_lines(learner),
         "",
@@ -42,8 +42,16 @@ def learner_header(learner: Learner, clocking: Clocking = Clocking()) -> str:
     ]
     if spec.update_rounding == "stochastic":
         lines.append(f"  {addresses.noise:#x}  noise: reads bits 31..16; a write moves bits 15..0 up and in below them")
-    lines.append(f"  {addresses.control:#x}  control: bit 0 freezes")
+    restores = ", a 1 in bit 1 restores" if spec.restarts else ""
+    lines.append(f"  {addresses.control:#x}  control: bit 0 freezes{restores}")
     return "\n".join(lines)
+
+
+def describe_reset(spec: LearnerSpec) -> str:
+    """Write what a reset does to what was learned."""
+    if spec.restart_cycles is None:
+        return "it does not restore coefficients and learning rates."
+    return f"after it everything is at its start, and a sample taken {spec.restart_cycles} cycles later."
 
 
 def title_learner(spec: LearnerSpec) -> str:

@@ -15,7 +15,7 @@ from ..bus.shells import Shell
 from ..lookup.network import LookupNetwork
 from ..version import __version__
 from .clocking import Clocking
-from .learner_header import modulation_lines, timing_lines, title_learner
+from .learner_header import describe_reset, modulation_lines, timing_lines, title_learner
 from .network_header import meaning_lines, title_network
 from .port_table import align_rows
 
@@ -34,7 +34,7 @@ def shell_header(shell: Shell, clocking: Clocking = Clocking()) -> str:
         lines += [f"{clocking.words}; what is on its way is lost.", ""]
     else:
         lines += [*timing_lines(described), *modulation_lines(described)]
-        lines += [f"{clocking.words}; it does not restore coefficients and learning rates.", ""]
+        lines += [f"{clocking.words}; {describe_reset(described)}", ""]
     if isinstance(shell, PlainShell):
         lines += align_rows([(name, *_port(shell, name)) for name in shell.signature.members])
     elif isinstance(shell, AxiShell):

@@ -21,16 +21,21 @@ _TOP = "kanrtl_top"  # while it is made; no signal has this name
 # has no ports of no width, no names that another file may have too, and, purged, no two names for one signal.
 _VERILOG_SCRIPT = """\
 read_rtlil top.il
+{contents}
 {flatten}
 opt_dff -keepdc
 opt_clean -purge
 memory_collect
+tee -q -o unwritten.txt select -list t:$mem_v2 r:WR_PORTS=0 %i
 {attributes}
 attrmap -remove amaranth.decoding -remove hdlname
 attrmap -modattr -remove generator -remove top -remove amaranth.hierarchy
 setattr -unset src c:* t:$mem* %d
 write_verilog top.v
 """
+
+# Before anything else, so that nothing is concluded from initial values.
+_WITHOUT_CONTENTS = "setattr -unset init w:*\ndelete t:$meminit_v2"
 
 # Memory in LUTs is what some families do not have, and tools refuse the whole design for it.
 _ANY_FAMILY = "setattr -unset ram_style a:ram_style=distributed"
@@ -57,7 +62,7 @@ def list_ports(component: Elaboratable, clocking: Clocking = Clocking()) -> list
     return [clocking.clock, clocking.reset, *named]
 
 
-def _origin(name: str, device: str | None) -> list[str]:
+def _origin(name: str, device: str | None, clocking: Clocking, contents: bool) -> list[str]:
     """Tell what the file is for, and what may stand beside it."""
     return [
         f"Written for {device}."
@@ -65,6 +70,7 @@ def _origin(name: str, device: str | None) -> list[str]:
         else "Written for any tool and family of FPGAs; kanrtl verilog --device writes it for one part.",
         f"The module {name} is all there is in this file, and needs no other: give another one another name (--name),",
         "and both can be in one design.",
+        *([] if contents else [f"Nothing has an initial value: let {clocking.reset} be active at a clock edge first."]),
     ]
 
 
@@ -86,6 +92,7 @@ def write_verilog(
     header: str | None = None,
     device: str | None = None,
     clocking: Clocking = Clocking(),
+    contents: bool = True,
 ) -> None:
     """Write a component as one self-contained Verilog file, which appears whole or not at all.
 
@@ -108,13 +115,16 @@ def write_verilog(
         not have: memory in LUTs.
     clocking
         What clock and reset are called, and the level of the latter.
+    contents
+        Whether registers and memories have initial values. Without them a reset has to bring the component to its
+        start, which a memory that is never written cannot be brought to.
 
     Raises
     ------
     InputError
         If ``name`` is not one that every tool takes, or a port is called as clock or reset are.
     ToolError
-        If yosys is missing or fails.
+        If yosys is missing or fails; or if without initial values a memory of the component would never hold anything.
     InputError
         If the file cannot be written.
     """
@@ -125,15 +135,25 @@ def write_verilog(
         (cwd / "top.il").write_text(text, encoding="utf-8")
         flatten = "\n".join([f"hierarchy -top {_TOP}", "proc -norom", *FLATTEN])
         attributes = "" if device else _ANY_FAMILY
-        (cwd / "verilog.ys").write_text(_VERILOG_SCRIPT.format(flatten=flatten, attributes=attributes))
+        (cwd / "verilog.ys").write_text(
+            _VERILOG_SCRIPT.format(
+                flatten=flatten, attributes=attributes, contents="" if contents else _WITHOUT_CONTENTS
+            )
+        )
         try:
             YOSYS.run(["-q", "-s", "verilog.ys"], cwd, "yosys.log", progress, produces=["top.v"])
         except ToolError as error:
             # The log goes with the folder, so the line must not send the user there.
             raise ToolError(str(error).partition(" (log: ")[0]) from None
+        unwritten = (cwd / "unwritten.txt").read_text(encoding="utf-8").split()
+        if unwritten and not contents:
+            memory = unwritten[0].partition("/")[2]
+            raise ToolError(
+                f"memory {memory!r} has nothing but initial contents; write it with those, or make it of logic"
+            )
         verilog = unescape_names((cwd / "top.v").read_text(encoding="utf-8"), name)
     verilog = verilog.replace(f"module {_TOP}(", f"module {name}(", 1)
-    lines = [*(header or "").splitlines(), *([""] if header else []), *_origin(name, device)]
+    lines = [*(header or "").splitlines(), *([""] if header else []), *_origin(name, device, clocking, contents)]
     comment = "".join(f"// {line}".rstrip() + "\n" for line in lines)
     make_folder(path.parent)
     write_whole(path, (comment + _LINT_OFF + verilog + _LINT_ON).encode())

@@ -7,9 +7,10 @@ from dataclasses import replace
 from math import ceil
 
 import numpy as np
-from amaranth.hdl import Const, Module, Mux
+from amaranth.hdl import Const, Module, Mux, Signal
 from amaranth.lib import memory
 
+from ...fabric.logic_table import look_up
 from ...fabric.parts import Parts
 from ...numeric.fixed import SQ, FixedValue, Format
 from ...numeric.sigmoid import Sigmoid
@@ -23,6 +24,11 @@ def _sigmoid(layer: LayerArithmetic) -> Sigmoid:
 
 
 class _Logistic(Loss):
+    """See the module; ``contents``: whether the table may be the initial contents of a memory."""
+
+    def __init__(self, *, contents: bool = True) -> None:
+        self._contents = contents
+
     binary_targets = True
     target_range = (0.0, 1.0)
     reads_outputs = True
@@ -53,19 +59,23 @@ class _Logistic(Loss):
         self, m: Module, layer: LayerArithmetic, value: FixedValue, target: FixedValue, name: str
     ) -> FixedValue:
         sigmoid = _sigmoid(layer)
-        m.submodules[f"sigmoid{name}"] = rom = memory.Memory(
-            shape=sigmoid.value.width,
-            depth=1 << sigmoid.row_bits,
-            init=[int(value) for value in sigmoid.table],
-            attrs={"ram_style": "logic"},
-        )
-        port = rom.read_port(domain="comb")
         step = value.raw >> sigmoid.row_shift
         half = 1 << (sigmoid.row_bits - 1)
         clamped = Mux(step < -half, Const(-half, sigmoid.row_bits), Mux(step >= half, half - 1, step))
         # Rows count from the lowest y: the sign bit is turned over.
-        m.d.comb += port.addr.eq(clamped[: sigmoid.row_bits] ^ half)
+        row, words, width = clamped[: sigmoid.row_bits] ^ half, [int(one) for one in sigmoid.table], sigmoid.value.width
+        if not self._contents:
+            reached = Signal(sigmoid.row_bits, name=f"sigmoid_row{name}")
+            m.d.comb += reached.eq(row)
+            return FixedValue(sigmoid.value, look_up(reached, words, width)) - target
+        rom = memory.Memory(shape=width, depth=1 << sigmoid.row_bits, init=words, attrs={"ram_style": "logic"})
+        m.submodules[f"sigmoid{name}"] = rom
+        port = rom.read_port(domain="comb")
+        m.d.comb += port.addr.eq(row)
         return FixedValue(sigmoid.value, port.data) - target
+
+    def without_contents(self) -> Loss:
+        return _Logistic(contents=False)
 
     def count(self, parts: Parts, layer: LayerArithmetic) -> None:
         super().count(parts, layer)

@@ -13,7 +13,7 @@ from amaranth.lib.wiring import In, Out
 from ...fabric.parts import Parts
 from ...numeric.lfsr import LEAP
 from ...numeric.lfsr import WIDTH as NOISE_WIDTH
-from ..address_map import CONTROL_FREEZE, COUNTER_WIDTH, AddressMap
+from ..address_map import CONTROL_FREEZE, CONTROL_RESTORE, COUNTER_WIDTH, AddressMap
 from ..folded_schedule import FoldedSchedule
 from ..spec import LearnerSpec
 from .coefficients import CoefficientAccess
@@ -181,6 +181,8 @@ class Registers(wiring.Component):  # type: ignore[misc]
     request : In, :class:`.HeldRequest`
     freeze : Out(1)
         The control register says that nothing is learned.
+    restore : Out(1)
+        It is told to restore, with the last cycle of that request; only where the learner restarts.
     rates : In
         The learning rate of every layer.
     linear_rates : In
@@ -208,6 +210,8 @@ class Registers(wiring.Component):  # type: ignore[misc]
         }
         if spec.linear_layers:
             members["linear_rates"] = In(_linear_rates(spec))
+        if spec.restarts:
+            members["restore"] = Out(1)
         if spec.plans[0].stochastic:
             members |= {"noise_state": In(NOISE_WIDTH), "load_noise": Out(1)}
         super().__init__(members)
@@ -244,8 +248,13 @@ class Registers(wiring.Component):  # type: ignore[misc]
                     m.d.comb += [read.eq(self.noise_state[LEAP:]), self.load_noise.eq(write)]
             with at(addresses.control):
                 m.d.comb += read.eq(self.freeze)
+                if self._spec.restarts:
+                    m.d.comb += self.restore.eq(write & ((request.data & CONTROL_RESTORE) != 0))
                 with m.If(write):
                     m.d.sync += self.freeze.eq((request.data & CONTROL_FREEZE) != 0)
+        if self._spec.restarts:
+            with m.If(self.restore):
+                m.d.comb += [self.clear[kind].eq(1) for kind in self._kinds]
         m.d.comb += request.read.eq(Mux(request.write, 0, read))
         return m
 
@@ -265,7 +274,7 @@ def _linear_rates(spec: LearnerSpec) -> data.ArrayLayout:
 
 class LearningRates(wiring.Component):  # type: ignore[misc]
     """The learning rate of every layer, and that of its linear paths; they outlast a reset, as the tables do that are
-    made from them.
+    made from them. In a learner that restarts they hold nothing until they are written.
 
     Parameters
     ----------
@@ -306,7 +315,8 @@ class LearningRates(wiring.Component):  # type: ignore[misc]
             given += list(self.linear_rates)
             names += [f"linear_rate{index}" for index in self._spec.linear_layers]
         for index, (rate, name, (format, code)) in enumerate(zip(given, names, self._spec.rate_registers, strict=True)):
-            register = Signal(format, name=name, init=float(format.to_float(code)), reset_less=True)
+            first = 0.0 if self._spec.restarts else float(format.to_float(code))
+            register = Signal(format, name=name, init=first, reset_less=True)
             with m.If(self.write[index]):
                 m.d.sync += register.raw.eq(self.data)
             m.d.comb += rate.eq(register)

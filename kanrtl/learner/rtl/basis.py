@@ -6,15 +6,17 @@ from math import ceil
 from typing import Any
 
 import numpy as np
-from amaranth.hdl import Cat, Const, Module, Signal
+from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
+from ...fabric.logic_table import look_up
 from ...fabric.parts import Parts
 from ...numeric.fixed import Codes
 from ..arithmetic import LayerArithmetic
 from ..plan import LayerPlan
 from .coefficients import cell_bits
+from .pipeline_registers import hold
 
 
 def rotation_bits(layer: LayerArithmetic) -> int:
@@ -41,6 +43,9 @@ class Basis(wiring.Component):  # type: ignore[misc]
     the short basis values costs less than rotating the coefficients, and they are shared by all nodes of the layer. A
     block memory holds every rotation of the table, and needs no logic at all.
 
+    In a layer that restarts the table is logic in any case, with a register behind it where there would be a block
+    memory.
+
     Parameters
     ----------
     layer
@@ -49,6 +54,8 @@ class Basis(wiring.Component):  # type: ignore[misc]
         Whether derivative values are needed (hidden layers).
     block
         The table is a block memory, read at the clock edge; otherwise it is logic.
+    restarts
+        Nothing may have initial contents.
 
     Members
     -------
@@ -61,9 +68,10 @@ class Basis(wiring.Component):  # type: ignore[misc]
     derivative : Out, one signed value per bank, in units of 1/x; only with ``derivative``
     """
 
-    def __init__(self, layer: LayerArithmetic, *, derivative: bool, block: bool) -> None:
+    def __init__(self, layer: LayerArithmetic, *, derivative: bool, block: bool, restarts: bool = False) -> None:
         self._layer = layer
         self._block = block
+        self._restarts = restarts
         members: dict[str, Any] = {
             "row": In(layer.locator.row_bits),
             "cell": In(cell_bits(layer)),
@@ -85,17 +93,28 @@ class Basis(wiring.Component):  # type: ignore[misc]
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        read = self._rotated_memory if self._block else self._rotated_logic
-        read(m, "basis", self._layer.basis_table, self.basis)
+        self._read(m, "basis", self._layer.basis_table, self.basis)
         if hasattr(self, "derivative"):
             flat = Signal(self.derivative.shape())
-            read(m, "derivative", self._layer.derivative_table, flat)
+            self._read(m, "derivative", self._layer.derivative_table, flat)
             if self._layer.periodic:
                 m.d.comb += self.derivative.eq(flat)
             else:
                 with m.If(self.inside):
                     m.d.comb += self.derivative.eq(flat)
         return m
+
+    def _read(self, m: Module, name: str, table: Any, banks: Any) -> None:
+        """Read ``table`` in one way or the other."""
+        if not self._block:
+            self._rotated_logic(m, name, table, banks)
+        elif not self._restarts:
+            self._rotated_memory(m, name, table, banks)
+        else:
+            now = Signal(banks.shape(), name=f"{name}_now")
+            self._rotated_logic(m, name, table, now)
+            for bank, value in enumerate(hold(m, now, self.enable, f"{name}_read")):
+                m.d.comb += banks[bank].eq(value)
 
     def _rotated_memory(self, m: Module, name: str, table: Any, banks: Any) -> None:
         """Read ``table`` as it lies in a memory in every rotation."""
@@ -117,16 +136,8 @@ class Basis(wiring.Component):  # type: ignore[misc]
         layer = self._layer
         width = len(banks[0].as_value())
         words = (table & ((1 << width) - 1)).astype(object) << (np.arange(layer.window) * width).astype(object)
-        rom = memory.Memory(
-            shape=width * layer.window,
-            depth=layer.table_size,
-            init=[int(word) for word in words.sum(axis=1)],
-            attrs={"ram_style": "logic"},
-        )
-        m.submodules[f"{name}_table"] = rom
-        port = rom.read_port(domain="comb")
-        m.d.comb += port.addr.eq(self.row)
-        values = [port.data[j * width : (j + 1) * width] for j in range(layer.window)]
+        found = self._found_in_logic(m, name, [int(word) for word in words.sum(axis=1)], width * layer.window)
+        values = [found[j * width : (j + 1) * width] for j in range(layer.window)]
         values += [Const(0, width)] * (layer.banks - layer.window)
         low_cell = self.cell[: rotation_bits(layer)]
         with m.Switch(low_cell):
@@ -134,6 +145,18 @@ class Basis(wiring.Component):  # type: ignore[misc]
                 with m.Case(rotation):
                     for bank in range(layer.banks):
                         m.d.comb += banks[bank].as_value().eq(values[(bank - rotation) % layer.banks])
+
+    def _found_in_logic(self, m: Module, name: str, words: list[int], width: int) -> Value:
+        """Give the word at ``row``."""
+        if self._restarts:
+            found = Signal(width, name=f"{name}_found")
+            m.d.comb += found.eq(look_up(self.row, words, width))
+            return found
+        rom = memory.Memory(shape=width, depth=self._layer.table_size, init=words, attrs={"ram_style": "logic"})
+        m.submodules[f"{name}_table"] = rom
+        port = rom.read_port(domain="comb")
+        m.d.comb += port.addr.eq(self.row)
+        return port.data
 
 
 def count_basis(parts: Parts, plan: LayerPlan, inputs: int) -> None:
@@ -145,7 +168,7 @@ def count_basis(parts: Parts, plan: LayerPlan, inputs: int) -> None:
         if not layer.periodic:
             parts.choice(layer.banks * layer.derivative.width, times=inputs)
     for name, (table, width) in tables.items():
-        if plan.block_tables:
+        if plan.table_blocks:
             # A bank meets zeros too where there are more banks than values.
             met = np.append(table, 0) if layer.banks > layer.window else table
             parts.memory(
@@ -155,6 +178,8 @@ def count_basis(parts: Parts, plan: LayerPlan, inputs: int) -> None:
             columns = sum(_changing_bits(column) for column in table.T)
             parts.counts["truth table"] += ceil(inputs * columns * layer.table_size / 16)
             parts.choice(layer.banks * width, layer.banks, inputs)
+            if plan.block_tables:  # the register that the memory would have
+                parts.register(layer.banks * width * inputs, moved=False)
 
 
 def _changing_bits(table: Codes) -> int:

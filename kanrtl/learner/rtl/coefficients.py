@@ -67,7 +67,8 @@ class Coefficients(wiring.Component):  # type: ignore[misc]
     Coefficient ``j`` of an edge lies in bank ``j % banks`` at row ``j // banks``, so any ``spline_order + 1``
     neighbours lie in different banks and are read, and written back, in one cycle. All nodes share the cell of an
     input, hence the wide word. Above the coefficients, every bank has a row of zeros: what is read from outside is then
-    the disjunction of all banks, and no choice among them.
+    the disjunction of all banks, and no choice among them. In a layer that restarts no row begins with anything: there,
+    what other banks give is masked.
 
     Where a sample is held a bank has one read and one write port, and reading and writing at the same edge does not
     occur, since a synchronous read is disabled by a write. Where samples stream, a window is changed
@@ -140,15 +141,18 @@ class Coefficients(wiring.Component):  # type: ignore[misc]
         if plan.looks_outside:  # as the addresses do it
             inside = hold(m, self.inside, self.take, "inside_held") if plan.holds_addresses else self.inside
             m.d.comb += self.reached.eq(delay(m, inside, plan.turnaround or 0, "inside"))
+        named = []
         for source in range(layer.n_in):
             if plan.leaks_by_bank:
                 touched, name = touched_banks(layer, self.cell[source]), f"input{source}_touched"
                 touched = hold(m, touched, self.take, name) if plan.holds_addresses else touched
                 m.d.comb += self.touched[source].eq(delay(m, touched, plan.turnaround or 0, name))
-            for bank in range(layer.banks):
-                self._connect_bank(m, source, bank)
+            named += [self._connect_bank(m, source, bank) for bank in range(layer.banks)]
         # Every bank but one reads its row of zeros then, and all of them where a linear path's w is meant.
         read = [[banks[bank].raw for banks in self.read[node] for bank in range(layer.banks)] for node in self._nodes]
+        if plan.restarts:
+            width = layer.formats.coefficient.width
+            read = [[value & one.replicate(width) for value, one in zip(values, named, strict=True)] for values in read]
         if layer.linear:
             for values, weights in zip(read, self._connect_weights(m), strict=True):
                 values += weights
@@ -183,15 +187,17 @@ class Coefficients(wiring.Component):  # type: ignore[misc]
             for inputs in weights.stored
         ]
 
-    def _connect_bank(self, m: Module, source: int, bank: int) -> None:
-        """Memory ``bank`` of input ``source``, with its address."""
+    def _connect_bank(self, m: Module, source: int, bank: int) -> Value:
+        """Memory ``bank`` of input ``source``, with its address; give whether what is accessed lies in it."""
         plan, layer, access, name = self._plan, self._plan.layer, self.access, f"input{source}_bank{bank}"
         named = Signal(name=f"{name}_named")
-        address = Signal(range(layer.depth + 1), name=f"{name}_address", reset_less=plan.holds_addresses)
+        address = Signal(range(plan.rows), name=f"{name}_address", reset_less=plan.holds_addresses)
         mine = access.index < layer.bases if layer.linear else Const(1)
         bank_meant = access.index[: (layer.banks - 1).bit_length()] == bank
         m.d.comb += named.eq(mine & (access.input == source) & bank_meant)
-        reached = Mux(access.enable & ~named, layer.depth, window_row(layer, self.cell[source], bank))
+        reached = window_row(layer, self.cell[source], bank)
+        if not plan.restarts:
+            reached = Mux(access.enable & ~named, layer.depth, reached)
         if plan.holds_addresses:
             with m.If(self.take):
                 m.d.sync += address.eq(reached)
@@ -199,7 +205,7 @@ class Coefficients(wiring.Component):  # type: ignore[misc]
             m.d.comb += address.eq(reached)
         accessed = Cat(named & access.write & (access.output == node) for node in range(layer.n_out))
         codes = self._initial[:, source, bank : layer.bases : layer.banks].T
-        shape = layer.formats.coefficient, codes, layer.depth + 1
+        shape = layer.formats.coefficient, np.zeros_like(codes) if plan.restarts else codes, plan.rows
         enable = self.write_enable & self.reached[source] if layer.holds else self.write_enable
         rows: CoefficientBank | StreamingBank
         if plan.turnaround is None:
@@ -225,6 +231,7 @@ class Coefficients(wiring.Component):  # type: ignore[misc]
                 self.old[node][source][bank].eq(old[node]),
                 rows.write[node].eq(self.write[node][source][bank]),
             ]
+        return named
 
 
 def count_coefficients(parts: Parts, plan: LayerPlan) -> None:
@@ -235,9 +242,11 @@ def count_coefficients(parts: Parts, plan: LayerPlan) -> None:
     width, memories = layer.formats.coefficient.width, layer.n_in * layer.banks
     later = plan.writes_late
     turnaround = plan.turnaround or 0
+    if plan.restarts:
+        parts.choice(layer.n_out * width, times=memories)
     parts.memory(
         "coefficients",
-        layer.depth + 1,
+        plan.rows,
         layer.n_out * width,
         block=plan.block,
         lanes=layer.n_out,
@@ -249,9 +258,9 @@ def count_coefficients(parts: Parts, plan: LayerPlan) -> None:
     if plan.leaks_by_bank:
         parts.counts["detection"] += memories * (layer.banks - 1).bit_length()
         parts.register(memories * (plan.holds_addresses + turnaround), moved=False)
-    address = layer.depth.bit_length()
+    address = clog2(plan.rows)
     parts.adder(address, memories)
-    parts.choice(address, times=memories)
+    parts.choice(0 if plan.restarts else address, times=memories)
     count_seam(parts, layer, memories)
     if plan.streaming:
         parts.register(memories * address * (turnaround + later))
@@ -346,6 +355,8 @@ class FoldedCoefficients(wiring.Component):  # type: ignore[misc]
         """What a memory holds first, ``(rows, node lanes)``."""
         layer, passes = self._plan.layer, self._plan.passes
         codes = self._initial[:, lane :: passes.input_lanes, bank : layer.bases : layer.banks]
+        if self._plan.restarts:
+            codes = np.zeros_like(codes)
         padded = np.zeros((layer.n_out, passes.inputs, layer.depth), dtype=np.int64)
         padded[:, :, : codes.shape[2]] = codes
         return padded.reshape(passes.nodes, passes.node_lanes, -1).transpose(0, 2, 1).reshape(-1, passes.node_lanes)

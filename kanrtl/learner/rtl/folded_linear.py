@@ -70,6 +70,8 @@ class FoldedWeights(wiring.Component):  # type: ignore[misc]
         """What a memory holds first, ``(rows, node lanes)``."""
         passes = self._plan.passes
         codes = self._initial[:, lane :: passes.input_lanes]
+        if self._plan.restarts:
+            codes = np.zeros_like(codes)
         by_part = codes.reshape(passes.nodes, passes.node_lanes, passes.inputs)
         return np.moveaxis(by_part, 1, 2).reshape(-1, passes.node_lanes)
 

@@ -29,6 +29,7 @@ from .folded_layer import FoldedLayer
 from .layer import Layer
 from .noise_register import NoiseRegister, count_noise_register
 from .pipeline_registers import Stages, delay
+from .restorer import Restoring, count_restoring
 from .saturation import SaturationCounters, count_saturation_counters
 from .sequencer import Sequencer, StreamSequencer, count_sequencer, count_stream_sequencer
 from .teaching import LossGradient, TargetRegister, count_loss_gradient, count_target_register
@@ -40,7 +41,8 @@ class Learner(wiring.Component):  # type: ignore[misc]
     In the sequential schedule, exact SGD, a sample is held in a register until its update is written, and the next one
     is taken in that same cycle; a step waits until its prediction is taken. In the streaming schedule a sample is taken
     every clock, and nothing ever waits: predictions cannot be refused. :attr:`latency`, :attr:`interval` and the rest
-    of :class:`kanrtl.learner.schedule.Schedule` hold for every input.
+    of :class:`kanrtl.learner.schedule.Schedule` hold for every input. With ``initial="reset"`` samples wait for
+    :attr:`restart_cycles` after a reset, in which the learner becomes what it is at its start.
 
     Parameters
     ----------
@@ -99,6 +101,12 @@ class Learner(wiring.Component):  # type: ignore[misc]
     def prediction_latency(self) -> int:
         """Clock cycles from the edge that takes a sample to the edge from which its prediction is valid."""
         return self.spec.timing.prediction_latency
+
+    @property
+    def restart_cycles(self) -> int | None:
+        """Clock cycles from the last edge at which the reset is active to the first at which a sample can be taken,
+        with ``initial="reset"``; else None: at the next edge."""
+        return self.spec.restart_cycles
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -183,7 +191,13 @@ class Learner(wiring.Component):  # type: ignore[misc]
         m.submodules.registers = registers = Registers(spec)
         m.submodules.coefficient_requests = coefficients = CoefficientRequests(spec)
         m.submodules.learning_rates = rates = LearningRates(spec)
-        connect(m, flipped(self.access), access.port)
+        if spec.restarts:
+            m.submodules.restoring = restoring = Restoring(spec)
+            connect(m, flipped(self.access), restoring.outer)
+            connect(m, restoring.access, access.port)
+            m.d.comb += [restoring.begin.eq(registers.restore), sequencer.hold.eq(restoring.busy)]
+        else:
+            connect(m, flipped(self.access), access.port)
         connect(m, access.requests, sequencer.requests)
         connect(m, access.registers, registers.request)
         connect(m, access.coefficients, coefficients.request)
@@ -248,4 +262,6 @@ def count_learner(parts: Parts, spec: LearnerSpec, *, reached: bool) -> None:
         count_learning_rates(parts, spec)
         count_access(parts, spec)
         count_registers(parts, spec)
+        if spec.restarts:
+            count_restoring(parts, spec)
         count_coefficient_requests(parts, spec)

@@ -168,7 +168,7 @@ class LinearWeights(wiring.Component):  # type: ignore[misc]
         for node, inputs in enumerate(self.stored):
             for source, stored in enumerate(inputs):
                 format, factor, edge = stored.format, self._plan.layer.formats.factor, f"{node}_{source}"
-                first = float(format.to_float(self._initial[node, source]))
+                first = 0.0 if plan.restarts else float(format.to_float(self._initial[node, source]))
                 weight = Signal(format, name=f"weight{edge}", init=first, reset_less=True)
                 with m.If(enable | self.access_enable[node][source]):
                     m.d.sync += weight.eq(self.write[node][source])

@@ -85,6 +85,8 @@ class SequencerSignature(wiring.Signature):  # type: ignore[misc]
         An answer waits to be taken: no request is taken.
     busy : In(1)
         Tables are being made: nothing is taken, and what is being served waits.
+    hold : In(1)
+        No sample is taken; only where the learner restarts.
     take : Out, one bit for every layer
         Its :attr:`~.LayerSignature.take`.
     update : Out, one bit for every layer
@@ -121,6 +123,8 @@ class SequencerSignature(wiring.Signature):  # type: ignore[misc]
             "second": Out(1),
             "done": Out(1),
         }
+        if spec.restarts:
+            members["hold"] = In(1)
         if spec.timing.after_prediction:
             members["teaching"] = In(Handshake())
         super().__init__(members)
@@ -132,6 +136,10 @@ class _AnySequencer(wiring.Component):  # type: ignore[misc]
     def __init__(self, spec: Sequenced) -> None:
         self._spec = spec
         super().__init__(SequencerSignature(spec))
+
+    def _admit(self, free: Value) -> Value:
+        """Whether samples may be taken, in cycles that are ``free`` for them."""
+        return free & ~self.hold if self._spec.restarts else free
 
     @property
     def latency(self) -> int:
@@ -212,7 +220,7 @@ class Sequencer(_AnySequencer):
         idle = (phase == _Phase.IDLE) & ~self.busy
         m.d.comb += [
             self.requests.ready.eq(idle & ~self.responding),
-            self.samples.ready.eq((idle | finish) & ~(self.requests.valid & ~self.responding)),
+            self.samples.ready.eq(self._admit((idle | finish) & ~(self.requests.valid & ~self.responding))),
         ]
 
         with m.If((phase != _Phase.IDLE) & ~stalled & ~self.busy):
@@ -288,7 +296,7 @@ class StreamSequencer(_AnySequencer):
         taken = self.samples.valid & self.samples.ready
         m.d.comb += [
             self.requests.ready.eq(idle & ~self.responding & quiet),
-            self.samples.ready.eq(idle & ~(self.requests.valid & ~self.responding)),
+            self.samples.ready.eq(self._admit(idle & ~(self.requests.valid & ~self.responding))),
             self.load.eq(present[schedule.prediction_latency - 1]),
             self.leap.eq(taught[schedule.first_rounded - 1]),
             self.update.eq(

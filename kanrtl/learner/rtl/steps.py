@@ -24,7 +24,8 @@ class StepTables(wiring.Component):  # type: ignore[misc]
 
     They begin with the steps of the layer's own learning rate. When it changes, every value is computed again: the
     basis is read from its table, which nothing else may read then, multiplied a bit a cycle, and written in every
-    rotation. Like the coefficients, the tables outlast a reset; so does this work, and so must the learning rate.
+    rotation. Like the coefficients, the tables outlast a reset; so does this work, and so must the learning rate. In a
+    layer that restarts they hold nothing until the learning rate is written, which has to be done after every reset.
 
     Parameters
     ----------
@@ -76,9 +77,7 @@ class StepTables(wiring.Component):  # type: ignore[misc]
     @property
     def duration(self) -> int:
         """Cycles for which the tables are made after the learning rate has changed."""
-        layer = self._plan.layer
-        multiplied = layer.formats.learning_rate.width + 2 + self._basis_delay
-        return layer.table_size * layer.banks * (multiplied + 1)
+        return self._plan.making_cycles
 
     def _initial(self) -> list[int]:
         layer = self._plan.layer
@@ -91,9 +90,10 @@ class StepTables(wiring.Component):  # type: ignore[misc]
         m = Module()
         word, write = self._make(m)
         initial, bits = self._initial(), self._lane_bits
+        depth, contents = len(initial), [] if self._plan.restarts else initial
         flags = []
         for source in range(self._plan.layer.n_in):
-            table = memory.Memory(shape=len(word), depth=len(initial), init=initial, attrs={"ram_style": "block"})
+            table = memory.Memory(shape=len(word), depth=depth, init=contents, attrs={"ram_style": "block"})
             m.submodules[f"table{source}"] = table
             # The register becomes that of the memory. Only in this form yosys sees that there is never a reading and a
             # writing at one edge, and spends no logic on what would be read then.
@@ -116,16 +116,16 @@ class StepTables(wiring.Component):  # type: ignore[misc]
 
     def _make(self, m: Module) -> tuple[Signal, Signal]:
         """Go through the table; give the word to be written, and when."""
-        layer = self._plan.layer
-        busy = Signal(reset_less=True)
+        layer, outlasts = self._plan.layer, not self._plan.restarts
+        busy = Signal(reset_less=outlasts)
         # In a row, first every basis is multiplied and joins the word, then the word is written in every rotation.
-        position = Signal(layer.locator.row_bits + 1 + rotation_bits(layer), reset_less=True)
+        position = Signal(layer.locator.row_bits + 1 + rotation_bits(layer), reset_less=outlasts)
         rotation, storing = position[: rotation_bits(layer)], position[rotation_bits(layer)]
         # One to begin, one for each bit of the learning rate, the last to take the product, and above it those to wait
         # for the next basis.
         last = layer.formats.learning_rate.width + 1
         first = last + self._basis_delay
-        beat = Signal(range(first + 1), init=first, reset_less=True)
+        beat = Signal(range(first + 1), init=first, reset_less=outlasts)
         word = Signal(self._lane_bits * layer.banks, reset_less=True)
         write, onward = Signal(), Signal()
         m.d.comb += [

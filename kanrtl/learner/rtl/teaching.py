@@ -78,7 +78,8 @@ class LossGradient(wiring.Component):  # type: ignore[misc]
 
     def __init__(self, spec: LearnerSpec) -> None:
         self._spec = spec
-        self._loss = find_loss(spec.loss)
+        loss = find_loss(spec.loss)
+        self._loss = loss.without_contents() if spec.restarts else loss
         last = spec.layers[-1]
         value = last.formats.output if self._loss.reads_outputs else last.node_sum
         super().__init__(

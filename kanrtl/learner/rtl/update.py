@@ -277,7 +277,9 @@ class FoldedUpdate(wiring.Component):  # type: ignore[misc]
         ) -> CoefficientUpdate:
             m.submodules[f"update{name}"] = update = CoefficientUpdate(plan, linear=linear)
             chosen = Mux(self.times.writing, self.access_data.raw, old.raw)[: old.format.width]
-            if plan.serial:  # it multiplies when a step begins, not when something is written
+            # A serial multiplier begins with a step, not with a write; and to a simulator, zero times a value that
+            # is not known yet is no zero.
+            if plan.serial or plan.restarts:
                 change = FixedValue(change.format, Mux(self.times.writing, 0, change.raw)[: change.format.width])
             m.d.comb += [
                 update.coefficient.raw.eq(chosen),
@@ -347,4 +349,6 @@ def count_folded_update(parts: Parts, plan: LayerPlan) -> None:
     if layer.linear:
         count_coefficient_update(parts, plan, passes.node_lanes * passes.input_lanes, linear=True)
         lanes += passes.node_lanes * passes.input_lanes
+    if plan.restarts and not plan.serial:
+        parts.choice(layer.update_product.width, times=lanes)
     parts.choice(layer.formats.coefficient.width, times=lanes)

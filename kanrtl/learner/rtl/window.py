@@ -85,7 +85,9 @@ class InputBases(wiring.Component):  # type: ignore[misc]
         m = Module()
         plan, layer, times = self._plan, self._plan.layer, self._plan.times
         stages = Stages(m, plan.schedule, plan.index)
-        m.submodules.table = table = Basis(layer, derivative=plan.hidden, block=plan.block_tables)
+        m.submodules.table = table = Basis(
+            layer, derivative=plan.hidden, block=plan.block_tables, restarts=plan.restarts
+        )
         row, cell = self._locate(m, stages, table)
         if plan.block_tables:
             if self._makes_steps:
@@ -401,7 +403,9 @@ class FoldedTables(wiring.Component):  # type: ignore[misc]
             m.d.comb += self.cell[lane].eq(position["cell"])
             if self._plan.looks_outside:
                 m.d.comb += self.inside[lane].eq(position["inside"])
-            m.submodules[f"basis{lane}"] = table = Basis(layer, derivative=passes.hidden, block=self._plan.block)
+            m.submodules[f"basis{lane}"] = table = Basis(
+                layer, derivative=passes.hidden, block=self._plan.block, restarts=self._plan.restarts
+            )
             if self._plan.block:  # what is used beside the table's output comes a cycle later
                 m.d.comb += table.enable.eq(1)
                 if "inside" in position:

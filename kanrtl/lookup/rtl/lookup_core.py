@@ -115,6 +115,14 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
         return self.schedule if isinstance(self.schedule, Folding) else None
 
     @property
+    def has_contents(self) -> bool:
+        """Whether any table lies in block memory, whose contents have to be there from the start. Without, a reset is
+        all that it needs."""
+        if isinstance(self.schedule, Folding):
+            return any(layer.block for layer in self.schedule.layers)
+        return self.whole_from is not None or any(self.schedule.block)
+
+    @property
     def latency(self) -> int:
         """Cycles from the edge that takes a sample to the edge from which its prediction is valid."""
         return self.schedule.latency
