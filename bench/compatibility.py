@@ -330,7 +330,14 @@ NETWORKS = (
         quantiser=FixedQuantiser(SQ(3, 5), np.array([5, 7]), np.array([8, -4]), 5, 4),
     ),
     ReadNetwork("read-network-wide", "samples of 96 bits, one cycle", sizes=(24, 1), bits=4, options={"latency": 1}),
-    ReadNetwork("read-network-reset", "initial reset, tables in logic", options={"memory": "logic"}, resets=True),
+    ReadNetwork(
+        "read-network-reset",
+        "initial reset, tables in logic, argmax",
+        sizes=(2, 3),
+        output="argmax",
+        options={"memory": "logic"},
+        resets=True,
+    ),
 )
 
 FAMILY = Family("compatibility", "what other people's tools make of the Verilog", (*NETWORKS, *LEARNERS))

@@ -231,6 +231,11 @@ class BaselineSpec(ABC):
         return 1
 
     @property
+    def restarts(self) -> bool:
+        """Whether samples have to wait after a reset: never, as a baseline has initial contents."""
+        return False
+
+    @property
     def latency(self) -> int:
         """Clock cycles from the edge that takes a sample to the edge that writes its update."""
         return self.timing.latency

@@ -51,6 +51,10 @@ class Sequenced(Protocol):
     def timing(self) -> StepCycles:
         """When."""
 
+    @property
+    def restarts(self) -> bool:
+        """Whether samples may have to wait for what a reset writes anew."""
+
 
 class Handshake(wiring.Signature):  # type: ignore[misc]
     """The two bits of a stream that tell when something is transferred: at a clock edge at which both are high.
