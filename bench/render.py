@@ -445,15 +445,16 @@ def links() -> str:
     return table([*head, "of the wire", "differing on a damaged line", "recoveries", "row"], rows)
 
 
-def cart_pole() -> str:
-    """Steps until a pole is kept up, by formats and seed."""
-    data = result("cart-pole")
-    rows = [
-        [kind, *("-" if one["solved_after"] is None else f"{one['solved_after']:,}" for one in trainings)]
-        for kind, trainings in data["trainings"].items()
-    ]
-    seeds = [f"seed {one['seed']}" for one in next(iter(data["trainings"].values()))]
-    return table(["steps until the mean return is 475", *seeds], rows)
+def control_tasks() -> str:
+    """Steps until tasks of gymnasium are solved, by formats and seed."""
+    rows, seeds = [], list[str]()
+    for name in ("cart-pole", "acrobot"):
+        data = result(name)
+        for kind, trainings in data["trainings"].items():
+            steps = ["-" if one["solved_after"] is None else f"{one['solved_after']:,}" for one in trainings]
+            rows.append([data["title"], f"{data['solved']:g}", kind, *steps])
+            seeds = [f"steps, seed {one['seed']}" for one in trainings]
+    return table(["task", "solved at a mean return of", "formats", *seeds], rows)
 
 
 def _times(ratio: float) -> str:
@@ -715,7 +716,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "precision": precision,
     "rates": rates,
     "late": late,
-    "cart-pole": cart_pole,
+    "control": control_tasks,
     "links": links,
     "simulations": simulations,
     "estimates": estimates,

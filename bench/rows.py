@@ -21,10 +21,10 @@ from kanrtl.sim import TASKS
 from . import (
     adapt,
     calls,
-    cart_pole,
     checkpoints,
     classify,
     compatibility,
+    control,
     estimators,
     folding,
     late_updates,
@@ -128,7 +128,7 @@ FAMILIES = (
     PRECISION,
     learning_rates.FAMILY,
     late_updates.FAMILY,
-    cart_pole.FAMILY,
+    control.FAMILY,
     links.FAMILY,
     Family(
         "pipeline",

@@ -1,4 +1,4 @@
-"""A2C on the pole of a cart: the gradients that the learner is given, and that it learns from them."""
+"""A2C on tasks of gymnasium: the gradients that the learner is given, and that it learns from them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench import cart_pole
-from examples.cart_pole import DISCOUNT, ENTROPY, SPEC, TRACE, advantages_of, gradients_of, softmax, train
+from bench import control
+from examples import acrobot, cart_pole
+from examples.actor_critic import DISCOUNT, ENTROPY, TRACE, Control, advantages_of, gradients_of, softmax, train
 from kanrtl import connect
 
 
@@ -42,17 +43,36 @@ def test_advantages_look_ahead_to_the_end_of_an_episode() -> None:
 
 
 def test_a_learner_keeps_the_pole_up_longer() -> None:
-    with connect(SPEC) as ours, connect(SPEC, "compiled") as theirs:
-        first = train(ours, 0, 128)
-        assert first == train(theirs, 0, 128)
-        later = train(theirs, 0, 6400)
+    task = cart_pole.CONTROL
+    with connect(task.spec) as ours, connect(task.spec, "compiled") as theirs:
+        first = train(task, ours, 0, 128)
+        assert first == train(task, theirs, 0, 128)
+        later = train(task, theirs, 0, 6400)
     assert (first.steps, later.steps) == (128, 6400)
     assert first.solved_after is later.solved_after is None
     assert later.mean_return > 1.5 * first.mean_return
 
 
-def test_the_row_needs_gymnasium(monkeypatch: pytest.MonkeyPatch) -> None:
-    (row,) = cart_pole.FAMILY.rows
-    assert row.obstacle is None
-    monkeypatch.setattr(cart_pole.importlib.util, "find_spec", lambda _: None)
-    assert replace(row).obstacle == "gymnasium is not installed"
+def test_a_learner_swings_up_sooner() -> None:
+    task = acrobot.CONTROL
+    with connect(task.spec, "compiled") as learner:
+        found = train(task, learner, 0, 6400)
+    assert found.mean_return > -400  # of chance, nearly -500
+    assert found.greedy_return > -200
+
+
+@pytest.mark.parametrize("task", [cart_pole.CONTROL, acrobot.CONTROL], ids=lambda task: task.name)
+def test_a_task_and_its_learner_fit(task: Control) -> None:
+    environment = task.environment()
+    assert environment.action_space.n == task.actions
+    assert environment.observation_space.shape == task.scale.shape == (task.spec.n_in,)
+    for fields in task.rounded.values():
+        task.spec.replace(**fields)
+
+
+def test_a_row_needs_gymnasium(monkeypatch: pytest.MonkeyPatch) -> None:
+    for row in control.FAMILY.rows:
+        assert row.obstacle is None
+    monkeypatch.setattr(control.importlib.util, "find_spec", lambda _: None)
+    for row in control.FAMILY.rows:
+        assert replace(row).obstacle == "gymnasium is not installed"
