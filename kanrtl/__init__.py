@@ -7,6 +7,7 @@ Storeys, from the top; imports run downward only::
     transfer      learner <--> network           simulators    pysim, native (CXXRTL), waveforms
     build         bitstreams and reports         demos         tops that teach or check themselves
     verilog       Verilog with its comment       link          a learner at the end of a wire
+    loop          what stands around a learner   bus           AXI, Wishbone, and maps of registers
     learner       LearnerSpec, its model and     lookup        LookupNetwork, its importers and
                   its hardware (learner/rtl)                   its hardware (lookup/rtl)
     fabric        what chips hold                tools         yosys, nextpnr, ...

@@ -88,7 +88,8 @@ def _read_spec(_ctx: click.Context, _param: click.Parameter, value: str | None) 
     return None if value is None else LearnerSpec.from_toml(value)
 
 
-def _read_either(_ctx: click.Context, _param: click.Parameter, value: str) -> LearnerSpec | LookupNetwork:
+def read_spec_or_network(_ctx: click.Context, _param: click.Parameter, value: str) -> LearnerSpec | LookupNetwork:
+    """Read what the argument of a command names: a spec, or a network."""
     if not _holds_arrays(value):
         return LearnerSpec.from_toml(value)
     try:
@@ -127,11 +128,14 @@ _LEARNER = "The spec of a learner, a TOML file (see kanrtl spec)"
 
 
 def _read_design(ctx: click.Context, param: click.Parameter, value: str) -> LearnerSpec | LookupNetwork | Path:
-    return Path(value) if looks_like_bitstream(Path(value)) else _read_either(ctx, param, value)
+    return Path(value) if looks_like_bitstream(Path(value)) else read_spec_or_network(ctx, param, value)
 
 
 spec_or_network_argument = cloup.argument(
-    "spec", metavar="SPEC", callback=_read_either, help=f"{_LEARNER}; or a network, an .npz file (see kanrtl convert)."
+    "spec",
+    metavar="SPEC",
+    callback=read_spec_or_network,
+    help=f"{_LEARNER}; or a network, an .npz file (see kanrtl convert).",
 )
 
 design_argument = cloup.argument(

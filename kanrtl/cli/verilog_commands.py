@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 import cloup
+from amaranth.lib import wiring
 
 from ..build.design_builds import core_for
 from ..bus.core_ports import Core
@@ -21,6 +22,7 @@ from ..learner.spec import LearnerSpec
 from ..lookup.network import LookupNetwork
 from ..lookup.rtl.lookup_core import LookupCore, create_core
 from ..verilog.clocking import Clocking
+from ..verilog.component_header import component_header
 from ..verilog.learner_header import learner_header, title_learner
 from ..verilog.names import check_module_name, check_vhdl_name
 from ..verilog.network_header import network_header, title_network
@@ -38,12 +40,26 @@ from .options import (
     hardware_options,
     network_group,
     optimise_option,
+    read_spec_or_network,
     spec_or_network_argument,
 )
+from .python_object import load_component, names_object
+
+
+def _read_core(
+    ctx: click.Context, param: click.Parameter, value: str
+) -> LearnerSpec | LookupNetwork | wiring.Component:
+    return load_component(value, "SPEC") if names_object(value) else read_spec_or_network(ctx, param, value)
 
 
 @cloup.command("verilog")
-@spec_or_network_argument
+@cloup.argument(
+    "spec",
+    metavar="SPEC",
+    callback=_read_core,
+    help="The spec of a learner, a TOML file; a network, an .npz file; or a component of your own, such as a loop, as "
+    "FILE.py:NAME or package.module:NAME.",
+)
 @cloup.option_group(
     "Ports",
     choice_option(
@@ -71,13 +87,15 @@ from .options import (
 )
 @cloup.option_group(
     OUTPUT,
-    file_option("-o", "--output", text=True, help="Write into this file, or - .  [default: learner.v or network.v]"),
-    cloup.option("--name", help="Give the module this name.  [default: learner or network]"),
+    file_option(
+        "-o", "--output", text=True, help="Write into this file, or - .  [default: learner.v, network.v or loop.v]"
+    ),
+    cloup.option("--name", help="Give the module this name.  [default: learner, network or loop]"),
     cloup.option("--device", metavar="PART", help="Write it for this part alone, not for any tool and family."),
     as_json,
 )
 def verilog_command(
-    spec: LearnerSpec | LookupNetwork,
+    spec: LearnerSpec | LookupNetwork | wiring.Component,
     bus: str | None,
     clock: str | None,
     reset: str | None,
@@ -90,12 +108,14 @@ def verilog_command(
     optimise: str | None,
     **hardware: Any,
 ) -> None:
-    """Write a learner or a network as one Verilog file.
+    """Write a learner, a network or a component of your own as one Verilog file.
 
     With --bus it stands behind a bus that processors and vendors' tools know; kanrtl registers writes the map of its
     registers for a driver.
     """
     default = "network" if isinstance(spec, LookupNetwork) else "learner"
+    if isinstance(spec, wiring.Component):
+        default = "loop"
     name, path = check_module_name(default if name is None else name, field="--name"), output or Path(f"{default}.v")
     to_output = is_standard_output(path)
     if to_output and as_json:
@@ -117,12 +137,17 @@ def verilog_command(
             if device is None:
                 raise InputError(f"--optimise = {optimise!r}: for which part? name it with --device")
             options = find_optimum(spec, device, optimise, {}, options).options
-        core: Core = create_core(spec, **options) if part is None else core_for(spec, part, **options)
-        if initial == "reset" and core.has_contents:
+        network = create_core(spec, **options) if part is None else core_for(spec, part, **options)
+        if initial == "reset" and network.has_contents:
             raise InputError(
                 "--initial = 'reset': tables in block memory need initial contents; leave --memory at 'logic', and "
                 "--whole-from and --reuse-factor out"
             )
+        core: Core | wiring.Component = network
+    elif isinstance(spec, wiring.Component):
+        check_only_for("network", {"optimise": optimise, "initial": initial, **hardware})
+        check_only_for("learner or a network", {"bus": bus, "device": device})
+        core = spec
     else:
         if initial is not None:
             raise InputError(f"--initial = {initial!r}: only for a network; a learner has it in its spec, as initial")
@@ -140,7 +165,7 @@ def write_learner(spec: LearnerSpec, name: str, path: Path) -> None:
 
 
 def _write(
-    core: Core,
+    core: Core | wiring.Component,
     name: str,
     path: Path,
     part: Device | None = None,
@@ -154,7 +179,7 @@ def _write(
         comment = shell_header(component, clocking)
     else:
         component = core
-        comment = network_header(core, clocking) if isinstance(core, LookupCore) else learner_header(core, clocking)
+        comment = _comment(core, clocking)
     ports = list_ports(component, clocking)
     check_module_name(name, ports, field="--name")
     clocking.check_ports(ports[2:])
@@ -167,6 +192,12 @@ def _write(
         write_verilog(
             component, name, path, progress, header=comment, device=device, clocking=clocking, contents=contents
         )
+
+
+def _comment(core: Core | wiring.Component, clocking: Clocking) -> str:
+    if isinstance(core, LookupCore):
+        return network_header(core, clocking)
+    return learner_header(core, clocking) if isinstance(core, Learner) else component_header(core, clocking)
 
 
 def _read_base(_ctx: click.Context, _param: click.Parameter, value: str) -> int:

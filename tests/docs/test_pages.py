@@ -49,7 +49,7 @@ PARSED_ONLY = {"demo", "build", "program"}
 """Commands whose lines are only parsed, options and files included: they place and route, which takes minutes, or need
 a board. The tests of builds and of the demo run them. A refusal that a page shows comes at once, and is run."""
 
-DRAWINGS = {"docs/layout.md"}
+DRAWINGS = {"docs/layout.md", "docs/loops.md"}
 """Pages with drawings in characters (``text``), which cannot be run."""
 
 

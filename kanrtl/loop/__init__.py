@@ -1,0 +1,10 @@
+"""What stands around a learner where it works: components with streams, which compose with it by ``connect()``."""
+
+from .canceller import Canceller
+from .feedback_error import FeedbackErrorLearner
+from .loop_estimate import estimate_loop
+from .pairs import Pairs
+from .scale import Scale
+from .taps import Taps
+
+__all__ = ["Canceller", "FeedbackErrorLearner", "Pairs", "Scale", "Taps", "estimate_loop"]

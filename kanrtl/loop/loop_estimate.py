@@ -1,0 +1,26 @@
+"""What a learner and the parts of a loop around it will take of a device, before they are synthesised."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..fabric.device import Device
+from ..fabric.families import FAMILIES
+from ..learner.estimate.estimate import Estimate, count_parts, estimate_parts
+from ..learner.spec import LearnerSpec
+from .loop_part import LoopPart
+
+__all__ = ["estimate_loop"]
+
+
+def estimate_loop(spec: LearnerSpec, parts: Sequence[LoopPart], device: str | Device) -> Estimate:
+    """What a learner of ``spec`` and ``parts`` around it take of ``device``; cycles are those of the learner.
+
+    Raises :exc:`BuildError` for an unknown device, :exc:`SpecError` for what it cannot have.
+    """
+    part = Device.parse(device) if isinstance(device, str) else device
+    spec = spec.for_device(part)
+    counted = count_parts(spec, FAMILIES[part.family].blocks, multiplies=bool(part.dsp))
+    for component in parts:
+        component.count(counted)
+    return estimate_parts(spec, part, counted)

@@ -1,0 +1,162 @@
+"""What the streams of a loop carry, and what all of its parts do alike: vectors of numbers, registers that can wait,
+numbers that are set at run time, and counters of what saturates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.lib import data, stream
+
+from ..errors import InputError
+from ..fabric.parts import Parts
+from ..learner.address_map import COUNTER_WIDTH
+from ..numeric.bits import clog2
+from ..numeric.fixed import SQ, Codes, FixedValue, Format, Narrowed, Rounding, narrow
+
+__all__ = [
+    "GAIN_FORMAT",
+    "as_codes",
+    "check_count",
+    "check_exact",
+    "check_rounding",
+    "count_events",
+    "count_events_parts",
+    "count_narrowed_sum",
+    "initial_codes",
+    "narrow_codes",
+    "narrow_numbers",
+    "register_stage",
+    "settings_stream",
+    "vector",
+    "vector_stream",
+    "write_setting",
+]
+
+GAIN_FORMAT = SQ(8, 10)
+"""Of gains, where none is given: 18 bits, as wide as a multiplier of ECP5 takes."""
+
+EXACT_BITS = 63
+"""Bits that an exact sum may have, as those of the integer models are 64."""
+
+
+def vector(format: Format, count: int) -> data.ArrayLayout:
+    """The layout of ``count`` numbers, the first of them lowest, as a learner has its inputs and outputs."""
+    return data.ArrayLayout(format, count)
+
+
+def vector_stream(format: Format, count: int, *, always_ready: bool = False) -> stream.Signature:
+    """The stream of such vectors."""
+    return stream.Signature(vector(format, count), always_ready=always_ready)
+
+
+def check_count(field: str, value: int, least: int = 1) -> int:
+    """``value``, if it is a number of things."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise InputError(f"{field} = {value!r}: must be an integer, at least {least}")
+    return value
+
+
+def check_rounding(value: str) -> Rounding:
+    """The rounding of that name, of those that need no noise."""
+    names = [rounding.value for rounding in Rounding if rounding is not Rounding.STOCHASTIC]
+    if value not in names:
+        raise InputError(f"rounding = {value!r}: must be one of {', '.join(names)}")
+    return Rounding(value)
+
+
+def check_exact(format: Format, what: str) -> None:
+    """Raise :exc:`InputError` where an exact sum has more bits than an integer model has."""
+    if format.width > EXACT_BITS:
+        raise InputError(f"{what}: its exact sum has {format.width} bits, and may have {EXACT_BITS}; use fewer")
+
+
+def initial_codes(field: str, values: float | Sequence[float], count: int, format: Format) -> Codes:
+    """The codes ``(count,)`` of one number for all, or of one for each; refused where the format does not hold it."""
+    given = np.asarray(values, dtype=np.float64)
+    if given.shape not in ((), (count,)):
+        raise InputError(f"{field} = {values!r}: must be one number, or {count}")
+    if not np.isfinite(given).all():
+        raise InputError(f"{field} = {values!r}: must be finite")
+    nearest = np.rint(given * 2.0**format.f)
+    if (nearest < format.minimum).any() or (nearest > format.maximum).any():
+        raise InputError(f"{field} = {values!r}: is beyond {format}; give a wider format")
+    return np.broadcast_to(nearest, (count,)).astype(np.int64)
+
+
+def as_codes(field: str, codes: npt.ArrayLike, format: Format, count: int) -> Codes:
+    """``codes`` as an array ``(count,)``, if they are codes of ``format``."""
+    array = np.asarray(codes)
+    if array.shape != (count,) or array.dtype.kind not in "iu":
+        raise InputError(f"{field}: must be {count} integer codes, not an array {array.shape} of {array.dtype}")
+    if (array < format.minimum).any() or (array > format.maximum).any():
+        raise InputError(f"{field} = {array.tolist()}: codes of {format} are {format.minimum} to {format.maximum}")
+    return array.astype(np.int64)
+
+
+def register_stage(m: Module, source: tuple[Value, Value], target: tuple[Value, Value]) -> Value:
+    """One register that a word waits in: ``valid`` and ``ready`` of the stream before it and of the one behind it.
+
+    Gives when it is loaded. It takes a word in every cycle in which it is empty or its word goes.
+    """
+    (valid, ready), (held, taken) = source, target
+    m.d.comb += ready.eq(~held | taken)
+    with m.If(ready):
+        m.d.sync += held.eq(valid)
+    return valid & ready
+
+
+def settings_stream(numbers: int, channels: int, width: int) -> stream.Signature:
+    """The stream that sets numbers at run time: which ``number``, of which ``channel``, and its ``code``."""
+    fields = {"channel": max(1, clog2(channels)), "number": max(1, clog2(numbers)), "code": signed(width)}
+    return stream.Signature(data.StructLayout(fields), always_ready=True)
+
+
+def write_setting(m: Module, settings: Any, number: int, channel: int, register: FixedValue) -> None:
+    """Let the stream of settings write a register."""
+    payload = settings.payload
+    with m.If(settings.valid & (payload.number == number) & (payload.channel == channel)):
+        m.d.sync += register.raw.eq(payload.code)
+
+
+def narrow_numbers(
+    m: Module, sums: Sequence[FixedValue], format: Format, rounding: str, name: str
+) -> tuple[list[FixedValue], Value]:
+    """Exact sums in ``format``, rounded once and saturated; and a bit for each: whether it saturates."""
+    narrowed: list[FixedValue] = []
+    outside = Signal(len(sums), name=f"{name}_saturates")
+    for index, exact in enumerate(sums):
+        wire = Signal(exact.format, name=f"{name}{index}_exact")
+        m.d.comb += wire.eq(exact)
+        found = narrow(wire, exact.format.f, format, rounding)
+        m.d.comb += outside[index].eq(found.saturated)
+        narrowed.append(found.result)
+    return narrowed, outside
+
+
+def narrow_codes(sums: Codes, fraction: int, format: Format, rounding: str) -> tuple[Codes, bool]:
+    """The same for codes ``(n,)`` with so many fraction bits."""
+    found: Narrowed = narrow(sums, fraction, format, rounding)
+    return found.result, bool(found.saturated.any())
+
+
+def count_events(m: Module, event: Value, clear: Value, count: Value) -> None:
+    """Count events up to the counter's highest value; ``clear`` comes before an event of the same cycle."""
+    with m.If(clear):
+        m.d.sync += count.eq(0)
+    with m.Elif(event):
+        m.d.sync += count.eq(Mux(count.all(), count, count + 1))
+
+
+def count_events_parts(parts: Parts) -> None:
+    """Count what :func:`count_events` takes."""
+    parts.counts["counter"] += COUNTER_WIDTH
+    parts.register(COUNTER_WIDTH, moved=False)
+
+
+def count_narrowed_sum(parts: Parts, exact: Format, format: Format, rounding: str, times: int) -> None:
+    """Count what :func:`narrow_numbers` takes."""
+    parts.narrowed(exact, format, rounding, saturates=True, times=times)
