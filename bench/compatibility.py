@@ -63,6 +63,11 @@ class Verilog(Row):
     def simulations(self, path: Path, sent: Any, folder: Path) -> Iterator[tuple[str, str, Callable[[], str | None]]]:
         """For every simulator its name, its version, and what tells a difference from the model in words."""
 
+    @property
+    def flows(self) -> dict[str, tuple[str, ...]]:
+        """What every yosys does with the file: those that :func:`.find_yosys` knows, and their flows."""
+        return {"native": FLOWS, "yowasp": FLOWS}
+
     def measure(self, progress: Progress) -> Result:
         with tempfile.TemporaryDirectory() as folder:
             return self._measure(Path(folder), progress)
@@ -86,12 +91,12 @@ class Verilog(Row):
             tools[name] = version
             judge(name, check)
         judge("verilator --lint-only", lambda: lint_with_verilator(path))
-        for kind in ("native", "yowasp"):
+        for kind, flows in self.flows.items():
             program = find_yosys(kind)
             if program is None:
                 raise ToolError(f"{kind} yosys is not installed")
             tools[f"yosys, {kind}"] = find_version(program)
-            for flow in FLOWS:
+            for flow in flows:
                 judge(f"{flow}, {kind}", lambda one=program, flow=flow: synthesise(one, path, "top", flow))
         count = sent if isinstance(sent, int) else len(sent.samples)
         return {"samples": count, "lines": path.read_text().count("\n"), "verdicts": verdicts, "tools": tools}

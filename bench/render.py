@@ -587,19 +587,25 @@ def _verdicts(names: Sequence[str]) -> str:
     if not data:
         return "None of these rows has been measured with this version yet."
     tools = list(dict.fromkeys(tool for one in data for tool in one["verdicts"] if ", " not in tool))
-    # Both yosys at one flow share a cell where they agree.
+    # Both yosys at one flow share a cell where they agree, or where only one was asked.
     flows = list(dict.fromkeys(tool.partition(", ")[0] for one in data for tool in one["verdicts"] if ", " in tool))
     rows = []
     for one in data:
         verdicts = one["verdicts"]
         cells = [verdicts.get(tool, "") for tool in tools]
         for flow in flows:
-            both = [verdicts[f"{flow}, {kind}"] for kind in ("native", "yowasp")]
-            cells.append(both[0] if both[0] == both[1] else f"native: {both[0]}; YoWASP: {both[1]}")
-        rows.append([one["title"], *cells, f"`{one['row']}`"])
-    versions = {name: version for name, version in data[0]["tools"].items() if name != "amaranth"}
+            said = {name: verdicts.get(f"{flow}, {name.lower()}") for name in ("native", "YoWASP")}
+            said = {name: verdict for name, verdict in said.items() if verdict is not None}
+            differ = len(set(said.values())) > 1
+            cells.append(
+                "; ".join(f"{name}: {verdict}" for name, verdict in said.items())
+                if differ
+                else next(iter(said.values()))
+            )
+        rows.append([one["title"], str(one["samples"] or ""), *cells, f"`{one['row']}`"])
+    versions = {name: version for one in data for name, version in one["tools"].items() if name != "amaranth"}
     told = ", ".join(f"{name} {version}" for name, version in versions.items())
-    return table(["what is in the file", *(f"`{name}`" for name in (*tools, *flows)), "row"], rows) + f"\n\n{told}."
+    return table(["what is in the file", "samples", *(f"`{name}`" for name in (*tools, *flows)), "row"], rows) + f"\n\n{told}."
 
 
 def registers() -> str:

@@ -18,6 +18,7 @@ from kanrtl.learner.spec_file import to_toml
 from .compatibility import LEARNERS, NETWORKS, ReadLearner, ReadNetwork, Verilog
 from .foreign.exchange import read_ports
 from .foreign.simulators import SIMULATORS, run_tool
+from .foreign.synthesis import FLOWS
 from .foreign.vhdl import find_ghdl, instantiate_in_vhdl, join_with_ghdl
 from .row import Family
 
@@ -61,6 +62,11 @@ class ReadShell(Verilog):
     @property
     def needs(self) -> str:
         return "Icarus Verilog, native yosys, " + ("GHDL" if self.bus == "plain" else "cocotb, cocotbext-axi")
+
+    @property
+    def flows(self) -> dict[str, tuple[str, ...]]:
+        """YoWASP's yosys takes most of the time, and what it does for other vendors the rows of the cores tell."""
+        return {"native": FLOWS, "yowasp": ("synth_ecp5", "synth_ice40")}
 
     def write(self, path: Path) -> int:
         """Write the module ``top``, and the core beside it; give the number of samples."""
@@ -115,11 +121,15 @@ def _stand_in_vhdl(path: Path, folder: Path) -> str | None:
     return None
 
 
+def _count(bus: str, name: str) -> int:
+    return MANY_SAMPLES if name in MANY and bus != "axi-lite" else SAMPLES
+
+
 FAMILY = Family(
     "shells",
     "what other people's tools make of cores behind buses",
     tuple(
-        ReadShell(f"shell-{bus}-{name}", f"{title}: {row.title}", row, bus, MANY_SAMPLES if name in MANY else SAMPLES)
+        ReadShell(f"shell-{bus}-{name}", f"{title}: {row.title}", row, bus, _count(bus, name))
         for bus, title in BUSES.items()
         for name, row in CORES.items()
         if bus != "axi-lite" or name in MANY
