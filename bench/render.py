@@ -581,6 +581,17 @@ def shells() -> str:
     return _verdicts([row.name for row in FAMILY.rows])
 
 
+def socs() -> str:
+    """A learner in a SoC, placed and routed."""
+    data = result("litex-ulx3s")
+    clock = f"{data['fmax_mhz']:.1f} / {data['clock_mhz']:g} MHz"
+    sizes = [str(data[name]) for name in ("lut", "ff", "dsp", "bram")]
+    tools = ", ".join(f"{name} {version}" for name, version in data["tools"].items() if name != "amaranth")
+    row = [data["title"], *sizes, clock, f"`{data['row']}`"]
+    head = ["what", "LUT", "FF", "DSP", "memory blocks", "clock, and that of the board", "row"]
+    return f"{table(head, [row])}\n\n{tools}."
+
+
 def _verdicts(names: Sequence[str]) -> str:
     """What tools say of the files of some rows, of those that have been measured."""
     data = [result(name) for name in names if (RESULTS / f"{name}.json").is_file()]
@@ -605,7 +616,10 @@ def _verdicts(names: Sequence[str]) -> str:
         rows.append([one["title"], str(one["samples"] or ""), *cells, f"`{one['row']}`"])
     versions = {name: version for one in data for name, version in one["tools"].items() if name != "amaranth"}
     told = ", ".join(f"{name} {version}" for name, version in versions.items())
-    return table(["what is in the file", "samples", *(f"`{name}`" for name in (*tools, *flows)), "row"], rows) + f"\n\n{told}."
+    return (
+        table(["what is in the file", "samples", *(f"`{name}`" for name in (*tools, *flows)), "row"], rows)
+        + f"\n\n{told}."
+    )
 
 
 def registers() -> str:
@@ -736,6 +750,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "imports": imports,
     "compatibility": compatibility,
     "shells": shells,
+    "soc": socs,
     "registers": registers,
     "commands": commands,
 }

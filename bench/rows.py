@@ -35,6 +35,7 @@ from . import (
     self_check,
     shells,
     signals,
+    soc,
 )
 from .precision import PRECISION
 from .row import Family, LearnerRow, Progress, Result, Row, build_summary, seed_options
@@ -221,6 +222,7 @@ FAMILIES = (
     classify.SEARCHES,
     compatibility.FAMILY,
     shells.FAMILY,
+    soc.FAMILY,
 )
 
 ROWS: dict[str, Row] = {row.name: row for family in FAMILIES for row in family.rows}

@@ -6,6 +6,7 @@ is done with it, see :data:`RUNNERS`; a language that is not there fails.
 
 from __future__ import annotations
 
+import argparse
 import gc
 import json
 import re
@@ -30,7 +31,7 @@ from bench import __main__ as bench_command
 from bench.foreign.simulators import SIMULATORS
 from bench.foreign.vhdl import find_ghdl, join_with_ghdl
 from bench.render import PICTURES, RESULTS, ROOT, TABLES, pages, render
-from examples import bus_testbench, classify
+from examples import bus_testbench, classify, litex_soc
 from kanrtl.cli import cli, main
 from kanrtl.lookup import from_kanele
 from support.foreign_tools import need
@@ -193,8 +194,8 @@ class Reader:
                 assert not names
         else:
             script, *options = arguments
-            if script == "examples/bus_testbench.py":
-                bus_testbench.create_parser().parse_args(options)
+            if script in PARSERS:
+                PARSERS[script]().parse_args(options)
             else:
                 assert script == "examples/classify.py"
                 parse(classify.main, script, options)
@@ -210,6 +211,12 @@ class Reader:
         assert all((self.folder / name).exists() for name in arguments)
         return ""
 
+
+PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
+    "examples/bus_testbench.py": bus_testbench.create_parser,
+    "examples/litex_soc.py": litex_soc.create_parser,
+}
+"""What takes the arguments of the examples that are programs."""
 
 RUNNERS: dict[str, Callable[[Reader, Block], None]] = {
     "python": Reader.python,
@@ -315,7 +322,7 @@ def test_every_table_and_picture_is_shown() -> None:
     assert all(f"<!-- picture: {name} -->" in text for name in PICTURES)
     assert all(f"<!-- table: {name} -->" in text for name in TABLES)
     benchmarks = (ROOT / "docs/benchmarks.md").read_text()
-    others = {"summary", "boards", "programming", "presets", "imports", "compatibility", "shells", "registers"}
+    others = {"summary", "boards", "programming", "presets", "imports", "compatibility", "shells", "soc", "registers"}
     assert all(f"<!-- table: {name} -->" in benchmarks for name in set(TABLES) - others)
 
 
