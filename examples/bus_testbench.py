@@ -268,7 +268,8 @@ async def check_register(master: Any, placed: PlacedRegister, word: int, dice: r
         await write(dice.randint(1, most), first)
     else:
         code = dice.getrandbits(32)
-        await write(code, code & most)
+        acting = sum(field.mask for field in placed.register.fields if field.name == "restore")  # which reads 0
+        await write(code, code & most & ~acting)
         await write(0, 0)
 
 
