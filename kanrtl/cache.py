@@ -1,10 +1,14 @@
 """Caches keep what took long to make, in folders under a hash of all that goes into it, each whole or not there.
 
-Where a cache cannot be written, that costs time and nothing else: what is made then lies in a temporary folder.
+Where a cache cannot be written, that costs time and nothing else: what is made then lies in a temporary folder. So too
+where others could have put something there: what is loaded from a cache is run, so it is used only if it belongs to the
+user and nobody else can write it.
 """
 
 import atexit
+import os
 import shutil
+import stat
 import tempfile
 import threading
 import time
@@ -28,8 +32,10 @@ class CacheWarning(UserWarning):
 
 
 def find_entries(kind: str, name: str) -> Iterator[Path]:
-    """Where an entry of the cache of one kind may be: in the cache, which need not be writable, or in its stead."""
-    yield cache_root() / kind / name
+    """Where an entry of the cache of one kind may be: in the cache, which need not be writable, or in its stead. What
+    others could have put there is left out."""
+    if _is_own(cache_root(), kind, name):
+        yield cache_root() / kind / name
     if cache_root() in _stead:
         yield _stead[cache_root()] / kind / name
 
@@ -39,9 +45,52 @@ def writable_cache(kind: str) -> Path:
 
     Raise :exc:`ToolError` where neither the cache nor a temporary folder can be written.
     """
-    folder = usable_folder(cache_root(), "KANRTL_CACHE_DIR") / kind
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    root = usable_folder(cache_root(), "KANRTL_CACHE_DIR")
+    (root / kind).mkdir(mode=0o700, parents=True, exist_ok=True)
+    reason = find_intruder(root / kind)
+    if reason is not None:
+        with _lock:
+            _stead[root] = _make_stead(root / kind, reason, "KANRTL_CACHE_DIR")
+        root = _stead[root]
+        (root / kind).mkdir(mode=0o700, parents=True, exist_ok=True)
+    return root / kind
+
+
+def find_intruder(path: Path) -> str | None:
+    """Why others could have put something at a path, and the mend, in words that follow its name; None where
+    they could not, or nothing is there."""
+    if not hasattr(os, "geteuid"):
+        return None
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    if found.st_uid != os.geteuid():
+        return "belongs to another user, and what is in a cache is run"
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return "others can write it, and what is in a cache is run; take that from them with chmod -R go-rwx"
+    return None
+
+
+def _is_own(root: Path, kind: str, name: str) -> bool:
+    """Whether nobody else can have written an entry, or there is none."""
+    entry = root / kind / name
+    for path in (root, root / kind, entry):
+        if find_intruder(path) is not None:
+            return False
+        if _is_closed(path):
+            return True
+    with suppress(OSError):
+        return entry.is_file() or not any(find_intruder(path) for path in entry.rglob("*"))
+    return True
+
+
+def _is_closed(folder: Path) -> bool:
+    """Whether nobody else gets into a folder, whatever the permissions in it are."""
+    try:
+        return not folder.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+    except OSError:
+        return True
 
 
 _stead: dict[Path, Path] = {}
@@ -85,7 +134,10 @@ def _find_obstacle(folder: Path, room: int) -> str | None:
     if not folder.is_absolute():
         return "there is no home folder to put it in"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        reason = find_intruder(folder)
+        if reason is not None:
+            return reason
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(bytes(1 << 16))
     except FileExistsError:

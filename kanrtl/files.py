@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import io
+import math
 import os
 import secrets
 import shutil
@@ -25,6 +27,12 @@ from .folders import FULL
 
 _IN_MEMORY = 1 << 26
 """As many bytes are kept in memory where no file can be made beside the one that is to be rewritten."""
+
+MOST_BYTES = 1 << 32
+"""As many bytes of an archive are read."""
+
+_MOST_TEXT = 1 << 29
+"""As many bytes of compressed text are read."""
 
 _NOT_REPLACED = (errno.EBUSY, errno.EPERM, errno.EACCES, errno.EXDEV)
 """The errors of a file that cannot be renamed over but may be rewritten: a mount, or one in another user's folder."""
@@ -217,6 +225,37 @@ def _overwrite(file: io.FileIO, content: IO[bytes]) -> None:
     file.truncate()
 
 
+def check_size(members: zipfile.ZipFile) -> None:
+    """Raise :exc:`InputError` where what an archive says that it holds is more than any file of this package: it is
+    read whole, and a small file can hold a thousand times its size."""
+    size = sum(member.file_size for member in members.infolist())
+    if size > MOST_BYTES:
+        raise InputError(f"holds {size >> 20} MB, and {MOST_BYTES >> 20} MB can be read; save less in one file")
+
+
+def decompress(content: bytes) -> bytes:
+    """Decompress what gzip wrote. Raise :exc:`InputError` where it is more than is read of any file."""
+    with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+        found = file.read(_MOST_TEXT + 1)
+    if len(found) > _MOST_TEXT:
+        raise InputError(f"holds more than {_MOST_TEXT >> 20} MB of text; decompress it, and give a part of it")
+    return found
+
+
+def _check_shapes(members: zipfile.ZipFile) -> None:
+    """Raise :exc:`ValueError` where an array is not as large as its shape says: numpy makes room for that first."""
+    for member in members.infolist():
+        if not member.filename.endswith(".npy"):
+            continue
+        with members.open(member) as file:
+            version = np.lib.format.read_magic(file)
+            read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
+            shape, _, kind = read(file)
+            size = math.prod(shape) * kind.itemsize
+            if not kind.hasobject and (min(shape, default=0) < 0 or size != member.file_size - file.tell()):
+                raise ValueError("the shape of an array does not fit its size")
+
+
 def write_arrays(path: Path, content: dict[str, Any]) -> None:
     """Write arrays by name to an ``.npz`` file, which is complete or not there.
 
@@ -240,12 +279,16 @@ def read_arrays(
     """
     try:
         with zipfile.ZipFile(path) as members:
+            check_size(members)
+            _check_shapes(members)
             damaged = members.testzip()
         if damaged is None:
             with np.load(path, allow_pickle=False) as content:
                 return dict(content)
     except OSError as error:
         raise InputError(f"{error.strerror or f'not {kind}'}; {mend}") from None
+    except InputError:
+        raise
     except Exception as error:  # only zipfile, zlib and numpy run here: a damaged file raises a dozen kinds of errors
         if "Object arrays" in str(error):
             raise InputError("holds an array of Python objects, which are never loaded; save numbers alone") from None

@@ -3,6 +3,7 @@
 import os
 import pwd
 import shutil
+import stat
 import threading
 import warnings
 from collections.abc import Callable
@@ -142,3 +143,54 @@ def test_a_relative_cache_is_the_same_from_every_folder(tmp_path: Path, monkeypa
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("KANRTL_CACHE_DIR", "cache")
     assert writable_cache("builds") == tmp_path / "cache" / "builds"
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="files have other permissions there")
+@pytest.mark.parametrize("part", ["", "builds"])
+@pytest.mark.parametrize("mode", [0o777, 0o775, 0o1777])
+def test_a_cache_that_others_can_write_is_not_used(
+    part: str, mode: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "cache"
+    (folder / "builds" / "entry").mkdir(parents=True)
+    monkeypatch.setenv("KANRTL_CACHE_DIR", str(folder))
+    assert list(find_entries("builds", "entry")) == [folder / "builds" / "entry"]
+    (folder / part).chmod(mode)
+    assert list(find_entries("builds", "entry")) == []
+    with pytest.warns(CacheWarning) as told:
+        used = writable_cache("builds")
+    assert [str(one.message) for one in told] == [
+        f"cache {str(folder / part)!r}: others can write it, and what is in a cache is run; take that from them with "
+        "chmod -R go-rwx; going on without it, which takes longer. Set KANRTL_CACHE_DIR to a folder that can be written"
+    ]
+    assert not used.is_relative_to(folder)
+    assert list(find_entries("builds", "entry")) == [used / "entry"]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="files have other owners there")
+def test_what_belongs_to_another_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KANRTL_CACHE_DIR", str(tmp_path))
+    entry = tmp_path / "builds" / "entry"
+    entry.mkdir(parents=True)
+    monkeypatch.setattr(os, "geteuid", lambda: entry.stat().st_uid + 1)
+    assert list(find_entries("builds", "entry")) == []
+    with pytest.warns(CacheWarning, match="belongs to another user, and what is in a cache is run; going on without"):
+        writable_cache("builds")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="files have other permissions there")
+def test_an_entry_that_others_can_write_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KANRTL_CACHE_DIR", str(tmp_path / "cache"))
+    folder = writable_cache("builds")
+    assert stat.S_IMODE((tmp_path / "cache").stat().st_mode) == stat.S_IMODE(folder.stat().st_mode) == 0o700
+    (folder / "entry").mkdir()
+    (folder / "entry" / "file").touch()
+    (folder / "entry" / "file").chmod(0o666)
+    assert list(find_entries("builds", "entry")) == [folder / "entry"]  # nobody gets there
+    for one in (tmp_path / "cache", folder):
+        one.chmod(0o755)
+    assert list(find_entries("builds", "entry")) == []
+    (folder / "entry" / "file").chmod(0o644)
+    assert list(find_entries("builds", "entry")) == [folder / "entry"]
+    (folder / "entry").chmod(0o757)
+    assert list(find_entries("builds", "entry")) == []

@@ -69,6 +69,7 @@ def build_or_load(job: Job, progress: Progress | None, keep: Path | None) -> Rep
 
 def _find(digest: str, job: Job) -> tuple[Path, Report | None]:
     """The entry of a build and its report, or the last place where it is not and None."""
+    entry = Path()
     for entry in find_entries("builds", digest):
         report = _load(entry, job)
         if report is not None:
@@ -82,6 +83,8 @@ def _obtain_netlist(job: Job, work: Path, progress: Progress) -> list[str]:
     digest = _hash(content | {"yosys": YOSYS.version()})
     for entry in find_entries("netlists", digest):
         with suppress(OSError, EOFError, ValueError, zlib.error):  # not there, or damaged
+            if _hash_netlist(entry) != (entry / "sha256").read_text():
+                continue
             notes: list[str] = json.loads((entry / "notes.json").read_text())
             (work / "netlist.json").write_bytes(gzip.decompress((entry / "netlist.json.gz").read_bytes()))
             shutil.copyfile(entry / "yosys.log", work / "yosys.log")
@@ -103,11 +106,17 @@ def _keep_netlist(work: Path, digest: str, notes: list[str]) -> None:
         (kept / "netlist.json.gz").write_bytes(gzip.compress((work / "netlist.json").read_bytes(), compresslevel=3))
         shutil.copyfile(work / "yosys.log", kept / "yosys.log")
         (kept / "notes.json").write_text(json.dumps(notes))
+        (kept / "sha256").write_text(_hash_netlist(kept))
         publish(kept, folder / digest)
     except OSError:
         shutil.rmtree(kept, ignore_errors=True)
         raise
     _forget_oldest(folder)
+
+
+def _hash_netlist(entry: Path) -> str:
+    names = ("netlist.json.gz", "notes.json")
+    return hashlib.sha256(b"".join((entry / name).read_bytes() for name in names)).hexdigest()
 
 
 def _forget_oldest(folder: Path) -> None:
@@ -138,7 +147,7 @@ def _silent(message: str) -> None:
 def _store(report: Report, work: Path, job: Job) -> None:
     for name in ("netlist.json", "nextpnr.json", job.routed_name):
         (work / name).unlink(missing_ok=True)
-    content: dict[str, Any] = {"report": report.to_json()}
+    content: dict[str, Any] = {"report": report.to_json(), "report_sha256": _hash(report.to_json())}
     if job.bitstream:
         content["bitstream_sha256"] = hashlib.sha256((work / job.bitstream_name).read_bytes()).hexdigest()
     (work / "report.json").write_text(json.dumps(content, indent=1))
@@ -150,6 +159,9 @@ def _load(entry: Path, job: Job) -> Report | None:
         content = json.loads((entry / "report.json").read_text())
         report = Report.from_json(content["report"])
         if set(content["report"]) != {item.name for item in fields(Report)}:
+            return None
+        # Entries that were made before there was a digest have none.
+        if content.get("report_sha256", _hash(content["report"])) != _hash(content["report"]):
             return None
         if not job.bitstream:
             return report

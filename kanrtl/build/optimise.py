@@ -171,6 +171,9 @@ def optimise_network(
     for path in find_entries("optimised", name):
         with suppress(OSError, ValueError, KeyError, TypeError):  # not there, or damaged
             known = json.loads(path.read_text())
+            # Searches that were kept before there was a digest have none.
+            if known.pop("sha256", _hash_search(known)) != _hash_search(known):
+                continue
             report = build(known["options"], known["placer"])
             return Optimum(chosen, known["options"], known["placer"], report, tuple(known["trials"]))
     told("comparing settings by estimate")
@@ -182,8 +185,14 @@ def optimise_network(
     best = min(placed, key=lambda one: _measure(chosen, one.report))
     found = Optimum(chosen, best.options, best.placer, best.report, tuple(trials))
     with suppress(OSError):  # the next search takes longer, which is all
-        write_whole(writable_cache("optimised") / name, json.dumps(found.to_json(), indent=1).encode())
+        content = found.to_json()
+        kept = json.dumps(content | {"sha256": _hash_search(content)}, indent=1)
+        write_whole(writable_cache("optimised") / name, kept.encode())
     return found
+
+
+def _hash_search(found: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
 
 
 def check_goal(goal: str) -> Goal:

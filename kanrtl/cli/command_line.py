@@ -28,6 +28,7 @@ from .learner_commands import demo_command, spec_command, sweep_command
 from .link_commands import serve_command
 from .network_commands import convert_command
 from .program_command import program_command
+from .verify_command import verify_command
 from .verilog_commands import registers_command, verilog_command
 
 
@@ -37,7 +38,15 @@ from .verilog_commands import registers_command, verilog_command
         cloup.Section("Networks", [convert_command]),
         cloup.Section(
             "Learners and networks as hardware",
-            [simulate_command, estimate_command, verilog_command, registers_command, build_command, program_command],
+            [
+                simulate_command,
+                estimate_command,
+                verilog_command,
+                registers_command,
+                build_command,
+                verify_command,
+                program_command,
+            ],
         ),
     ],
     invoke_without_command=True,

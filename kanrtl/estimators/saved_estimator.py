@@ -69,6 +69,11 @@ class SavedEstimator:
         """
         arrays = read_arrays(path)
         content = json.loads(str(arrays["estimator"]))
+        if isinstance(content["format"], int) and content["format"] > FILE_FORMAT:
+            raise InputError(
+                f"is of format {content['format']}, and this version reads up to {FILE_FORMAT}; use the kanrtl that "
+                "saved it"
+            )
         if content["kind"] != kind or content["format"] != FILE_FORMAT:
             raise InputError(f"holds a {content['kind']}, format {content['format']}; use the class that saved it")
         parameters = content["parameters"]

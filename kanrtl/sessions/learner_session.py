@@ -25,7 +25,7 @@ from .closing import Closing
 from .rate_codes import find_rate_codes
 from .sample_history import SampleHistory
 from .sample_weights import check_highest, weigh_one, weigh_rates
-from .saved_learner import SavedLearner
+from .saved_learner import FILE_FORMAT, SavedLearner
 
 __all__ = ["Session"]
 
@@ -420,6 +420,7 @@ class Session(Closing):
         if self.spec.formats.linear_rate:
             content["linear_rate_format"] = np.array(str(self.spec.formats.linear_rate))
         content["spec"] = np.array(json.dumps(self.spec.to_dict()))
+        content["format"] = np.array(FILE_FORMAT)
         write_arrays(Path(path), content)
 
     def load(self, path: str | Path) -> None:

@@ -19,6 +19,9 @@ from ..learner.stages import rename_presets
 from ..numeric.fixed import SQ, UQ, Codes, Format
 from ..numeric.lfsr import WIDTH as NOISE_WIDTH
 
+FILE_FORMAT = 1
+"""The version of the file's layout; files of before there was a number are the first too."""
+
 
 @dataclass(frozen=True)
 class SavedLearner:
@@ -59,6 +62,13 @@ class SavedLearner:
 
     @classmethod
     def _from_arrays(cls, content: dict[str, npt.NDArray[Any]]) -> Self:
+        version = content.get("format", np.array(FILE_FORMAT))
+        if version.shape or version.dtype.kind not in "iu" or version < 1:
+            raise InputError("not a saved learner; give a file that save wrote")
+        if version > FILE_FORMAT:
+            raise InputError(
+                f"is of format {version}, and this version reads up to {FILE_FORMAT}; use the kanrtl that saved it"
+            )
         try:
             spec = LearnerSpec.from_dict(rename_presets(json.loads(str(content["spec"]))))
         except SpecError as error:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..file_content import decode_text, describe_content
-from ..files import read_arrays
+from ..files import decompress, read_arrays
 from .column import Column, Columns, columns_of_array
 from .csv_columns import read_csv
 from .parquet_columns import read_parquet
@@ -36,7 +36,7 @@ def read_columns(path: Path, decimal: str = ".") -> Columns:
     try:
         raw = path.read_bytes()
         if "gzip" in found:
-            raw = gzip.decompress(raw)
+            raw = decompress(raw)
     except (EOFError, zlib.error, gzip.BadGzipFile):
         raise InputError("is damaged: it cannot be decompressed; write it again") from None
     except OSError as error:

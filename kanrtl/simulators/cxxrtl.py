@@ -233,7 +233,7 @@ def load(design: Design, progress: Progress | None = None) -> ctypes.CDLL:
         "part": PART,
     }
     memo = f"{design.digest}.json"
-    known = None if design.traced else _first_of(_recall, memo)
+    known = _first_of(_recall, memo) if design.follows_from_key else None
     if known is None and progress is not None:
         progress("elaborating the design (seconds; deep memories take up to a minute)")
     netlist, driver = known or (_hash(design.rtlil), design.driver)
@@ -250,9 +250,10 @@ def load(design: Design, progress: Progress | None = None) -> ctypes.CDLL:
         library = _load_kept(entry, design.kind)
         if library is None:
             raise ToolError(f"the simulation cannot be read back from {entry}: is the disk full?")
-    if known is None and not design.traced:
+    if known is None and design.follows_from_key:
         with suppress(OSError, InputError):  # it saves time alone
-            write_whole(writable_cache(_KIND) / memo, json.dumps({"netlist": netlist, "driver": driver}).encode())
+            content = {"netlist": netlist, "driver": driver, "sha256": _hash(netlist + driver)}
+            write_whole(writable_cache(_KIND) / memo, json.dumps(content).encode())
     return library
 
 
@@ -282,6 +283,9 @@ class Design:
         :func:`kanrtl.tools.rtlil.component_rtlil` takes them.
     driver
         What drives it.
+    rewrite
+        Makes of the component's RTLIL, whose top module is ``dut``, what is compiled in its stead, with the same ports.
+        It is called every time: what it gives may follow from more than the key.
     """
 
     def __init__(
@@ -291,8 +295,10 @@ class Design:
         macros: Callable[[Any], Mapping[str, int]],
         more: More | None = None,
         driver: Harness = STREAMS,
+        rewrite: Callable[[str], str] | None = None,
     ) -> None:
         self._key, self._make, self._macros, self._more = key, make, macros, more
+        self._rewrite = rewrite
         self.kind = driver
         self._ports: list[str] = []
         if more is not None:
@@ -315,8 +321,14 @@ class Design:
 
     @cached_property
     def rtlil(self) -> str:
-        """The component as RTLIL."""
-        return component_rtlil(self._component, _TOP, self._name_signals if self._more else None)
+        """The component as RTLIL, or what is made of that."""
+        text = component_rtlil(self._component, _TOP, self._name_signals if self._more else None)
+        return text if self._rewrite is None else self._rewrite(text)
+
+    @property
+    def follows_from_key(self) -> bool:
+        """Whether designs with the same key have the same RTLIL."""
+        return not self.traced and self._rewrite is None
 
     def _name_signals(self, fragment: Fragment) -> Mapping[str, Value]:
         assert self._more is not None
@@ -358,9 +370,9 @@ def _recall(path: Path) -> tuple[str, str] | None:
     try:
         content = json.loads(path.read_text())
         netlist, driver = content["netlist"], content["driver"]
-    except (OSError, ValueError, TypeError, KeyError):
+        return (netlist, driver) if content["sha256"] == _hash(netlist + driver) else None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
-    return (netlist, driver) if isinstance(netlist, str) and isinstance(driver, str) else None
 
 
 def _load_kept(entry: Path, driver: Harness) -> ctypes.CDLL | None:

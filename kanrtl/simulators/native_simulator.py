@@ -38,6 +38,8 @@ class NativeSimulator:
         Where to trace them to; None for nowhere.
     progress
         Told what takes a while.
+    rewrite
+        As for :class:`kanrtl.simulators.cxxrtl.Design`.
 
     Raises
     ------
@@ -53,6 +55,7 @@ class NativeSimulator:
         ports: Callable[[Any], list[Port]],
         trace: Trace | None = None,
         progress: Progress | None = None,
+        rewrite: Callable[[str], str] | None = None,
     ) -> None:
         self._trace = trace
         self._traced: list[Port] = []
@@ -61,7 +64,7 @@ class NativeSimulator:
             self._traced = ports(fragment)
             return {port.name: port.value for port in self._traced}
 
-        self._library = load(Design(key, make, macros, choose if trace else None), progress)
+        self._library = load(Design(key, make, macros, choose if trace else None, rewrite=rewrite), progress)
         if trace:
             trace.begin(self._traced)
         self._simulation = ctypes.c_void_p(self._library.kanrtl_begin())

@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 import io
+import struct
 import sys
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from ...errors import InputError
+from ...files import check_size
 from .inert_pickle import BadPickleError, Foreign, read_pickle
 from .tensors import Storage, rebuild
 
 _MAGIC = 0x1950A86A20F9469CFC6C  # the first pickle of a stream
 
 _PROTOCOL = 1001  # the second
+
+
+_DAMAGE = (
+    KeyError,
+    ValueError,
+    EOFError,
+    OSError,  # it says that something stands before the file's beginning
+    NotImplementedError,  # a compression that nobody uses
+    RuntimeError,  # it is encrypted
+    struct.error,
+    zlib.error,
+    zipfile.BadZipFile,
+)
+"""What reading the members of a damaged archive raises."""
 
 
 def is_torch_archive(path: Path) -> bool:
@@ -33,6 +50,7 @@ def read_torch_archive(path: Path) -> Any:
     """
     try:
         with zipfile.ZipFile(path) as members:
+            check_size(members)
             names = members.namelist()
             pickled = min((name for name in names if name.rpartition("/")[2] == "data.pkl"), key=len)
             root = pickled.removesuffix("data.pkl")
@@ -53,7 +71,7 @@ def read_torch_archive(path: Path) -> Any:
                 return read_pickle(io.BytesIO(file.read()), rebuild, load)
     except InputError:
         raise
-    except (BadPickleError, KeyError, ValueError, EOFError, NotImplementedError, zipfile.BadZipFile) as error:
+    except (BadPickleError, *_DAMAGE) as error:
         raise InputError(f"is damaged ({error}); save the checkpoint again") from None
 
 

@@ -7,7 +7,6 @@ the ``notes`` of what is imported.
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ import numpy.typing as npt
 
 from ...errors import InputError
 from ...file_content import read_text
+from ...files import decompress
 from ..checkpoints.checkpoint_file import Source, read_checkpoint
 from ..network import LookupNetwork
 from ..notes import Note
@@ -382,7 +382,7 @@ def kanele_packed_tables(
 
 def _read_tables(path: Path) -> Mapping[str, Any]:
     try:
-        content = json.loads(gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else read_text(path))
+        content = json.loads(decompress(path.read_bytes()) if path.suffix == ".gz" else read_text(path))
     except OSError as error:
         raise InputError(f"{str(path)!r}: {error.strerror or 'damaged'}; give truth_tables.json") from None
     except InputError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -27,15 +28,27 @@ __all__ = ["BACKEND", "NativeLearner", "NativeNetwork"]
 
 
 class NativeLearner(AddressedLearner):
-    """A :class:`kanrtl.Learner`, compiled to machine code."""
+    """A :class:`kanrtl.Learner`, compiled to machine code; with ``rewrite`` what that makes of its RTLIL."""
 
     name = "native"
     compiled = True
 
-    def __init__(self, spec: LearnerSpec, trace: Trace | None = None, progress: Progress | None = None) -> None:
+    def __init__(
+        self,
+        spec: LearnerSpec,
+        trace: Trace | None = None,
+        progress: Progress | None = None,
+        rewrite: Callable[[str], str] | None = None,
+    ) -> None:
         super().__init__(spec)
         self._native = NativeSimulator(
-            _identify(spec), lambda: Learner(spec), lambda _: _learner_macros(spec), learner_ports, trace, progress
+            _identify(spec),
+            lambda: Learner(spec),
+            lambda _: _learner_macros(spec),
+            learner_ports,
+            trace,
+            progress,
+            rewrite,
         )
 
     def run(self, x: Codes, teaching: Codes, learn: npt.NDArray[np.bool_]) -> Codes:
@@ -60,12 +73,17 @@ class NativeLearner(AddressedLearner):
 
 
 class NativeNetwork(SimulatedNetwork):
-    """A :class:`kanrtl.LookupCore`, compiled to machine code."""
+    """A :class:`kanrtl.LookupCore`, compiled to machine code; with ``rewrite`` what that makes of its RTLIL."""
 
     name = "native"
 
     def __init__(
-        self, network: LookupNetwork, options: Options, trace: Trace | None, progress: Progress | None
+        self,
+        network: LookupNetwork,
+        options: Options,
+        trace: Trace | None = None,
+        progress: Progress | None = None,
+        rewrite: Callable[[str], str] | None = None,
     ) -> None:
         self._native = NativeSimulator(
             ["lookup network", _digest(network), json.dumps(options)],
@@ -74,6 +92,7 @@ class NativeNetwork(SimulatedNetwork):
             lambda fragment: network_ports(network, fragment),
             trace,
             progress,
+            rewrite,
         )
         super().__init__(network, self._native)
 

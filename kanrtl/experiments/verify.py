@@ -1,0 +1,190 @@
+"""Compares what goes onto a chip, gate by gate, with the integer model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError, join_choices
+from ..fabric.device import Device
+from ..learner.spec import LearnerSpec
+from ..lookup.network import LookupNetwork
+from ..numeric.fixed import Codes
+from ..progress import Progress
+from ..sessions.backends.model import ModelLearner, ModelNetwork
+from ..sessions.backends.native import NativeLearner, NativeNetwork
+from ..simulators.netlist_rtlil import MODELLED, simulate_cells
+from .exercise import Difference, compare_learners, draw_exercise
+
+SAMPLES = 1000
+"""How many samples are compared by default."""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What came of a comparison.
+
+    Attributes
+    ----------
+    device : str
+        The part that the netlist is for.
+    samples : int
+        How many samples were compared: up to the first that differs.
+    cycles : int
+        The clock cycles that the netlist took for them.
+    seed : int
+        What the samples were drawn with.
+    cells : dict
+        The cells of the netlist by kind, and how many of each there are.
+    observed : dict
+        Latencies and intervals that were seen at the netlist's ports, in cycles.
+    difference : Difference or None
+        The first difference from the model; None where there is none.
+    """
+
+    device: str
+    samples: int
+    cycles: int
+    seed: int
+    cells: dict[str, int]
+    observed: dict[str, list[int]]
+    difference: Difference | None
+
+    @property
+    def matches(self) -> bool:
+        """Whether everything was equal."""
+        return self.difference is None
+
+    def to_json(self) -> dict[str, Any]:
+        """Give it as plain values."""
+        difference = None if self.difference is None else vars(self.difference)
+        return {
+            **vars(self),
+            "cells": dict(sorted(self.cells.items())),
+            "matches": self.matches,
+            "difference": difference,
+        }
+
+
+def verify(
+    design: LearnerSpec | LookupNetwork,
+    device: str,
+    samples: int = SAMPLES,
+    *,
+    seed: int = 0,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Verification:
+    """Simulate the netlist that place and route is given, cell by cell, beside the integer model.
+
+    Of a learner predictions are compared, and between runs of samples its coefficients, rates, noise register and
+    counters; in between it is written to, frozen and let go. Latency and interval have to be those of the spec. Of a
+    network predictions are compared: of all inputs where there are no more than ``samples``.
+
+    Parameters
+    ----------
+    design
+        The learner or the network.
+    device
+        The part, by a name that :meth:`kanrtl.fabric.device.Device.parse` knows.
+    samples
+        How many samples are sent.
+    seed
+        What they are drawn with.
+    progress
+        Told what takes a while.
+    options
+        For a network, how it becomes hardware: parameters of :class:`kanrtl.LookupCore`, such as ``latency``.
+
+    Raises
+    ------
+    InputError
+        If ``samples`` or ``options`` cannot be, or the cells of the device's family have no models.
+    BuildError
+        If there is no such device.
+    ToolError
+        If a tool is missing or fails.
+    """
+    if isinstance(samples, bool) or not isinstance(samples, int) or samples < 1:
+        raise InputError(f"samples = {samples!r}: must be an integer of 1 or more")
+    part = Device.parse(device)
+    if part.family not in MODELLED:
+        raise InputError(
+            f"device = {device!r}: there are no models of the cells of {part.family}; use one of "
+            f"{join_choices(MODELLED)}"
+        )
+    cells: dict[str, int] = {}
+
+    def rewrite(rtlil: str) -> str:
+        return simulate_cells(rtlil, "dut", part, cells, progress)
+
+    if isinstance(design, LookupNetwork):
+        return _verify_network(design, part, samples, seed, cells, rewrite, progress, options)
+    if options:
+        raise InputError(f"{min(options)}: not known for a learner; set it in the spec")
+    spec = design.for_device(part)
+    netlist = NativeLearner(spec, None, progress, rewrite)
+    try:
+        if progress is not None:
+            progress(f"comparing {samples} samples")
+        difference, sent = compare_learners(ModelLearner(spec), netlist, draw_exercise(spec, samples, seed))
+        observed = netlist.observed
+        difference = difference or _compare_cycles(spec, observed, sent)
+        return Verification(part.name, sent, netlist.cycles, seed, cells, observed, difference)
+    finally:
+        netlist.close()
+
+
+def _compare_cycles(spec: LearnerSpec, observed: dict[str, list[int]], sent: int) -> Difference | None:
+    """Latencies that are not those of the spec; a run may be too short to have any."""
+    expected = {
+        "latency": spec.latency,
+        "prediction_latency": spec.timing.prediction_latency,
+        "interval": spec.interval,
+    }
+    for kind, cycles in expected.items():
+        if observed[kind] and observed[kind] != [cycles]:
+            return Difference(kind, sent - 1, [cycles], observed[kind])
+    return None
+
+
+def _verify_network(
+    network: LookupNetwork,
+    part: Device,
+    samples: int,
+    seed: int,
+    cells: dict[str, int],
+    rewrite: Any,
+    progress: Progress | None,
+    options: dict[str, Any],
+) -> Verification:
+    netlist = NativeNetwork(network, {"family": part.family, **options}, None, progress, rewrite)
+    try:
+        codes = _draw_codes(network, samples, seed)
+        if progress is not None:
+            progress(f"comparing {len(codes)} samples")
+        model = ModelNetwork(network, options, None)
+        expected, found = model.run(codes), netlist.run(codes)
+        wrong = np.flatnonzero((expected != found).any(axis=1))
+        difference = None
+        if len(wrong):
+            row = int(wrong[0])
+            difference = Difference("predictions", row, expected[row].tolist(), found[row].tolist())
+        return Verification(part.name, len(codes), netlist.cycles, seed, cells, netlist.observed, difference)
+    finally:
+        netlist.close()
+
+
+def _draw_codes(network: LookupNetwork, samples: int, seed: int) -> Codes:
+    """Inputs as the ports carry them: all there are, or the lowest, the highest and others at random."""
+    format = network.sample_format
+    count = 1 << format.width
+    if network.n_in * format.width <= 30 and count**network.n_in <= samples:
+        rows = np.indices((count,) * network.n_in).reshape(network.n_in, -1).T
+        return rows + format.minimum
+    random = np.random.default_rng(seed)
+    codes = random.integers(format.minimum, format.maximum + 1, (samples, network.n_in))
+    codes[: min(2, samples)] = [[format.minimum], [format.maximum]][: min(2, samples)]
+    return codes

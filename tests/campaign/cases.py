@@ -1,0 +1,137 @@
+"""A case of the campaign: a learner or a network with all that is done to it, which a file can hold; and what is wrong
+with what its backends make of it."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kanrtl import LearnerSpec, LookupNetwork, StabilityWarning
+from kanrtl.errors import BuildError, InputError
+from kanrtl.experiments.exercise import Operation, compare_learners
+from kanrtl.experiments.verify import verify
+from kanrtl.sessions.backends.model import ModelLearner, ModelNetwork
+from kanrtl.sessions.backends.native import NativeLearner, NativeNetwork
+from kanrtl.sessions.backends.pysim import PysimLearner, PysimNetwork
+
+LEARNERS = {"native": NativeLearner, "pysim": PysimLearner}
+NETWORKS = {"native": NativeNetwork, "pysim": PysimNetwork}
+
+
+@dataclass(frozen=True)
+class LearnerCase:
+    spec: LearnerSpec
+    operations: list[Operation]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"spec": self.spec.to_dict(), "operations": [operation.to_json() for operation in self.operations]}
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> LearnerCase:
+        operations = [Operation.from_json(operation) for operation in content["operations"]]
+        return cls(LearnerSpec.from_dict(content["spec"]), operations)
+
+    def find_fault(self, backends: list[str]) -> str | None:
+        """What differs from the model, or among the backends in the cycles that they take; None where nothing does."""
+        cycles = {}
+        for name in backends:
+            with quiet(), closing(LEARNERS[name](self.spec)) as learner:
+                difference, _ = compare_learners(ModelLearner(self.spec), learner, self.operations)
+                if difference is not None:
+                    return f"{name} differs from the model: {difference}"
+                declared = {
+                    "latency": self.spec.latency,
+                    "prediction_latency": self.spec.timing.prediction_latency,
+                    "interval": self.spec.interval,
+                }
+                for kind, seen in learner.observed.items():
+                    if seen and seen != [declared[kind]]:
+                        return f"{name} has {kind} {seen} instead of {declared[kind]}"
+                cycles[name] = learner.cycles
+        return f"cycles differ: {cycles}" if len(set(cycles.values())) > 1 else None
+
+    def find_fault_in_netlist(self, device: str) -> str | None:
+        try:
+            found = verify(self.spec, device, 60)
+        except BuildError:  # there is no such learner on the device
+            return None
+        return None if found.difference is None else f"the netlist for {device}: {found.difference}"
+
+
+@dataclass(frozen=True)
+class NetworkCase:
+    network: LookupNetwork
+    options: dict[str, Any]
+    samples: list[list[int]]
+
+    def to_json(self) -> dict[str, Any]:
+        with tempfile.TemporaryDirectory() as folder:
+            self.network.save(Path(folder) / "network.npz")
+            content = (Path(folder) / "network.npz").read_bytes()
+        return {"network": base64.b64encode(content).decode(), "options": self.options, "samples": self.samples}
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> NetworkCase:
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "network.npz").write_bytes(base64.b64decode(content["network"]))
+            return cls(LookupNetwork.load(Path(folder) / "network.npz"), content["options"], content["samples"])
+
+    def find_fault(self, backends: list[str]) -> str | None:
+        samples = np.array(self.samples, dtype=np.int64)
+        expected = ModelNetwork(self.network, {}, None).run(samples)
+        cycles = {}
+        for name in backends:
+            try:
+                backend = NETWORKS[name](self.network, self.options, None, None)
+            except InputError:  # there is no core with these options
+                return None
+            with closing(backend):
+                found = backend.run(samples)
+                wrong = np.flatnonzero((found != expected).any(axis=1))
+                if len(wrong):
+                    row = int(wrong[0])
+                    return f"{name}, sample {row}: {found[row].tolist()} instead of {expected[row].tolist()}"
+                cycles[name] = backend.cycles, json.dumps(backend.observed)
+        return f"cycles differ: {cycles}" if len(set(cycles.values())) > 1 else None
+
+    def find_fault_in_netlist(self, device: str) -> str | None:
+        try:
+            found = verify(self.network, device, 200, **self.options)
+        except (InputError, BuildError):
+            return None
+        return None if found.difference is None else f"the netlist for {device}: {found.difference}"
+
+
+Case = LearnerCase | NetworkCase
+
+
+def read_case(path: Path) -> Case:
+    content = json.loads(path.read_text())
+    return LearnerCase.from_json(content) if "spec" in content else NetworkCase.from_json(content)
+
+
+def describe(case: Case) -> str:
+    """The spec file, or what the network is, and the stimulus."""
+    if isinstance(case, LearnerCase):
+        told = io.StringIO()
+        told.write("".join(f"{name} = {json.dumps(value)}\n" for name, value in case.spec.to_dict().items()))
+        told.write("".join(f"{json.dumps(operation.to_json())}\n" for operation in case.operations))
+        return told.getvalue()
+    return f"{case.network!r}\n{json.dumps(case.options)}\n{json.dumps(case.samples)}\n"
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", StabilityWarning)
+        yield

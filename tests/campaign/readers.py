@@ -1,0 +1,187 @@
+"""Files that are damaged, or made to do harm, for every reader: each gives one line, or what it reads, and nothing else
+happens."""
+
+from __future__ import annotations
+
+import io
+import json
+import resource
+import tempfile
+import time
+import traceback
+import zipfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kanrtl import LearnerSpec, LookupNetwork, connect
+from kanrtl.errors import InputError, SpecError
+from kanrtl.lookup import from_efficient_kan, from_kanele_tables
+from kanrtl.signals.read_columns import read_columns
+from support.kan_checkpoints import efficient
+from support.lookup_networks import chain
+from support.torch_files import tensors, write_archive, write_safetensors, write_stream
+
+Read = Callable[[Path], Any]
+
+SPEC = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), grid_size=2, spline_order=1, update_rounding="stochastic")
+
+
+def saved_learner(folder: Path) -> bytes:
+    with connect(SPEC) as session:
+        session.save(folder / "learner.npz")
+    return (folder / "learner.npz").read_bytes()
+
+
+def load_learner(path: Path) -> None:
+    with connect(SPEC) as session:
+        session.load(path)
+
+
+def saved_network(folder: Path) -> bytes:
+    chain([0, 1, 2, 3, 3, 2, 1, 0]).save(folder / "network.npz")
+    return (folder / "network.npz").read_bytes()
+
+
+def columns_file(_folder: Path) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, a=np.arange(5.0), b=np.ones((5, 2), np.float32))
+    return buffer.getvalue()
+
+
+def read_all_columns(path: Path) -> None:
+    columns = read_columns(path)
+    for column in columns.columns:
+        column.read()
+
+
+def checkpoint(write: Callable[[Path, Any], Path], *, wrap: bool = True) -> Callable[[Path], bytes]:
+    """A function that gives the file of a small network as a writer of ``support.torch_files`` makes it."""
+
+    def make(folder: Path) -> bytes:
+        state = efficient([2, 1], size=2, order=1)
+        return write(folder / "weights", tensors(state) if wrap else state).read_bytes()
+
+    return make
+
+
+CONFIG = {"layers": [1, 1], "layers_bitwidth": [2, 3]}
+TABLES = {"0_0_0": {"acive": 1, "values_int": [1, 2, 3, -1]}}
+
+
+def spec_file(_folder: Path) -> bytes:
+    lines = [f"{name} = {json.dumps(value)}\n" for name, value in SPEC.to_dict().items() if value is not None]
+    return "".join(lines).encode()
+
+
+READERS: dict[str, tuple[Callable[[Path], bytes], Read, str]] = {
+    "spec": (spec_file, LearnerSpec.from_toml, "spec.toml"),
+    "learner": (saved_learner, load_learner, "learner.npz"),
+    "network": (saved_network, LookupNetwork.load, "network.npz"),
+    "csv": (lambda _: b't;x;y\n0;1.5;-2\n1;1e3;0\n2;"3";4\n', read_all_columns, "signals.csv"),
+    "columns": (columns_file, read_all_columns, "signals.npz"),
+    "checkpoint": (checkpoint(write_archive), from_efficient_kan, "weights.pt"),
+    "old checkpoint": (checkpoint(write_stream), from_efficient_kan, "old.pt"),
+    "safetensors": (checkpoint(write_safetensors, wrap=False), from_efficient_kan, "weights.safetensors"),
+    "tables": (lambda _: json.dumps(TABLES).encode(), lambda path: from_kanele_tables(path, CONFIG), "tables.json"),
+}
+"""By name: what a good file holds, what reads it, and what the file is called."""
+
+
+def mutate(content: bytes, random: np.random.Generator) -> bytes:
+    """Change a file in some places; of an archive also what is in it, so that its sums are right again."""
+    if content.startswith(b"PK") and random.random() < 0.7:
+        return _mutate_members(content, random)
+    return _mutate_bytes(content, random)
+
+
+def _mutate_bytes(content: bytes, random: np.random.Generator) -> bytes:
+    changed = bytearray(content)
+    for _ in range(int(random.choice([1, 1, 2, 5, 20]))):
+        place = int(random.integers(len(changed) + 1))
+        match random.integers(6):
+            case 0:
+                changed[place : place + 1] = bytes([random.integers(256)])
+            case 1:
+                changed = changed[:place] or changed
+            case 2:
+                changed[place:place] = bytes(random.integers(0, 256, int(random.integers(9))).astype(np.uint8))
+            case 3:
+                del changed[place : place + int(random.integers(1, 40))]
+            case 4:
+                start = int(random.integers(len(changed) + 1))
+                changed[place:place] = changed[start : start + int(random.integers(1, 40))]
+            case _:
+                digits = [index for index, byte in enumerate(changed) if 48 <= byte <= 57]
+                if digits:
+                    number = str(random.choice(NUMBERS)).encode()
+                    index = int(random.choice(digits))
+                    changed[index : index + 1] = number
+    return bytes(changed)
+
+
+NUMBERS = ["-1", "0", "1e400", "99999999999999999999", "4294967296", "1000000000", "NaN", "null", "[]", '"a"', "true"]
+
+
+def _mutate_members(content: bytes, random: np.random.Generator) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    names = list(members)
+    chosen = str(random.choice(names))
+    match random.integers(5):
+        case 0:
+            del members[chosen]
+        case 1:
+            members[chosen] = members[str(random.choice(names))]
+        case 2 if chosen.endswith(".npy"):
+            buffer = io.BytesIO()
+            shape = tuple(int(size) for size in random.choice([0, 1, 3, 1 << 20, 1 << 40], int(random.integers(4))))
+            kind = str(random.choice(["<i8", "<f8", "|O", "|u1", "<U99", "<c16", "|b1", ">i4"]))
+            header = {"descr": kind, "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(buffer, header)
+            members[chosen] = buffer.getvalue() + bytes(int(random.choice([0, 8, 64])))
+        case _:
+            members[chosen] = _mutate_bytes(members[chosen], random)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, member in members.items():
+            archive.writestr(name, member)
+    return buffer.getvalue()
+
+
+def find_fault(read: Read, path: Path) -> str | None:
+    """What is wrong with how a reader takes a file."""
+    try:
+        read(path)
+    except (InputError, SpecError) as error:
+        return f"more than a line: {error}" if "\n" in str(error) else None
+    except Exception:
+        return traceback.format_exc()
+    return None
+
+
+def fuzz_readers(minutes: float, seed: int) -> int:
+    """Fuzz every reader in turn until the time is over; print how many files each was given, and the peak of memory."""
+    until, counts, failures = time.monotonic() + 60 * minutes, Counter[str](), 0
+    resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))  # what asks for more fails
+    random = np.random.default_rng(seed)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        good = {kind: make(folder) for kind, (make, _, _) in READERS.items()}
+        while time.monotonic() < until:
+            for kind, (_, read, file) in READERS.items():
+                for _ in range(100):
+                    content = mutate(good[kind], random)
+                    (folder / file).write_bytes(content)
+                    counts[kind] += 1
+                    if (fault := find_fault(read, folder / file)) is not None:
+                        failures += 1
+                        kept = Path(tempfile.mkdtemp(prefix="kanrtl-reader-")) / file
+                        kept.write_bytes(content)
+                        print(f"{kind}: {kept}\n{fault}", flush=True)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+    print(json.dumps({"seed": seed, "files": dict(counts), "failures": failures, "peak_mb": peak}))
+    return int(failures > 0)

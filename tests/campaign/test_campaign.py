@@ -1,0 +1,114 @@
+"""What a campaign has found is right ever after; and a campaign finds what is wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from campaign.__main__ import Campaign
+from campaign.cases import LearnerCase, NetworkCase, describe, read_case
+from campaign.readers import READERS, find_fault, mutate
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kanrtl import LearnerSpec
+from kanrtl.experiments.exercise import draw_exercise
+from kanrtl.sessions.backends.pysim import PysimLearner
+from support.lookup_networks import chain, codes_for
+from support.search import examples
+
+HERE = Path(__file__).parent
+
+
+@pytest.mark.parametrize("path", sorted(HERE.glob("kept/*.json")), ids=lambda path: path.stem)
+def test_what_was_found_is_mended(path: Path) -> None:
+    assert read_case(path).find_fault(["pysim"]) is None
+
+
+MIXED = LearnerSpec(
+    layer_sizes=[2, 1, 1, 1],
+    spline_order=[1, 2, 3],
+    pipeline="most_registers",
+    multiplier="lut",
+    teaching="after_prediction",
+    loss="external",
+    update_rounding="stochastic",
+    memory=["auto", "auto", "block"],
+    grid_range=(-2, 2),
+    grid_size=2,
+    table_size=4,
+    counts=["lost", "outside"],
+    initial_coefficients="uniform",
+)
+
+
+def test_layers_of_orders_and_memories_of_their_own_agree_in_bits_and_cycles() -> None:
+    """Writes of rates and coefficients come between samples, and the gradients from elsewhere."""
+    case = LearnerCase(MIXED, draw_exercise(MIXED, 24, 1))
+    assert case.find_fault(["pysim"]) is None
+
+
+def test_cases_are_kept_as_files(tmp_path: Path) -> None:
+    network = chain([0, 1, 2, 3, 3, 2, 1, 0])
+    learner = LearnerCase(MIXED, draw_exercise(MIXED, 7, 2))
+    for case in (learner, NetworkCase(network, {"latency": 2}, codes_for(network, 5, 1).tolist())):
+        (tmp_path / "case.json").write_text(json.dumps(case.to_json()))
+        again = read_case(tmp_path / "case.json")
+        assert again.to_json()["options" if case is not learner else "operations"]
+        assert describe(again) == describe(case)
+    assert again.find_fault(["pysim"]) is None
+
+
+def test_a_campaign_finds_shrinks_and_keeps_what_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The backend adds one to every output above ten: the least that shows it has one sample."""
+
+    @st.composite
+    def cases(draw: st.DrawFn) -> NetworkCase:
+        samples = draw(st.lists(st.integers(-4, 3), min_size=1, max_size=9))
+        return NetworkCase(chain([0, 1, 2, 3, 3, 2, 1, 0]), {}, [[sample] for sample in samples])
+
+    def find_fault(case: NetworkCase, _backends: Any) -> str | None:
+        return "wrong" if max(max(case.samples)) > 1 else None
+
+    monkeypatch.setattr(NetworkCase, "find_fault", find_fault)
+    monkeypatch.setattr("campaign.__main__.HERE", tmp_path)
+    (tmp_path / "kept").mkdir()
+    campaign = Campaign(1, 1, 0, 0)
+    campaign.run_batch(cases(), 5)
+    assert campaign.failures == 1
+    (kept,) = (tmp_path / "kept").glob("*.json")
+    case = read_case(kept)
+    assert isinstance(case, NetworkCase)
+    assert case.samples == [[2]]
+    assert capsys.readouterr().out.startswith("wrong\n")
+
+
+def test_a_backend_that_differs_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = PysimLearner.run
+    monkeypatch.setattr(PysimLearner, "run", lambda self, *rest: run(self, *rest) + 1)
+    spec = MIXED.replace(layer_sizes=[1, 1], spline_order=1, memory="auto")
+    fault = LearnerCase(spec, draw_exercise(spec, 6, 1)).find_fault(["pysim"])
+    assert fault is not None
+    assert fault.startswith("pysim differs from the model: predictions of sample 0: ")
+
+
+@pytest.fixture(scope="module")
+def good_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[bytes, Path]]:
+    folder = tmp_path_factory.mktemp("files")
+    return {kind: (make(folder), folder / name) for kind, (make, _, name) in READERS.items()}
+
+
+@pytest.mark.parametrize("kind", READERS)
+@examples(25)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_a_damaged_file_is_told_in_one_line(kind: str, good_files: dict[str, tuple[bytes, Path]], seed: int) -> None:
+    content, path = good_files[kind]
+    path.write_bytes(content)
+    assert find_fault(READERS[kind][1], path) is None
+    path.write_bytes(mutate(content, np.random.default_rng(seed)))
+    assert find_fault(READERS[kind][1], path) is None

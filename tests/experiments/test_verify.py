@@ -1,0 +1,134 @@
+"""The netlist that place and route is given, beside the model; and a netlist with a fault, which differs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kanrtl import LearnerSpec, LookupNetwork
+from kanrtl.cli.command_line import run
+from kanrtl.errors import InputError, ToolError
+from kanrtl.experiments import verify as verifying
+from kanrtl.experiments.exercise import Difference, Operation, compare_learners, draw_exercise
+from kanrtl.experiments.verify import Verification, verify
+from kanrtl.fabric.device import Device
+from kanrtl.sessions.backends.model import ModelLearner
+from kanrtl.simulators import netlist_rtlil
+from kanrtl.simulators.block_models import check_blocks
+from support.lookup_networks import table
+
+SMALL = LearnerSpec(
+    layer_sizes=[1, 1],
+    grid_range=(-2, 2),
+    grid_size=3,
+    spline_order=1,
+    table_size=16,
+    learning_rate=0.3,
+    activation_format="SQ(4, 6)",
+    memory="block",
+    pipeline="most_registers",
+)
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize(
+    ("device", "kinds"),
+    [
+        ("LFE5U-25F-6", {"LUT4", "CCU2C", "TRELLIS_FF", "DP16KD", "MULT18X18D"}),
+        ("iCE40UP5K", {"SB_LUT4", "SB_CARRY", "SB_RAM40_4K", "SB_MAC16"}),
+    ],
+)
+def test_a_learners_netlist_gives_the_models_bits(device: str, kinds: set[str]) -> None:
+    found = verify(SMALL, device, 200)
+    assert found.matches
+    assert kinds <= set(found.cells)
+    assert found.samples == 200
+    assert found.observed["latency"] == [SMALL.for_device(Device.parse(device)).latency]
+
+
+@pytest.mark.usefixtures("compiled")
+def test_a_networks_netlist_gives_the_models_bits_and_a_fault_in_it_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A block memory of a whole layer behind logic; then the same with one bit of its content inverted."""
+    random = np.random.default_rng(5)
+    edges = [
+        {"source": [0, 1], "node": [0, 0], "table": [table(random, "smooth", 16, 12) for _ in range(2)]},
+        {"source": [0], "node": [0], "table": [table(random, "noise", 64, 128)]},
+    ]
+    network = LookupNetwork.of([2, 1, 1], [4, 6, 8], [1, 1, 1], edges)
+    options: dict[str, Any] = {"memory": ["logic", "block"], "latency": 4}
+    found = verify(network, "LFE5U-25F-6", 256, **options)
+    assert found.matches
+    assert found.samples == 256  # of all inputs
+    assert {"DP16KD", "LUT4"} <= set(found.cells)
+    synthesise = netlist_rtlil.synthesise
+
+    def damage(job: Any, cwd: Path, progress: Any) -> list[str]:
+        notes: list[str] = synthesise(job, cwd, progress)
+        design = json.loads((cwd / "netlist.json").read_text())
+        cells = [cell for _, cell in sorted(design["modules"]["dut"]["cells"].items()) if cell["type"] == "LUT4"]
+        lut = next(cell for cell in cells if all(isinstance(cell["connections"][pin][0], int) for pin in "ABCD"))
+        init = lut["parameters"]["INIT"]
+        lut["parameters"]["INIT"] = init[:-1] + str(1 - int(init[-1]))
+        (cwd / "netlist.json").write_text(json.dumps(design))
+        return notes
+
+    monkeypatch.setattr(netlist_rtlil, "synthesise", damage)
+    damaged = verify(network, "LFE5U-25F-6", 256, **options)
+    assert damaged.difference is not None
+    assert damaged.difference.what == "predictions"
+
+
+def test_what_differs_between_two_learners_is_named() -> None:
+    operations = draw_exercise(SMALL, 60, 3)
+    assert [operation.kind for operation in operations].count("run") == 6
+    assert compare_learners(ModelLearner(SMALL), ModelLearner(SMALL), operations) == (None, 60)
+    again = [Operation.from_json(json.loads(json.dumps(operation.to_json()))) for operation in operations]
+    assert compare_learners(ModelLearner(SMALL), ModelLearner(SMALL), again) == (None, 60)
+    other = ModelLearner(SMALL.replace(rounding="floor"))
+    difference, _ = compare_learners(ModelLearner(SMALL), other, operations)
+    assert difference is not None
+    assert difference.expected != difference.found
+
+    class Late(ModelLearner):
+        def read_saturations(self) -> dict[str, int]:
+            return {kind: count + 1 for kind, count in super().read_saturations().items()}
+
+    difference, _ = compare_learners(ModelLearner(SMALL), Late(SMALL), operations)
+    assert difference is not None
+    assert str(difference).startswith("counters after sample 9: ")
+
+
+def test_what_cannot_be_verified_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match="samples = 0: must be an integer of 1 or more"):
+        verify(SMALL, "iCE40UP5K", 0)
+    with pytest.raises(InputError, match="latency: not known for a learner; set it in the spec"):
+        verify(SMALL, "iCE40UP5K", latency=3)
+    monkeypatch.setattr(verifying, "MODELLED", ("ecp5",))
+    with pytest.raises(InputError, match="there are no models of the cells of ice40; use one of ecp5"):
+        verify(SMALL, "iCE40UP5K")
+    cell = {"type": "DP16KD", "parameters": {"WEAMUX": "INV"}, "connections": {}}
+    with pytest.raises(ToolError, match="no model of DP16KD 'a' with WEAMUX = INV"):
+        check_blocks({"cells": {"a": cell}})
+
+
+def test_a_difference_is_exit_status_1(
+    monkeypatch: pytest.MonkeyPatch, spec_file: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    difference = Difference("predictions", 17, [3], [4])
+    found = Verification("iCE40UP5K", 18, 99, 0, {"SB_LUT4": 5}, {"latency": [3]}, difference)
+    monkeypatch.setattr("kanrtl.cli.verify_command.verify", lambda *_, **__: found)
+    assert run(["verify", str(spec_file()), "--device", "iCE40UP5K", "--json"]) == 1
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["difference"] == {
+        "what": "predictions",
+        "sample": 17,
+        "expected": [3],
+        "found": [4],
+    }
+    assert captured.err == (
+        "kanrtl: the netlist for iCE40UP5K differs from the model: predictions of sample 17: [4] instead of [3]\n"
+    )
