@@ -26,6 +26,7 @@ from ..version import __version__
 from .hardware_commands import build_command, estimate_command, simulate_command
 from .learner_commands import demo_command, spec_command, sweep_command
 from .link_commands import serve_command
+from .live_command import live_command
 from .network_commands import convert_command
 from .program_command import program_command
 from .verify_command import verify_command
@@ -34,7 +35,7 @@ from .verilog_commands import registers_command, verilog_command
 
 @cloup.group(
     sections=[
-        cloup.Section("Learners", [demo_command, spec_command, sweep_command, serve_command]),
+        cloup.Section("Learners", [demo_command, spec_command, sweep_command, serve_command, live_command]),
         cloup.Section("Networks", [convert_command]),
         cloup.Section(
             "Learners and networks as hardware",

@@ -27,13 +27,13 @@ from ..fabric.device import Device
 from ..learner.spec import LearnerSpec
 from ..lookup.network import LookupNetwork
 from ..plots.canvas import check_picture
-from ..sessions.backends import BACKENDS
 from ..sim import TASKS
 from .console import count_samples, name_cycles, results, say, score_pairs, show, show_pairs, show_work
 from .options import (
     LEARNER,
     OUTPUT,
     as_json,
+    backend_option,
     check_only_for,
     choice_option,
     count_option,
@@ -62,8 +62,8 @@ LOWEST_MHZ, HIGHEST_MHZ = 0.001, 10_000.0
     "The run",
     count_option("--samples", 3, help="Run N samples.  [default: 1500, or all of --data]"),
     count_option("--seed", 0, default=0, help="Draw samples at random with this seed."),
-    choice_option(
-        "--backend", BACKENDS, help="Run on this backend.  [default: pysim, or model for a learner with --data]"
+    backend_option(
+        help="Run on this backend, or a learner at this address.  [default: pysim, or model for a learner with --data]"
     ),
     cloup.option(
         "--data",

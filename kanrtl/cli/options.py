@@ -19,7 +19,9 @@ from ..file_content import describe_content
 from ..files import find_obstacle
 from ..learner.spec import LearnerSpec
 from ..link.layout import BAUD
+from ..link.transports import is_address
 from ..lookup.network import LookupNetwork
+from ..sessions.backends import BACKENDS
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -76,6 +78,21 @@ def choice_option(name: str, choices: Any, **settings: Any) -> Decorator:
     return cloup.option(name, type=click.Choice(list(choices)), show_default=True, **settings)
 
 
+def backend_option(**settings: Any) -> Decorator:
+    """The option for a backend: its name, or the address of a device."""
+
+    def parse(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+        if value is None or value in BACKENDS or is_address(value):
+            return value
+        raise InputError(
+            f"--backend = {value!r}: unknown; use one of {', '.join(BACKENDS)}, or an address such as "
+            "serial:///dev/ttyUSB0 or tcp://localhost:4000"
+        )
+
+    metavar = f"[{'|'.join(BACKENDS)}|ADDRESS]"
+    return cloup.option("--backend", metavar=metavar, callback=parse, show_default=True, **settings)
+
+
 def _holds_arrays(path: str) -> bool:
     """Whether a file is one of arrays by what is in it or, where nothing is or it is not there, by its name."""
     found = describe_content(Path(path)) if Path(path).is_file() else None
@@ -124,6 +141,10 @@ def spec_argument(**settings: Any) -> Decorator:
     return cloup.argument("spec", callback=_read_spec, **{"metavar": "SPEC", "help": f"{_LEARNER}.", **settings})
 
 
+def _read_learner(ctx: click.Context, param: click.Parameter, value: str) -> LearnerSpec | str | None:
+    return value if is_address(value) else _read_spec(ctx, param, value)
+
+
 _LEARNER = "The spec of a learner, a TOML file (see kanrtl spec)"
 
 
@@ -136,6 +157,13 @@ spec_or_network_argument = cloup.argument(
     metavar="SPEC",
     callback=read_spec_or_network,
     help=f"{_LEARNER}; or a network, an .npz file (see kanrtl convert).",
+)
+
+learner_argument = cloup.argument(
+    "learner",
+    metavar="SPEC",
+    callback=_read_learner,
+    help=f"{_LEARNER}; or the address of a device, such as serial:///dev/ttyUSB0.",
 )
 
 design_argument = cloup.argument(

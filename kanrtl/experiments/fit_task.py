@@ -88,10 +88,10 @@ def _check_targets(spec: LearnerSpec, task: Task) -> None:
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def find_errors(spec: LearnerSpec, task: Task, predictions: Reals) -> Reals:
+def find_errors(spec: LearnerSpec, task: Task, predictions: Reals, rows: slice = slice(None)) -> Reals:
     """Errors of predictions ``(samples, n_out)`` in the units of the task; of a logistic loss those of probabilities,
-    by which classes are wrong where they are above one half."""
+    by which classes are wrong where they are above one half. ``rows`` is which samples of the task they are for."""
     loss = find_loss(spec.loss)
     if loss.binary_targets and isinstance(task, Recording):
-        return loss.in_reals(predictions, task.target)
-    return task.to_units(predictions - task.target)
+        return loss.in_reals(predictions, task.target[rows])
+    return task.to_units(predictions - task.target[rows])

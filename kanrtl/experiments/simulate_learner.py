@@ -12,6 +12,8 @@ import numpy as np
 from ..arrays import Reals
 from ..learner.losses import find_loss
 from ..learner.spec import LearnerSpec
+from ..link.transports import is_address
+from ..numeric.fixed import Codes
 from ..plots.recording_plot import RecordingCurves, plot_recording
 from ..plots.simulation_plot import SimulationCurves, plot_simulation
 from ..progress import Progress
@@ -139,13 +141,16 @@ def simulate(
     task = fit_task(spec, task)
     grid = _curve_grid(spec)
     with connect(spec, backend, trace=trace, progress=starting) as learner, connect(spec, "model") as reference:
+        initial = learner.coefficients
+        if is_address(backend):  # a device may have learned something already
+            _take_over(learner, reference)
         predictions, curves, mismatches = _drive(learner, reference, task, grid, progress)
         final = zip(learner.coefficients, reference.coefficients, strict=True)
         mismatches += sum(int((ours != theirs).sum()) for ours, theirs in final)
         status = learner.status
     if starting:
         starting("float64")
-    float_predictions, float_curves = _drive_float64(spec, task, grid)
+    float_predictions, float_curves = _drive_float64(spec, task, grid, initial)
     recorded = None
     if isinstance(task, Recording):
         learners = {f"kanrtl, {status['backend']}": predictions, "the same in float64": float_predictions}
@@ -162,6 +167,15 @@ def _curve_grid(spec: LearnerSpec) -> Reals:
     grid = np.full((101, spec.n_in), (low + high) / 2)
     grid[:, 0] = np.linspace(low, high, len(grid))
     return grid
+
+
+def _take_over(learner: Session, reference: Session) -> None:
+    """Let the integer model begin where a learner is."""
+    ours, theirs = learner.backend, reference.backend
+    theirs.write_coefficients(ours.read_coefficients())
+    theirs.write_learning_rates(ours.read_learning_rates())
+    theirs.write_noise(ours.read_noise())
+    theirs.write_frozen(ours.read_frozen())
 
 
 def _drive(
@@ -197,9 +211,13 @@ def teach(session: Session, x: Reals, target: Reals) -> Reals:
 
 
 @np.errstate(over="ignore", invalid="ignore")  # floats may diverge, which their errors show
-def _drive_float64(spec: LearnerSpec, task: Task, grid: Reals) -> tuple[Reals, list[Reals]]:
+def _drive_float64(spec: LearnerSpec, task: Task, grid: Reals, initial: list[Codes]) -> tuple[Reals, list[Reals]]:
     taught = spec.replace(loss="squared") if find_loss(spec.loss).takes_gradients else spec
     model = Model(taught, numeric="float64")
+    if any((codes != own).any() for codes, own in zip(initial, spec.initial_codes(), strict=True)):
+        model.coefficients = [
+            layer.formats.coefficient.to_float(codes) for layer, codes in zip(spec.layers, initial, strict=True)
+        ]
     predictions, curves, chunk = [], [], _chunk(task)
     for start, stop in task.regimes:
         for first in range(start, stop, chunk):

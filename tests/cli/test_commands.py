@@ -114,8 +114,17 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
     ),
     (
         ("simulate", "good.toml", "--backend", "fpga"),
-        "Invalid value for '--backend': 'fpga' is not one of 'model', 'compiled', 'pysim', 'native'."
-        + SEE.format(" simulate"),
+        "--backend = 'fpga': unknown; use one of model, compiled, pysim, native, or an address such as "
+        "serial:///dev/ttyUSB0 or tcp://localhost:4000",
+    ),
+    (("live", "good.toml", "--taps", "2"), "--taps = 2: only with --data; name a file, or leave it out"),
+    (
+        ("live", "tcp://localhost:1", "--backend", "pysim"),
+        "--backend = 'pysim': 'tcp://localhost:1' is one already; leave one of them out",
+    ),
+    (
+        ("live", "two_inputs.toml", "--no-open"),
+        "layer_sizes = [2, 1]: task 'track' has 1 input(s) and 1 output(s); use [1, ..., 1]",
     ),
     ((*SIMULATE, "--plot", "no/a.png"), "--plot = 'no/a.png': there is no folder 'no'; make it first"),
     (

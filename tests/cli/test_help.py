@@ -45,7 +45,7 @@ def test_kanrtl_alone_prints_its_help(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_commands_are_those_that_there_have_always_been() -> None:
     known = {"demo", "spec", "sweep", "convert", "simulate", "estimate", "verilog", "registers", "build", "serve"}
-    known |= {"program", "verify"}
+    known |= {"program", "live", "verify"}
     assert set(COMMANDS) == set(cli.commands) == known
 
 
