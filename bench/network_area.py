@@ -106,7 +106,7 @@ DRAWN = (
     Drawn((4, 4, 4, 4), (4, 4, 4, 4), 1, 0.8, output="argmax"),
     Drawn((1, 1), (10, 8), 1, options={"memory": "logic"}),
     Drawn((1, 1), (9, 8), 1, options={"memory": "logic"}),
-    Drawn((1, 1), (10, 6), 1, curve="noise", options={"memory": "logic"}),
+    Drawn((1, 1), (9, 6), 1, curve="noise", options={"memory": "logic"}),
     Drawn((3, 3), (9, 8), 1),
     Drawn((4, 4), (6, 6), 1, options={"memory": "block"}),
     Drawn((2, 4), (11, 10), 2),

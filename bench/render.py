@@ -332,6 +332,23 @@ def estimates() -> str:
     return table([*header, "row"], rows)
 
 
+def network_estimates() -> str:
+    """What the estimate says of networks drawn at random, beside what is built of them."""
+    rows = []
+    for one in result("network-areas")["networks"]:
+        found, built = one["estimated"], one["built"]
+        about = [f"{name.replace('_', ' ')} {json.dumps(value)}" for name, value in one["options"].items()]
+        about += ["quantised"] if one["quantised"] else []
+        about += [one["curve"], one["output"]]
+        error = f"{100 * (found['lut'] / built['lut'] - 1):+.0f} %"
+        others = [f"{found[name]} / {built[name]}" for name in ("ff", "dsp", "bram")]
+        sizes = f"{one['sizes']}, {one['bits']} bits"
+        rows.append(
+            [sizes, ", ".join(about), one["device"], f"{found['lut']} / {built['lut']}", f"**{error}**", *others]
+        )
+    return table(["estimate / build", "", "device", "LUT", "error", "FF", "DSP", "memory blocks"], rows)
+
+
 def lookup() -> str:
     """Frozen networks, each beside the published generator's RTL through the same tools (one seed)."""
     rows = []
@@ -740,6 +757,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "links": links,
     "simulations": simulations,
     "estimates": estimates,
+    "network-estimates": network_estimates,
     "lookup": lookup,
     "adapt": adapt,
     "amplifier": amplifier,

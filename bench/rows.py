@@ -31,6 +31,7 @@ from . import (
     learning_rates,
     links,
     lookup,
+    network_area,
     power_amplifier,
     self_check,
     shells,
@@ -223,6 +224,7 @@ FAMILIES = (
     compatibility.FAMILY,
     shells.FAMILY,
     soc.FAMILY,
+    network_area.FAMILY,
 )
 
 ROWS: dict[str, Row] = {row.name: row for family in FAMILIES for row in family.rows}

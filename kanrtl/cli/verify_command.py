@@ -39,8 +39,9 @@ def verify_command(
 ) -> None:
     """Simulate a netlist beside the integer model.
 
-    It is the one that place and route is given. Every cell of the chip is replaced by what it does. Predictions, coefficients, rates and counters are compared, and
-    cycles with those of the spec. Where anything differs, the first sample is named, and the exit status is 1.
+    It is the one that place and route is given. Every cell of the chip is replaced by what it does. Predictions,
+    coefficients, rates and counters are compared, and cycles with those of the spec. Where anything differs, the first
+    sample is named, and the exit status is 1.
     """
     if isinstance(spec, LearnerSpec):
         check_only_for("network", hardware)
