@@ -8,6 +8,7 @@ from itertools import product
 import numpy as np
 
 from ..errors import InputError, ToolError
+from ..learner.address_map import CONTROL_RESTORE
 from ..numeric.fixed import Codes
 from .identification import Identification
 from .register_map import RegisterMap
@@ -101,6 +102,21 @@ class Driver:
     def freeze(self, frozen: bool = True) -> None:
         """Let samples be predicted alone from now on, or be learned again."""
         self.write_register("control", int(frozen))
+
+    def restore(self) -> None:
+        """Bring coefficients, rates, noise and counters to their start, and wait for that; what is frozen stays so.
+
+        Raises
+        ------
+        InputError
+            If the core cannot: its spec has ``initial="memory"``.
+        """
+        if not self.map.identification.restores:
+            raise InputError(
+                'restore: the core has initial = "memory"; write what it shall hold, or make it with "reset"'
+            )
+        self.write_register("control", self.read_register("control") | CONTROL_RESTORE)
+        self.read_register("control")  # answered when it is done
 
     def submit(self, sample: Sequence[int] | Codes, target: Sequence[int] | Codes | None = None) -> Codes:
         """Have codes predicted, and learned where there is a target; only on a bus without streams.

@@ -171,10 +171,14 @@ class LearnerBackend(Running):
     def write_frozen(self, frozen: bool) -> None:
         """Set whether samples are predicted but not learned."""
 
+    def start_codes(self) -> list[Codes]:
+        """The coefficients at the start, shaped as :meth:`read_coefficients` gives them."""
+        return self.spec.initial_codes()
+
     def restore(self) -> None:
         """Bring coefficients, rates, the noise register and counters to what they were at the start."""
         spec = self.spec
-        self.write_coefficients(spec.initial_codes())
+        self.write_coefficients(self.start_codes())
         self.write_learning_rates([code for _, code in spec.rate_registers])
         if spec.update_rounding == "stochastic":
             self.write_noise(initial_state(spec.seed))

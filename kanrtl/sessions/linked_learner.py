@@ -44,6 +44,7 @@ class LinkedLearner(AddressedLearner):
         self.name = link.name
         self._link = link
         self._layout = Layout.of(self.spec)
+        self._start = self.spec if spec is None else spec
 
     def run(self, x: Codes, teaching: Codes, learn: npt.NDArray[np.bool_]) -> Codes:
         layout, spec = self._layout, self.spec
@@ -80,6 +81,15 @@ class LinkedLearner(AddressedLearner):
 
         content = b"".join(self._link.exchange(divided()))
         return _from_bytes(content, layout.data, signed=True).tolist()  # type: ignore[no-any-return]
+
+    def start_codes(self) -> list[Codes]:
+        # Arrays do not travel, but count in the digest.
+        if digest_spec(self._start) != self._link.device.identification.digest:
+            raise InputError(
+                f"restore: the learner at {self.name} was built with arrays as initial_coefficients, which do not "
+                "travel; connect with its spec"
+            )
+        return self._start.initial_codes()
 
     def _divide(self, kind: Kind, rows: npt.NDArray[np.uint8]) -> Iterator[Request]:
         """Give requests for records, as many in each as the wire is good for now."""

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from amaranth.sim import Simulator
 
+from kanrtl import Learner
 from kanrtl.bus.driver import Driver
 from kanrtl.bus.register_map import RegisterMap
 from kanrtl.bus.rtl.register_shell import WishboneShell
@@ -82,6 +83,26 @@ def test_learner_is_driven(name: str, simulate: Callable[[WishboneShell], Access
     driver.freeze(False)
     driver.write_array("coefficients0", -before // 2)
     assert np.array_equal(driver.read_array("coefficients0"), -before // 2)
+
+
+def test_what_was_learned_is_forgotten(simulate: Callable[[WishboneShell], Access]) -> None:
+    spec = SPECS["no registers"].replace(initial="reset")
+    driver = drive(shell := WishboneShell(Learner(spec)), simulate(shell))
+    (x, target), start = random_samples(spec, 1), spec.initial_codes()
+    driver.submit(x[0], target[0])
+    assert not all(np.array_equal(driver.read_array(f"coefficients{n}"), codes) for n, codes in enumerate(start))
+    driver.write_register("learning_rate0", 1)
+    driver.freeze()
+    driver.restore()
+    for number, codes in enumerate(start):
+        assert np.array_equal(driver.read_array(f"coefficients{number}"), codes)
+    assert driver.read_register("learning_rate0") == spec.layers[0].learning_rate_code
+    assert driver.read_register("control") == 1
+    fixed = Driver(RegisterMap.of(SPECS["no registers"], streams=False), lambda _: 0, lambda *_: None)
+    with pytest.raises(
+        InputError, match=r'^restore: the core has initial = "memory"; write what it shall hold, or make '
+    ):
+        fixed.restore()
 
 
 def test_network_is_driven(simulate: Callable[[WishboneShell], Access]) -> None:

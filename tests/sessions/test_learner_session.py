@@ -244,6 +244,48 @@ def test_counters_are_cleared(pair: Pair) -> None:
     pair(lambda session: setattr(session, "coefficients", kept))
 
 
+def test_what_was_learned_is_forgotten(pair: Pair, random: np.random.Generator) -> None:
+    pair(lambda session: session.restore())
+    start = pair.state()
+    again = np.random.default_rng(8)
+    teach(pair, np.random.default_rng(8))
+    taught = pair.state()
+    teach(pair, random)
+    pair(lambda session: session.predict([40, 0]))
+    pair(lambda session: setattr(session, "learning_rate", 0.25))
+    pair(lambda session: session.restore())
+    np.testing.assert_equal({**pair.state(), "samples": 0}, {**start, "samples": 0})
+    assert np.array_equal(start["coefficients"][0], pair.spec.initial_codes()[0])
+    teach(pair, again)
+    np.testing.assert_equal({**pair.state(), "samples": 0}, {**taught, "samples": 0})
+
+
+@pytest.mark.parametrize("backend", ["model", "compiled", "pysim", "native"])
+def test_hardware_forgets_by_itself(backend: str, compiled: None) -> None:  # noqa: ARG001
+    spec = SMALL.replace(initial="reset", table_memory="logic", layer_sizes=[2, 1, 1])
+    x, target = np.random.default_rng(3).uniform(-1, 1, (2, 9, 2))
+    with connect(spec, backend) as learner, connect(spec.replace(initial="memory")) as model:
+        expected = model.learn_many(x, target[:, :1])
+        np.testing.assert_array_equal(learner.learn_many(x, target[:, :1]), expected)
+        np.testing.assert_equal(learner.coefficients, model.coefficients)
+        learner.learning_rate = 0.5
+        learner.frozen = True
+        before = learner.backend.cycles
+        learner.restore()
+        after, least = learner.backend.cycles, spec.restart_cycles
+        if before is not None and after is not None and least is not None:
+            # Some more pass until the control register is read, written, and read again.
+            assert 0 <= after - before - least < 24
+        assert learner.frozen
+        np.testing.assert_equal(learner.coefficients, spec.initial_codes())
+        learner.frozen = False
+        np.testing.assert_array_equal(learner.learn_many(x, target[:, :1]), expected)
+        np.testing.assert_equal(learner.coefficients, model.coefficients)
+        assert learner.backend.read_noise() == model.backend.read_noise()
+        if before is not None:
+            assert learner.status["observed"]["latency"] == [spec.latency]
+
+
 @pytest.mark.parametrize("backend", ["model", "compiled", "pysim"])
 def test_what_is_counted_on_demand(backend: str, compiled: None) -> None:  # noqa: ARG001
     spec = SMALL.replace(counts=["lost", "outside"], update_rounding="half_up", outside="hold")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from bench.foreign.simulators import SIMULATORS, find_difference, lint_with_veri
 from bench.foreign.synthesis import FLOWS, find_yosys, synthesise
 from kanrtl import Learner
 from kanrtl.cli.command_line import run
+from kanrtl.errors import ToolError
 from kanrtl.verilog.names import KEYWORDS
 from kanrtl.verilog.write import write_verilog
 from support.foreign_tools import need
@@ -63,6 +65,8 @@ def test_four_valued_simulator_gives_the_models_bits(row: Read, written: Write, 
         ("Icarus -g2005", "read-network-folded"),
         ("cocotb", "read-after-prediction"),
         ("cocotb", "read-network"),
+        ("cocotb", "read-streaming"),
+        ("Verilator", "read-reset"),
         ("Verilator", "read-network-wide"),
     ],
 )
@@ -103,6 +107,49 @@ def test_plain_synthesis_takes_it(name: str, flow: str, written: Write) -> None:
     program = find_yosys("yowasp")
     assert program is not None
     synthesise(program, path, "top", flow)
+
+
+_WITHOUT_VALUES = "synth -flatten -top top; dfflegalize -cell $_DFF_P_ x"
+"""Flip-flops that begin with anything: yosys refuses what needs more."""
+
+
+@pytest.mark.parametrize("name", ["read-reset", "read-reset-logic", "read-network-reset"])
+def test_an_asic_flow_takes_what_has_no_initial_values(name: str, written: Write) -> None:
+    path, _ = written(name)
+    text = path.read_text()
+    module = text[text.index("\nmodule ") :]
+    assert not re.search(r"\binitial\b", module)
+    assert not re.search(r"^ *reg\b.*=", module, re.MULTILINE)
+    assert "// Nothing has an initial value: let rst be active at a clock edge first." in text
+    program = find_yosys("yowasp")
+    assert program is not None
+    run_tool([program, "-q", "-p", f"read_verilog {path.name}; {_WITHOUT_VALUES}"], path.parent)
+
+
+def test_an_asic_flow_refuses_initial_values(written: Write) -> None:
+    path, _ = written(SMALLEST)
+    program = find_yosys("yowasp")
+    assert program is not None
+    with pytest.raises(ToolError):
+        run_tool([program, "-q", "-p", f"read_verilog {path.name}; {_WITHOUT_VALUES}"], path.parent)
+
+
+def test_without_a_reset_nothing_is_known(written: Write, tmp_path: Path) -> None:
+    """So that unknown values are seen where there are any."""
+    path, exchange = written("read-reset-logic")
+    simulator = SIMULATORS["Icarus -g2012"]
+    need("Icarus Verilog", simulator.find_version())
+    difference = find_difference(simulator, path, "top", replace(exchange, resets=False), tmp_path)
+    assert difference == f"0 of {len(exchange.predictions)} predictions came"
+
+
+def test_a_memory_that_would_never_hold_anything_is_refused(tmp_path: Path) -> None:
+    core = ROWS["read-network-block"].create()  # type: ignore[attr-defined]
+    with pytest.raises(
+        ToolError, match=r"^memory 'layer1_0_memory0' has nothing but initial contents; write it with "
+    ):
+        write_verilog(core, "top", tmp_path / "top.v", contents=False)
+    assert not list(tmp_path.iterdir())
 
 
 def test_native_yosys_takes_it(written: Write) -> None:

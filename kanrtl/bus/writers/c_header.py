@@ -33,6 +33,15 @@ static inline void {p}_freeze(uintptr_t base, int frozen)
 }}
 """
 
+_RESTORE = """\
+/* Brings coefficients, rates, noise and counters to their start, and waits for that; what is frozen stays so. */
+static inline void {p}_restore(uintptr_t base)
+{{
+    KANRTL_WRITE(base + {P}_CONTROL, KANRTL_READ(base + {P}_CONTROL) | {P}_CONTROL_RESTORE_MASK);
+    (void)KANRTL_READ(base + {P}_CONTROL);
+}}
+"""
+
 _SUBMIT = """\
 /* Waits until a bit of the status is set, for so many reads of it; gives 0, or -1 where it stays clear. */
 static inline int {p}_await(uintptr_t base, uint32_t mask, unsigned tries)
@@ -88,6 +97,8 @@ def write_c(described: DescribedMap) -> str:
     names = {placed.name for placed in described.map.registers}
     if "control" in names:
         lines.append(_FREEZE.format(p=prefix, P=upper))
+    if described.map.identification.restores:
+        lines.append(_RESTORE.format(p=prefix, P=upper))
     lines += [_element_functions(numbers, prefix, upper) for numbers in described.map.arrays if numbers.readable]
     if not described.map.streams:
         lines.append(_submit_function(described, prefix, upper))

@@ -24,7 +24,7 @@ BASE = 0x30000000
 CORES = {
     "streams": (SPECS["linear"].replace(layer_sizes=[2, 3, 2]), True),
     "registers": (SPECS["after prediction"], False),
-    "targets": (SPECS["no registers"], False),
+    "targets": (SPECS["no registers"].replace(initial="reset"), False),
     "network": (NETWORKS_BY_OUTPUT["argmax"].network, False),
 }
 
