@@ -132,7 +132,7 @@ def verilog_command(
     if isinstance(spec, LookupNetwork):
         options = hardware_options(hardware)
         if initial == "reset":
-            options = {"memory": "logic"} | options
+            options = _keep_in_logic(options)
         if optimise is not None:
             if device is None:
                 raise InputError(f"--optimise = {optimise!r}: for which part? name it with --device")
@@ -140,8 +140,8 @@ def verilog_command(
         network = create_core(spec, **options) if part is None else core_for(spec, part, **options)
         if initial == "reset" and network.has_contents:
             raise InputError(
-                "--initial = 'reset': tables in block memory need initial contents; leave --memory at 'logic', and "
-                "--whole-from and --reuse-factor out"
+                f"--optimise = {optimise!r}: has found tables in block memory, which need initial contents; leave it "
+                "out, or --initial"
             )
         core: Core | wiring.Component = network
     elif isinstance(spec, wiring.Component):
@@ -157,6 +157,26 @@ def verilog_command(
     _write(core, name, path, part, bus, clocking, contents=initial != "reset")
     if not to_output:
         show({"verilog": str(path), "top": name}, as_json, lambda: click.echo(f"wrote {path}"))
+
+
+def _keep_in_logic(options: dict[str, Any]) -> dict[str, Any]:
+    """Give the options of a network with all tables in logic, which need no initial contents; refuse what would lie in
+    block memory."""
+    given = options.get("memory", "logic")
+    kinds = [given] if isinstance(given, str) else list(given)
+    refused = {
+        "memory": "block" in kinds,
+        "whole_from": "whole_from" in options,
+        "reuse_factor": options.get("reuse_factor", 1) != 1,
+    }
+    for name, is_refused in refused.items():
+        if is_refused:
+            option = f"--{name.replace('_', '-')} = {options[name]!r}"
+            raise InputError(
+                f"{option}: tables in block memory need initial contents; with --initial reset leave it out"
+            )
+    kinds = ["logic" if kind == "auto" else kind for kind in kinds]
+    return options | {"memory": kinds[0] if len(kinds) == 1 else kinds}
 
 
 def write_learner(spec: LearnerSpec, name: str, path: Path) -> None:

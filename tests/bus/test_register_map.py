@@ -54,6 +54,14 @@ def test_what_tells_of_the_core_has_one_address_in_all_maps(core: LearnerSpec | 
     assert [map.find(name).address for name in ("status", "events", "interrupt_enable")] == [0x40, 0x44, 0x48]
 
 
+def test_what_restarts_can_be_told_to() -> None:
+    spec = SPECS["streaming"]
+    for initial, fields in (("memory", ["freeze"]), ("reset", ["freeze", "restore"])):
+        map = RegisterMap.of(spec.replace(initial=initial), streams=True)
+        assert [field.name for field in map.find("control").register.fields] == fields
+        assert map.identification.restores == (initial == "reset")
+
+
 @pytest.mark.parametrize("name", [*SPECS, "large"])
 def test_window_is_the_access_port(name: str) -> None:
     """Every address that the port knows is a word of the window."""

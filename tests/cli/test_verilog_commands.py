@@ -9,9 +9,11 @@ import pytest
 from bench.compatibility import NETWORKS
 from bench.foreign.exchange import read_ports
 from bench.foreign.simulators import lint_with_verilator
+from kanrtl import LearnerSpec
 from kanrtl.bus.shells import SHELLS
 from kanrtl.bus.writers import WRITERS
 from kanrtl.cli.command_line import run
+from support.small_cores import NETWORKS_BY_OUTPUT
 
 SpecFile = Callable[..., Path]
 SMALL = {"table_size": "4", "activation_format": '"SQ(3, 6)"', "grid_size": "2", "spline_order": "1"}
@@ -141,3 +143,45 @@ def test_registers_are_written(
 def test_base_has_to_be_one(base: str, message: str, spec_file: SpecFile, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["registers", str(spec_file(**SMALL)), "--base", base]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_network_without_initial_values(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its tables lie in logic, however wide their addresses are."""
+    network = tmp_path / "network.npz"
+    NETWORKS_BY_OUTPUT["argmax"].network.save(network)
+    path = tmp_path / "out.v"
+    command = ["verilog", str(network), "-o", str(path), "--initial", "reset"]
+    for *others, said in (
+        ["--memory", "block", "'block'"],
+        ["--memory", "auto,block", "['auto', 'block']"],
+        ["--whole-from", "0", "0"],
+        ["--reuse-factor", "2", "2"],
+    ):
+        assert run([*command, *others]) == 2
+        message = "tables in block memory need initial contents; with --initial reset leave it out"
+        assert capsys.readouterr().err == f"kanrtl: {others[0]} = {said}: {message}\n"
+        assert not path.exists()
+    assert run([*command, "--memory", "auto"]) == 0
+    text = path.read_text()
+    assert "initial" not in text[text.index("\nmodule ") :]
+    assert "// Nothing has an initial value: let rst be active at a clock edge first.\n" in text
+
+
+def test_a_learner_says_in_its_spec_what_it_begins_with(
+    spec_file: SpecFile, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "out.v"
+    command = ["verilog", str(spec_file(**SMALL)), "-o", str(path)]
+    assert run([*command, "--initial", "reset"]) == 2
+    message = "--initial = 'reset': only for a network; a learner has it in its spec, as initial"
+    assert message in capsys.readouterr().err
+    assert not path.exists()
+    spec = spec_file(**SMALL, initial='"reset"')
+    assert run(["verilog", str(spec), "-o", str(path), "--bus", "axi-lite"]) == 0
+    text = path.read_text()
+    assert "initial" not in text[text.index("\nmodule ") :]
+    cycles = LearnerSpec.from_toml(spec).restart_cycles
+    reset = "// aresetn is synchronous and active low; after it everything is at its start, and a sample taken"
+    assert f"{reset} {cycles} cycles later.\n" in text
+    assert run(["spec", str(spec)]) == 0
+    assert f"#   reset to the first sample  {cycles}\n" in capsys.readouterr().out

@@ -145,9 +145,7 @@ def test_without_a_reset_nothing_is_known(written: Write, tmp_path: Path) -> Non
 
 def test_a_memory_that_would_never_hold_anything_is_refused(tmp_path: Path) -> None:
     core = ROWS["read-network-block"].create()  # type: ignore[attr-defined]
-    with pytest.raises(
-        ToolError, match=r"^memory 'layer1_0_memory0' has nothing but initial contents; write it with "
-    ):
+    with pytest.raises(ToolError, match=r"^memory 'layer1_0_memory0' has nothing but initial contents; write it with "):
         write_verilog(core, "top", tmp_path / "top.v", contents=False)
     assert not list(tmp_path.iterdir())
 

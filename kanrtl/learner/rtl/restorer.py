@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed
@@ -10,7 +11,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ...fabric.logic_table import look_up
 from ...fabric.parts import Parts
-from ...numeric.bits import bits_for, clog2
+from ...numeric.bits import bits_for
 from ..address_map import AddressMap
 from ..restoration import Restoration
 from ..spec import LearnerSpec
@@ -304,5 +305,4 @@ def count_table(parts: Parts, words: Any, width: int) -> None:
     differing = 0
     for word in words:
         differing |= (int(word) ^ int(words[0])) & mask
-    bits, rows = differing.bit_count(), 1 << clog2(len(words))
-    parts.counts["truth table"] += -(-bits * rows // 16)
+    parts.counts["truth table"] += ceil(differing.bit_count() * len(words) / 16)
