@@ -1,0 +1,183 @@
+"""What every plant has in common, and the loop around it: the plant moves on while the chip computes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from dataclasses import dataclass
+from math import ceil
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+
+from .task import Reals
+
+
+@dataclass(frozen=True)
+class ChipTiming:
+    """How long a chip takes, in seconds and clock cycles.
+
+    Attributes
+    ----------
+    cycle
+        Seconds of a clock cycle.
+    prediction_latency
+        Cycles from a sample to its prediction.
+    interval
+        Cycles from a taught sample to the next.
+    """
+
+    cycle: float
+    prediction_latency: int
+    interval: int
+
+    @property
+    def delay(self) -> float:
+        """Seconds from a sensor's word to the actuator's."""
+        return self.prediction_latency * self.cycle
+
+    def periods(self, period: float) -> int:
+        """In how many periods of a plant the chip predicts once and learns once; more than one is a missed deadline."""
+        return max(1, ceil((self.prediction_latency + self.interval) * self.cycle / period - 1e-9))
+
+
+class Learning(Protocol):
+    """What learns in a loop: a session of any backend, or what has its two calls."""
+
+    def predict(self, x: Any) -> Reals:
+        """The prediction ``(n_out,)``."""
+
+    def learn(self, x: Any, target: Any) -> Reals:
+        """Take one step; the prediction before it."""
+
+
+class Plant(ABC):
+    """Something that is controlled, sample by sample; the same seed gives the same plant.
+
+    It is given an action at any time within a period and moves on by itself. Times are in seconds.
+
+    Attributes
+    ----------
+    name : what it is called
+    n_in, n_out : the numbers of a sample and of an action
+    input_range, target_range : between which values they lie
+    period : seconds from a sample to the next
+    unit : what :meth:`error` is counted in
+    switch : the sample at which the plant changes all at once, as a part of a run
+    drift : the samples from which on, as a part of a run, it changes little by little
+    """
+
+    name: ClassVar[str]
+    n_in: ClassVar[int]
+    n_out: ClassVar[int]
+    input_range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    target_range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    period: ClassVar[float]
+    unit: ClassVar[str]
+
+    switch: ClassVar[float] = 0.5
+    drift: ClassVar[float] = 0.75
+
+    def __init__(self, samples: int, seed: int) -> None:
+        if samples < 8:
+            raise ValueError(f"samples = {samples}: a run has four parts; use 8 or more")
+        self.samples = samples
+        self.random = np.random.default_rng(seed)
+        self.now = 0
+
+    @property
+    def switched(self) -> bool:
+        """Whether the plant has changed."""
+        return self.now >= int(self.switch * self.samples)
+
+    @property
+    def drifted(self) -> float:
+        """How far it has drifted, from 0 to 1 at the end of a run."""
+        first = int(self.drift * self.samples)
+        return max(0.0, (self.now - first) / (self.samples - first))
+
+    @abstractmethod
+    def observe(self) -> Reals:
+        """What the sensors say now, ``(n_in,)``; begins the period."""
+
+    @abstractmethod
+    def move(self, action: Reals, seconds: float) -> None:
+        """Let time pass while an action ``(n_out,)`` is held."""
+
+    @abstractmethod
+    def end_period(self) -> float:
+        """End the period; the error of it, in :attr:`unit`."""
+
+    @abstractmethod
+    def find_target(self, action: Reals) -> Reals:
+        """What the action that was taken for the sample before should have been, ``(n_out,)``, as far as it is known
+        after :meth:`observe`."""
+
+
+@dataclass(frozen=True)
+class LoopRun:
+    """What happened in a loop.
+
+    Attributes
+    ----------
+    errors
+        One for each sample, ``(samples,)``.
+    periods
+        The periods between two samples that the chip takes; more than one where it is too slow.
+    """
+
+    errors: Reals
+    periods: int
+
+    def mean_square(self, first: float, last: float) -> float:
+        """The root of the mean squared error between two parts of the run."""
+        part = self.errors[int(first * len(self.errors)) : int(last * len(self.errors))]
+        return float(np.sqrt(np.mean(part**2)))
+
+
+def run_loop(plant: Plant, learner: Learning, chip: ChipTiming) -> LoopRun:
+    """Let a learner control a plant for as many samples as that has.
+
+    In every period that the chip can take, it predicts the action for what the sensors say, which reaches the plant
+    when the prediction is there, and then learns the sample before, whose target is known by then. Until an action
+    arrives, and in the periods that the chip misses, the one before is held.
+    """
+    stride = chip.periods(plant.period)
+    held = np.zeros(plant.n_out)
+    errors = np.empty(plant.samples)
+    coming: deque[tuple[float, Reals]] = deque()
+    taught: tuple[Reals, Reals] | None = None
+    for number in range(plant.samples):
+        begin = number * plant.period
+        x = plant.observe()
+        if number % stride == 0:
+            action = learner.predict(x)
+            coming.append((begin + chip.delay, action))
+            if taught is not None:
+                learner.learn(taught[0], plant.find_target(taught[1]))
+            taught = x, action
+        passed = 0.0
+        while coming and coming[0][0] < begin + plant.period:
+            arrives, action = coming.popleft()
+            plant.move(held, max(0.0, arrives - begin - passed))
+            passed = max(passed, arrives - begin)
+            held = action
+        plant.move(held, plant.period - passed)
+        errors[number] = plant.end_period()
+        plant.now += 1
+    return LoopRun(errors, stride)
+
+
+class NoLearner:
+    """A feed-forward that gives nothing: what a plant does with its feedback alone."""
+
+    def __init__(self, n_out: int) -> None:
+        self._nothing = np.zeros(n_out)
+
+    def predict(self, _x: Any) -> Reals:
+        """Zeros."""
+        return self._nothing
+
+    def learn(self, _x: Any, _target: Any) -> Reals:
+        """Zeros; nothing is learned."""
+        return self._nothing
