@@ -32,6 +32,7 @@ from . import (
     links,
     lookup,
     network_area,
+    plants,
     power_amplifier,
     self_check,
     shells,
@@ -131,6 +132,7 @@ FAMILIES = (
     learning_rates.FAMILY,
     late_updates.FAMILY,
     control.FAMILY,
+    plants.FAMILY,
     links.FAMILY,
     Family(
         "pipeline",

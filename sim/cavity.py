@@ -77,5 +77,3 @@ class Cavity(Plant):
 
     def find_target(self, action: Reals) -> Reals:
         return np.asarray(action + np.array([self._feedback.real, self._feedback.imag]))
-
-

@@ -32,8 +32,9 @@ class PiezoMirror(Plant):
 
     Not modelled: the mirror's resonance, the amplifier's slew rate, a wavefront sensor's frame time and noise floor.
 
-    A sample is the wanted tip and tilt in units of 500 microradians, and the signs of their last change times a quarter,
-    by which the branches of a loop are told apart; an action is the drive of both actuators. The error is what is left.
+    A sample is the wanted tip and tilt in units of 500 microradians, and their last changes, over a fiftieth and
+    clipped, by which the branches of a loop are told apart; an action is the drive of both actuators. The error is
+    what is left.
     """
 
     name = "mirror"

@@ -135,8 +135,8 @@ class LoopRun:
         return float(np.sqrt(np.mean(part**2)))
 
 
-def run_loop(plant: Plant, learner: Learning, chip: ChipTiming) -> LoopRun:
-    """Let a learner control a plant for as many samples as that has.
+def run_loop(plant: Plant, learner: Learning, chip: ChipTiming, samples: int | None = None) -> LoopRun:
+    """Let a learner control a plant for as many samples as that has, or for the first ``samples`` of them.
 
     In every period that the chip can take, it predicts the action for what the sensors say, which reaches the plant
     when the prediction is there, and then learns the sample before, whose target is known by then. Until an action
@@ -144,10 +144,10 @@ def run_loop(plant: Plant, learner: Learning, chip: ChipTiming) -> LoopRun:
     """
     stride = chip.periods(plant.period)
     held = np.zeros(plant.n_out)
-    errors = np.empty(plant.samples)
+    errors = np.empty(plant.samples if samples is None else samples)
     coming: deque[tuple[float, Reals]] = deque()
     taught: tuple[Reals, Reals] | None = None
-    for number in range(plant.samples):
+    for number in range(len(errors)):
         begin = number * plant.period
         x = plant.observe()
         if number % stride == 0:

@@ -23,10 +23,10 @@ _TORQUE = 0.25  # N m, which is 1 of an action
 class Servo(Plant):
     """Follows an angle; the learner gives the torque that friction and cogging take, and feedback the rest.
 
-    Modelled: inertia; friction as in the steady state of the LuGre model, Coulomb, Stribeck and viscous (Canudas de Wit,
-    Olsson, Astrom and Lischinsky, IEEE Trans. Automatic Control 40, 1995), smoothed about zero; cogging, a sine of the
-    angle with seven periods in a turn. Half way the load changes, and Coulomb friction with it, by 60 %; in the last
-    quarter the cogging grows by half. A PD controller of 30 Hz and the inertia's feed-forward act at once at each
+    Modelled: inertia; friction as in the steady state of the LuGre model, Coulomb, Stribeck and viscous (Canudas de
+    Wit, Olsson, Astrom and Lischinsky, IEEE Trans. Automatic Control 40, 1995), smoothed about zero; cogging, a sine of
+    the angle with seven periods in a turn. Half way the load changes, and Coulomb friction with it, by 60 %; in the
+    last quarter the cogging grows by half. A PD controller of 30 Hz and the inertia's feed-forward act at once at each
     sample. The learner is taught what the feedback had to do (feedback-error learning: Kawato, Furukawa and Suzuki,
     Biological Cybernetics 57, 1987).
 

@@ -18,14 +18,14 @@ _SNR = 28.0  # dB
 class SwitchedChannel(Plant):
     """Finds the symbols that a channel with memory and a curved amplifier was given, while it changes.
 
-    Modelled: four symbols; a channel of four taps and the curve u = q + 0.036 q^2 - 0.011 q^3 behind it (that of Jaeger
-    and Haas, Science 304, 2004); noise 28 dB below. Half way the channel becomes another with more echo; in the last
-    quarter it goes back little by little. The symbols are known one sample later, as in a training sequence.
+    Modelled: four symbols; a channel of four taps and the curve u = q + 0.036 q^2 - 0.011 q^3 behind it (that of
+    Jaeger and Haas, Science 304, 2004); noise 28 dB below. Half way the channel becomes another with more echo; in the
+    last quarter it goes back little by little. The symbols are known one sample later, as in a training sequence.
 
     Not modelled: a carrier, I and Q, timing, decisions instead of training. The second channel is made up.
 
-    A sample is the last five values of the channel in units of eight; an action is the symbol before the last over four.
-    It acts on nothing: a chip that is late costs the samples that it misses. The error is that of the symbol.
+    A sample is the last five values of the channel in units of eight; an action is the symbol before the last over
+    four. It acts on nothing: a chip that is late costs the samples that it misses. The error is that of the symbol.
     """
 
     name = "channel"

@@ -14,7 +14,10 @@ from .baseline_model import BaselineModel
 from .baseline_spec import BaselineSpec
 from .lms_model import LmsModel
 from .lms_spec import LmsSpec
+from .mlp_model import MlpModel
+from .mlp_spec import MlpSpec
 from .rtl.lms_learner import LmsLearner, count_lms_learner
+from .rtl.mlp_learner import MlpLearner, count_mlp_learner
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class _Kind:
 
 _KINDS: dict[type[BaselineSpec], _Kind] = {
     LmsSpec: _Kind(LmsModel, LmsLearner, count_lms_learner),
+    MlpSpec: _Kind(MlpModel, MlpLearner, count_mlp_learner),
 }
 
 

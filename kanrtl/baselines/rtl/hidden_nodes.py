@@ -1,0 +1,159 @@
+"""The hidden nodes of a perceptron: what their sums become, and what their weights are changed by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from ...fabric.parts import Parts
+from ...learner.rtl.multiply import add_tree
+from ...learner.rtl.pipeline_registers import name_signal
+from ...numeric.bits import clog2
+from ...numeric.fixed import SQ, Format, narrow
+from ..mlp_spec import RELU, MlpSpec
+
+
+class HiddenActivation(wiring.Component):  # type: ignore[misc]
+    """a = f(z) of the hidden nodes, narrowed once, and whether f has a derivative there.
+
+    Parameters
+    ----------
+    spec
+        The perceptron.
+
+    Members
+    -------
+    totals : In, the exact sums z
+    activations : Out, a, :attr:`latency` cycles later
+    open : Out, a bit for each node: f'(z) is one, not zero; with ``activations``
+    saturates : Out(1)
+        Any a would not fit its format; with ``activations``.
+    """
+
+    def __init__(self, spec: MlpSpec) -> None:
+        self._spec = spec
+        super().__init__(
+            {
+                "totals": In(data.ArrayLayout(spec.sums[0].total, spec.hidden)),
+                "activations": Out(data.ArrayLayout(spec.activation_format, spec.hidden)),
+                "open": Out(spec.hidden),
+                "saturates": Out(1),
+            }
+        )
+
+    @property
+    def latency(self) -> int:
+        """Clock cycles from sums to activations."""
+        return self._spec.ends("hidden")
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        spec, format = self._spec, self._spec.activation_format
+        registered = bool(self.latency)
+        inside, unfit = [], []
+        for node in range(spec.hidden):
+            total = self.totals[node]
+            raw, one = total.raw, 1 << total.format.f
+            rounded = narrow(total, total.format.f, format, spec.rounding)
+            if spec.activation == RELU:
+                # Zero for what is below it, and then nothing saturates.
+                within, result = raw > 0, Mux(raw[-1], 0, rounded.result.raw)
+                saturates = rounded.saturated & ~raw[-1]
+                within &= ~saturates
+            else:
+                low, high = raw <= -one, raw >= one
+                knee = 1 << format.f
+                within = ~(low | high)
+                result = Mux(low, -knee, Mux(high, knee, rounded.result.raw))
+                saturates = Const(0)
+            code = Signal(format.as_shape(), name=f"code{node}")
+            m.d.comb += code.eq(result)
+            a = name_signal(m, format(code), f"activation{node}", registered=registered)
+            m.d.comb += self.activations[node].eq(a)
+            inside.append(name_signal(m, _bit(m, within, f"within{node}"), f"open{node}", registered=registered))
+            unfit.append(saturates)
+        flags = name_signal(m, _bit(m, Cat(unfit).any(), "unfit"), "saturates_here", registered=registered)
+        m.d.comb += [self.open.eq(Cat(inside)), self.saturates.eq(flags)]
+        return m
+
+
+class HiddenStep(wiring.Component):  # type: ignore[misc]
+    """d_h = f'(z_h) 2^-s sum_o h_o w_oh, narrowed once.
+
+    Parameters
+    ----------
+    spec
+        The perceptron.
+
+    Members
+    -------
+    factors : In, for each ``[output][node]`` what is multiplied of its weight
+    steps : In, h for each output
+    open : In, a bit for each node
+    downstream : Out, d for each node, :attr:`latency` cycles after ``steps``
+    saturates : Out(1)
+        Any d would not fit; with ``downstream``.
+    """
+
+    def __init__(self, spec: MlpSpec) -> None:
+        self._spec = spec
+        factors = data.ArrayLayout(data.ArrayLayout(spec.factor_format, spec.hidden), spec.n_out)
+        super().__init__(
+            {
+                "factors": In(factors),
+                "steps": In(data.ArrayLayout(spec.step_format, spec.n_out)),
+                "open": In(spec.hidden),
+                "downstream": Out(data.ArrayLayout(spec.hidden_step_format, spec.hidden)),
+                "saturates": Out(1),
+            }
+        )
+
+    @property
+    def latency(self) -> int:
+        """Clock cycles from steps to what goes down."""
+        return self._spec.ends("downstream")
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        spec = self._spec
+        registered, unfit = bool(self.latency), []
+        exact = _exact_downstream(spec)
+        for node in range(spec.hidden):
+            terms = [(self.factors[output][node] * self.steps[output]).raw for output in range(spec.n_out)]
+            total = Signal(exact.as_shape(), name=f"below{node}")
+            m.d.comb += total.eq(Mux(self.open[node], add_tree(terms), 0))
+            narrowed = narrow(total, exact.f, spec.hidden_step_format, spec.rounding)
+            step = name_signal(m, narrowed.result, f"down{node}", registered=registered)
+            m.d.comb += self.downstream[node].eq(step)
+            unfit.append(narrowed.saturated)
+        flags = name_signal(m, _bit(m, Cat(unfit).any(), "unfit"), "saturates_here", registered=registered)
+        m.d.comb += self.saturates.eq(flags)
+        return m
+
+
+def _bit(m: Module, value: Any, name: str) -> Signal:
+    bit = Signal(name=name)
+    m.d.comb += bit.eq(value)
+    return bit
+
+
+def _exact_downstream(spec: MlpSpec) -> Format:
+    """The format of d before it is narrowed; the shift moves its point."""
+    width = spec.factor_format.width + spec.step_format.width + clog2(spec.n_out)
+    return SQ(width - spec.downstream_fraction, spec.downstream_fraction)
+
+
+def count_hidden_nodes(parts: Parts, spec: MlpSpec) -> None:
+    """Count what :class:`HiddenActivation` and :class:`HiddenStep` have."""
+    total, nodes = spec.sums[0].total, spec.hidden
+    parts.narrowed(total, spec.activation_format, spec.rounding, saturates=True, times=nodes)
+    parts.register((spec.activation_format.width + 1) * nodes * spec.ends("hidden"), moved=False)
+    parts.product(spec.factor_format, spec.step_format, in_logic=False, times=nodes * spec.n_out)
+    exact = _exact_downstream(spec)
+    parts.adder(exact.width, (spec.n_out - 1) * nodes)
+    parts.choice(exact.width, times=nodes)
+    parts.narrowed(exact, spec.hidden_step_format, spec.rounding, saturates=True, times=nodes)
+    parts.register(spec.hidden_step_format.width * nodes * spec.ends("downstream"), moved=False)

@@ -1,0 +1,124 @@
+"""Plants and the loop around them: seeded, in their units, and moving on while the chip computes."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kanrtl import LearnerSpec, connect
+from kanrtl.arrays import Reals
+from kanrtl.baselines import LmsSpec
+from kanrtl.sessions.baseline_session import connect_baseline
+from kanrtl.sim import PLANTS
+from kanrtl.sim.plant import ChipTiming, NoLearner, Plant, run_loop
+
+QUICK = ChipTiming(cycle=30e-9, prediction_latency=1, interval=1)
+
+
+@pytest.mark.parametrize("name", PLANTS)
+def test_a_plant_is_seeded_and_keeps_its_ranges(name: str) -> None:
+    kind = PLANTS[name]
+
+    def errors(seed: int) -> Reals:
+        return run_loop(kind(200, seed), NoLearner(kind.n_out), QUICK).errors
+
+    assert (errors(1) == errors(1)).all()
+    assert not np.array_equal(errors(1), errors(2))
+    plant = kind(200, 0)
+    for _ in range(200):
+        x = plant.observe()
+        assert x.shape == (kind.n_in,)
+        assert np.abs(x).max() <= 1.1
+        plant.move(np.zeros(kind.n_out), kind.period)
+        assert np.isfinite(plant.end_period())
+        plant.now += 1
+        assert plant.find_target(np.zeros(kind.n_out)).shape == (kind.n_out,)
+
+
+@pytest.mark.parametrize("name", PLANTS)
+def test_learning_helps(name: str) -> None:
+    kind = PLANTS[name]
+    alone = run_loop(kind(800, 0), NoLearner(kind.n_out), QUICK)
+    spec = LearnerSpec(
+        layer_sizes=[kind.n_in, kind.n_out], grid_range=(-1, 1), target_range=(-1, 1), learning_rate=0.25
+    )
+    with connect(spec) as learner:
+        learned = run_loop(kind(800, 0), learner, QUICK)
+    assert learned.mean_square(0.25, 0.5) < 0.8 * alone.mean_square(0.25, 0.5)
+
+
+@pytest.mark.parametrize("name", PLANTS)
+def test_a_slow_chip_controls_worse(name: str) -> None:
+    """The plant moves on while the chip computes."""
+    kind = PLANTS[name]
+    spec = LmsSpec(n_in=kind.n_in, n_out=kind.n_out, normalisation="table", learning_rate=0.5)
+    found = []
+    for periods in (0.01, 4.5):
+        with connect_baseline(spec) as learner:
+            chip = ChipTiming(cycle=kind.period * periods / 2, prediction_latency=1, interval=1)
+            found.append(run_loop(kind(400, 0), learner, chip))
+    assert [run.periods for run in found] == [1, 5]
+    assert found[0].mean_square(0.25, 0.5) < 0.8 * found[1].mean_square(0.25, 0.5)
+
+
+class Recorded(Plant):
+    """Takes down what happens to it."""
+
+    name, n_in, n_out, period, unit = "recorded", 1, 1, 10.0, "s"
+
+    def __init__(self, samples: int) -> None:
+        super().__init__(samples, 0)
+        self.moves: list[tuple[float, float]] = []
+
+    def observe(self) -> Reals:
+        return np.array([float(self.now)])
+
+    def move(self, action: Reals, seconds: float) -> None:
+        if seconds:
+            self.moves.append((float(action[0]), seconds))
+
+    def end_period(self) -> float:
+        return 0.0
+
+    def find_target(self, action: Reals) -> Reals:
+        return action + 0.5
+
+
+class Counter:
+    """Predicts what it is asked for plus one, and takes down what it is taught."""
+
+    def __init__(self) -> None:
+        self.taught: list[tuple[float, float]] = []
+
+    def predict(self, x: Any) -> Reals:
+        return np.asarray(x) + 1
+
+    def learn(self, x: Any, target: Any) -> Reals:
+        self.taught.append((float(x[0]), float(target[0])))
+        return np.zeros(1)
+
+
+def test_an_action_arrives_after_the_latency_and_is_held() -> None:
+    plant, learner = Recorded(8), Counter()
+    run = run_loop(plant, learner, ChipTiming(cycle=1.0, prediction_latency=3, interval=4))
+    assert run.periods == 1
+    assert plant.moves[:4] == [(0, 3), (1, 7), (1, 3), (2, 7)]
+    assert learner.taught[:2] == [(0, 1.5), (1, 2.5)]
+
+
+def test_a_chip_that_is_late_misses_samples() -> None:
+    plant, learner = Recorded(8), Counter()
+    run = run_loop(plant, learner, ChipTiming(cycle=1.0, prediction_latency=12, interval=4))
+    assert run.periods == 2
+    assert plant.moves[:5] == [(0, 10), (0, 2), (1, 8), (1, 10), (1, 2)]
+    assert learner.taught == [(0, 1.5), (2, 3.5), (4, 5.5)]
+
+
+def test_a_run_has_four_parts() -> None:
+    with pytest.raises(ValueError, match="samples = 7"):
+        Recorded(7)
+    plant = Recorded(8)
+    seen = []
+    for plant.now in range(8):
+        seen.append((plant.switched, plant.drifted))
+    assert seen == [(False, 0)] * 4 + [(True, 0)] * 3 + [(True, 0.5)]
