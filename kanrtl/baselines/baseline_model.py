@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,7 @@ import numpy.typing as npt
 from ..learner.address_map import COUNTER_WIDTH
 from ..numeric.fixed import Codes
 from .baseline_spec import SATURATING, BaselineSpec
-from .sum_arithmetic import align, narrow_codes
+from .sum_arithmetic import Rows, find_narrowing
 
 MOST_COUNTED = (1 << COUNTER_WIDTH) - 1
 
@@ -20,8 +21,8 @@ class BaselineModel(ABC):
 
     Attributes
     ----------
-    weights
-        Codes, one array ``(n_out, n_in + 1)`` for each layer; the last column holds the biases.
+    rows
+        The weights as they are worked with: lists of plain integers.
     learning_rate
         The code in the register.
     frozen
@@ -32,10 +33,24 @@ class BaselineModel(ABC):
 
     def __init__(self, spec: BaselineSpec) -> None:
         self.spec = spec
-        self.weights = spec.initial_codes()
+        self.layers = spec.sums
+        self.rows: list[Rows] = [layer.tolist() for layer in spec.initial_codes()]
         self.learning_rate = spec.rate_register.code
         self.frozen = False
         self.saturations = dict.fromkeys(SATURATING, 0)
+        total, output = self.layers[-1].total, spec.output_format
+        self._narrow_output = find_narrowing(total.f - output.f, output, spec.rounding)
+        self._narrow_gradient = find_narrowing(total.f - spec.gradient_format.f, spec.gradient_format, spec.rounding)
+        self._target_shift = total.f - spec.target_format.f
+
+    @property
+    def weights(self) -> list[Codes]:
+        """Codes, one array ``(n_out, n_in + 1)`` for each layer; the last column holds the biases."""
+        return [np.array(rows, dtype=np.int64) for rows in self.rows]
+
+    @weights.setter
+    def weights(self, weights: list[Codes]) -> None:
+        self.rows = [layer.tolist() for layer in weights]
 
     def run(self, x: Codes, teaching: Codes, learn: npt.NDArray[np.bool_]) -> Codes:
         """Predictions ``(n, n_out)`` for samples ``(n, n_in)``, one after another, each made before its step.
@@ -43,37 +58,36 @@ class BaselineModel(ABC):
         ``teaching`` ``(n, n_out)`` holds targets or gradients, and ``learn`` ``(n,)`` says whether they are learned.
         """
         predictions = np.empty((len(x), self.spec.n_out), dtype=np.int64)
-        for row, (sample, taught, wanted) in enumerate(zip(x, teaching, learn, strict=True)):
+        for row, (sample, taught, wanted) in enumerate(zip(x.tolist(), teaching.tolist(), learn.tolist(), strict=True)):
             predictions[row] = self.predict(sample)
             if wanted and not self.frozen:
                 self.learn(taught)
         return predictions
 
     @abstractmethod
-    def predict(self, x: Codes) -> Codes:
-        """The prediction ``(n_out,)`` for one sample ``(n_in,)``, which is kept for :meth:`learn`."""
+    def predict(self, x: list[int]) -> list[int]:
+        """The prediction for one sample, which is kept for :meth:`learn`; all are codes."""
 
     @abstractmethod
-    def learn(self, teaching: Codes) -> None:
-        """Take one step for the sample that was predicted last, with a target or gradient ``(n_out,)``."""
+    def learn(self, teaching: list[int]) -> None:
+        """Take one step for the sample that was predicted last, with targets or gradients."""
 
-    def note(self, kind: str, saturated: npt.NDArray[np.bool_]) -> None:
+    def note(self, kind: str, saturated: bool) -> None:
         """Count a sample or step in which any value of a kind was outside of its format."""
-        if saturated.any():
+        if saturated:
             self.saturations[kind] = min(MOST_COUNTED, self.saturations[kind] + 1)
 
-    def narrow_output(self, totals: Codes) -> Codes:
-        """The prediction of the last layer's exact sums."""
-        y = narrow_codes(totals, self.spec.sums[-1].total.f, self.spec.output_format, self.spec.rounding)
-        self.note("activation", y.saturated)
-        return y.result  # type: ignore[no-any-return]
+    def narrow_output(self, totals: Sequence[int]) -> tuple[list[int], bool]:
+        """The prediction of the last layer's exact sums, and whether any saturates."""
+        found = [self._narrow_output(total) for total in totals]
+        return [code for code, _ in found], any(outside for _, outside in found)
 
-    def find_gradient(self, totals: Codes, teaching: Codes) -> Codes:
+    def find_gradient(self, totals: Sequence[int], teaching: list[int]) -> list[int]:
         """dL/dy: the gradient that comes in, or the last layer's exact sums less the target, narrowed once."""
         if self.spec.loss == "external":
             return teaching
-        fraction = self.spec.sums[-1].total.f
-        exact = totals - align(teaching, self.spec.target_format.f, fraction)
-        gradient = narrow_codes(exact, fraction, self.spec.gradient_format, self.spec.rounding)
-        self.note("gradient", gradient.saturated)
-        return gradient.result  # type: ignore[no-any-return]
+        shift = self._target_shift
+        pairs = zip(totals, teaching, strict=True)
+        found = [self._narrow_gradient(total - (target << shift)) for total, target in pairs]
+        self.note("gradient", any(outside for _, outside in found))
+        return [code for code, _ in found]

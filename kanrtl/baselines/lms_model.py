@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from ..numeric.fixed import Codes
 from .baseline_model import BaselineModel
 from .lms_spec import RECIPROCAL_BITS, RECIPROCAL_ROWS, LmsSpec
 from .polynomial import evaluate_products
-from .sum_arithmetic import narrow_codes
+from .sum_arithmetic import find_narrowing
 
 
 class LmsModel(BaselineModel):
@@ -18,44 +15,41 @@ class LmsModel(BaselineModel):
 
     def __init__(self, spec: LmsSpec) -> None:
         super().__init__(spec)
-        self._features = np.zeros(spec.n_features, dtype=np.int64)
-        self._totals = np.zeros(spec.n_out, dtype=np.int64)
+        self._features, self._totals = [0] * spec.n_features, [0] * spec.n_out
+        self._formats = spec.unit_format, spec.feature_format
+        self._energy, self._reciprocals = spec.energy_format, spec.reciprocals.tolist()
+        rate, size, most = spec.rate_register.format.f, spec.step_size_format, spec.energy_format.i - 1
+        fraction = {"none": rate, "power_of_two": rate + most + 1, "table": rate + RECIPROCAL_BITS + most}
+        self._narrow_size = find_narrowing(fraction[spec.normalisation] - size.f, size, spec.rounding)
+        dropped = spec.gradient_format.f + size.f - spec.step_format.f
+        self._narrow_step = find_narrowing(dropped, spec.step_format, spec.rounding)
 
-    def predict(self, x: Codes) -> Codes:
+    def predict(self, x: list[int]) -> list[int]:
         spec = self.spec
-        if spec.degree == 1:
-            self._features = x
-        else:
-            formats = spec.unit_format, spec.feature_format
-            self._features = evaluate_products(x, *formats, spec.products, spec.rounding)
-        self._totals = spec.sums[0].add(self.weights[0], self._features)
-        return self.narrow_output(self._totals)
+        self._features = x if spec.degree == 1 else evaluate_products(x, *self._formats, spec.products, spec.rounding)
+        self._totals = self.layers[0].add(self.rows[0], self._features)
+        y, saturated = self.narrow_output(self._totals)
+        self.note("activation", saturated)
+        return y
 
-    def learn(self, teaching: Codes) -> None:
-        spec, [layer] = self.spec, self.spec.sums
-        gradient = self.find_gradient(self._totals, teaching)
-        size = spec.step_size_format
-        product = gradient * self._step_size()
-        steps = narrow_codes(product, spec.gradient_format.f + size.f, spec.step_format, spec.rounding)
-        weights = layer.change(self.weights[0], self._features, steps.result, spec.rounding)
-        self.note("step", steps.saturated)
-        self.note("coefficient", weights.saturated)
-        self.weights[0] = weights.result
+    def learn(self, teaching: list[int]) -> None:
+        size = self._step_size()
+        steps = [self._narrow_step(gradient * size) for gradient in self.find_gradient(self._totals, teaching)]
+        codes = [code for code, _ in steps]
+        self.rows[0], saturated = self.layers[0].change(self.rows[0], self._features, codes, self.spec.rounding)
+        self.note("step", any(outside for _, outside in steps))
+        self.note("coefficient", saturated)
 
     def _step_size(self) -> int:
-        spec, rate = self.spec, self.learning_rate
-        if spec.normalisation == "none":
+        rate, normalisation = self.learning_rate, self.spec.normalisation
+        if normalisation == "none":
             return rate
-        features, energy = self._features, spec.energy_format
-        exact = int(features @ features) + (1 << 2 * spec.feature_format.f)
-        code = exact >> (2 * spec.feature_format.f - energy.f)
+        fraction, energy = 2 * self._formats[1].f, self._energy
+        exact = sum([feature * feature for feature in self._features]) + (1 << fraction)
+        code = exact >> (fraction - energy.f)
         # 2^power <= E < 2^(power + 1)
         power, most = code.bit_length() - 1 - energy.f, energy.i - 1
-        fraction = spec.rate_register.format.f
-        if spec.normalisation == "power_of_two":
-            exact, fraction = rate << (most - power), fraction + most + 1
-        else:
+        if normalisation == "table":
             row = (code << RECIPROCAL_ROWS.bit_length() - 1 >> (power + energy.f)) - RECIPROCAL_ROWS
-            exact = rate * int(spec.reciprocals[row]) << (most - power)
-            fraction += RECIPROCAL_BITS + most
-        return int(narrow_codes(np.int64(exact), fraction, spec.step_size_format, spec.rounding).result)
+            rate *= self._reciprocals[row]
+        return self._narrow_size(rate << (most - power))[0]

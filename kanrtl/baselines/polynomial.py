@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from ..numeric.fixed import Codes, Format
-from .sum_arithmetic import narrow_codes
+from ..numeric.fixed import Format
+from .sum_arithmetic import find_narrowing
 
 
 @dataclass(frozen=True)
@@ -82,17 +81,19 @@ def _mixed_exponents(n_in: int, degree: int) -> list[Exponents]:
 
 
 def evaluate_products(
-    units: Codes, unit: Format, feature: Format, products: tuple[Product, ...], rounding: str
-) -> Codes:
-    """The features: inputs ``(n_in,)`` in the format ``feature``, and every product narrowed to that once.
+    units: Sequence[int], unit: Format, feature: Format, products: tuple[Product, ...], rounding: str
+) -> list[int]:
+    """The features: inputs in the format ``feature``, and every product narrowed to that once.
 
     All lie between -1 and 1, give or take what rounding adds; the format holds twice that.
     """
-    found = [int(narrow_codes(code, unit.f, feature, rounding).result) for code in units]
+    narrow_unit = find_narrowing(unit.f - feature.f, feature, rounding)
+    narrow_product = find_narrowing(feature.f, feature, rounding)
+    found = [narrow_unit(code)[0] for code in units]
     for product in products:
         exact = found[product.a] * found[product.b]
         if product.chebyshev:
             c = 1 << feature.f if product.c is None else found[product.c]
             exact = 2 * exact - (c << feature.f)
-        found.append(int(narrow_codes(np.int64(exact), 2 * feature.f, feature, rounding).result))
-    return np.array(found, dtype=np.int64)
+        found.append(narrow_product(exact)[0])
+    return found

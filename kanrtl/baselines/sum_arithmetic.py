@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-import numpy as np
-
 from ..learner.formats import MULTIPLIER_WIDTH, exponent
 from ..numeric.bits import clog2
-from ..numeric.fixed import SQ, CodeNarrowing, Codes, Format, Narrowed
+from ..numeric.fixed import SQ, Format, Rounding
 
 
 def reach_of(bounds: tuple[float, float]) -> int:
@@ -22,19 +21,32 @@ def fill_width(i: int, width: int = MULTIPLIER_WIDTH) -> Format:
     return SQ(i, max(0, width - i))
 
 
-def align(codes: Codes, fraction: int, wanted: int) -> Codes:
-    """Codes with ``fraction`` fraction bits as codes of the same numbers with ``wanted``, which are not fewer."""
-    return codes << (wanted - fraction)
+Narrowing = Callable[[int], tuple[int, bool]]
+"""Rounds and saturates a code; gives the new one, and whether it did not fit."""
 
 
-_find_narrowing = cache(CodeNarrowing.of)
+@cache
+def find_narrowing(dropped: int, format: Format, rounding: str) -> Narrowing:
+    """What :func:`kanrtl.numeric.fixed.narrow` does to one code with ``format.f + dropped`` fraction bits.
+
+    In plain integers, as arrays of a few numbers take twenty times as long.
+    """
+    low, high, left, right = format.minimum, format.maximum, max(0, -dropped), max(0, dropped)
+    even = right and rounding == Rounding.HALF_EVEN
+    term = ((1 << right - 1) - (1 if even else 0)) if right and rounding != Rounding.FLOOR else 0
+
+    def narrow_code(code: int) -> tuple[int, bool]:
+        code <<= left
+        code = (code + term + (code >> right & 1 if even else 0)) >> right
+        if low <= code <= high:
+            return code, False
+        return (low if code < low else high), True
+
+    return narrow_code
 
 
-def narrow_codes(codes: Codes | np.int64, fraction: int, format: Format, rounding: str) -> Narrowed:
-    """As :func:`kanrtl.numeric.fixed.narrow`, of codes, saturating; what it does is worked out once."""
-    narrowing = _find_narrowing(fraction - format.f, format, rounding)
-    rounded = narrowing.round(np.asarray(codes))
-    return Narrowed(narrowing.saturate(rounded), narrowing.outside(rounded))
+Rows = list[list[int]]
+"""Codes of weights: for each sum those of its features, and then its bias."""
 
 
 @dataclass(frozen=True)
@@ -79,20 +91,24 @@ class SumArithmetic:
         """Fraction bits of a weight less what it is changed by, before it is narrowed."""
         return max(self.coefficient.f, self.step.f + self.feature.f)
 
-    def factors(self, weights: Codes) -> Codes:
-        """What is multiplied of weights ``(n_out, n_in + 1)``."""
-        return weights >> self.guard_bits
+    def add(self, weights: Rows, features: Sequence[int]) -> list[int]:
+        """The exact sums, of weights and of features."""
+        guard, bias = self.guard_bits, self.feature.f
+        return [
+            sum([(weight >> guard) * feature for weight, feature in zip(row, features, strict=False)])
+            + (row[-1] >> guard << bias)
+            for row in weights
+        ]
 
-    def add(self, weights: Codes, features: Codes) -> Codes:
-        """The exact sums ``(n_out,)``, of weights ``(n_out, n_in + 1)``, whose last are the biases, and of features
-        ``(n_in,)``."""
-        factors = self.factors(weights)
-        return factors[:, :-1] @ features + (factors[:, -1] << self.feature.f)
-
-    def change(self, weights: Codes, features: Codes, steps: Codes, rounding: str) -> Narrowed:
-        """The weights after a step ``(n_out,)``, and which of them saturate."""
+    def change(self, weights: Rows, features: Sequence[int], steps: Sequence[int], rounding: str) -> tuple[Rows, bool]:
+        """The weights after a step, and whether any saturates."""
         fraction = self.update_fraction
-        ones = np.append(features, 1 << self.feature.f)
-        change = align(np.multiply.outer(steps, ones), self.step.f + self.feature.f, fraction)
-        exact = align(weights, self.coefficient.f, fraction) - change
-        return narrow_codes(exact, fraction, self.coefficient, rounding)
+        up, down = fraction - self.coefficient.f, fraction - self.step.f - self.feature.f
+        narrow_code = find_narrowing(up, self.coefficient, rounding)
+        factors = [feature << down for feature in (*features, 1 << self.feature.f)]
+        saturates, changed = False, []
+        for row, step in zip(weights, steps, strict=True):
+            found = [narrow_code((weight << up) - step * factor) for weight, factor in zip(row, factors, strict=True)]
+            saturates |= any(outside for _, outside in found)
+            changed.append([code for code, _ in found])
+        return changed, saturates

@@ -73,10 +73,10 @@ class ModelBaseline(BaselineBackend):
         return self._model.run(x, teaching, learn)
 
     def read_weights(self) -> list[Codes]:
-        return [layer.copy() for layer in self._model.weights]
+        return self._model.weights
 
     def write_weights(self, weights: list[Codes]) -> None:
-        self._model.weights = [layer.copy() for layer in weights]
+        self._model.weights = weights
 
     def read_rate(self) -> int:
         return self._model.learning_rate

@@ -10,7 +10,8 @@ from numpy.polynomial.chebyshev import chebval
 from kanrtl import SpecError
 from kanrtl.baselines import LmsSpec, create_model
 from kanrtl.baselines.polynomial import evaluate_products, find_products
-from kanrtl.numeric.fixed import SQ
+from kanrtl.baselines.sum_arithmetic import find_narrowing
+from kanrtl.numeric.fixed import SQ, narrow
 from kanrtl.sim import TASKS
 from support.reference_arithmetic import reference_narrow
 
@@ -23,7 +24,7 @@ def test_a_step_is_the_rule_in_fractions(normalisation: str, rounding: str) -> N
     spec = LmsSpec(n_in=3, n_out=2, normalisation=normalisation, rounding=rounding, learning_rate=0.7, **RANGES)
     model, [layer] = create_model(spec), spec.sums
     random = np.random.default_rng(1)
-    model.weights[0] = random.integers(-(2**18), 2**18, (2, 4))
+    model.weights = [random.integers(-(2**18), 2**18, (2, 4))]
     before = model.weights[0].tolist()
     x = random.integers(-(2**15), 2**15, 3)
     target = random.integers(-(2**15), 2**15, 2)
@@ -64,7 +65,7 @@ def test_products_are_polynomials(chebyshev: bool) -> None:
     assert max(found.level for found in products) == 4  # x^4 y^3 of x^4, of x^2
     assert len(products) + 2 == 9 * 8 // 2 - 1
     x = np.random.default_rng(0).uniform(-1, 1, 2)
-    found = feature.to_float(evaluate_products(unit.quantise(x), unit, feature, products, "half_up"))
+    found = feature.to_float(evaluate_products(unit.quantise(x).tolist(), unit, feature, products, "half_up"))
 
     def single(value: float, power: int) -> float:
         return float(chebval(value, [0] * power + [1])) if chebyshev else value**power
@@ -121,3 +122,12 @@ def test_what_cannot_be_is_refused(fields: dict[str, object], message: str) -> N
         LmsSpec(**fields)
     assert str(raised.value).startswith(message)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("rounding", ["half_up", "half_even", "floor"])
+@pytest.mark.parametrize("dropped", [-2, 0, 1, 5])
+def test_a_code_is_narrowed_as_arrays_are(dropped: int, rounding: str) -> None:
+    format, codes = SQ(2, 3), np.arange(-2000, 2000)
+    narrowed = narrow(codes, format.f + dropped, format, rounding)
+    found = [find_narrowing(dropped, format, rounding)(code) for code in codes.tolist()]
+    assert found == list(zip(narrowed.result.tolist(), narrowed.saturated.tolist(), strict=True))

@@ -20,9 +20,14 @@ def check_equality(spec: BaselineSpec, seed: int) -> None:
     between samples, and asserts that it does what the model does."""
     random = np.random.default_rng(seed)
     model, dut = create_model(spec), create_learner(spec)
-    for layer, weights in zip(spec.sums, model.weights, strict=True):
-        weights += random.integers(layer.coefficient.minimum // 8, layer.coefficient.maximum // 8, weights.shape)
-        weights[:] = np.clip(weights, layer.coefficient.minimum, layer.coefficient.maximum)
+    model.weights = [
+        np.clip(
+            weights + random.integers(layer.coefficient.minimum // 8, layer.coefficient.maximum // 8, weights.shape),
+            layer.coefficient.minimum,
+            layer.coefficient.maximum,
+        )
+        for layer, weights in zip(spec.sums, model.weights, strict=True)
+    ]
     formats = spec.input_format, spec.target_format
     x, target = (
         random.integers(format.minimum, format.maximum + 1, (COUNT, count))
@@ -85,7 +90,7 @@ def check_equality(spec: BaselineSpec, seed: int) -> None:
             _, _, updated = await ctx.tick().sample(dut.updated)
             steps.append(int(updated))
 
-    model_weights = [layer.copy() for layer in model.weights]
+    model_weights = model.weights
     simulate(dut, send, take, watch)
     wanted = []
     for row, word, taught, held in zip(x, target, learn, frozen, strict=True):

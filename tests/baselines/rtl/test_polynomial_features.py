@@ -29,7 +29,7 @@ def test_they_are_those_of_the_model(polynomials: str, pipeline: list[str]) -> N
                 await ctx.tick()
             found = [ctx.get(dut.features[index].raw) for index in range(spec.n_features)]
             formats = spec.unit_format, spec.feature_format
-            assert found == evaluate_products(np.array(row), *formats, spec.products, spec.rounding).tolist()
+            assert found == evaluate_products(row, *formats, spec.products, spec.rounding)
             assert max(map(abs, found)) <= 1.05 * 2**spec.feature_format.f
 
     simulate(dut, bench)

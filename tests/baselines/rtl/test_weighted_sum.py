@@ -14,35 +14,36 @@ LAYER = SumArithmetic(2, 3, feature=SQ(1, 6), factor=SQ(2, 5), coefficient=SQ(2,
 
 def test_sums_and_updates_are_the_arithmetic() -> None:
     random = np.random.default_rng(0)
-    weights = random.integers(-200, 200, (3, 3))
-    dut = WeightedSum(LAYER, weights, "half_up")
+    start = random.integers(-200, 200, (3, 3))
+    weights = start.tolist()
+    dut = WeightedSum(LAYER, start, "half_up")
     assert dut.latency == 0
 
     async def bench(ctx: Any) -> None:
         nonlocal weights
         saturated = []
         for _ in range(60):
-            features = random.integers(-64, 64, 2)
-            steps = random.integers(-128, 128, 3)
-            for index, code in enumerate(features.tolist()):
+            features = random.integers(-64, 64, 2).tolist()
+            steps = random.integers(-128, 128, 3).tolist()
+            for index, code in enumerate(features):
                 ctx.set(dut.features[index].raw, code)
-            for index, code in enumerate(steps.tolist()):
+            for index, code in enumerate(steps):
                 ctx.set(dut.steps[index].raw, code)
             totals = [ctx.get(dut.totals[index].raw) for index in range(3)]
-            assert totals == LAYER.add(weights, features).tolist()
-            changed = LAYER.change(weights, features, steps, "half_up")
-            assert ctx.get(dut.saturated) == changed.saturated.any()
-            saturated.append(bool(changed.saturated.any()))
+            assert totals == LAYER.add(weights, features)
+            changed, beyond = LAYER.change(weights, features, steps, "half_up")
+            assert ctx.get(dut.saturated) == beyond
+            saturated.append(beyond)
             update = bool(random.integers(2))
             ctx.set(dut.update, update)
             await ctx.tick()
             ctx.set(dut.update, 0)
-            weights = changed.result if update else weights
+            weights = changed if update else weights
         assert True in saturated
         assert False in saturated
         for number in range(9):
             ctx.set(dut.selected, number)
-            assert ctx.get(dut.read) == weights.ravel()[number]
+            assert ctx.get(dut.read) == weights[number // 3][number % 3]
             ctx.set(dut.written, number - 4)
             ctx.set(dut.write, 1)
             await ctx.tick()
@@ -56,8 +57,8 @@ def test_sums_and_updates_are_the_arithmetic() -> None:
 
 def test_the_sum_holds_the_largest() -> None:
     layer = SumArithmetic(3, 1, feature=SQ(1, 3), factor=SQ(1, 3), coefficient=SQ(1, 3), step=SQ(1, 3))
-    weights = np.full((1, 4), -8)
-    [total] = layer.add(weights, np.full(3, -8))
+    weights = [[-8] * 4]
+    [total] = layer.add(weights, [-8] * 3)
     assert layer.total.minimum <= total <= layer.total.maximum
-    [total] = layer.add(weights, np.full(3, 7))
+    [total] = layer.add(weights, [7] * 3)
     assert layer.total.minimum <= total <= layer.total.maximum
