@@ -196,7 +196,11 @@ class RequestEngine(wiring.Component):  # type: ignore[misc]
         byte, there, paused = Signal(8), Signal(), Signal()
         # The next byte of the identification is there a cycle after the last was sent.
         m.d.sync += paused.eq(replied)
-        m.submodules.rom = rom = memory.Memory(shape=8, depth=_depth(self._identification), init=self._identification)
+        content = self._identification
+        # In logic, where tools put a memory of this size by themselves, it would be a third of the link.
+        m.submodules.rom = rom = memory.Memory(
+            shape=8, depth=_depth(content), init=content, attrs={"ram_style": "block"}
+        )
         piece = rom.read_port()
         address = Signal.like(piece.addr)
         m.d.comb += piece.addr.eq(address)
