@@ -125,6 +125,9 @@ class ModelBatch:
         Shape ``(learners,)``: the registers behind stochastic rounding.
     frozen
         While true, nothing that is taught is learned.
+    error_sums
+        Shape ``(learners,)``, if it is set to zeros: the sum of the magnitudes of dL/dy of all outputs over all steps
+        since; integers only. None costs nothing.
     """
 
     def __init__(self, specs: Sequence[LearnerSpec], numeric: Numeric = "integer") -> None:
@@ -163,6 +166,7 @@ class ModelBatch:
             [numeric == "integer" and "lost" in spec.counts and spec.update_rounding != "stochastic" for spec in specs]
         )
         self.frozen = False
+        self.error_sums: Codes | None = None
         self._waiting: list[deque[_Update]] = [deque() for _ in self._layers]
         self._flying: list[_Chunk] = []
         self._last_edge = -1
@@ -333,6 +337,8 @@ class ModelBatch:
                 self._waiting[index].append(update)
             chunk.learned += 1
         outputs[...] = chunk.activation[-1].narrow(slice(None), totals)
+        if self.error_sums is not None and chunk.learned:
+            self.error_sums = self.error_sums + chunk.gradient[-1].magnitude(slice(chunk.learned))
         of_gradients = [*chunk.gradient, *(kept for kept in chunk.turned if kept is not None)]
         for kind in (chunk.activation, chunk.slope, of_gradients, chunk.step + chunk.linear_step):
             self._count(kind)

@@ -66,6 +66,13 @@ class Rounded:
         equal: Array = self._values[sample] == before
         return equal
 
+    def magnitude(self, samples: slice) -> Codes:
+        """The sum of the magnitudes of all values of some samples, ``(learners,)``."""
+        assert self._narrowing is not None
+        values = np.abs(self._narrowing.saturate(self._values[samples]))
+        summed: Codes = values.sum(axis=tuple(range(values.ndim - 1)))
+        return summed
+
     def outside(self, samples: slice = slice(None)) -> Array | None:
         """Whether any of a sample's values did not fit; shape ``(samples, learners)``. None if all did."""
         if self._narrowing is None:

@@ -2,9 +2,22 @@
 
 from .canceller import Canceller
 from .feedback_error import FeedbackErrorLearner
+from .guard import Guard
+from .guard_model import GuardedModel
+from .guard_settings import GuardSettings
 from .loop_estimate import estimate_loop
 from .pairs import Pairs
 from .scale import Scale
 from .taps import Taps
 
-__all__ = ["Canceller", "FeedbackErrorLearner", "Pairs", "Scale", "Taps", "estimate_loop"]
+__all__ = [
+    "Canceller",
+    "FeedbackErrorLearner",
+    "Guard",
+    "GuardSettings",
+    "GuardedModel",
+    "Pairs",
+    "Scale",
+    "Taps",
+    "estimate_loop",
+]

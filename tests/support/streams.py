@@ -39,11 +39,13 @@ def exchange(
     before: Mapping[str, Callable[[Any, int], None]] | None = None,
     top: Module | None = None,
     settle: int = 2,
+    at_end: Callable[[Any], Any] | None = None,
 ) -> dict[str, Transfers]:
     """Sends ``sent`` words, as bits, on streams, and reads so many ``received`` from others; what was transferred when.
 
     ``gaps`` is the chance that a stream that is driven or can be refused pauses for a cycle. ``before`` has functions
-    that are called, with the word's number, as it is offered. ``settle`` cycles go by at the end.
+    that are called, with the word's number, as it is offered. ``settle`` cycles go by at the end, and ``at_end`` is
+    a testbench that begins when all was received.
     """
     found = {name: Transfers() for name in (*sent, *received)}
     if top is None:
@@ -120,6 +122,14 @@ def exchange(
         simulator.add_testbench(drive(name, words, number))
     for number, (name, count) in enumerate(received.items()):
         simulator.add_testbench(take(name, count, len(sent) + number))
+    if at_end:
+
+        async def wait(ctx: Any) -> None:
+            while any(len(found[name].words) < count for name, count in received.items()):
+                await ctx.tick()
+            await at_end(ctx)
+
+        simulator.add_testbench(wait)
     simulator.run()
     return found
 

@@ -1,0 +1,105 @@
+"""When a guard says that a learner fails."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from ..errors import InputError
+from ..learner.spec import LearnerSpec
+from ..numeric.bits import bits_for, clog2
+
+__all__ = ["LIMITS", "SIGNATURES", "GuardSettings"]
+
+SIGNATURES = ("divergence", "stagnation", "precision", "deadline")
+"""What a guard sees, in the order of its status bits."""
+
+LIMITS = ("error", "rails", "stagnant_error", "stagnant_lost", "imprecise", "slot")
+"""The limits, in the order of the numbers by which they are set at run time; each is off where it is zero."""
+
+
+@dataclass(frozen=True)
+class GuardSettings:
+    """What a :class:`.Guard` looks at, and the limits that its registers begin with. A limit of 0 is off.
+
+    Attributes
+    ----------
+    window : int
+        Samples that are judged together.
+    copy_every : int
+        Healthy windows from one copy of the coefficients to the next. A copy is good when so many more were healthy.
+    error : float
+        Divergence: the mean over a window of the sum of the outputs' \\|dL/dy\\|, as with ``loss="squared"`` of
+        \\|y - target\\|, is that or more.
+    rails : int
+        Divergence: so many steps of a window leave a coefficient at the end of its format.
+    stagnant_error, stagnant_lost : float, int
+        Stagnation: the mean is that or more, and in so many steps of the window an update rounds to nothing.
+    imprecise : int
+        Precision loss: the steps of a window in which an update rounds to nothing, and those in which a gradient
+        saturates, are so many together.
+    slot : int
+        Missed deadline: clock cycles from the one in which a sample is taken to the latest for the next.
+    """
+
+    window: int = 1024
+    copy_every: int = 16
+    error: float = 0.0
+    rails: int = 0
+    stagnant_error: float = 0.0
+    stagnant_lost: int = 0
+    imprecise: int = 0
+    slot: int = 0
+
+    def __post_init__(self) -> None:
+        if not _whole(self.window) or not 2 <= self.window <= 1 << 15 or self.window & (self.window - 1):
+            raise InputError(f"window = {self.window!r}: must be a power of two from 2 to {1 << 15}")
+        if not _whole(self.copy_every) or not 1 <= self.copy_every <= 1 << 15:
+            raise InputError(f"copy_every = {self.copy_every!r}: must be an integer from 1 to {1 << 15}")
+        for name in ("rails", "stagnant_lost", "imprecise"):
+            value = getattr(self, name)
+            if not _whole(value) or not 0 <= value <= 2 * self.window:
+                raise InputError(f"{name} = {value!r}: must be a number of steps of a window, 0 to {2 * self.window}")
+        if not _whole(self.slot) or not 0 <= self.slot < 1 << 32:
+            raise InputError(f"slot = {self.slot!r}: must be a number of clock cycles below {1 << 32}")
+        if bool(self.stagnant_error) != bool(self.stagnant_lost):
+            raise InputError(
+                f"stagnant_lost = {self.stagnant_lost!r}: stagnation is a high error while updates are lost; give "
+                "stagnant_error and stagnant_lost, or neither"
+            )
+
+    def codes(self, spec: LearnerSpec) -> dict[str, int]:
+        """What the registers begin with; errors as sums over a window in LSBs of the gradient, rounded up."""
+        if (self.stagnant_lost or self.imprecise) and "lost" not in spec.counts:
+            name = "stagnant_lost" if self.stagnant_lost else "imprecise"
+            raise InputError(f'{name} = {getattr(self, name)!r}: needs a spec with counts = ["lost"]')
+        found = {name: getattr(self, name) for name in LIMITS}
+        gradient = spec.formats.layers[-1].gradient
+        for name in ("error", "stagnant_error"):
+            real = found[name]
+            highest = spec.n_out * -gradient.minimum * gradient.lsb
+            if not 0 <= real <= highest:
+                raise InputError(f"{name} = {real!r}: the learner's errors are between 0 and {highest:g}")
+            found[name] = -int(-real * self.window * 2**gradient.f // 1)
+        return found
+
+    def widths(self, spec: LearnerSpec) -> dict[str, int]:
+        """The bits of the registers."""
+        error = bits_for(spec.n_out * -spec.formats.layers[-1].gradient.minimum * self.window)
+        steps = clog2(self.window) + 2
+        return dict(zip(LIMITS, (error, steps, error, steps, steps, 32), strict=True))
+
+    @classmethod
+    def of(cls, given: GuardSettings | dict[str, Any]) -> GuardSettings:
+        """Settings, also from a table of their names."""
+        if isinstance(given, GuardSettings):
+            return given
+        names = [field.name for field in fields(cls)]
+        for name in given:
+            if name not in names:
+                raise InputError(f"{name} = {given[name]!r}: a guard has no such setting; it has {', '.join(names)}")
+        return cls(**given)
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
