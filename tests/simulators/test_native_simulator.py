@@ -17,7 +17,7 @@ from kanrtl.cli import main
 from kanrtl.errors import ToolError
 from kanrtl.sessions.backend import LearnerBackend
 from kanrtl.sessions.backends.model import ModelLearner
-from kanrtl.sessions.backends.native import NativeLearner
+from kanrtl.sessions.backends.native import NativeLearner, _identify
 from kanrtl.sessions.backends.pysim import PysimLearner
 from kanrtl.sim import TASKS
 from kanrtl.simulators import cxxrtl as made
@@ -390,3 +390,12 @@ def test_simulate_on_the_command_line(
         main([*arguments, "--trace", str(tmp_path / "run.fst")])
     assert left.value.code == 2
     assert "waveforms are written as VCD" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("fields", [{}, {"initial_coefficients": "uniform"}])
+def test_what_is_drawn_from_a_seed_is_compiled_for_it(fields: dict[str, Any]) -> None:
+    """Several layers begin with random coefficients unless the spec says otherwise."""
+    spec = LearnerSpec(layer_sizes=[1, 1, 1], grid_range=(-2, 2), update_rounding="half_up", **fields)
+    assert _identify(spec) != _identify(spec.replace(seed=1))
+    zeros = spec.replace(initial_coefficients="zeros")
+    assert _identify(zeros) == _identify(zeros.replace(seed=1))

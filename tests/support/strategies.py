@@ -116,7 +116,7 @@ def specs(draw: st.DrawFn, max_edges: int = 27, *, modulates: bool = True) -> Le
         pipeline=draw(each(st.sampled_from(list(PRESETS)) | st.lists(st.sampled_from(STAGES), unique=True), count)),
         **folding,
         initial_coefficients=draw(st.sampled_from(["zeros", "uniform"])),
-        initial=draw(st.sampled_from(["memory", "memory", "memory", "reset"])),
+        initial=draw(st.sampled_from([*["memory"] * 5, "reset"])),
     )
 
 

@@ -114,7 +114,8 @@ BACKEND = BackendKind(NativeLearner, NativeNetwork)
 def _identify(spec: LearnerSpec) -> dict[str, Any]:
     """Give what the netlist follows from: the seed where anything is drawn alone; estimators have one for each fit."""
     fields = spec.to_dict()
-    draws = spec.update_rounding == "stochastic" or spec.initial_coefficients == "uniform"
+    uniform = spec.initial_coefficients == "uniform" or (spec.initial_coefficients is None and spec.n_layers > 1)
+    draws = spec.update_rounding == "stochastic" or uniform
     return fields if draws else fields | {"seed": None}
 
 
