@@ -35,6 +35,8 @@ def connect_network(
     The parameters that :func:`kanrtl.connect` does not name are those of :class:`kanrtl.LookupCore`. Raises
     :exc:`kanrtl.InputError` where a parameter cannot be used.
     """
+    if is_address(backend):
+        raise InputError(f"backend = {backend!r}: a link carries learners only; use a simulator for a network")
     kind = load_backend(backend)
     options = {"latency": latency, "memory": memory, "whole_from": whole_from, "reuse_factor": reuse_factor}
     try:
@@ -129,9 +131,7 @@ def connect(
         if backend != "model":
             raise InputError(f"backend = {backend!r}: {spec!r} is one already; give a spec before it, or leave it out")
         return connect_device(spec, None, trace, options)
-    if is_address(backend):
-        if isinstance(spec, LookupNetwork):
-            raise InputError(f"backend = {backend!r}: a link carries learners only; use a simulator for a network")
+    if is_address(backend) and not isinstance(spec, LookupNetwork):
         return connect_device(backend, spec, trace, options)
     if isinstance(spec, LookupNetwork):
         return connect_network(spec, backend, trace=trace, progress=progress, **options)

@@ -4,7 +4,7 @@ import io
 import json
 import warnings
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
@@ -37,15 +37,25 @@ SPECS = {
     "external, with_sample": SMALL.replace(loss="external"),
     "external, after_prediction": SMALL.replace(loss="external", teaching="after_prediction"),
     "streaming": SMALL.replace(schedule="streaming"),
+    "logistic, counted": SMALL.replace(loss="logistic", counts=["lost", "outside"]),
+    "folded": SMALL.replace(reuse_factor=2, update_rounding="half_up"),
 }
 
 
 # Each costs a compilation.
 NATIVE = ["external, after_prediction", "streaming"]
+LINKED = ["with_sample", "external, after_prediction", "logistic, counted", "folded"]
 
 
 SERVED = ExitStack()
-"""Simulated boards, until the tests end."""
+"""Simulated boards, and those who talk to them, until the tests of this file end."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def boards_end() -> Iterator[None]:
+    """A board whose simulation is freed while its thread runs on takes the whole process with it."""
+    yield
+    SERVED.close()
 
 
 def serve_for_good(spec: LearnerSpec) -> str:
@@ -62,6 +72,8 @@ class Pair:
         self.spec = spec
         self.backend = serve_for_good(spec) if backend == "tcp" else backend
         self.sessions = [connect(spec, "model"), connect(spec, self.backend)]
+        if is_address(self.backend):
+            SERVED.callback(self.sessions[1].close)
 
     def __call__(self, call: Callable[[Session], Any]) -> Any:
         ours, theirs = (call(session) for session in self.sessions)
@@ -90,7 +102,7 @@ def contents(session: Session) -> dict[str, Any]:
         "coefficients": session.coefficients,
         "learning_rate": session.learning_rate,
         "noise": session.backend.read_noise(),
-        **{key: status[key] for key in ("samples", "frozen", "saturations", "counters_full")},
+        **{key: status[key] for key in ("samples", "frozen", "saturations", "counts", "counters_full")},
         **{key: status[key] for key in ("inputs_saturated", "targets_saturated")},
     }
 
@@ -104,7 +116,7 @@ def pair_of(which: str, backend: str) -> Pair:
 @pytest.fixture(
     params=[(which, backend) for which in SPECS for backend in ("pysim", "compiled")]
     + [(which, "native") for which in NATIVE]
-    + [("external, after_prediction", "tcp")],
+    + [(which, "tcp") for which in LINKED],
     ids=lambda param: f"{param[1]}, {param[0]}",
 )
 def pair(request: pytest.FixtureRequest, compiled: None) -> Pair:  # noqa: ARG001  native compiles for tests
@@ -132,7 +144,8 @@ def external() -> Session:
 
 def teach(pair: Pair, random: np.random.Generator, count: int = 12) -> None:
     """Lets a pair learn something, in whichever way its loss allows."""
-    x, target = random.uniform(-2, 2, (count, 2)), random.uniform(-1, 1, (count, 1))
+    lowest = 0 if pair.spec.loss == "logistic" else -1
+    x, target = random.uniform(-2, 2, (count, 2)), random.uniform(lowest, 1, (count, 1))
     if pair.spec.loss != "external":
         pair(lambda session: session.learn_many(x, target))
         return
@@ -159,7 +172,8 @@ def test_learn_returns_the_prediction_before_its_step(pair: Pair) -> None:
         pair(lambda session: session.feedback(-0.5))
     else:
         prediction = pair(lambda session: session.predict([0.5, 0.5]))
-        assert pair(lambda session: session.learn([0.5, 0.5], prediction + 0.5)) == prediction
+        wanted = 1.0 if pair.spec.loss == "logistic" else prediction + 0.5
+        assert pair(lambda session: session.learn([0.5, 0.5], wanted)) == prediction
     assert pair(lambda session: session.predict([0.5, 0.5])) > prediction
 
 
