@@ -210,7 +210,15 @@ def _write(
         if isinstance(core, Learner):
             contents = not core.spec.restarts
         write_verilog(
-            component, name, path, progress, header=comment, device=device, clocking=clocking, contents=contents
+            component,
+            name,
+            path,
+            progress,
+            header=comment,
+            device=device,
+            clocking=clocking,
+            contents=contents,
+            for_parts=isinstance(core, Core),
         )
 
 

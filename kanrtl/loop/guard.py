@@ -352,24 +352,26 @@ class Guard(LoopPart):
             m.d.sync += phase.eq(_Phase.RUN)
 
     def count(self, parts: Parts) -> None:
-        bits, kinds = clog2(len(self._start)), len(counted_kinds(self.spec))
-        addresses = AddressMap.of(self.spec)
-        width = max(layer.formats.coefficient.width for layer in self.spec.layers)
-        parts.memory("shadow", 2 << bits, width, block=True)
-        limits, error = sum(self._widths.values()), self._widths["error"]
-        step = bits_for(self.spec.n_out * -self.spec.formats.layers[-1].gradient.minimum)
-        parts.register(limits + 2 * kinds * COUNTER_WIDTH + 2 * error + step + addresses.data_width, moved=False)
-        parts.counts["counter"] += 32 + clog2(self.settings_at_start.window) + 4 * COUNTER_WIDTH
-        parts.register(32 + clog2(self.settings_at_start.window) + 4 * COUNTER_WIDTH + 20 + bits, moved=False)
-        parts.adder(self.spec.formats.layers[-1].gradient.width, 2 * self.spec.n_out)
+        count, kinds, spec = len(self._start), len(counted_kinds(self.spec)), self.spec
+        addresses, settings = AddressMap.of(spec), self.settings_at_start
+        width = max(layer.formats.coefficient.width for layer in spec.layers)
+        parts.memory("shadow", 2 << clog2(count), width, block=True)
+        gradient, error = spec.formats.layers[-1].gradient, self._widths["error"]
+        judging = sum(self._widths.values()) + 2 * kinds * COUNTER_WIDTH + 2 * error
+        judging += bits_for(spec.n_out * -gradient.minimum) + len(SIGNATURES) + 2
+        counters = self._widths["slot"] + clog2(settings.window) + len(SIGNATURES) * COUNTER_WIDTH
+        asking = bits_for(2 * kinds + 1) + bits_for(SETTLING) + addresses.data_width + 7
+        walk = bits_for(count - 1) + clog2(max(layer.coefficients for layer in spec.layers))
+        walk += addresses.input_bits + addresses.node_bits + addresses.layer_bits
+        copying = clog2(settings.copy_every) + max(clog2(count), 1) + 7
+        parts.register(judging + counters + asking + walk + copying, moved=False)
+        parts.counts["counter"] += counters + walk
+        parts.adder(gradient.width, 2 * spec.n_out)
         parts.adder(error)
         for name in LIMITS:
             parts.adder(self._widths[name])
         parts.adder(COUNTER_WIDTH, kinds)
-        # The walk, and whose request goes on.
-        counted = bits_for(len(self._start)) + addresses.width
-        parts.counts["counter"] += counted
-        parts.register(counted + 6, moved=False)
+        # Whose request goes on, of the user, the counters and the walk.
         parts.choice(addresses.width + addresses.data_width + 2, 2, 2)
 
 

@@ -42,7 +42,7 @@ class GuardSettings:
         Missed deadline: clock cycles from the one in which a sample is taken to the latest for the next.
     """
 
-    window: int = 1024
+    window: int = 2048
     copy_every: int = 16
     error: float = 0.0
     rails: int = 0

@@ -62,12 +62,13 @@ def list_ports(component: Elaboratable, clocking: Clocking = Clocking()) -> list
     return [clocking.clock, clocking.reset, *named]
 
 
-def _origin(name: str, device: str | None, clocking: Clocking, contents: bool) -> list[str]:
+def _origin(name: str, device: str | None, clocking: Clocking, contents: bool, for_parts: bool) -> list[str]:
     """Tell what the file is for, and what may stand beside it."""
     return [
         f"Written for {device}."
         if device
-        else "Written for any tool and family of FPGAs; kanrtl verilog --device writes it for one part.",
+        else "Written for any tool and family of FPGAs"
+        + ("; kanrtl verilog --device writes it for one part." if for_parts else "."),
         f"The module {name} is all there is in this file, and needs no other: give another one another name (--name),",
         "and both can be in one design.",
         *([] if contents else [f"Nothing has an initial value: let {clocking.reset} be active at a clock edge first."]),
@@ -93,6 +94,7 @@ def write_verilog(
     device: str | None = None,
     clocking: Clocking = Clocking(),
     contents: bool = True,
+    for_parts: bool = True,
 ) -> None:
     """Write a component as one self-contained Verilog file, which appears whole or not at all.
 
@@ -118,6 +120,8 @@ def write_verilog(
     contents
         Whether registers and memories have initial values. Without them a reset has to bring the component to its
         start, which a memory that is never written cannot be brought to.
+    for_parts
+        Whether the comment says that the component can be written for one part.
 
     Raises
     ------
@@ -153,7 +157,11 @@ def write_verilog(
             )
         verilog = unescape_names((cwd / "top.v").read_text(encoding="utf-8"), name)
     verilog = verilog.replace(f"module {_TOP}(", f"module {name}(", 1)
-    lines = [*(header or "").splitlines(), *([""] if header else []), *_origin(name, device, clocking, contents)]
+    lines = [
+        *(header or "").splitlines(),
+        *([""] if header else []),
+        *_origin(name, device, clocking, contents, for_parts),
+    ]
     comment = "".join(f"// {line}".rstrip() + "\n" for line in lines)
     make_folder(path.parent)
     write_whole(path, (comment + _LINT_OFF + verilog + _LINT_ON).encode())

@@ -22,6 +22,7 @@ from kanrtl.loop.guard_model import GuardedModel
 from kanrtl.loop.guard_settings import GuardSettings
 from kanrtl.numeric.bits import pack
 from kanrtl.numeric.fixed import Codes
+from support.components import convert, register_bits
 from support.search import examples
 from support.strategies import codes_in
 from support.streams import Transfers, exchange, words_of
@@ -256,10 +257,14 @@ def test_no_false_alarm_on_a_healthy_stream(fields: Any, limits: Any) -> None:
     assert not any(model.counts.values())
 
 
-def test_it_is_in_the_estimate() -> None:
+@pytest.mark.parametrize("fields", [{}, {"layer_sizes": [2, 3, 2], "counts": []}])
+def test_it_is_counted_to_the_flip_flop(fields: Any) -> None:
+    dut = Guard(SMALL.replace(**fields))
     parts = Parts(FAMILIES["ecp5"].blocks, multiplies=True)
-    Guard(SMALL).count(parts)
-    assert [(memory.name, memory.depth, memory.width) for memory in parts.memories] == [("shadow", 16, 9)]
+    dut.count(parts)
+    assert parts.counts["register"] == register_bits(convert(dut))
+    depth = 256 if fields else 16  # two copies of 12 edges with 7 coefficients, or of one
+    assert [(memory.name, memory.depth, memory.width) for memory in parts.memories] == [("shadow", depth, 9)]
 
 
 @pytest.mark.parametrize(
@@ -267,7 +272,7 @@ def test_it_is_in_the_estimate() -> None:
     [
         ({"window": 100}, r"window = 100: must be a power of two from 2 to 32768"),
         ({"copy_every": 0}, r"copy_every = 0: must be an integer from 1 to 32768"),
-        ({"rails": -1}, r"rails = -1: must be a number of steps of a window, 0 to 2048"),
+        ({"rails": -1}, r"rails = -1: must be a number of steps of a window, 0 to 4096"),
         ({"slot": 1.5}, r"slot = 1.5: must be a number of clock cycles below 4294967296"),
         ({"stagnant_error": 0.5}, r"stagnant_lost = 0: stagnation is a high error while .*"),
         ({"error": 99.0}, r"error = 99.0: the learner's errors are between 0 and \d+"),
