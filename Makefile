@@ -2,6 +2,7 @@
 # make test    lint, tests and documentation
 # make docs    the documentation, in build/docs
 # make search  a longer search for counterexamples than the tests have time for
+# make prove   prove the contracts of tests/proofs, with a table of them
 # make bench   measure everything again (long)
 # make tables  make the tables and pictures of README.md and docs/ anew from what was measured
 # Each makes its own environment in .venv.
@@ -19,7 +20,7 @@ APART := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 # Some containers say that no bytecode is to be kept: then every process of tests and documentation compiles anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint check docs search bench tables clean
+.PHONY: demo test lint check docs search prove bench tables clean
 
 demo: $(STAMP)
 	$(BIN)/kanrtl demo
@@ -38,6 +39,9 @@ check: $(STAMP)
 
 search: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist worksteal --hypothesis-profile long -m hypothesis
+
+prove: $(STAMP)
+	$(BIN)/python -m tests.proofs
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -86,7 +86,7 @@ def test_hardware_has_a_unit_test_of_its_own(path: Path) -> None:
 
 def test_tests_are_arranged_as_the_package() -> None:
     """A folder of tests is a package of kanrtl, or one beside it."""
-    beside = {"bench", "campaign", "docs", "examples", "saved", "support"}
+    beside = {"bench", "campaign", "docs", "examples", "proofs", "saved", "support"}
     folders = {path.parent.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("test_*.py")}
     strange = [
         str(folder) for folder in folders if str(folder) not in beside and not (ROOT / "kanrtl" / folder).is_dir()

@@ -20,11 +20,11 @@ HERE = Path(__file__).parent
 # The tests' own modules are named as pytest names them.
 sys.path[:0] = [str(HERE.parents[1]), str(HERE.parent)]
 
+from hypothesis import HealthCheck, Phase, given, seed, settings  # noqa: E402
+
 from campaign.cases import Case, LearnerCase, describe  # noqa: E402
 from campaign.drawing import learner_cases, network_cases  # noqa: E402
 from campaign.readers import fuzz_readers  # noqa: E402
-from hypothesis import HealthCheck, Phase, given, seed, settings  # noqa: E402
-
 from support.quick_compiler import QUICK_FLAGS  # noqa: E402
 
 DEVICES = ("LFE5U-85F", "iCE40HX8K", "iCE40UP5K")
@@ -95,7 +95,7 @@ class Campaign:
         self.failures += 1
         content = json.dumps(case.to_json())
         path = HERE / "kept" / f"{hashlib.sha256(content.encode()).hexdigest()[:12]}.json"
-        path.write_text(content)
+        path.write_text(f"{content}\n")
         print(f"{fault}\n{describe(case)}kept as {path}", flush=True)
 
 

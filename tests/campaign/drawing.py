@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from campaign.cases import Case, LearnerCase, NetworkCase
 from hypothesis import strategies as st
 
+from campaign.cases import Case, LearnerCase, NetworkCase
 from kanrtl import LearnerSpec, LookupNetwork
 from kanrtl.errors import SpecError
 from kanrtl.experiments.exercise import draw_exercise

@@ -46,9 +46,10 @@ TARGETS = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILI
 # Directives that show no code of their own.
 DIRECTIVES = {"{toctree}", "{eval-rst}"}
 
-PARSED_ONLY = {"demo", "build", "program", "live"}
-"""Commands whose lines are only parsed, options and files included: they place and route, which takes minutes, or need
-a board or a browser. Tests of their own run them. A refusal that a page shows comes at once, and is run."""
+PARSED_ONLY = {"demo", "build", "program", "live", "verify"}
+"""Commands whose lines are only parsed, options and files included: they synthesise or place and route, which takes
+minutes, or need a board or a browser. Tests of their own run them. A refusal that a page shows comes at once, and is
+run."""
 
 DRAWINGS = {"docs/layout.md", "docs/loops.md"}
 """Pages with drawings in characters (``text``), which cannot be run."""

@@ -1,0 +1,110 @@
+"""A slave on AXI4-Lite follows the standard, whatever masters and buses do that they may."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Assert, Assume, Module, Signal
+from amaranth.lib import wiring
+
+from kanrtl.bus.rtl.axi_lite import AxiLitePins, AxiLiteSlave
+from proofs.engine import Contract, keep
+
+STEPS, SOON = 13, 9
+"""Cycles of the proof: enough for two requests of each kind; and those within which each is answered."""
+
+
+class Bus(wiring.Component):
+    """A slave, a master and a bus that do anything that they may, and what must hold of the slave then.
+
+    What a bus does: it takes a request within two cycles, and answers it within two.
+    """
+
+    def __init__(self, slave: wiring.Component) -> None:
+        self._slave = slave
+        driven = ("awaddr", "awvalid", "wdata", "wstrb", "wvalid", "bready", "araddr", "arvalid", "rready")
+        members = AxiLitePins(4).members
+        free = {name: wiring.In(members[name].shape) for name in driven}
+        free |= {"takes": wiring.In(1), "answers": wiring.In(1), "answer": wiring.In(33)}
+        super().__init__(free)
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        m.submodules.slave = slave = self._slave
+        pins, request, response = slave.pins, slave.bus.request, slave.bus.response
+        for name in ("awaddr", "awvalid", "wdata", "wstrb", "wvalid", "bready", "araddr", "arvalid", "rready"):
+            m.d.comb += getattr(pins, name).eq(getattr(self, name))
+
+        for channel, fields in (("aw", ["awaddr"]), ("w", ["wdata", "wstrb"]), ("ar", ["araddr"])):
+            valid, ready = getattr(pins, f"{channel}valid"), getattr(pins, f"{channel}ready")
+            keep(m, valid, ready, [getattr(pins, field) for field in fields], Assume, channel)
+        keep(m, pins.bvalid, pins.bready, [pins.bresp], Assert, "b")
+        keep(m, pins.rvalid, pins.rready, [pins.rdata, pins.rresp], Assert, "r")
+        payload = request.payload
+        keep(m, request.valid, request.ready, [payload.address, payload.write], Assert, "request")
+        # The bus.
+        busy, waited = Signal(), Signal()
+        m.d.comb += [
+            request.ready.eq(~busy & (self.takes | (waited == 1))),
+            response.valid.eq(busy & (self.answers | (waited == 1))),
+            response.payload.eq(self.answer),
+        ]
+        taken, answered = request.valid & request.ready, response.valid & response.ready
+        m.d.sync += waited.eq(waited + 1)
+        with m.If(taken | answered | ~(busy | request.valid)):
+            m.d.sync += waited.eq(0)
+        with m.If(taken):
+            m.d.sync += busy.eq(1)
+        with m.Elif(answered):
+            m.d.sync += busy.eq(0)
+        # Every answer belongs to a request, and every request is answered soon.
+        for name, kinds in (("b", ("aw", "w")), ("r", ("ar",))):
+            valid, ready = getattr(pins, f"{name}valid"), getattr(pins, f"{name}ready")
+            due: Any = ~valid
+            for kind in kinds:
+                open_requests = Signal(3, name=f"open_{kind}")
+                comes = getattr(pins, f"{kind}valid") & getattr(pins, f"{kind}ready")
+                m.d.sync += open_requests.eq(open_requests + comes - (valid & ready))
+                m.d.comb += Assert(open_requests <= 2)
+                with m.If(valid):
+                    m.d.comb += Assert(open_requests != 0)
+                due &= open_requests != 0
+            waits = Signal(range(SOON + 2), name=f"waits_{name}")
+            with m.If(due):
+                m.d.sync += waits.eq(waits + 1)
+            with m.Else():
+                m.d.sync += waits.eq(0)
+            m.d.comb += Assert(waits <= SOON)
+        return m
+
+
+class _Hasty(AxiLiteSlave):
+    """A slave that withdraws what it offers."""
+
+    def elaborate(self, platform: Any) -> Module:
+        m = super().elaborate(platform)
+        m.d.sync += self.pins.bvalid.eq(0)
+        return m
+
+
+class _Forgetful(AxiLiteSlave):
+    """A slave that answers no read of one address."""
+
+    def elaborate(self, platform: Any) -> Module:
+        m = super().elaborate(platform)
+        with m.If(self.bus.request.payload.address == 3):
+            m.d.comb += self.bus.request.valid.eq(0)
+        return m
+
+
+CONTRACTS = [
+    Contract(
+        f"AXI4-Lite, {what}",
+        "what is offered stays until it is taken; each answer has a request, and each request an answer within "
+        f"{SOON} cycles",
+        lambda fault, broken=broken: Bus((broken if fault else AxiLiteSlave)(4)),
+        depth=STEPS,
+        unbounded=False,
+    )
+    for what, broken in (("offers stay", _Hasty), ("all are answered", _Forgetful))
+]
