@@ -6,7 +6,7 @@ and cable". No board is needed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -17,11 +17,14 @@ from kanrtl.build import build_learner
 from kanrtl.build.design_builds import build_linked
 from kanrtl.link.host_link import HostLink
 from kanrtl.link.layout import BAUD
+from kanrtl.link.rtl.learner_link import SerialLearner
 from kanrtl.sessions.linked_learner import LinkedLearner
 from kanrtl.sim import TASKS
+from kanrtl.simulators.native_serial import NativeSerial
 from kanrtl.virtual.board_simulation import simulate_board
 from kanrtl.virtual.simulated_wire import Damage, SimulatedWire, damage_bytes
 
+from .link_fuzz import ReferenceDevice, Tally, fuzz_device, fuzz_host
 from .row import Family, Progress, Result, Row
 
 T: dict[str, Any] = {"layer_sizes": [1, 1], "grid_range": [-2, 2], "grid_size": 5, "learning_rate": 0.3}
@@ -92,8 +95,82 @@ class Linked(Row):
         }
 
 
+BAUDS = (115_200, 460_800, 921_600, 2_000_000, 3_000_000)
+"""Rates that cables have."""
+
+
+@dataclass(frozen=True)
+class Rates(Row):
+    """T at the end of quiet lines of several rates, in batches and one sample at a time."""
+
+    board: str
+    samples: int = 600
+    single: int = 60
+
+    def measure(self, progress: Progress) -> Result:
+        board, task, spec = BOARDS[self.board], TASKS["track"](self.samples, 0), LearnerSpec(**T)
+        rates = []
+        for baud in BAUDS:
+            progress(f"{baud:,} baud")
+            wire = SimulatedWire(simulate_board(spec, board, baud), board.clock_mhz * 1e6)
+            with Session(spec, LinkedLearner(HostLink(wire), spec)) as learner:
+                start = wire.now()
+                learner.learn_many(task.x, task.target)
+                together = wire.now() - start
+                start = wire.now()
+                for x, target in zip(task.x[: self.single], task.target, strict=False):
+                    learner.learn(x, target)
+                alone = wire.now() - start
+            rates.append(
+                {
+                    "baud": baud,
+                    "samples_per_second": round(self.samples / together),
+                    "one_at_a_time_per_second": round(self.single / alone),
+                }
+            )
+        sent = sum(-(-one.width // 8) for one in (spec.formats.input, spec.target_format))
+        return {"spec": T, "board": self.board, "bytes_per_sample": sent, "rates": rates, "samples": self.samples}
+
+
+PART = 20_000
+"""Fuzzed items with one seed, after each of which a device begins anew."""
+
+
+@dataclass(frozen=True)
+class Fuzzed(Row):
+    """T with its link, and a host's reader, under fuzzed frames and bytes; from pin to pin, at four cycles a bit."""
+
+    items: int = 60_000
+
+    def measure(self, progress: Progress) -> Result:
+        spec, clock_hz = LearnerSpec(**T), 4.0 * BAUD
+        device = Tally()
+        for seed in range(self.items // PART):
+            progress(f"device, part {seed + 1} of {self.items // PART}")
+            simulation = NativeSerial(
+                ["serial learner", spec.to_dict()], lambda: SerialLearner(spec, clock_hz, BAUD), clock_hz / BAUD
+            )
+            wire = SimulatedWire(simulation, clock_hz)
+            device = device.add(fuzz_device(wire, ReferenceDevice(spec, "compiled"), PART, seed))
+            wire.close()
+            progress(f"device: {device}")
+        progress("host")
+        host = fuzz_host(self.items, 0)
+        return {
+            "spec": T,
+            "device": asdict(device),
+            "host": asdict(host),
+            "tools": {"numpy": np.__version__},
+        }
+
+
 FAMILY = Family(
     "link",
     "T at the end of a serial port",
-    (Linked("link-icebreaker", "iCEBreaker", "icebreaker"), Linked("link-ulx3s", "ULX3S-85F", "ulx3s-85f")),
+    (
+        Linked("link-icebreaker", "iCEBreaker", "icebreaker"),
+        Linked("link-ulx3s", "ULX3S-85F", "ulx3s-85f"),
+        Rates("link-rates", "T over lines of several rates", "ulx3s-85f"),
+        Fuzzed("fuzz-link", "A link under fuzzed frames and bytes"),
+    ),
 )

@@ -443,6 +443,8 @@ def links() -> str:
     """T at the end of a board's serial port: size, rate, and what a damaged line did."""
     rows = []
     for row in bench_links.FAMILY.rows:
+        if not isinstance(row, bench_links.Linked):
+            continue
         data = result(row.name)
         quiet, damaged = data["quiet"], data["damaged"]
         rows.append(
@@ -460,6 +462,39 @@ def links() -> str:
         )
     head = ["board", "LUT, and of T alone", "memory blocks", "clock", "taught samples a second"]
     return table([*head, "of the wire", "differing on a damaged line", "recoveries", "row"], rows)
+
+
+def link_rates() -> str:
+    """What a line of each rate carries."""
+    data = result("link-rates")
+    rows = [
+        [f"{one['baud']:,}", f"{one['samples_per_second']:,}", f"{one['one_at_a_time_per_second']:,}"]
+        for one in data["rates"]
+    ]
+    return table(["baud", "taught samples a second in batches", "one at a time, without an adapter"], rows)
+
+
+def fuzzed_links() -> str:
+    """What fuzzed frames and bytes did to a device and to a host."""
+    data = result("fuzz-link")
+    device, host = data["device"], data["host"]
+    rows = [
+        [
+            "device",
+            f"{device['items']:,}",
+            f"{device['bytes_sent']:,}",
+            f"{device['obeyed']:,}, {device['learned']:,} samples",
+            f"{device['differing']}",
+        ],
+        [
+            "host",
+            f"{host['items']:,}",
+            f"{host['bytes_sent']:,}",
+            f"{host['obeyed']:,} answers",
+            f"{host['differing']}",
+        ],
+    ]
+    return table(["side", "frames and streams", "bytes", "whole and in turn", "differing"], rows)
 
 
 def control_tasks() -> str:
@@ -755,6 +790,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "late": late,
     "control": control_tasks,
     "links": links,
+    "link_rates": link_rates,
+    "fuzzed_links": fuzzed_links,
     "simulations": simulations,
     "estimates": estimates,
     "network-estimates": network_estimates,

@@ -64,6 +64,11 @@ class SimulatedWire(Transport):
             if content or left <= STRETCH:
                 return content
 
+    @property
+    def waiting(self) -> int:
+        """The bytes that are not yet on their way to the device."""
+        return self._simulation.waiting
+
     def now(self) -> float:
         return self._simulation.cycles / self._clock_hz
 
