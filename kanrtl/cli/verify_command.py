@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import cloup
 
-from ..errors import ToolError
-from ..experiments.verify import SAMPLES, Verification, verify
+from ..boards import BOARDS
+from ..errors import InputError, ToolError
+from ..experiments.verify import SAMPLES, Verification, verify, verify_bitstream
 from ..learner.spec import LearnerSpec
 from ..lookup.network import LookupNetwork
+from ..progress import Progress
 from .console import name_cycles, show, show_pairs, show_work
 from .options import (
     OUTPUT,
@@ -25,9 +28,17 @@ from .options import (
 @cloup.command("verify")
 @spec_or_network_argument
 @cloup.option_group(
-    "What to verify",
+    "What to verify (one of the two)",
+    cloup.option("--device", metavar="PART", help="The netlist for a part such as LFE5U-25F or iCE40UP5K."),
+    cloup.option("--board", metavar="NAME", help="The bitstream of build --host uart for a board with an iCE40."),
+)
+@cloup.option_group(
+    "How to verify it",
     cloup.option(
-        "--device", required=True, metavar="PART", help="Synthesise for a part such as LFE5U-25F or iCE40UP5K."
+        "--bitstream",
+        metavar="FILE",
+        type=cloup.Path(path_type=Path),
+        help="With --board: this one.  [default: build it]",
     ),
     count_option("--samples", 1, default=SAMPLES, help="Compare N samples."),
     count_option("--seed", 0, default=0, help="Draw samples at random with this seed."),
@@ -35,27 +46,57 @@ from .options import (
 @network_group()
 @cloup.option_group(OUTPUT, as_json)
 def verify_command(
-    spec: LearnerSpec | LookupNetwork, device: str, samples: int, seed: int, as_json: bool, **hardware: Any
+    spec: LearnerSpec | LookupNetwork,
+    device: str | None,
+    board: str | None,
+    bitstream: Path | None,
+    samples: int,
+    seed: int,
+    as_json: bool,
+    **hardware: Any,
 ) -> None:
-    """Simulate a netlist beside the integer model.
+    """Simulate a netlist or a bitstream beside the integer model.
 
-    It is the one that place and route is given. Every cell of the chip is replaced by what it does. Predictions,
-    coefficients, rates and counters are compared, and cycles with those of the spec. Where anything differs, the first
-    sample is named, and the exit status is 1.
+    The netlist is the one that place and route is given; every cell of the chip is replaced by what it does. A
+    bitstream is read back into logic, which is simulated from pin to pin. Predictions, coefficients, rates and counters
+    are compared, and a netlist's cycles with those of the spec. Where anything differs, the first sample is named, and
+    the exit status is 1.
     """
     if isinstance(spec, LearnerSpec):
         check_only_for("network", hardware)
-    with show_work(f"verifying for {device}") as progress:
-        found = verify(spec, device, samples, seed=seed, progress=progress, **hardware_options(hardware))
-    show(found.to_json(), as_json, lambda: _show(found))
+    if (device is None) == (board is None):
+        raise InputError("--device or --board: give one of the two, what to verify it for")
+    if bitstream is not None and board is None:
+        raise InputError("--bitstream: a file is verified for a board; give --board")
+    with show_work(f"verifying for {device or board}") as progress:
+        if board is not None:
+            what = "bitstream"
+            found = _verify_bitstream(spec, board, bitstream, samples, seed, progress)
+        elif device is not None:
+            what = "netlist"
+            found = verify(spec, device, samples, seed=seed, progress=progress, **hardware_options(hardware))
+    show(found.to_json(), as_json, lambda: _show(what, found))
     if found.difference is not None:
-        raise ToolError(f"the netlist for {found.device} differs from the model: {found.difference}")
+        raise ToolError(f"the {what} for {found.device} differs from the model: {found.difference}")
 
 
-def _show(found: Verification) -> None:
+def _verify_bitstream(
+    spec: LearnerSpec | LookupNetwork, name: str, bitstream: Path | None, samples: int, seed: int, progress: Progress
+) -> Verification:
+    if name not in BOARDS:
+        raise InputError(f"--board = {name!r}: unknown; use one of {', '.join(BOARDS)}")
+    board = BOARDS[name]
+    if isinstance(spec, LookupNetwork):
+        raise InputError("--board: the bitstream of a network has no link to send samples over; give --device")
+    if bitstream is not None and not bitstream.is_file():
+        raise InputError(f"--bitstream = '{bitstream}': is no file")
+    return verify_bitstream(spec, board, samples, seed=seed, bitstream=bitstream, progress=progress)
+
+
+def _show(what: str, found: Verification) -> None:
     """Print what came of it."""
     cells = ", ".join(f"{count} {kind}" for kind, count in sorted(found.cells.items()))
     told = [("compared", f"{found.samples} samples, {name_cycles(found.cycles)}")]
     told += [(kind.replace("_", " "), ", ".join(map(str, seen))) for kind, seen in found.observed.items() if seen]
     told += [("cells", cells), ("result", "equal" if found.matches else str(found.difference))]
-    show_pairs(f"netlist for {found.device}", told)
+    show_pairs(f"{what} for {found.device}", told)

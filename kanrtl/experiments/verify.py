@@ -1,21 +1,30 @@
-"""Compares what goes onto a chip, gate by gate, with the integer model."""
+"""Compares what goes onto a chip, gate by gate or as its bitstream configures it, with the integer model."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..errors import InputError, join_choices
+from ..boards import Board
+from ..build.design_builds import build_linked
+from ..errors import InputError, SpecError, join_choices
 from ..fabric.device import Device
+from ..folders import temporary_folder
 from ..learner.spec import LearnerSpec
+from ..link.host_link import HostLink
+from ..link.layout import BAUD
 from ..lookup.network import LookupNetwork
 from ..numeric.fixed import Codes
 from ..progress import Progress
 from ..sessions.backends.model import ModelLearner, ModelNetwork
 from ..sessions.backends.native import NativeLearner, NativeNetwork
+from ..sessions.linked_learner import LinkedLearner
 from ..simulators.netlist_rtlil import MODELLED, simulate_cells
+from ..virtual.bitstream_simulation import Edit, simulate_bitstream
+from ..virtual.simulated_wire import SimulatedWire
 from .exercise import Difference, compare_learners, draw_exercise
 
 SAMPLES = 1000
@@ -29,17 +38,17 @@ class Verification:
     Attributes
     ----------
     device : str
-        The part that the netlist is for.
+        The part that the netlist, or the bitstream, is for.
     samples : int
         How many samples were compared: up to the first that differs.
     cycles : int
-        The clock cycles that the netlist took for them.
+        The clock cycles that it took for them; of a bitstream those of the serial port too.
     seed : int
         What the samples were drawn with.
     cells : dict
-        The cells of the netlist by kind, and how many of each there are.
+        The cells of the netlist, or those that the bitstream configures, by kind, and how many of each there are.
     observed : dict
-        Latencies and intervals that were seen at the netlist's ports, in cycles.
+        Latencies and intervals that were seen at the netlist's ports, in cycles; empty for a bitstream.
     difference : Difference or None
         The first difference from the model; None where there is none.
     """
@@ -135,6 +144,81 @@ def verify(
         return Verification(part.name, sent, netlist.cycles, seed, cells, observed, difference)
     finally:
         netlist.close()
+
+
+def verify_bitstream(
+    spec: LearnerSpec,
+    board: Board,
+    samples: int = SAMPLES,
+    *,
+    seed: int = 0,
+    baud: int = BAUD,
+    bitstream: Path | None = None,
+    edit: Edit | None = None,
+    progress: Progress | None = None,
+) -> Verification:
+    """Read a bitstream back into logic, and simulate that, from pin to pin, beside the integer model.
+
+    The same is done and compared as in :func:`verify`, through the board's serial port: the bitstream is that of
+    ``kanrtl build --board NAME --host uart``.
+
+    Parameters
+    ----------
+    spec
+        The learner.
+    board
+        The board, with an iCE40 and a serial port.
+    samples, seed
+        As of :func:`verify`.
+    baud
+        The rate of the serial port, in bits per second.
+    bitstream
+        The packed bitstream, as it is loaded into the board; by default it is built.
+    edit
+        What is changed in its configuration before it is read: to see that a fault is found.
+    progress
+        Told what takes a while.
+
+    Raises
+    ------
+    InputError
+        If ``samples`` or the board cannot be, or the bitstream has another learner or none.
+    SpecError
+        If the learner takes multipliers of the chip, which cannot be read back, or has no link.
+    BuildError
+        If the bitstream cannot be built.
+    ToolError
+        If a tool is missing or fails.
+    """
+    if isinstance(samples, bool) or not isinstance(samples, int) or samples < 1:
+        raise InputError(f"samples = {samples!r}: must be an integer of 1 or more")
+    fitted = spec.for_device(Device.parse(board.device))
+    multipliers = fitted.estimate(board.device).dsp
+    if multipliers:
+        raise SpecError.of(
+            "multiplier",
+            spec.multiplier,
+            f"takes {multipliers} multipliers of the chip, which no tool reads back from a bitstream; set it to "
+            f'"lut" or "serial", or verify the netlist for --device {board.device}',
+        )
+    cells: dict[str, int] = {}
+    with temporary_folder() as cwd:
+        if bitstream is None:
+            bitstream = cwd / "board.bin"
+            build_linked(spec, board, baud=baud, output=bitstream, progress=progress)
+        simulation = simulate_bitstream(bitstream, board, baud, cells, progress, edit)
+    learner = LinkedLearner(HostLink(SimulatedWire(simulation, board.clock_mhz * 1e6)))
+    try:
+        # A build for a board chooses the pipeline where that is left open.
+        if learner.spec != (fitted.replace(pipeline=learner.spec.pipeline) if spec.pipeline == "auto" else fitted):
+            raise InputError(f"bitstream = '{bitstream}': has a learner of another spec; give that, or build it anew")
+        if progress is not None:
+            progress(f"comparing {samples} samples")
+        exercise = draw_exercise(learner.spec, samples, seed)
+        difference, sent = compare_learners(ModelLearner(learner.spec), learner, exercise)
+        return Verification(board.device, sent, simulation.cycles, seed, cells, {}, difference)
+    finally:
+        learner.close()
 
 
 def _compare_cycles(spec: LearnerSpec, observed: dict[str, list[int]], sent: int) -> Difference | None:

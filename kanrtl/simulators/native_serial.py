@@ -29,6 +29,8 @@ class NativeSerial:
         Of the other side of the line: the clock's frequency over the rate.
     progress
         Told what takes a while.
+    rewrite
+        As for :class:`kanrtl.simulators.cxxrtl.Design`.
 
     Raises
     ------
@@ -37,9 +39,14 @@ class NativeSerial:
     """
 
     def __init__(
-        self, key: Any, make: Callable[[], Any], cycles_per_bit: float, progress: Progress | None = None
+        self,
+        key: Any,
+        make: Callable[[], Any],
+        cycles_per_bit: float,
+        progress: Progress | None = None,
+        rewrite: Callable[[str], str] | None = None,
     ) -> None:
-        self._library = load(Design(key, make, lambda _: {}, driver=SERIAL_PINS), progress)
+        self._library = load(Design(key, make, lambda _: {}, driver=SERIAL_PINS, rewrite=rewrite), progress)
         self._simulation = ctypes.c_void_p(self._library.kanrtl_begin(cycles_per_bit))
         self._end = weakref.finalize(self, self._library.kanrtl_end, self._simulation)
         self._bytes = np.empty(MOST_BYTES, dtype=np.uint8)

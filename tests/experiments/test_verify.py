@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from kanrtl import LearnerSpec, LookupNetwork
+from kanrtl.boards import BOARDS
 from kanrtl.cli.command_line import run
 from kanrtl.errors import InputError, ToolError
 from kanrtl.experiments import verify as verifying
 from kanrtl.experiments.exercise import Difference, Operation, compare_learners, draw_exercise
-from kanrtl.experiments.verify import Verification, verify
+from kanrtl.experiments.verify import Verification, verify, verify_bitstream
 from kanrtl.fabric.device import Device
 from kanrtl.sessions.backends.model import ModelLearner
 from kanrtl.simulators import netlist_rtlil
@@ -132,3 +133,31 @@ def test_a_difference_is_exit_status_1(
     assert captured.err == (
         "kanrtl: the netlist for iCE40UP5K differs from the model: predictions of sample 17: [4] instead of [3]\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ([], "--device or --board: give one of the two, what to verify it for"),
+        (["--device", "iCE40UP5K", "--board", "icebreaker"], "--device or --board: give one of the two"),
+        (
+            ["--device", "iCE40UP5K", "--bitstream", "a.bin"],
+            "--bitstream: a file is verified for a board; give --board",
+        ),
+        (["--board", "nowhere"], "--board = 'nowhere': unknown; use one of "),
+        (["--board", "icebreaker", "--bitstream", "none.bin"], "--bitstream = 'none.bin': is no file"),
+        (["--board", "icebreaker"], "multiplier = 'auto': takes 4 multipliers of the chip, which no tool reads back"),
+    ],
+)
+def test_the_command_refuses_what_cannot_be_verified(
+    arguments: list[str], line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("s.toml").write_text("layer_sizes = [1, 1]\ngrid_range = [-2, 2]\nspline_order = 1\n")
+    assert run(["verify", "s.toml", *arguments]) == 2
+    assert line in capsys.readouterr().err
+
+
+def test_a_bitstream_needs_a_sample() -> None:
+    with pytest.raises(InputError, match="samples = 0: must be an integer of 1 or more"):
+        verify_bitstream(SMALL.replace(multiplier="lut"), BOARDS["icebreaker"], 0)

@@ -1,0 +1,68 @@
+"""Bitstreams of iCE40 as logic: Project IceStorm's tools, which are on no package index of Python's."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from ..errors import ToolError
+
+__all__ = ["read_back", "unpack"]
+
+PACKAGE = "install Debian's or Ubuntu's package fpga-icestorm"
+
+
+def _find(name: str) -> str:
+    """Give the path of a tool: what its environment variable names, else that on PATH."""
+    variable = name.upper()
+    chosen = os.environ.get(variable)
+    found = shutil.which(chosen or name)
+    if found is None and chosen:
+        raise ToolError(f"{variable}={chosen} is not a program: correct it, or unset it to use {name}")
+    if found is None:
+        raise ToolError(f"{name} is not installed: {PACKAGE}, or name it in {variable}")
+    return found
+
+
+def _run(name: str, *arguments: str | Path) -> str:
+    done = subprocess.run(
+        [_find(name), *map(str, arguments)], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
+        raise ToolError(f"{name} failed: {said[-1]}")
+    return done.stdout
+
+
+def unpack(bitstream: Path) -> str:
+    """Give the configuration bits of a packed bitstream, tile by tile: IceStorm's text format.
+
+    Raises
+    ------
+    ToolError
+        If ``iceunpack`` is missing or does not take the file.
+    """
+    return _run("iceunpack", bitstream)
+
+
+def read_back(configuration: Path, package: str) -> str:
+    """Give the logic that a configuration is, as the Verilog module ``chip``; its ports are ``pin_`` and a pin's name.
+
+    It has tables of four inputs, carries, flip-flops, which begin at zero, and ``SB_RAM40_4K`` with their contents.
+    Multipliers, oscillators and PLLs are left out.
+
+    Parameters
+    ----------
+    configuration
+        A file in IceStorm's text format.
+    package
+        The chip's, such as ``sg48``.
+
+    Raises
+    ------
+    ToolError
+        If ``icebox_vlog`` is missing or does not take the file.
+    """
+    return _run("icebox_vlog", "-s", "-l", "-d", package, configuration)

@@ -1,0 +1,147 @@
+"""A board with a bitstream in it, in a simulation from pin to pin: what the chip is configured to, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from amaranth.hdl import ClockSignal, Const, Instance, Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from ..boards import Board
+from ..errors import InputError
+from ..fabric.device import Device
+from ..folders import temporary_folder
+from ..progress import Progress
+from ..simulators.bitstream_rtlil import CHIP, count_cells, insert_chip
+from ..simulators.native_serial import NativeSerial
+from ..tools.icestorm import read_back, unpack
+
+__all__ = ["ConfiguredPins", "find_pins", "simulate_bitstream"]
+
+Edit = Callable[[str], str]
+"""Changes a configuration in IceStorm's text format."""
+
+
+def _find_pin(platform: Any, io: Any) -> str:
+    """Give the name of the pin of a resource, or of a part of one."""
+    (pin,) = io.map_names(platform._conn_pins, io)
+    return str(pin)
+
+
+def find_pins(board: Board) -> dict[str, str]:
+    """Give the names of the chip's pins, in its package, that are the board's ``clock``, ``rx`` and ``tx``; and which
+    are ``high`` and ``low`` while nobody presses anything, if there is such a pin.
+
+    Raises
+    ------
+    InputError
+        If the board has no serial port, or no pin with a clock.
+    """
+    if board.uart is None:
+        raise InputError(f"board = {board.name!r}: it has no serial port; verify for --device {board.device}")
+    platform = board.factory()
+    resources = platform.resources
+    clock = resources.get((platform.default_clk, 0))
+    if clock is None:
+        raise InputError(
+            f"board = {board.name!r}: its clock comes from within the chip; verify for --device {board.device}"
+        )
+    uart = {part.name: part.ios[0] for part in resources[board.uart[:2]].ios}
+    ios = {"clock": clock.ios[0], "rx": uart["rx"], "tx": uart["tx"]}
+    if board.button is not None and not board.uart_shares_pins:
+        button = resources[board.button[:2]].ios[0]
+        ios["high" if button.invert else "low"] = button
+    return {name: _find_pin(platform, io) for name, io in ios.items()}
+
+
+class ConfiguredPins(wiring.Component):  # type: ignore[misc]
+    """A chip that is configured somehow, on a board, of whose pins those of the serial port are led out.
+
+    Parameters
+    ----------
+    pins
+        Of the board, as :func:`find_pins` gives them.
+
+    Members
+    -------
+    rx : In(1), tx : Out(1)
+        As the board sees them.
+    """
+
+    def __init__(self, pins: dict[str, str]) -> None:
+        self._pins = pins
+        super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1)})
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        pins = {
+            f"i_pin_{self._pins['clock']}": ClockSignal(),
+            f"i_pin_{self._pins['rx']}": self.rx,
+            f"o_pin_{self._pins['tx']}": self.tx,
+        }
+        pins |= {
+            f"i_pin_{self._pins[name]}": Const(name == "high", 1) for name in ("high", "low") if name in self._pins
+        }
+        m.submodules.chip = Instance(CHIP, **pins)
+        return m
+
+
+def simulate_bitstream(
+    bitstream: Path,
+    board: Board,
+    baud: int,
+    cells: dict[str, int],
+    progress: Progress | None = None,
+    edit: Edit | None = None,
+) -> NativeSerial:
+    """Start the simulation of a board that is configured with a bitstream, packed as it is loaded into it.
+
+    Parameters
+    ----------
+    bitstream
+        The file.
+    board
+        The board, with an iCE40.
+    baud
+        The rate of its serial port, in bits per second.
+    cells
+        Given the number of cells of each kind that the bitstream configures.
+    progress
+        Told what takes a while.
+    edit
+        What is changed in the configuration before it is read.
+
+    Raises
+    ------
+    InputError
+        If the board has no iCE40, no serial port, or no pin with a clock.
+    ToolError
+        If a tool is missing or fails.
+    """
+    part = Device.parse(board.device)
+    if part.family != "ice40":
+        raise InputError(
+            f"board = {board.name!r}: a bitstream of {part.family} cannot be read back into logic; verify for "
+            f"--device {board.device}"
+        )
+    pins = find_pins(board)
+    if progress is not None:
+        progress("reading the bitstream back into logic")
+    configuration = unpack(bitstream)
+    configuration = configuration if edit is None else edit(configuration)
+    with temporary_folder() as cwd:
+        path = cwd / "chip.asc"
+        path.write_text(configuration)
+        verilog = read_back(path, part.nextpnr_options[part.nextpnr_options.index("--package") + 1])
+    cells.update(count_cells(verilog))
+    return NativeSerial(
+        ["bitstream", board.name, baud, sha256(configuration.encode()).hexdigest()],
+        lambda: ConfiguredPins(pins),
+        board.clock_mhz * 1e6 / baud,
+        progress,
+        lambda rtlil: insert_chip(rtlil, "dut", verilog, progress),
+    )
