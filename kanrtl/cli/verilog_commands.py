@@ -108,7 +108,7 @@ def verilog_command(
     optimise: str | None,
     **hardware: Any,
 ) -> None:
-    """Write a learner, a network or a component of your own as one Verilog file.
+    """Write a learner, a network or your own component as Verilog.
 
     With --bus it stands behind a bus that processors and vendors' tools know; kanrtl registers writes the map of its
     registers for a driver.
