@@ -1,6 +1,8 @@
 """Files that are written: whole or not at all, through links, and never in place of what is no regular file."""
 
 import errno
+import gzip
+import io
 import os
 import resource
 import socket
@@ -8,6 +10,8 @@ import stat
 import subprocess
 import sys
 import threading
+import tracemalloc
+import zipfile
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -15,8 +19,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kanrtl import InputError
-from kanrtl.files import find_obstacle, is_standard_output, make_folder, open_replacement, write_arrays, write_whole
+from kanrtl import InputError, files
+from kanrtl.files import (
+    find_obstacle,
+    is_standard_output,
+    make_folder,
+    open_replacement,
+    read_arrays,
+    write_arrays,
+    write_whole,
+)
 
 OLD, NEW = b"what was there before", b"new"
 
@@ -327,3 +339,30 @@ def test_folders_that_cannot_be_made_are_refused(old: Path) -> None:
         make_folder(old)
     with pytest.raises(InputError, match=r"new': Not a directory; name a folder that can be made"):
         make_folder(old / "new")
+
+
+@pytest.mark.parametrize("shape", [(1 << 40,), (0, 1 << 40), (-1,)])
+def test_a_declared_shape_is_checked_before_it_is_believed(shape: tuple[int, ...], tmp_path: Path) -> None:
+    """Numpy would make room for all of it first."""
+    buffer = io.BytesIO()
+    header = {"descr": "<f8", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(buffer, header)
+    with zipfile.ZipFile(tmp_path / "large.npz", "w") as members:
+        members.writestr("x.npy", buffer.getvalue() + bytes(64))
+    tracemalloc.start()
+    with pytest.raises(InputError, match=r"^not a saved learner; give a file that save wrote$"):
+        read_arrays(tmp_path / "large.npz")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1 << 20
+
+
+def test_what_a_small_file_makes_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "MOST_BYTES", 1 << 20)
+    monkeypatch.setattr(files, "_MOST_TEXT", 1 << 20)
+    np.savez_compressed(tmp_path / "zeros.npz", x=np.zeros(1 << 18))
+    with pytest.raises(InputError, match="holds 2 MB, and 1 MB can be read; save less in one file"):
+        read_arrays(tmp_path / "zeros.npz")
+    with pytest.raises(InputError, match="holds more than 1 MB of text; decompress it, and give a part of it"):
+        files.decompress(gzip.compress(bytes(1 << 21)))
+    assert files.decompress(gzip.compress(b"1;2")) == b"1;2"

@@ -129,6 +129,8 @@ def columns_of_array(name: str, array: npt.NDArray[Any]) -> list[Column] | str:
         return f"has shape {array.shape}; name one of shape (rows,) or (rows, columns)"
     if array.ndim == 1:
         return _split_complex(name, array, group="")
+    if not array.size:  # such an array takes no memory, however many columns it says that it has
+        return f"has shape {array.shape}, which is empty; name one that holds numbers"
     return [
         column
         for index in range(array.shape[1])

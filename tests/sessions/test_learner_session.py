@@ -855,6 +855,8 @@ NOT_SAVED = "not a saved learner; give a file that save wrote"
         ),
         ({"coefficient_formats": np.array("SQ(3, 12)")}, NOT_SAVED),
         ({"learning_rate_format": None}, NOT_SAVED),
+        ({"format": np.array(2)}, "is of format 2, and this version reads up to 1; use the kanrtl that saved it"),
+        ({"format": np.array("new")}, NOT_SAVED),
     ],
 )
 def test_a_file_with_wrong_contents(arrays: dict[str, Any], line: str, saved: Path, learner: Session) -> None:

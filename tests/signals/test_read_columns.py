@@ -223,3 +223,10 @@ def test_parquet_needs_an_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(InputError, match=r"pyarrow is not installed; run `pip install 'kanrtl\[parquet\]'`$"):
         read_columns(tmp_path / "signals.parquet")
+
+
+def test_an_empty_array_has_no_columns_however_many_it_says(tmp_path: Path) -> None:
+    np.savez(tmp_path / "signals.npz", x=np.arange(3.0), none=np.zeros((0, 1 << 31)))
+    columns = read_columns(tmp_path / "signals.npz")
+    assert len(columns.columns) == 1
+    assert columns.unusable == {"none": "has shape (0, 2147483648), which is empty; name one that holds numbers"}
