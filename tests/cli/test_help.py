@@ -75,7 +75,8 @@ def test_what_a_network_takes_is_refused_for_a_learner(
         assert run([name, path, option.opts[-1], value, *needed.get(name, ())]) == 2
         said = capsys.readouterr()
         assert said.err.startswith(f"kanrtl: {option.opts[-1]} = ")
-        assert said.err.endswith(": only for a network; leave it out\n")
+        mend = "a learner has it in its spec, as initial" if value == "memory" else "leave it out"
+        assert said.err.endswith(f": only for a network; {mend}\n")
 
 
 def test_what_a_learner_takes_is_refused_for_a_network(
