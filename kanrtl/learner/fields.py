@@ -354,6 +354,8 @@ class LearnerFields(BaseModel):
 def one_line(error: ValidationError) -> SpecError:
     """The first of pydantic's findings as field, value and mend."""
     first = error.errors()[0]
+    if not first["loc"]:  # it is the name of a field that is no text
+        return SpecError.of("field", ascii(first["input"]), "is no name of a field; mend its letters")
     field = " ".join(str(first["loc"][0]).split())
     inner = [part for part in first["loc"][1:] if isinstance(part, int)]
     if first["type"] == "extra_forbidden":

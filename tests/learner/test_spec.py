@@ -743,3 +743,10 @@ def test_given_coefficients_are_quantised() -> None:
     given_codes = np.arange(-5, 6).reshape(1, 1, 11)
     spec = LearnerSpec(**PLAIN, initial_coefficients=[(given_codes + 0.3) / 2**14])
     np.testing.assert_array_equal(spec.initial_codes()[0], given_codes)
+
+
+def test_a_field_whose_name_is_no_text_is_refused() -> None:
+    """As JSON can hold one: half of a character."""
+    with pytest.raises(SpecError, match="is no name of a field; mend its letters") as refused:
+        LearnerSpec.from_dict({"layer_sizes": [1, 1], "grid_range": [-2, 2], "grid_siz\udb65": 4})
+    assert str(refused.value).isascii()
