@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 from amaranth.hdl import Module
-from amaranth.lib import wiring
 from amaranth.lib.wiring import In, connect, flipped
 
 import kanrtl
-from kanrtl.loop import Canceller, Scale, Taps
+from kanrtl.fabric.parts import Parts
+from kanrtl.loop import Canceller, LoopPart, Scale, Taps
 from kanrtl.loop.vectors import vector_stream
 from kanrtl.numeric.fixed import Codes
 
@@ -27,7 +27,7 @@ CONVERTER = kanrtl.SQ(1, 11)
 SPEC = kanrtl.LearnerSpec(layer_sizes=[3, 1], grid_range=(-2, 2), grid_size=4, learning_rate=1 / 16)
 
 
-class NoiseCanceller(wiring.Component):  # type: ignore[misc]
+class NoiseCanceller(LoopPart):
     """Taps, scale, learner and canceller, connected.
 
     Members
@@ -72,6 +72,10 @@ class NoiseCanceller(wiring.Component):  # type: ignore[misc]
         connect(m, learner.predictions, self.canceller.predictions)
         connect(m, self.canceller.o, flipped(self.o))
         return m
+
+    def count(self, parts: Parts) -> None:
+        for part in (self.taps, self.scale, self.canceller):
+            part.count(parts)
 
     def run_model(self, reference: Codes, measured: Codes) -> Codes:
         """What remains, ``(n, 1)``, of ``measured`` ``(n, 1)`` with a ``reference`` ``(n, 1)``, all in codes."""

@@ -6,6 +6,7 @@ from .guard import Guard
 from .guard_model import GuardedModel
 from .guard_settings import GuardSettings
 from .loop_estimate import estimate_loop
+from .loop_part import LoopPart
 from .pairs import Pairs
 from .scale import Scale
 from .taps import Taps
@@ -16,6 +17,7 @@ __all__ = [
     "Guard",
     "GuardSettings",
     "GuardedModel",
+    "LoopPart",
     "Pairs",
     "Scale",
     "Taps",

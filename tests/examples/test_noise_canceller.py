@@ -95,7 +95,7 @@ def test_its_verilog_gives_the_models_bits(tmp_path: Path) -> None:
 def test_estimate_has_the_parts_of_the_loop() -> None:
     dut = NoiseCanceller()
     alone = SPEC.estimate("LFE5U-85F-6")
-    whole = estimate_loop(SPEC, [dut.taps, dut.scale, dut.canceller], "LFE5U-85F-6")
+    whole = estimate_loop(SPEC, [dut], "LFE5U-85F-6")
     assert whole.dsp == alone.dsp + 3
     assert whole.lut > alone.lut + 100
     assert whole.ff > alone.ff + 3 * 12
