@@ -1,5 +1,5 @@
-// One position from two kinds of sensors: each has a learner of its own, with a spec of its own, and
-// both learn from the same truth. The cores are made by
+// One position from two kinds of sensors: each has a learner of its own, with a spec of its own,
+// and both learn from the same truth. The cores are made by
 //
 //   kanrtl verilog hall.toml --bus plain --name hall -o hall.v
 //   kanrtl verilog diodes.toml --bus plain --name diodes -o diodes.v
