@@ -121,7 +121,7 @@ class PlantRow(Row):
     """A plant under control of every method, told the measured clock of each where it has been built."""
 
     plant: str
-    seeds: tuple[int, ...] = (0, 1)
+    seeds: tuple[int, ...] = (0,)
 
     def measure(self, progress: Progress) -> Result:
         kind = PLANTS[self.plant]

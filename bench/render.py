@@ -26,9 +26,11 @@ from kanrtl.bus.register_map import RegisterMap
 from kanrtl.bus.writers import DescribedMap
 from kanrtl.bus.writers.map_table import write_markdown
 from kanrtl.files import write_whole
+from kanrtl.sim import PLANTS
 
 from . import late_updates, learning_rates
 from . import links as bench_links
+from .plant_tables import plant_rows, track_rows
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
@@ -518,6 +520,16 @@ def control_tasks() -> str:
     return table(["task", "solved at a mean return of", "formats", *seeds], rows)
 
 
+def plants() -> str:
+    """Every plant under every method, and what each takes."""
+    return table(*plant_rows(RESULTS, sorted(PLANTS)))
+
+
+def trackers() -> str:
+    """Function tracking by learners, polynomials and perceptrons."""
+    return table(*track_rows(RESULTS))
+
+
 def _times(ratio: float) -> str:
     return f"{ratio:.2f}" if ratio < 10 else f"{ratio:.0f}" if ratio < 1000 else f"{ratio:.0e}"
 
@@ -801,6 +813,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "links": links,
     "link_rates": link_rates,
     "fuzzed_links": fuzzed_links,
+    "plants": plants,
+    "trackers": trackers,
     "simulations": simulations,
     "estimates": estimates,
     "network-estimates": network_estimates,

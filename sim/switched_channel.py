@@ -31,7 +31,7 @@ class SwitchedChannel(Plant):
     name = "channel"
     n_in = _TAPS
     n_out = 1
-    period = 100e-9
+    period = 250e-9
     unit = "of a symbol"
 
     def __init__(self, samples: int = 20000, seed: int = 0) -> None:
