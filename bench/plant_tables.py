@@ -15,7 +15,7 @@ NAMES = {
 }
 
 TRACKERS = {
-    "kan": ("KAN, 5 cells", "t-no-registers"),
+    "kan": ("KAN, 5 cells", "t-stochastic"),
     "polynomial-5": ("polynomial LMS, degree 5", "track-polynomial-5"),
     "mlp-2": ("MLP, 2 hidden nodes", "track-mlp-2"),
     "mlp-8": ("MLP, 8 hidden nodes", "track-mlp-8"),
