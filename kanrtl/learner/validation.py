@@ -102,6 +102,7 @@ def _check_lengths(spec: LearnerFields) -> None:
         "linear_rate",
         "linear_step_format",
         "outside",
+        "leak",
         "memory",
         "table_memory",
         "edge_sums",
