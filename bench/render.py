@@ -351,15 +351,6 @@ def network_estimates() -> str:
     return table(["estimate / build", "", "device", "LUT", "error", "FF", "DSP", "memory blocks"], rows)
 
 
-def bitstreams() -> str:
-    """Bitstreams beside the model, and what becomes of inverted bits."""
-    data = result("bitstream-icebreaker")
-    whole = "all equal" if data["difference"] is None else data["difference"]
-    found = [f"{data['found'].get(kind, 0)} of {data['inverted'].get(kind, 0)}" for kind in ("table", "memory")]
-    rows = [[data["title"], data["device"], f"{data['samples']:,}", whole, *found]]
-    return table(["", "device", "samples", "", "bits of tables found", "bits of memories found"], rows)
-
-
 def lookup() -> str:
     """Frozen networks, each beside the published generator's RTL through the same tools (one seed)."""
     rows = []
@@ -818,7 +809,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "simulations": simulations,
     "estimates": estimates,
     "network-estimates": network_estimates,
-    "bitstreams": bitstreams,
     "lookup": lookup,
     "adapt": adapt,
     "amplifier": amplifier,

@@ -20,7 +20,6 @@ from kanrtl.sim import TASKS
 
 from . import (
     adapt,
-    bitstreams,
     calls,
     checkpoints,
     classify,
@@ -228,7 +227,6 @@ FAMILIES = (
     shells.FAMILY,
     soc.FAMILY,
     network_area.FAMILY,
-    bitstreams.FAMILY,
 )
 
 ROWS: dict[str, Row] = {row.name: row for family in FAMILIES for row in family.rows}

@@ -333,6 +333,8 @@ def test_every_table_and_picture_is_shown() -> None:
         "compatibility",
         "shells",
         "soc",
+        "plants",
+        "trackers",
         "registers",
     }
     assert all(f"<!-- table: {name} -->" in benchmarks for name in set(TABLES) - others)

@@ -47,6 +47,9 @@ def test_a_learners_netlist_gives_the_models_bits(device: str, kinds: set[str]) 
     found = verify(SMALL, device, 200)
     assert found.matches
     assert kinds <= set(found.cells)
+    # Each of the banks multiplies on the way forward and for its update.
+    (multiplier,) = kinds & {"MULT18X18D", "SB_MAC16"}
+    assert found.cells[multiplier] == 2 * (SMALL.per_layer("spline_order")[0] + 1)
     assert found.samples == 200
     assert found.observed["latency"] == [SMALL.for_device(Device.parse(device)).latency]
 

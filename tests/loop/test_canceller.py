@@ -41,7 +41,7 @@ def run(spec: LearnerSpec, x: Any, measured: Any, **options: Any) -> tuple[Cance
     return canceller, exchange(canceller, sent, {"o": len(x)}, top=m, **options)
 
 
-@examples(8)
+@examples(4)
 @given(
     pipeline=st.sampled_from(["no_registers", "all_registers"]),
     schedule=st.sampled_from(["sequential", "streaming"]),

@@ -31,7 +31,7 @@ SMALL = LearnerSpec(
 ERROR, COMMAND = SQ(3, 6), SQ(2, 7)
 
 
-@examples(8)
+@examples(4)
 @given(
     pipeline=st.sampled_from(["no_registers", "all_registers"]),
     outputs=st.integers(1, 2),

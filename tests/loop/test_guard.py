@@ -116,7 +116,7 @@ CASES: list[tuple[dict[str, Any], dict[str, Any]]] = [
 ]
 
 
-@settings(examples(5), phases=[Phase.explicit, Phase.reuse, Phase.generate])  # a counterexample is small as it is
+@settings(examples(3), phases=[Phase.explicit, Phase.reuse, Phase.generate])  # a counterexample is small as it is
 @given(case=st.sampled_from(CASES), gaps=st.sampled_from([0.0, 0.3]), seed=st.integers(0, 2**32 - 1))
 def test_guarded_learner_is_what_the_integers_say(case: Any, gaps: float, seed: int) -> None:
     """With predictions refused and samples missing at any cycle, and frozen where it fails."""

@@ -44,14 +44,14 @@ SPECS = {
 
 # Each costs a compilation.
 NATIVE = ["external, after_prediction", "streaming"]
-LINKED = ["with_sample", "external, after_prediction", "logistic, counted", "folded"]
+LINKED = ["with_sample", "external, after_prediction", "logistic, counted"]
 
 
 SERVED = ExitStack()
 """Simulated boards, and those who talk to them, until the tests of this file end."""
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="session", autouse=True)  # tests of a file may be dealt to a process in several parts
 def boards_end() -> Iterator[None]:
     """A board whose simulation is freed while its thread runs on takes the whole process with it."""
     yield

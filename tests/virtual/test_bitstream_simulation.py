@@ -11,12 +11,12 @@ import pytest
 from amaranth.hdl import Cat, Elaboratable, Module, Signal
 from amaranth.lib.memory import Memory
 
-from bench.foreign.configuration import Bit, find_bits, invert_bit
 from kanrtl.boards import BOARDS
 from kanrtl.build.bitstream import build_board
 from kanrtl.errors import InputError, ToolError
 from kanrtl.tools.icestorm import unpack
 from kanrtl.virtual.bitstream_simulation import find_pins, simulate_bitstream
+from support.configuration_bits import Bit, find_bits, invert_bit
 from support.foreign_tools import need
 
 BOARD = BOARDS["icebreaker"]

@@ -30,7 +30,7 @@ SPECS = st.builds(
 )
 
 
-@examples(5)
+@examples(3)
 @given(spec=SPECS, seed=st.integers(0, 2**31))
 def test_it_is_the_model_to_the_bit(spec: MlpSpec, seed: int) -> None:
     check_equality(spec, seed)
