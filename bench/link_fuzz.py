@@ -21,8 +21,9 @@ from kanrtl.virtual.simulated_wire import SimulatedWire
 BURST = 96
 """Items between two looks at a device: fewer bytes, with their answers, than its buffers hold."""
 
-QUIET_SECONDS, PATIENCE_SECONDS = 1e-4, 0.05
-"""Of the line: silence after which a device has said all, and time in which it must answer a hello."""
+QUIET_SECONDS, PATIENCE_SECONDS = 5e-4, 0.05
+"""Of the line: silence after which a device has said all, which is longer than its tables take to be made anew; and
+time in which it must answer a hello."""
 
 UNKNOWN = 200
 """A kind of request that there is not."""

@@ -140,7 +140,7 @@ PART = 20_000
 class Fuzzed(Row):
     """T with its link, and a host's reader, under fuzzed frames and bytes; from pin to pin, at four cycles a bit."""
 
-    items: int = 60_000
+    items: int = 300_000
 
     def measure(self, progress: Progress) -> Result:
         spec, clock_hz = LearnerSpec(**T), 4.0 * BAUD
