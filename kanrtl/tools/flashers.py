@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ToolError
+from .toolchain import find_chosen
 
 __all__ = ["Flasher", "find_flasher"]
 
@@ -49,14 +50,8 @@ class Flasher:
         ToolError
             If there is none. The line says how to get it.
         """
-        chosen = os.environ.get(self.variable)
-        if chosen:
-            found = shutil.which(chosen)
-            if found is None:
-                raise ToolError(
-                    f"{self.variable}={chosen} is not a program: correct it, or unset it to use {self.name}"
-                )
-            return found
+        if (chosen := find_chosen(self.variable, self.name)) is not None:
+            return chosen
         scripts = str(Path(sys.executable).parent)
         found = (self.script and shutil.which(self.script, path=scripts)) or shutil.which(self.name)
         if found is None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
 
 from ..errors import ToolError
+from .toolchain import find_chosen
 
 __all__ = ["read_back", "unpack"]
 
@@ -17,10 +17,7 @@ PACKAGE = "install Debian's or Ubuntu's package fpga-icestorm"
 def _find(name: str) -> str:
     """Give the path of a tool: what its environment variable names, else that on PATH."""
     variable = name.upper()
-    chosen = os.environ.get(variable)
-    found = shutil.which(chosen or name)
-    if found is None and chosen:
-        raise ToolError(f"{variable}={chosen} is not a program: correct it, or unset it to use {name}")
+    found = find_chosen(variable, name) or shutil.which(name)
     if found is None:
         raise ToolError(f"{name} is not installed: {PACKAGE}, or name it in {variable}")
     return found

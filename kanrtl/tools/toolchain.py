@@ -27,6 +27,23 @@ from ..folders import advise_room, attribute_errors, find_full_folder, is_full, 
 from ..progress import Progress
 
 
+def find_chosen(variable: str, instead: str) -> str | None:
+    """Give the path of the program that an environment variable names; None where it names none.
+
+    Raises
+    ------
+    ToolError
+        If what it names is no program. The line says to unset it, to use what is named ``instead``.
+    """
+    chosen = os.environ.get(variable)
+    if not chosen:
+        return None
+    found = shutil.which(chosen)
+    if found is None:
+        raise ToolError(f"{variable}={chosen} is not a program: correct it, or unset it to use {instead}")
+    return found
+
+
 @dataclass(frozen=True)
 class Tool:
     """One program of the tool flow.
@@ -64,14 +81,8 @@ class Tool:
         ToolError
             If there is none. The line says how to get either.
         """
-        chosen = os.environ.get(self.variable)
-        if chosen:
-            found = shutil.which(chosen)
-            if found is None:
-                raise ToolError(
-                    f"{self.variable}={chosen} is not a program: correct it, or unset it to use {self.distribution}"
-                )
-            return found
+        if (chosen := find_chosen(self.variable, self.distribution)) is not None:
+            return chosen
         beside_python = str(Path(sys.executable).parent)
         found = (
             shutil.which(f"yowasp-{self.name}", path=beside_python)

@@ -158,7 +158,9 @@ def find_fault(read: Read, path: Path) -> str | None:
         read(path)
     except (InputError, SpecError) as error:
         return f"more than a line: {error}" if "\n" in str(error) else None
-    except Exception:
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # a panic of pydantic's own core is no Exception, and its file has to be kept all the same
         return traceback.format_exc()
     return None
 
