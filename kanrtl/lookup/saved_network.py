@@ -85,7 +85,9 @@ class SavedNetwork(ABC):
             return cls._restore(about, arrays).with_notes(map(Note.from_json, about.get("notes", [])))
         except KeyError as error:
             raise InputError(f"{error.args[0]!r} is missing; {cls._mend()}") from None
-        except (TypeError, AttributeError):  # something is of another kind
+        except InputError:
+            raise
+        except (TypeError, AttributeError, ValueError):  # something is of another kind, such as text for numbers
             raise another from None
 
     @classmethod

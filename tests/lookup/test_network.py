@@ -174,6 +174,7 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
         ({"network": np.array(json.dumps({"format": "kanrtl lookup network 9"}))}, "is of format"),
         *(({name: None}, f": '{name}' is missing; give a file that LookupNetwork.save wrote$") for name in NEEDED),
         ({"network": np.array(json.dumps({"format": "kanrtl lookup network 1"}))}, "'layer_sizes' is missing"),
+        ({"input_offset": np.array("text")}, ": not a saved network; give a file that LookupNetwork.save wrote$"),
         ({"network": np.array('"nonsense"')}, "not a saved network"),
         ({"table_0": np.zeros((2, 3), np.int8)}, "table: shape"),
         ({"source_0": np.array([0, 7])}, "source: from 0 to 7"),
