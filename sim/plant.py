@@ -9,6 +9,7 @@ from math import ceil
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from .task import Reals
 
@@ -65,6 +66,7 @@ class Plant(ABC):
     unit : what :meth:`error` is counted in
     switch : the sample at which the plant changes all at once, as a part of a run
     drift : the samples from which on, as a part of a run, it changes little by little
+    decides : whether an action is a decision, of which :attr:`wrong` says at the end of a period whether it was wrong
     """
 
     name: ClassVar[str]
@@ -77,6 +79,7 @@ class Plant(ABC):
 
     switch: ClassVar[float] = 0.5
     drift: ClassVar[float] = 0.75
+    decides: ClassVar[bool] = False
 
     def __init__(self, samples: int, seed: int) -> None:
         if samples < 8:
@@ -84,6 +87,7 @@ class Plant(ABC):
         self.samples = samples
         self.random = np.random.default_rng(seed)
         self.now = 0
+        self.wrong = False
 
     @property
     def switched(self) -> bool:
@@ -113,6 +117,11 @@ class Plant(ABC):
         """What the action that was taken for the sample before should have been, ``(n_out,)``, as far as it is known
         after :meth:`observe`."""
 
+    def find_lesson(self, x: Reals, action: Reals) -> tuple[Reals, Reals]:
+        """What is learned of the sample before, ``x`` and the action that was taken for it: a sample ``(n_in,)`` and
+        its target ``(n_out,)``. The sample is ``x`` itself, except where what is learned is not what is asked for."""
+        return x, self.find_target(action)
+
 
 @dataclass(frozen=True)
 class LoopRun:
@@ -124,15 +133,24 @@ class LoopRun:
         One for each sample, ``(samples,)``.
     periods
         The periods between two samples that the chip takes; more than one where it is too slow.
+    wrong
+        Whether each decision was wrong, of a plant that asks for decisions, ``(samples,)``.
     """
 
     errors: Reals
     periods: int
+    wrong: npt.NDArray[np.bool_] | None = None
 
     def mean_square(self, first: float, last: float) -> float:
         """The root of the mean squared error between two parts of the run."""
-        part = self.errors[int(first * len(self.errors)) : int(last * len(self.errors))]
-        return float(np.sqrt(np.mean(part**2)))
+        return float(np.sqrt(np.mean(self.errors[self._part(first, last)] ** 2)))
+
+    def count_wrong(self, first: float, last: float) -> float | None:
+        """The decisions that are wrong, between two parts of the run, in percent; None where there are none to make."""
+        return None if self.wrong is None else float(100 * self.wrong[self._part(first, last)].mean())
+
+    def _part(self, first: float, last: float) -> slice:
+        return slice(int(first * len(self.errors)), int(last * len(self.errors)))
 
 
 def run_loop(plant: Plant, learner: Learning, chip: ChipTiming, samples: int | None = None) -> LoopRun:
@@ -145,6 +163,7 @@ def run_loop(plant: Plant, learner: Learning, chip: ChipTiming, samples: int | N
     stride = chip.periods(plant.period)
     held = np.zeros(plant.n_out)
     errors = np.empty(plant.samples if samples is None else samples)
+    wrong = np.zeros(len(errors), dtype=bool)
     coming: deque[tuple[float, Reals]] = deque()
     taught: tuple[Reals, Reals] | None = None
     for number in range(len(errors)):
@@ -154,7 +173,7 @@ def run_loop(plant: Plant, learner: Learning, chip: ChipTiming, samples: int | N
             action = learner.predict(x)
             coming.append((begin + chip.delay, action))
             if taught is not None:
-                learner.learn(taught[0], plant.find_target(taught[1]))
+                learner.learn(*plant.find_lesson(*taught))
             taught = x, action
         passed = 0.0
         while coming and coming[0][0] < begin + plant.period:
@@ -163,9 +182,9 @@ def run_loop(plant: Plant, learner: Learning, chip: ChipTiming, samples: int | N
             passed = max(passed, arrives - begin)
             held = action
         plant.move(held, plant.period - passed)
-        errors[number] = plant.end_period()
+        errors[number], wrong[number] = plant.end_period(), plant.wrong
         plant.now += 1
-    return LoopRun(errors, stride)
+    return LoopRun(errors, stride, wrong if plant.decides else None)
 
 
 class NoLearner:

@@ -11,8 +11,13 @@ from kanrtl.baselines import LmsSpec
 from kanrtl.sessions.baseline_session import connect_baseline
 from kanrtl.sim import PLANTS
 from kanrtl.sim.plant import ChipTiming, NoLearner, Plant, run_loop
+from kanrtl.sim.predistortion import Predistortion
+from kanrtl.sim.qubit_readout import QubitReadout
 
 QUICK = ChipTiming(cycle=30e-9, prediction_latency=1, interval=1)
+
+MODULATED = {"layer_sizes": [2, 2], "grid_range": (0, 1), "modulated": "complex", "learning_rate": 2.0}
+"""A learner of a signal's I, Q and size, which is small most of the time."""
 
 
 @pytest.mark.parametrize("name", PLANTS)
@@ -39,10 +44,8 @@ def test_a_plant_is_seeded_and_keeps_its_ranges(name: str) -> None:
 def test_learning_helps(name: str) -> None:
     kind = PLANTS[name]
     alone = run_loop(kind(800, 0), NoLearner(kind.n_out), QUICK)
-    spec = LearnerSpec(
-        layer_sizes=[kind.n_in, kind.n_out], grid_range=(-1, 1), target_range=(-1, 1), learning_rate=0.25
-    )
-    with connect(spec) as learner:
+    plain = {"layer_sizes": [kind.n_in, kind.n_out], "grid_range": (-1, 1), "learning_rate": 0.25}
+    with connect(LearnerSpec(**MODULATED if name == "predistortion" else plain, target_range=(-1, 1))) as learner:
         learned = run_loop(kind(800, 0), learner, QUICK)
     assert learned.mean_square(0.25, 0.5) < 0.8 * alone.mean_square(0.25, 0.5)
 
@@ -51,10 +54,11 @@ def test_learning_helps(name: str) -> None:
 def test_a_slow_chip_controls_worse(name: str) -> None:
     """The plant moves on while the chip computes."""
     kind = PLANTS[name]
-    spec = LmsSpec(n_in=kind.n_in, n_out=kind.n_out, normalisation="table", learning_rate=0.5)
+    modulated = LearnerSpec(**MODULATED, target_range=(-1, 1))
+    plain = LmsSpec(n_in=kind.n_in, n_out=kind.n_out, normalisation="table", learning_rate=0.5)
     found = []
     for periods in (0.01, 4.5):
-        with connect_baseline(spec) as learner:
+        with connect(modulated) if name == "predistortion" else connect_baseline(plain) as learner:
             chip = ChipTiming(cycle=kind.period * periods / 2, prediction_latency=1, interval=1)
             found.append(run_loop(kind(400, 0), learner, chip))
     assert [run.periods for run in found] == [1, 5]
@@ -112,6 +116,54 @@ def test_a_chip_that_is_late_misses_samples() -> None:
     assert run.periods == 2
     assert plant.moves[:5] == [(0, 10), (0, 2), (1, 8), (1, 10), (1, 2)]
     assert learner.taught == [(0, 1.5), (2, 3.5), (4, 5.5)]
+
+
+class Inverted(Recorded):
+    """Learns something else than it is asked for."""
+
+    def find_lesson(self, x: Reals, action: Reals) -> tuple[Reals, Reals]:
+        return -x, 2 * action
+
+
+def test_a_lesson_may_be_another_sample_than_the_question() -> None:
+    learner = Counter()
+    run_loop(Inverted(8), learner, ChipTiming(cycle=1.0, prediction_latency=3, interval=4))
+    assert learner.taught[:3] == [(0, 2), (-1, 4), (-2, 6)]
+
+
+def test_decisions_are_counted_where_a_plant_asks_for_them() -> None:
+    undecided = run_loop(PLANTS["servo"](8, 0), NoLearner(1), QUICK)
+    assert undecided.count_wrong(0, 1) is None
+    run = run_loop(PLANTS["qubit"](400, 0), NoLearner(1), QUICK)
+    assert run.wrong is not None
+    assert run.count_wrong(0, 1) == pytest.approx(100 * run.wrong.mean())
+    assert 0.4 < run.wrong.mean() < 0.6
+
+
+def test_shots_that_were_measured_stand_in_for_those_of_the_model() -> None:
+    """Far apart and turned as they are, they are told apart as those of the model are."""
+    random = np.random.default_rng(0)
+    shots = np.array([[[5.0, 900.0]], [[-300.0, 500.0]]]) + random.normal(0, 20, (2, 500, 2))
+    plant = QubitReadout(400, 0, shots)
+    with connect_baseline(LmsSpec(n_in=2, normalisation="table", learning_rate=0.5)) as learner:
+        run = run_loop(plant, learner, QUICK)
+    assert run.count_wrong(0.25, 0.5) == 0
+
+
+def test_an_amplifier_that_is_straight_needs_no_predistortion() -> None:
+    plant = Predistortion(200, 0, amplifier=lambda inputs: complex(inputs[0]))
+    assert run_loop(plant, NoLearner(2), QUICK).mean_square(0, 0.75) == pytest.approx(0, abs=1e-9)
+    curved = run_loop(Predistortion(200, 0), NoLearner(2), QUICK)
+    assert curved.mean_square(0, 0.5) > 5
+
+
+def test_a_plasma_is_lost_without_a_learner_and_held_with_one() -> None:
+    """After the switch the feedback alone is too weak."""
+    alone = run_loop(PLANTS["plasma"](3000, 0), NoLearner(1), QUICK)
+    with connect_baseline(LmsSpec(n_in=2, normalisation="table", learning_rate=0.5)) as learner:
+        held = run_loop(PLANTS["plasma"](3000, 0), learner, QUICK)
+    assert alone.mean_square(0.75, 1) > 50
+    assert held.mean_square(0.75, 1) < 2
 
 
 def test_a_run_has_four_parts() -> None:
