@@ -84,7 +84,7 @@ class Linked(Row):
             predictions = learner.learn_many(task.x, task.target)
             seconds = wire.now() - start
             wrong = int((predictions != expected).sum()) + int((learner.coefficients[0] != coefficients).sum())
-        sent = sum(-(-one.width // 8) for one in (spec.formats.input, spec.target_format))
+        sent = _sample_bytes(spec)
         return {
             "samples": samples,
             "differing": wrong,
@@ -95,7 +95,7 @@ class Linked(Row):
         }
 
 
-BAUDS = (115_200, 460_800, 921_600, 2_000_000, 3_000_000)
+BAUDS = (9_600, 115_200, 460_800, 921_600, 2_000_000, 3_000_000)
 """Rates that cables have."""
 
 
@@ -104,16 +104,18 @@ class Rates(Row):
     """T at the end of quiet lines of several rates, in batches and one sample at a time."""
 
     board: str
-    samples: int = 600
+    samples: int = 1_500
     single: int = 60
 
     def measure(self, progress: Progress) -> Result:
         board, task, spec = BOARDS[self.board], TASKS["track"](self.samples, 0), LearnerSpec(**T)
+        sent = _sample_bytes(spec)
         rates = []
         for baud in BAUDS:
             progress(f"{baud:,} baud")
             wire = SimulatedWire(simulate_board(spec, board, baud), board.clock_mhz * 1e6)
-            with Session(spec, LinkedLearner(HostLink(wire), spec)) as learner:
+            link = HostLink(wire)
+            with Session(spec, LinkedLearner(link, spec)) as learner:
                 start = wire.now()
                 learner.learn_many(task.x, task.target)
                 together = wire.now() - start
@@ -125,11 +127,17 @@ class Rates(Row):
                 {
                     "baud": baud,
                     "samples_per_second": round(self.samples / together),
+                    "share_of_wire": round(self.samples / together * sent * 10 / baud, 3),
                     "one_at_a_time_per_second": round(self.single / alone),
+                    "recoveries": link.recoveries,
                 }
             )
-        sent = sum(-(-one.width // 8) for one in (spec.formats.input, spec.target_format))
         return {"spec": T, "board": self.board, "bytes_per_sample": sent, "rates": rates, "samples": self.samples}
+
+
+def _sample_bytes(spec: LearnerSpec) -> int:
+    """Bytes that a line carries for a taught sample of one input and one output."""
+    return sum(-(-one.width // 8) for one in (spec.formats.input, spec.target_format))
 
 
 PART = 20_000
@@ -140,7 +148,7 @@ PART = 20_000
 class Fuzzed(Row):
     """T with its link, and a host's reader, under fuzzed frames and bytes; from pin to pin, at four cycles a bit."""
 
-    items: int = 300_000
+    items: int = 1_000_000
 
     def measure(self, progress: Progress) -> Result:
         spec, clock_hz = LearnerSpec(**T), 4.0 * BAUD

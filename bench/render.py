@@ -470,10 +470,16 @@ def link_rates() -> str:
     """What a line of each rate carries."""
     data = result("link-rates")
     rows = [
-        [f"{one['baud']:,}", f"{one['samples_per_second']:,}", f"{one['one_at_a_time_per_second']:,}"]
+        [
+            f"{one['baud']:,}",
+            f"{one['samples_per_second']:,}",
+            f"{one['share_of_wire']:.0%}",
+            f"{one['one_at_a_time_per_second']:,}",
+        ]
         for one in data["rates"]
     ]
-    return table(["baud", "taught samples a second in batches", "one at a time, without an adapter"], rows)
+    columns = ["taught samples a second in batches", "of the line carries samples", "one at a time, without an adapter"]
+    return table(["baud", *columns], rows)
 
 
 def fuzzed_links() -> str:

@@ -6,12 +6,12 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 
 from ..errors import LinkError
 from .frame_codec import DELIMITER, FrameReader, decode_frame, encode_frame
 from .identification_rom import LinkedDevice, read_identification
 from .layout import BUFFER_BYTES, DONE, LARGEST_PAYLOAD, PIECE_BYTES, POSITION_BYTES, Kind
+from .line_timing import FIRST_TIMEOUT, LONGEST_TIMEOUT, LineTiming
 from .transport import Transport
 
 __all__ = ["HostLink", "Request"]
@@ -24,9 +24,6 @@ SLACK = 64
 
 MOST_IN_FLIGHT = 100
 """Requests; the numbers of twice as many are different."""
-
-FIRST_TIMEOUT, SHORTEST_TIMEOUT, LONGEST_TIMEOUT = 0.1, 0.02, 4.0
-"""Seconds to wait for an answer: before any time was measured, and bounds of what follows from those that were."""
 
 PATIENCE = 10.0
 """Seconds without any answer after which the device is given up."""
@@ -46,12 +43,14 @@ class Request:
 
 @dataclass
 class _Sent:
-    """A request in flight, as it is on the wire."""
+    """A request in flight, as it is on the wire: how many bytes were sent up to its end, whether nothing was on the
+    wire before it, and whether it was sent again."""
 
     number: int
     request: Request
     frame: bytes
-    at: float = 0.0
+    end: int = 0
+    alone: bool = False
     again: bool = False
 
 
@@ -87,7 +86,7 @@ class HostLink:
 
     def __init__(self, transport: Transport, patience: float = PATIENCE) -> None:
         self._transport, self._patience = transport, patience
-        self._timeout, self._mean, self._deviation = FIRST_TIMEOUT, 0.0, 0.0
+        self._timing = LineTiming()
         self.recoveries, self.payload_bytes = 0, LARGEST_PAYLOAD
         self._requests = self._answers = BUFFER_BYTES
         self._broken = True
@@ -134,18 +133,33 @@ class HostLink:
         # The requests without an answer; the first of them are on the wire, as many as the window allows.
         self._sent: deque[_Sent] = deque()
         self._on_wire, self._window = 0, MOST_IN_FLIGHT
-        self._number, self._recovering, self._recovered_at = 0, False, 0.0
-        nonce = os.urandom(4)
-        hello = encode_frame(bytes([Kind.HELLO, 0]) + nonce)
-        wanted = bytes([0, Kind.HELLO | DONE]) + nonce
-        timeout, end = self._timeout, self._transport.now() + self._patience
-        while self._transport.now() < end:
-            self._transport.send(DELIMITER + hello)
-            for frame in self._frames_until(min(end, self._transport.now() + timeout)):
-                if decode_frame(frame) == wanted:
+        self._number, self._recovering, self._settled = 0, False, 0.0
+        # Bytes that were sent, and those of them that are known to be with the device.
+        self._bytes_sent = self._bytes_passed = 0
+        # When each was sent, by its answer. On a slow line several are on the way when the first is answered: what is
+        # next waits for that to the last, as each makes the device begin anew.
+        hellos: dict[bytes | None, float] = {}
+        timeout, late = FIRST_TIMEOUT, self._transport.now()
+        end = late + self._patience
+        while (now := self._transport.now()) < end:
+            if now >= late:
+                nonce = os.urandom(4)
+                hello = encode_frame(bytes([Kind.HELLO, 0]) + nonce)
+                last = bytes([0, Kind.HELLO | DONE]) + nonce
+                hellos[last] = now
+                self._send(DELIMITER + hello)
+                late = now + timeout
+                timeout = min(2 * timeout, LONGEST_TIMEOUT)
+            for frame in self._reader.feed(self._transport.receive(min(late, end) - now)):
+                answer = decode_frame(frame)
+                if answer not in hellos:
+                    continue
+                self._timing.begin(hellos[answer])
+                self._timing.end(self._transport.now(), 1 + len(hello), 1 + len(frame), alone=True)
+                if answer == last:
                     self._next = 1 + len(frame) + 1
                     return self._identify()
-            timeout = min(2 * timeout, LONGEST_TIMEOUT)
+                late = hellos[last] + self._timing.limit(len(hello) + len(frame))
         raise LinkError(
             f"{self.name}: nothing there answers; see that the board is loaded with a bitstream that has a link, and "
             "that the rate is the one it was built for"
@@ -159,22 +173,19 @@ class HostLink:
         self._broken = False
         return device
 
-    def _frames_until(self, end: float) -> Iterator[bytes]:
-        """Give what comes between delimiters up to a time."""
-        while (left := end - self._transport.now()) > 0:
-            yield from self._reader.feed(self._transport.receive(left))
-
     def _exchange(self, requests: Iterator[Request]) -> Iterator[bytes]:
         """Send requests as there is room, and give the payloads of the answers as they come, in order."""
         waiting = next(requests, None)
         answered = progress = self._transport.now()
-        patience = self._timeout
+        patience = 1
         while waiting is not None or self._sent:
             while waiting is not None and self._has_room(waiting):
                 self._enter(waiting)
                 waiting = next(requests, None)
             self._send_window()
-            left = progress + patience - self._transport.now()
+            first = self._sent[0]
+            limit = self._timing.limit(first.end - self._bytes_passed + first.request.answer_bytes + FRAME_OVERHEAD)
+            left = progress + min(patience * limit, max(limit, LONGEST_TIMEOUT)) - self._transport.now()
             content = self._transport.receive(max(left, 0.0))
             before = len(self._sent)
             for frame in self._reader.feed(content):
@@ -184,23 +195,32 @@ class HostLink:
             now = self._transport.now()
             if len(self._sent) != before:
                 answered = progress = now
-                patience = self._timeout
+                patience = 1
             elif now > answered + self._patience:
                 raise LinkError(f"{self.name}: does not answer any more")
             elif left <= 0:
-                patience = min(2 * patience, LONGEST_TIMEOUT)
+                patience *= 2
+                self._bytes_passed = self._bytes_sent  # nothing is on the line any more
                 self._recover(requests_lost=True)
                 progress = now
 
     def _send_window(self) -> None:
         """Send those requests that are not on the wire, as far as the window goes."""
-        batch, now = bytearray(), self._transport.now()
-        for sent in islice(self._sent, self._on_wire, self._window):
+        batch = bytearray()
+        for index in range(self._on_wire, min(self._window, len(self._sent))):
+            sent = self._sent[index]
             batch += sent.frame
-            sent.at = now
+            sent.end = self._bytes_sent + len(batch)
+            if index == 0 and not sent.again:
+                sent.alone = True
+                self._timing.begin(self._transport.now())
         self._on_wire = max(self._on_wire, min(self._window, len(self._sent)))
         if batch:
-            self._transport.send(bytes(batch))
+            self._send(bytes(batch))
+
+    def _send(self, content: bytes) -> None:
+        self._bytes_sent += len(content)
+        self._transport.send(content)
 
     def _has_room(self, request: Request) -> bool:
         """Whether the device has room for a request and its answer, besides those in flight."""
@@ -244,34 +264,24 @@ class HostLink:
         self._on_wire = max(self._on_wire - 1, 0)
         self._window = min(self._window + 1, MOST_IN_FLIGHT)
         self.payload_bytes = min(self.payload_bytes + 8, LARGEST_PAYLOAD)
-        if not first.again:
-            self._measure(self._transport.now() - first.at)
+        self._bytes_passed = max(self._bytes_passed, first.end)
+        self._timing.end(self._transport.now(), len(first.frame), len(frame) + 1, alone=first.alone)
         return payload
-
-    def _measure(self, time: float) -> None:
-        """Let the timeout follow the times that answers take, as that of TCP does (RFC 6298)."""
-        if self._mean:
-            self._deviation += (abs(time - self._mean) - self._deviation) / 4
-            self._mean += (time - self._mean) / 8
-        else:
-            self._mean, self._deviation = time, time / 2
-        self._timeout = min(max(self._mean + 4 * self._deviation, SHORTEST_TIMEOUT), LONGEST_TIMEOUT)
 
     def _is_news(self, *, of_request: bool) -> bool:
         """Whether a sign of damage is a new one: when much is sent again, there are signs yet of what was before."""
         alone = of_request and self._on_wire <= 1
-        return not self._recovering or alone or self._transport.now() > self._recovered_at + self._mean
+        return not self._recovering or alone or self._transport.now() > self._settled
 
     def _recover(self, *, requests_lost: bool) -> None:
         """Ask for all answers from the first that is missing on, and where requests may be lost, send again, bit by
         bit, all that have none."""
         self._recovering = True
         self.recoveries += 1
-        self._recovered_at = self._transport.now()
+        self._timing.forget()
+        self._settled = self._transport.now() + self._timing.expect(self._bytes_sent - self._bytes_passed)
         # The delimiter before it ends what may have been cut.
-        self._transport.send(
-            DELIMITER + encode_frame(bytes([Kind.RESEND, 0]) + self._next.to_bytes(POSITION_BYTES, "little"))
-        )
+        self._send(DELIMITER + encode_frame(bytes([Kind.RESEND, 0]) + self._next.to_bytes(POSITION_BYTES, "little")))
         for sent in self._sent:
             sent.again = True
         if requests_lost:

@@ -1,0 +1,44 @@
+"""The host's side of a link on quiet lines, in virtual time: it keeps them full, and sends nothing twice."""
+
+import numpy as np
+import pytest
+
+from kanrtl.link.host_link import HostLink
+from kanrtl.sessions.linked_learner import LinkedLearner
+from support.linked_boards import tracker
+from support.timed_line import TimedLine
+
+SAMPLE_BYTES = 4
+
+
+def learn(learner: LinkedLearner, samples: int) -> None:
+    codes = np.zeros((samples, 1), dtype=np.int64)
+    learner.run(codes, codes, np.full(samples, True))
+
+
+@pytest.mark.parametrize("latency", [0.0, 0.016], ids="latency {}".format)
+@pytest.mark.parametrize("baud", [9_600, 115_200, 921_600, 3_000_000])
+def test_a_quiet_line_is_full_and_nothing_is_sent_again(baud: int, latency: float) -> None:
+    """Also where much follows upon little: the time that a short answer takes says nothing of a full line."""
+    line = TimedLine(tracker(), baud, latency)
+    link = HostLink(line)
+    learner = LinkedLearner(link)
+    samples = 1500
+    for count in (1, 1, 1, 500, 1, 1, 3, 60, samples):
+        start = line.now()
+        learn(learner, count)
+    # The adapter keeps the last answer for a while.
+    share = samples * SAMPLE_BYTES * 10 / baud / (line.now() - start - latency)
+    assert share > 0.88
+    assert line.resends == link.recoveries == 0
+
+
+@pytest.mark.parametrize("distance", [0.08, 0.3])
+def test_a_line_that_is_long(distance: float) -> None:
+    """Several hellos are on the way when the first is answered."""
+    line = TimedLine(tracker(), 3_000_000, distance=distance)
+    link = HostLink(line)
+    learner = LinkedLearner(link)
+    for count in (1, 1, 2000, 1, 1, 2000, 1):
+        learn(learner, count)
+    assert line.resends == link.recoveries == 0
