@@ -17,9 +17,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from kanrtl.files import write_whole
 
-from .render import RESULTS
 from .row import Result, Row
 from .rows import FAMILIES, ROWS
+from .stored import RESULTS
 
 
 @click.command(help=__doc__)

@@ -27,7 +27,7 @@ from kanrtl.learner.folded_schedule import folds
 from kanrtl.learner.formats import exponent
 from kanrtl.learner.stages import PRESETS, STAGES
 
-from .render import RESULTS
+from .stored import RESULTS
 
 __all__ = ["AREAS", "SAMPLES", "Area", "Sample", "load", "measure"]
 

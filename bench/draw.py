@@ -20,9 +20,10 @@ from kanrtl.plots.search_plot import draw_search
 from kanrtl.plots.sweep_plot import COLORS, draw_panel
 
 from .fit import Build, builds, rows_built
-from .render import PEERS, PICTURES, RESULTS, load
+from .render import PICTURES
 from .row import Result
 from .rows import FAMILIES
+from .stored import PEERS, RESULTS, load
 
 # Of the palette of kanrtl.plots.simulation_plot.
 TIME, CLOCK, AREA, GREY = "#0072B2", "#D55E00", "#E69F00", "#444444"

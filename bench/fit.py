@@ -31,8 +31,8 @@ from kanrtl.learner.estimate.estimate import count_parts
 
 from .area import AREAS, SAMPLES, measure
 from .area import load as load_areas
-from .render import RESULTS, load
 from .rows import ROWS, Core
+from .stored import RESULTS, load
 
 __all__ = ["Build", "builds", "fit", "rows_built"]
 

@@ -22,8 +22,8 @@ from kanrtl.lookup.quantiser import FixedQuantiser
 from kanrtl.lookup.rtl.network_estimate import estimate_network
 from kanrtl.numeric.fixed import SQ
 
-from .render import RESULTS
 from .row import Family, Progress, Result, Row
+from .stored import RESULTS
 
 ECP5, UP5K, HX8K = "LFE5U-25F-6", "iCE40UP5K", "iCE40HX8K"
 

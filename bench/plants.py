@@ -23,8 +23,8 @@ from kanrtl.sessions.baseline_session import connect_baseline
 from kanrtl.sim import PLANTS, TASKS
 from kanrtl.sim.plant import ChipTiming, Learning, LoopRun, NoLearner, run_loop
 
-from .render import RESULTS
 from .row import Family, Progress, Result, Row, build_summary
+from .stored import RESULTS
 
 __all__ = ["FAMILY", "METHODS", "MethodCore", "PlantRow", "TrackRow", "method_spec"]
 

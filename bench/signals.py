@@ -23,8 +23,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kanrtl import LearnerSpec, connect
-from kanrtl.experiments.baselines import run_baselines
 from kanrtl.experiments.fit_task import find_errors, fit_task
+from kanrtl.experiments.float_references import run_float_references
 from kanrtl.experiments.simulate_learner import teach
 from kanrtl.learner.model_batch import ModelBatch
 from kanrtl.sim import Equalise, Recording
@@ -90,9 +90,9 @@ class Signal(Row):
                 progress(title)
                 found = self.score(recording, predict(spec, recording, recording.samples))
                 methods.append({"name": title, "chosen": chosen, "error": found, "spec": spec.to_dict()})
-        for baseline in run_baselines(recording, progress):
-            found = self.score(recording, baseline.predictions)
-            methods.append({"name": baseline.name, "chosen": list(baseline.setting), "error": found})
+        for reference in run_float_references(recording, progress):
+            found = self.score(recording, reference.predictions)
+            methods.append({"name": reference.name, "chosen": list(reference.setting), "error": found})
         for name, predictions in self.other_methods(recording):
             methods.append({"name": name, "chosen": None, "error": self.score(recording, predictions)})
         about = {"unit": self.unit, "samples": recording.samples, "first": recording.first}

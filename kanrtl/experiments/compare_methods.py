@@ -15,8 +15,8 @@ from ..learner.spec import LearnerSpec
 from ..plots.recording_plot import RecordingCurves, plot_recording
 from ..progress import Progress
 from ..sim.recording import Recording
-from .baselines import run_baselines
 from .fit_task import find_errors
+from .float_references import run_float_references
 
 
 @dataclass(frozen=True)
@@ -112,13 +112,13 @@ def compare_methods(
     spec: LearnerSpec, recording: Recording, learners: Mapping[str, Reals], progress: Progress | None = None
 ) -> Comparison:
     """Compare ``learners``, predictions ``(samples, n_out)`` of a recording that was fitted to ``spec`` by name, with
-    what :func:`kanrtl.experiments.baselines.run_baselines` runs."""
+    what :func:`kanrtl.experiments.float_references.run_float_references` runs."""
     target = recording.unscaled_target
     errors = {name: find_errors(spec, recording, predictions) for name, predictions in learners.items()}
     settings: dict[str, tuple[float, ...]] = dict.fromkeys(errors, ())
-    for baseline in run_baselines(recording, progress):
-        errors[baseline.name] = baseline.predictions - target
-        settings[baseline.name] = baseline.setting
+    for reference in run_float_references(recording, progress):
+        errors[reference.name] = reference.predictions - target
+        settings[reference.name] = reference.setting
     classes = find_loss(spec.loss).binary_targets
     rest = slice(recording.first, None)
     methods = tuple(

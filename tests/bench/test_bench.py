@@ -14,10 +14,11 @@ from click.testing import CliRunner
 from matplotlib.image import imread
 
 from bench import __main__ as command
-from bench import adapt, classify, draw, estimators, late_updates, learning_rates, render, rows, signals
+from bench import adapt, classify, draw, estimators, late_updates, learning_rates, render, rows, signals, stored
 from bench.precision import PRECISION, Swept
 from bench.row import LearnerRow, Result
 from bench.rows import FAMILIES, ROWS, Core, OnBoard
+from bench.tables import learning_tables, markdown
 from kanrtl import LearnerSpec, __version__
 from kanrtl.boards import BOARDS
 from kanrtl.build import Device
@@ -168,13 +169,13 @@ def test_a_sweep_is_measured_over_seeds() -> None:
 
 
 def test_precision_is_told_beside_the_peer_s() -> None:
-    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in render.precision().splitlines()]
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in learning_tables.precision().splitlines()]
     assert {len(line) for line in lines} == {10}
     sizes = {line[0]: line[1:] for line in lines[2:]}
     for axis, unit, values in (("bits", "bits", PRECISION.rows[0]), ("table_size", "table rows", PRECISION.rows[1])):
         assert isinstance(values, Swept)
         for value in values.values:
-            peer = render.PEERS["precision"][axis].get(str(value))
+            peer = stored.PEERS["precision"][axis].get(str(value))
             cells = sizes.pop(f"{value} {unit}")
             assert cells[6:] == ([f"{error:.4f}" for error in peer] if peer else ["-"] * 3)
             if peer:  # as good as the peer in every regime
@@ -294,8 +295,8 @@ def test_late_updates_are_told_at_the_best_rate_of_each_schedule(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_late(tmp_path)
-    monkeypatch.setattr(render, "RESULTS", tmp_path)
-    data = render.result("late-drift")
+    monkeypatch.setattr(stored, "RESULTS", tmp_path)
+    data = stored.result("late-drift")
     exact, late = data["schedules"]["sequential"], data["schedules"]["streaming"]
     assert (exact["delay"], late["delay"]) == (1, 10)
     for found in (exact, late):
@@ -304,7 +305,7 @@ def test_late_updates_are_told_at_the_best_rate_of_each_schedule(
     # At small rates late updates are as good; at the largest they diverge.
     assert late["errors"][-1] == pytest.approx(exact["errors"][-1], rel=0.05)
     assert late["errors"][0] > 10 * data["variance"] > exact["errors"][0]
-    lines = render.late().splitlines()
+    lines = learning_tables.late().splitlines()
     assert len(lines) == 2 + len(late_updates.FAMILY.rows)
     assert lines[3].endswith(f"| **{data['ratio']:.2f}** |")
 
@@ -312,31 +313,31 @@ def test_late_updates_are_told_at_the_best_rate_of_each_schedule(
 @pytest.mark.usefixtures("compiled")
 def test_rates_are_told_beside_float64(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_rates(tmp_path)
-    monkeypatch.setattr(render, "RESULTS", tmp_path)
-    data = render.result("rates-1-1")
+    monkeypatch.setattr(stored, "RESULTS", tmp_path)
+    data = stored.result("rates-1-1")
     assert set(data["errors"]) == set(learning_rates.KINDS)
     # Where samples are few and rates large, nothing but the learner itself is seen.
     first = next(iter(learning_rates.KINDS))
     assert data["errors"][first][1] == pytest.approx(data["float64"][1], rel=0.2)
     # What is lost when updates round to nothing.
     assert data["errors"]["half_up, no guard bits"][-1] > data["errors"][first][-1]
-    lines = render.rates().splitlines()
+    lines = learning_tables.rates().splitlines()
     assert len(lines) == 2 + 3 * (1 + len(learning_rates.KINDS))
     assert lines[2].startswith("| layers [1, 1], exact targets: error of float64 |")
 
 
 def test_learners_that_start_from_a_frozen_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_adapted(tmp_path)
-    monkeypatch.setattr(render, "RESULTS", tmp_path)
+    monkeypatch.setattr(stored, "RESULTS", tmp_path)
     for row in adapt.FAMILY.rows:
-        result = render.result(row.name)
+        result = stored.result(row.name)
         frozen, started, new = result["models"]
         assert len(frozen["mse_by_block"]) == 450 // result["block"]
         assert started["mse_first"] < min(frozen["mse_first"], new["mse_first"])
         assert started["mse_last"] < frozen["mse_last"] / 2
         assert result["started_rms"] < 0.05
-    assert {row.name for row in adapt.FAMILY.rows} == set(render.ADAPTS)
-    assert [line.split(" | ")[0] for line in render.adapt().splitlines()[2:]] == [
+    assert {row.name for row in adapt.FAMILY.rows} == set(learning_tables.ADAPTS)
+    assert [line.split(" | ")[0] for line in learning_tables.adapt().splitlines()[2:]] == [
         "| frozen network",
         "| learner, started from it",
         "| learner, started from zeros",
@@ -397,7 +398,7 @@ def test_rendering_again_changes_nothing(page: str, link: str, tmp_path: Path, m
 
 
 def test_numbers_stay_with_their_units() -> None:
-    text = render.keep_together(
+    text = markdown.keep_together(
         "| 43.0 MHz (41.0 to 45.0) | 7 of 30 | 699 / 694 | 5 million/s | 3 million | 12 s | 3 seeds |"
     )
     assert text.replace("\N{NO-BREAK SPACE}", "_") == (
@@ -407,7 +408,7 @@ def test_numbers_stay_with_their_units() -> None:
 
 def test_values_are_those_of_the_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "row.json").write_text(json.dumps({"step_ns": 31.69, "native": {"rates": [1000, 2000]}}))
-    monkeypatch.setattr(render, "RESULTS", tmp_path)
+    monkeypatch.setattr(stored, "RESULTS", tmp_path)
     text = "a <!-- value: row.step_ns .1f -->30<!-- end --> b <!-- value: row.native.rates.1 ,d --><!-- end -->."
     once = render.render(text, tmp_path)
     assert re.sub("<!--.*?-->", "", once) == "a 31.7 b 2,000."
@@ -425,7 +426,7 @@ def test_stale_pages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     render.main()
     assert (
         page.read_text()
-        == f"<!-- value: t-no-registers.lut d -->{render.result('t-no-registers')['lut']}<!-- end -->\n"
+        == f"<!-- value: t-no-registers.lut d -->{stored.result('t-no-registers')['lut']}<!-- end -->\n"
     )
     monkeypatch.setattr("sys.argv", ["render", "--check"])
     render.main()
@@ -437,6 +438,6 @@ def links(text: str) -> list[str]:
 
 def test_speed_is_told_with_its_spread_and_kind() -> None:
     known = {"fmax_mhz_by_seed": [50.0, None, 48.0], "fmax_mhz": 49.0, "fmax_kind": "measured"}
-    assert render.speed(known) == "49.0 MHz (48.0 to 50.0)"
-    assert render.speed(known | {"fmax_kind": "derated"}) == "49.0 MHz (48.0 to 50.0), derated"
-    assert render.speed(known | {"fmax_mhz_by_seed": [None]}) == "not timed"
+    assert markdown.speed(known) == "49.0 MHz (48.0 to 50.0)"
+    assert markdown.speed(known | {"fmax_kind": "derated"}) == "49.0 MHz (48.0 to 50.0), derated"
+    assert markdown.speed(known | {"fmax_mhz_by_seed": [None]}) == "not timed"

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import checkpoints, render
+from bench import checkpoints, stored
 from bench.checkpoints import CASES, FORMS, MOST, Case, compare, compare_dense
+from bench.tables import network_tables
 from kanrtl import InputError
 from kanrtl.lookup import from_efficient_kan, from_pykan
 from support.kan_checkpoints import efficient, pykan
 
-RESULT = json.loads((render.RESULTS / "import-checkpoints.json").read_text())
+RESULT = json.loads((stored.RESULTS / "import-checkpoints.json").read_text())
 
 
 def test_every_case_was_measured_and_is_near_enough() -> None:
@@ -34,7 +35,7 @@ def test_every_case_was_measured_and_is_near_enough() -> None:
         assert set(case["checkpoints"]) >= names
         assert all(0 <= value <= MOST for value in case["checkpoints"].values())
     assert RESULT["most"] == MOST
-    assert "largest difference" in render.imports()
+    assert "largest difference" in network_tables.imports()
 
 
 def names_in(script: str, table: str) -> list[str]:

@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner
 from matplotlib.figure import Figure
 
-from bench import classify, draw, render
+from bench import classify, draw, stored
+from bench.tables import network_tables
 from examples.classify import EXAMPLES, main
 from kanrtl import LookupNetwork
 from support.pretended_builds import pretend_builds
@@ -29,8 +30,8 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("short")
 def test_rows_and_their_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     builds = pretend_builds(monkeypatch, lambda seed: 40.0 + seed)
-    monkeypatch.setattr(render, "RESULTS", tmp_path)
-    assert [row.name for row in classify.FAMILY.rows] == list(render.CLASSIFIERS)
+    monkeypatch.setattr(stored, "RESULTS", tmp_path)
+    assert [row.name for row in classify.FAMILY.rows] == list(network_tables.CLASSIFIERS)
     for row in classify.FAMILY.rows:
         assert isinstance(row, classify.Classifier)
         if row.example == "wine":
@@ -48,7 +49,7 @@ def test_rows_and_their_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         assert isinstance(row, classify.Classifier)
         same = result | {"title": row.title, "example": row.example, "device": row.device}
         (tmp_path / f"{row.name}.json").write_text(json.dumps(same))
-    lines = render.classify().splitlines()
+    lines = network_tables.classify().splitlines()
     assert len(lines) == 2 + len(classify.FAMILY.rows)
     assert lines[2].startswith(
         "| **digits**: [13, 3], 39 edges, bits [4, 7] | 100.0 % | 60.0 % | **75.0 %** | 90.0 %, 80.0 % of 45 |"

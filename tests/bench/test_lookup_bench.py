@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import adapt, folding, lookup, render, self_check
+from bench import adapt, folding, lookup, self_check, stored
+from bench.tables import network_tables
 from kanrtl import InputError
 from kanrtl.build import Optimum
 from support.kan_checkpoints import write_published
@@ -29,7 +30,7 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.usefixtures("published")
 def test_rows_and_their_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     builds = pretend_builds(monkeypatch, lambda seed: 100.0 + seed)
-    monkeypatch.setattr(render, "RESULTS", tmp_path)
+    monkeypatch.setattr(stored, "RESULTS", tmp_path)
 
     def search(network: Any, device: str, goal: str, *, seed: int, **_: Any) -> Optimum:
         assert (network.output, device, goal, seed) == ("argmax", lookup.DEVICE, "ns", 1)
@@ -55,10 +56,10 @@ def test_rows_and_their_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         assert result["fmax_mhz"] == 100 + median(row.seeds)
         assert not any("table" in name or "source" in name for name in result)
         (tmp_path / f"{row.name}.json").write_text(json.dumps(result))
-    lines = render.lookup().splitlines()
-    assert len(lines) == 2 + len(lookup.FAMILY.rows) + len(render.PEERS["lookup"])
+    lines = network_tables.lookup().splitlines()
+    assert len(lines) == 2 + len(lookup.FAMILY.rows) + len(stored.PEERS["lookup"])
     assert "| Moons: KANELÉ, its generated VHDL |  | 5 | 340.5 MHz | 14.7 ns | 151 | 67 | 0 |  |" in lines
-    assert {row.name for row in lookup.FAMILY.rows} == set(render.LOOKUPS)
+    assert {row.name for row in lookup.FAMILY.rows} == set(network_tables.LOOKUPS)
 
 
 def test_frozen_learners_and_their_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,12 +72,12 @@ def test_frozen_learners_and_their_table(tmp_path: Path, monkeypatch: pytest.Mon
         (tmp_path / f"{row.name}.json").write_text(json.dumps(result))
     assert errors[0] == 0 < errors[1] < errors[2]
     assert {(build["device"], build["frequency"]) for build in builds} == {(lookup.DEVICE, lookup.FREQUENCY)}
-    (tmp_path / "t8-no-registers.json").write_text((render.RESULTS / "t8-no-registers.json").read_text())
-    monkeypatch.setattr(render, "RESULTS", tmp_path)
-    lines = render.frozen().splitlines()
+    (tmp_path / "t8-no-registers.json").write_text((stored.RESULTS / "t8-no-registers.json").read_text())
+    monkeypatch.setattr(stored, "RESULTS", tmp_path)
+    lines = network_tables.frozen().splitlines()
     assert lines[2].startswith("| T with 8 cells, to the bit | 0.0000 | 0.0000 | 2 | 103.0 MHz (101.0 to 105.0) | ")
     assert lines[-1].startswith("| the learner itself, learning |  |  | 1 | ")
-    assert {row.name for row in adapt.FROZEN.rows} == set(render.FROZENS)
+    assert {row.name for row in adapt.FROZEN.rows} == set(network_tables.FROZENS)
 
 
 @pytest.mark.usefixtures("published")
@@ -89,13 +90,13 @@ def test_boards_and_their_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         return reports
 
     monkeypatch.setattr(self_check, "build_self_check", build)
-    monkeypatch.setattr(render, "RESULTS", tmp_path)
+    monkeypatch.setattr(stored, "RESULTS", tmp_path)
     for row in self_check.FAMILY.rows:
         assert isinstance(row, self_check.SelfChecking)
         names = row.network, row.board
         (tmp_path / f"{row.name}.json").write_text(json.dumps(row.run(lambda _: None)))
-    assert {row.name for row in self_check.FAMILY.rows} == set(render.SELF_CHECKS)
-    lines = render.self_checks().splitlines()
+    assert {row.name for row in self_check.FAMILY.rows} == set(network_tables.SELF_CHECKS)
+    lines = network_tables.self_checks().splitlines()
     assert len(lines) == 2 + 4
     assert (
         "| **DryBean**, argmax | icebreaker | 7 of 100 | 7 | 4 | 7 MHz | 40.0 MHz | `self-check-drybean-icebreaker` |"
@@ -115,7 +116,7 @@ def test_without_the_networks_a_row_says_what_to_do(monkeypatch: pytest.MonkeyPa
 
 def test_folded_rows_and_their_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     builds = pretend_builds(monkeypatch, lambda seed: 10.0 * seed)
-    monkeypatch.setattr(render, "RESULTS", tmp_path)
+    monkeypatch.setattr(stored, "RESULTS", tmp_path)
     small = replace(folding.FAMILY.rows[0], layer_sizes=(6, 3, 2), bits=(2, 3, 4), reuse_factor=6)
     for row in folding.FAMILY.rows:
         result = replace(small, name=row.name).run(lambda _: None)
@@ -124,13 +125,13 @@ def test_folded_rows_and_their_table(tmp_path: Path, monkeypatch: pytest.MonkeyP
     for build in builds:
         assert build["component"].folding is not None
         assert (build["register_ports"], build["device"]) == (True, "iCE40UP5K")
-    lines = render.folding().splitlines()
+    lines = network_tables.folding().splitlines()
     assert len(lines) == 2 + len(folding.FAMILY.rows)
     assert (
         "| 6 | 7 | 7 of 30 | 30.0 MHz (10.0 to 50.0) | 6 | **5.00 million/s** | 0.50 µs | `folded-64-32-10-fast` |"
         in lines[-1]
     )
-    assert {row.name for row in folding.FAMILY.rows} == set(render.FOLDED)
+    assert {row.name for row in folding.FAMILY.rows} == set(network_tables.FOLDED)
 
 
 def test_random_networks_are_what_they_are_called() -> None:

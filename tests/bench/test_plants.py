@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from bench import plants
-from bench.plant_tables import plant_rows, track_rows
 from bench.plants import DEVICE, METHODS, PlantRow, method_spec
+from bench.tables.plant_tables import plant_rows, track_rows
 from kanrtl import LearnerSpec
 from kanrtl.baselines import estimate_baseline
 from kanrtl.sim import PLANTS

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import power_amplifier, render
+from bench import power_amplifier, stored
 from bench.power_amplifier import FILE, FOLDER, PowerAmplifier, find_nmse, make_part
+from bench.tables import signal_tables
 from kanrtl import InputError
 
 (ROW,) = power_amplifier.FAMILY.rows
@@ -54,8 +55,8 @@ def test_modulated_edges_are_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         < error["least squares, linear, four taps"]
     )
     (tmp_path / "power-amplifier.json").write_text(json.dumps(result))
-    monkeypatch.setattr(render, "RESULTS", tmp_path)
-    lines = render.amplifier().splitlines()
+    monkeypatch.setattr(stored, "RESULTS", tmp_path)
+    lines = signal_tables.amplifier().splitlines()
     assert len(lines) == 2 + len(result["methods"])
     assert lines[2].startswith("| complex modulated edges | **-")
 

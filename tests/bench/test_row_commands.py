@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 
 from bench import __main__ as bench_command
-from bench import lookup, precision, render, rows, self_check
+from bench import lookup, precision, rows, self_check, stored
 from bench import row as row_module
 from bench.row import SPECS, LearnerRow, Row
 from bench.rows import ROWS
+from bench.tables import offered_tables
 from kanrtl import LearnerSpec, LookupNetwork
 from kanrtl.boards import Board
 from kanrtl.cli import hardware_commands, learner_commands
@@ -29,7 +30,7 @@ from support.pretended_builds import built
 LEARNERS = {name: row for name, row in ROWS.items() if isinstance(row, LearnerRow)}
 OF_KANRTL = {name: row for name, row in ROWS.items() if row.commands[0].startswith("kanrtl ")}
 OTHERS = {name: row for name, row in ROWS.items() if name not in OF_KANRTL}
-RESULTS = {path.stem: json.loads(path.read_text()) for path in render.RESULTS.glob("*.json") if path.stem in ROWS}
+RESULTS = {path.stem: json.loads(path.read_text()) for path in stored.RESULTS.glob("*.json") if path.stem in ROWS}
 
 CALLED_BY = {
     "build_learner": (rows, hardware_commands),
@@ -154,7 +155,7 @@ def test_results_are_of_the_rows(name: str) -> None:
 
 
 def test_the_table_names_every_row_and_what_its_commands_need() -> None:
-    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in render.commands().splitlines()[2:]]
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in offered_tables.commands().splitlines()[2:]]
     assert [line[0] for line in lines] == [f"`{name}`" for name in ROWS]
     for line, row in zip(lines, ROWS.values(), strict=True):
         assert all(f"`{command}`" in line[1] for command in row.commands)

@@ -12,8 +12,9 @@ import pytest
 from click.testing import CliRunner
 
 from bench import __main__ as command
-from bench import render, signals
+from bench import signals
 from bench.signals import CHANNEL, FAMILY, LASER, QUBIT, SILVERBOX
+from bench.tables import signal_tables
 from kanrtl import LearnerSpec
 from kanrtl.sim import Recording
 
@@ -100,8 +101,8 @@ def test_rows_without_their_data_are_skipped(tmp_path: Path, monkeypatch: pytest
 
 
 def test_the_table_has_every_row() -> None:
-    assert tuple(row.name for row in FAMILY.rows) == render.SIGNALS
-    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in render.signals().splitlines()[2:]]
+    assert tuple(row.name for row in FAMILY.rows) == signal_tables.SIGNALS
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in signal_tables.signals().splitlines()[2:]]
     assert all(len(line) == 5 for line in lines)
-    assert [line[0].partition("(`")[2].removesuffix("`)") for line in lines if line[0]] == list(render.SIGNALS)
+    assert [line[0].partition("(`")[2].removesuffix("`)") for line in lines if line[0]] == list(signal_tables.SIGNALS)
     assert {line[1] for line in lines} >= {"kanrtl", "kanrtl, in float64", "NLMS", "RLS"}

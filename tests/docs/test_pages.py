@@ -30,7 +30,9 @@ import kanrtl
 from bench import __main__ as bench_command
 from bench.foreign.simulators import SIMULATORS
 from bench.foreign.vhdl import find_ghdl, join_with_ghdl
-from bench.render import PICTURES, RESULTS, ROOT, TABLES, pages, render
+from bench.render import PICTURES, pages, render
+from bench.stored import RESULTS, ROOT
+from bench.tables import TABLES
 from examples import bus_testbench, classify, litex_soc
 from kanrtl.cli import cli, main
 from kanrtl.lookup import from_kanele

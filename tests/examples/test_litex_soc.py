@@ -11,7 +11,7 @@ import pytest
 
 from bench.compatibility import LEARNERS
 from bench.foreign.simulators import SIMULATORS, run_tool
-from bench.render import ROOT
+from bench.stored import ROOT
 from kanrtl.bus.register_map import RegisterMap
 from kanrtl.learner.spec_file import to_toml
 from kanrtl.tools.toolchain import YOSYS

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bench.foreign.simulators import SIMULATORS, lint_with_verilator, run_tool
-from bench.render import ROOT
+from bench.stored import ROOT
 from kanrtl import LearnerSpec
 from kanrtl.cli.command_line import run
 from kanrtl.sessions.backends.model import ModelLearner

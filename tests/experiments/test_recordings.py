@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kanrtl import InputError, LearnerSpec, Model
-from kanrtl.experiments.baselines import MOST_TERMS, MOST_WEIGHTS, find_polynomial, run_baselines
+from kanrtl.experiments.float_references import MOST_TERMS, MOST_WEIGHTS, find_polynomial, run_float_references
 from kanrtl.experiments.simulate_learner import simulate
 from kanrtl.experiments.sweep import sweep
 from kanrtl.sim import Recording
@@ -23,9 +23,9 @@ def rms(predictions: np.ndarray, target: np.ndarray) -> float:
 
 
 def test_linear_filters_learn_what_is_linear() -> None:
-    found = run_baselines(Recording(X, LINEAR))
-    assert [baseline.name for baseline in found] == ["NLMS", "RLS", "polynomial of degree 3, 10 terms, RLS"]
-    assert all(rms(baseline.predictions, LINEAR) < 1e-3 for baseline in found)
+    found = run_float_references(Recording(X, LINEAR))
+    assert [reference.name for reference in found] == ["NLMS", "RLS", "polynomial of degree 3, 10 terms, RLS"]
+    assert all(rms(reference.predictions, LINEAR) < 1e-3 for reference in found)
     # The first prediction is made of nothing: the middle of the range, in the units of the target.
     low, high = LINEAR[:150].min(), LINEAR[:150].max()
     assert found[0].predictions[0, 0] == pytest.approx((low + high) / 2)
@@ -33,14 +33,14 @@ def test_linear_filters_learn_what_is_linear() -> None:
 
 def test_only_the_polynomial_learns_what_is_curved() -> None:
     target = X[:, 0] ** 2 * X[:, 1]
-    nlms, rls, polynomial = run_baselines(Recording(X, target))
+    nlms, rls, polynomial = run_float_references(Recording(X, target))
     assert rms(polynomial.predictions, target) < 1e-3
-    assert min(rms(baseline.predictions, target) for baseline in (nlms, rls)) > 0.5
+    assert min(rms(reference.predictions, target) for reference in (nlms, rls)) > 0.5
 
 
 def test_each_target_is_learned_for_itself() -> None:
-    both = run_baselines(Recording(X, np.stack([LINEAR, X[:, 0] ** 3], axis=1)))
-    alone = run_baselines(Recording(X, LINEAR))
+    both = run_float_references(Recording(X, np.stack([LINEAR, X[:, 0] ** 3], axis=1)))
+    alone = run_float_references(Recording(X, LINEAR))
     for ours, theirs in zip(both, alone, strict=True):
         assert len(ours.setting) == 2
         np.testing.assert_allclose(ours.predictions[:, 0], theirs.predictions[:, 0])
@@ -49,7 +49,9 @@ def test_each_target_is_learned_for_itself() -> None:
 def test_nothing_later_than_a_sample_changes_its_prediction() -> None:
     later = LINEAR.copy()
     later[400:] += 5
-    for ours, theirs in zip(run_baselines(Recording(X, later)), run_baselines(Recording(X, LINEAR)), strict=True):
+    for ours, theirs in zip(
+        run_float_references(Recording(X, later)), run_float_references(Recording(X, LINEAR)), strict=True
+    ):
         np.testing.assert_array_equal(ours.predictions[:401], theirs.predictions[:401])
         assert not np.array_equal(ours.predictions[402:], theirs.predictions[402:])
 
@@ -70,7 +72,7 @@ def test_polynomials_stay_small() -> None:
 
 def test_too_many_inputs_leave_nlms() -> None:
     x = NOISE.uniform(-1, 1, (40, MOST_WEIGHTS))
-    assert [baseline.name for baseline in run_baselines(Recording(x, x[:, 0]))] == ["NLMS"]
+    assert [reference.name for reference in run_float_references(Recording(x, x[:, 0]))] == ["NLMS"]
 
 
 @pytest.mark.parametrize("schedule", ["sequential", "streaming"])

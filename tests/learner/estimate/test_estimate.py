@@ -14,8 +14,8 @@ import pytest
 from hypothesis import Phase, given, settings
 
 from bench import area, fit
-from bench.render import RESULTS, load
 from bench.rows import ROWS, OnBoard
+from bench.stored import RESULTS, load
 from kanrtl import Learner, LearnerSpec
 from kanrtl.boards import BOARDS
 from kanrtl.build import Device

@@ -32,7 +32,7 @@ _PART = 4096
 
 
 @dataclass(frozen=True)
-class Baseline:
+class FloatReference:
     """A method and what it predicted.
 
     Attributes
@@ -58,7 +58,7 @@ class _Method:
     settings: Sequence[float]
 
 
-def run_baselines(recording: Recording, progress: Progress | None = None) -> tuple[Baseline, ...]:
+def run_float_references(recording: Recording, progress: Progress | None = None) -> tuple[FloatReference, ...]:
     """Let NLMS, RLS and a polynomial with RLS learn a recording, as far as it has not too many inputs for them.
 
     ``progress`` is told the name of each as it begins.
@@ -74,7 +74,7 @@ def run_baselines(recording: Recording, progress: Progress | None = None) -> tup
             setting = _choose(method, target[: recording.first])
             chosen.append(setting)
             predictions.append(_run(method, setting, method.features, target))
-        found.append(Baseline(method.name, tuple(chosen), scaled.in_units(np.stack(predictions, axis=1))))
+        found.append(FloatReference(method.name, tuple(chosen), scaled.in_units(np.stack(predictions, axis=1))))
     return tuple(found)
 
 
