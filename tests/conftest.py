@@ -96,9 +96,9 @@ def quickly() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def simulations(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache of compiled simulations for all tests, so that each is compiled once."""
-    return tmp_path_factory.mktemp("simulations")
+def simulations(shared: Path) -> Path:
+    """A cache of compiled simulations for all tests of all processes, so that each is compiled once."""
+    return shared / "cache"
 
 
 @pytest.fixture(scope="session")

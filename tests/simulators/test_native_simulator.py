@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from kanrtl import InputError, Learner, LearnerSpec, connect
+from kanrtl.cache import WORK
 from kanrtl.cli import main
 from kanrtl.errors import ToolError
 from kanrtl.sessions.backend import LearnerBackend
@@ -230,7 +231,8 @@ def test_a_damaged_entry_is_made_again(
     damage: str, simulations: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connect(WIDE, "native").close()
-    shutil.copytree(simulations, tmp_path / "cache")
+    # Another process of this run may be making an entry.
+    shutil.copytree(simulations, tmp_path / "cache", ignore=shutil.ignore_patterns(f"{WORK}*"))
     monkeypatch.setenv("KANRTL_CACHE_DIR", str(tmp_path / "cache"))
     for library in (tmp_path / "cache").glob("simulations/*/dut.so"):
         content = library.read_bytes()
