@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 
 from ..errors import InputError, ToolError
-from ..learner.address_map import CONTROL_RESTORE
+from ..learner.address_map import CONTROL_RESTORE, GUARD_RELEASE
 from ..numeric.fixed import Codes
 from .identification import Identification
 from .register_map import RegisterMap
@@ -117,6 +117,18 @@ class Driver:
             )
         self.write_register("control", self.read_register("control") | CONTROL_RESTORE)
         self.read_register("control")  # answered when it is done
+
+    def release(self) -> None:
+        """End a fault that the guard has seen: the core learns again.
+
+        Raises
+        ------
+        InputError
+            If the core has no guard.
+        """
+        if not self.map.identification.guarded:
+            raise InputError("release: the core has no guard; make it of a spec with one")
+        self.write_register("guard_status", GUARD_RELEASE)
 
     def submit(self, sample: Sequence[int] | Codes, target: Sequence[int] | Codes | None = None) -> Codes:
         """Have codes predicted, and learned where there is a target; only on a bus without streams.

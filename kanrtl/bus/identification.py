@@ -53,6 +53,7 @@ _FEATURES = Register(
         Field("streaming", 9, 1, "a sample is taken in every cycle, and predictions cannot be refused"),
         Field("gradients", 10, 1, "the teacher gives gradients, and not targets"),
         Field("restores", 11, 1, "the control register can be told to restore"),
+        Field("guarded", 12, 1, "a guard watches the core, and has registers of its own"),
         Field("output", 16, 2, "a network's output stage: 0 raw, 1 argmax, 2 threshold"),
     ),
 )
@@ -148,6 +149,8 @@ class Identification:
         The teacher gives gradients, and not targets.
     restores : bool
         The control register can be told to bring everything to its start.
+    guarded : bool
+        A guard watches it, and has registers of its own.
     output : ``"raw"``, ``"argmax"`` or ``"threshold"``
         The output stage of a network; ``"raw"`` of a learner.
     target_format, gradient_format, learning_rate_format : Format or None
@@ -167,6 +170,7 @@ class Identification:
     streaming: bool = False
     takes_gradients: bool = False
     restores: bool = False
+    guarded: bool = False
     output: str = "raw"
     target_format: Format | None = None
     gradient_format: Format | None = None
@@ -196,6 +200,7 @@ class Identification:
             streaming=spec.timing.streaming,
             takes_gradients=find_loss(spec.loss).takes_gradients,
             restores=spec.restarts,
+            guarded=spec.guard is not None,
             target_format=spec.target_format,
             gradient_format=formats.layers[-1].gradient,
             learning_rate_format=formats.learning_rate,
@@ -236,6 +241,7 @@ class Identification:
                 streaming=self.streaming,
                 gradients=self.takes_gradients,
                 restores=self.restores,
+                guarded=self.guarded,
                 output=_OUTPUTS.index(self.output),
             ),
             *(_pack_format(register, getattr(self, name)) for name, register in _FORMATS.items()),
@@ -302,6 +308,7 @@ class Identification:
             streaming=bool(features["streaming"]),
             takes_gradients=bool(features["gradients"]),
             restores=bool(features["restores"]),
+            guarded=bool(features["guarded"]),
             output=_OUTPUTS[features["output"]],
             **formats,
         )
@@ -343,12 +350,14 @@ def digest_spec(spec: LearnerSpec) -> int:
     They stand for what the learner computes: how it is built, as for a device, does not count, except for the delays
     of a streaming one. Formats go into it as they are, given or derived, and numbers by their value: ``1`` and ``1.0``,
     a field for all layers and the same for each of them, are one spec. A field that is added in a later version has to
-    be left out while it is at its default, so that cores that are out there are still known by their digest.
+    be left out while it is at its default, so that cores that are out there are known by their digest; so is the guard.
     """
     names = [name for name in type(spec).model_fields if not (name in _BUILD_CHOICES or name.endswith("_format"))]
-    content = {name: _simplify(getattr(spec, name), spec.n_layers) for name in names}
+    content = {name: _simplify(getattr(spec, name), spec.n_layers) for name in names if name != "guard"}
     content["formats"] = [{name: str(format) for name, format in vars(each).items()} for each in spec.formats.layers]
     content["delays"] = list(spec.delays)
+    if spec.guard is not None:
+        content["guard"] = vars(spec.guard)
     return _digest(json.dumps(content, sort_keys=True).encode())
 
 

@@ -13,7 +13,16 @@ from dataclasses import dataclass
 from typing import Self
 
 from ..errors import SpecError
-from ..learner.address_map import CONTROL_FREEZE, CONTROL_RESTORE, COUNTER_WIDTH, SATURATIONS, AddressMap
+from ..learner.address_map import (
+    CONTROL_FREEZE,
+    CONTROL_RESTORE,
+    COUNTER_WIDTH,
+    GUARD_ADOPT,
+    GUARD_FAULT,
+    SATURATIONS,
+    AddressMap,
+)
+from ..learner.guard_settings import SIGNATURES
 from ..learner.spec import LearnerSpec
 from ..lookup.network import LookupNetwork
 from ..numeric.bits import clog2
@@ -294,8 +303,49 @@ def _place_registers(spec: LearnerSpec, addresses: AddressMap, window: int) -> l
         control.append(Field("restore", CONTROL_RESTORE.bit_length() - 1, 1, _RESTORED))
     register = Register("control", "How the core learns.", tuple(control), writable=True)
     found.append(place(register, addresses.control, 0))
+    if spec.guard is not None:
+        found += [place(register, address, reset) for register, address, reset in _guard_registers(spec, addresses)]
     return sorted(found, key=lambda each: each.address)
 
+
+def _guard_registers(spec: LearnerSpec, addresses: AddressMap) -> list[tuple[Register, int, int]]:
+    """Give the registers of a guard, their addresses at the port, and what they begin with."""
+    gradient = spec.formats.layers[-1].gradient
+    widths = spec.guard.widths(spec.n_out, gradient)
+    codes = spec.guard.codes(spec.n_out, gradient, spec.counts)
+    status = [
+        Field(name, index, 1, f"{name} was seen since the last release; not written")
+        for index, name in enumerate(SIGNATURES)
+    ]
+    status.append(
+        Field("fault", GUARD_FAULT.bit_length() - 1, 1, "the core is frozen and restored; writing 1 releases it")
+    )
+    adopts = "writing 1 makes the coefficients as they are the good ones; reads 0"
+    status.append(Field("adopt", GUARD_ADOPT.bit_length() - 1, 1, adopts))
+    found = [
+        (Register("guard_status", "What the guard sees.", tuple(status), writable=True), addresses.guard_status, 0),
+        (one_field("guard_error_sum", _ERROR_SUM, widths["error"]), addresses.guard_error_sum, 0),
+    ]
+    for name, width in widths.items():
+        register = one_field(f"guard_limit_{name}", f"{_LIMITED[name]}; 0 looks at none.", width, writable=True)
+        found.append((register, addresses.guard_limit(name), codes[name]))
+    for signature in SIGNATURES:
+        what = f"How often the guard saw {signature}, up to the highest count; a write clears it."
+        counter = one_field(f"guard_count_{signature}", what, COUNTER_WIDTH, writable=True)
+        found.append((counter, addresses.guard_count(signature), 0))
+    return found
+
+
+_ERROR_SUM = "The sum of |dL/dy| over the last window that was judged, in LSBs of the gradient format."
+
+_LIMITED = {
+    "error": "Divergence: the sum of a window's |dL/dy|, in LSBs of the gradient format",
+    "rails": "Divergence: the steps of a window that leave a coefficient at the end of its format",
+    "stagnant_error": "Stagnation: the sum of a window's |dL/dy|, in LSBs of the gradient format",
+    "stagnant_lost": "Stagnation: the steps of a window in which an update rounds to nothing",
+    "imprecise": "Precision: the steps of a window in which an update rounds to nothing or a gradient saturates",
+    "slot": "Deadline: clock cycles from one sample to the next",
+}
 
 _COUNTED = {
     "outside": "In how many learning steps an input was outside of its grid",

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..numeric.bits import clog2
+from .guard_settings import LIMITS, SIGNATURES
 
 if TYPE_CHECKING:
     from .spec import LearnerSpec
@@ -34,6 +35,18 @@ CONTROL_RESTORE = 1 << 1
 """Bit of the control register, only with ``initial="reset"``: writing 1 brings coefficients, rates, noise and counters
 to what they were at the start. Samples and further requests wait meanwhile; it reads zero."""
 
+GUARD_FAULT = 1 << len(SIGNATURES)
+"""Bit of the guard's status, above those of :data:`SIGNATURES`: it sees a fault, and the learner is frozen."""
+
+GUARD_RELEASE = GUARD_FAULT
+"""Bit of the guard's status that ends a fault where it is written."""
+
+GUARD_ADOPT = GUARD_FAULT << 1
+"""Bit of the guard's status that makes the coefficients as they are the good ones where it is written, and begins a
+window; it reads zero."""
+
+_GUARD = ("status", "error_sum", *(f"limit {name}" for name in LIMITS), *(f"count {name}" for name in SIGNATURES))
+
 
 @dataclass(frozen=True)
 class AddressMap:
@@ -48,6 +61,8 @@ class AddressMap:
     """The layers that have a linear path."""
     counts: tuple[str, ...]
     """What is counted (:data:`ON_DEMAND`) besides what saturates."""
+    guarded: bool
+    """Whether the learner has a guard, whose registers lie behind all others."""
     data_width: int
     """Bits of what is read and written: those of the widest of all."""
 
@@ -55,6 +70,8 @@ class AddressMap:
     def of(cls, spec: LearnerSpec) -> AddressMap:
         """The map of a learner: fields as wide as its sizes need."""
         registers = spec.n_layers + len(spec.linear_layers) + len(SATURATIONS) + 2 + len(spec.counts)
+        registers += len(_GUARD) if spec.guard else 0
+        limits = spec.guard.widths(spec.n_out, spec.formats.layers[-1].gradient) if spec.guard else {}
         linear_rate = spec.formats.linear_rate
         return cls(
             index_bits=max(clog2(registers), *(clog2(layer.coefficients) for layer in spec.layers)),
@@ -64,11 +81,13 @@ class AddressMap:
             n_layers=spec.n_layers,
             linear_layers=spec.linear_layers,
             counts=tuple(spec.counts),
+            guarded=spec.guard is not None,
             data_width=max(
                 *(layer.formats.coefficient.width for layer in spec.layers),
                 spec.formats.learning_rate.width + 1,
                 linear_rate.width + 1 if linear_rate else 0,
                 COUNTER_WIDTH + 1,
+                *(width + 1 for width in limits.values()),
             ),
         )
 
@@ -117,3 +136,28 @@ class AddressMap:
     def control(self) -> int:
         """Address of the control register: :data:`CONTROL_FREEZE`, :data:`CONTROL_RESTORE`."""
         return self._register(self._first_counter + len(SATURATIONS) + 1)
+
+    def _guard(self, name: str) -> int:
+        if not self.guarded:
+            raise ValueError("the learner has no guard")
+        first = self._first_counter + len(SATURATIONS) + 2 + len(self.counts)
+        return self._register(first + _GUARD.index(name))
+
+    @property
+    def guard_status(self) -> int:
+        """Address of the guard's status: a bit for each of :data:`SIGNATURES` that was seen since the last release, and
+        :data:`GUARD_FAULT`. What is written are :data:`GUARD_RELEASE` and :data:`GUARD_ADOPT`."""
+        return self._guard("status")
+
+    @property
+    def guard_error_sum(self) -> int:
+        """Address of the errors of the last window that was judged, in LSBs of the gradient; read only."""
+        return self._guard("error_sum")
+
+    def guard_limit(self, name: str) -> int:
+        """Address of one of the guard's limits (:data:`LIMITS`), read and write."""
+        return self._guard(f"limit {name}")
+
+    def guard_count(self, signature: str) -> int:
+        """Address of the counter of one of :data:`SIGNATURES`; writing anything sets it to zero."""
+        return self._guard(f"count {signature}")

@@ -20,8 +20,9 @@ from pydantic import (
     ValidationError,
 )
 
-from ..errors import SpecError
+from ..errors import InputError, SpecError
 from ..numeric.fixed import Format
+from .guard_settings import GuardSettings
 from .stages import FORMER_PRESETS, PRESETS, STAGES
 
 MAX_GRID_SIZE = 4096
@@ -98,6 +99,15 @@ def _nested_tuple(value: Any) -> Any:
 
 def _drop_repeated(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
+
+
+def _parse_guard(value: object) -> object:
+    if value is None or isinstance(value, GuardSettings):
+        return value
+    try:
+        return GuardSettings.of(value)  # type: ignore[arg-type]  # which refuses what is no table
+    except InputError as error:
+        raise SpecError(f"guard.{error}" if not str(error).startswith("guard") else str(error)) from None
 
 
 FormatField = Annotated[Format, BeforeValidator(_parse_format), PlainSerializer(str)]
@@ -246,6 +256,10 @@ class LearnerFields(BaseModel):
         (:meth:`kanrtl.Session.restore`). Nothing needs an initial value then, as in an ASIC. It takes a LUT for
         each 16 bits that are not zero in all coefficients, and tables of bases lie in logic, whatever
         ``table_memory`` says.
+    guard
+        A table of what a guard looks at, or :class:`kanrtl.loop.GuardSettings`: it sees four ways in which a learner
+        fails, freezes it, and brings back the last coefficients that were good; see :class:`kanrtl.loop.Guard`. Its
+        limits, status and counters are registers of the access port. Default: none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -298,6 +312,9 @@ class LearnerFields(BaseModel):
     share_multipliers: Annotated[bool, Strict()] = False
     multiplier: Literal["auto", "dsp", "lut", "serial"] = "auto"
     initial: Initial = "memory"
+    guard: Annotated[
+        Any, BeforeValidator(_parse_guard), PlainSerializer(lambda guard: None if guard is None else guard.to_dict())
+    ] = None
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain values (those that were given), of which ``from_dict`` makes an equal spec."""
@@ -354,6 +371,8 @@ class LearnerFields(BaseModel):
 def one_line(error: ValidationError) -> SpecError:
     """The first of pydantic's findings as field, value and mend."""
     first = error.errors()[0]
+    if isinstance(known := first.get("ctx", {}).get("error"), SpecError):  # it names a part of the field
+        return known
     if not first["loc"]:  # it is the name of a field that is no text
         return SpecError.of("field", ascii(first["input"]), "is no name of a field; mend its letters")
     field = " ".join(str(first["loc"][0]).split())

@@ -60,6 +60,7 @@ _COMMENTS = {
     "share_multipliers": "whether forward and backward pass use the same multipliers",
     "multiplier": "auto, dsp, lut, serial",
     "initial": "memory, reset: whether it begins with initial contents of memories, or with what a reset writes",
+    "guard": "what a guard looks at: window, copy_every, error, rails, stagnant_error, stagnant_lost, imprecise, slot",
 }
 
 
@@ -164,6 +165,8 @@ def to_toml(spec: LearnerSpec) -> str:
             value = linear_rates_of(spec)
         if field == "initial_coefficients" and value is None:
             value = "zeros" if spec.n_layers == 1 else "uniform"
+        if field == "guard":
+            value = value.to_dict() if value else {}
         entry = f"{field} = {_toml_value(value)}"
         if not given:
             entry = f"# {entry}"
@@ -188,6 +191,8 @@ def _toml_value(value: Any) -> str:
         return f'"{value}"'
     if isinstance(value, tuple):
         return f"[{', '.join(_toml_value(item) for item in value)}]"
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{name} = {_toml_value(item)}' for name, item in value.items())} }}"
     if isinstance(value, np.ndarray):
         return _toml_value(tuple(value.tolist()))
     return json.dumps(value)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import SpecError, join_choices
+from ..errors import InputError, SpecError, join_choices
 from ..numeric.fixed import Format, narrow
 from .arithmetic import LayerArithmetic, banks_for
 from .fields import MAX_GRID_SIZE, LearnerFields
@@ -84,6 +84,11 @@ def check_arithmetic(spec: LearnerFields, formats: LearnerFormats, layers: Seque
     if exact.width > MAX_WIDTH:
         raise SpecError.of("loss", spec.loss, f"its gradient would need {exact.width} bits, the limit is {MAX_WIDTH}")
     _check_initial_coefficients(spec, layers)
+    if spec.guard is not None:
+        try:
+            spec.guard.codes(spec.n_out, formats.layers[-1].gradient, spec.counts)
+        except InputError as error:
+            raise SpecError(f"guard.{error}") from None
 
 
 def _check_lengths(spec: LearnerFields) -> None:

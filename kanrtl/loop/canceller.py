@@ -12,10 +12,11 @@ from ..errors import SpecError
 from ..fabric.parts import Parts
 from ..learner.address_map import COUNTER_WIDTH
 from ..learner.losses import find_loss
+from ..learner.rtl.learner_members import learner_members
 from ..learner.rtl.pipeline_registers import delay
 from ..learner.spec import LearnerSpec
 from ..numeric.fixed import Codes, Format
-from .loop_part import LoopPart, learner_members
+from .loop_part import LoopPart
 from .vectors import (
     as_codes,
     count_events,

@@ -16,9 +16,10 @@ from ..errors import SpecError
 from ..fabric.parts import Parts
 from ..learner.address_map import COUNTER_WIDTH
 from ..learner.losses import find_loss
+from ..learner.rtl.learner_members import learner_members
 from ..learner.spec import LearnerSpec
 from ..numeric.fixed import SQ, Codes, FixedValue, Format, narrow
-from .loop_part import LoopPart, learner_members
+from .loop_part import LoopPart
 from .vectors import (
     GAIN_FORMAT,
     as_codes,

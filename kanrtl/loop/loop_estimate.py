@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..fabric.counted_component import CountedComponent
 from ..fabric.device import Device
 from ..fabric.families import FAMILIES
 from ..learner.estimate.estimate import Estimate, count_parts, estimate_parts
 from ..learner.spec import LearnerSpec
-from .loop_part import LoopPart
 
 __all__ = ["estimate_loop"]
 
 
-def estimate_loop(spec: LearnerSpec, parts: Sequence[LoopPart], device: str | Device) -> Estimate:
+def estimate_loop(spec: LearnerSpec, parts: Sequence[CountedComponent], device: str | Device) -> Estimate:
     """What a learner of ``spec`` and ``parts`` around it take of ``device``; cycles are those of the learner.
 
     Raises :exc:`BuildError` for an unknown device, :exc:`SpecError` for what it cannot have.

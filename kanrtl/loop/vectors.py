@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import data, stream
 
 from ..errors import InputError
 from ..fabric.parts import Parts
+from ..fabric.run_time import count_events, settings_stream
 from ..learner.address_map import COUNTER_WIDTH
-from ..numeric.bits import clog2
 from ..numeric.fixed import SQ, Codes, FixedValue, Format, Narrowed, Rounding, narrow
 
 __all__ = [
@@ -109,12 +109,6 @@ def register_stage(m: Module, source: tuple[Value, Value], target: tuple[Value, 
     return valid & ready
 
 
-def settings_stream(numbers: int, channels: int, width: int) -> stream.Signature:
-    """The stream that sets numbers at run time: which ``number``, of which ``channel``, and its ``code``."""
-    fields = {"channel": max(1, clog2(channels)), "number": max(1, clog2(numbers)), "code": signed(width)}
-    return stream.Signature(data.StructLayout(fields), always_ready=True)
-
-
 def write_setting(m: Module, settings: Any, number: int, channel: int, register: FixedValue) -> None:
     """Let the stream of settings write a register."""
     payload = settings.payload
@@ -141,14 +135,6 @@ def narrow_codes(sums: Codes, fraction: int, format: Format, rounding: str) -> t
     """The same for codes ``(n,)`` with so many fraction bits."""
     found: Narrowed = narrow(sums, fraction, format, rounding)
     return found.result, bool(found.saturated.any())
-
-
-def count_events(m: Module, event: Value, clear: Value, count: Value) -> None:
-    """Count events up to the counter's highest value; ``clear`` comes before an event of the same cycle."""
-    with m.If(clear):
-        m.d.sync += count.eq(0)
-    with m.Elif(event):
-        m.d.sync += count.eq(Mux(count.all(), count, count + 1))
 
 
 def count_events_parts(parts: Parts) -> None:

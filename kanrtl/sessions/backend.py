@@ -12,7 +12,17 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays import Reals, RowBuffer
-from ..learner.address_map import CONTROL_FREEZE, CONTROL_RESTORE, SATURATIONS, AddressMap
+from ..learner.address_map import (
+    CONTROL_FREEZE,
+    CONTROL_RESTORE,
+    GUARD_ADOPT,
+    GUARD_FAULT,
+    GUARD_RELEASE,
+    SATURATIONS,
+    AddressMap,
+)
+from ..learner.guard_report import GuardReport
+from ..learner.guard_settings import LIMITS, SIGNATURES
 from ..learner.losses import find_loss
 from ..learner.spec import LearnerSpec
 from ..lookup.network import LookupNetwork
@@ -145,7 +155,8 @@ class LearnerBackend(Running):
 
     @abstractmethod
     def write_coefficients(self, coefficients: list[Codes]) -> None:
-        """Set the coefficients, which are shaped as :meth:`read_coefficients` gives them."""
+        """Set the coefficients, which are shaped as :meth:`read_coefficients` gives them. To a guard they are the good
+        ones from now on."""
 
     @abstractmethod
     def read_learning_rates(self) -> list[int]:
@@ -183,6 +194,37 @@ class LearnerBackend(Running):
         if spec.update_rounding == "stochastic":
             self.write_noise(initial_state(spec.seed))
         self.clear_saturations()
+        self.restart_guard()
+
+    def restart_guard(self) -> None:
+        """Bring the guard, if there is one, to where it was at the start; the coefficients as they are are the good
+        ones."""
+        if self.spec.guard is not None:
+            self.release_guard()
+            self.adopt()
+            self.clear_guard()
+            gradient = self.spec.formats.layers[-1].gradient
+            self.write_limits(self.spec.guard.codes(self.spec.n_out, gradient, self.spec.counts))
+
+    def read_guard(self) -> GuardReport:
+        """What the guard says; as all that follows only where the spec has one."""
+        raise NotImplementedError
+
+    def write_limits(self, limits: Mapping[str, int]) -> None:
+        """Set some of the guard's limits."""
+        raise NotImplementedError
+
+    def release_guard(self) -> None:
+        """End a fault."""
+        raise NotImplementedError
+
+    def adopt(self) -> None:
+        """Make the coefficients as they are the good ones, and begin a window."""
+        raise NotImplementedError
+
+    def clear_guard(self) -> None:
+        """Set the counters of the guard to zero."""
+        raise NotImplementedError
 
     @abstractmethod
     def read_saturations(self) -> dict[str, int]:
@@ -227,6 +269,8 @@ class AddressedLearner(LearnerBackend):
     def write_coefficients(self, coefficients: list[Codes]) -> None:
         values = [int(value) for layer in coefficients for value in layer.ravel()]
         self.access(list(zip(self._coefficient_addresses(), values, strict=True)))
+        if self.spec.guard is not None:
+            self.adopt()
 
     def _rate_addresses(self) -> list[int]:
         return [
@@ -266,6 +310,32 @@ class AddressedLearner(LearnerBackend):
         frozen = CONTROL_FREEZE if self.read_frozen() else 0
         # The second is answered when it is done.
         self.access([(self.addresses.control, frozen | CONTROL_RESTORE), (self.addresses.control, None)])
+        self.restart_guard()
+
+    def read_guard(self) -> GuardReport:
+        places = self.addresses
+        addresses = [places.guard_status, places.guard_error_sum]
+        addresses += [places.guard_limit(name) for name in LIMITS] + [places.guard_count(name) for name in SIGNATURES]
+        status, error_sum, *others = self.access([(address, None) for address in addresses])
+        return GuardReport(
+            bool(status & GUARD_FAULT),
+            tuple(name for index, name in enumerate(SIGNATURES) if status >> index & 1),
+            dict(zip(SIGNATURES, others[len(LIMITS) :], strict=True)),
+            error_sum,
+            dict(zip(LIMITS, others, strict=False)),
+        )
+
+    def write_limits(self, limits: Mapping[str, int]) -> None:
+        self.access([(self.addresses.guard_limit(name), code) for name, code in limits.items()])
+
+    def release_guard(self) -> None:
+        self.access([(self.addresses.guard_status, GUARD_RELEASE)])
+
+    def adopt(self) -> None:
+        self.access([(self.addresses.guard_status, GUARD_ADOPT)])
+
+    def clear_guard(self) -> None:
+        self.access([(self.addresses.guard_count(name), 0) for name in SIGNATURES])
 
     def read_saturations(self) -> dict[str, int]:
         kinds = (*SATURATIONS, *self.spec.counts)

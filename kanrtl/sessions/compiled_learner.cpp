@@ -82,6 +82,7 @@ struct State {
     int64_t *noise;       // the register, of 32 bits
     int64_t *frozen;
     int64_t *saturations; // activation, gradient, slope, step, coefficient, outside, lost
+    int64_t *errors;      // the sum of the outputs' |dL/dy|
 };
 
 enum { ACTIVATION, GRADIENT, SLOPE, STEP, COEFFICIENT, OUTSIDE, LOST };
@@ -262,8 +263,10 @@ class Learner {
     void backward(const int64_t *targets) {
         const Layer &last = layer(layers() - 1);
         bool gradient = false, slope = false;
-        for (int64_t o = 0; o < last.n_out; o++)
-            gradients_.back()[o] = last.gradient.narrow(error(size_t(o), targets[o]), gradient);
+        for (int64_t o = 0; o < last.n_out; o++) {
+            int64_t own = gradients_.back()[o] = last.gradient.narrow(error(size_t(o), targets[o]), gradient);
+            *state_.errors += own < 0 ? -own : own;
+        }
         for (size_t index = layers() - 1; index > 0; index--) {
             const Layer &at = layer(index);
             const Pass &pass = passes_[index];

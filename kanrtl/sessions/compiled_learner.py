@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import weakref
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,7 @@ class _State(ctypes.Structure):
         *_integers("layers", "stochastic", "counter_limit", "counts_outside", "counts_lost"),
         *_pointers("layer"),
         ("loss", _Loss),
-        *_pointers("noise", "frozen", "saturations"),
+        *_pointers("noise", "frozen", "saturations", "errors"),
     ]
 
 
@@ -114,6 +115,7 @@ class CompiledLearner:
         self.noise = np.array([lfsr.initial_state(spec.seed)], dtype=np.int64)
         self.frozen = np.zeros(1, dtype=np.int64)
         self.saturations = np.zeros(len(SATURATIONS) + len(ON_DEMAND), dtype=np.int64)
+        self._errors = np.zeros(1, dtype=np.int64)
         loss = _loss(spec)
         layers = self._layers(spec)
         self._kept += [loss, layers]
@@ -134,7 +136,7 @@ class CompiledLearner:
                 loss.target_up,
                 None if table is None else self._keep(table),
             ),
-            *(array.ctypes.data for array in (self.noise, self.frozen, self.saturations)),
+            *(array.ctypes.data for array in (self.noise, self.frozen, self.saturations, self._errors)),
         )
         self._library = load_compiled()
         self._learner = ctypes.c_void_p(self._library.kanrtl_begin(ctypes.byref(state)))
@@ -223,6 +225,40 @@ class CompiledLearner:
         finally:
             self._library.kanrtl_settle(self._learner)
         return predictions
+
+    # As a guard watches it: every run ends with all updates landed.
+
+    def run_watched(
+        self, x: Codes, teaching: Codes, learn: npt.NDArray[np.bool_], edges: Sequence[int] | None, *, frozen: bool
+    ) -> Codes:
+        """See :class:`kanrtl.learner.guard_rules.WatchedLearner`, as for all that follows."""
+        before = int(self.frozen[0])
+        self.frozen[0] = before or frozen
+        try:
+            return self.run(x, teaching, learn)
+        finally:
+            self.frozen[0] = before
+
+    def settle(self) -> None:
+        """Do nothing: all has landed."""
+
+    def watched_coefficients(self) -> list[Codes]:
+        """The coefficients themselves."""
+        return self.coefficients
+
+    def read_counter(self, kind: str) -> int:
+        """A counter of the learner."""
+        return int(self.saturations[(*SATURATIONS, *ON_DEMAND).index(kind)])
+
+    def clear_counter(self, kind: str) -> None:
+        """Set that to zero."""
+        self.saturations[(*SATURATIONS, *ON_DEMAND).index(kind)] = 0
+
+    def take_errors(self) -> int:
+        """The sum of errors since the last call."""
+        found = int(self._errors[0])
+        self._errors[0] = 0
+        return found
 
     def close(self) -> None:
         """Free its memory; nothing can be run afterwards."""

@@ -22,6 +22,7 @@ from ..transfer.freeze import Frozen, freeze
 from .backend import FEEDBACK, LEARN, PREDICT, LearnerBackend, SampleStep
 from .clipped_targets import ClippedTargets
 from .closing import Closing
+from .guard_values import describe_guard, limit_codes, settings_of
 from .rate_codes import find_rate_codes
 from .sample_history import SampleHistory
 from .sample_weights import check_highest, weigh_one, weigh_rates
@@ -366,7 +367,9 @@ class Session(Closing):
         by kind, ``counts`` of what the spec counts besides, and as ``counters_full`` the kinds whose counter stands
         still at its highest value, 65535, until :meth:`clear_counters`; ``inputs_saturated`` and ``targets_saturated``
         before they reached it, the ``latency``, ``prediction_latency`` and ``interval`` in cycles, and what was
-        ``observed`` of these at the ports.
+        ``observed`` of these at the ports. With a guard also ``guard``: whether there is a ``fault``, what was ``seen``
+        since the last release, ``counts`` of that, the mean ``error`` of the last window that was judged, and its
+        ``limits``.
         """
         saturations = self._backend.read_saturations()
         schedule = self.spec.timing
@@ -384,7 +387,29 @@ class Session(Closing):
             "prediction_latency": schedule.prediction_latency,
             "interval": schedule.interval,
             "observed": self._backend.observed,
+            **({} if self.spec.guard is None else {"guard": describe_guard(self.spec, self._backend.read_guard())}),
         }
+
+    # What guards it.
+
+    def release(self) -> None:
+        """End a fault that the guard has seen: the learner, which has its last good coefficients again, learns on.
+
+        Raises :exc:`InputError` where the spec has no guard, as all that concerns it.
+        """
+        settings_of(self.spec, "release")
+        self._backend.release_guard()
+
+    def adopt(self) -> None:
+        """Tell the guard that the coefficients as they are are good: it brings these back after the next fault. What is
+        written by :attr:`coefficients`, :meth:`load` and :meth:`restore` is good already."""
+        settings_of(self.spec, "adopt")
+        self._backend.adopt()
+
+    def set_limits(self, **limits: float) -> None:
+        """Set limits of the guard, by the names and in the units of :class:`kanrtl.loop.GuardSettings`; the others
+        stay."""
+        self._backend.write_limits(limit_codes(self.spec, limits))
 
     def restore(self) -> None:
         """Forget everything: coefficients, rates, the noise of stochastic rounding and counters become what they were
@@ -398,8 +423,11 @@ class Session(Closing):
         self._pending = None
 
     def clear_counters(self) -> None:
-        """Set to zero what :attr:`status` counts of values that saturated, in the learner and before."""
+        """Set to zero what :attr:`status` counts of values that saturated, in the learner and before, and of
+        what its guard saw."""
         self._backend.clear_saturations()
+        if self.spec.guard is not None:
+            self._backend.clear_guard()
         self._inputs_saturated = self._clipped.count = 0
 
     # Files.

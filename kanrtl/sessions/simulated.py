@@ -24,6 +24,8 @@ def learner_ports(fragment: Any) -> list[Port]:
     learner = fragment.origins[0]
     assert isinstance(learner, Learner)
     ports = list(ports_of(learner, "learner", "{}"))
+    for inside, _ in parts_of(fragment, (Learner,)):  # a guard stands around the learner whose layers these are
+        fragment = inside
     for layer, name in parts_of(fragment, (Layer, FoldedLayer)):
         scope = f"learner.{name}"
         ports += ports_of(layer.origins[0], scope, f"{name}__{{}}__traced")

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
+from ..learner.guard_model import WatchedBatch
 from ..learner.model_batch import ModelBatch, Numeric
 from ..learner.model_layers import Array
 from ..learner.spec import LearnerSpec
@@ -17,10 +18,15 @@ from ..transfer.freeze import Frozen, freeze
 
 class Model:
     """A learner in numpy: a :class:`ModelBatch` of one. Values are codes with ``numeric="integer"`` and real numbers
-    with ``"float64"``.
+    with ``"float64"``. Raises :exc:`InputError` for a spec with a guard.
     """
 
     def __init__(self, spec: LearnerSpec, numeric: Numeric = "integer") -> None:
+        if spec.guard is not None:
+            raise InputError(
+                'guard: a model alone has none; use kanrtl.loop.GuardedModel or connect(spec, backend="model"), or '
+                "spec.replace(guard=None)"
+            )
         self.spec = spec
         self.numeric = numeric
         self._batch = ModelBatch([spec], numeric)
@@ -106,6 +112,10 @@ class Model:
         See :meth:`ModelBatch.run`.
         """
         return self._batch.run(x, teaching, learn, edges)[0]  # type: ignore[no-any-return]
+
+    def watch(self) -> WatchedBatch:
+        """This learner as a guard watches it."""
+        return WatchedBatch(self._batch)
 
     def settle(self) -> None:
         """Wait until all updates have landed."""

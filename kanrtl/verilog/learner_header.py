@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..learner.address_map import SATURATIONS, AddressMap
+from ..learner.guard_settings import LIMITS, SIGNATURES
 from ..learner.losses import find_loss
 from ..learner.rtl.learner import Learner
 from ..learner.spec import LearnerSpec
@@ -44,7 +45,24 @@ def learner_header(learner: Learner, clocking: Clocking = Clocking()) -> str:
         lines.append(f"  {addresses.noise:#x}  noise: reads bits 31..16; a write moves bits 15..0 up and in below them")
     restores = ", a 1 in bit 1 restores" if spec.restarts else ""
     lines.append(f"  {addresses.control:#x}  control: bit 0 freezes{restores}")
+    if spec.guard is not None:
+        lines += _guard_lines(addresses)
     return "\n".join(lines)
+
+
+def _guard_lines(addresses: AddressMap) -> list[str]:
+    """Write what the guard's pins and registers are."""
+    seen = ", ".join(f"{index} {name}" for index, name in enumerate(SIGNATURES))
+    return [
+        f"  {addresses.guard_status:#x}  guard: bits {seen}, {len(SIGNATURES)} fault; a 1 in bit {len(SIGNATURES)} "
+        f"releases, in bit {len(SIGNATURES) + 1} makes the coefficients as they are the good ones",
+        f"  {addresses.guard_error_sum:#x}  guard: sum of the errors of the last window",
+        *(f"  {addresses.guard_limit(name):#x}  guard: limit {name}" for name in LIMITS),
+        *(f"  {addresses.guard_count(name):#x}  guard: count of {name}" for name in SIGNATURES),
+        "",
+        "fault is high from the cycle after the guard sees a fault, while the learner is frozen, until release is high",
+        "after the last good coefficients were written back; status has a bit for what was seen.",
+    ]
 
 
 def describe_reset(spec: LearnerSpec) -> str:

@@ -6,17 +6,17 @@ from itertools import pairwise
 from typing import Any
 
 from amaranth.hdl import Cat, Module
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ...fabric.parts import Parts
 from ...numeric.lfsr import WIDTH as NOISE_WIDTH
+from ..guard_settings import SIGNATURES
 from ..losses import find_loss
 from ..schedule import Schedule
 from ..spec import LearnerSpec
 from .access import (
     Access,
-    AccessPort,
     CoefficientRequests,
     LearningRates,
     Registers,
@@ -26,7 +26,9 @@ from .access import (
     count_registers,
 )
 from .folded_layer import FoldedLayer
+from .guard import Guard
 from .layer import Layer
+from .learner_members import learner_members
 from .noise_register import NoiseRegister, count_noise_register
 from .pipeline_registers import Stages, delay
 from .restorer import Restoring, count_restoring
@@ -48,6 +50,8 @@ class Learner(wiring.Component):  # type: ignore[misc]
     ----------
     spec
         What to build.
+    guarded
+        Whether it has the guard that the spec asks for; without it the registers of that read zero.
 
     Members
     -------
@@ -65,26 +69,16 @@ class Learner(wiring.Component):  # type: ignore[misc]
     updated : Out(1)
         High in the cycle at whose end an update is written; :attr:`gradient` is then that of the sample.
     gradient : Out, ``n_out`` gradients dL/dy
+    fault : Out(1), status : Out(4), release : In(1)
+        Those of :class:`.Guard`; only where the spec has one.
     """
 
-    def __init__(self, spec: LearnerSpec) -> None:
+    def __init__(self, spec: LearnerSpec, *, guarded: bool = True) -> None:
         self.spec = spec
-        formats = spec.formats
-        x = data.ArrayLayout(formats.input, spec.n_in)
-        y = data.ArrayLayout(formats.output, spec.n_out)
-        target = data.ArrayLayout(spec.target_format, spec.n_out)
-        after = spec.timing.after_prediction
-        sample = {"x": x, "learn": 1} if after else {"x": x, "target": target, "learn": 1}
-        members: dict[str, Any] = {
-            "samples": In(stream.Signature(data.StructLayout(sample))),
-            "predictions": Out(stream.Signature(y, always_ready=spec.timing.streaming)),
-            "access": In(AccessPort(spec)),
-            "freeze": In(1),
-            "updated": Out(1),
-            "gradient": Out(data.ArrayLayout(formats.layers[-1].gradient, spec.n_out)),
-        }
-        if after:
-            members["teaching"] = In(stream.Signature(target))
+        self._guarded = guarded and spec.guard is not None
+        members = learner_members(spec)
+        if self._guarded:
+            members |= {"fault": Out(1), "status": Out(len(SIGNATURES)), "release": In(1)}
         super().__init__(members)
 
     @property
@@ -109,6 +103,34 @@ class Learner(wiring.Component):  # type: ignore[misc]
         return self.spec.restart_cycles
 
     def elaborate(self, platform: Any) -> Module:
+        return self._elaborate_guarded() if self._guarded else self._elaborate_alone()
+
+    def _elaborate_guarded(self) -> Module:
+        """Put the guard between the ports and the learner without it."""
+        m = Module()
+        m.submodules.guard = guard = Guard(self.spec, self.spec.guard, addressed=True)
+        m.submodules.learner = learner = Learner(self.spec, guarded=False)
+        for name in ("samples", "access"):
+            connect(m, flipped(getattr(self, name)), getattr(guard, name))
+            connect(m, getattr(guard, f"learner_{name}"), getattr(learner, name))
+        connect(m, learner.predictions, guard.learner_predictions)
+        connect(m, guard.predictions, flipped(self.predictions))
+        if self.spec.timing.after_prediction:
+            connect(m, flipped(self.teaching), learner.teaching)
+        m.d.comb += [
+            guard.freeze.eq(self.freeze),
+            learner.freeze.eq(guard.learner_freeze),
+            guard.release.eq(self.release),
+            *(
+                getattr(part, name).eq(getattr(learner, name))
+                for name in ("updated", "gradient")
+                for part in (guard, self)
+            ),
+            *(getattr(self, name).eq(getattr(guard, name)) for name in ("fault", "status")),
+        ]
+        return m
+
+    def _elaborate_alone(self) -> Module:
         m = Module()
         spec = self.spec
         kind = FoldedLayer if spec.folded else Layer
@@ -265,3 +287,5 @@ def count_learner(parts: Parts, spec: LearnerSpec, *, reached: bool) -> None:
         if spec.restarts:
             count_restoring(parts, spec)
         count_coefficient_requests(parts, spec)
+        if spec.guard is not None:
+            Guard(spec, spec.guard, addressed=True).count(parts)

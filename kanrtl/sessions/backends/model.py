@@ -13,7 +13,8 @@ from ...lookup.single_sample import MOST_EDGES, SingleSample
 from ...numeric.fixed import Codes
 from ...progress import Progress
 from ...simulators.trace import Trace
-from ..backend import BackendKind, LearnerBackend, NetworkBackend, NetworkStep, Options
+from ..backend import BackendKind, NetworkBackend, NetworkStep, Options
+from ..guarded_backend import GuardedBackend
 from ..standalone_model import Model
 
 
@@ -22,7 +23,7 @@ def _refuse_trace(trace: Trace | None) -> None:
         raise TraceError('trace: backend "model" has no signals; use "pysim" or "native"')
 
 
-class ModelLearner(LearnerBackend):
+class ModelLearner(GuardedBackend):
     """A learner in numpy: :class:`kanrtl.sessions.standalone_model.Model`."""
 
     name = "model"
@@ -30,44 +31,58 @@ class ModelLearner(LearnerBackend):
     def __init__(self, spec: LearnerSpec, trace: Trace | None = None, _progress: Progress | None = None) -> None:
         _refuse_trace(trace)
         super().__init__(spec)
-        self._model = Model(spec)
+        self._model = Model(spec.replace(guard=None) if spec.guard else spec)
+        if spec.guard:
+            self.watch(self._model.watch())
 
-    def run(self, x: Codes, teaching: Codes, learn: npt.NDArray[np.bool_]) -> Codes:
+    def run_alone(self, x: Codes, teaching: Codes, learn: npt.NDArray[np.bool_]) -> Codes:
         predictions = self._model.run(x, teaching, learn, range(len(x)) if self.spec.timing.streaming else None)
         self._model.settle()
         return predictions
 
     def read_coefficients(self) -> list[Codes]:
+        self.reach()
         return [layer.copy() for layer in self._model.coefficients]
 
     def write_coefficients(self, coefficients: list[Codes]) -> None:
+        self.reach()
         self._model.coefficients = coefficients
+        self.adopt()
 
     def read_learning_rates(self) -> list[int]:
+        self.reach()
         rates = [*self._model.learning_rates, *self._model.linear_rates[list(self.spec.linear_layers)]]
         return [int(rate) for rate in rates]
 
     def write_learning_rates(self, rates: list[int]) -> None:
+        self.reach()
         self._model.learning_rates = rates[: self.spec.n_layers]
         self._model.linear_rates[list(self.spec.linear_layers)] = rates[self.spec.n_layers :]
 
     def read_noise(self) -> int:
+        self.reach()
         return self._model.noise_state if self.spec.update_rounding == "stochastic" else 0
 
     def write_noise(self, state: int) -> None:
+        self.reach()
         self._model.noise_state = state or 1
 
     def read_frozen(self) -> bool:
+        self.reach()
         return self._model.frozen
 
     def write_frozen(self, frozen: bool) -> None:
+        self.reach()
         self._model.frozen = frozen
 
     def read_saturations(self) -> dict[str, int]:
+        self.reach()
         return dict(self._model.saturations)
 
     def clear_saturations(self) -> None:
+        self.reach()
         self._model.saturations.update(dict.fromkeys(self._model.saturations, 0))
+        self.note_cleared()
 
 
 class ModelNetwork(NetworkBackend):

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from typing import Any
 
 from ..errors import InputError
-from ..learner.spec import LearnerSpec
 from ..numeric.bits import bits_for, clog2
+from ..numeric.fixed import Format
 
-__all__ = ["LIMITS", "SIGNATURES", "GuardSettings"]
+__all__ = ["LEAST_WINDOW", "LIMITS", "SIGNATURES", "WORD_BITS", "GuardSettings"]
 
 SIGNATURES = ("divergence", "stagnation", "precision", "deadline")
 """What a guard sees, in the order of its status bits."""
 
 LIMITS = ("error", "rails", "stagnant_error", "stagnant_lost", "imprecise", "slot")
 """The limits, in the order of the numbers by which they are set at run time; each is off where it is zero."""
+
+LEAST_WINDOW = 8
+"""Samples of a window: while so many follow, all counters of the window before have been read."""
+
+WORD_BITS = 31
+"""Bits of a limit: it is written as a signed word of 32."""
 
 
 @dataclass(frozen=True)
@@ -52,48 +59,81 @@ class GuardSettings:
     slot: int = 0
 
     def __post_init__(self) -> None:
-        if not _whole(self.window) or not 2 <= self.window <= 1 << 15 or self.window & (self.window - 1):
-            raise InputError(f"window = {self.window!r}: must be a power of two from 2 to {1 << 15}")
+        power = _whole(self.window) and not self.window & (self.window - 1)
+        if not power or not LEAST_WINDOW <= self.window <= 1 << 15:
+            raise InputError(f"window = {self.window!r}: must be a power of two from {LEAST_WINDOW} to {1 << 15}")
         if not _whole(self.copy_every) or not 1 <= self.copy_every <= 1 << 15:
             raise InputError(f"copy_every = {self.copy_every!r}: must be an integer from 1 to {1 << 15}")
         for name in ("rails", "stagnant_lost", "imprecise"):
             value = getattr(self, name)
             if not _whole(value) or not 0 <= value <= 2 * self.window:
                 raise InputError(f"{name} = {value!r}: must be a number of steps of a window, 0 to {2 * self.window}")
-        if not _whole(self.slot) or not 0 <= self.slot < 1 << 32:
-            raise InputError(f"slot = {self.slot!r}: must be a number of clock cycles below {1 << 32}")
+        if not _whole(self.slot) or not 0 <= self.slot < 1 << WORD_BITS:
+            raise InputError(f"slot = {self.slot!r}: must be a number of clock cycles below {1 << WORD_BITS}")
+        for name in ("error", "stagnant_error"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                raise InputError(f"{name} = {value!r}: must be a number")
         if bool(self.stagnant_error) != bool(self.stagnant_lost):
             raise InputError(
                 f"stagnant_lost = {self.stagnant_lost!r}: stagnation is a high error while updates are lost; give "
                 "stagnant_error and stagnant_lost, or neither"
             )
 
-    def codes(self, spec: LearnerSpec) -> dict[str, int]:
-        """What the registers begin with; errors as sums over a window in LSBs of the gradient, rounded up."""
-        if (self.stagnant_lost or self.imprecise) and "lost" not in spec.counts:
+    def codes(self, n_out: int, gradient: Format, counts: Collection[str]) -> dict[str, int]:
+        """What the registers begin with; errors as sums over a window in LSBs of the gradient, rounded up.
+
+        Parameters
+        ----------
+        n_out, gradient
+            How many outputs the learner has, and the format of their gradients.
+        counts
+            What it counts besides what saturates.
+
+        Raises
+        ------
+        InputError
+            If it cannot be had with that learner.
+        """
+        if (self.stagnant_lost or self.imprecise) and "lost" not in counts:
             name = "stagnant_lost" if self.stagnant_lost else "imprecise"
             raise InputError(f'{name} = {getattr(self, name)!r}: needs a spec with counts = ["lost"]')
+        width = self.widths(n_out, gradient)["error"]
+        if width > WORD_BITS:
+            raise InputError(
+                f"window = {self.window!r}: the sum of its errors has {width} bits, and may have {WORD_BITS}; take "
+                "fewer samples, or a gradient format with fewer bits"
+            )
         found = {name: getattr(self, name) for name in LIMITS}
-        gradient = spec.formats.layers[-1].gradient
         for name in ("error", "stagnant_error"):
             real = found[name]
-            highest = spec.n_out * -gradient.minimum * gradient.lsb
+            highest = n_out * -gradient.minimum * gradient.lsb
             if not 0 <= real <= highest:
                 raise InputError(f"{name} = {real!r}: the learner's errors are between 0 and {highest:g}")
             found[name] = -int(-real * self.window * 2**gradient.f // 1)
         return found
 
-    def widths(self, spec: LearnerSpec) -> dict[str, int]:
+    def widths(self, n_out: int, gradient: Format) -> dict[str, int]:
         """The bits of the registers."""
-        error = bits_for(spec.n_out * -spec.formats.layers[-1].gradient.minimum * self.window)
+        error = bits_for(n_out * -gradient.minimum * self.window)
         steps = clog2(self.window) + 2
-        return dict(zip(LIMITS, (error, steps, error, steps, steps, 32), strict=True))
+        return dict(zip(LIMITS, (error, steps, error, steps, steps, WORD_BITS), strict=True))
+
+    def to_dict(self) -> dict[str, Any]:
+        """What is not at its default, as plain values, of which :meth:`of` makes equal settings."""
+        return {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if getattr(self, field.name) != field.default
+        }
 
     @classmethod
     def of(cls, given: GuardSettings | dict[str, Any]) -> GuardSettings:
-        """Settings, also from a table of their names."""
+        """Settings, also from a table of their names; raise :exc:`InputError` where it has others."""
         if isinstance(given, GuardSettings):
             return given
+        if not isinstance(given, dict):
+            raise InputError(f"guard = {given!r}: must be a table of a guard's settings, such as {{ error = 0.5 }}")
         names = [field.name for field in fields(cls)]
         for name in given:
             if name not in names:

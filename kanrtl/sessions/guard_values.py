@@ -1,0 +1,46 @@
+"""What a guard's registers hold, as users of a session see it: in units of errors, and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import InputError
+from ..learner.guard_report import GuardReport
+from ..learner.guard_settings import LIMITS, GuardSettings
+from ..learner.spec import LearnerSpec
+
+__all__ = ["describe_guard", "limit_codes", "settings_of"]
+
+
+def settings_of(spec: LearnerSpec, name: str) -> GuardSettings:
+    """The settings of a spec's guard; raise :exc:`InputError`, for what is called ``name``, where it has none."""
+    guard: GuardSettings | None = spec.guard
+    if guard is None:
+        raise InputError(f"{name}: the spec has no guard; set guard in it")
+    return guard
+
+
+def describe_guard(spec: LearnerSpec, report: GuardReport) -> dict[str, Any]:
+    """What a guard says, with errors as their mean over a window."""
+    unit = spec.formats.layers[-1].gradient.lsb / settings_of(spec, "guard").window
+    return {
+        "fault": report.fault,
+        "seen": list(report.seen),
+        "counts": report.counts,
+        "error": report.error_sum * unit,
+        "limits": {
+            name: code * unit if name in ("error", "stagnant_error") else code for name, code in report.limits.items()
+        },
+    }
+
+
+def limit_codes(spec: LearnerSpec, limits: Mapping[str, Any]) -> dict[str, int]:
+    """What the registers of some limits are to hold; raise :exc:`InputError` where one cannot be had."""
+    settings = settings_of(spec, "set_limits")
+    for name, value in limits.items():
+        if name not in LIMITS:
+            raise InputError(f"{name} = {value!r}: the guard has no such limit; it has {', '.join(LIMITS)}")
+    given = GuardSettings.of({"window": settings.window, **limits})
+    codes = given.codes(spec.n_out, spec.formats.layers[-1].gradient, spec.counts)
+    return {name: codes[name] for name in limits}
