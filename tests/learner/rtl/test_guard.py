@@ -17,7 +17,8 @@ from kanrtl import InputError, Learner, LearnerSpec
 from kanrtl.fabric.families import FAMILIES
 from kanrtl.fabric.parts import Parts
 from kanrtl.learner.address_map import AddressMap
-from kanrtl.loop import Guard, GuardedModel, GuardSettings
+from kanrtl.learner.rtl.guard import Guard
+from kanrtl.loop import GuardedModel, GuardSettings
 from kanrtl.numeric.bits import pack
 from kanrtl.numeric.fixed import Codes
 from support.components import convert, register_bits
