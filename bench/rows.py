@@ -31,6 +31,7 @@ from . import (
     learning_rates,
     links,
     lookup,
+    loops,
     network_area,
     plants,
     power_amplifier,
@@ -133,6 +134,7 @@ FAMILIES = (
     late_updates.FAMILY,
     control.FAMILY,
     plants.FAMILY,
+    loops.FAMILY,
     links.FAMILY,
     Family(
         "pipeline",

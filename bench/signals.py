@@ -150,6 +150,14 @@ def load(name: str) -> Mapping[str, Any]:
     return np.load(Path(os.environ[FOLDER]) / name)  # type: ignore[no-any-return]
 
 
+def missing_file(name: str) -> str | None:
+    """Why a file of the folder of signals cannot be read; None where it is there."""
+    folder = os.environ.get(FOLDER)
+    if folder is None:
+        return f"{FOLDER} is not set; name a folder with {name}"
+    return None if (Path(folder) / name).is_file() else f"there is no {name} in {folder}"
+
+
 class Measured(Signal):
     """Signals of a file that is not in the repository."""
 
@@ -161,10 +169,7 @@ class Measured(Signal):
 
     @property
     def obstacle(self) -> str | None:
-        folder = os.environ.get(FOLDER)
-        if folder is None:
-            return f"{FOLDER} is not set; name a folder with {self.file}"
-        return None if (Path(folder) / self.file).is_file() else f"there is no {self.file} in {folder}"
+        return missing_file(self.file)
 
 
 class Silverbox(Measured):

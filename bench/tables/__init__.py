@@ -10,7 +10,8 @@ from .learning_tables import adapt, calls, errors, estimators, fits, late, preci
 from .link_tables import fuzzed_links, link_rates, links
 from .network_tables import classify, folding, frozen, imports, lookup, network_estimates, self_checks
 from .offered_tables import boards, commands, presets, programming
-from .signal_tables import amplifier, control_tasks, plants, signals, trackers
+from .plant_tables import decisions, equal_errors, loops, plants, trackers
+from .signal_tables import amplifier, control_tasks, signals
 
 __all__ = ["TABLES"]
 
@@ -36,6 +37,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "fuzzed_links": fuzzed_links,
     "plants": plants,
     "trackers": trackers,
+    "decisions": decisions,
+    "equal_errors": equal_errors,
+    "loops": loops,
     "simulations": simulations,
     "estimates": estimates,
     "network-estimates": network_estimates,

@@ -1,27 +1,37 @@
-"""What the pages show of plants: every method beside the others, and how large and fast each is."""
+"""What the pages show of plants and loops: every method beside the others, and how large and fast each is."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from .. import stored
+from ..loops import LOOPS
+from ..plant_setups import SETUPS
+from .markdown import table
 
 NAMES = {
     "none": "none",
     "kan": "KAN",
+    "kan-float": "KAN, float64",
     "nlms": "NLMS",
     "polynomial": "polynomial LMS",
-    "mlp": "MLP",
+    "mlp": "MLP, equal multipliers",
+    "mlp-lut": "MLP, equal LUTs",
+    "rls": "RLS, float",
+    "volterra": "Volterra by RLS, float",
+    "mlp-float": "MLP of 16, float",
+    "one-euro": "1 euro filter, float",
 }
 
 TRACKERS = {
-    "kan": ("KAN, 5 cells", "t-stochastic"),
+    "kan-5": ("KAN, 5 cells", "t-stochastic"),
     "polynomial-5": ("polynomial LMS, degree 5", "track-polynomial-5"),
     "mlp-2": ("MLP, 2 hidden nodes", "track-mlp-2"),
-    "mlp-8": ("MLP, 8 hidden nodes", "track-mlp-8"),
-    "mlp-16": ("MLP, 16 hidden nodes", ""),
 }
-"""What each method on ``track`` is called, and the row that has built it."""
+"""What some methods on ``track`` are called, and the row that has built it."""
 
 
 def _read(folder: Path, name: str) -> Any:
@@ -29,52 +39,167 @@ def _read(folder: Path, name: str) -> Any:
     return json.loads(path.read_text()) if name and path.exists() else None
 
 
-def _built(core: Any) -> list[str]:
-    """LUTs, multipliers and nanoseconds of a step; dashes for what has not been placed and routed."""
-    return [str(core["lut"]), str(core["dsp"]), f"{core['step_ns']:.1f}"] if core else ["-"] * 3
+def _built(core: Any, estimated: Any = None) -> list[str]:
+    """LUTs, multipliers and nanoseconds of a step: measured, else LUTs and multipliers as estimated, else dashes."""
+    if core:
+        return [str(core["lut"]), str(core["dsp"]), f"{core['step_ns']:.1f}"]
+    if estimated and "estimated_lut" in estimated:
+        return [f"~{estimated['estimated_lut']}", f"~{estimated['estimated_dsp']}", "-"]
+    return ["-"] * 3
 
 
-def plant_rows(folder: Path, plants: list[str]) -> tuple[list[str], list[list[str]]]:
-    """Head and lines of the table of plants; the least error of a plant after adaptation is bold."""
+def _marked(values: Sequence[float], value: float) -> str:
+    """A value, bold where it is the least of all."""
+    return f"**{value:.3g}**" if value == min(values) else f"{value:.3g}"
+
+
+def plants() -> str:
+    """Every plant under every method, and what each takes."""
+    return table(*plant_rows(stored.RESULTS, sorted(SETUPS)))
+
+
+def decisions() -> str:
+    """Plants that ask for decisions: how many are wrong."""
+    return table(*decision_rows(stored.RESULTS, sorted(SETUPS)))
+
+
+def trackers() -> str:
+    """Function tracking by learners, polynomials and perceptrons."""
+    return table(*track_rows(stored.RESULTS))
+
+
+def equal_errors() -> str:
+    """Learners and perceptrons at equal error."""
+    return table(*equal_rows(stored.RESULTS, sorted(SETUPS)))
+
+
+def loops() -> str:
+    """Whole loops: cycles, nanoseconds and deadlines."""
+    return table(*loop_rows(stored.RESULTS, list(LOOPS)))
+
+
+def plant_rows(folder: Path, plants: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+    """Head and lines of the table of plants; the least errors of a plant, adapted and drifting, are bold."""
+    head = ["plant, error in", "method", "adapted", "drifting", "samples to recover", "µs at the plant's rate"]
+    head += ["µs at the core's", "LUT", "DSP", "ns a step"]
     rows = []
     for plant in plants:
         data = _read(folder, f"plant-{plant}")
         if data is None:
-            rows.append([plant, "not measured", *["-"] * 8])
+            rows.append([plant, "not measured", *["-"] * (len(head) - 2)])
             continue
-        least = min(method["adapted"] for method in data["methods"])
-        for method in data["methods"]:
-            adapted = f"{method['adapted']:.3g}"
-            name = NAMES[method["method"]] + (", float64" if "float64" in method["name"] else "")
-            microseconds = method["recovery_us"]
+        methods = data["methods"]
+        errors = {part: [method[part] for method in methods] for part in ("adapted", "drifting")}
+        for method in methods:
+            core = _read(folder, method.get("core", ""))
             settles = method["method"] != "none"
-            core = None if "float64" in method["name"] else _read(folder, f"plant-{plant}-{method['method']}")
             rows.append(
                 [
                     f"{plant}, {data['unit']}",
-                    name,
-                    f"**{adapted}**" if method["adapted"] == least else adapted,
-                    f"{method['drifting']:.3g}",
+                    NAMES[method["method"]],
+                    *(_marked(errors[part], method[part]) for part in errors),
                     f"{method['recovery_samples']:.0f}" if settles else "-",
-                    f"{microseconds:,.0f}" if settles else "-",
-                    f"{method['cycle_ns']:.0f}{'' if method['clock_measured'] or not settles else ' (assumed)'}",
-                    *_built(core),
+                    f"{method['recovery_us']:,.0f}" if settles else "-",
+                    f"{method['recovery_chip_us']:,.1f}" if method["clock_measured"] else "-",
+                    *_built(core, method),
                 ]
             )
-    head = ["plant, error in", "method", "adapted", "drifting", "samples to recover", "µs to recover", "ns a cycle"]
-    return [*head, "LUT", "DSP", "ns a step"], rows
+    return head, rows
+
+
+def decision_rows(folder: Path, plants: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+    """Head and lines of the table of decisions that are wrong, in percent; methods with the least of them are bold."""
+    rows = []
+    for plant in plants:
+        data = _read(folder, f"plant-{plant}")
+        for method in data["methods"] if data else []:
+            if "wrong_adapted" in method and method["method"] != "none":
+                shown = [_marked([one[part] for one in data["methods"]], method[part]) for part in _WRONG]
+                rows.append([plant, NAMES[method["method"]], *shown])
+    return ["plant", "method", "% wrong, adapted", "% wrong, drifting"], rows
+
+
+_WRONG = ("wrong_adapted", "wrong_drifting")
 
 
 def track_rows(folder: Path) -> tuple[list[str], list[list[str]]]:
     """Head and lines of the table of ``track``; the least error over the whole run is bold."""
     methods = _read(folder, "track-baselines")["methods"]
-    least = min(method["mse"]["all"] for method in methods)
+    whole = [method["mse"]["all"] for method in methods]
     rows = []
     for method in methods:
-        name, row = TRACKERS[method["name"]]
+        name, row = TRACKERS.get(method["name"], (_called(method["name"]), ""))
         errors = [f"{value:.2g}" for value in method["mse"].values()]
-        if method["mse"]["all"] == least:
+        if method["mse"]["all"] == min(whole):
             errors[-1] = f"**{errors[-1]}**"
-        rows.append([name, f"{method['learning_rate']:g}", *errors, *_built(_read(folder, row))])
+        rows.append([name, f"{method['learning_rate']:g}", *errors, *_built(_read(folder, row), method)])
     head = ["method", "rate", "regime 1", "regime 2", "regime 3", "whole run"]
     return [*head, "LUT", "DSP", "ns a step"], rows
+
+
+def _called(name: str) -> str:
+    """A method of a size in words."""
+    kind, _, size = name.partition("-")
+    return f"KAN, {size} cells" if kind == "kan" else f"MLP, {size} hidden nodes"
+
+
+def equal_rows(folder: Path, plants: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+    """Head and lines of the table of learners and perceptrons at equal error, of ``track`` and plants.
+
+    Two pairs for each: the learner of the other tables and the smallest perceptron that is as good; and the best
+    perceptron with the smallest learner that is as good as that.
+    """
+    rows = []
+    tracked = _read(folder, "track-baselines")
+    tasks = [("track, mse", tracked["methods"], "kan-5")] if tracked else []
+    for plant in plants:
+        data = _read(folder, f"sizes-{plant}")
+        if data:
+            tasks.append((f"{plant}, {data['unit']}", data["methods"], "kan-8"))
+    for task, methods, usual in tasks:
+        errors = {method["name"]: method["mse"]["all"] if "mse" in method else method["error"] for method in methods}
+        about = {method["name"]: method for method in methods}
+        kans, perceptrons = ([name for name in errors if name.startswith(kind)] for kind in ("kan-", "mlp-"))
+        best = min(perceptrons, key=errors.__getitem__)
+        pairs = [
+            (usual, next((name for name in perceptrons if errors[name] <= errors[usual]), None)),
+            (next((name for name in kans if errors[name] <= errors[best]), None), best),
+        ]
+        for pair in dict.fromkeys(pairs):
+            for name, other in zip(pair, ("KAN", "MLP"), strict=True):
+                rows.append([task, *_equal_row(folder, name, other, about, errors)])
+    return ["task, error in", "method", "error", "LUT", "DSP", "ns a step"], rows
+
+
+def _equal_row(folder: Path, name: str | None, kind: str, about: Any, errors: Any) -> list[str]:
+    if name is None:
+        return [f"no {kind} of those tried is as good", *["-"] * 4]
+    core = _read(folder, about[name].get("core", "") or TRACKERS.get(name, ("", ""))[1])
+    return [_called(name), f"{errors[name]:.3g}", *_built(core, about[name])]
+
+
+def loop_rows(folder: Path, loops: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+    """Head and lines of the table of loops; of each deadline whether it is met, or by how much not."""
+    rows = []
+    for loop in loops:
+        data = _read(folder, f"loop-{loop}")
+        if data is None:
+            continue
+        needed = max(data["actuator_ns"], data["learned_ns"])
+        deadlines = [
+            "met" if met else f"no: {needed:.0f} ns of {1000 / float(rate):.0f}"
+            for rate, met in data["deadlines"].items()
+        ]
+        rows.append(
+            [
+                data["title"],
+                *(f"{data[f'{part}_cycles']}" for part in ("actuator", "learned", "interval")),
+                f"{data['fmax_mhz']:.1f}",
+                *(f"{data[f'{part}_ns']:.0f}" for part in ("actuator", "learned", "interval")),
+                str(data["lut"]),
+                str(data["dsp"]),
+                *deadlines,
+            ]
+        )
+    head = ["loop", "cycles to the actuator", "until learned", "from word to word", "MHz", "ns to the actuator"]
+    return [*head, "until learned", "from word to word", "LUT", "DSP", "1 MHz", "10 MHz"], rows

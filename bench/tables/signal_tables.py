@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from kanrtl.sim import PLANTS
-
-from .. import stored
 from ..stored import result
 from .markdown import table
-from .plant_tables import plant_rows, track_rows
 
 SIGNALS = ("signal-silverbox", "signal-laser", "signal-channel", "signal-qubit")
 
@@ -53,13 +49,3 @@ def control_tasks() -> str:
             rows.append([data["title"], f"{data['solved']:g}", kind, *steps])
             seeds = [f"steps, seed {one['seed']}" for one in trainings]
     return table(["task", "solved at a mean return of", "formats", *seeds], rows)
-
-
-def plants() -> str:
-    """Every plant under every method, and what each takes."""
-    return table(*plant_rows(stored.RESULTS, sorted(PLANTS)))
-
-
-def trackers() -> str:
-    """Function tracking by learners, polynomials and perceptrons."""
-    return table(*track_rows(stored.RESULTS))

@@ -1,0 +1,75 @@
+"""Learners, filters and perceptrons alone on a device, each shared by the plants that have the same sizes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from kanrtl import LearnerSpec
+from kanrtl.baselines import LmsSpec, MlpSpec
+from kanrtl.build import build_baseline, build_learner
+
+from .plant_methods import DEVICE, Spec, estimate, method_spec
+from .plant_setups import SETUPS
+from .row import Progress, Result, Row, build_summary
+from .stored import RESULTS
+
+__all__ = ["MethodCore", "core_name", "core_result", "find_cores"]
+
+SEEDS = (1, 2, 3, 4, 5)
+
+RATE = 0.25
+"""The rate that a core's register begins with: rates can be written, and hardly change what is built."""
+
+
+@dataclass(frozen=True)
+class MethodCore(Row):
+    """A method alone on a device, with a register on every port, as the learners of other rows."""
+
+    make: Callable[[], Spec]
+    seeds: tuple[int, ...] = SEEDS
+
+    def measure(self, progress: Progress) -> Result:
+        spec = self.make()
+        build: Callable[..., Any] = build_learner if isinstance(spec, LearnerSpec) else build_baseline
+        reports = [
+            build(spec, DEVICE, seed=seed, register_ports=True, progress=progress).to_json() for seed in self.seeds
+        ]
+        found = estimate(spec)
+        about = {"device": DEVICE, "seeds": list(self.seeds)}
+        estimated = {"estimated_lut": found.lut, "estimated_dsp": found.dsp}
+        return {**about, **estimated, "spec": spec.to_dict(), **build_summary(reports)}
+
+
+def core_name(spec: Spec) -> str:
+    """What the row of a core is called: its sizes, and what of a method changes its logic."""
+    if isinstance(spec, LearnerSpec):
+        kind = {False: "", True: "-modulated", "complex": "-complex"}[spec.modulated]
+        return f"core-{spec.n_in}x{spec.n_out}-kan-{spec.layers[0].grid_size}{kind}"
+    sizes = f"core-{spec.n_in}x{spec.n_out}"
+    if isinstance(spec, MlpSpec):
+        return f"{sizes}-mlp-{spec.hidden}-{spec.activation.replace('_', '-')}"
+    assert isinstance(spec, LmsSpec)
+    return f"{sizes}-nlms" if spec.degree == 1 else f"{sizes}-polynomial-{spec.degree}"
+
+
+def core_result(spec: Spec) -> Result | None:
+    """What was measured of a core; None where it has not been built."""
+    path = RESULTS / f"{core_name(spec)}.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def find_cores() -> Iterator[MethodCore]:
+    """A row for every core that a plant has chosen, in the results that are there."""
+    makers: dict[str, Callable[[], Spec]] = {}
+    for name, setup in SETUPS.items():
+        path = RESULTS / f"plant-{name}.json"
+        for method in json.loads(path.read_text())["methods"] if path.exists() else []:
+            if "core" in method:
+                fields = {**method["chosen"], "learning_rate": RATE}
+                makers[method["core"]] = partial(method_spec, setup, method["method"], **fields)
+    for name, make in sorted(makers.items()):
+        yield MethodCore(name, f"{name.removeprefix('core-')}, one cycle", make)
