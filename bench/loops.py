@@ -18,8 +18,8 @@ from amaranth.sim import Simulator
 
 from kanrtl import SQ, Learner, LearnerSpec
 from kanrtl.build import build_core
+from kanrtl.learner.rtl.learner_members import learner_members
 from kanrtl.loop import Canceller, FeedbackErrorLearner, LoopPart, Pairs, Scale, Taps, estimate_loop
-from kanrtl.loop.loop_part import learner_members
 from kanrtl.loop.vectors import vector_stream
 
 from .plant_methods import DEVICE

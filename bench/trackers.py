@@ -24,7 +24,7 @@ __all__ = ["TRACKER_ROWS", "SizesRow", "TrackRow"]
 
 _TRACK_RANGES: dict[str, Any] = {"input_range": (-2, 2), "target_range": (-3, 3)}
 
-KAN_RATES, POLYNOMIAL_RATES, MLP_RATES = POWERS[3:9], POWERS[2:7], POWERS[2:9]
+KAN_RATES, POLYNOMIAL_RATES, MLP_RATES = POWERS[3:10], POWERS[2:8], POWERS[2:9]
 
 MAKERS: dict[str, tuple[tuple[float, ...], Callable[[float], Spec]]] = {
     **{

@@ -337,6 +337,9 @@ def test_every_table_and_picture_is_shown() -> None:
         "soc",
         "plants",
         "trackers",
+        "decisions",
+        "equal_errors",
+        "loops",
         "registers",
     }
     assert all(f"<!-- table: {name} -->" in benchmarks for name in set(TABLES) - others)
