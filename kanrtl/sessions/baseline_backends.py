@@ -19,6 +19,7 @@ from ..simulators.amaranth_simulator import AmaranthSimulator, Teaching
 from ..simulators.native_simulator import NativeSimulator
 from ..simulators.trace import Port, ports_of
 from .backend import Running
+from .simulated import Simulated, learner_macros
 
 
 class BaselineBackend(Running):
@@ -140,7 +141,7 @@ def _ports(fragment: Any) -> list[Port]:
     return list(ports_of(fragment.origins[0], "baseline", "{}"))
 
 
-class PysimBaseline(_AddressedBaseline):
+class PysimBaseline(Simulated, _AddressedBaseline):
     """A baseline in Amaranth's simulator."""
 
     name = "pysim"
@@ -148,7 +149,7 @@ class PysimBaseline(_AddressedBaseline):
     def __init__(self, spec: BaselineSpec) -> None:
         super().__init__(spec)
         self._dut = create_learner(spec)
-        self._pysim = AmaranthSimulator(self._dut, None, _ports)
+        self._simulator = self._pysim = AmaranthSimulator(self._dut, None, _ports)
 
     def run(self, x: Codes, teaching: Codes, learn: npt.NDArray[np.bool_]) -> Codes:
         spec = self.spec
@@ -166,19 +167,8 @@ class PysimBaseline(_AddressedBaseline):
     def access(self, requests: list[tuple[int, int | None]]) -> list[int]:
         return self._pysim.access(self._dut.access, requests)
 
-    @property
-    def cycles(self) -> int:
-        return self._pysim.cycles
 
-    @property
-    def observed(self) -> dict[str, list[int]]:
-        return self._pysim.observed(("latency", "interval", "prediction_latency"))
-
-    def close(self) -> None:
-        self._pysim.close()
-
-
-class NativeBaseline(_AddressedBaseline):
+class NativeBaseline(Simulated, _AddressedBaseline):
     """A baseline whose hardware is compiled to machine code."""
 
     name = "native"
@@ -186,42 +176,20 @@ class NativeBaseline(_AddressedBaseline):
     def __init__(self, spec: BaselineSpec) -> None:
         super().__init__(spec)
         key = ["baseline", spec.to_dict()]
-        self._native = NativeSimulator(key, lambda: create_learner(spec), lambda _: self._macros(), _ports)
+        self._simulator = self._native = NativeSimulator(
+            key, lambda: create_learner(spec), lambda _: self._macros(), _ports
+        )
 
     def _macros(self) -> dict[str, int]:
         spec = self.spec
-        return {
-            "LEARNS": 1,
-            "N_IN": spec.n_in,
-            "N_OUT": spec.n_out,
-            "X_WIDTH": spec.input_format.width,
-            "Y_WIDTH": spec.output_format.width,
-            "Y_SIGNED": 1,
-            "TARGET_WIDTH": spec.target_format.width,
-            "WITH_SAMPLE": 1,
-            "STALLING": 1,
-            "REFUSABLE": 1,
-            "SETTLING": 0,
-            "ADDRESS_WIDTH": self.addresses.width,
-            "DATA_WIDTH": self.addresses.data_width,
-        }
+        formats = spec.input_format, spec.output_format, spec.target_format
+        return learner_macros(spec.n_in, spec.n_out, *formats, self.addresses)
 
     def run(self, x: Codes, teaching: Codes, learn: npt.NDArray[np.bool_]) -> Codes:
         return self._native.run(x, self.spec.n_out, teaching, learn.astype(np.int64))
 
     def access(self, requests: list[tuple[int, int | None]]) -> list[int]:
         return self._native.access(requests)
-
-    @property
-    def cycles(self) -> int:
-        return self._native.cycles
-
-    @property
-    def observed(self) -> dict[str, list[int]]:
-        return self._native.observed(("latency", "prediction_latency", "interval"))
-
-    def close(self) -> None:
-        self._native.close()
 
 
 BASELINE_BACKENDS: dict[str, Callable[[BaselineSpec], BaselineBackend]] = {

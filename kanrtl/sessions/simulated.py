@@ -1,19 +1,22 @@
-"""What the backends that simulate have in common: the ports worth seeing in a waveform, and a network's figures."""
+"""What the backends that simulate have in common: the ports worth seeing in a waveform, and figures of the clock."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from ..baselines.baseline_addresses import BaselineAddresses
+from ..learner.address_map import AddressMap
 from ..learner.rtl.coefficients import Coefficients, FoldedCoefficients
 from ..learner.rtl.folded_layer import FoldedLayer
 from ..learner.rtl.layer import Layer
 from ..learner.rtl.learner import Learner
 from ..lookup.network import LookupNetwork
 from ..lookup.quantiser import FixedQuantiser
+from ..numeric.fixed import Format
 from ..simulators.amaranth_simulator import AmaranthSimulator
 from ..simulators.native_simulator import NativeSimulator
 from ..simulators.trace import Port, parts_of, ports_of, stream_ports
-from .backend import NetworkBackend
+from .backend import NetworkBackend, Running
 
 
 def learner_ports(fragment: Any) -> list[Port]:
@@ -49,12 +52,31 @@ def network_ports(network: LookupNetwork, fragment: Any) -> list[Port]:
     return stream_ports(fragment, "network", {"samples": samples, "predictions": predictions})
 
 
-class SimulatedNetwork(NetworkBackend):
-    """A :class:`LookupCore` in a simulator."""
+def learner_macros(
+    n_in: int, n_out: int, x: Format, y: Format, target: Format, addresses: AddressMap | BaselineAddresses
+) -> dict[str, int]:
+    """What :file:`native.cpp` has to know of what learns, with targets that travel with samples, one at a time."""
+    return {
+        "LEARNS": 1,
+        "N_IN": n_in,
+        "N_OUT": n_out,
+        "X_WIDTH": x.width,
+        "Y_WIDTH": y.width,
+        "Y_SIGNED": int(y.signed),
+        "TARGET_WIDTH": target.width,
+        "WITH_SAMPLE": 1,
+        "STALLING": 1,
+        "REFUSABLE": 1,
+        "SETTLING": 0,
+        "ADDRESS_WIDTH": addresses.width,
+        "DATA_WIDTH": addresses.data_width,
+    }
 
-    def __init__(self, network: LookupNetwork, simulator: AmaranthSimulator | NativeSimulator) -> None:
-        self._network = network
-        self._simulator = simulator
+
+class Simulated(Running):
+    """What runs in a simulator, which sees its clock and its ports."""
+
+    _simulator: AmaranthSimulator | NativeSimulator
 
     @property
     def cycles(self) -> int:
@@ -62,8 +84,20 @@ class SimulatedNetwork(NetworkBackend):
 
     @property
     def observed(self) -> dict[str, list[int]]:
-        seen = self._simulator.observed(("prediction_latency", "interval"))
-        return {"latency": seen["prediction_latency"], "interval": seen["interval"]}
+        return self._simulator.observed(("latency", "prediction_latency", "interval"))
 
     def close(self) -> None:
         self._simulator.close()
+
+
+class SimulatedNetwork(Simulated, NetworkBackend):
+    """A :class:`LookupCore` in a simulator."""
+
+    def __init__(self, network: LookupNetwork, simulator: AmaranthSimulator | NativeSimulator) -> None:
+        self._network = network
+        self._simulator = simulator
+
+    @property
+    def observed(self) -> dict[str, list[int]]:
+        seen = self._simulator.observed(("prediction_latency", "interval"))
+        return {"latency": seen["prediction_latency"], "interval": seen["interval"]}

@@ -5,21 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux
-from amaranth.lib import data, wiring
-from amaranth.lib.wiring import Out, connect, flipped
 
 from ...fabric.parts import Parts
-from ...learner.rtl.pipeline_registers import name_signal
-from ...numeric.fixed import SQ, narrow
 from ..mlp_spec import MlpSpec
-from .baseline_control import BaselineControl, count_baseline_control, outer_members
+from .baseline_control import BaselineControl, count_baseline_control
+from .baseline_learner import BaselineLearner, count_output_steps
 from .hidden_nodes import HiddenActivation, HiddenStep, count_hidden_nodes
 from .output_error import OutputError, count_output_error
 from .weighted_sum import WeightedSum, count_weighted_sum
 
 
-class MlpLearner(wiring.Component):  # type: ignore[misc]
-    """A perceptron (:class:`.MlpSpec`) with the streams of a :class:`kanrtl.Learner` in the sequential schedule.
+class MlpLearner(BaselineLearner):
+    """A perceptron (:class:`.MlpSpec`).
 
     A step is x -> hidden sums -> a -> sums -> error -> h = mu e -> d -> both layers' weights, with a register behind
     each where the pipeline names it. Multipliers: for each hidden node two for each input and three for each output,
@@ -28,24 +25,12 @@ class MlpLearner(wiring.Component):  # type: ignore[misc]
     Parameters
     ----------
     spec
-        What to build.
-
-    Members
-    -------
-    samples, predictions, access, freeze, updated
-        As those of :class:`kanrtl.Learner` with ``teaching="with_sample"``.
-    gradient : Out, ``n_out`` gradients dL/dy of the sample, while ``updated`` is high
+        What to build; members are those of every baseline.
     """
 
     def __init__(self, spec: MlpSpec) -> None:
         self.spec = spec
-        gradient = data.ArrayLayout(spec.gradient_format, spec.n_out)
-        super().__init__(outer_members(spec) | {"gradient": Out(gradient)})
-
-    @property
-    def latency(self) -> int:
-        """Clock cycles from the edge that takes a sample to the edge that writes its update."""
-        return self.spec.latency
+        super().__init__(spec)
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -59,34 +44,23 @@ class MlpLearner(wiring.Component):  # type: ignore[misc]
         m.submodules.activation = activation = HiddenActivation(spec)
         m.submodules.error = error = OutputError(spec)
         m.submodules.downstream = downstream = HiddenStep(spec)
-        for name in ("samples", "predictions", "access"):
-            connect(m, flipped(getattr(self, name)), getattr(control, name))
-        unfit = []
-        for node in range(spec.n_out):
-            exact = error.gradient[node] * control.rate
-            step = narrow(exact, exact.format.f, spec.step_format, spec.rounding)
-            registered = name_signal(m, step.result, f"step{node}", registered=bool(spec.ends("step")))
-            m.d.comb += [output.steps[node].eq(registered), downstream.steps[node].eq(registered)]
-            unfit.append(step.saturated)
+        self._connect_control(m, control, error)
+        steps, saturated = self._form_steps(m, error, control.rate)
+        for node, step in enumerate(steps):
+            m.d.comb += [output.steps[node].eq(step), downstream.steps[node].eq(step)]
         m.d.comb += [
-            control.freeze.eq(self.freeze),
-            self.updated.eq(control.updated),
-            self.gradient.eq(error.gradient),
             hidden.features.eq(control.x),
             activation.totals.eq(hidden.totals),
             output.features.eq(activation.activations),
             error.totals.eq(output.totals),
-            error.target.eq(control.target),
-            control.y.eq(error.y),
             downstream.factors.eq(output.factors),
             downstream.open.eq(activation.open),
             hidden.steps.eq(downstream.downstream),
             hidden.update.eq(control.update),
             output.update.eq(control.update),
             control.saturated.activation.eq(error.activation_saturates | activation.saturates),
-            control.saturated.gradient.eq(error.gradient_saturates),
             # Values are held until the update: those of all stages are there together.
-            control.saturated.step.eq(Cat(unfit).any() | downstream.saturates),
+            control.saturated.step.eq(Cat(saturated).any() | downstream.saturates),
             control.saturated.coefficient.eq(hidden.saturated | output.saturated),
         ]
         self._connect_access(m, control, hidden, output)
@@ -113,8 +87,4 @@ def count_mlp_learner(parts: Parts, spec: MlpSpec) -> None:
         count_weighted_sum(parts, layer, spec.rounding)
     count_hidden_nodes(parts, spec)
     count_output_error(parts, spec)
-    gradient, rate = spec.gradient_format, spec.rate_register.format
-    parts.product(gradient, rate, in_logic=False, times=spec.n_out)
-    product = SQ(gradient.i + rate.i, gradient.f + rate.f)
-    parts.narrowed(product, spec.step_format, spec.rounding, saturates=True, times=spec.n_out)
-    parts.register(spec.step_format.width * spec.n_out * spec.ends("step"), moved=False)
+    count_output_steps(parts, spec, spec.rate_register.format)

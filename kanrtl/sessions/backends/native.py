@@ -22,12 +22,12 @@ from ...simulators.native_simulator import NativeSimulator
 from ...simulators.native_step import SamplePlaces
 from ...simulators.trace import Trace
 from ..backend import AddressedLearner, BackendKind, NetworkStep, Options, SampleStep, places_of
-from ..simulated import SimulatedNetwork, learner_ports, network_ports
+from ..simulated import Simulated, SimulatedNetwork, learner_macros, learner_ports, network_ports
 
 __all__ = ["BACKEND", "NativeLearner", "NativeNetwork"]
 
 
-class NativeLearner(AddressedLearner):
+class NativeLearner(Simulated, AddressedLearner):
     """A :class:`kanrtl.Learner`, compiled to machine code; with ``rewrite`` what that makes of its RTLIL."""
 
     name = "native"
@@ -41,7 +41,7 @@ class NativeLearner(AddressedLearner):
         rewrite: Callable[[str], str] | None = None,
     ) -> None:
         super().__init__(spec)
-        self._native = NativeSimulator(
+        self._simulator = self._native = NativeSimulator(
             _identify(spec),
             lambda: Learner(spec),
             lambda _: _learner_macros(spec),
@@ -59,17 +59,6 @@ class NativeLearner(AddressedLearner):
 
     def access(self, requests: list[tuple[int, int | None]]) -> list[int]:
         return self._native.access(requests)
-
-    @property
-    def cycles(self) -> int:
-        return self._native.cycles
-
-    @property
-    def observed(self) -> dict[str, list[int]]:
-        return self._native.observed(("latency", "prediction_latency", "interval"))
-
-    def close(self) -> None:
-        self._native.close()
 
 
 class NativeNetwork(SimulatedNetwork):
@@ -120,21 +109,14 @@ def _identify(spec: LearnerSpec) -> dict[str, Any]:
 
 
 def _learner_macros(spec: LearnerSpec) -> dict[str, int]:
-    addresses, streaming = AddressMap.of(spec), spec.timing.streaming
-    return {
-        "LEARNS": 1,
-        "N_IN": spec.n_in,
-        "N_OUT": spec.n_out,
-        "X_WIDTH": spec.formats.input.width,
-        "Y_WIDTH": spec.formats.output.width,
-        "Y_SIGNED": int(spec.formats.output.signed),
-        "TARGET_WIDTH": spec.target_format.width,
+    formats, streaming = spec.formats, spec.timing.streaming
+    shared = learner_macros(
+        spec.n_in, spec.n_out, formats.input, formats.output, spec.target_format, AddressMap.of(spec)
+    )
+    return shared | {
         "WITH_SAMPLE": int(spec.teaching == "with_sample"),
-        "STALLING": 1,
         "REFUSABLE": int(not streaming),
         "SETTLING": spec.latency if streaming else 0,
-        "ADDRESS_WIDTH": addresses.width,
-        "DATA_WIDTH": addresses.data_width,
     }
 
 

@@ -15,10 +15,10 @@ from ...progress import Progress
 from ...simulators.amaranth_simulator import AmaranthSimulator, Teaching
 from ...simulators.trace import Trace
 from ..backend import AddressedLearner, BackendKind, Options
-from ..simulated import SimulatedNetwork, learner_ports, network_ports
+from ..simulated import Simulated, SimulatedNetwork, learner_ports, network_ports
 
 
-class PysimLearner(AddressedLearner):
+class PysimLearner(Simulated, AddressedLearner):
     """A :class:`kanrtl.Learner` in Amaranth's simulator."""
 
     name = "pysim"
@@ -26,10 +26,7 @@ class PysimLearner(AddressedLearner):
     def __init__(self, spec: LearnerSpec, trace: Trace | None = None, _progress: Progress | None = None) -> None:
         super().__init__(spec)
         self._dut = Learner(spec)
-        self._pysim = AmaranthSimulator(self._dut, trace, learner_ports)
-
-    def close(self) -> None:
-        self._pysim.close()
+        self._simulator = self._pysim = AmaranthSimulator(self._dut, trace, learner_ports)
 
     def run(self, x: Codes, teaching: Codes, learn: npt.NDArray[np.bool_]) -> Codes:
         samples, words = self._payloads(x, teaching, learn)
@@ -57,14 +54,6 @@ class PysimLearner(AddressedLearner):
 
     def access(self, requests: list[tuple[int, int | None]]) -> list[int]:
         return self._pysim.access(self._dut.access, requests)
-
-    @property
-    def cycles(self) -> int:
-        return self._pysim.cycles
-
-    @property
-    def observed(self) -> dict[str, list[int]]:
-        return self._pysim.observed(("latency", "interval", "prediction_latency"))
 
 
 class PysimNetwork(SimulatedNetwork):
