@@ -65,9 +65,12 @@ class Kind(enum.IntEnum):
     STATUS = 3
     """How many frames were damaged, modulo 256."""
     PREDICT = 4
-    """Records are inputs; answered with predictions."""
+    """Records are inputs; answered with predictions. In the streaming schedule a prediction comes
+    :attr:`.Schedule.prediction_latency` samples later, and those that are on their way are asked for without a
+    record."""
     LEARN = 5
-    """Records are targets (or gradients), then inputs; answered with the predictions made before each step."""
+    """Records are targets (or gradients), then inputs; answered as those of :attr:`PREDICT`, with the predictions made
+    before each step."""
     READ = 6
     """Records are addresses; answered with what is there."""
     WRITE = 7
@@ -94,11 +97,8 @@ class Layout:
         Raises
         ------
         SpecError
-            If a sample with its target, or its prediction, has no room in a frame, or if the learner is streaming:
-            a wire brings samples one at a time, and what is learned would depend on when.
+            If a sample with its target, or its prediction, has no room in a frame.
         """
-        if spec.timing.streaming:
-            raise SpecError.of("schedule", "streaming", 'a link brings samples one at a time; use "sequential"')
         addresses = AddressMap.of(spec)
         layout = cls(
             input=_bytes(spec.formats.input.width),
@@ -134,6 +134,10 @@ class Layout:
         """Bytes of a record in an answer; 0 where it has none."""
         outputs = self.n_out * self.output
         return {Kind.PREDICT: outputs, Kind.LEARN: outputs, Kind.READ: self.data, Kind.WRITE: self.data}.get(kind, 0)
+
+    def answers(self, kind: Kind) -> int:
+        """The most records of a kind in one answer."""
+        return LARGEST_PAYLOAD // self.answer(kind)
 
     def records(self, kind: Kind) -> int:
         """The most records of a kind in one frame, so that its answer fits into one too."""

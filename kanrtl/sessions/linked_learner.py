@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import groupby, pairwise
 from typing import Any
 
@@ -58,14 +59,29 @@ class LinkedLearner(AddressedLearner):
                     kind, rows = (Kind.LEARN, taught) if learn[start] else (Kind.PREDICT, inputs)
                     yield from self._divide(kind, rows[start:stop])
 
+        follow = self._follow if spec.timing.streaming else iter
         try:
-            content = b"".join(self._link.exchange(requests()))
+            content = b"".join(self._link.exchange(follow(requests())))
         except LinkError as error:
             known = error.answered_bytes // layout.answer(Kind.LEARN)
             told = LinkError(f"{error}: {known} of {len(x)} samples are done, of the others it is not known")
             told.answered_bytes = error.answered_bytes
             raise told from None
         return _from_bytes(content, layout.output, spec.formats.output.signed).reshape(len(x), spec.n_out)
+
+    def _follow(self, requests: Iterator[Request]) -> Iterator[Request]:
+        """Give requests for samples that follow each other in the streaming schedule: their predictions come with later
+        ones, and those that are on their way at the end are asked for."""
+        size, late, on_way = self._layout.answer(Kind.PREDICT), self.spec.timing.prediction_latency, 0
+        for request in requests:
+            on_way += request.answer_bytes // size
+            given = max(0, on_way - late)
+            on_way -= given
+            yield replace(request, answer_bytes=given * size)
+        while on_way:
+            given = min(on_way, self._layout.answers(Kind.PREDICT))
+            on_way -= given
+            yield Request(Kind.PREDICT, b"", given * size)
 
     def access(self, requests: list[tuple[int, int | None]]) -> list[int]:
         layout = self._layout

@@ -73,12 +73,6 @@ def test_bitstreams_that_cannot_have_one(spec_file: SpecFile, network: str, caps
     for baud in ("12000000", "1"):
         assert run([*build, "--board", "icebreaker", *host, "--baud", baud]) == 2
         assert capsys.readouterr().err.startswith(f"kanrtl: baud = {baud}: ")
-    streaming = str(spec_file("streaming.toml", schedule='"streaming"', learning_rate="0.1"))
-    refuses(
-        ["build", streaming, "--board", "icebreaker", *host],
-        "schedule = 'streaming': a link brings samples one at a time; use \"sequential\"",
-        capsys,
-    )
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ SPECS = {
 
 # Each costs a compilation.
 NATIVE = ["external, after_prediction", "streaming"]
-LINKED = ["with_sample", "external, after_prediction", "logistic, counted"]
+LINKED = ["with_sample", "external, after_prediction", "streaming"]
 
 
 SERVED = ExitStack()

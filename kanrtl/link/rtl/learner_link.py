@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module
+from amaranth.hdl import Const, EnableInserter, Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -64,10 +64,12 @@ class LearnerLink(wiring.Component):  # type: ignore[misc]
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        m.submodules.learner = learner = self._learner
+        learner = self._learner
         m.submodules.receiver = receiver = FrameReceiver(BUFFER_BYTES)
         m.submodules.engine = engine = self._engine
         m.submodules.writer = writer = AnswerWriter(BUFFER_BYTES)
+        enable = engine.enable if self.spec.timing.streaming else Const(1)
+        m.submodules.learner = EnableInserter(enable)(learner) if self.spec.timing.streaming else learner
         connect(m, flipped(self.i), receiver.i)
         connect(m, receiver.o, engine.requests)
         connect(m, engine.answers, writer.i)
@@ -85,7 +87,7 @@ class LearnerLink(wiring.Component):  # type: ignore[misc]
             engine.damaged.eq(receiver.damaged),
             self.damaged.eq(receiver.damaged),
             learner.freeze.eq(self.freeze),
-            self.updated.eq(learner.updated),
+            self.updated.eq(learner.updated & enable),
         ]
         return m
 

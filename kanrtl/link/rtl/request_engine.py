@@ -12,6 +12,7 @@ from amaranth.lib.wiring import In, Out
 from ...learner.rtl.access import AccessPort
 from ...learner.rtl.learner import Learner
 from ..layout import BUFFER_BYTES, CRC_BYTES, PIECE_BYTES, POSITION_BYTES, Kind, Layout
+from .sample_batch import SampleBatch
 
 __all__ = ["RequestEngine"]
 
@@ -21,6 +22,11 @@ class RequestEngine(wiring.Component):  # type: ignore[misc]
     :class:`.AnswerWriter`; one byte after another, and the next record when the answer to the last is written.
 
     A record that is not complete, and what follows those records that are, is passed over.
+
+    The samples of a learner in the streaming schedule follow each other without a gap, however they come (see
+    :class:`.SampleBatch`); behind each, the prediction of an earlier one is given, if one is there. A request for
+    predictions without a record ends that: it gives those that are on their way, as many as there is room for, and when
+    there are no more, lets all updates land. So does what reads or writes, without giving any.
 
     Parameters
     ----------
@@ -41,6 +47,8 @@ class RequestEngine(wiring.Component):  # type: ignore[misc]
         A frame was damaged.
     samples, teaching, access : Out; predictions : In
         Those of :class:`kanrtl.Learner`; ``teaching`` only where it has one.
+    enable : Out(1)
+        Whether the learner's clock goes on; only in the streaming schedule.
     """
 
     def __init__(self, learner: Learner, identification: bytes, buffer_bytes: int = BUFFER_BYTES) -> None:
@@ -58,6 +66,8 @@ class RequestEngine(wiring.Component):  # type: ignore[misc]
             "access": Out(AccessPort(learner.spec)),
             **{name: ports[name].flip() for name in ("samples", "predictions", "teaching") if name in ports},
         }
+        if learner.spec.timing.streaming:
+            members["enable"] = Out(1)
         super().__init__(members)
 
     @property
@@ -92,6 +102,7 @@ class RequestEngine(wiring.Component):  # type: ignore[misc]
                     with m.Case(each):
                         m.d.sync += count.eq(size - 1)
 
+        batch = self._connect_batch(m) if self._spec.timing.streaming else None
         with m.FSM():
             with m.State("LENGTH"):
                 m.d.comb += requests.ready.eq(1)
@@ -106,6 +117,9 @@ class RequestEngine(wiring.Component):  # type: ignore[misc]
                     m.next = "NUMBER"
                     with m.If(requests.payload == Kind.RESEND):
                         m.next = "POSITION"
+                    if batch is not None:
+                        # No access is done while the learner stands still.
+                        m.d.comb += batch.abandoned.eq(self.restart | (requests.payload >= Kind.READ))
             with m.State("POSITION"):
                 m.d.comb += [requests.ready.eq(more), self.resend.eq(~more)]
                 with m.If(~more):
@@ -119,6 +133,8 @@ class RequestEngine(wiring.Component):  # type: ignore[misc]
                 with m.If(taken):
                     m.next = "ANSWER"
             with m.State("ANSWER"):
+                if batch is not None:
+                    m.d.comb += batch.answering.eq(1)
                 m.d.comb += [answers.valid.eq(1), answers.payload.eq(Cat(kind, Const(0, 4), known))]
                 m.next = "FINISH"
                 with m.If(known & (kind == Kind.HELLO)):
@@ -141,12 +157,28 @@ class RequestEngine(wiring.Component):  # type: ignore[misc]
                 m.d.comb += requests.ready.eq(more)
                 with m.If(~more):
                     m.next = "FINISH"
+                    if batch is not None:
+                        with m.If((kind == Kind.PREDICT) & batch.empty):
+                            m.next = "END"
                 with m.Elif(taken):
                     m.d.sync += count.eq(count - 1)
                     with m.If(count == 0):
                         m.next = "DO"
             with m.State("DO"):
                 self._do(m, kind, lambda: expect(replies))
+            if batch is not None:
+                with m.State("FOLLOW"):
+                    m.next = "REPLY"
+                    with m.If(~kind[1] & ~self.predictions.valid):
+                        expect(records)
+                        m.next = "RECORD"
+                with m.State("END"):
+                    m.d.comb += batch.ending.eq(1)
+                    with m.If(batch.due):
+                        expect(replies)
+                        m.next = "REPLY"
+                    with m.Elif(batch.ended):
+                        m.next = "FINISH"
             if hasattr(self, "teaching"):
                 with m.State("TEACH"):
                     m.d.comb += self.teaching.valid.eq(1)
@@ -157,11 +189,17 @@ class RequestEngine(wiring.Component):  # type: ignore[misc]
                 with m.If(replied):
                     m.d.sync += count.eq(count - 1)
                     with m.If(count == 0):
-                        m.d.comb += [self.predictions.ready.eq(~kind[1]), self.access.response.ready.eq(kind[1])]
+                        m.d.comb += self.access.response.ready.eq(kind[1])
                         m.next = "FINISH"
                         with m.If(repeated):
                             expect(records)
                             m.next = "RECORD"
+                        if batch is None:
+                            m.d.comb += self.predictions.ready.eq(~kind[1])
+                        else:
+                            m.d.comb += batch.given.eq(~kind[1])
+                            with m.If((kind == Kind.PREDICT) & batch.empty):
+                                m.next = "END"
             with m.State("FINISH"):
                 m.d.comb += [requests.ready.eq(left != 0), self.finish.eq(left == 0)]
                 with m.If(left == 0):
@@ -171,6 +209,17 @@ class RequestEngine(wiring.Component):  # type: ignore[misc]
                 with m.If(left == 0):
                     m.next = "LENGTH"
         return m
+
+    def _connect_batch(self, m: Module) -> SampleBatch:
+        """Let the learner go on with its samples."""
+        m.submodules.batch = batch = SampleBatch(self._spec)
+        m.d.comb += [
+            batch.offered.eq(self.samples.valid),
+            batch.taken.eq(self.samples.valid & self.samples.ready),
+            batch.predicted.eq(self.predictions.valid),
+            self.enable.eq(batch.enable),
+        ]
+        return batch
 
     def _lead_word(self, m: Module, word: Signal, kind: Signal) -> None:
         """Lead the last bytes that were taken wherever they may be needed."""
@@ -239,7 +288,7 @@ class RequestEngine(wiring.Component):  # type: ignore[misc]
         m.d.comb += [self.samples.valid.eq(~kind[1]), self.access.request.valid.eq(kind[1])]
         with m.If((self.samples.valid & self.samples.ready) | (self.access.request.valid & self.access.request.ready)):
             expect_reply()
-            m.next = "REPLY"
+            m.next = "FOLLOW" if self._spec.timing.streaming else "REPLY"
             if hasattr(self, "teaching"):
                 with m.If(kind == Kind.LEARN):
                     m.next = "TEACH"

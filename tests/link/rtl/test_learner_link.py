@@ -23,12 +23,14 @@ def optimised(compiled: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa:
     monkeypatch.setenv("CXXFLAGS", "-O1 -fno-sanitize=all")
 
 
-@pytest.mark.parametrize(("share", "samples"), [(0.0, 500), (0.01, 200)])
-def test_it_learns_as_the_model_does(share: float, samples: int) -> None:
+@pytest.mark.parametrize(
+    ("schedule", "share", "samples"), [("sequential", 0.0, 500), ("sequential", 0.01, 200), ("streaming", 0.01, 200)]
+)
+def test_it_learns_as_the_model_does(schedule: str, share: float, samples: int) -> None:
     """Also where one byte in a hundred is damaged, both ways: no update is made twice, and none is lost."""
-    task = TASKS["track"](samples, 0)
-    line = connect_line(tracker(), damage_bytes(share) if share else None)
-    model = connect(tracker())
+    task, spec = TASKS["track"](samples, 0), tracker().replace(schedule=schedule)
+    line = connect_line(spec, damage_bytes(share) if share else None)
+    model = connect(spec)
     assert np.array_equal(line.learn_many(task.x, task.target), model.learn_many(task.x, task.target))
     assert np.array_equal(line.coefficients[0], model.coefficients[0])
     assert np.array_equal(line.predict_many(task.x[:9]), model.predict_many(task.x[:9]))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from amaranth.sim import Simulator
 
-from kanrtl import LearnerSpec, Model, SpecError
+from kanrtl import LearnerSpec, Model, SpecError, connect
 from kanrtl.learner.address_map import AddressMap
 from kanrtl.learner.rtl.learner import Learner
 from kanrtl.link.frame_codec import FrameReader, decode_frame, encode_frame
@@ -68,6 +68,37 @@ def test_samples(teaching: str) -> None:
     assert answers == [bytes([0, Kind.LEARN | DONE]) + words(first), bytes([1, Kind.PREDICT | DONE]) + words(second)]
 
 
+def test_samples_of_a_streaming_learner_follow_each_other() -> None:
+    """Frames and pauses between them do not count; what is behind the last is asked for, and then there is nothing."""
+    spec, random = SPEC.replace(schedule="streaming", layer_sizes=[2, 2, 1]), np.random.default_rng(3)
+    late, size = spec.timing.prediction_latency, 30
+    assert late > 6
+    x, target = random.integers(-2000, 2000, (size, 2)), random.integers(-900, 900, (size, 1))
+    learn = np.arange(size) % 5 < 4
+    learn[:12] = True
+    requests, start = [], 0
+    for stop in [5, 12, *(np.flatnonzero(np.diff(learn)) + 1), size]:
+        kind = Kind.LEARN if learn[start] else Kind.PREDICT
+        rows = np.concatenate([target, x], axis=1) if learn[start] else x
+        if start < stop:
+            requests.append(bytes([kind, len(requests)]) + words(rows[start:stop]))
+        start = max(start, stop)
+    # One batch, twice; the second is read from without an end, and the third begins anew.
+    read = bytes([Kind.READ]), bytes(LAYOUT.address)
+    batch = len(requests)
+    requests += [bytes([Kind.PREDICT, batch]), bytes([Kind.PREDICT, batch + 1])]
+    requests += [bytes([Kind.LEARN, batch + 2]) + requests[0][2:], read[0] + bytes([batch + 3]) + read[1]]
+    requests += [bytes([Kind.PREDICT, batch + 4]) + words(x[:3]), bytes([Kind.PREDICT, batch + 5])]
+    answers = ask(spec, requests)
+    model = connect(spec).backend
+    expected = model.run(x, target, learn)
+    assert b"".join(answer[2:] for answer in answers[: batch + 1]) == words(expected)
+    assert [len(answer) - 2 for answer in answers[batch : batch + 3]] == [2 * late, 0, 0]
+    model.run(x[:5], target[:5], np.full(5, True))
+    assert int.from_bytes(answers[batch + 3][2:], "little", signed=True) == model.read_coefficients()[0][0, 0, 0]
+    assert answers[-1][2:] == words(model.run(x[:3], target[:3], np.full(3, False)))
+
+
 def test_accesses() -> None:
     addresses = AddressMap.of(SPEC)
     where = [addresses.coefficient(0, 0, 1, index) for index in range(4)]
@@ -121,10 +152,6 @@ def test_answers_can_be_had_again() -> None:
 
 
 def test_learners_that_cannot_be_at_the_end_of_a_wire() -> None:
-    streaming = SPEC.replace(schedule="streaming")
-    with pytest.raises(SpecError) as failure:
-        Layout.of(streaming)
-    assert str(failure.value) == "schedule = 'streaming': a link brings samples one at a time; use \"sequential\""
     wide = SPEC.replace(layer_sizes=[125, 1])
     with pytest.raises(SpecError) as failure:
         Layout.of(wide)
