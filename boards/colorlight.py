@@ -6,6 +6,7 @@ from ._board import Board
 
 
 def _platform() -> Platform:
+    # Only here: boards are listed quickly.
     from amaranth_boards.colorlight_5a75b_r7_0 import Colorlight_5A75B_R70Platform
 
     return Colorlight_5A75B_R70Platform()

@@ -6,7 +6,7 @@ from ._board import Board
 
 
 def _platform(size: str) -> Platform:
-    from amaranth_boards import ecpix5
+    from amaranth_boards import ecpix5  # only here: boards are listed quickly
 
     return getattr(ecpix5, f"ECPIX5{size[:-1]}Platform")()
 

@@ -6,7 +6,7 @@ from ._board import Board
 
 
 def _platform() -> Platform:
-    from amaranth_boards.ice40_hx8k_b_evn import ICE40HX8KBEVNPlatform
+    from amaranth_boards.ice40_hx8k_b_evn import ICE40HX8KBEVNPlatform  # only here: boards are listed quickly
 
     return ICE40HX8KBEVNPlatform()
 

@@ -6,7 +6,7 @@ from ._board import Board
 
 
 def _platform() -> Platform:
-    from amaranth_boards.icebreaker import ICEBreakerPlatform
+    from amaranth_boards.icebreaker import ICEBreakerPlatform  # only here: boards are listed quickly
 
     return ICEBreakerPlatform()
 

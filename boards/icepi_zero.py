@@ -6,7 +6,7 @@ from ._board import Board
 
 
 def _platform() -> Platform:
-    from amaranth_boards.icepi_zero import IcepiZero1_3Platform
+    from amaranth_boards.icepi_zero import IcepiZero1_3Platform  # only here: boards are listed quickly
 
     return IcepiZero1_3Platform()
 

@@ -6,7 +6,7 @@ from ._board import Board
 
 
 def _platform() -> Platform:
-    from amaranth_boards.icestick import ICEStickPlatform
+    from amaranth_boards.icestick import ICEStickPlatform  # only here: boards are listed quickly
 
     return ICEStickPlatform()
 

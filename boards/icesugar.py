@@ -6,7 +6,7 @@ from ._board import Board
 
 
 def _platform() -> Platform:
-    from amaranth_boards.icesugar import ICESugarPlatform
+    from amaranth_boards.icesugar import ICESugarPlatform  # only here: boards are listed quickly
 
     return ICESugarPlatform()
 

@@ -6,7 +6,7 @@ from ._board import Board
 
 
 def _platform() -> Platform:
-    from amaranth_boards.icesugar_pro import ICESugarProPlatform
+    from amaranth_boards.icesugar_pro import ICESugarProPlatform  # only here: boards are listed quickly
 
     return ICESugarProPlatform()
 

@@ -6,7 +6,7 @@ from ._board import Board
 
 
 def _platform(size: str) -> Platform:
-    from amaranth_boards import orangecrab_r0_2
+    from amaranth_boards import orangecrab_r0_2  # only here: boards are listed quickly
 
     return getattr(orangecrab_r0_2, f"OrangeCrabR0_2_{size}Platform")()
 

@@ -6,7 +6,7 @@ from ._board import Board
 
 
 def _platform(size: str) -> Platform:
-    from amaranth_boards import ulx3s
+    from amaranth_boards import ulx3s  # only here: boards are listed quickly
 
     return getattr(ulx3s, f"ULX3S_{size}_Platform")()
 

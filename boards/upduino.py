@@ -6,7 +6,7 @@ from ._board import Board
 
 
 def _platform() -> Platform:
-    from amaranth_boards.upduino_v3 import UpduinoV3Platform
+    from amaranth_boards.upduino_v3 import UpduinoV3Platform  # only here: boards are listed quickly
 
     platform = UpduinoV3Platform()
     # 48 MHz / 4: the undivided oscillator is too fast for a learner on this part.

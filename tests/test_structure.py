@@ -60,6 +60,23 @@ def test_no_component_is_long() -> None:
     assert not long
 
 
+def test_no_import_is_deferred_without_a_reason() -> None:
+    """Beside it, or above it or those that it follows: an extra, a start that would take longer, or a door upward."""
+    bare = []
+    for path, tree in TREES.items():
+        text = path.read_text().splitlines()
+        functions = [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+        inner = {node for function in functions for node in ast.walk(function)}
+        for node in inner:
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                first = node.lineno - 1
+                while "#" not in text[first] and re.match(r" *(from|import) ", text[first - 1]):
+                    first -= 1
+                if "#" not in text[first] and not text[first - 1].lstrip().startswith("#"):
+                    bare.append(f"{name_of(path)}: {text[node.lineno - 1].strip()}")
+    assert not bare
+
+
 def test_all_that_is_public_is_described() -> None:
     """Also by what it overrides, whose description Sphinx shows then."""
     modules = ["kanrtl", *(module.name for module in pkgutil.walk_packages(kanrtl.__path__, "kanrtl."))]

@@ -107,7 +107,7 @@ class LearnerSpec(LearnerFields):
 
     def estimate(self, device: str | Device) -> Estimate:
         """What the learner will take of a device, such as "LFE5U-25F": see :class:`.Estimate`."""
-        from .estimate.estimate import estimate
+        from .estimate.estimate import estimate  # it stands above
 
         return estimate(self, device)
 
@@ -115,7 +115,7 @@ class LearnerSpec(LearnerFields):
         """This spec with the coefficients that are nearest to a trained network, such as an importer or
         :meth:`kanrtl.Session.freeze` gives, and how near they are. Arguments as for
         :func:`kanrtl.lookup.to_learner`."""
-        from ..transfer.start import to_learner
+        from ..transfer.start import to_learner  # it stands above
 
         return to_learner(network, self, x, **options)
 
