@@ -99,7 +99,6 @@ class PlantRow(Row):
             "drifting": _mean(run.mean_square(kind.drift, 1) for run in runs),
             "recovery_samples": samples,
             "recovery_us": samples * kind.period * 1e6,
-            "recovery_chip_us": samples * (chip.prediction_latency + chip.interval) * chip.cycle * 1e6,
         }
         if kind.decides:
             parts = {"wrong_adapted": (CHOSEN_ON, kind.switch), "wrong_drifting": (kind.drift, 1)}

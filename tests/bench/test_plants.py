@@ -104,7 +104,6 @@ def test_a_plant_is_measured_with_settings_of_another_run(monkeypatch: pytest.Mo
     assert nlms["adapted"] < 0.7 * alone["adapted"]
     assert nlms["wrong_adapted"] < 20 < alone["wrong_adapted"]
     assert nlms["recovery_us"] == pytest.approx(nlms["recovery_samples"] * result["period_us"])
-    assert nlms["recovery_chip_us"] == pytest.approx(nlms["recovery_samples"] * 2 * 0.02)
     # What it chose can then be built.
     (tmp_path / "plant-qubit.json").write_text(json.dumps(result))
     [core] = find_cores()
@@ -162,14 +161,14 @@ def test_tables_show_what_is_measured_and_what_is_not(tmp_path: Path) -> None:
         (tmp_path / f"{name}.json").write_text(json.dumps(content))
 
     one: dict[str, Any] = {"method": "kan", "adapted": 1.0, "drifting": 2.0, "recovery_samples": 3.0}
-    one |= {"recovery_us": 4.0, "recovery_chip_us": 0.3, "clock_measured": True, "core": "core-a"}
+    one |= {"recovery_us": 4.0, "clock_measured": True, "core": "core-a"}
     two = one | {"method": "nlms", "adapted": 0.5, "clock_measured": False, "core": "core-b"}
     two |= {"estimated_lut": 900, "estimated_dsp": 7, "wrong_adapted": 3.0, "wrong_drifting": 4.0}
     write("plant-servo", {"unit": "mrad", "methods": [one, two]})
-    write("core-a", {"lut": 700, "dsp": 14, "step_ns": 31.5})
+    write("core-a", {"lut": 700, "dsp": 14, "step_ns": 50.0})
     head, rows = plant_rows(tmp_path, ["servo", "mirror"])
     assert [len(row) for row in rows] == [len(head)] * 3
-    assert rows[0] == ["servo, mrad", "KAN", "1", "**2**", "3", "4", "0.3", "700", "14", "31.5"]
+    assert rows[0] == ["servo, mrad", "KAN", "1", "**2**", "3", "4", "0.3", "700", "14", "50.0"]
     assert rows[1][2:] == ["**0.5**", "**2**", "3", "4", "-", "~900", "~7", "-"]
     assert rows[2][:2] == ["mirror", "not measured"]
     write("plant-qubit", {"unit": "1", "methods": [two]})
