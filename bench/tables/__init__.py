@@ -12,6 +12,7 @@ from .network_tables import classify, folding, frozen, imports, lookup, network_
 from .offered_tables import boards, commands, presets, programming
 from .plant_tables import decisions, equal_errors, loops, plants, trackers
 from .signal_tables import amplifier, control_tasks, signals
+from .trust_tables import campaign
 
 __all__ = ["TABLES"]
 
@@ -56,4 +57,5 @@ TABLES: dict[str, Callable[[], str]] = {
     "soc": socs,
     "registers": registers,
     "commands": commands,
+    "campaign": campaign,
 }

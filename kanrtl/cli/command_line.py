@@ -1,13 +1,14 @@
 """The command line: a thin layer over the library.
 
-Exit status 0: done; 1: a tool or the machine failed, or what was built does not meet its clock; 2: bad input; 130 and
-141: stopped by ^C, or by a reader of its output that has ended. Every failure is one line on standard error. Progress
-goes to standard error, results to standard output.
+Exit status 0: done; 1: a tool or the machine failed, or what was built does not meet its clock; 2: bad input; 130,
+143 and 141: stopped by ^C, by SIGTERM, or by a reader of its output that has ended. Every failure is one line on
+standard error. Progress goes to standard error, results to standard output.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Iterator
@@ -62,8 +63,27 @@ def cli(ctx: cloup.Context) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit."""
+    """Run the command line and exit.
+
+    What asks the process to end is obeyed as ^C is, so that nothing is left of work that was begun.
+    """
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _stop)
     sys.exit(run(arguments))
+
+
+class StopError(KeyboardInterrupt):
+    """A signal that asks the process to end; ``status`` is the exit status that says so."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.status = 128 + number
+
+
+def _stop(number: int, _frame: object) -> None:
+    raise StopError(number)
 
 
 def run(arguments: list[str] | None) -> int:
@@ -76,8 +96,8 @@ def run(arguments: list[str] | None) -> int:
             cli.main(arguments, prog_name="kanrtl", standalone_mode=False)
             if sys.stdout is not None:
                 sys.stdout.flush()
-    except click.exceptions.Abort:
-        return _fail("stopped", 130)
+    except click.exceptions.Abort as error:  # click makes one of what interrupts it
+        return _fail("stopped", getattr(error.__cause__, "status", 130))
     except click.ClickException as error:
         command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "kanrtl"
         return _fail(f"{error.format_message()} (see {command} --help)", 2)
@@ -97,8 +117,8 @@ def run(arguments: list[str] | None) -> int:
         return _fail(explain_os_error(error), 1)
     except MemoryError:
         return _fail("not enough memory; take a smaller network, or fewer samples", 1)
-    except KeyboardInterrupt:
-        return _fail("stopped", 130)
+    except KeyboardInterrupt as error:
+        return _fail("stopped", getattr(error, "status", 130))
     return 0
 
 

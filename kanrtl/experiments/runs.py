@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import multiprocessing
+import os
 import signal
 import threading
 import warnings
@@ -194,11 +195,23 @@ def _ignore_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGINT, handler)
 
 
+def _end_with_parent() -> None:
+    """Have this process end where the one that started it was killed: it would wait for work forever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+
+        def watch() -> None:
+            parent.join()
+            os._exit(1)
+
+        threading.Thread(target=watch, daemon=True).start()
+
+
 def _in_processes(units: Sequence[Unit], jobs: int) -> Finished:
     others = set(multiprocessing.active_children())
     # Not forked: a process with threads, as one that shows progress, cannot be forked safely.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs, mp_context=context)
+    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_end_with_parent)
     try:
         with _ignore_interrupts():
             futures = {pool.submit(unit.measure): index for index, unit in enumerate(units)}

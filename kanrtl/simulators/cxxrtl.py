@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -31,6 +31,7 @@ from ..errors import InputError, ToolError
 from ..files import write_whole
 from ..folders import advise_room, attribute_errors, find_full_folder
 from ..progress import Progress
+from ..tools.processes import run_program
 from ..tools.rtlil import component_rtlil
 from ..tools.toolchain import YOSYS
 from .split_eval import PART, split_eval
@@ -90,7 +91,7 @@ class Harness:
         """All of it."""
         return "\n".join(Path(__file__).with_name(name).read_text() for name in self.sources)
 
-    def declare(self, library: ctypes.CDLL) -> ctypes.CDLL:
+    def declare(self, library: Any) -> Any:
         """Give ``library`` with the types of its functions; raise :exc:`AttributeError` where one is missing."""
         for name, (result, arguments) in self.functions.items():
             if name in self.optional and not hasattr(library, f"kanrtl_{name}"):
@@ -182,14 +183,7 @@ class Compiler:
         """
         log = source.with_name("compiler.log")
         try:
-            done = subprocess.run(
-                [*self.command, *flags, "-o", output.name, source.name],
-                cwd=source.parent,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                check=False,
-            )
+            done = run_program([*self.command, *flags, "-o", output.name, source.name], source.parent)
         except OSError as error:
             raise ToolError(f"C++ compiler {shlex.join(self.command)} does not run: {error.strerror}") from error
         log.write_bytes(done.stdout)
@@ -206,13 +200,18 @@ class Compiler:
 def _identify(command: tuple[str, ...]) -> str:
     """The command, and what it says of its version."""
     try:
-        done = subprocess.run([*command, "--version"], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        done = run_program([*command, "--version"], stderr=subprocess.DEVNULL)
     except OSError as error:
         raise ToolError(f"C++ compiler {shlex.join(command)} does not run: {error.strerror}") from error
     return f"{shlex.join(command)}: {done.stdout.decode(errors='replace').strip()}"
 
 
-def load(design: Design, progress: Progress | None = None) -> ctypes.CDLL:
+READY: dict[str, Any] = {}
+"""Libraries that are loaded without a look at the cache, by the digest of their designs; see
+:mod:`kanrtl.simulators.cxxrtl_batch`."""
+
+
+def load(design: Design, progress: Progress | None = None) -> Any:
     """The simulation of a component as a library, made if it is not in the cache.
 
     ``progress`` is told what takes a while.
@@ -222,8 +221,9 @@ def load(design: Design, progress: Progress | None = None) -> ctypes.CDLL:
     ToolError
         If yosys or a C++ compiler is missing or fails.
     """
-    compiler = Compiler.find()
-    flags = (*COMPILER_FLAGS, *shlex.split(os.environ.get("CXXFLAGS", "")))
+    if READY and design.follows_from_key and design.digest in READY:
+        return READY[design.digest]
+    compiler, flags = Compiler.find(), find_flags()
     tools = {
         "compiler": compiler.identity,
         "flags": flags,
@@ -255,6 +255,11 @@ def load(design: Design, progress: Progress | None = None) -> ctypes.CDLL:
             content = {"netlist": netlist, "driver": driver, "sha256": _hash(netlist + driver)}
             write_whole(writable_cache(_KIND) / memo, json.dumps(content).encode())
     return library
+
+
+def find_flags() -> tuple[str, ...]:
+    """The compiler's flags, with those in ``CXXFLAGS``."""
+    return (*COMPILER_FLAGS, *shlex.split(os.environ.get("CXXFLAGS", "")))
 
 
 def _first_of(read: Callable[[Path], T | None], name: str) -> T | None:
@@ -375,7 +380,7 @@ def _recall(path: Path) -> tuple[str, str] | None:
         return None
 
 
-def _load_kept(entry: Path, driver: Harness) -> ctypes.CDLL | None:
+def _load_kept(entry: Path, driver: Harness) -> Any:
     """The library in ``entry``, or None if there is none or anything is wrong with it."""
     library = entry / "dut.so"
     try:
@@ -389,18 +394,33 @@ def _load_kept(entry: Path, driver: Harness) -> ctypes.CDLL | None:
 def _make(design: Design, work: Path, compiler: Compiler, flags: tuple[str, ...], progress: Progress | None) -> None:
     if progress is not None:
         progress(f"compiling the simulation, once ({_LONG if len(design.rtlil) > _LARGE else 'some seconds'})")
-    (work / "dut.il").write_text(design.rtlil, encoding="utf-8")
-    (work / "cxxrtl.ys").write_text(_SCRIPT)
-    YOSYS.run(["-q", "-s", "cxxrtl.ys"], work, "yosys.log", progress, produces=["dut.cc"])
     source = work / "simulation.cc"
-    netlist = (work / "dut.cc").read_text().replace(*_MENDED)
-    source.write_text(f"{split_eval(netlist)}\n{design.driver}")
+    (netlist,) = translate([design], work, progress)
+    source.write_text(f"{netlist}\n{design.driver}")
     library = work / "dut.so"
     compiler.compile(source, library, (*flags, f"-I{find_headers()}"))
     for path in work.iterdir():
         if path != library:
             path.unlink()
     (work / "sha256").write_text(hashlib.sha256(library.read_bytes()).hexdigest())
+
+
+def translate(designs: Sequence[Design], work: Path, progress: Progress | None = None) -> list[str]:
+    """The C++ of the netlists of designs, made by one run of yosys in the folder ``work``.
+
+    Raises
+    ------
+    ToolError
+        If yosys is missing or fails; its log stays in that folder.
+    """
+    names = ["dut"] if len(designs) == 1 else [f"dut{number}" for number in range(len(designs))]
+    scripts = [_SCRIPT.replace("dut.il", f"{name}.il").replace("dut.cc", f"{name}.cc") for name in names]
+    for name, design in zip(names, designs, strict=True):
+        (work / f"{name}.il").write_text(design.rtlil, encoding="utf-8")
+    (work / "cxxrtl.ys").write_text("design -reset\n".join(scripts))
+    produced = [f"{name}.cc" for name in names]
+    YOSYS.run(["-q", "-s", "cxxrtl.ys"], work, "yosys.log", progress, produces=produced)
+    return [split_eval((work / name).read_text().replace(*_MENDED)) for name in produced]
 
 
 def find_headers() -> Path:

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 from ..errors import ToolError
+from .processes import run_program
 from .toolchain import find_chosen
 
 __all__ = ["read_back", "unpack"]
@@ -24,13 +25,11 @@ def _find(name: str) -> str:
 
 
 def _run(name: str, *arguments: str | Path) -> str:
-    done = subprocess.run(
-        [_find(name), *map(str, arguments)], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-    )
+    done = run_program([_find(name), *map(str, arguments)], stderr=subprocess.PIPE)
     if done.returncode:
-        said = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
+        said = done.stderr.decode(errors="replace").strip().splitlines() or [f"status {done.returncode}"]
         raise ToolError(f"{name} failed: {said[-1]}")
-    return done.stdout
+    return done.stdout.decode()
 
 
 def unpack(bitstream: Path) -> str:

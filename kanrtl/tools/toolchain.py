@@ -13,7 +13,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Iterable, Sequence
@@ -25,6 +24,7 @@ from ..cache import usable_folder
 from ..errors import ToolError
 from ..folders import advise_room, attribute_errors, find_full_folder, is_full, yowasp_cache
 from ..progress import Progress
+from .processes import run_program
 
 
 def find_chosen(variable: str, instead: str) -> str | None:
@@ -147,15 +147,7 @@ class Tool:
             (cwd / name).unlink(missing_ok=True)
         own_log = [self.log_option, log] if self.log_option else []
         try:
-            done = subprocess.run(
-                [command, *own_log, *arguments],
-                cwd=cwd,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                check=False,
-            )
+            done = run_program([command, *own_log, *arguments], cwd, environment)
         except OSError as error:
             raise ToolError(
                 f"{self.name} does not run: {command!r}: {error.strerror}; name another in {self.variable}"
@@ -199,13 +191,7 @@ def warm(tools: Iterable[Tool], progress: Progress | None = None) -> None:
         if progress is not None:
             progress(f"{tool.name}: compiling its WebAssembly build for this machine, once ({tool.first_call})")
         # What it prints and returns does not matter here: if it cannot run, its first real use says why.
-        subprocess.run(
-            [tool.command(), *tool.version_arguments],
-            env=tool._environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-        )
+        run_program([tool.command(), *tool.version_arguments], env=tool._environment())
 
     threads = [
         threading.Thread(target=first_call, args=(tool,), daemon=True) for tool in tools if tool.needs_compiling()
@@ -225,18 +211,10 @@ def _version(tool: Tool, command: str) -> str:
         except importlib.metadata.PackageNotFoundError:
             pass  # a script of another environment, found on PATH
     try:
-        done = subprocess.run(
-            [command, *tool.version_arguments],
-            stdin=subprocess.DEVNULL,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            errors="replace",
-            check=False,
-        )
+        done = run_program([command, *tool.version_arguments])
     except OSError as error:
         raise ToolError(f"{tool.name} does not run: {error}") from error
-    match = re.search(r"\d+\.\d+[\w.+-]*", done.stdout)
+    match = re.search(r"\d+\.\d+[\w.+-]*", done.stdout.decode(errors="replace"))
     # icepack cannot tell its version; its age is the best that is left to tell two of them apart.
     return match[0] if match else f"unknown, {int(os.path.getmtime(command))}"
 

@@ -87,7 +87,7 @@ def no_tools(monkeypatch):
         raise AssertionError("a tool was run")
 
     def forbid():
-        monkeypatch.setattr(toolchain.subprocess, "run", refuse)
+        monkeypatch.setattr(toolchain, "run_program", refuse)
 
     return forbid
 

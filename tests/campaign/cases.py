@@ -4,6 +4,7 @@ with what its backends make of it."""
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import json
 import tempfile
@@ -16,16 +17,21 @@ from typing import Any
 
 import numpy as np
 
-from kanrtl import LearnerSpec, LookupNetwork, StabilityWarning
-from kanrtl.errors import BuildError, InputError
+from kanrtl import LearnerSpec, LookupNetwork, StabilityWarning, boards
+from kanrtl.errors import BuildError, InputError, SpecError
 from kanrtl.experiments.exercise import Operation, compare_learners
-from kanrtl.experiments.verify import verify
+from kanrtl.experiments.verify import verify, verify_bitstream
 from kanrtl.sessions.backends.model import ModelLearner, ModelNetwork
-from kanrtl.sessions.backends.native import NativeLearner, NativeNetwork
+from kanrtl.sessions.backends.native import NativeLearner, NativeNetwork, design_native
 from kanrtl.sessions.backends.pysim import PysimLearner, PysimNetwork
+from kanrtl.simulators.cxxrtl import Design
 
 LEARNERS = {"native": NativeLearner, "pysim": PysimLearner}
 NETWORKS = {"native": NativeNetwork, "pysim": PysimNetwork}
+
+
+class RefusedError(Exception):
+    """There is no such hardware."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,16 @@ class LearnerCase:
     def from_json(cls, content: dict[str, Any]) -> LearnerCase:
         operations = [Operation.from_json(operation) for operation in content["operations"]]
         return cls(LearnerSpec.from_dict(content["spec"]), operations)
+
+    def shorten(self) -> LearnerCase:
+        """The same with two samples of each run, and what it writes before the last one or two."""
+        runs = [
+            Operation("run", operation.x[:2], operation.teaching[:2], operation.learn[:2])
+            for operation in self.operations
+            if operation.kind == "run"
+        ]
+        writes = [operation for operation in self.operations if operation.kind not in ("run", "freeze", "clear")]
+        return LearnerCase(self.spec, [*runs[:1], *writes[-2:], *runs[-1:]])
 
     def find_fault(self, backends: list[str]) -> str | None:
         """What differs from the model, or among the backends in the cycles that they take; None where nothing does."""
@@ -63,9 +79,20 @@ class LearnerCase:
     def find_fault_in_netlist(self, device: str) -> str | None:
         try:
             found = verify(self.spec, device, 60)
-        except BuildError:  # there is no such learner on the device
-            return None
+        except (SpecError, BuildError):  # there is no such learner on the device
+            raise RefusedError from None
         return None if found.difference is None else f"the netlist for {device}: {found.difference}"
+
+    def find_fault_in_bitstream(self, board: str) -> str | None:
+        try:
+            found = verify_bitstream(self.spec, boards.get(board), 60)
+        except (SpecError, BuildError):  # it does not fit, or is of what cannot be read back
+            raise RefusedError from None
+        return None if found.difference is None else f"the bitstream for {board}: {found.difference}"
+
+    def design(self) -> Design:
+        """What native compiles."""
+        return design_native(self.spec)
 
 
 @dataclass(frozen=True)
@@ -86,6 +113,10 @@ class NetworkCase:
             (Path(folder) / "network.npz").write_bytes(base64.b64decode(content["network"]))
             return cls(LookupNetwork.load(Path(folder) / "network.npz"), content["options"], content["samples"])
 
+    def shorten(self) -> NetworkCase:
+        """The same with ten samples."""
+        return NetworkCase(self.network, self.options, self.samples[:10])
+
     def find_fault(self, backends: list[str]) -> str | None:
         samples = np.array(self.samples, dtype=np.int64)
         expected = ModelNetwork(self.network, {}, None).run(samples)
@@ -94,7 +125,7 @@ class NetworkCase:
             try:
                 backend = NETWORKS[name](self.network, self.options, None, None)
             except InputError:  # there is no core with these options
-                return None
+                raise RefusedError from None
             with closing(backend):
                 found = backend.run(samples)
                 wrong = np.flatnonzero((found != expected).any(axis=1))
@@ -108,8 +139,15 @@ class NetworkCase:
         try:
             found = verify(self.network, device, 200, **self.options)
         except (InputError, BuildError):
-            return None
+            raise RefusedError from None
         return None if found.difference is None else f"the netlist for {device}: {found.difference}"
+
+    def find_fault_in_bitstream(self, board: str) -> str | None:
+        raise RefusedError  # a board has a link to a learner alone
+
+    def design(self) -> Design:
+        """What native compiles."""
+        return design_native(self.network, self.options)
 
 
 Case = LearnerCase | NetworkCase
@@ -118,6 +156,17 @@ Case = LearnerCase | NetworkCase
 def read_case(path: Path) -> Case:
     content = json.loads(path.read_text())
     return LearnerCase.from_json(content) if "spec" in content else NetworkCase.from_json(content)
+
+
+def identify(case: Case) -> str:
+    """What tells a case from others."""
+    if isinstance(case, LearnerCase):
+        digest = hashlib.sha256(json.dumps(case.to_json()).encode())
+    else:  # a saved network has the time in it
+        digest = hashlib.sha256(json.dumps([case.options, case.samples]).encode())
+        for name, array in case.network.arrays():
+            digest.update(f"{name} {array.dtype} {array.shape}".encode() + array.tobytes())
+    return digest.hexdigest()[:12]
 
 
 def describe(case: Case) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from campaign.__main__ import Campaign
+from campaign.batches import Check, Outcome, run_batch
 from campaign.cases import LearnerCase, NetworkCase, describe, read_case
+from campaign.ledger import merge, read, record
 from campaign.readers import READERS, find_fault, mutate
 from kanrtl import LearnerSpec
 from kanrtl.experiments.exercise import draw_exercise
@@ -73,9 +76,10 @@ def test_a_campaign_finds_shrinks_and_keeps_what_is_wrong(
     monkeypatch.setattr(NetworkCase, "find_fault", find_fault)
     monkeypatch.setattr("campaign.__main__.HERE", tmp_path)
     (tmp_path / "kept").mkdir()
-    campaign = Campaign(1, 1, 0, 0)
-    campaign.run_batch(cases(), 5)
-    assert campaign.failures == 1
+    campaign = Campaign(1, 1, lambda _: (cases(), [Check()] * 6))
+    campaign.run_batch(cases(), [Check()] * 6, 5)
+    assert campaign.failures >= 1
+    assert campaign.figures()["networks"] == 6
     (kept,) = (tmp_path / "kept").glob("*.json")
     case = read_case(kept)
     assert isinstance(case, NetworkCase)
@@ -90,6 +94,33 @@ def test_a_backend_that_differs_is_found(monkeypatch: pytest.MonkeyPatch) -> Non
     fault = LearnerCase(spec, draw_exercise(spec, 6, 1)).find_fault(["pysim"])
     assert fault is not None
     assert fault.startswith("pysim differs from the model: predictions of sample 0: ")
+
+
+@pytest.mark.usefixtures("compiled")
+def test_a_batch_is_compiled_at_once_and_outlives_what_ends_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second learner ends its process, so that the third is not reached."""
+    spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), grid_size=2, spline_order=1)
+    learners = [spec, spec.replace(seed=2), spec.replace(teaching="after_prediction")]
+    cases = [LearnerCase(one, draw_exercise(one, 9, 1)) for one in learners]
+    network = NetworkCase(chain([0, 1, 2, 3, 3, 2, 1, 0]), {}, [[1], [-2]])
+    checks = [Check(("native",))] * 3
+    assert run_batch([cases[0], network, cases[2]], checks, 300) == [Outcome()] * 3
+    find_fault = LearnerCase.find_fault
+
+    def die(case: LearnerCase, backends: list[str]) -> str | None:
+        return os._exit(1) if case.spec.seed == 2 else find_fault(case, backends)
+
+    monkeypatch.setattr(LearnerCase, "find_fault", die)
+    assert run_batch(cases, [Check()] * 3, 300) == [Outcome(), None, None]
+
+
+def test_runs_add_up_in_the_ledger(tmp_path: Path) -> None:
+    one, other = tmp_path / "one.json", tmp_path / "other.json"
+    record(one, "random", 1, 60, {"learners": 5})
+    record(one, "random", 1, 120, {"learners": 9})
+    record(other, "random", 2, 60, {"learners": 2})
+    merge(one, other)
+    assert [(run["seed"], run["learners"], run["seconds"]) for run in read(one)["runs"]] == [(1, 9, 120), (2, 2, 60)]
 
 
 @pytest.fixture(scope="module")

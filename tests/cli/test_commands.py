@@ -2,6 +2,7 @@
 
 import gc
 import json
+import signal
 import subprocess
 import sys
 import warnings
@@ -213,8 +214,9 @@ def test_missing_tool_is_one_line_and_status_1(
         (ToolError("yosys failed: ERROR: no"), 1),
         (TimingError("12 MHz, asked for 25", cast(Any, None)), 1),
         (KeyboardInterrupt(), 130),
+        (command_line.StopError(signal.SIGTERM), 143),
     ],
-    ids=["tool", "timing", "interrupt"],
+    ids=["tool", "timing", "interrupt", "terminated"],
 )
 def test_a_failed_build_is_one_line(
     error: BaseException, status: int, run: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import multiprocessing
 import re
+import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,6 +30,7 @@ from kanrtl.experiments.simulate_learner import simulate, teach
 from kanrtl.experiments.sweep import sweep
 from kanrtl.plots.sweep_plot import COLORS, draw_panel, plot_sweep
 from kanrtl.sim import Track
+from support.running import is_running, wait_for
 
 
 @pytest.fixture
@@ -448,3 +452,23 @@ def test_the_command_refuses_in_one_line(
     assert err.startswith(f"kanrtl: {line}")
     assert err.count("\n") == 1
     assert not list(Path().glob("a.*"))
+
+
+KILLED = """
+import multiprocessing, os, signal
+from concurrent.futures import ProcessPoolExecutor
+from kanrtl.experiments.runs import _end_with_parent
+
+if __name__ == "__main__":
+    pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=_end_with_parent)
+    print(pool.submit(os.getpid).result(), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no SIGKILL")
+def test_processes_end_with_the_one_that_started_them(tmp_path: Path) -> None:
+    (tmp_path / "killed.py").write_text(KILLED)
+    done = subprocess.run([sys.executable, "killed.py"], cwd=tmp_path, stdout=subprocess.PIPE, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert wait_for(lambda: not is_running(int(done.stdout)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,13 +18,14 @@ from ...lookup.quantiser import FixedQuantiser
 from ...lookup.rtl.lookup_core import LookupCore, create_core, port_shapes
 from ...numeric.fixed import SQ, Codes
 from ...progress import Progress
+from ...simulators.cxxrtl import Design
 from ...simulators.native_simulator import NativeSimulator
 from ...simulators.native_step import SamplePlaces
 from ...simulators.trace import Trace
 from ..backend import AddressedLearner, BackendKind, NetworkStep, Options, SampleStep, places_of
 from ..simulated import Simulated, SimulatedNetwork, learner_macros, learner_ports, network_ports
 
-__all__ = ["BACKEND", "NativeLearner", "NativeNetwork"]
+__all__ = ["BACKEND", "NativeLearner", "NativeNetwork", "design_native"]
 
 
 class NativeLearner(Simulated, AddressedLearner):
@@ -42,13 +43,7 @@ class NativeLearner(Simulated, AddressedLearner):
     ) -> None:
         super().__init__(spec)
         self._simulator = self._native = NativeSimulator(
-            _identify(spec),
-            lambda: Learner(spec),
-            lambda _: _learner_macros(spec),
-            learner_ports,
-            trace,
-            progress,
-            rewrite,
+            *_learner_parts(spec), learner_ports, trace, progress, rewrite
         )
 
     def run(self, x: Codes, teaching: Codes, learn: npt.NDArray[np.bool_]) -> Codes:
@@ -75,9 +70,7 @@ class NativeNetwork(SimulatedNetwork):
         rewrite: Callable[[str], str] | None = None,
     ) -> None:
         self._native = NativeSimulator(
-            ["lookup network", _digest(network), json.dumps(options)],
-            lambda: create_core(network, **options),
-            _network_macros,
+            *_network_parts(network, options),
             lambda fragment: network_ports(network, fragment),
             trace,
             progress,
@@ -98,6 +91,27 @@ class NativeNetwork(SimulatedNetwork):
 
 
 BACKEND = BackendKind(NativeLearner, NativeNetwork)
+
+
+def design_native(design: LearnerSpec | LookupNetwork, options: Options | None = None) -> Design:
+    """What :class:`NativeLearner` or :class:`NativeNetwork` compiles, for :func:`.cxxrtl_batch.compile_together`."""
+    return Design(
+        *(_learner_parts(design) if isinstance(design, LearnerSpec) else _network_parts(design, options or {}))
+    )
+
+
+_Parts = tuple[Any, Callable[[], Any], Callable[[Any], Mapping[str, int]]]
+
+
+def _learner_parts(spec: LearnerSpec) -> _Parts:
+    """The key, the maker and the macros of a learner's design."""
+    return _identify(spec), lambda: Learner(spec), lambda _: _learner_macros(spec)
+
+
+def _network_parts(network: LookupNetwork, options: Options) -> _Parts:
+    """The key, the maker and the macros of a network's design."""
+    key = ["lookup network", _digest(network), json.dumps(options)]
+    return key, lambda: create_core(network, **options), _network_macros
 
 
 def _identify(spec: LearnerSpec) -> dict[str, Any]:
