@@ -6,6 +6,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 
+def represent(value: object) -> str:
+    """A value as Python writes it, or why it does not."""
+    try:
+        return repr(value)
+    except (ValueError, RecursionError) as error:  # an integer of thousands of digits; lists in thousands of lists
+        return f"({error})"
+
+
 class InputError(ValueError):
     """An argument or a file that cannot be used, in one line: the field, its value, and the mend."""
 
@@ -16,7 +24,7 @@ class SpecError(ValueError):
     @classmethod
     def of(cls, field: str, value: object, mend: str) -> SpecError:
         """The error of a field and its value; a long value is cut."""
-        text = " ".join(repr(value).split())
+        text = " ".join(represent(value).split())
         return cls(f"{field} = {text if len(text) <= 60 else text[:57] + '...'}: {mend}")
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import codecs
+import json
 from pathlib import Path
+from typing import Any
 
 from .errors import InputError
 
@@ -114,3 +116,14 @@ def _describe_text(text: str) -> str:
         if len(lines) > 1 and len(counts) == 1 and counts != {0} and "=" not in text[:200]:
             return f"a table in text with {name} between its columns"
     return "text in JSON" if text.lstrip().startswith("{") else "text"
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Parse JSON. Raise :exc:`json.JSONDecodeError` for whatever is not JSON, and for what Python refuses besides:
+    bytes that are no text, integers of thousands of digits, lists in thousands of lists."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise json.JSONDecodeError(str(error), "", 0) from None

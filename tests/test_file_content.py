@@ -1,6 +1,7 @@
 """What people's files look like: read, or refused for what they are."""
 
 import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from kanrtl import InputError, LearnerSpec
 from kanrtl.errors import SpecError
 from kanrtl.experiments.simulate_network import read_samples
-from kanrtl.file_content import describe_content, read_text
+from kanrtl.file_content import describe_content, parse_json, read_text
 from kanrtl.lookup.floats.convert import convert
 
 SPEC = "layer_sizes = [1, 1]\ngrid_range = [-2, 2]  # é\n"
@@ -112,3 +113,9 @@ def test_what_cannot_be_told_is_not(tmp_path: Path) -> None:
     assert describe_content(tmp_path / "none") is None
     with pytest.raises(InputError, match=r"not an \.npz file; give one with X"):
         read_samples(tmp_path / "data.npz")
+
+
+@pytest.mark.parametrize("text", ["9" * 5000, "[" * 100_000, b"\xff", "", '{"a": 1'])
+def test_what_is_not_json_is_told_as_such(text: str | bytes) -> None:
+    with pytest.raises(json.JSONDecodeError):
+        parse_json(text)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
+from ..file_content import parse_json
 from ..files import read_arrays, write_arrays
 from ..learner.stages import rename_presets
 from ..numeric.fixed import Format
@@ -68,7 +69,7 @@ class SavedEstimator:
         :exc:`ValueError` where something is missing.
         """
         arrays = read_arrays(path)
-        content = json.loads(str(arrays["estimator"]))
+        content = parse_json(str(arrays["estimator"]))
         if isinstance(content["format"], int) and content["format"] > FILE_FORMAT:
             raise InputError(
                 f"is of format {content['format']}, and this version reads up to {FILE_FORMAT}; use the kanrtl that "

@@ -20,7 +20,7 @@ from pydantic import (
     ValidationError,
 )
 
-from ..errors import InputError, SpecError
+from ..errors import InputError, SpecError, represent
 from ..numeric.fixed import Format
 from .guard_settings import GuardSettings
 from .stages import FORMER_PRESETS, PRESETS, STAGES
@@ -55,7 +55,11 @@ def _is_each_pipeline(value: object) -> bool:
     """Whether it is a list of lists of stages, or of presets: one for each layer."""
     if not isinstance(value, (list, tuple)) or not value:
         return False
-    return all(isinstance(item, (list, tuple)) or item in PRESETS or item in FORMER_PRESETS for item in value)
+    return all(isinstance(item, (list, tuple)) or _is_preset(item) for item in value)
+
+
+def _is_preset(value: object) -> bool:
+    return isinstance(value, str) and (value in PRESETS or value in FORMER_PRESETS)
 
 
 def _parse_pipeline(value: object) -> object:
@@ -368,9 +372,20 @@ class LearnerFields(BaseModel):
         return reused or self.share_multipliers or self.multiplier == "serial"
 
 
+def _first_of(error: ValidationError) -> Any:
+    """The first of pydantic's findings. Its core panics where it finds no memory for them, with an exception that
+    nothing else would catch: raises :exc:`MemoryError`."""
+    try:
+        return error.errors()[0]
+    except BaseException as panic:
+        if type(panic).__name__ != "PanicException":
+            raise
+        raise MemoryError(str(panic)) from None
+
+
 def one_line(error: ValidationError) -> SpecError:
     """The first of pydantic's findings as field, value and mend."""
-    first = error.errors()[0]
+    first = _first_of(error)
     if isinstance(known := first.get("ctx", {}).get("error"), SpecError):  # it names a part of the field
         return known
     if not first["loc"]:  # it is the name of a field that is no text
@@ -390,7 +405,7 @@ def one_line(error: ValidationError) -> SpecError:
     elif first["type"] in _MENDS:
         mend = _MENDS[first["type"]].format(**first.get("ctx", {}))
     else:
-        mend = first["msg"].removeprefix("Value error, ").removeprefix(f"{first['input']!r} ")
+        mend = first["msg"].removeprefix("Value error, ").removeprefix(f"{represent(first['input'])} ")
     return SpecError.of(f"{field}{''.join(f'[{index}]' for index in inner)}", first["input"], mend)
 
 

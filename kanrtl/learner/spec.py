@@ -48,6 +48,8 @@ class LearnerSpec(LearnerFields):
             super().__init__(**fields)
         except ValidationError as error:
             raise one_line(error) from None
+        except RecursionError:
+            raise SpecError("spec: a field has lists in lists in lists; give plain values") from None
         check_fields(self)
         check_arithmetic(self, self.formats, self.layers)
 

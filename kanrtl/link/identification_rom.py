@@ -11,6 +11,7 @@ from typing import Any
 
 from ..bus.identification import Identification
 from ..errors import InputError, SpecError
+from ..file_content import parse_json
 from ..learner.spec import LearnerSpec
 from .layout import BUFFER_BYTES, VERSION
 
@@ -73,7 +74,7 @@ def read_identification(read_piece: Callable[[], bytes]) -> LinkedDevice:
     identification = Identification.from_words(struct.unpack_from(f"<{words}I", content, _HEAD.size))
     unpack = zlib.decompressobj()
     try:
-        fields = json.loads(unpack.decompress(content[start : start + packed], LARGEST_SPEC))
+        fields = parse_json(unpack.decompress(content[start : start + packed], LARGEST_SPEC))
     except (zlib.error, ValueError):
         raise InputError("link: the device's spec is damaged; build and load its bitstream again") from None
     if not isinstance(fields, dict):

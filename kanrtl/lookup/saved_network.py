@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
+from ..file_content import parse_json
 from ..files import read_arrays, write_arrays
 from .notes import Note
 
@@ -75,7 +76,7 @@ class SavedNetwork(ABC):
         """
         another = InputError(f"not a saved {cls._kind}; {cls._mend()}")
         try:
-            about = json.loads(str(arrays[cls._entry]))
+            about = parse_json(str(arrays[cls._entry]))
             found = about["format"]
         except (KeyError, TypeError, json.JSONDecodeError):
             raise another from None

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError, SpecError
+from ..file_content import parse_json
 from ..files import read_arrays
 from ..learner.arithmetic import LayerArithmetic, checked_coefficients
 from ..learner.formats import exponent
@@ -70,7 +71,7 @@ class SavedLearner:
                 f"is of format {version}, and this version reads up to {FILE_FORMAT}; use the kanrtl that saved it"
             )
         try:
-            spec = LearnerSpec.from_dict(rename_presets(json.loads(str(content["spec"]))))
+            spec = LearnerSpec.from_dict(rename_presets(parse_json(str(content["spec"]))))
         except SpecError as error:
             raise InputError(f"the saved spec does not work here ({error}); save it again with this version") from None
         formats, rate = _formats_of(spec, content)

@@ -371,6 +371,35 @@ def test_what_must_be_given(missing: str, message: str) -> None:
         LearnerSpec.from_dict({name: value for name, value in PLAIN.items() if name != missing})
 
 
+NESTED: Any = []
+for _ in range(100_000):
+    NESTED = [NESTED]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [10**5000, NESTED, [{}], "\ud800", {"\ud800": 1}, float("nan")],
+    ids=["digits", "nested", "table", "surrogate", "key", "nan"],
+)
+@pytest.mark.parametrize("field", ["pipeline", "seed", "loss", "layer_sizes", "learning_rate", "\ud800"])
+def test_what_no_file_should_hold_is_refused_in_one_line(field: str, value: Any) -> None:
+    with pytest.raises(SpecError) as refused:
+        LearnerSpec.from_dict(PLAIN | {field: value})
+    assert "\n" not in str(refused.value)
+
+
+def test_a_panic_for_want_of_memory_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    class PanicException(BaseException):
+        pass
+
+    def panic(_self: ValidationError) -> None:
+        raise PanicException("Python API call failed")
+
+    monkeypatch.setattr("kanrtl.learner.fields.ValidationError.errors", panic)
+    with pytest.raises(MemoryError):
+        LearnerSpec(**PLAIN, grid_size="x")
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -5,13 +5,13 @@ The library's own reader for numpy gives no bfloat16, and what is read here is a
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ...errors import InputError
+from ...file_content import parse_json
 from .tensors import BFLOAT16, widen_bfloat16
 
 _NUMBER_TYPES = {
@@ -46,7 +46,7 @@ def read_safetensors(content: bytes) -> dict[str, Any]:
     """
     length = int.from_bytes(content[:8], "little")
     try:
-        table = json.loads(content[8 : 8 + length])
+        table = parse_json(content[8 : 8 + length])
         data = memoryview(content)[8 + length :]
         texts = {name: text for name, text in table.pop("__metadata__", {}).items() if name != "format"}
         tensors = {name: _read_tensor(name, entry, data) for name, entry in table.items()}

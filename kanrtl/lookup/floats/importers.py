@@ -7,7 +7,6 @@ the ``notes`` of what is imported.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import InputError
-from ...file_content import read_text
+from ...file_content import parse_json, read_text
 from ...files import decompress
 from ..checkpoints.checkpoint_file import Source, read_checkpoint
 from ..network import LookupNetwork
@@ -230,7 +229,7 @@ def _kanele_config(settings: Mapping[str, Any], config: Mapping[str, Any] | str 
         if not config_json:
             raise InputError("config: the state dict has no config_json; give config.json")
     try:
-        content = json.loads(str(config_json[0]) if config is None else read_text(Path(config)))
+        content = parse_json(str(config_json[0]) if config is None else read_text(Path(config)))
     except OSError as error:
         raise InputError(f"config: {str(config)!r}: {error.strerror}; give config.json") from None
     except InputError as error:
@@ -382,7 +381,7 @@ def kanele_packed_tables(
 
 def _read_tables(path: Path) -> Mapping[str, Any]:
     try:
-        content = json.loads(decompress(path.read_bytes()) if path.suffix == ".gz" else read_text(path))
+        content = parse_json(decompress(path.read_bytes()) if path.suffix == ".gz" else read_text(path))
     except OSError as error:
         raise InputError(f"{str(path)!r}: {error.strerror or 'damaged'}; give truth_tables.json") from None
     except InputError as error:

@@ -42,9 +42,7 @@ class NativeLearner(Simulated, AddressedLearner):
         rewrite: Callable[[str], str] | None = None,
     ) -> None:
         super().__init__(spec)
-        self._simulator = self._native = NativeSimulator(
-            *_learner_parts(spec), learner_ports, trace, progress, rewrite
-        )
+        self._simulator = self._native = NativeSimulator(*_learner_parts(spec), learner_ports, trace, progress, rewrite)
 
     def run(self, x: Codes, teaching: Codes, learn: npt.NDArray[np.bool_]) -> Codes:
         return self._native.run(x, self.spec.n_out, teaching, learn.astype(np.int64))
