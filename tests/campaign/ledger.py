@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,16 @@ LEDGER = ROOT / "bench" / "results" / "campaign.json"
 def record(path: Path, kind: str, seed: int, seconds: float, figures: dict[str, Any]) -> None:
     """Put a run into the ledger at ``path``, in place of what was known of it before."""
     runs = read(path)["runs"] if path.exists() else []
-    own = {"kind": kind, "seed": seed, "kanrtl": __version__, "commit": _commit(), "seconds": round(seconds)}
+    used = os.times()
+    processor = round(used.user + used.system + used.children_user + used.children_system)
+    own: dict[str, Any] = {
+        "kind": kind,
+        "seed": seed,
+        "kanrtl": __version__,
+        "commit": _commit(),
+        "seconds": round(seconds),
+    }
+    own["processor_seconds"] = processor  # of this process, and of all that it has waited for
     runs = [run for run in runs if (run["kind"], run["seed"]) != (kind, seed)]
     write(path, [*runs, own | figures])
 

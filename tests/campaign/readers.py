@@ -12,6 +12,7 @@ import traceback
 import zipfile
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import numpy as np
 from kanrtl import LearnerSpec, LookupNetwork, connect
 from kanrtl.errors import InputError, SpecError
 from kanrtl.lookup import from_efficient_kan, from_kanele_tables
+from kanrtl.sessions.learner_session import Session
 from kanrtl.signals.read_columns import read_columns
 from support.kan_checkpoints import efficient
 from support.lookup_networks import chain
@@ -36,9 +38,14 @@ def saved_learner(folder: Path) -> bytes:
     return (folder / "learner.npz").read_bytes()
 
 
+@cache
+def session_of_all() -> Session:
+    """A session into which one file after another is loaded; to begin one takes longer than that."""
+    return connect(SPEC)
+
+
 def load_learner(path: Path) -> None:
-    with connect(SPEC) as session:
-        session.load(path)
+    session_of_all().load(path)
 
 
 def saved_network(folder: Path) -> bytes:
