@@ -157,12 +157,13 @@ def _remove_stead(folder: Path) -> None:
         folder.rmdir()
 
 
-def publish(work: Path, entry: Path) -> None:
+def publish(work: Path, entry: Path, replaces: bool) -> None:
     """Rename the folder ``work`` to ``entry``, in one step.
 
-    An entry that is there is replaced; one that another process has put there meanwhile is as good, and stays.
+    ``replaces`` says whether an entry was there before ``work`` was begun: it is of no use then, and is replaced. One
+    that another process has put there since is as good, may be in use, and stays.
     """
-    if entry.exists():
+    if replaces and entry.exists():
         # It is corrupt; moved away first, because removing it takes more than one step.
         old = work.with_name(f"{work.name}-old")
         entry.rename(old)

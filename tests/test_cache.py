@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from kanrtl import cache as caches
-from kanrtl.cache import CacheWarning, find_entries, usable_folder, writable_cache
+from kanrtl.cache import CacheWarning, find_entries, publish, usable_folder, writable_cache
 from kanrtl.errors import ToolError
 
 
@@ -194,3 +194,16 @@ def test_an_entry_that_others_can_write_is_made_anew(tmp_path: Path, monkeypatch
     assert list(find_entries("builds", "entry")) == [folder / "entry"]
     (folder / "entry").chmod(0o757)
     assert list(find_entries("builds", "entry")) == []
+
+
+@pytest.mark.parametrize(("replaces", "kept"), [(True, "second"), (False, "first")])
+def test_an_entry_that_another_process_has_put_there_stays(replaces: bool, kept: str, tmp_path: Path) -> None:
+    """One that was there before is of no use."""
+    entry = tmp_path / "entry"
+    for content, replacing in (("first", False), ("second", replaces)):
+        work = tmp_path / "building-it"
+        work.mkdir()
+        (work / "file").write_text(content)
+        publish(work, entry, replacing)
+    assert (entry / "file").read_text() == kept
+    assert list(tmp_path.iterdir()) == [entry]

@@ -52,11 +52,12 @@ def build_or_load(job: Job, progress: Progress | None, keep: Path | None) -> Rep
         remove_leftovers(folder)
         # A failed build stays, because its error names the log in there.
         work, entry = Path(tempfile.mkdtemp(prefix=WORK, dir=folder)), folder / digest
+        replaces = entry.exists()
         told = progress or _silent
         with attribute_errors(work):
             write_files(job, work)
             _store(run_flow(job, work, told, _obtain_netlist(job, work, told)), work, job)
-            publish(work, entry)
+            publish(work, entry, replaces)
         report = _load(entry, job)
         if report is None:
             raise ToolError(f"the build cannot be read back from {entry}: is the disk full?")
@@ -101,13 +102,13 @@ def _obtain_netlist(job: Job, work: Path, progress: Progress) -> list[str]:
 def _keep_netlist(work: Path, digest: str, notes: list[str]) -> None:
     folder = writable_cache("netlists")
     remove_leftovers(folder)
-    kept = Path(tempfile.mkdtemp(prefix=WORK, dir=folder))
+    kept, replaces = Path(tempfile.mkdtemp(prefix=WORK, dir=folder)), (folder / digest).exists()
     try:
         (kept / "netlist.json.gz").write_bytes(gzip.compress((work / "netlist.json").read_bytes(), compresslevel=3))
         shutil.copyfile(work / "yosys.log", kept / "yosys.log")
         (kept / "notes.json").write_text(json.dumps(notes))
         (kept / "sha256").write_text(_hash_netlist(kept))
-        publish(kept, folder / digest)
+        publish(kept, folder / digest, replaces)
     except OSError:
         shutil.rmtree(kept, ignore_errors=True)
         raise

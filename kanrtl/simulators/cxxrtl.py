@@ -107,7 +107,7 @@ _SIGNED, _UNSIGNED, _BITS = (
 )
 
 STREAMS = Harness(
-    ("reals.cpp", "native.cpp"),
+    ("clock.cpp", "reals.cpp", "native.cpp"),
     {
         "begin": (_POINTER, []),
         "end": (None, [_POINTER]),
@@ -126,7 +126,7 @@ STREAMS = Harness(
 """Drives what takes samples and gives predictions."""
 
 SERIAL_PINS = Harness(
-    ("serial_pins.cpp",),
+    ("clock.cpp", "serial_pins.cpp"),
     {
         "begin": (_POINTER, [ctypes.c_double]),
         "end": (None, [_POINTER]),
@@ -244,9 +244,10 @@ def load(design: Design, progress: Progress | None = None) -> Any:
         remove_leftovers(folder)
         # What fails stays, because its error names the log in there.
         work, entry = Path(tempfile.mkdtemp(prefix=WORK, dir=folder)), folder / name
+        replaces = entry.exists()
         with attribute_errors(work):
             _make(design, work, compiler, flags, progress)
-            publish(work, entry)
+            publish(work, entry, replaces)
         library = _load_kept(entry, design.kind)
         if library is None:
             raise ToolError(f"the simulation cannot be read back from {entry}: is the disk full?")

@@ -1,5 +1,5 @@
-// Drives a component that takes samples and gives predictions, whose netlist CXXRTL has turned into C++, which stands
-// before this file, and reals.cpp. So do these macros:
+// Drives a component that takes samples and gives predictions. Before this file stand its netlist, its clock and
+// reals.cpp. So do these macros:
 //
 //   N_IN, N_OUT             numbers in a sample and in a prediction
 //   X_WIDTH, Y_WIDTH        bits of one of them
@@ -15,16 +15,8 @@
 // and, where it is traced, TRACED(EACH): EACH(port) for every port that is. What happens at which clock edge
 // is the same as in the backend "pysim", so that both give the same trace.
 
-#include <cstddef>
-#include <cstdint>
 #include <set>
 #include <vector>
-
-#ifdef _WIN32
-#define EXPORT extern "C" __declspec(dllexport)
-#else
-#define EXPORT extern "C" __attribute__((visibility("default")))
-#endif
 
 #if !LEARNS
 #define TARGET_WIDTH 1
@@ -34,16 +26,11 @@
 
 namespace {
 
-using Top = cxxrtl_design::p_dut;
-
 #if LEARNS
 using Places = RealPlaces;
 #else
 using Places = SamplePlaces;
 #endif
-
-template <size_t BITS> uint32_t *chunks(cxxrtl::value<BITS> &port) { return port.data; }
-template <size_t BITS> uint32_t *chunks(cxxrtl::wire<BITS> &port) { return port.curr.data; }
 
 // Puts `width` bits, 64 at most, at the place `first` of a port.
 inline void put(uint32_t *port, size_t first, size_t width, uint64_t bits) {
@@ -80,13 +67,10 @@ class Seen {
     const std::set<uint64_t> &values() const { return values_; }
 };
 
-class Simulation {
+class Simulation : public Clocked {
     static constexpr size_t LEARN = N_IN * X_WIDTH + (WITH_SAMPLE ? N_OUT * TARGET_WIDTH : 0);
 
-    Top dut_;
-    bool at_once_;      // Outputs settle in one evaluation, as CXXRTL tells.
     bool idle_ = false; // Something was done before: a cycle passes between two things.
-    uint64_t cycle_ = 0;
     std::vector<uint32_t> trace_;
 
     // What is being sent, by whom it was called; see send.
@@ -105,19 +89,8 @@ class Simulation {
     Places places_{};
 #endif
 
-    // The part of a cycle before its clock edge: outputs become what they are at the edge.
     void settle() {
-        if (!at_once_) {
-            dut_.prev_p_clk.data[0] = dut_.p_clk.data[0] = 0;
-            for (bool settled = false; !settled;) {
-                settled = dut_.eval();
-                settled |= !dut_.commit();
-            }
-        }
-        // Registers take their values only in the commit: one evaluation serves both.
-        dut_.prev_p_clk.data[0] = 0;
-        dut_.p_clk.data[0] = 1;
-        dut_.eval();
+        Clocked::settle();
 #ifdef TRACED
 #define EACH(port) keep(dut_.port);
         TRACED(EACH)
@@ -129,11 +102,6 @@ class Simulation {
         trace_.insert(trace_.end(), port.data, port.data + port.chunks);
     }
     template <size_t BITS> void keep(const cxxrtl::wire<BITS> &port) { keep(port.curr); }
-
-    void edge() {
-        dut_.commit();
-        cycle_++;
-    }
 
     void tick() {
         settle();
@@ -167,13 +135,8 @@ class Simulation {
   public:
     Seen latency, prediction_latency, interval;
 
-    Simulation() {
-        dut_.p_clk.data[0] = 0;
-        at_once_ = dut_.eval();
-        dut_.commit();
-    }
+    Simulation() { begin(); }
 
-    uint64_t cycle() const { return cycle_; }
     std::vector<uint32_t> &trace() { return trace_; }
 
     // Begins to send `count` samples; what the pointers point to must stay until all is done. Predictions are written
@@ -226,7 +189,7 @@ class Simulation {
             bool ready = true;
 #endif
             bool valid = *chunks(dut_.p_predictions____valid);
-            uint64_t now = cycle_ + 1;
+            uint64_t now = cycle() + 1;
 #if LEARNS
             if (*chunks(dut_.p_updated) && updated_ < took_taught_.size())
                 latency.add(now - took_taught_[updated_++]);

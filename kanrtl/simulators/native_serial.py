@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +9,7 @@ import numpy as np
 
 from ..progress import Progress
 from .cxxrtl import SERIAL_PINS, Design, load
+from .native_netlist import NativeNetlist
 
 __all__ = ["NativeSerial"]
 
@@ -18,7 +17,7 @@ MOST_BYTES = 4096
 """Bytes that are taken at a time."""
 
 
-class NativeSerial:
+class NativeSerial(NativeNetlist):
     """Drives a netlist by its pins ``rx`` and ``tx``, cycle by cycle.
 
     Parameters
@@ -46,16 +45,9 @@ class NativeSerial:
         progress: Progress | None = None,
         rewrite: Callable[[str], str] | None = None,
     ) -> None:
-        self._library = load(Design(key, make, lambda _: {}, driver=SERIAL_PINS, rewrite=rewrite), progress)
-        self._simulation = ctypes.c_void_p(self._library.kanrtl_begin(cycles_per_bit))
-        self._end = weakref.finalize(self, self._library.kanrtl_end, self._simulation)
+        design = Design(key, make, lambda _: {}, driver=SERIAL_PINS, rewrite=rewrite)
+        super().__init__(load(design, progress), cycles_per_bit)
         self._bytes = np.empty(MOST_BYTES, dtype=np.uint8)
-
-    @property
-    def _live(self) -> ctypes.c_void_p:
-        if not self._end.alive:
-            raise RuntimeError("this simulation is closed")
-        return self._simulation
 
     def feed(self, content: bytes) -> None:
         """Send bytes, behind those that wait to be sent."""
@@ -70,12 +62,3 @@ class NativeSerial:
     def waiting(self) -> int:
         """The bytes that wait to be sent."""
         return int(self._library.kanrtl_waiting(self._live))
-
-    @property
-    def cycles(self) -> int:
-        """The clock cycles since the start."""
-        return int(self._library.kanrtl_cycles(self._live))
-
-    def close(self) -> None:
-        """End the simulation."""
-        self._end()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import weakref
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -13,6 +12,7 @@ from amaranth.hdl import Fragment, Value
 from ..numeric.fixed import Codes
 from ..progress import Progress
 from .cxxrtl import Design, load
+from .native_netlist import NativeNetlist
 from .native_step import NativeNetworkStep, NativeStep, RealPlaces, SamplePlaces
 from .trace import Port, Trace
 
@@ -22,7 +22,7 @@ STRETCH = 1 << 20
 TRACED_STRETCH = 1 << 12
 
 
-class NativeSimulator:
+class NativeSimulator(NativeNetlist):
     """Drives the netlist that synthesis gets too, as a library of :mod:`kanrtl.simulators.cxxrtl`.
 
     A call of :meth:`run` crosses into it once for every :data:`STRETCH` of clock cycles. At every clock edge the same
@@ -64,17 +64,10 @@ class NativeSimulator:
             self._traced = ports(fragment)
             return {port.name: port.value for port in self._traced}
 
-        self._library = load(Design(key, make, macros, choose if trace else None, rewrite=rewrite), progress)
+        library = load(Design(key, make, macros, choose if trace else None, rewrite=rewrite), progress)
         if trace:
             trace.begin(self._traced)
-        self._simulation = ctypes.c_void_p(self._library.kanrtl_begin())
-        self._end = weakref.finalize(self, self._library.kanrtl_end, self._simulation)
-
-    @property
-    def _live(self) -> ctypes.c_void_p:
-        if not self._end.alive:
-            raise RuntimeError("this simulation is closed")
-        return self._simulation
+        super().__init__(library)
 
     def run(self, x: Codes, n_out: int, teaching: Codes | None = None, learn: Codes | None = None) -> Codes:
         """Send samples ``(n, n_in)`` one after another, as fast as they are taken; give predictions ``(n, n_out)``.
@@ -143,11 +136,6 @@ class NativeSimulator:
                 ]
             )
 
-    @property
-    def cycles(self) -> int:
-        """The clock cycles since the start."""
-        return int(self._library.kanrtl_cycles(self._live))
-
     def observed(self, kinds: Iterable[str]) -> dict[str, list[int]]:
         """Every value seen so far in cycles, sorted, by its kind: ``latency``, ``prediction_latency``, ``interval``."""
         seen: dict[str, list[int]] = {}
@@ -163,6 +151,6 @@ class NativeSimulator:
 
     def close(self) -> None:
         """End the simulation and complete its trace."""
-        self._end()
+        super().close()
         if self._trace:
             self._trace.close()

@@ -1,30 +1,13 @@
-// Drives a component by the two pins of its serial port, whose netlist CXXRTL has turned into C++, which stands before
-// this file: what is fed goes onto rx bit by bit, and what is seen on tx is taken off it.
+// Drives a component, whose netlist and clock stand before this file, by the two pins of its serial port: what is fed goes onto rx bit by bit, and what is seen on tx is taken off it.
 
 #include <cmath>
-#include <cstddef>
-#include <cstdint>
 #include <deque>
-
-#ifdef _WIN32
-#define EXPORT extern "C" __declspec(dllexport)
-#else
-#define EXPORT extern "C" __attribute__((visibility("default")))
-#endif
 
 namespace {
 
-using Top = cxxrtl_design::p_dut;
-
-template <size_t BITS> uint32_t *chunks(cxxrtl::value<BITS> &port) { return port.data; }
-template <size_t BITS> uint32_t *chunks(cxxrtl::wire<BITS> &port) { return port.curr.data; }
-
 constexpr double BITS = 10; // of a byte on the line: start bit, data, stop bit
 
-class Simulation {
-    Top dut_;
-    bool at_once_; // Outputs settle in one evaluation, as CXXRTL tells.
-    uint64_t cycle_ = 0;
+class Simulation : public Clocked {
     const double period_; // Cycles of a bit.
 
     std::deque<uint8_t> fed_;
@@ -33,20 +16,6 @@ class Simulation {
 
     double next_ = -1; // The cycle at which the line is looked at next; negative where no byte has begun.
     unsigned seen_ = 0, seen_bits_ = 0;
-
-    void settle() {
-        if (!at_once_) {
-            dut_.prev_p_clk.data[0] = dut_.p_clk.data[0] = 0;
-            for (bool settled = false; !settled;) {
-                settled = dut_.eval();
-                settled |= !dut_.commit();
-            }
-        }
-        // Registers take their values only in the commit: one evaluation serves both.
-        dut_.prev_p_clk.data[0] = 0;
-        dut_.p_clk.data[0] = 1;
-        dut_.eval();
-    }
 
     void drive() {
         if (sent_ >= BITS && !fed_.empty()) {
@@ -63,12 +32,12 @@ class Simulation {
         const bool line = chunks(dut_.p_tx)[0] & 1;
         if (next_ < 0) {
             if (!line) {
-                next_ = double(cycle_) + period_ / 2;
+                next_ = double(cycle()) + period_ / 2;
                 seen_ = seen_bits_ = 0;
             }
             return false;
         }
-        if (double(cycle_) < std::floor(next_)) return false;
+        if (double(cycle()) < std::floor(next_)) return false;
         next_ += period_;
         if (seen_bits_ == 9) {
             next_ = -1;
@@ -81,13 +50,10 @@ class Simulation {
 
   public:
     explicit Simulation(double period) : period_(period) {
-        dut_.p_clk.data[0] = 0;
         dut_.p_rx.data[0] = 1;
-        at_once_ = dut_.eval();
-        dut_.commit();
+        begin();
     }
 
-    uint64_t cycle() const { return cycle_; }
     size_t waiting() const { return fed_.size(); }
 
     void feed(size_t count, const char *bytes) { fed_.insert(fed_.end(), bytes, bytes + count); }
@@ -99,8 +65,7 @@ class Simulation {
             drive();
             settle();
             if (look()) bytes[count++] = uint8_t(seen_);
-            dut_.commit();
-            cycle_++;
+            edge();
         }
         return count;
     }

@@ -42,11 +42,12 @@ def load_library(*sources: Path) -> ctypes.CDLL:
     folder = writable_cache(_KIND)
     remove_leftovers(folder)
     work, entry = Path(tempfile.mkdtemp(prefix=WORK, dir=folder)), folder / name
+    replaces = entry.exists()
     with attribute_errors(work):
         (work / "library.cc").write_bytes(source)
         compiler.compile(work / "library.cc", work / "library.so", flags)
         (work / "sha256").write_text(hashlib.sha256((work / "library.so").read_bytes()).hexdigest())
-        publish(work, entry)
+        publish(work, entry, replaces)
     library = _load(entry)
     if library is None:
         raise ToolError(f"the compiled library cannot be read back from {entry}: is the disk full?")
