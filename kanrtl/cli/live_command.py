@@ -61,8 +61,9 @@ def live_command(
 
     The page has target and prediction, the error, the curve of every edge with the range of its last inputs, counters
     of what saturated and was lost, and the learning rates, freeze and pause. The task is learned again and again, until
-    the command is interrupted. An address such as serial:///dev/ttyUSB0 in the place of SPEC is that of a learner that
-    knows its spec.
+    the command is interrupted. Where the learner is gone, as at the end of a cut wire, a line says so, and the page
+    stands still. An address such as serial:///dev/ttyUSB0 in the place of SPEC is that of a learner that knows its
+    spec.
     """
     signals = take_signal_options(signals)
     check_bokeh()
@@ -77,7 +78,7 @@ def live_command(
     with show_work("starting the learner") as progress:
         session = connect(learner, backend or "model", progress=progress)
     with session:
-        run = LiveRun(session, learned, speed)
+        run = LiveRun(session, learned, speed, lambda reason: say(f"kanrtl: {reason}; interrupt to end"))
         server = create_server(run, "localhost", port)
         address = f"http://localhost:{server.port}/"
         click.echo(address)
@@ -89,3 +90,5 @@ def live_command(
             server.run_until_shutdown()
         finally:
             run.stop()
+    if run.snapshot.failed:
+        raise SystemExit(1)  # why was said when it happened

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from .live_run import EdgeCurve, LiveRun, Snapshot, describe_counters
+from .live_run import MOST_EDGES, LiveRun, Snapshot, describe_counters
 
 __all__ = ["check_bokeh", "create_server", "fill_document"]
 
@@ -67,7 +67,7 @@ def fill_document(document: Any, run: LiveRun) -> None:
     spec = run.session.spec
     outputs = [_Output(index) for index in range(min(spec.n_out, MOST_OUTPUTS))]
     errors = _Errors()
-    edges = [_Edge(curve) for curve in run.snapshot.curves]
+    edges = [_Edge(index) for index in range(min(run.edges, MOST_EDGES))]
     counters, state = _text(360, name="counters"), _text(900, name="state")
     parts: list[_Output | _Errors | _Edge] = [*outputs, errors, *edges]
 
@@ -79,7 +79,6 @@ def fill_document(document: Any, run: LiveRun) -> None:
 
     follow()
     grid = gridplot([edge.figure for edge in edges], ncols=min(6, max(1, len(edges))), toolbar_location=None)
-    hidden = f"; {run.hidden_edges} more are not drawn" if run.hidden_edges else ""
     title = f"{run.task.name} on {run.session.status['backend']}: layers {list(spec.layer_sizes)}"
     document.title = f"kanrtl: {run.task.name}"
     document.add_root(
@@ -88,7 +87,7 @@ def fill_document(document: Any, run: LiveRun) -> None:
             row(*_controls(run)),
             state,
             row(column(*(output.figure for output in outputs)), errors.figure, counters),
-            _text(900, f"Edges, and (shaded) where their last inputs were{hidden}"),
+            row(_text(400, "Edges, and (shaded) where their last inputs were"), *_choose_edges(run)),
             grid,
         )
     )
@@ -153,24 +152,52 @@ class _Errors:
 
 
 class _Edge:
-    """The curve of an edge."""
+    """The curve of one of the edges that are chosen."""
 
-    def __init__(self, curve: EdgeCurve) -> None:
+    def __init__(self, index: int) -> None:
         from bokeh.models import BoxAnnotation, ColumnDataSource  # an extra
 
-        self._where = curve.layer, curve.node, curve.source
-        self._source = ColumnDataSource({"x": curve.x, "y": curve.y})
-        title = f"layer {curve.layer + 1}: {curve.source + 1} to {curve.node + 1}"
-        self.figure = _figure(title, 220, 170)
+        self._index = index
+        self._source = ColumnDataSource({"x": [], "y": []})
+        self.figure = _figure("", 220, 170)
         self._visited = BoxAnnotation(fill_color=VISITED, fill_alpha=0.15, left=0, right=0, visible=False)
         self.figure.add_layout(self._visited)
         self.figure.line("x", "y", source=self._source, color=PREDICTION, width=2)
 
     def follow(self, snapshot: Snapshot) -> None:
-        curve = next(one for one in snapshot.curves if (one.layer, one.node, one.source) == self._where)
+        self.figure.visible = self._index < len(snapshot.curves)
+        if not self.figure.visible:
+            return
+        curve = snapshot.curves[self._index]
+        self.figure.title.text = _name_edge(curve.layer, curve.source, curve.node)
         self._source.data = {"x": curve.x, "y": curve.y}
         if curve.visited is not None:
             self._visited.update(left=curve.visited[0], right=curve.visited[1], visible=True)
+
+
+def _name_edge(layer: int, source: int, node: int) -> str:
+    return f"layer {layer + 1}: {source + 1} to {node + 1}"
+
+
+def _choose_edges(run: LiveRun) -> list[Any]:
+    """What chooses among edges that have no room together."""
+    from bokeh.models import Select  # an extra
+
+    if run.edges <= MOST_EDGES:
+        return []
+    names = [
+        _name_edge(number, source, node)
+        for number, layer in enumerate(run.session.spec.layers)
+        for node in range(layer.n_out)
+        for source in range(layer.n_in)
+    ]
+    options = [
+        (str(first), f"{first + 1} to {min(first + MOST_EDGES, run.edges)} of {run.edges}, from {names[first]} on")
+        for first in range(0, run.edges, MOST_EDGES)
+    ]
+    chosen = Select(value="0", options=options, name="edges", width=320)
+    chosen.on_change("value", lambda _name, _old, new: run.choose_edges(int(new)))
+    return [chosen]
 
 
 def _controls(run: LiveRun) -> list[Any]:

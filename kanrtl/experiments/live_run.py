@@ -29,7 +29,7 @@ POINTS = 61
 """Points of an edge's curve."""
 
 MOST_EDGES = 48
-"""Edges whose curves are drawn; a page has no room for more."""
+"""Edges whose curves are drawn together; a page has no room for more."""
 
 REFRESHES = 20
 """Times a second that a run is looked at."""
@@ -70,7 +70,7 @@ class Snapshot:
     errors : array
         The mean squared error of each, ``(n,)``, in the units of the task.
     curves : tuple of EdgeCurve
-        Those of the first :data:`MOST_EDGES` edges.
+        Those of :data:`MOST_EDGES` edges at most, one after another.
     learning_rate, linear_rate : tuple of float
         What the registers hold.
     frozen, paused : bool
@@ -117,6 +117,8 @@ class LiveRun:
         What it learns, scaled to it; from the beginning again at its end.
     samples_per_second
         As many are sent, if the backend is quick enough.
+    say_end
+        Called with the reason where the run ends by itself, once.
 
     Raises
     ------
@@ -124,21 +126,28 @@ class LiveRun:
         If the task does not fit the learner.
     """
 
-    def __init__(self, session: Session, task: Task, samples_per_second: float = 200.0) -> None:
-        self.session, self.task = session, fit_task(session.spec, task)
+    def __init__(
+        self,
+        session: Session,
+        task: Task,
+        samples_per_second: float = 200.0,
+        say_end: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.session, self.task, self._say_end = session, fit_task(session.spec, task), say_end
         self.samples_per_second = samples_per_second
         self._sent = 0
         self._x, self._target, self._predicted, self._error = (deque[Reals](maxlen=LONGEST_HISTORY) for _ in range(4))
         self._asked: deque[Callable[[], None]] = deque()
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
+        self._first_edge = 0
         self._paused, self._failed, self._message, self._per_second = False, False, "", 0.0
         self.snapshot = self._look()
 
     @property
-    def hidden_edges(self) -> int:
-        """How many edges are not among the curves, as there are too many."""
-        return max(0, sum(layer.n_in * layer.n_out for layer in self.session.spec.layers) - MOST_EDGES)
+    def edges(self) -> int:
+        """How many edges there are, also those that are not among the curves, as there are too many."""
+        return sum(layer.n_in * layer.n_out for layer in self.session.spec.layers)
 
     # What can be asked for.
 
@@ -157,6 +166,10 @@ class LiveRun:
     def set_linear_rate(self, rate: float | tuple[float, ...]) -> None:
         """Ask for other rates of the linear paths."""
         self._ask(lambda: setattr(self.session, "linear_rate", rate))
+
+    def choose_edges(self, first: int) -> None:
+        """Ask for the curves from this edge on, counted from 0 through all layers."""
+        self._ask(lambda: setattr(self, "_first_edge", first))
 
     def clear_counters(self) -> None:
         """Ask that all counters begin at 0 again."""
@@ -186,6 +199,7 @@ class LiveRun:
         self._failed, self._message = True, message
         self._ended.set()
         self.snapshot = Snapshot(**{**vars(self.snapshot), "failed": True, "message": message})
+        self._say_end(message)
 
     def _obey(self, request: Callable[[], None]) -> None:
         with warnings.catch_warnings(record=True) as caught:
@@ -245,11 +259,15 @@ class LiveRun:
         recent = np.array(self._x).reshape(len(self._x), spec.n_in)
         inputs = find_layer_inputs(spec, coefficients, recent)
         curves: list[EdgeCurve] = []
+        passed = 0
         for number, (layer, own, seen) in enumerate(zip(spec.layers, coefficients, inputs, strict=True)):
             x = np.linspace(layer.grid_min, layer.grid_max, POINTS)
             phi = evaluate_edges(layer, own, np.repeat(x[:, None], layer.n_in, axis=1))
             for node in range(layer.n_out):
                 for source in range(layer.n_in):
+                    passed += 1
+                    if passed <= self._first_edge:
+                        continue
                     if len(curves) == MOST_EDGES:
                         return tuple(curves)
                     span = (float(seen[:, source].min()), float(seen[:, source].max())) if len(seen) else None

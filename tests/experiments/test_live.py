@@ -60,10 +60,14 @@ def test_curves_are_what_is_learned_and_where_it_was() -> None:
     np.testing.assert_allclose(curve.y, run.session.predict_many(curve.x[:, None])[:, 0], atol=1e-3)
 
 
-def test_too_many_edges_are_said() -> None:
+def test_edges_are_chosen_where_there_are_too_many() -> None:
     spec = SPEC.replace(layer_sizes=[1, 40, 1])
     run = run_of(spec)
-    assert (len(run.snapshot.curves), run.hidden_edges) == (MOST_EDGES, 80 - MOST_EDGES)
+    assert (len(run.snapshot.curves), run.edges) == (MOST_EDGES, 80)
+    assert run.snapshot.curves[-1].layer == 1
+    run.choose_edges(MOST_EDGES)
+    curves = run.advance(1).curves
+    assert [(curve.layer, curve.node, curve.source) for curve in curves] == [(1, 0, source) for source in range(8, 40)]
 
 
 def test_knobs() -> None:
@@ -124,7 +128,8 @@ def test_gradients_that_are_computed_beside_it() -> None:
 
 
 def test_a_cut_wire_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    run = run_of()
+    told: list[str] = []
+    run = LiveRun(connect(SPEC), Track(300, 0), say_end=told.append)
     run.advance(10)
 
     def fail(*_: Any) -> Any:
@@ -135,7 +140,7 @@ def test_a_cut_wire_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     run.start()
     waits(lambda: run.snapshot.failed)
     run.stop()
-    assert run.snapshot.message == "tcp://there: does not answer any more"
+    assert [run.snapshot.message] == told == ["tcp://there: does not answer any more"]
     assert len(run.snapshot.errors) == 10
 
 
