@@ -26,6 +26,7 @@ SMALL = LearnerSpec(
 )
 STREAMING = SMALL.replace(schedule="streaming", pipeline="auto")
 AFTER = SMALL.replace(teaching="after_prediction")
+FOLDED = SMALL.replace(layer_sizes=[2, 1], reuse_factor=2, table_memory="auto", pipeline="auto")
 
 Break = Callable[[Module, "Observed"], None]
 State = Callable[[Module, Any, "Observed"], None]
@@ -125,6 +126,36 @@ def count_words(m: Module, _top: Any, learner: Observed) -> None:
     m.d.comb += [Assert(under_way <= 2), Assert(~learner.predictions.valid | (under_way != 0))]
 
 
+def match_words(m: Module, _top: Any, learner: Observed) -> None:
+    """As many words of the teacher are taken as samples to learn were, none before its sample; one is on its way."""
+    taken = learner.samples.valid & learner.samples.ready & learner.samples.payload.learn
+    taught = learner.teaching.valid & learner.teaching.ready
+    open_words = Signal(2)
+    m.d.sync += open_words.eq(open_words + taken - taught)
+    m.d.comb += [Assert(open_words <= 1), Assert(~taught | (open_words == 1))]
+
+
+def take_any_word(m: Module, learner: Observed) -> None:
+    with m.If(learner.predictions.valid):
+        m.d.comb += learner.teaching.ready.eq(1)
+
+
+def flow_in_order(spec: LearnerSpec) -> State:
+    """Where samples stream, each has its prediction after exactly the cycles of the spec, and nothing else has one."""
+    shown = spec.timing.prediction_latency + 1
+
+    def state(m: Module, _top: Any, learner: Observed) -> None:
+        past = _remember(m, learner.samples.valid & learner.samples.ready, shown, "past")
+        m.d.comb += Assert(learner.predictions.valid == past[shown - 1])
+
+    return state
+
+
+def take_unready(m: Module, learner: Observed) -> None:
+    """A sample is taken where none may be."""
+    m.d.comb += learner.samples.ready.eq(1)
+
+
 def offer_twice(m: Module, learner: Observed) -> None:
     again, before = Signal(), Signal()
     m.d.sync += [before.eq(learner.predictions.valid & learner.predictions.ready), again.eq(before)]
@@ -165,6 +196,12 @@ def update_late(m: Module, learner: Observed) -> None:
     late = Signal()
     m.d.sync += late.eq(learner.predictions.valid)
     m.d.comb += learner.updated.eq(late)
+
+
+def wait_longer(m: Module, learner: Observed) -> None:
+    """The next sample is taken a cycle after the update of the last is written."""
+    with m.If(m.submodules.sequencer.updated):
+        m.d.comb += learner.samples.ready.eq(0)
 
 
 def serve_in_time(spec: LearnerSpec) -> State:
@@ -251,6 +288,38 @@ def _contracts() -> list[Contract]:
             "every request is answered within a step and an access",
             surround(SMALL, serve_in_time(SMALL), forget_a_request),
             depth=two_steps + SMALL.timing.access_cycles,
+            unbounded=False,
+            values=False,
+        ),
+        Contract(
+            "interval, folded",
+            "the same where a layer is folded",
+            surround(FOLDED, answer_in_time(FOLDED), wait_longer),
+            depth=2 * FOLDED.latency + 6,
+            unbounded=False,
+            values=False,
+        ),
+        Contract(
+            "a prediction for a sample, streaming",
+            "where samples stream, each has its prediction in exactly the cycles that the spec says",
+            surround(STREAMING, flow_in_order(STREAMING), take_unready),
+            depth=2 * STREAMING.latency + 6,
+            unbounded=False,
+            values=False,
+        ),
+        Contract(
+            "a word for a sample",
+            "no word of a teacher who answers later is lost or taken twice, and none is before its sample",
+            surround(AFTER, match_words, take_any_word),
+            depth=2 * AFTER.latency + 6,
+            unbounded=False,
+            values=False,
+        ),
+        Contract(
+            "access in time, folded",
+            "every request is answered within a step and an access where a layer is folded",
+            surround(FOLDED, serve_in_time(FOLDED), forget_a_request),
+            depth=2 * FOLDED.latency + 6 + FOLDED.timing.access_cycles,
             unbounded=False,
             values=False,
         ),
