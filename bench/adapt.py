@@ -14,8 +14,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from kanrtl import connect
+from kanrtl import LookupNetwork, connect
 from kanrtl.sim import TASKS, Task
+from kanrtl.transfer import Frozen
 
 from .lookup import DEVICE, FREQUENCY
 from .row import Family, LearnerRow, Progress, Result, network_summary
@@ -102,11 +103,28 @@ class FrozenCore(LearnerRow):
     bits: int | None
     seeds: tuple[int, ...] = (1, 2, 3, 4, 5)
 
-    def measure(self, progress: Progress) -> Result:
+    @property
+    def device(self) -> str:
+        """The part that it is built for."""
+        return DEVICE
+
+    @property
+    def hardware(self) -> dict[str, Any]:
+        """How it becomes hardware."""
+        return {}
+
+    def make(self) -> LookupNetwork:
+        """The network."""
+        return self._freeze().network
+
+    def _freeze(self) -> Frozen:
         task = TASKS["track"](1500, 0)
         with connect(self.spec) as learner:
             learner.learn_many(task.x[:500], task.target[:500])
-            frozen = learner.freeze(self.bits, x=task.x)
+            return learner.freeze(self.bits, x=task.x)
+
+    def measure(self, progress: Progress) -> Result:
+        frozen = self._freeze()
         return {
             "bits": list(frozen.network.bits),
             "bound": frozen.bound,

@@ -46,6 +46,17 @@ class Classifier(Row):
     device: str
     seeds: tuple[int, ...] = (1, 2, 3, 4, 5)
 
+    @property
+    def hardware(self) -> dict[str, Any]:
+        """How it becomes hardware."""
+        from examples.classify import EXAMPLES
+
+        return {"latency": EXAMPLES[self.example].latency}
+
+    def make(self) -> LookupNetwork:
+        """The network."""
+        return learn_example(self.example)[0]
+
     def measure(self, progress: Progress) -> Result:
         from examples.classify import EXAMPLES, FOLDS, SEED
 
@@ -53,9 +64,7 @@ class Classifier(Row):
         progress("training and cross-validating")
         network, held, scores = learn_example(self.example)
         frequency = FREQUENCIES[Device.parse(self.device).family]
-        summary = network_summary(
-            network, self.device, self.seeds, progress, frequency=frequency, latency=example.latency
-        )
+        summary = network_summary(network, self.device, self.seeds, progress, frequency=frequency, **self.hardware)
         return {
             "example": self.example,
             "settings": example.settings,

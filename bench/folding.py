@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -51,8 +52,17 @@ class Folded(Row):
     """Asked for, in MHz: more than there is."""
     seeds: tuple[int, ...] = (1, 2, 3, 4, 5)
 
+    @property
+    def hardware(self) -> dict[str, Any]:
+        """How it becomes hardware."""
+        return {"reuse_factor": self.reuse_factor}
+
+    def make(self) -> LookupNetwork:
+        """The network."""
+        return random_network(self.layer_sizes, self.bits, self.guard_bits)
+
     def measure(self, progress: Progress) -> Result:
-        network = random_network(self.layer_sizes, self.bits, self.guard_bits)
+        network = self.make()
         return {
             "layer_sizes": list(self.layer_sizes),
             "bits": list(self.bits),
@@ -64,8 +74,8 @@ class Folded(Row):
                 self.seeds,
                 progress,
                 frequency=self.frequency,
-                reuse_factor=self.reuse_factor,
                 register_ports=True,
+                **self.hardware,
             ),
         }
 

@@ -20,6 +20,7 @@ from kanrtl.sim import TASKS
 
 from . import (
     adapt,
+    bitstreams,
     calls,
     checkpoints,
     classify,
@@ -32,6 +33,7 @@ from . import (
     links,
     lookup,
     loops,
+    netlists,
     network_area,
     plants,
     power_amplifier,
@@ -123,7 +125,7 @@ GRID_SIZES = (8, 16, 32, 64, 128, 256, 512, 1024)
 SLOW, FAST = "LFE5U-85F-6", "LFE5U-85F-8"
 
 
-FAMILIES = (
+MEASURED = (
     Family(
         "task",
         "what is learned",
@@ -230,5 +232,21 @@ FAMILIES = (
     soc.FAMILY,
     network_area.FAMILY,
 )
+
+NETLISTS = netlists.name_families(
+    [
+        *((row, row.device) for family in MEASURED for row in family.rows if isinstance(row, Core)),
+        *((row, BOARDS[row.board].device) for family in MEASURED for row in family.rows if isinstance(row, OnBoard)),
+    ],
+    [
+        row
+        for family in MEASURED
+        for row in family.rows
+        if isinstance(row, (classify.Classifier, folding.Folded, adapt.FrozenCore))
+    ],
+)
+"""What is measured in hardware above, as a netlist beside the model."""
+
+FAMILIES = (*MEASURED, *NETLISTS, bitstreams.FAMILY)
 
 ROWS: dict[str, Row] = {row.name: row for family in FAMILIES for row in family.rows}

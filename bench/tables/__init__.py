@@ -8,6 +8,7 @@ from .foreign_tables import compatibility, registers, shells, socs
 from .learner_tables import builds, estimates, scale, schedules, summary
 from .learning_tables import adapt, calls, errors, estimators, fits, late, precision, rates, simulations
 from .link_tables import fuzzed_links, link_rates, links
+from .netlist_tables import inverted_bits, netlists
 from .network_tables import classify, folding, frozen, imports, lookup, network_estimates, self_checks
 from .offered_tables import boards, commands, presets, programming
 from .plant_tables import decisions, equal_errors, loops, plants, trackers
@@ -58,4 +59,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "registers": registers,
     "commands": commands,
     "campaign": campaign,
+    "netlists": netlists,
+    "inverted_bits": inverted_bits,
 }

@@ -76,7 +76,8 @@ class Difference:
     Attributes
     ----------
     what : str
-        ``"predictions"``, ``"coefficients"``, ``"rates"``, ``"noise"``, ``"frozen"`` or ``"counters"``.
+        ``"predictions"``, ``"coefficients"``, ``"rates"``, ``"noise"``, ``"frozen"`` or ``"counters"``;
+        of what is at the end of a wire ``"requests sent again"`` too, where nothing else differs.
     sample : int
         The number of the first sample, from 0, whose prediction differs; with other kinds that of the last before what
         differs was read, or -1.

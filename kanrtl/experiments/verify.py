@@ -14,8 +14,9 @@ from ..errors import InputError, SpecError, join_choices
 from ..fabric.device import Device
 from ..folders import temporary_folder
 from ..learner.spec import LearnerSpec
-from ..link.host_link import HostLink
-from ..link.layout import BAUD
+from ..link.host_link import FRAME_OVERHEAD, HostLink
+from ..link.layout import BAUD, LARGEST_PAYLOAD
+from ..link.transport import Transport
 from ..lookup.network import LookupNetwork
 from ..numeric.fixed import Codes
 from ..progress import Progress
@@ -23,12 +24,16 @@ from ..sessions.backends.model import ModelLearner, ModelNetwork
 from ..sessions.backends.native import NativeLearner, NativeNetwork
 from ..sessions.linked_learner import LinkedLearner
 from ..simulators.netlist_rtlil import MODELLED, simulate_cells
-from ..virtual.bitstream_simulation import Edit, simulate_bitstream
+from ..virtual.bitstream_simulation import Edit, await_reset, simulate_bitstream
 from ..virtual.simulated_wire import SimulatedWire
 from .exercise import Difference, compare_learners, draw_exercise
 
 SAMPLES = 1000
 """How many samples are compared by default."""
+
+PATIENCE_BYTES, WIRE_BITS = 4 * (LARGEST_PAYLOAD + FRAME_OVERHEAD), 10
+"""How many bytes' time a simulated device has to answer, beside what it computes: more than a request and its answer
+take; and the bits of a byte on the wire."""
 
 
 @dataclass(frozen=True)
@@ -207,18 +212,63 @@ def verify_bitstream(
             bitstream = cwd / "board.bin"
             build_linked(spec, board, baud=baud, output=bitstream, progress=progress)
         simulation = simulate_bitstream(bitstream, board, baud, cells, progress, edit)
-    learner = LinkedLearner(HostLink(SimulatedWire(simulation, board.clock_mhz * 1e6)))
+    if progress is not None:
+        progress(f"comparing {samples} samples")
     try:
-        # A build for a board chooses the pipeline where that is left open.
-        if learner.spec != (fitted.replace(pipeline=learner.spec.pipeline) if spec.pipeline == "auto" else fitted):
-            raise InputError(f"bitstream = '{bitstream}': has a learner of another spec; give that, or build it anew")
-        if progress is not None:
-            progress(f"comparing {samples} samples")
-        exercise = draw_exercise(learner.spec, samples, seed)
-        difference, sent = compare_learners(ModelLearner(learner.spec), learner, exercise)
+        await_reset(simulation, board)
+        wire = SimulatedWire(simulation, board.clock_mhz * 1e6)
+        difference, sent = compare_linked(spec, board, wire, samples, seed, baud)
         return Verification(board.device, sent, simulation.cycles, seed, cells, {}, difference)
     finally:
-        learner.close()
+        simulation.close()
+
+
+def compare_linked(
+    spec: LearnerSpec, board: Board, wire: Transport, samples: int, seed: int = 0, baud: int = BAUD
+) -> tuple[Difference | None, int]:
+    """Compare a learner at the other end of a quiet wire with the integer model, as :func:`verify_bitstream` does.
+
+    Nothing is lost on such a wire: what has to be sent again is a difference, and what does not answer at once never
+    will.
+
+    Parameters
+    ----------
+    spec
+        The learner.
+    board
+        The one that it is built for.
+    wire
+        What leads to it; it stays open.
+    samples, seed, baud
+        As of :func:`verify_bitstream`.
+
+    Returns
+    -------
+    Difference or None
+        The first difference; None where there is none.
+    int
+        How many samples were compared.
+
+    Raises
+    ------
+    InputError
+        If what answers is another learner, or not to be understood.
+    LinkError
+        If nothing answers, or nothing does any more.
+    """
+    fitted = spec.for_device(Device.parse(board.device))
+    tables = sum(plan.making_cycles for plan in fitted.plans if not plan.folded and plan.block_tables)
+    computed = LARGEST_PAYLOAD * fitted.interval + tables
+    link = HostLink(wire, PATIENCE_BYTES * WIRE_BITS / baud + computed / (board.clock_mhz * 1e6))
+    learner = LinkedLearner(link)
+    # A build for a board chooses the pipeline where that is left open.
+    if learner.spec != (fitted.replace(pipeline=learner.spec.pipeline) if spec.pipeline == "auto" else fitted):
+        raise InputError("bitstream: has a learner of another spec; give that, or build it anew")
+    exercise = draw_exercise(learner.spec, samples, seed)
+    difference, sent = compare_learners(ModelLearner(learner.spec), learner, exercise)
+    if difference is None and link.recoveries:
+        difference = Difference("requests sent again", sent - 1, [0], [link.recoveries])
+    return difference, sent
 
 
 def _compare_cycles(spec: LearnerSpec, observed: dict[str, list[int]], sent: int) -> Difference | None:

@@ -185,7 +185,8 @@ class HostLink:
             self._send_window()
             first = self._sent[0]
             limit = self._timing.limit(first.end - self._bytes_passed + first.request.answer_bytes + FRAME_OVERHEAD)
-            left = progress + min(patience * limit, max(limit, LONGEST_TIMEOUT)) - self._transport.now()
+            until = progress + min(patience * limit, max(limit, LONGEST_TIMEOUT))
+            left = min(until, answered + self._patience) - self._transport.now()
             content = self._transport.receive(max(left, 0.0))
             before = len(self._sent)
             for frame in self._reader.feed(content):
@@ -196,7 +197,7 @@ class HostLink:
             if len(self._sent) != before:
                 answered = progress = now
                 patience = 1
-            elif now > answered + self._patience:
+            elif now >= answered + self._patience:
                 raise LinkError(f"{self.name}: does not answer any more")
             elif left <= 0:
                 patience *= 2

@@ -128,13 +128,15 @@ STREAMS = Harness(
 SERIAL_PINS = Harness(
     ("clock.cpp", "serial_pins.cpp"),
     {
-        "begin": (_POINTER, [ctypes.c_double]),
+        "begin": (_POINTER, [ctypes.c_double, ctypes.c_uint32]),
         "end": (None, [_POINTER]),
         "feed": (None, [_POINTER, _SIZE, ctypes.c_char_p]),
         "run": (_SIZE, [_POINTER, _U64, _SIZE, _BITS]),
         "waiting": (_SIZE, [_POINTER]),
         "cycles": (_U64, [_POINTER]),
+        "touched": (ctypes.c_int, [_POINTER, _SIZE]),
     },
+    optional=("touched",),  # only what has variants has it
 )
 """Drives what has the two pins of a serial port."""
 

@@ -22,6 +22,10 @@ class NativeNetlist:
 
     def __init__(self, library: ctypes.CDLL, *arguments: Any) -> None:
         self._library = library
+        self._begin(*arguments)
+
+    def _begin(self, *arguments: Any) -> None:
+        library = self._library
         self._simulation = ctypes.c_void_p(library.kanrtl_begin(*arguments))
         self._end = weakref.finalize(self, library.kanrtl_end, self._simulation)
 

@@ -30,6 +30,9 @@ class NativeSerial(NativeNetlist):
         Told what takes a while.
     rewrite
         As for :class:`kanrtl.simulators.cxxrtl.Design`.
+    variants
+        Where there are more than one, the component has the input ``variant``, the number of the one that it is to be,
+        and the output ``touched``, a bit for each; :meth:`restart` chooses.
 
     Raises
     ------
@@ -44,10 +47,22 @@ class NativeSerial(NativeNetlist):
         cycles_per_bit: float,
         progress: Progress | None = None,
         rewrite: Callable[[str], str] | None = None,
+        variants: int = 1,
     ) -> None:
-        design = Design(key, make, lambda _: {}, driver=SERIAL_PINS, rewrite=rewrite)
-        super().__init__(load(design, progress), cycles_per_bit)
+        macros = {"VARIANTS": variants} if variants > 1 else {}
+        design = Design(key, make, lambda _: macros, driver=SERIAL_PINS, rewrite=rewrite)
+        super().__init__(load(design, progress), cycles_per_bit, 0)
+        self._cycles_per_bit = cycles_per_bit
         self._bytes = np.empty(MOST_BYTES, dtype=np.uint8)
+
+    def restart(self, variant: int = 0) -> None:
+        """Begin anew from power-up, as the variant of this number."""
+        self.close()
+        self._begin(self._cycles_per_bit, variant)
+
+    def is_touched(self, variant: int) -> bool:
+        """Whether anything would have been different, inside, in a variant of the number."""
+        return bool(self._library.kanrtl_touched(self._live, variant))
 
     def feed(self, content: bytes) -> None:
         """Send bytes, behind those that wait to be sent."""

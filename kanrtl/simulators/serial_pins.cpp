@@ -1,4 +1,7 @@
 // Drives a component, whose netlist and clock stand before this file, by the two pins of its serial port: what is fed goes onto rx bit by bit, and what is seen on tx is taken off it.
+//
+// With VARIANTS the component has the input `variant`, which chooses between so many, and the output `touched`, a bit
+// for each.
 
 #include <cmath>
 #include <deque>
@@ -49,12 +52,18 @@ class Simulation : public Clocked {
     }
 
   public:
-    explicit Simulation(double period) : period_(period) {
+    Simulation(double period, [[maybe_unused]] uint32_t variant) : period_(period) {
         dut_.p_rx.data[0] = 1;
+#ifdef VARIANTS
+        dut_.p_variant.data[0] = variant;
+#endif
         begin();
     }
 
     size_t waiting() const { return fed_.size(); }
+#ifdef VARIANTS
+    bool touched(size_t variant) { return chunks(dut_.p_touched)[variant / 32] >> variant % 32 & 1; }
+#endif
 
     void feed(size_t count, const char *bytes) { fed_.insert(fed_.end(), bytes, bytes + count); }
 
@@ -73,7 +82,7 @@ class Simulation : public Clocked {
 
 } // namespace
 
-EXPORT Simulation *kanrtl_begin(double period) { return new Simulation(period); }
+EXPORT Simulation *kanrtl_begin(double period, uint32_t variant) { return new Simulation(period, variant); }
 EXPORT void kanrtl_end(Simulation *simulation) { delete simulation; }
 EXPORT void kanrtl_feed(Simulation *simulation, size_t count, const char *bytes) { simulation->feed(count, bytes); }
 EXPORT size_t kanrtl_run(Simulation *simulation, uint64_t cycles, size_t most, uint8_t *bytes) {
@@ -81,3 +90,6 @@ EXPORT size_t kanrtl_run(Simulation *simulation, uint64_t cycles, size_t most, u
 }
 EXPORT size_t kanrtl_waiting(Simulation *simulation) { return simulation->waiting(); }
 EXPORT uint64_t kanrtl_cycles(Simulation *simulation) { return simulation->cycle(); }
+#ifdef VARIANTS
+EXPORT int kanrtl_touched(Simulation *simulation, size_t variant) { return simulation->touched(variant); }
+#endif

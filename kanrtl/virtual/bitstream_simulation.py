@@ -20,7 +20,17 @@ from ..simulators.bitstream_rtlil import CHIP, count_cells, insert_chip
 from ..simulators.native_serial import NativeSerial
 from ..tools.icestorm import read_back, unpack
 
-__all__ = ["ConfiguredPins", "find_pins", "simulate_bitstream"]
+__all__ = [
+    "ConfiguredPins",
+    "await_reset",
+    "find_pins",
+    "read_configuration",
+    "simulate_bitstream",
+    "simulate_chip",
+]
+
+RESET_SECONDS = 20e-6
+"""Seconds from power-up until a board listens: iCE40's block memories give zeros for 15 µs, and so long it is reset."""
 
 Edit = Callable[[str], str]
 """Changes a configuration in IceStorm's text format."""
@@ -65,16 +75,21 @@ class ConfiguredPins(wiring.Component):  # type: ignore[misc]
     ----------
     pins
         Of the board, as :func:`find_pins` gives them.
+    variants
+        How many chips it can be.
 
     Members
     -------
     rx : In(1), tx : Out(1)
         As the board sees them.
+    variant : In(range(variants)), touched : Out(variants)
+        As :class:`kanrtl.simulators.native_serial.NativeSerial` takes them; only where there are more than one.
     """
 
-    def __init__(self, pins: dict[str, str]) -> None:
-        self._pins = pins
-        super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1)})
+    def __init__(self, pins: dict[str, str], variants: int = 1) -> None:
+        self._pins, self._variants = pins, variants
+        members = {"variant": In(range(variants)), "touched": Out(variants)} if variants > 1 else {}
+        super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), **members})
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -86,8 +101,33 @@ class ConfiguredPins(wiring.Component):  # type: ignore[misc]
         pins |= {
             f"i_pin_{self._pins[name]}": Const(name == "high", 1) for name in ("high", "low") if name in self._pins
         }
+        if self._variants > 1:
+            pins |= {"i_variant": self.variant, "o_touched": self.touched}
         m.submodules.chip = Instance(CHIP, **pins)
         return m
+
+
+def _find_part(board: Board) -> Device:
+    """Give the part of a board; raise :exc:`InputError` where its bitstreams cannot be read back."""
+    part = Device.parse(board.device)
+    if part.family != "ice40":
+        raise InputError(
+            f"board = {board.name!r}: a bitstream of {part.family} cannot be read back into logic; verify for "
+            f"--device {board.device}"
+        )
+    return part
+
+
+def read_configuration(configuration: str, board: Board) -> str:
+    """Give the logic that a configuration in IceStorm's text format is, as Verilog, of the pins' names in a board.
+
+    Errors are those of :func:`simulate_bitstream`; see :func:`kanrtl.tools.icestorm.read_back`.
+    """
+    part = _find_part(board)
+    with temporary_folder() as cwd:
+        path = cwd / "chip.asc"
+        path.write_text(configuration)
+        return read_back(path, part.nextpnr_options[part.nextpnr_options.index("--package") + 1])
 
 
 def simulate_bitstream(
@@ -122,26 +162,49 @@ def simulate_bitstream(
     ToolError
         If a tool is missing or fails.
     """
-    part = Device.parse(board.device)
-    if part.family != "ice40":
-        raise InputError(
-            f"board = {board.name!r}: a bitstream of {part.family} cannot be read back into logic; verify for "
-            f"--device {board.device}"
-        )
-    pins = find_pins(board)
+    _find_part(board)
+    find_pins(board)
     if progress is not None:
         progress("reading the bitstream back into logic")
     configuration = unpack(bitstream)
-    configuration = configuration if edit is None else edit(configuration)
-    with temporary_folder() as cwd:
-        path = cwd / "chip.asc"
-        path.write_text(configuration)
-        verilog = read_back(path, part.nextpnr_options[part.nextpnr_options.index("--package") + 1])
+    verilog = read_configuration(configuration if edit is None else edit(configuration), board)
     cells.update(count_cells(verilog))
+    return simulate_chip(verilog, board, baud, progress)
+
+
+def await_reset(simulation: NativeSerial, board: Board) -> None:
+    """Let the time pass from power-up until a board listens: what is sent before is lost, and has to be again."""
+    simulation.run(round(RESET_SECONDS * board.clock_mhz * 1e6))
+
+
+def simulate_chip(
+    verilog: str, board: Board, baud: int, progress: Progress | None = None, variants: int = 1
+) -> NativeSerial:
+    """Start the simulation of a board with the logic that :func:`read_configuration` has given.
+
+    Parameters
+    ----------
+    verilog
+        The logic. Where it has more than one variant, it has the ports ``variant`` and ``touched`` of
+        :class:`ConfiguredPins` too.
+    board, baud, progress
+        As of :func:`simulate_bitstream`.
+    variants
+        How many chips it can be.
+
+    Raises
+    ------
+    InputError
+        If the board has no serial port, or no pin with a clock.
+    ToolError
+        If a tool is missing or fails.
+    """
+    pins = find_pins(board)
     return NativeSerial(
-        ["bitstream", board.name, baud, sha256(configuration.encode()).hexdigest()],
-        lambda: ConfiguredPins(pins),
+        ["bitstream", board.name, baud, variants, sha256(verilog.encode()).hexdigest()],
+        lambda: ConfiguredPins(pins, variants),
         board.clock_mhz * 1e6 / baud,
         progress,
         lambda rtlil: insert_chip(rtlil, "dut", verilog, progress),
+        variants,
     )

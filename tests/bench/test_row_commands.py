@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 
 from bench import __main__ as bench_command
-from bench import lookup, precision, rows, self_check, stored
+from bench import lookup, netlists, precision, rows, self_check, stored
 from bench import row as row_module
 from bench.row import SPECS, LearnerRow, Row
 from bench.rows import ROWS
 from bench.tables import offered_tables
 from kanrtl import LearnerSpec, LookupNetwork
 from kanrtl.boards import Board
-from kanrtl.cli import hardware_commands, learner_commands
+from kanrtl.cli import hardware_commands, learner_commands, verify_command
 from kanrtl.cli.command_line import run
 from kanrtl.sim.task import Task
 from support.kan_checkpoints import write_published
@@ -40,6 +40,7 @@ CALLED_BY = {
     "build_self_check": (self_check, hardware_commands),
     "simulate": (rows, hardware_commands),
     "sweep": (precision, learner_commands),
+    "verify": (netlists, verify_command),
 }
 """Functions that measure, with the module of the bench and the command that call them."""
 

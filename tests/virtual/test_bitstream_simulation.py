@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import random
 import shutil
+from collections import Counter
 from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +14,21 @@ import pytest
 from amaranth.hdl import Cat, Elaboratable, Module, Signal
 from amaranth.lib.memory import Memory
 
+from bench.foreign.configuration import Bit, find_bits, invert_bit
+from bench.foreign.variants import find_readable, find_used, merge_variants, prove_unreachable
 from kanrtl.boards import BOARDS
 from kanrtl.build.bitstream import build_board
 from kanrtl.errors import InputError, ToolError
+from kanrtl.simulators.bitstream_rtlil import count_cells
+from kanrtl.simulators.native_serial import NativeSerial
 from kanrtl.tools.icestorm import unpack
-from kanrtl.virtual.bitstream_simulation import find_pins, simulate_bitstream
-from support.configuration_bits import Bit, find_bits, invert_bit
+from kanrtl.virtual.bitstream_simulation import (
+    await_reset,
+    find_pins,
+    read_configuration,
+    simulate_bitstream,
+    simulate_chip,
+)
 from support.foreign_tools import need
 
 BOARD = BOARDS["icebreaker"]
@@ -52,28 +64,58 @@ def bitstream(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def echo(bitstream: Path, inverted: Bit | None = None) -> bytes:
+def echo(simulation: NativeSerial, variant: int) -> bytes:
     """What comes back."""
-    cells: dict[str, int] = {}
-    edit = None if inverted is None else lambda configuration: invert_bit(configuration, inverted)
-    simulation = simulate_bitstream(bitstream, BOARD, BAUD, cells, edit=edit)
+    simulation.restart(variant)
+    await_reset(simulation, BOARD)
+    simulation.feed(TEXT)
+    return b"".join(simulation.run(CYCLES_PER_BIT * 11) for _ in TEXT + bytes(3))
+
+
+@pytest.mark.usefixtures("compiled")
+def test_every_bit_comes_back_until_one_of_the_configuration_is_inverted(bitstream: Path) -> None:
+    """A bit of every table that is used, and some of the memory. What is never chosen in the chip as it is changes
+    nothing; of what is, all of the memory is found, and of the tables those that do not only end the reset earlier or
+    tell what is not looked at."""
+    configuration = unpack(bitstream)
+    plain = read_configuration(configuration, BOARD)
+    cells = count_cells(plain)
     assert cells["SB_RAM40_4K"] == 1
     assert cells["flip-flop"] >= 9
     assert cells["LUT"] > 0
     assert cells["carry"] > 0
-    simulation.run(400)  # a reset of 15 us
-    simulation.feed(TEXT)
-    came = b"".join(simulation.run(CYCLES_PER_BIT * 11) for _ in TEXT + bytes(3))
-    simulation.close()
-    return came
-
-
-@pytest.mark.usefixtures("compiled")
-def test_every_bit_comes_back_until_one_of_the_memory_is_inverted(bitstream: Path) -> None:
-    assert echo(bitstream) == TEXT
-    memory = [bit for bit in find_bits(unpack(bitstream)) if bit.kind == "memory"]
+    every = find_readable(plain, find_bits(configuration))
+    memory = [bit for bit in every if bit.kind == "memory"]
     assert len(memory) == 4096
-    assert echo(bitstream, memory[77]) != TEXT
+    tables = {bit.cell: bit for bit in random.Random(0).sample(every, len(every)) if bit.kind == "table"}
+    drawn = [*tables.values(), *memory[77::900]]
+    inverted = read_configuration(reduce(invert_bit, drawn, configuration), BOARD)
+    used = find_used(plain, inverted, drawn)
+    assert {bit.kind for bit in used} == {"table", "memory"}
+    merged = merge_variants(plain, inverted, used, f"pin_{find_pins(BOARD)['clock']}")
+    simulation = simulate_chip(merged, BOARD, BAUD, variants=len(used) + 1)
+    assert echo(simulation, 0) == TEXT
+    chosen = [number for number in range(1, len(used) + 1) if simulation.is_touched(number)]
+    found = [number for number in chosen if echo(simulation, number) != TEXT]
+    kinds = Counter(used[number - 1].kind for number in found)
+    assert kinds["memory"] == len(memory[77::900])
+    assert kinds["table"] >= 5
+    others = [number for number in range(1, len(used) + 1) if number not in chosen]
+    assert all(echo(simulation, number) == TEXT for number in others)
+    simulation.close()
+
+
+def test_entries_that_no_inputs_choose_are_told(tmp_path: Path) -> None:
+    """Of two wires of which one is the other's inverse, both are never high."""
+    text = "module chip (input pin_1, input pin_3, output pin_2);\n\nwire n2;\nwire pin_1, pin_2, pin_3;\n"
+    text += "assign n2    = /* LUT    1  1  1 */ !pin_1;\nassign pin_2 = /* LUT    1  1  0 */ {};\nendmodule\n"
+    plain = text.format("(pin_1 ? n2 : 1'b0)")
+    bit = Bit("table", 1, 1, 0, 36)
+    for other, is_unreachable in (("1'b0", True), ("pin_1", False)):
+        inverted = text.format(other)
+        assert find_used(plain, inverted, [bit]) == [bit]
+        merged = merge_variants(plain, inverted, [bit], "pin_3")
+        assert prove_unreachable(merged, 1, tmp_path) == is_unreachable
 
 
 def test_a_bit_of_a_table_is_inverted_and_back(bitstream: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["Bit", "find_bits", "invert_bit"]
+__all__ = ["COLUMNS", "Bit", "find_bits", "invert_bit"]
 
 # IceStorm's documentation, "iCE40 logic tile": of a logic cell's 20 bits, in two rows from column 36 on, those of its
 # table in the order of its entries.
@@ -14,6 +14,9 @@ TABLE_BITS = (4, 14, 15, 5, 6, 16, 17, 7, 3, 13, 12, 2, 1, 11, 10, 0)
 CELLS = 8
 
 DIGIT_BITS = 4
+
+COLUMNS, LINE_BITS = 16, 256
+"""Bits of a memory's row, and of a line with sixteen of them."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,16 @@ class Bit:
     y: int
     row: int
     column: int
+
+    @property
+    def cell(self) -> tuple[int, int, int]:
+        """Of a table: the tile, and the number of the logic cell in it."""
+        return self.x, self.y, self.row // 2
+
+    @property
+    def address(self) -> int:
+        """Of a memory: the number of the bit among all of the memory, by rows of :data:`COLUMNS`."""
+        return self.row * LINE_BITS + self.column
 
 
 def _sections(configuration: str, kind: str) -> list[tuple[int, int, list[str]]]:

@@ -1,0 +1,177 @@
+"""Bitstreams read back into logic, beside the model; and with bits of their tables and memories inverted, one by one.
+
+Bits are drawn among those that are used: entries of tables that the wires which lead to a table can choose, and bits
+of memories that hold anything, in rows that an address can name, as far as that is constant. An inverted bit is found
+where ``kanrtl verify --board`` fails: where anything differs from the model, has to be sent again, or does not answer.
+
+Of one that is not found it is told why. It is *unreachable* where a proof shows that no state of the chip ever chooses
+it; *not chosen* where nothing chose it while the samples were compared, though something may; else it is *without
+effect*: it was chosen, and made no difference to what came back.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Hashable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from kanrtl import LearnerSpec
+from kanrtl.boards import BOARDS
+from kanrtl.build.design_builds import build_linked
+from kanrtl.errors import InputError, ToolError
+from kanrtl.experiments.verify import compare_linked
+from kanrtl.link.layout import BAUD
+from kanrtl.simulators.bitstream_rtlil import count_cells
+from kanrtl.simulators.native_serial import NativeSerial
+from kanrtl.tools.icestorm import unpack
+from kanrtl.virtual.bitstream_simulation import await_reset, find_pins, read_configuration, simulate_chip
+from kanrtl.virtual.simulated_wire import SimulatedWire
+
+from .foreign.configuration import Bit, find_bits, invert_bit
+from .foreign.variants import find_readable, find_used, merge_variants, prove_unreachable
+from .row import Family, Progress, Result, Row
+
+__all__ = ["FAMILY", "InvertedBits"]
+
+PROGRAMS = ("iceunpack", "icebox_vlog")
+
+SPEC: dict[str, Any] = {
+    "layer_sizes": [1, 1],
+    "grid_range": [-2, 2],
+    "grid_size": 4,
+    "spline_order": 1,
+    "table_size": 64,
+    "activation_format": "SQ(3, 5)",
+    "multiplier": "serial",
+    "initial_coefficients": "uniform",
+}
+"""A learner whose coefficients are contents of memories too."""
+
+SPARE = 4
+"""How many times as many bits are drawn as are wanted: most tables have entries that are not used."""
+
+
+@dataclass(frozen=True)
+class InvertedBits(Row):
+    """A learner with its link on a board, and the same with bits inverted.
+
+    Attributes
+    ----------
+    board
+        With an iCE40.
+    tables, memories
+        How many bits of each are inverted, one at a time; they are drawn at random.
+    samples
+        Of the comparisons, one after another until one of them differs: short ones come first, and find most.
+    """
+
+    board: str
+    tables: int = 80
+    memories: int = 20
+    samples: tuple[int, ...] = (1, 60, 10_000)
+
+    @property
+    def needs(self) -> str:
+        return "fpga-icestorm"
+
+    @property
+    def obstacle(self) -> str | None:
+        lacking = [name for name in PROGRAMS if shutil.which(name) is None]
+        return f"{lacking[0]} is not installed" if lacking else None
+
+    def measure(self, progress: Progress) -> Result:
+        board, spec = BOARDS[self.board], LearnerSpec(**SPEC)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "board.bin"
+            report = build_linked(spec, board, output=path, progress=progress)
+            configuration = unpack(path)
+            progress("reading the bitstream back into logic")
+            plain = read_configuration(configuration, board)
+            bits, inverted = self._draw(configuration, plain)
+            merged = merge_variants(plain, inverted, bits, f"pin_{find_pins(board)['clock']}")
+            simulation = simulate_chip(merged, board, BAUD, progress, len(bits) + 1)
+            progress("comparing the chip as it is")
+            whole = self._compare(spec, simulation, 0, self.samples[-1])
+            if whole is not None:
+                raise AssertionError(f"the bitstream for {self.board} differs from the model: {whole}")
+            cycles = simulation.cycles
+            chosen = [simulation.is_touched(number) for number in range(1, len(bits) + 1)]
+            found = []
+            for number, (bit, is_chosen) in enumerate(zip(bits, chosen, strict=True), 1):
+                progress(f"{number} of {len(bits)} inverted bits, {sum(one['found'] is None for one in found)} survive")
+                # What is never chosen makes no difference to the comparison above.
+                by = self._find(spec, simulation, number) if is_chosen else None
+                why = None if by else self._explain(merged, number, is_chosen, Path(folder))
+                found.append({**asdict(bit), "found": by, "survives": why})
+            simulation.close()
+        return {
+            "spec": SPEC,
+            "device": board.device,
+            "cells": count_cells(plain),
+            "samples": self.samples[-1],
+            "cycles": cycles,
+            "inverted": dict(Counter(bit.kind for bit in bits)),
+            "found": dict(Counter(one["kind"] for one in found if one["found"])),
+            "survives": dict(Counter(one["survives"] for one in found if one["survives"])),
+            "bits": found,
+            "tools": report.tools,
+        }
+
+    def _draw(self, configuration: str, plain: str) -> tuple[list[Bit], str]:
+        """Draw the bits; give the logic with all of them inverted, and others of other tables and rows, too."""
+        board, chance = BOARDS[self.board], random.Random(0)
+        every = find_readable(plain, find_bits(configuration))
+        kinds: list[tuple[str, int, Callable[[Bit], Hashable]]] = [
+            ("table", self.tables, lambda bit: bit.cell),
+            ("memory", self.memories, lambda bit: (bit.x, bit.y, bit.row)),
+        ]
+        drawn = []
+        for kind, count, place in kinds:
+            ones = [bit for bit in every if bit.kind == kind]
+            # The last of each place, in an order at random.
+            apart = {place(bit): bit for bit in chance.sample(ones, len(ones))}
+            drawn += list(apart.values())[: SPARE * count]
+        edited = configuration
+        for bit in drawn:
+            edited = invert_bit(edited, bit)
+        inverted = read_configuration(edited, board)
+        used = find_used(plain, inverted, drawn)
+        return [bit for kind, count, _ in kinds for bit in [one for one in used if one.kind == kind][:count]], inverted
+
+    def _compare(self, spec: LearnerSpec, simulation: NativeSerial, number: int, samples: int) -> str | None:
+        """Compare a chip with the model; give what differs."""
+        board = BOARDS[self.board]
+        simulation.restart(number)
+        await_reset(simulation, board)
+        try:
+            wire = SimulatedWire(simulation, board.clock_mhz * 1e6)
+            difference, _ = compare_linked(spec, board, wire, samples)
+        except (InputError, ToolError) as error:
+            return f"the link: {error}"
+        return None if difference is None else str(difference)
+
+    def _find(self, spec: LearnerSpec, simulation: NativeSerial, number: int) -> str | None:
+        """What tells of an inverted bit; None where nothing does."""
+        tried = (self._compare(spec, simulation, number, samples) for samples in self.samples)
+        return next((difference for difference in tried if difference), None)
+
+    @staticmethod
+    def _explain(merged: str, number: int, is_chosen: bool, folder: Path) -> str:
+        if is_chosen:
+            return "without effect"
+        return "unreachable" if prove_unreachable(merged, number, folder) else "not chosen"
+
+
+FAMILY = Family(
+    "bitstreams",
+    "bits of bitstreams inverted",
+    tuple(
+        InvertedBits(f"inverted-{board}", f"a small learner with its link, {board}", board)
+        for board in ("icebreaker", "hx8k-b-evn")
+    ),
+)

@@ -1,0 +1,43 @@
+"""Netlists beside the model, and bits of bitstreams that were inverted."""
+
+from __future__ import annotations
+
+from .. import stored
+from ..stored import result
+from .markdown import table
+
+
+def _measured(family: str) -> list[str]:
+    """The names of a family's rows that have been measured."""
+    from ..rows import FAMILIES  # they need what these tables need
+
+    (rows,) = (one.rows for one in FAMILIES if one.name == family)
+    return [row.name for row in rows if (stored.RESULTS / f"{row.name}.json").is_file()]
+
+
+def netlists() -> str:
+    """Every netlist that was simulated beside the model."""
+    rows = []
+    for name in [*_measured("netlists"), *_measured("network-netlists")]:
+        data = result(name)
+        cells = ", ".join(f"{count} {kind}" for kind, count in data["cells"].items())
+        count = f"{len(data['networks'])} networks, " if "networks" in data else ""
+        equal = "equal" if data["matches"] else "differs"
+        rows.append([data["title"], data["device"], f"{count}{data['samples']:,}", cells, equal, f"`{name}`"])
+    return table(["netlist", "device", "samples", "cells", "beside the model", "row"], rows)
+
+
+def inverted_bits() -> str:
+    """How many inverted bits of bitstreams were found, and why others were not."""
+    rows = []
+    for name in _measured("bitstreams"):
+        data = result(name)
+        inverted, found = data["inverted"], data["found"]
+        whole = sum(inverted.values())
+        shares = [f"{found.get(kind, 0)} of {count}" for kind, count in inverted.items()]
+        survivors = ", ".join(f"{count} {why}" for why, count in data["survives"].items()) or "none"
+        share = f"{sum(found.values()) / whole:.0%}"
+        rows.append([data["title"], f"{data['samples']:,}", *shares, share, survivors, f"`{name}`"])
+    if not rows:
+        return "None of these rows has been measured with this version yet."
+    return table(["bitstream", "samples", "tables", "memories", "found", "not found", "row"], rows)
