@@ -239,6 +239,8 @@ def means(spec: LearnerSpec, freeze: dict[int, int], updates: int, every: int) -
     averages, changes = [], []
 
     async def testbench(ctx: Any) -> None:
+        if spec.restart_cycles:
+            await ctx.tick().repeat(spec.restart_cycles)
         for sample in range(0, updates, every):
             ctx.set(dut.freeze, freeze.get(sample, ctx.get(dut.freeze)))
             changed = 0
@@ -282,6 +284,7 @@ def test_learns_forgets_while_frozen_and_learns_again() -> None:
         {"teaching": "after_prediction"},
         {"loss": "logistic", "learning_rate": 4.0},
         {"loss": "external"},
+        {"initial": "reset"},
         {"loss": "external", "teaching": "after_prediction"},
         {"loss": "external", "schedule": "streaming", "pipeline": "few_registers"},
     ],

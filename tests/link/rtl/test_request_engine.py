@@ -30,7 +30,7 @@ def ask(spec: LearnerSpec, requests: Sequence[bytes], *, hello: bytes = b"", who
             await ctx.tick().until(dut.i.ready)
             ctx.set(dut.i.valid, 0)
             await ctx.tick().repeat(3)
-        await ctx.tick().repeat(2500 if not whole else 300)
+        await ctx.tick().repeat((2500 if not whole else 300) + (spec.restart_cycles or 0))
 
     async def take(ctx: Any) -> None:
         ctx.set(dut.o.ready, 1)
@@ -55,9 +55,11 @@ def words(codes: Any) -> bytes:
     return np.asarray(codes, dtype="<i2").tobytes()
 
 
-@pytest.mark.parametrize("teaching", ["with_sample", "after_prediction"])
-def test_samples(teaching: str) -> None:
-    spec, random = SPEC.replace(teaching=teaching), np.random.default_rng(3)
+@pytest.mark.parametrize(
+    "changes", [{"teaching": "with_sample"}, {"teaching": "after_prediction"}, {"initial": "reset", "memory": "block"}]
+)
+def test_samples(changes: dict[str, Any]) -> None:
+    spec, random = SPEC.replace(**changes), np.random.default_rng(3)
     x, target = random.integers(-2000, 2000, (6, 2)), random.integers(-900, 900, (6, 1))
     learned = b"".join(words(row) for row in np.concatenate([target, x], axis=1))
     predict, learn = bytes([Kind.PREDICT, 1]) + words(x), bytes([Kind.LEARN, 0]) + learned
