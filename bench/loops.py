@@ -74,6 +74,11 @@ class Loop(LoopPart):
         it, where what it is taught is there."""
 
     @property
+    def interval(self) -> int:
+        """Clock cycles from word to word, where each comes as soon as it is taken."""
+        return max([self.spec.interval, *(getattr(part, "interval", 1) for part in self.parts)])
+
+    @property
     @abstractmethod
     def taught(self) -> str:
         """The name of the stream of what is taught."""

@@ -182,25 +182,20 @@ def _equal_row(folder: Path, name: str | None, kind: str, about: Any, errors: An
 def loop_rows(folder: Path, loops: Sequence[str]) -> tuple[list[str], list[list[str]]]:
     """Head and lines of the table of loops; of each deadline whether it is met, or by how much not."""
     rows = []
-    for loop in loops:
-        data = _read(folder, f"loop-{loop}")
-        if data is None:
-            continue
-        needed = max(data["actuator_ns"], data["learned_ns"])
-        deadlines = [
-            "met" if met else f"no: {needed:.0f} ns of {1000 / float(rate):.0f}"
-            for rate, met in data["deadlines"].items()
-        ]
-        rows.append(
-            [
-                data["title"],
-                *(f"{data[f'{part}_cycles']}" for part in ("actuator", "learned", "interval")),
-                f"{data['fmax_mhz']:.1f}",
-                *(f"{data[f'{part}_ns']:.0f}" for part in ("actuator", "learned", "interval")),
-                str(data["lut"]),
-                str(data["dsp"]),
-                *deadlines,
-            ]
-        )
+    for name in loops:
+        title, make = LOOPS[name]
+        loop, data = make(), _read(folder, f"loop-{name}")
+        cycles = [str(number) for number in (loop.latency, loop.learned_after, loop.interval)]
+        rows.append([title, *cycles, *(_timed(data) if data else ["-"] * 8)])
     head = ["loop", "cycles to the actuator", "until learned", "from word to word", "MHz", "ns to the actuator"]
     return [*head, "until learned", "from word to word", "LUT", "DSP", "1 MHz", "10 MHz"], rows
+
+
+def _timed(data: Any) -> list[str]:
+    """What place and route make of a loop."""
+    needed = max(data["actuator_ns"], data["learned_ns"])
+    deadlines = [
+        "met" if met else f"no: {needed:.0f} ns of {1000 / float(rate):.0f}" for rate, met in data["deadlines"].items()
+    ]
+    times = [f"{data[f'{part}_ns']:.0f}" for part in ("actuator", "learned", "interval")]
+    return [f"{data['fmax_mhz']:.1f}", *times, str(data["lut"]), str(data["dsp"]), *deadlines]
