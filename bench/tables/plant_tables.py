@@ -141,7 +141,7 @@ def track_rows(folder: Path) -> tuple[list[str], list[list[str]]]:
 def _called(name: str) -> str:
     """A method of a size in words."""
     kind, _, size = name.partition("-")
-    return f"KAN, {size} cells" if kind == "kan" else f"MLP, {size} hidden nodes"
+    return f"KAN, {size} cells" if kind == "kan" else f"MLP, {size} hidden node{'s' * (size != '1')}"
 
 
 def equal_rows(folder: Path, plants: Sequence[str]) -> tuple[list[str], list[list[str]]]:
