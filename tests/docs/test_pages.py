@@ -341,6 +341,7 @@ def test_every_table_and_picture_is_shown() -> None:
         "equal_errors",
         "loops",
         "registers",
+        "campaign",
         "netlists",
         "inverted_bits",
     }
