@@ -261,6 +261,16 @@ def _check_shapes(members: zipfile.ZipFile) -> None:
                 raise ValueError("the shape of an array does not fit its size")
 
 
+def _check_texts(arrays: dict[str, npt.NDArray[Any]]) -> None:
+    """Raise :exc:`ValueError` where a text has what is no character: numpy makes strings of it that break whatever
+    encodes them."""
+    for array in arrays.values():
+        if array.dtype.kind == "U":
+            codes = np.frombuffer(array.tobytes(), np.dtype("u4").newbyteorder(array.dtype.byteorder))
+            if codes.size and codes.max() > sys.maxunicode:
+                raise ValueError("a text has what is no character")
+
+
 def write_arrays(path: Path, content: dict[str, Any]) -> None:
     """Write arrays by name to an ``.npz`` file, which is complete or not there.
 
@@ -289,7 +299,9 @@ def read_arrays(
             damaged = members.testzip()
         if damaged is None:
             with np.load(path, allow_pickle=False) as content:
-                return dict(content)
+                arrays = dict(content)
+            _check_texts(arrays)
+            return arrays
     except OSError as error:
         raise InputError(f"{error.strerror or f'not {kind}'}; {mend}") from None
     except InputError:

@@ -366,3 +366,13 @@ def test_what_a_small_file_makes_large_is_refused(tmp_path: Path, monkeypatch: p
     with pytest.raises(InputError, match="holds more than 1 MB of text; decompress it, and give a part of it"):
         files.decompress(gzip.compress(bytes(1 << 21)))
     assert files.decompress(gzip.compress(b"1;2")) == b"1;2"
+
+
+def test_a_text_of_what_is_no_character_is_refused(tmp_path: Path) -> None:
+    """numpy makes a string of it all the same, at which the core of pydantic panics."""
+    text = np.frombuffer(np.array([97, 0x200000], "<u4").tobytes(), "<U2").reshape(())
+    write_arrays(tmp_path / "saved.npz", {"spec": text})
+    with pytest.raises(InputError, match=r"\Anot a saved learner; give a file that save wrote\Z"):
+        read_arrays(tmp_path / "saved.npz")
+    write_arrays(tmp_path / "saved.npz", {"spec": np.array("\ud800\U0010ffff"), "none": np.array([], "U")})
+    assert str(read_arrays(tmp_path / "saved.npz")["spec"]) == "\ud800\U0010ffff"

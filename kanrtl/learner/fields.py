@@ -373,14 +373,16 @@ class LearnerFields(BaseModel):
 
 
 def _first_of(error: ValidationError) -> Any:
-    """The first of pydantic's findings. Its core panics where it finds no memory for them, with an exception that
-    nothing else would catch: raises :exc:`MemoryError`."""
+    """The first of pydantic's findings. Its core panics, with an exception that nothing else would catch, where there
+    is no memory for them, or where the name of a field is a string that cannot be encoded: raises
+    :exc:`SpecError`."""
     try:
         return error.errors()[0]
     except BaseException as panic:
         if type(panic).__name__ != "PanicException":
             raise
-        raise MemoryError(str(panic)) from None
+        mend = "see that the names of fields are text, and that there is memory"
+        raise SpecError(f"spec: what is wrong with it cannot be told; {mend}") from None
 
 
 def one_line(error: ValidationError) -> SpecError:

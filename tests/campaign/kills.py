@@ -20,6 +20,7 @@ import numpy as np
 
 from kanrtl import LearnerSpec, connect
 from kanrtl.errors import InputError
+from support.lookup_networks import chain
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
@@ -84,7 +85,7 @@ WORKS = {
         ),
         {"sweep.png": _is_picture},
     ),
-    "build": Work((*_KANRTL, "build", "spec.toml", "--device", "iCE40HX1K", "--json"), {}),
+    "build": Work((*_KANRTL, "build", "network.npz", "--device", "iCE40HX1K", "--json"), {}),
 }
 
 
@@ -92,6 +93,7 @@ WORKS = {
 def killing(work: Work, folder: Path) -> Iterator[Killer]:
     """What kills ``work`` in a folder of its own, with caches and temporary folders in it."""
     (folder / "spec.toml").write_text(SPEC)
+    chain([0, 1, 2, 3, 3, 2, 1, 0]).save(folder / "network.npz")
     for name in ("cache", "tmp"):
         (folder / name).mkdir(exist_ok=True)
     killer = Killer(work, folder)

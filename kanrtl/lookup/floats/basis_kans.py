@@ -22,7 +22,7 @@ Array = npt.NDArray[Any]
 
 State = Mapping[str, Array]
 
-_NAME = re.compile(r"layers\.(\d+)\.([\w.]+)")
+_NAME = re.compile(r"layers\.(\d{1,9})\.([\w.]+)")
 
 _FAST = ("rbf.grid", "spline_linear.weight", "spline_weight", "base_linear.weight", "base_linear.bias")
 

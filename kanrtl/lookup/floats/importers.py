@@ -58,7 +58,7 @@ def _take(state: Mapping[str, Array], name: str) -> Array:
 
 # efficient-kan, and what has come of it.
 
-_LAYER = re.compile(r"layers\.(\d+)\.(\w+)")
+_LAYER = re.compile(r"layers\.(\d{1,9})\.(\w+)")
 
 _EFFICIENT = {"base_weight", "spline_weight", "spline_scaler", "grid", "spline_selector"}
 
@@ -306,7 +306,7 @@ def from_kanele_tables(
     bits = [int(width) for width in _setting(settings, "layers_bitwidth")]
     edges: list[dict[str, list[Any]]] = [{"source": [], "node": [], "table": []} for _ in sizes[1:]]
     for name, entry in content.items():
-        match = re.fullmatch(r"(\d+)_(\d+)_(\d+)", name)
+        match = re.fullmatch(r"(\d{1,9})_(\d{1,9})_(\d{1,9})", name)
         if not match or int(match[1]) >= len(edges):
             raise InputError(f"truth_tables: entry {name!r} is not layer_input_node of a network {sizes}")
         active = entry.get("acive", entry.get("active"))  # upstream spells it so

@@ -22,7 +22,7 @@ from .pykan_symbolic import add_symbolic
 
 Array = npt.NDArray[Any]
 
-_LAYER = re.compile(r"act_fun\.(\d+)\.(\w+)")
+_LAYER = re.compile(r"act_fun\.(\d{1,9})\.(\w+)")
 
 _KNOWN = re.compile(r"act_fun\.\d+\.\w+|(?:sub)?node_(?:bias|scale)_\d+|biases\.\d+\.weight|symbolic_fun\..*")
 

@@ -228,8 +228,9 @@ def test_wrong_files_are_refused(tmp_path: Path) -> None:
         from_kanele_tables(tmp_path / "bad.json", config)
     with pytest.raises(InputError, match="No such file"):
         from_kanele_tables(tmp_path / "none.json", config)
-    with pytest.raises(InputError, match="is not layer_input_node"):
-        from_kanele_tables({"1_0_0": {"acive": 1, "values_int": [0] * 64}}, config)
+    for name in ("1_0_0", f"0_{'9' * 5000}_0"):
+        with pytest.raises(InputError, match="is not layer_input_node"):
+            from_kanele_tables({name: {"acive": 1, "values_int": [0] * 64}}, config)
     with pytest.raises(InputError, match="has no values_int"):
         from_kanele_tables({"0_0_0": {"acive": 1}}, config)
     with pytest.raises(InputError, match="torch"):
