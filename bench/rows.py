@@ -28,6 +28,7 @@ from . import (
     control,
     estimators,
     folding,
+    guards,
     late_updates,
     learning_rates,
     links,
@@ -137,6 +138,7 @@ MEASURED = (
     control.FAMILY,
     plants.FAMILY,
     loops.FAMILY,
+    guards.FAMILY,
     links.FAMILY,
     Family(
         "pipeline",
@@ -161,6 +163,7 @@ MEASURED = (
         (
             Core("t-stochastic", "T, one cycle, stochastic rounding", SLOW),
             Core("t-linear", "T, one cycle, with a linear path", SLOW),
+            Core("t-guarded", "T, one cycle, with a guard", SLOW),
             Core("t-no-registers-8", "T, one cycle", FAST),
             Core("t8-no-registers", "T with 8 cells, one cycle", SLOW),
             Core("t-logic", "T, one cycle, tables in logic", SLOW),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .foreign_tables import compatibility, registers, shells, socs
+from .guard_tables import guard_faults, guard_flips, healthy_plants
 from .learner_tables import builds, estimates, scale, schedules, summary
 from .learning_tables import adapt, calls, errors, estimators, fits, late, precision, rates, simulations
 from .link_tables import fuzzed_links, link_rates, links
@@ -38,6 +39,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "link_rates": link_rates,
     "fuzzed_links": fuzzed_links,
     "plants": plants,
+    "guard_faults": guard_faults,
+    "healthy_plants": healthy_plants,
+    "guard_flips": guard_flips,
     "trackers": trackers,
     "decisions": decisions,
     "equal_errors": equal_errors,

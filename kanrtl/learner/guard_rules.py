@@ -131,6 +131,11 @@ class GuardRules:
     # What samples do.
 
     @property
+    def restoring(self) -> bool:
+        """Whether the good copy is being written back."""
+        return self._restored is not None
+
+    @property
     def _pending(self) -> bool:
         return bool(self._reads) or self._copied is not None or self._restored is not None
 

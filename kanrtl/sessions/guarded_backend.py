@@ -35,6 +35,11 @@ class GuardedBackend(LearnerBackend):
     def run_alone(self, x: Codes, teaching: Codes, learn: npt.NDArray[np.bool_]) -> Codes:
         """Do :meth:`run` without a guard."""
 
+    @abstractmethod
+    def stored_coefficients(self) -> list[Codes]:
+        """The coefficients where they are stored, without reaching the learner: what is written there is not known to
+        anyone, as where a particle flips a bit."""
+
     def run(self, x: Codes, teaching: Codes, learn: npt.NDArray[np.bool_]) -> Codes:
         if self._rules is None:
             return self.run_alone(x, teaching, learn)
@@ -51,6 +56,11 @@ class GuardedBackend(LearnerBackend):
         """Tell the guard that all counters of the learner were set to zero."""
         if self._rules is not None:
             self._rules.note_cleared()
+
+    @property
+    def rules(self) -> GuardRules | None:
+        """The guard, to be looked at without reaching the learner: nothing is done at once for that."""
+        return self._rules
 
     @property
     def _guard(self) -> GuardRules:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from proofs import axi_lite, learner, memories, narrowing, queues, step_tables
+from proofs import axi_lite, guard, learner, memories, narrowing, queues, step_tables
 
 CONTRACTS = [
     *narrowing.CONTRACTS,
     *learner.CONTRACTS,
+    *guard.CONTRACTS,
     *memories.CONTRACTS,
     *step_tables.CONTRACTS,
     *queues.CONTRACTS,

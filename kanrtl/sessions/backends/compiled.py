@@ -52,6 +52,9 @@ class CompiledModel(GuardedBackend):
         finally:
             self.write_learning_rates(before)
 
+    def stored_coefficients(self) -> list[Codes]:
+        return self._learner.coefficients
+
     def read_coefficients(self) -> list[Codes]:
         self.reach()
         return [layer.copy() for layer in self._learner.coefficients]

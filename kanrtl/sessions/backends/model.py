@@ -40,6 +40,9 @@ class ModelLearner(GuardedBackend):
         self._model.settle()
         return predictions
 
+    def stored_coefficients(self) -> list[Codes]:
+        return self._model.coefficients
+
     def read_coefficients(self) -> list[Codes]:
         self.reach()
         return [layer.copy() for layer in self._model.coefficients]
