@@ -21,7 +21,6 @@ from kanrtl.sessions.guarded_backend import GuardedBackend
 from kanrtl.sim import PLANTS
 from kanrtl.sim.plant import ChipTiming, Plant, run_loop
 
-from .plants import method_spec
 from .row import Family, Progress, Result, Row
 
 __all__ = ["FAMILY", "FAULTS", "BitFlips", "Fault", "FaultRow", "HealthyRow"]
@@ -42,6 +41,13 @@ END = 1.99
 
 BOUND = 2.0
 """The loop works while its error is below so many times what it was before the fault."""
+
+
+def _plant_spec(kind: type[Plant], **fields: Any) -> LearnerSpec:
+    """A learner for a plant, whose step takes one clock cycle."""
+    sizes = {"layer_sizes": [kind.n_in, kind.n_out], "grid_range": (-1, 1), "target_range": (-1, 1)}
+    return LearnerSpec(**{**sizes, "learning_rate": 0.25, "pipeline": "no_registers", "counts": ["lost"], **fields})
+
 
 Lesson = Callable[[Plant, Reals, Reals], tuple[Reals, Reals]]
 
@@ -83,10 +89,7 @@ class Fault:
     @property
     def spec(self) -> LearnerSpec:
         """The learner, with its guard."""
-        kind = PLANTS[self.plant]
-        spec = method_spec("kan", kind.n_in, kind.n_out, **{"counts": ["lost"], **self.fields})
-        assert isinstance(spec, LearnerSpec)
-        return spec.replace(guard=self.guard)
+        return _plant_spec(PLANTS[self.plant], **self.fields).replace(guard=self.guard)
 
 
 def _stick(_plant: Plant, x: Reals, target: Reals) -> tuple[Reals, Reals]:
@@ -279,8 +282,7 @@ class HealthyRow(Row):
 
     def measure(self, progress: Progress) -> Result:
         kind = PLANTS[self.plant]
-        spec = method_spec("kan", kind.n_in, kind.n_out, counts=["lost"])
-        assert isinstance(spec, LearnerSpec)
+        spec = _plant_spec(kind)
         lessons: list[tuple[Reals, Reals]] = []
         plant = kind(self.in_loop, 0)
         right = plant.find_lesson

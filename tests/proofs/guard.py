@@ -186,7 +186,7 @@ CONTRACTS = [
         "guard, restore",
         "a guard writes back exactly what it copied",
         broken(lambda: GuardShadow(SMALL), restore_what_was_copied, write_the_other),
-        depth=30,
+        depth=26,
         unbounded=False,
     ),
 ]
