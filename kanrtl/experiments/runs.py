@@ -195,7 +195,7 @@ def _ignore_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGINT, handler)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Have this process end where the one that started it was killed: it would wait for work forever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
@@ -211,7 +211,7 @@ def _in_processes(units: Sequence[Unit], jobs: int) -> Finished:
     others = set(multiprocessing.active_children())
     # Not forked: a process with threads, as one that shows progress, cannot be forked safely.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_end_with_parent)
+    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=end_with_parent)
     try:
         with _ignore_interrupts():
             futures = {pool.submit(unit.measure): index for index, unit in enumerate(units)}

@@ -14,6 +14,7 @@ from typing import Any
 from amaranth.hdl._nir import Netlist
 
 from campaign.cases import Case, RefusedError
+from kanrtl.experiments.runs import end_with_parent
 from kanrtl.simulators.cxxrtl_batch import compile_together
 
 Send = Callable[[Any], None]
@@ -93,6 +94,7 @@ def _run_apart(work: Callable[[Send], None], seconds: float) -> list[Any]:
 
     def begin() -> None:
         os.setpgid(0, 0)
+        end_with_parent()
         work(sender.send)
 
     process = context.Process(target=begin)
