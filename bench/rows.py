@@ -185,6 +185,13 @@ MEASURED = (
         (
             Core("t-streaming", "T, streaming", SLOW),
             Core("t-streaming-up5k", "T, streaming", "iCE40UP5K"),
+            Core(
+                "amplifier-streaming",
+                "a power amplifier of four taps, streaming",
+                SLOW,
+                placer="static",
+                wide_luts=True,
+            ),
         ),
     ),
     Family(

@@ -28,6 +28,7 @@ BUILDS = (
 SCHEDULES = (
     "t-streaming",
     "t-streaming-up5k",
+    "amplifier-streaming",
     "t-shared",
     "two-layers-folded",
     "smallest-hx1k",

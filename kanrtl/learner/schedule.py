@@ -159,7 +159,10 @@ class Schedule:
             gradient += self._registers(layer, "error")
             scaled = table if self.block_tables[layer] else read + self._registers(layer, "scale")
             step = scaled + self._registers(layer, "step")
-            turned = gradient + (self._registers(layer, "product", "error") if self.modulated and layer == 0 else 0)
+            turned = gradient
+            if self.modulated and layer == 0:
+                # Where samples stream, adding and narrowing are two stages.
+                turned += self._registers(layer, "product", "error", *(("sum",) if self.streaming else ()))
             rounded = max(turned, step) + self._registers(layer, "product")
             changed = rounded + self._registers(layer, "change", "update")
             times.append(
@@ -197,8 +200,8 @@ class Schedule:
     def access_cycles(self) -> int:
         """From a request's first cycle to the end of that in which it is answered: one to reach a coefficient, two to
         read it, through the register after ``locate`` and that of a block memory. With streaming, until all is as if a
-        sample there had passed, and two more on the way there and back."""
-        return self.latency + 4 if self.streaming else 3
+        sample there had passed, and three more on the way there and back."""
+        return self.latency + 5 if self.streaming else 3
 
     @property
     def prediction_interval(self) -> int:

@@ -332,7 +332,7 @@ class CoefficientRequests(wiring.Component):  # type: ignore[misc]
     """Splits an address into the fields of :class:`.AddressMap`, and accesses the coefficient there, if there is one.
 
     Where samples stream, an access has many cycles, and paths to all coefficients and back would set the clock: there
-    is a register on either side.
+    are registers on either side.
 
     Parameters
     ----------
@@ -356,7 +356,7 @@ class CoefficientRequests(wiring.Component):  # type: ignore[misc]
     @property
     def latency(self) -> int:
         """Clock cycles that it adds to those of a layer."""
-        return 2 if self._spec.timing.streaming else 0
+        return 3 if self._spec.timing.streaming else 0
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -390,7 +390,11 @@ class CoefficientRequests(wiring.Component):  # type: ignore[misc]
                 member.eq(value)
                 for member, value in zip((access.index, access.input, access.output), reached, strict=True)
             ]
-            with m.If(exists & request.serving):
+            enable = exists & request.serving
+            if self.latency:
+                # It reaches every bank. After the cycle in which the request is done the next sample may come.
+                enable = register(enable & ~request.done, f"enable{layer_number}")
+            with m.If(enable):
                 m.d.comb += [
                     access.enable.eq(1),
                     access.write.eq(request.done & request.write),
@@ -407,7 +411,7 @@ def count_coefficient_requests(parts: Parts, spec: LearnerSpec) -> None:
         addresses = AddressMap.of(spec)
         reached = addresses.index_bits + addresses.input_bits + addresses.node_bits
         read = max(layer.formats.coefficient.width for layer in spec.layers)
-        parts.register(reached + spec.n_layers + read, moved=False)
+        parts.register(reached + 2 * spec.n_layers + read, moved=False)
     for index, layer in enumerate(spec.layers):
         width = layer.formats.coefficient.width
         reads = layer.n_in * layer.banks

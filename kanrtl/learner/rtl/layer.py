@@ -263,7 +263,11 @@ class Layer(AnyLayer):
         for (kind, since), bits in noted.items():
             name = f"{kind}_saturates_{since}"
             if plan.streaming:
-                seen = stages.meet(Cat(bits).any(), since, schedule.counted[kind != "activation"], name)
+                # What sees them may be far apart: where there is time, each goes through a register to where they meet.
+                counted = schedule.counted[kind != "activation"]
+                met = min(since + 1, counted)
+                seen = stages.meet(Cat(bits), since, met, name)
+                seen = stages.meet(seen.any(), met, counted, f"{name}_any")
             else:
                 seen = delay(m, Cat(bits), schedule.counts_late, name).any()
             kinds[kind].append(seen)

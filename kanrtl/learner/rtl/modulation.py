@@ -200,7 +200,9 @@ class TurnedGradients(wiring.Component):  # type: ignore[misc]
                 name = f"turned{node}_{source}"
                 pair = pair_of(plan, self.gradient, node)
                 terms = _modulate(m, stages, plan, pair, factors, -1 if node % 2 else 1, ("product", f"{name}_product"))
-                exact = stages.wire(resize(_add(terms, layer.turned_sum.width), layer.turned_sum), f"{name}_sum")
+                exact = stages.wire(resize(_add(terms, layer.turned_sum.width), layer.turned_sum), f"{name}_exact")
+                if plan.streaming:
+                    exact = stages.end("sum", exact, f"{name}_sum")
                 turned = narrowing.narrow("gradient", exact, formats.gradient)
                 m.d.comb += self.turned[node][source].eq(stages.end("error", turned, name))
         narrowing.report(m, self.saturated)
@@ -244,6 +246,8 @@ def count_turned_gradients(parts: Parts, plan: LayerPlan) -> None:
     if plan.ends("product") and plan.in_logic:
         parts.register((formats.gradient.width + formats.input.width) * edges * layer.modulation, moved=False)
     parts.adder(layer.turned_sum.width, edges * (layer.modulation - 1))
+    if plan.streaming and plan.ends("sum"):
+        parts.register(layer.turned_sum.width * edges, moved=False)
     count_narrowing(parts, plan, "gradient", layer.turned_sum, formats.gradient, edges)
     if plan.ends("error"):
         parts.register(formats.gradient.width * edges, moved=False)

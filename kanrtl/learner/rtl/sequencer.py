@@ -295,6 +295,9 @@ class StreamSequencer(_AnySequencer):
         present, taught = Signal(schedule.latency), Signal(schedule.latency)
         quiet = Signal(init=1)
         count, serving = Signal(range(schedule.access_cycles)), Signal()
+        # A register, as it reaches every counter. It can be told a cycle ahead: tables begin to be made in the first
+        # cycles of a request, whose count stands still until they are there.
+        done = Signal()
         # A reset does not end the making of tables.
         idle = ~serving & ~self.busy
         taken = self.samples.valid & self.samples.ready
@@ -312,9 +315,10 @@ class StreamSequencer(_AnySequencer):
             self.updated.eq(taught[-1]),
             self.serving.eq(serving),
             self.second.eq(serving & (count == 1)),
-            self.done.eq(serving & (count == schedule.access_cycles - 1) & ~self.busy),
+            self.done.eq(done),
         ]
         m.d.sync += [
+            done.eq(serving & (count == schedule.access_cycles - 2) & ~self.busy),
             present.eq(Cat(taken, present)),
             quiet.eq(~(taken | present.any())),
             taught.eq(Cat(taken & self.learn & ~self.freeze, taught)),
@@ -332,4 +336,4 @@ class StreamSequencer(_AnySequencer):
 def count_stream_sequencer(parts: Parts, spec: LearnerSpec) -> None:
     """Count what :class:`StreamSequencer` has."""
     parts.register(2 * spec.timing.latency)
-    parts.register(1, moved=False)
+    parts.register(2, moved=False)

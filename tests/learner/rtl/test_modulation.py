@@ -62,10 +62,11 @@ def test_nodes_are_sums_of_products_of_rounded_curves(modulated: object, pipelin
     assert dut.latency == {"no_registers": 0, "most_registers": 4, "all_registers": 6}[pipeline]
 
 
+@pytest.mark.parametrize("schedule", ["sequential", "streaming"])
 @pytest.mark.parametrize("pipeline", PIPELINES)
 @pytest.mark.parametrize("modulated", [True, "complex"])
-def test_gradients_turn_back(modulated: object, pipeline: str) -> None:
-    plan = plan_of(0, layer_sizes=[3, 2], modulated=modulated, pipeline=pipeline)
+def test_gradients_turn_back(modulated: object, pipeline: str, schedule: str) -> None:
+    plan = plan_of(0, layer_sizes=[3, 2], modulated=modulated, pipeline=pipeline, schedule=schedule)
     layer, formats = plan.layer, plan.layer.formats
     random, dut = np.random.default_rng(4), TurnedGradients(plan)
     convert(TurnedGradients(plan))
@@ -77,7 +78,9 @@ def test_gradients_turn_back(modulated: object, pipeline: str) -> None:
             u = random_codes(random, formats.input, layer.n_in, layer.modulation)
             set_codes(ctx, dut.gradient, gradient)
             set_codes(ctx, dut.factors, u)
-            await ctx.tick().repeat(dut.latency) if dut.latency else await ctx.delay(1e-9)
+            # Where samples stream, inputs go along with their sample.
+            cycles = plan.times.turned - 1 if plan.streaming else dut.latency
+            await ctx.tick().repeat(cycles) if cycles else await ctx.delay(1e-9)
             exact = times(u, np.repeat(gradient[:, None], layer.n_in, axis=1), -1)
             turned, saturated = narrow(exact, layer.turned_sum.f, formats.gradient, plan.rounding)
             assert get_codes(ctx, dut.turned) == turned.ravel().tolist()
@@ -86,7 +89,7 @@ def test_gradients_turn_back(modulated: object, pipeline: str) -> None:
         assert seen
 
     simulate(dut, bench)
-    assert dut.latency == (0 if pipeline == "no_registers" else 2)
+    assert dut.latency == (0 if pipeline == "no_registers" else 3 if schedule == "streaming" else 2)
 
 
 def test_multipliers_are_counted() -> None:
