@@ -88,8 +88,8 @@ class ControlTask(Row):
 
 
 FAMILY = Family(
-    "loops",
-    "loops",
+    "control",
+    "learners that balance and swing up",
     (
         ControlTask("cart-pole", "CartPole-v1 by A2C, layers [4, 3]", "cart_pole", (0, 1)),
         ControlTask("acrobot", "Acrobot-v1 by A2C, layers [6, 4]", "acrobot", (0, 1)),

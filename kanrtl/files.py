@@ -261,11 +261,12 @@ def _check_shapes(members: zipfile.ZipFile) -> None:
                 raise ValueError("the shape of an array does not fit its size")
 
 
-def _check_texts(arrays: dict[str, npt.NDArray[Any]]) -> None:
+def _check_texts(arrays: dict[str, Any]) -> None:
     """Raise :exc:`ValueError` where a text has what is no character: numpy makes strings of it that break whatever
     encodes them."""
     for array in arrays.values():
-        if array.dtype.kind == "U":
+        # What is no array in an archive is there as bytes.
+        if isinstance(array, np.ndarray) and array.dtype.kind == "U":
             codes = np.frombuffer(array.tobytes(), np.dtype("u4").newbyteorder(array.dtype.byteorder))
             if codes.size and codes.max() > sys.maxunicode:
                 raise ValueError("a text has what is no character")
