@@ -187,7 +187,7 @@ class GuardPort(CountedComponent):
                 *self._widths.values(),
                 *[COUNTER_WIDTH] * len(SIGNATURES),
             )
+            # Limits take what is written as it is: there nothing comes over the stream of settings.
             for width in widths:
                 parts.choice(width)
-            parts.choice(limits)
             parts.choice(addresses.data_width)
