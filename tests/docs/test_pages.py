@@ -344,6 +344,9 @@ def test_every_table_and_picture_is_shown() -> None:
         "campaign",
         "netlists",
         "inverted_bits",
+        "guard_faults",
+        "guard_flips",
+        "healthy_plants",
     }
     assert all(f"<!-- table: {name} -->" in benchmarks for name in set(TABLES) - others)
 
