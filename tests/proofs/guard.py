@@ -9,24 +9,14 @@ from amaranth.hdl import Assert, Assume, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
-from kanrtl import LearnerSpec
 from kanrtl.learner.address_map import AddressMap
 from kanrtl.learner.guard_settings import SIGNATURES
 from kanrtl.learner.rtl.guard import Guard
 from kanrtl.learner.rtl.guard_shadow import GuardShadow
 from proofs.engine import Contract
+from proofs.learner import SMALL as LEARNER
 
-SMALL = LearnerSpec(
-    layer_sizes=[1, 1],
-    grid_range=(-2, 2),
-    grid_size=2,
-    spline_order=1,
-    table_size=4,
-    activation_format="SQ(3, 3)",
-    table_memory="logic",
-    pipeline="no_registers",
-    update_rounding="half_up",
-)
+SMALL = LEARNER.replace(pipeline="no_registers")
 SETTINGS = {"window": 8, "copy_every": 1, "error": 0.5, "slot": 40}
 GUARDED = SMALL.replace(guard=SETTINGS)
 
