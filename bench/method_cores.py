@@ -39,7 +39,9 @@ class MethodCore(Row):
             build(spec, DEVICE, seed=seed, register_ports=True, progress=progress).to_json() for seed in self.seeds
         ]
         found = estimate(spec)
-        about = {"device": DEVICE, "seeds": list(self.seeds)}
+        # One prediction and one step.
+        cycles = spec.timing.prediction_latency + spec.interval
+        about = {"device": DEVICE, "seeds": list(self.seeds), "sample_cycles": cycles}
         estimated = {"estimated_lut": found.lut, "estimated_dsp": found.dsp}
         return {**about, **estimated, "spec": spec.to_dict(), **build_summary(reports)}
 
@@ -51,7 +53,8 @@ def core_name(spec: Spec) -> str:
         return f"core-{spec.n_in}x{spec.n_out}-kan-{spec.layers[0].grid_size}{kind}"
     sizes = f"core-{spec.n_in}x{spec.n_out}"
     if isinstance(spec, MlpSpec):
-        return f"{sizes}-mlp-{spec.hidden}-{spec.activation.replace('_', '-')}"
+        folded = f"-by-{spec.reuse_factor}" if spec.folded else ""
+        return f"{sizes}-mlp-{spec.hidden}-{spec.activation.replace('_', '-')}{folded}"
     assert isinstance(spec, LmsSpec)
     return f"{sizes}-nlms" if spec.degree == 1 else f"{sizes}-polynomial-{spec.degree}"
 
@@ -72,4 +75,4 @@ def find_cores() -> Iterator[MethodCore]:
                 fields = {**method["chosen"], "learning_rate": RATE}
                 makers[method["core"]] = partial(method_spec, setup, method["method"], **fields)
     for name, make in sorted(makers.items()):
-        yield MethodCore(name, f"{name.removeprefix('core-')}, one cycle", make)
+        yield MethodCore(name, f"{name.removeprefix('core-')}, {'folded' if '-by-' in name else 'one cycle'}", make)

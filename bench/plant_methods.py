@@ -1,7 +1,8 @@
 """What plants are learned by: a learner, and what one would use instead, in fixed point and in floats.
 
 Candidates of a method differ in what is chosen on the first part of a run. The perceptrons have about as many
-multipliers as the learner, or about as many LUTs, by estimate; the polynomial has about as many multipliers.
+multipliers as the learner, or about as many LUTs, by estimate, or are folded, such that sixteen hidden nodes have about
+as many multipliers; the polynomial has about as many multipliers.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ __all__ = ["DEVICE", "METHODS", "Candidate", "estimate", "find_candidates", "met
 
 DEVICE = "LFE5U-85F-6"
 
-METHODS = ("kan", "nlms", "polynomial", "mlp", "mlp-lut", "rls", "volterra", "mlp-float")
+METHODS = ("kan", "nlms", "polynomial", "mlp", "mlp-lut", "mlp-folded", "rls", "volterra", "mlp-float")
 """By which every plant is learned. A learner is run in float64 too, and a touch pad by the 1 euro filter."""
 
 POWERS = tuple(2.0**power for power in range(-8, 4))
@@ -37,11 +38,13 @@ RATES = {
     "polynomial": (1 / 128, 1 / 32, 1 / 16, 1 / 8, 1 / 4),
     "mlp": (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2),
     "mlp-lut": (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2),
+    "mlp-folded": (1 / 128, 1 / 64, 1 / 32, 1 / 16, 1 / 8),
 }
 """Where samples are small, all but those of the learner, of which every power is tried, are times a factor."""
 
 FORGETTING = (0.98, 0.99, 0.995, 0.999, 0.9999)
 MOST_HIDDEN = 12
+FOLDED_HIDDEN, REUSE_FACTORS = 16, (2, 4, 8, 16)
 
 Spec = LearnerSpec | BaselineSpec
 
@@ -135,7 +138,7 @@ def estimate(spec: Spec) -> Estimate:
 
 
 def method_spec(setup: Setup, method: str, **fields: Any) -> Spec:
-    """A method for inputs and targets between -1 and 1, whose step takes one clock cycle."""
+    """A method for inputs and targets between -1 and 1, whose step takes one clock cycle, if it is not folded."""
     ranges = {"target_range": (-1, 1), "learning_rate": 0.25, **fields}
     n_out = setup.kind.n_out
     if method == "kan":
@@ -149,6 +152,10 @@ def method_spec(setup: Setup, method: str, **fields: Any) -> Spec:
         degrees = [LmsSpec(**filter_sizes, degree=degree, **ranges) for degree in range(2, 8)]
         return _nearest(degrees, lambda spec: abs(estimate(spec).dsp - wanted.dsp))
     sizes = {"n_in": len(setup.mlp_columns), "n_out": n_out}
+    if method == "mlp-folded":
+        about = {**sizes, "hidden": FOLDED_HIDDEN, "pipeline": "all_registers"}
+        folded = [MlpSpec(**about, reuse_factor=factor, **ranges) for factor in REUSE_FACTORS]
+        return _nearest(folded, lambda spec: abs(estimate(spec).dsp - wanted.dsp))
     perceptrons = [MlpSpec(**sizes, hidden=hidden, **ranges) for hidden in range(1, MOST_HIDDEN + 1)]
     if method == "mlp":
         return _nearest(perceptrons, lambda spec: abs(estimate(spec).dsp - wanted.dsp))
@@ -188,6 +195,7 @@ _ALSO: dict[str, dict[str, tuple[Any, ...]]] = {
     "kan": {"grid_size": (8, 32)},
     "mlp": {"activation": ("relu", "hard_tanh")},
     "mlp-lut": {"activation": ("relu", "hard_tanh")},
+    "mlp-folded": {"activation": ("relu", "hard_tanh")},
 }
 
 

@@ -1,7 +1,7 @@
 """Plants under control of a learner and of what one would use instead, and how large and fast each is.
 
 Settings are chosen on the first part of a run with another seed, by the error in its second half, and with a chip whose
-cycle is :data:`NOMINAL`; errors are those of the rest of the runs, with the cycle that was measured of the method's
+step takes :data:`NOMINAL`; errors are those of the rest of the runs, with the cycle that was measured of the method's
 core.
 """
 
@@ -28,7 +28,7 @@ CHOSEN_ON, CHOSEN_FROM = 0.3, 0.15
 """Settings are chosen on this part of a run, by the error from there on."""
 
 NOMINAL = 100e-9
-"""Seconds of a cycle of a core that has not been built."""
+"""Seconds of a step of a core that has not been built."""
 
 WINDOW = 50
 """Samples that an error is the root of the mean square of, where the time to recover is looked for."""
@@ -84,7 +84,10 @@ class PlantRow(Row):
     def _judge(self, method: str, candidate: Candidate, progress: Progress) -> Result:
         progress(method)
         kind, core = self.setup.kind, core_result(candidate.spec) if candidate.spec else None
-        chip = ChipTiming(1e-6 / core["fmax_mhz"] if core else NOMINAL, 1, 1)
+        chip = ChipTiming(NOMINAL, 1, 1)
+        if core:
+            timing = candidate.spec.timing
+            chip = ChipTiming(1e-6 / core["fmax_mhz"], timing.prediction_latency, timing.interval)
         runs = [self._run(candidate, seed, chip) for seed in self.seeds]
         samples = _mean(find_recovery(run, kind.switch, kind.drift) for run in runs)
         about = {"method": method, "chosen": dict(candidate.chosen), "cycle_ns": chip.cycle * 1e9}

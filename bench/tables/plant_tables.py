@@ -20,6 +20,7 @@ NAMES = {
     "polynomial": "polynomial LMS",
     "mlp": "MLP, equal multipliers",
     "mlp-lut": "MLP, equal LUTs",
+    "mlp-folded": "MLP of 16, folded",
     "rls": "RLS, float",
     "volterra": "Volterra by RLS, float",
     "mlp-float": "MLP of 16, float",
@@ -100,8 +101,7 @@ def plant_rows(folder: Path, plants: Sequence[str]) -> tuple[list[str], list[lis
                     *(_marked(errors[part], method[part]) for part in errors),
                     f"{method['recovery_samples']:.0f}" if settles else "-",
                     f"{method['recovery_us']:,.0f}" if settles else "-",
-                    # Two cycles for each sample: one predicts it, one learns it.
-                    f"{method['recovery_samples'] * 2 * core['step_ns'] / 1000:,.1f}" if core else "-",
+                    f"{method['recovery_samples'] * core['sample_cycles'] / core['fmax_mhz']:,.1f}" if core else "-",
                     *_built(core, method),
                 ]
             )

@@ -11,8 +11,8 @@ from .baseline_spec import SATURATING, BaselineSpec
 
 @dataclass(frozen=True)
 class BaselineAddresses:
-    """An address is the number of a weight, layer by layer and row by row, or with the highest bit set that of a
-    register: the learning rate, control, and a counter for every kind of saturation.
+    """An address is the number of a weight (:attr:`.BaselineSpec.weight_numbers`), or with the highest bit set that of
+    a register: the learning rate, control, and a counter for every kind of saturation.
 
     Data are integer codes, sign extended to ``data_width``; control has the bit
     :data:`kanrtl.learner.address_map.CONTROL_FREEZE`, and writing anything to a counter sets it to zero.
@@ -26,7 +26,7 @@ class BaselineAddresses:
         """The addresses of a baseline."""
         widest = max(layer.coefficient.width for layer in spec.sums)
         return cls(
-            width=max(clog2(spec.weights), clog2(2 + len(SATURATING))) + 1,
+            width=max(clog2(max(spec.weight_numbers) + 1), clog2(2 + len(SATURATING))) + 1,
             data_width=max(widest, spec.rate_register.format.width + 1, COUNTER_WIDTH + 1),
         )
 

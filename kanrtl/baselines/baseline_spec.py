@@ -20,7 +20,7 @@ SATURATING = ("activation", "gradient", "step", "coefficient")
 """Kinds of value that can saturate. Each is counted once for a sample (activation) or a learning step (the others)."""
 
 MOST_WEIGHTS = 1024
-"""Weights are flip-flops, and all of them are read at once; the largest devices have 84,000."""
+"""Weights in flip-flops, all of which are read at once; the largest devices have 84,000."""
 
 NO_REGISTERS, ALL_REGISTERS = "no_registers", "all_registers"
 
@@ -28,11 +28,20 @@ NO_REGISTERS, ALL_REGISTERS = "no_registers", "all_registers"
 @dataclass(frozen=True)
 class BaselineTiming:
     """The cycles of a baseline: from the edge that takes a sample to the edge that loads its prediction, or writes its
-    update. Only the sequential schedule is there: the next sample is taken at the edge that writes the update."""
+    update. Only the sequential schedule is there: the next sample is taken at the edge that writes the update.
+
+    ``backward`` is the cycle, counted from that edge, in which a folded one begins to go backward; None for others.
+    """
 
     prediction_latency: int
     latency: int
     after_prediction: bool = False
+    backward: int | None = None
+
+    @property
+    def begins(self) -> tuple[tuple[int], tuple[int]] | None:
+        """As a sequencer asks for it: the cycles in which the passes begin; None where there are none."""
+        return None if self.backward is None else ((0,), (self.backward,))
 
     @property
     def interval(self) -> int:
@@ -250,10 +259,15 @@ class BaselineSpec(ABC):
         """How many weights there are, biases included."""
         return sum(layer.weights for layer in self.sums)
 
-    def check_weights(self) -> None:
-        """Raise :exc:`SpecError` where there are more weights than :data:`MOST_WEIGHTS`."""
-        if self.weights > MOST_WEIGHTS:
-            raise SpecError.of("n_in", self.n_in, f"makes {self.weights} weights; at most {MOST_WEIGHTS} are built")
+    @cached_property
+    def weight_numbers(self) -> Sequence[int]:
+        """The number by which each weight is reached from outside, layer by layer and row by row."""
+        return range(self.weights)
+
+    def check_weights(self, most: int = MOST_WEIGHTS) -> None:
+        """Raise :exc:`SpecError` where there are more weights than are built."""
+        if self.weights > most:
+            raise SpecError.of("n_in", self.n_in, f"makes {self.weights} weights; at most {most} are built")
 
     def initial_codes(self) -> list[Codes]:
         """What the weights begin with, one array ``(n_out, n_in + 1)`` for each layer: zeros."""

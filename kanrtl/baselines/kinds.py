@@ -16,6 +16,7 @@ from .lms_model import LmsModel
 from .lms_spec import LmsSpec
 from .mlp_model import MlpModel
 from .mlp_spec import MlpSpec
+from .rtl.folded_mlp_learner import FoldedMlpLearner, count_folded_mlp_learner
 from .rtl.lms_learner import LmsLearner, count_lms_learner
 from .rtl.mlp_learner import MlpLearner, count_mlp_learner
 
@@ -27,9 +28,17 @@ class _Kind:
     count: Callable[[Parts, Any], None]
 
 
+def _create_mlp(spec: MlpSpec) -> MlpLearner | FoldedMlpLearner:
+    return FoldedMlpLearner(spec) if spec.folded else MlpLearner(spec)
+
+
+def _count_mlp(parts: Parts, spec: MlpSpec) -> None:
+    (count_folded_mlp_learner if spec.folded else count_mlp_learner)(parts, spec)
+
+
 _KINDS: dict[type[BaselineSpec], _Kind] = {
     LmsSpec: _Kind(LmsModel, LmsLearner, count_lms_learner),
-    MlpSpec: _Kind(MlpModel, MlpLearner, count_mlp_learner),
+    MlpSpec: _Kind(MlpModel, _create_mlp, _count_mlp),
 }
 
 

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 
+from ..errors import SpecError
+from ..numeric.bits import clog2
 from ..numeric.fixed import SQ, Codes, Format
-from .baseline_spec import BaselineSpec, BaselineTiming
+from .baseline_spec import MOST_WEIGHTS, BaselineSpec, BaselineTiming
 from .sum_arithmetic import SumArithmetic, fill_width
+
+MOST_STORED = 1 << 14
+"""Weights in memories."""
 
 RELU, HARD_TANH = "relu", "hard_tanh"
 
 
 @dataclass(frozen=True, kw_only=True)
 class MlpSpec(BaselineSpec):
-    """A perceptron with one hidden layer, taught by stochastic gradient descent, fully parallel; immutable.
+    """A perceptron with one hidden layer, taught by stochastic gradient descent, fully parallel or folded; immutable.
 
     z_h = b_h + sum_i v_hi x_i, a_h = f(z_h), y_o = b_o + sum_h w_oh a_h; with g = dL/dy and h_o = mu g_o, narrowed
     once, w_oh <- w_oh - h_o a_h, and with d_h = f'(z_h) sum_o h_o w_oh 2^-s, narrowed once, v_hi <- v_hi - d_h x_i;
@@ -32,6 +39,14 @@ class MlpSpec(BaselineSpec):
         ``"relu"``: max(z, 0), or ``"hard_tanh"``: z within -1 and 1.
     hidden_shift
         s: the hidden layer's rate is 2^-s of the other's.
+    reuse_factor
+        How many hidden nodes share their multipliers, one after another: 1, or what ``hidden`` can be divided by. A
+        folded perceptron does the same to the bit, and goes through its nodes forward and then backward, a cycle for
+        each of those that share. Its weights lie in memories, and registers are behind sums and steps, whatever the
+        pipeline says.
+    memory
+        Where the weights of a folded one lie: ``"distributed"``, memories made of LUTs, or ``"block"``. Chips without
+        the first get flip-flops.
     seed
         Of the random start: v is uniform within 2 / sqrt(n_in) and w within 1 / sqrt(hidden), of either sign, biases of
         the hidden nodes within 1, so that their kinks lie within the range of the inputs.
@@ -42,6 +57,8 @@ class MlpSpec(BaselineSpec):
     hidden: int = 8
     activation: str = RELU
     hidden_shift: int = 0
+    reuse_factor: int = 1
+    memory: str = "distributed"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -50,7 +67,53 @@ class MlpSpec(BaselineSpec):
         self.check_integer("hidden_shift", 0, 8)
         self.check_integer("seed", 0, 2**32 - 1)
         self.check_choice("activation", (RELU, HARD_TANH))
-        self.check_weights()
+        self.check_choice("memory", ("distributed", "block"))
+        self.check_integer("reuse_factor", 1, self.hidden)
+        if self.hidden % self.reuse_factor:
+            mend = f"must divide hidden = {self.hidden} evenly"
+            raise SpecError.of("reuse_factor", self.reuse_factor, mend)
+        self.check_weights(MOST_STORED if self.folded else MOST_WEIGHTS)
+
+    @property
+    def folded(self) -> bool:
+        """Whether hidden nodes share multipliers."""
+        return self.reuse_factor > 1
+
+    @property
+    def lanes(self) -> int:
+        """Hidden nodes at a time. Node h is in lane h % lanes, at row h // lanes."""
+        return self.hidden // self.reuse_factor
+
+    @property
+    def columns(self) -> int:
+        """Weights of a hidden node: of its inputs, its bias, and to every output."""
+        return self.n_in + 1 + self.n_out
+
+    @cached_property
+    def weight_numbers(self) -> Sequence[int]:
+        """As in any baseline, in a folded one the row below the place in it: lane by lane what its node has, and at
+        last, in rows 0, the outputs' biases."""
+        if not self.folded:
+            return range(self.weights)
+        bits = clog2(self.reuse_factor)
+
+        def number(node: int, column: int) -> int:
+            return (node % self.lanes * self.columns + column) << bits | node // self.lanes
+
+        hidden, inputs, outputs = range(self.hidden), range(self.n_in + 1), range(self.n_out)
+        inner = [number(node, source) for node in hidden for source in inputs]
+        biases = [self.lanes * self.columns + output << bits for output in outputs]
+        outer = [
+            [number(node, self.n_in + 1 + output) for node in hidden] + [bias]
+            for output, bias in zip(outputs, biases, strict=True)
+        ]
+        return inner + [place for row in outer for place in row]
+
+    @property
+    def stages(self) -> frozenset[str]:
+        """The stages that end in a register; a folded one's sums grow in theirs, and its steps are kept in them."""
+        named = super().stages
+        return named - {"sum"} | {"step"} if self.folded else named
 
     @property
     def activation_format(self) -> Format:
@@ -79,12 +142,24 @@ class MlpSpec(BaselineSpec):
         )
 
     @property
+    def downstream_product(self) -> Format:
+        """h times what is multiplied of a weight of the last layer, exact."""
+        step, factor = self.step_format, self.factor_format
+        return SQ(step.i + factor.i, step.f + factor.f)
+
+    @property
     def downstream_fraction(self) -> int:
         """Fraction bits of d before it is narrowed."""
-        return self.step_format.f + self.factor_format.f + self.hidden_shift
+        return self.downstream_product.f + self.hidden_shift
 
     @property
     def timing(self) -> BaselineTiming:
+        if self.folded:
+            # A row in every cycle; a cycle more, in which the last one's sum is there.
+            prediction = self.reuse_factor + 1 + self.ends("hidden")
+            backward = prediction + self.ends("error", "step") - 1
+            latency = backward + self.reuse_factor + self.ends("downstream")
+            return BaselineTiming(prediction, latency, backward=backward)
         prediction = 1 + self.ends("hidden", "sum")
         return BaselineTiming(prediction, prediction + self.ends("error", "step", "downstream"))
 

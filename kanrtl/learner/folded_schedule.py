@@ -215,6 +215,11 @@ class FoldedSchedule:
         return self._backward[0]
 
     @property
+    def begins(self) -> tuple[Sequence[int], Sequence[int]]:
+        """The cycles in which the layers' forward passes begin, and those in which their backward passes do."""
+        return self.forward[:-1], self.backward
+
+    @property
     def streaming(self) -> bool:
         """Never: a folded layer is not done with a sample when the next could come."""
         return False

@@ -204,6 +204,11 @@ class Schedule:
         return self.latency + 5 if self.streaming else 3
 
     @property
+    def begins(self) -> None:
+        """None: a step has no passes."""
+        return None
+
+    @property
     def prediction_interval(self) -> int:
         """From taking a sample that is not taught to taking the next."""
         return 1 if self.streaming else self.prediction_latency

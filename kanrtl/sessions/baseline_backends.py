@@ -107,13 +107,14 @@ class _AddressedBaseline(BaselineBackend):
         """Do reads (``(address, None)``) and writes (``(address, value)``) in order; give the answer to each."""
 
     def read_weights(self) -> list[Codes]:
-        codes = np.array(self.access([(address, None) for address in range(self.spec.weights)]), dtype=np.int64)
+        codes = np.array(self.access([(address, None) for address in self.spec.weight_numbers]), dtype=np.int64)
         ends = np.cumsum([layer.weights for layer in self.spec.sums])
         parts = np.split(codes, ends[:-1])
         return [part.reshape(layer.n_out, -1) for part, layer in zip(parts, self.spec.sums, strict=True)]
 
     def write_weights(self, weights: list[Codes]) -> None:
-        self.access(list(enumerate(np.concatenate([layer.ravel() for layer in weights]).tolist())))
+        codes = np.concatenate([layer.ravel() for layer in weights]).tolist()
+        self.access(list(zip(self.spec.weight_numbers, codes, strict=True)))
 
     def _read(self, number: int) -> int:
         return self.access([(self.addresses.register(number), None)])[0]

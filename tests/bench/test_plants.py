@@ -27,10 +27,11 @@ def test_every_plant_is_compared_on() -> None:
 @pytest.mark.parametrize("name", ["servo", "mirror", "touch", "predistortion"])
 def test_baselines_are_as_large_as_the_learner(name: str) -> None:
     found = {method: estimate(method_spec(SETUPS[name], method)) for method in RATES}
-    assert {one.latency for one in found.values()} == {1}
+    assert {one.latency for method, one in found.items() if method != "mlp-folded"} == {1}
     assert found["polynomial"].dsp == pytest.approx(found["kan"].dsp, rel=0.25)
     assert found["mlp"].dsp == pytest.approx(found["kan"].dsp, rel=0.2)
     assert found["mlp-lut"].lut == pytest.approx(found["kan"].lut, rel=0.25)
+    assert found["mlp-folded"].dsp == pytest.approx(found["kan"].dsp, rel=0.3)
     assert found["nlms"].dsp < found["kan"].dsp
 
 
@@ -165,7 +166,7 @@ def test_tables_show_what_is_measured_and_what_is_not(tmp_path: Path) -> None:
     two = one | {"method": "nlms", "adapted": 0.5, "clock_measured": False, "core": "core-b"}
     two |= {"estimated_lut": 900, "estimated_dsp": 7, "wrong_adapted": 3.0, "wrong_drifting": 4.0}
     write("plant-servo", {"unit": "mrad", "methods": [one, two]})
-    write("core-a", {"lut": 700, "dsp": 14, "step_ns": 50.0})
+    write("core-a", {"lut": 700, "dsp": 14, "step_ns": 50.0, "fmax_mhz": 20.0, "sample_cycles": 2})
     head, rows = plant_rows(tmp_path, ["servo", "mirror"])
     assert [len(row) for row in rows] == [len(head)] * 3
     assert rows[0] == ["servo, mrad", "KAN", "1", "**2**", "3", "4", "0.3", "700", "14", "50.0"]

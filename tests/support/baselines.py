@@ -55,7 +55,8 @@ def check_equality(spec: BaselineSpec, seed: int) -> None:
         return int(answer)
 
     async def send(ctx: Any) -> None:
-        for address, code in enumerate(np.concatenate([layer.ravel() for layer in model_weights]).tolist()):
+        codes = np.concatenate([layer.ravel() for layer in model_weights]).tolist()
+        for address, code in zip(spec.weight_numbers, codes, strict=True):
             assert await access(ctx, address, code) == code
         for row, word, taught in zip(x, target, learn, strict=True):
             for _ in range(random.integers(3)):
@@ -73,7 +74,7 @@ def check_equality(spec: BaselineSpec, seed: int) -> None:
             frozen.append(held)
             ctx.set(dut.samples.valid, 0)
         # A request waits until the last sample is done with.
-        answers.extend([await access(ctx, address, None) for address in range(spec.weights)])
+        answers.extend([await access(ctx, address, None) for address in spec.weight_numbers])
         for kind in model.saturations:
             answers.append(await access(ctx, addresses.register(addresses.counter_number(kind)), None))
 

@@ -71,15 +71,19 @@ class BaselineControl(wiring.Component):  # type: ignore[misc]
     x, target : Out
         The sample that is worked on; ``x`` as numbers between -1 and 1.
     y : In, ``n_out`` outputs, ``prediction_latency - 1`` cycles after ``x`` changes
+    begin_forward, begin_backward : Out(1)
+        A folded baseline begins to go through its nodes at the clock edge.
     update : Out(1)
-        The weights change at the clock edge.
+        The weights change at the clock edge, or the last of them.
     rate : Out
         The learning rate.
     saturated : In, a bit for every kind, of the activations when ``y`` is there, and of the others at ``update``
+    serving : Out(1)
+        A request is being served.
     selected : Out
-        The number of the weight that a request is for.
+        The number of the weight that it is for.
     read : In
-        Its code.
+        Its code, in the second cycle.
     write : Out(1)
         The weight becomes ``written`` at the clock edge.
     written : Out
@@ -95,9 +99,12 @@ class BaselineControl(wiring.Component):  # type: ignore[misc]
                 "x": Out(data.ArrayLayout(spec.unit_format, spec.n_in)),
                 "target": Out(data.ArrayLayout(spec.target_format, spec.n_out)),
                 "y": In(data.ArrayLayout(spec.output_format, spec.n_out)),
+                "begin_forward": Out(1),
+                "begin_backward": Out(1),
                 "update": Out(1),
                 "rate": Out(spec.rate_register.format),
                 "saturated": In(flags_layout()),
+                "serving": Out(1),
                 "selected": Out(self._addresses.width - 1),
                 "read": In(word),
                 "write": Out(1),
@@ -117,6 +124,9 @@ class BaselineControl(wiring.Component):  # type: ignore[misc]
         self._connect_streams(m, sequencer)
         m.d.comb += [
             sequencer.freeze.eq(self.freeze | frozen),
+            self.begin_forward.eq(sequencer.take[0]),
+            self.begin_backward.eq(sequencer.update[0]),
+            self.serving.eq(sequencer.serving),
             self.update.eq(sequencer.updated),
             self.updated.eq(sequencer.updated),
         ]

@@ -17,12 +17,14 @@ from ..mlp_spec import RELU, MlpSpec
 
 
 class HiddenActivation(wiring.Component):  # type: ignore[misc]
-    """a = f(z) of the hidden nodes, narrowed once, and whether f has a derivative there.
+    """a = f(z) of hidden nodes, narrowed once, and whether f has a derivative there.
 
     Parameters
     ----------
     spec
         The perceptron.
+    nodes
+        How many of its hidden nodes there are at a time.
 
     Members
     -------
@@ -33,13 +35,14 @@ class HiddenActivation(wiring.Component):  # type: ignore[misc]
         Any a would not fit its format; with ``activations``.
     """
 
-    def __init__(self, spec: MlpSpec) -> None:
+    def __init__(self, spec: MlpSpec, nodes: int) -> None:
         self._spec = spec
+        self._nodes = nodes
         super().__init__(
             {
-                "totals": In(data.ArrayLayout(spec.sums[0].total, spec.hidden)),
-                "activations": Out(data.ArrayLayout(spec.activation_format, spec.hidden)),
-                "open": Out(spec.hidden),
+                "totals": In(data.ArrayLayout(spec.sums[0].total, nodes)),
+                "activations": Out(data.ArrayLayout(spec.activation_format, nodes)),
+                "open": Out(nodes),
                 "saturates": Out(1),
             }
         )
@@ -54,7 +57,7 @@ class HiddenActivation(wiring.Component):  # type: ignore[misc]
         spec, format = self._spec, self._spec.activation_format
         registered = bool(self.latency)
         inside, unfit = [], []
-        for node in range(spec.hidden):
+        for node in range(self._nodes):
             total = self.totals[node]
             raw, one = total.raw, 1 << total.format.f
             rounded = narrow(total, total.format.f, format, spec.rounding)
@@ -81,39 +84,40 @@ class HiddenActivation(wiring.Component):  # type: ignore[misc]
 
 
 class HiddenStep(wiring.Component):  # type: ignore[misc]
-    """d_h = f'(z_h) 2^-s sum_o h_o w_oh, narrowed once.
+    """d_h = f'(z_h) 2^-s sum_o h_o w_oh of hidden nodes, narrowed once.
 
     Parameters
     ----------
     spec
         The perceptron.
+    nodes
+        How many of its hidden nodes there are at a time.
 
     Members
     -------
-    factors : In, for each ``[output][node]`` what is multiplied of its weight
-    steps : In, h for each output
+    terms : In, for each ``[node][output]`` h_o w_oh
     open : In, a bit for each node
-    downstream : Out, d for each node, :attr:`latency` cycles after ``steps``
+    downstream : Out, d for each node, :attr:`latency` cycles after ``terms``
     saturates : Out(1)
         Any d would not fit; with ``downstream``.
     """
 
-    def __init__(self, spec: MlpSpec) -> None:
+    def __init__(self, spec: MlpSpec, nodes: int) -> None:
         self._spec = spec
-        factors = data.ArrayLayout(data.ArrayLayout(spec.factor_format, spec.hidden), spec.n_out)
+        self._nodes = nodes
+        terms = data.ArrayLayout(data.ArrayLayout(spec.downstream_product, spec.n_out), nodes)
         super().__init__(
             {
-                "factors": In(factors),
-                "steps": In(data.ArrayLayout(spec.step_format, spec.n_out)),
-                "open": In(spec.hidden),
-                "downstream": Out(data.ArrayLayout(spec.hidden_step_format, spec.hidden)),
+                "terms": In(terms),
+                "open": In(nodes),
+                "downstream": Out(data.ArrayLayout(spec.hidden_step_format, nodes)),
                 "saturates": Out(1),
             }
         )
 
     @property
     def latency(self) -> int:
-        """Clock cycles from steps to what goes down."""
+        """Clock cycles from products to what goes down."""
         return self._spec.ends("downstream")
 
     def elaborate(self, platform: Any) -> Module:
@@ -121,8 +125,8 @@ class HiddenStep(wiring.Component):  # type: ignore[misc]
         spec = self._spec
         registered, unfit = bool(self.latency), []
         exact = _exact_downstream(spec)
-        for node in range(spec.hidden):
-            terms = [(self.factors[output][node] * self.steps[output]).raw for output in range(spec.n_out)]
+        for node in range(self._nodes):
+            terms = [self.terms[node][output].raw for output in range(spec.n_out)]
             total = Signal(exact.as_shape(), name=f"below{node}")
             m.d.comb += total.eq(Mux(self.open[node], add_tree(terms), 0))
             narrowed = narrow(total, exact.f, spec.hidden_step_format, spec.rounding)
@@ -142,16 +146,15 @@ def _bit(m: Module, value: Any, name: str) -> Signal:
 
 def _exact_downstream(spec: MlpSpec) -> Format:
     """The format of d before it is narrowed; the shift moves its point."""
-    width = spec.factor_format.width + spec.step_format.width + clog2(spec.n_out)
+    width = spec.downstream_product.width + clog2(spec.n_out)
     return SQ(width - spec.downstream_fraction, spec.downstream_fraction)
 
 
-def count_hidden_nodes(parts: Parts, spec: MlpSpec) -> None:
-    """Count what :class:`HiddenActivation` and :class:`HiddenStep` have."""
-    total, nodes = spec.sums[0].total, spec.hidden
+def count_hidden_nodes(parts: Parts, spec: MlpSpec, nodes: int) -> None:
+    """Count what :class:`HiddenActivation` and :class:`HiddenStep` of so many nodes have."""
+    total = spec.sums[0].total
     parts.narrowed(total, spec.activation_format, spec.rounding, saturates=True, times=nodes)
     parts.register((spec.activation_format.width + 1) * nodes * spec.ends("hidden"), moved=False)
-    parts.product(spec.factor_format, spec.step_format, in_logic=False, times=nodes * spec.n_out)
     exact = _exact_downstream(spec)
     parts.adder(exact.width, (spec.n_out - 1) * nodes)
     parts.choice(exact.width, times=nodes)

@@ -41,19 +41,20 @@ class MlpLearner(BaselineLearner):
             for layer, codes in zip(spec.sums, spec.initial_codes(), strict=True)
         ]
         m.submodules.hidden, m.submodules.output = hidden, output = layers
-        m.submodules.activation = activation = HiddenActivation(spec)
+        m.submodules.activation = activation = HiddenActivation(spec, spec.hidden)
         m.submodules.error = error = OutputError(spec)
-        m.submodules.downstream = downstream = HiddenStep(spec)
+        m.submodules.downstream = downstream = HiddenStep(spec, spec.hidden)
         self._connect_control(m, control, error)
         steps, saturated = self._form_steps(m, error, control.rate)
-        for node, step in enumerate(steps):
-            m.d.comb += [output.steps[node].eq(step), downstream.steps[node].eq(step)]
+        for number, step in enumerate(steps):
+            m.d.comb += output.steps[number].eq(step)
+            for node in range(spec.hidden):
+                m.d.comb += downstream.terms[node][number].eq(output.factors[number][node] * step)
         m.d.comb += [
             hidden.features.eq(control.x),
             activation.totals.eq(hidden.totals),
             output.features.eq(activation.activations),
             error.totals.eq(output.totals),
-            downstream.factors.eq(output.factors),
             downstream.open.eq(activation.open),
             hidden.steps.eq(downstream.downstream),
             hidden.update.eq(control.update),
@@ -85,6 +86,7 @@ def count_mlp_learner(parts: Parts, spec: MlpSpec) -> None:
     count_baseline_control(parts, spec)
     for layer in spec.sums:
         count_weighted_sum(parts, layer, spec.rounding)
-    count_hidden_nodes(parts, spec)
+    parts.product(spec.factor_format, spec.step_format, in_logic=False, times=spec.hidden * spec.n_out)
+    count_hidden_nodes(parts, spec, spec.hidden)
     count_output_error(parts, spec)
     count_output_steps(parts, spec, spec.rate_register.format)

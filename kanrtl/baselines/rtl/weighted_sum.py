@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 from ...fabric.parts import Parts
 from ...learner.rtl.multiply import add_in_chains, shift_up
 from ...learner.rtl.narrowing import cut_guard_bits, resize
-from ...numeric.fixed import SQ, Codes, FixedValue, narrow
+from ...numeric.fixed import SQ, Codes, FixedValue, Narrowed, narrow
 from ..sum_arithmetic import SumArithmetic
 
 
@@ -85,8 +85,7 @@ class WeightedSum(wiring.Component):  # type: ignore[misc]
                 else:
                     m.d.comb += self.factors[node][source].eq(factor)
                     terms.append((factor * self.features[source]).raw)
-                exact = weight - (step if bias else step * self.features[source])
-                changed = narrow(exact, exact.format.f, layer.coefficient, self._rounding)
+                changed = change_weight(weight, step if bias else step * self.features[source], self._rounding)
                 outside.append(changed.saturated)
                 chosen = self.write & (self.selected == len(weights))
                 with m.If(self.update | chosen):
@@ -107,16 +106,27 @@ class WeightedSum(wiring.Component):  # type: ignore[misc]
         return format(Signal(format.as_shape(), init=code, name=name))
 
 
+def change_weight(weight: FixedValue, change: FixedValue, rounding: str) -> Narrowed:
+    """A weight less its change, narrowed once, in the format of the weight."""
+    exact = weight - change
+    return narrow(exact, exact.format.f, weight.format, rounding)
+
+
 def count_weighted_sum(parts: Parts, layer: SumArithmetic, rounding: str) -> None:
     """Count what :class:`WeightedSum` has."""
     n_in, n_out, weight = layer.n_in, layer.n_out, layer.coefficient
     parts.product(layer.factor, layer.feature, in_logic=False, times=n_in * n_out)
     parts.adder(layer.total.width, n_in * n_out)
     parts.product(layer.step, layer.feature, in_logic=False, times=n_in * n_out)
-    exact = SQ(max(weight.i, layer.step.i + layer.feature.i) + 1, layer.update_fraction)
-    parts.adder(exact.width, layer.weights)
-    # What is rounded is added in the same chain, where synthesis can.
-    parts.narrowed(exact, weight, rounding, saturates=True, times=layer.weights)
+    count_changed_weights(parts, layer, rounding, layer.weights)
     parts.register(weight.width * layer.weights, moved=False)
     parts.choice(weight.width, times=layer.weights)
     parts.choice(weight.width, layer.weights)
+
+
+def count_changed_weights(parts: Parts, layer: SumArithmetic, rounding: str, weights: int) -> None:
+    """Count what :func:`change_weight` takes for so many weights of a layer."""
+    exact = SQ(max(layer.coefficient.i, layer.step.i + layer.feature.i) + 1, layer.update_fraction)
+    parts.adder(exact.width, weights)
+    # What is rounded is added in the same chain, where synthesis can.
+    parts.narrowed(exact, layer.coefficient, rounding, saturates=True, times=weights)

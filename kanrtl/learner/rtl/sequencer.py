@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
@@ -11,7 +12,6 @@ from amaranth.lib.wiring import In, Out
 
 from ...fabric.parts import Parts
 from ...numeric.bits import bits_for
-from ..folded_schedule import FoldedSchedule
 from ..schedule import Schedule
 from ..spec import LearnerSpec
 
@@ -38,6 +38,11 @@ class StepCycles(Protocol):
     @property
     def access_cycles(self) -> int:
         """As :attr:`.Schedule.access_cycles`."""
+
+    @property
+    def begins(self) -> tuple[Sequence[int], Sequence[int]] | None:
+        """The cycles in which the layers' forward passes begin, and those in which their backward passes do; None where
+        a step has no passes, and all that is learned is written at one clock edge."""
 
 
 class Sequenced(Protocol):
@@ -242,7 +247,7 @@ class Sequencer(_AnySequencer):
         with m.If(requested):
             m.d.sync += [phase.eq(_Phase.ACCESS), count.eq(0)]
 
-        if not isinstance(schedule, FoldedSchedule):
+        if schedule.begins is None:
             m.d.comb += [self.take[0].eq(sampled), self.update.eq(self.updated.replicate(self._spec.n_layers))]
             return m
 
@@ -252,8 +257,8 @@ class Sequencer(_AnySequencer):
                 return sampled if phase_of_cycle is _Phase.SAMPLE else _transferred(self.teaching)
             return (phase == phase_of_cycle) & (count == cycle - 1) & ~stalled
 
-        forward = [precede(_Phase.SAMPLE, cycle) for cycle in schedule.forward[:-1]]
-        backward = [precede(taught_phase, cycle) for cycle in schedule.backward]
+        forward = [precede(_Phase.SAMPLE, cycle) for cycle in schedule.begins[0]]
+        backward = [precede(taught_phase, cycle) for cycle in schedule.begins[1]]
         m.d.comb += [
             self.take.eq(Cat(forward)),
             self.update.eq(Mux(learned & ~frozen, Cat(backward), 0)),

@@ -15,7 +15,7 @@ from support.components import simulate
 @pytest.mark.parametrize("activation", ["relu", "hard_tanh"])
 def test_activations_and_derivatives(activation: str, pipeline: list[str]) -> None:
     spec = MlpSpec(n_in=4, hidden=2, activation=activation, pipeline=pipeline, width=10)
-    dut, total = HiddenActivation(spec), spec.sums[0].total
+    dut, total = HiddenActivation(spec, 2), spec.sums[0].total
     assert dut.latency == len(pipeline)
     one = 1 << total.f
     codes = [0, 1, -1, one - 1, one, one + 1, -one, 1 - one, total.minimum, total.maximum, one // 3, 7 * one // 2]
@@ -45,7 +45,7 @@ def test_activations_and_derivatives(activation: str, pipeline: list[str]) -> No
 @pytest.mark.parametrize("pipeline", [[], ["downstream"]])
 def test_what_goes_down_is_narrowed_once(pipeline: list[str]) -> None:
     spec = MlpSpec(n_in=1, n_out=2, hidden=3, hidden_shift=1, pipeline=pipeline)
-    dut = HiddenStep(spec)
+    dut = HiddenStep(spec, 3)
     assert dut.latency == len(pipeline)
     random = np.random.default_rng(0)
     formats = spec.factor_format, spec.step_format
@@ -57,10 +57,8 @@ def test_what_goes_down_is_narrowed_once(pipeline: list[str]) -> None:
             factors = random.integers(formats[0].minimum, formats[0].maximum + 1, (2, 3))
             steps = random.integers(formats[1].minimum >> scale, formats[1].maximum + 1 >> scale, 2)
             gates = random.integers(2, size=3)
-            for output in range(2):
-                ctx.set(dut.steps[output].raw, int(steps[output]))
-                for node in range(3):
-                    ctx.set(dut.factors[output][node].raw, int(factors[output, node]))
+            for output, node in np.ndindex(2, 3):
+                ctx.set(dut.terms[node][output].raw, int(steps[output] * factors[output, node]))
             ctx.set(dut.open, sum(int(gate) << node for node, gate in enumerate(gates)))
             for _ in range(dut.latency):
                 await ctx.tick()
