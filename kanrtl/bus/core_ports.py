@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from amaranth.hdl import Module, Value
+from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import stream
+from amaranth.lib.wiring import In
 
 from ..learner.rtl.learner import Learner
 from ..learner.spec import LearnerSpec
@@ -57,6 +58,33 @@ class CorePorts:
         if isinstance(self.core, LookupCore):
             return int(-(-self.core.latency // self.core.interval)) + 3
         return 4 if self.waits else self.core.prediction_latency + 3
+
+    @property
+    def guarded(self) -> bool:
+        """Whether a guard watches the learner."""
+        return "guard_fault" in self.core.signature.members
+
+    @property
+    def pins(self) -> dict[str, Any]:
+        """What a shell has of a learner besides buses and streams: when it learns, and what its guard tells."""
+        names = ("freeze", "updated", "guard_fault", "guard_status", "guard_release")
+        members = self.core.signature.members
+        return {name: members[name] for name in names if name in members}
+
+    def connect_pins(self, m: Module, shell: Any) -> None:
+        """Connect :attr:`pins` of a shell."""
+        for name, member in self.pins.items():
+            outer, inner = getattr(shell, name), getattr(self.core, name)
+            m.d.comb += inner.eq(outer) if member.flow is In else outer.eq(inner)
+
+    def connect_events(self, m: Module, occurred: Any) -> None:
+        """Tell which events of a learner's own happen in a cycle (``occurred`` of :class:`.RegisterDecoder`)."""
+        if self.spec is not None:
+            m.d.comb += occurred.updated.eq(self.core.updated)
+        if self.guarded:
+            before = Signal(name="fault_before")
+            m.d.sync += before.eq(self.core.guard_fault)
+            m.d.comb += occurred.fault.eq(self.core.guard_fault & ~before)
 
     def stream(self, name: str) -> stream.Signature:
         """The signature of one of the core's streams, as who drives ``samples`` and ``teaching`` sees it."""

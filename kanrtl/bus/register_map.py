@@ -39,6 +39,7 @@ _EVENT_FIELDS = (
     Field("predicted", 0, 1, "a prediction was handed over"),
     Field("updated", 1, 1, "an update was written"),
     Field("refused", 2, 1, "the bus was refused something, as the core waited for something else"),
+    Field("fault", 3, 1, "the guard has seen a fault"),
 )
 _STATUS_FIELDS = (
     Field("ready", 0, 1, "a sample would be taken"),
@@ -221,6 +222,8 @@ def _place_shell(identification: Identification, streams: bool) -> list[PlacedRe
         for index, (register, word) in enumerate(zip(registers, words, strict=False))
     ]
     absent = set() if learner else {"updated", *(("refused",) if streams else ())}
+    if not identification.guarded:
+        absent.add("fault")
     events = tuple(field for field in _EVENT_FIELDS if field.name not in absent)
     reported = [
         field

@@ -60,8 +60,9 @@ def _guard_lines(addresses: AddressMap) -> list[str]:
         *(f"  {addresses.guard_limit(name):#x}  guard: limit {name}" for name in LIMITS),
         *(f"  {addresses.guard_count(name):#x}  guard: count of {name}" for name in SIGNATURES),
         "",
-        "fault is high from the cycle after the guard sees a fault, while the learner is frozen, until release is high",
-        "after the last good coefficients were written back; status has a bit for what was seen.",
+        "guard_fault is high from the cycle after the guard sees a fault, while the learner is frozen, until",
+        "guard_release is high after the last good coefficients were written back; guard_status has a bit for each of what",
+        "was seen.",
     ]
 
 

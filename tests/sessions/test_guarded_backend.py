@@ -23,21 +23,8 @@ from kanrtl.learner.spec_file import to_toml
 from kanrtl.loop import GuardSettings
 from kanrtl.verilog.learner_header import learner_header
 from support.components import convert, register_bits
+from support.guarded_specs import GUARD, GUARDED, PLAIN
 from support.search import examples
-
-PLAIN = LearnerSpec(
-    layer_sizes=[1, 1],
-    grid_range=(-2, 2),
-    grid_size=4,
-    table_size=16,
-    learning_rate=0.25,
-    activation_format="SQ(3, 6)",
-    coefficient_format="SQ(3, 6)",
-    update_rounding="half_up",
-    counts=["lost"],
-)
-GUARD = {"window": 8, "copy_every": 1, "error": 1.0, "rails": 6}
-GUARDED = PLAIN.replace(guard=GUARD)
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "one layer": {},

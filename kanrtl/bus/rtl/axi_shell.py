@@ -63,6 +63,7 @@ class AxiShell(wiring.Component):  # type: ignore[misc]
     irq : Out(1)
         See :class:`.RegisterDecoder`.
     freeze : In(1), updated : Out(1); only for a learner
+    guard_fault : Out(1), guard_status : Out(4), guard_release : In(1); only for a learner with a guard
         As of :class:`kanrtl.Learner`.
     """
 
@@ -83,10 +84,7 @@ class AxiShell(wiring.Component):  # type: ignore[misc]
                 members[f"{'m' if out else 's'}_axis_{name}_{pin}"] = member if out else member.flip()
         for pin, member in AxiLitePins(self.map.address_width).members.items():
             members[f"s_axil_{pin}"] = member.flip()
-        members["irq"] = Out(1)
-        if self._ports.spec is not None:
-            members |= {"freeze": In(1), "updated": Out(1)}
-        super().__init__(members)
+        super().__init__({**members, "irq": Out(1), **self._ports.pins})
 
     @property
     def latency(self) -> int:
@@ -108,11 +106,8 @@ class AxiShell(wiring.Component):  # type: ignore[misc]
         m.d.comb += self.irq.eq(decoder.irq)
         if ports.spec is not None:
             connect(m, decoder.access, core.access)
-            m.d.comb += [
-                core.freeze.eq(self.freeze),
-                self.updated.eq(core.updated),
-                decoder.occurred.updated.eq(core.updated),
-            ]
+        ports.connect_pins(m, self)
+        ports.connect_events(m, decoder.occurred)
         return m
 
     def _connect_streams(self, m: Module, decoder: RegisterDecoder) -> None:

@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 
 from ...numeric.fixed import Format
 from ..byte_layout import ByteLayout
-from ..core_ports import Core
+from ..core_ports import Core, CorePorts
 
 __all__ = ["PlainShell"]
 
@@ -42,6 +42,7 @@ class PlainShell(wiring.Component):  # type: ignore[misc]
         The stream ``predictions``; of a network with the output stage argmax ``class_0``, with threshold ``above_0``,
         ...
     updated : Out(1), gradient_0, ... : Out, freeze : In(1)
+    guard_fault : Out(1), guard_status : Out(4), guard_release : In(1); only with a guard
         As of :class:`kanrtl.Learner`.
     access_request_valid, access_address, access_write, access_data : In, access_request_ready : Out(1)
     access_response_valid, access_response_data : Out, access_response_ready : In(1)
@@ -67,8 +68,7 @@ class PlainShell(wiring.Component):  # type: ignore[misc]
             self._numbers["gradient"] = core.gradient, gradient, False
             request, response = (port.payload.shape() for port in (core.access.request, core.access.response))
             members |= {
-                "freeze": In(1),
-                "updated": Out(1),
+                **CorePorts(core).pins,
                 "access_request_valid": In(1),
                 "access_request_ready": Out(1),
                 "access_address": In(request["address"].shape),
@@ -110,10 +110,9 @@ class PlainShell(wiring.Component):  # type: ignore[misc]
             if ready is not None:
                 m.d.comb += ready.eq(port.ready) if into else port.ready.eq(ready)
         if "access" in core.signature.members:
+            CorePorts(core).connect_pins(m, self)
             request, response = core.access.request, core.access.response
             m.d.comb += [
-                core.freeze.eq(self.freeze),
-                self.updated.eq(core.updated),
                 request.valid.eq(self.access_request_valid),
                 self.access_request_ready.eq(request.ready),
                 request.payload.address.eq(self.access_address),

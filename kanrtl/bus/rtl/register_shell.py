@@ -6,7 +6,7 @@ from typing import Any
 
 from amaranth.hdl import Module
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out, connect
+from amaranth.lib.wiring import Out, connect
 
 from ..core_ports import Core, CorePorts
 from ..register_map import RegisterMap
@@ -30,10 +30,7 @@ class _RegisterShell(wiring.Component):  # type: ignore[misc]
         members: dict[str, Any] = {
             f"{self._prefix}_{name}": member.flip() for name, member in self._pins().members.items()
         }
-        members["irq"] = Out(1)
-        if self._ports.spec is not None:
-            members |= {"freeze": In(1), "updated": Out(1)}
-        super().__init__(members)
+        super().__init__({**members, "irq": Out(1), **self._ports.pins})
 
     @property
     def latency(self) -> int:
@@ -73,11 +70,8 @@ class _RegisterShell(wiring.Component):  # type: ignore[misc]
         ]
         if ports.spec is not None:
             connect(m, decoder.access, core.access)
-            m.d.comb += [
-                core.freeze.eq(self.freeze),
-                self.updated.eq(core.updated),
-                decoder.occurred.updated.eq(core.updated),
-            ]
+        ports.connect_pins(m, self)
+        ports.connect_events(m, decoder.occurred)
         if ports.after_prediction:
             ports.connect(m, "teaching", numbers.teaching)
             awaits = core.teaching.ready
@@ -107,6 +101,7 @@ class WishboneShell(_RegisterShell):
     irq : Out(1)
         See :class:`.RegisterDecoder`.
     freeze : In(1), updated : Out(1); only for a learner
+    guard_fault : Out(1), guard_status : Out(4), guard_release : In(1); only for a learner with a guard
         As of :class:`kanrtl.Learner`.
     """
 

@@ -69,8 +69,8 @@ class Learner(wiring.Component):  # type: ignore[misc]
     updated : Out(1)
         High in the cycle at whose end an update is written; :attr:`gradient` is then that of the sample.
     gradient : Out, ``n_out`` gradients dL/dy
-    fault : Out(1), status : Out(4), release : In(1)
-        Those of :class:`.Guard`; only where the spec has one.
+    guard_fault : Out(1), guard_status : Out(4), guard_release : In(1)
+        ``fault``, ``status`` and ``release`` of :class:`.Guard`; only where the spec has one.
     """
 
     def __init__(self, spec: LearnerSpec, *, guarded: bool = True) -> None:
@@ -78,7 +78,8 @@ class Learner(wiring.Component):  # type: ignore[misc]
         self._guarded = guarded and spec.guard is not None
         members = learner_members(spec)
         if self._guarded:
-            members |= {"fault": Out(1), "status": Out(len(SIGNATURES)), "release": In(1)}
+            # Not plain "release": that is a word of Verilog's own.
+            members |= {"guard_fault": Out(1), "guard_status": Out(len(SIGNATURES)), "guard_release": In(1)}
         super().__init__(members)
 
     @property
@@ -120,13 +121,14 @@ class Learner(wiring.Component):  # type: ignore[misc]
         m.d.comb += [
             guard.freeze.eq(self.freeze),
             learner.freeze.eq(guard.learner_freeze),
-            guard.release.eq(self.release),
+            guard.release.eq(self.guard_release),
             *(
                 getattr(part, name).eq(getattr(learner, name))
                 for name in ("updated", "gradient")
                 for part in (guard, self)
             ),
-            *(getattr(self, name).eq(getattr(guard, name)) for name in ("fault", "status")),
+            self.guard_fault.eq(guard.fault),
+            self.guard_status.eq(guard.status),
         ]
         return m
 

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from amaranth.sim import Simulator
 
+from kanrtl import Learner
 from kanrtl.bus.rtl.register_shell import AxiLiteShell, WishboneShell
 from kanrtl.sessions.backends.model import ModelLearner
 from support.bus_masters import AxiLiteMaster, WishboneMaster
-from support.register_reads import MASK, expected_words, write_everything
+from support.guarded_specs import GUARDED
+from support.register_reads import MASK, addresses_of, expected_words, write_everything
 from support.small_cores import SPECS, create_learner, create_network, pins_of, random_codes, random_samples
 
 MASTERS = {
@@ -95,6 +97,61 @@ def test_network_gives_the_models_bits(name: str) -> None:
             found = [(await master.read(at["prediction"] + 4 * index)).data for index in range(len(prediction))]
             assert found == [int(code) & MASK for code in prediction]
         await write_everything(shell.map, master, dice)
+
+    simulator = Simulator(shell)
+    simulator.add_clock(1e-8)
+    simulator.add_testbench(bench)
+    simulator.run()
+
+
+@pytest.mark.parametrize("bus", ["classic", "AXI4-Lite"])
+def test_a_guard_is_watched_and_released_over_the_bus(bus: str) -> None:
+    """A teacher that breaks: its fault comes to the pins, to the interrupt and to the registers, which are the model's;
+    a write releases it."""
+    spec, count, broken = GUARDED, 60, 32
+    numbers, ends = np.random.default_rng(3), [spec.target_format.minimum, spec.target_format.maximum]
+    x = spec.formats.input.quantise(numbers.uniform(-2, 2, (count, 1)))
+    target = spec.target_format.quantise(0.5 * spec.formats.input.to_float(x))
+    target[broken:] = numbers.choice(ends, (count - broken, 1))
+    model = ModelLearner(spec)
+    predictions = model.run(x, target, np.ones(count, bool))
+    shell = (AxiLiteShell if bus == "AXI4-Lite" else WishboneShell)(Learner(spec))
+    at = {each.name: each.address for each in shell.map.entries}
+    events, guard = (
+        {field.name: field.low for field in shell.map.find(name).register.fields} for name in ("events", "guard_status")
+    )
+
+    async def bench(ctx: Any) -> None:
+        master = MASTERS[bus](ctx, shell, random.Random(bus), 2)
+        await master.write(at["interrupt_enable"], 1 << events["fault"])
+        for number, (x_row, target_row, prediction) in enumerate(zip(x, target, predictions, strict=True)):
+            await master.write(at["sample"], int(x_row[0]))
+            await master.write(at["target"], int(target_row[0]))
+            await master.write(at["submit"], 1)
+            await poll(master, at["status"], 1)
+            assert (await master.read(at["prediction"])).data == int(prediction[0]) & MASK
+            assert ctx.get(shell.irq) == ctx.get(shell.guard_fault)
+            assert number >= broken or not ctx.get(shell.guard_fault)
+        report = model.read_guard()
+        assert report.fault
+        assert ctx.get(shell.guard_fault)
+        status = sum(1 << guard[name] for name in (*report.seen, "fault"))
+        assert (await master.read(at["guard_status"])).data == status
+        assert ctx.get(shell.guard_status) == status & 0b1111
+        assert (await master.read(at["guard_error_sum"])).data == report.error_sum
+        for name, seen in report.counts.items():
+            assert (await master.read(at[f"guard_count_{name}"])).data == seen
+        # What it learned from the broken teacher is gone.
+        for (index, address), code in zip(
+            addresses_of(shell.map.find_array("coefficients0")), model.read_coefficients()[0].ravel(), strict=True
+        ):
+            assert (await master.read(address)).data == int(code) & MASK, index
+        # An event that is cleared does not come again while the fault stays.
+        await master.write(at["events"], MASK)
+        assert not ctx.get(shell.irq)
+        await master.write(at["guard_status"], 1 << guard["fault"])
+        assert not (await master.read(at["guard_status"])).data
+        assert not ctx.get(shell.guard_fault)
 
     simulator = Simulator(shell)
     simulator.add_clock(1e-8)
