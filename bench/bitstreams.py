@@ -1,12 +1,13 @@
 """Bitstreams read back into logic, beside the model; and with bits of their tables and memories inverted, one by one.
 
 Bits are drawn among those that are used: entries of tables that the wires which lead to a table can choose, and bits
-of memories that hold anything, in rows that an address can name, as far as that is constant. An inverted bit is found
-where ``kanrtl verify --board`` fails: where anything differs from the model, has to be sent again, or does not answer.
+of memories that hold anything, in rows that an address can name, as far as that is constant. Of those that nothing
+chose while the samples were compared, the ones are left out of which a proof shows that no state of the chip ever
+chooses them: that is the larger part of the entries of most tables. An inverted bit is found where ``kanrtl verify
+--board`` fails: where anything differs from the model, has to be sent again, or does not answer.
 
-Of one that is not found it is told why. It is *unreachable* where a proof shows that no state of the chip ever chooses
-it; *not chosen* where nothing chose it while the samples were compared, though something may; else it is *without
-effect*: it was chosen, and made no difference to what came back.
+Of one that is not found it is told why. It is *not chosen* where nothing chose it, though something may; else it is
+*without effect*: it was chosen, and made no difference to what came back.
 """
 
 from __future__ import annotations
@@ -52,8 +53,9 @@ SPEC: dict[str, Any] = {
 }
 """A learner whose coefficients are contents of memories too."""
 
-SPARE = 4
-"""How many times as many bits are drawn as are wanted: most tables have entries that are not used."""
+SPARE, TRIED = 6, 2
+"""How many times as many bits are drawn as are wanted, and are left once it is known which change the logic: of most
+tables there are entries that are not used."""
 
 
 @dataclass(frozen=True)
@@ -101,12 +103,25 @@ class InvertedBits(Row):
                 raise AssertionError(f"the bitstream for {self.board} differs from the model: {whole}")
             cycles = simulation.cycles
             chosen = [simulation.is_touched(number) for number in range(1, len(bits) + 1)]
-            found = []
+            found: list[dict[str, Any]] = []
+            unreachable = Counter[str]()
+            wanted = {"table": self.tables, "memory": self.memories}
             for number, (bit, is_chosen) in enumerate(zip(bits, chosen, strict=True), 1):
-                progress(f"{number} of {len(bits)} inverted bits, {sum(one['found'] is None for one in found)} survive")
+                if wanted[bit.kind] == 0:
+                    continue
+                survive = sum(one["found"] is None for one in found)
+                progress(f"inverted bit {len(found) + 1} of {self.tables + self.memories}, {survive} survive")
+                by = why = None
                 # What is never chosen makes no difference to the comparison above.
-                by = self._find(spec, simulation, number) if is_chosen else None
-                why = None if by else self._explain(merged, number, is_chosen, Path(folder))
+                if is_chosen:
+                    by = self._find(spec, simulation, number)
+                    why = None if by else "without effect"
+                elif prove_unreachable(merged, number, Path(folder)):
+                    unreachable[bit.kind] += 1
+                    continue
+                else:
+                    why = "not chosen"
+                wanted[bit.kind] -= 1
                 found.append({**asdict(bit), "found": by, "survives": why})
             simulation.close()
         return {
@@ -115,7 +130,8 @@ class InvertedBits(Row):
             "cells": count_cells(plain),
             "samples": self.samples[-1],
             "cycles": cycles,
-            "inverted": dict(Counter(bit.kind for bit in bits)),
+            "unreachable": dict(unreachable),
+            "inverted": dict(Counter(one["kind"] for one in found)),
             "found": dict(Counter(one["kind"] for one in found if one["found"])),
             "survives": dict(Counter(one["survives"] for one in found if one["survives"])),
             "bits": found,
@@ -141,7 +157,8 @@ class InvertedBits(Row):
             edited = invert_bit(edited, bit)
         inverted = read_configuration(edited, board)
         used = find_used(plain, inverted, drawn)
-        return [bit for kind, count, _ in kinds for bit in [one for one in used if one.kind == kind][:count]], inverted
+        tried = [[bit for bit in used if bit.kind == kind][: TRIED * count] for kind, count, _ in kinds]
+        return [bit for bits in tried for bit in bits], inverted
 
     def _compare(self, spec: LearnerSpec, simulation: NativeSerial, number: int, samples: int) -> str | None:
         """Compare a chip with the model; give what differs."""
@@ -159,12 +176,6 @@ class InvertedBits(Row):
         """What tells of an inverted bit; None where nothing does."""
         tried = (self._compare(spec, simulation, number, samples) for samples in self.samples)
         return next((difference for difference in tried if difference), None)
-
-    @staticmethod
-    def _explain(merged: str, number: int, is_chosen: bool, folder: Path) -> str:
-        if is_chosen:
-            return "without effect"
-        return "unreachable" if prove_unreachable(merged, number, folder) else "not chosen"
 
 
 FAMILY = Family(

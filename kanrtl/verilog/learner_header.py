@@ -61,8 +61,8 @@ def _guard_lines(addresses: AddressMap) -> list[str]:
         *(f"  {addresses.guard_count(name):#x}  guard: count of {name}" for name in SIGNATURES),
         "",
         "guard_fault is high from the cycle after the guard sees a fault, while the learner is frozen, until",
-        "guard_release is high after the last good coefficients were written back; guard_status has a bit for each of what",
-        "was seen.",
+        "guard_release is high after the last good coefficients were written back; guard_status has a bit for what was",
+        "seen.",
     ]
 
 
