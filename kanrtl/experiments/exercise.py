@@ -8,11 +8,12 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from ..learner.guard_settings import SIGNATURES
 from ..learner.spec import LearnerSpec
 from ..numeric.fixed import Codes, Format
 from ..sessions.backend import LearnerBackend
 
-KINDS = ("run", "coefficients", "rates", "noise", "freeze", "clear")
+KINDS = ("run", "coefficients", "rates", "noise", "freeze", "clear", "release", "untimed")
 """What an operation can be."""
 
 
@@ -26,7 +27,8 @@ class Operation:
         ``"run"``: send the samples ``x`` ``(n, n_in)`` with ``teaching`` ``(n, n_out)`` where ``learn`` ``(n,)`` is
         true. ``"coefficients"``: write ``x``, one array for each layer. ``"rates"``: write the registers ``x``.
         ``"noise"``: write the state ``x`` of the noise register. ``"freeze"``: freeze where ``x`` is 1, let go where it
-        is 0. ``"clear"``: clear the counters.
+        is 0. ``"clear"``: clear the counters. ``"release"``: end a fault of the guard. ``"untimed"``: let the guard
+        look at no deadline, as a model has no clock.
     """
 
     kind: str
@@ -60,6 +62,10 @@ class Operation:
             learner.write_frozen(bool(self.x))
         elif self.kind == "clear":
             learner.clear_saturations()
+        elif self.kind == "release":
+            learner.release_guard()
+        elif self.kind == "untimed":
+            learner.write_limits({"slot": 0})
         return None
 
 
@@ -76,7 +82,7 @@ class Difference:
     Attributes
     ----------
     what : str
-        ``"predictions"``, ``"coefficients"``, ``"rates"``, ``"noise"``, ``"frozen"`` or ``"counters"``;
+        ``"predictions"``, ``"coefficients"``, ``"rates"``, ``"noise"``, ``"frozen"``, ``"counters"`` or ``"guard"``;
         of what is at the end of a wire ``"requests sent again"`` too, where nothing else differs.
     sample : int
         The number of the first sample, from 0, whose prediction differs; with other kinds that of the last before what
@@ -112,13 +118,16 @@ def draw_exercise(spec: LearnerSpec, samples: int, seed: int, *, deep: int = 409
 
 
 def _draw_writes(spec: LearnerSpec, random: np.random.Generator, part: int, deep: int) -> list[Operation]:
-    """The writes before a part of the samples; none before the first."""
+    """The writes before a part of the samples."""
+    if part == 0:
+        return [Operation("untimed")] if spec.guard is not None and spec.guard.slot else []
     if part == 1:
         return [Operation("rates", [int(_end_of(register.format, random)) for register in spec.rate_registers])]
     if part == 2:
         return [Operation("freeze", 1), Operation("clear")]
     if part == 3:
-        return [Operation("freeze", 0), Operation("noise", int(random.integers(1, 1 << 32)))]
+        released = [Operation("release")] if spec.guard is not None else []
+        return [Operation("freeze", 0), Operation("noise", int(random.integers(1, 1 << 32))), *released]
     total = sum(layer.n_in * layer.n_out * layer.coefficients for layer in spec.layers)
     if part == 4 and total <= deep:
         shapes = [(layer, (layer.n_out, layer.n_in, layer.coefficients)) for layer in spec.layers]
@@ -185,7 +194,7 @@ def compare_learners(
     return None, sent
 
 
-_HELD = ("coefficients", "rates", "noise", "frozen", "counters")
+_HELD = ("coefficients", "rates", "noise", "frozen", "counters", "guard")
 
 
 def _read_held(learner: LearnerBackend) -> list[npt.NDArray[np.int64]]:
@@ -196,5 +205,15 @@ def _read_held(learner: LearnerBackend) -> list[npt.NDArray[np.int64]]:
         [learner.read_noise()],
         [learner.read_frozen()],
         list(learner.read_saturations().values()),
+        _read_guard(learner),
     ]
     return [np.asarray(part, dtype=np.int64) for part in held]
+
+
+def _read_guard(learner: LearnerBackend) -> list[int]:
+    """The registers of the guard; none without one."""
+    if learner.spec.guard is None:
+        return []
+    report = learner.read_guard()
+    seen = [name in report.seen for name in SIGNATURES]
+    return [report.fault, *seen, *report.counts.values(), report.error_sum, *report.limits.values()]

@@ -8,7 +8,7 @@ import os
 import signal
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from amaranth.hdl._nir import Netlist
@@ -37,6 +37,10 @@ class Check:
     device: str | None = None
     board: str | None = None
     brief: bool = False
+
+    def suit(self, case: Case) -> Check:
+        """The same without the slow backend, where a case has so much to read back that it would take minutes there."""
+        return replace(self, backends=self.backends[:1], brief=False) if self.brief and not case.is_short else self
 
     def find_fault(self, case: Case) -> str | None:
         if self.device is not None:

@@ -1,4 +1,5 @@
-"""Draws the cases of a campaign: half of the learners as the property tests do, the others of a kind that is hard."""
+"""Draws the cases of a campaign: a quarter of the learners as the property tests do, the others of a kind that is
+hard."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ DEPTHS = st.sampled_from(["no_registers", "few_registers", "most_registers", "al
 @st.composite
 def mixed_layers(draw: st.DrawFn) -> LearnerSpec:
     """Layers of one node, each with an order, a memory and a pipeline of its own; the loss computed elsewhere."""
-    count = draw(st.sampled_from([1, 1, 2, 2, 3, 4]))
+    count = draw(st.sampled_from([1, 1, 1, 2, 2, 3, 4]))
     sizes = [draw(st.integers(1, 3)), *[1] * count]
     fields: dict[str, Any] = {
         "layer_sizes": sizes,
@@ -80,14 +81,35 @@ def refusable(draw: st.DrawFn, strategy: Any) -> LearnerSpec | None:
 
 
 @st.composite
+def guarded(draw: st.DrawFn) -> LearnerSpec:
+    """A small learner with a guard that judges a few samples at a time, and sees something in most runs."""
+    spec = draw(specs(max_edges=2))
+    window = draw(st.sampled_from([8, 8, 16]))
+    steps = st.sampled_from([0, 1, 3, window])
+    guard: dict[str, Any] = {
+        "window": window,
+        "copy_every": draw(st.integers(1, 2)),
+        "error": draw(st.sampled_from([0.0, 0.25, 1.0])),
+        "rails": draw(steps),
+    }
+    if "lost" in spec.counts:
+        guard |= {"stagnant_error": draw(st.sampled_from([0.0, 0.25])), "imprecise": draw(steps)}
+        guard["stagnant_lost"] = draw(steps) if guard["stagnant_error"] else 0
+    return spec.replace(guard=guard)
+
+
+@st.composite
 def learner_cases(draw: st.DrawFn) -> Case:
     strategies = [
-        specs(max_edges=draw(st.sampled_from([1, 2, 2, 3, 9]))),
+        specs(max_edges=draw(st.sampled_from([1, 1, 2, 2, 2, 3, 9]))),
         refusable(mixed_layers()),
         refusable(extreme_formats()),
+        refusable(guarded()),
     ]
     spec = draw(st.one_of(*strategies).filter(lambda spec: spec is not None))
-    samples, seed = draw(st.integers(1, 24)), draw(st.integers(0, 2**32 - 1))
+    # Windows of a guard have to fill.
+    most = 24 if spec.guard is None else 60
+    samples, seed = draw(st.integers(1, most)), draw(st.integers(0, 2**32 - 1))
     return LearnerCase(spec, draw_exercise(spec, samples, seed, deep=300))
 
 

@@ -20,6 +20,7 @@ from kanrtl.fabric.device import Device
 from kanrtl.sessions.backends.model import ModelLearner
 from kanrtl.simulators import netlist_rtlil
 from kanrtl.simulators.block_models import check_blocks
+from support.guarded_specs import GUARD, GUARDED
 from support.lookup_networks import table
 
 SMALL = LearnerSpec(
@@ -104,6 +105,24 @@ def test_what_differs_between_two_learners_is_named() -> None:
     difference, _ = compare_learners(ModelLearner(SMALL), Late(SMALL), operations)
     assert difference is not None
     assert str(difference).startswith("counters after sample 9: ")
+
+
+def test_a_guard_is_compared_too() -> None:
+    """An exercise provokes it, ends its faults, and lets it look at no deadline, which a model does not know."""
+    spec = GUARDED.replace(guard={**GUARD, "error": 0.5, "slot": 40})
+    operations = draw_exercise(spec, 60, 0)
+    assert [operation.kind for operation in operations if operation.kind in ("untimed", "release")] == [
+        "untimed",
+        "release",
+    ]
+    first, second = ModelLearner(spec), ModelLearner(spec)
+    assert compare_learners(first, second, operations) == (None, 60)
+    assert first.read_guard().limits["slot"] == 0
+    assert sum(first.read_guard().counts.values()) > 0
+    second.write_limits({"rails": 5})
+    difference, _ = compare_learners(first, second, operations[:1])
+    assert difference is not None
+    assert difference.what == "guard"
 
 
 def test_what_cannot_be_verified_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,16 +33,19 @@ of the time where a file has many netlists."""
 
 
 def precompile_headers(folder: Path) -> tuple[str, ...]:
-    """Compile the headers of simulations in ``folder`` where GCC is the compiler, and give the flags that use them."""
+    """Compile the headers of simulations in ``folder`` where GCC or clang is the compiler, and give the flags that use
+    them."""
     try:
         compiler, headers = Compiler.find(), find_headers()
     except ToolError:  # the tests that need them fail
         return QUICK_FLAGS
-    if "Free Software Foundation" not in compiler.identity:
+    gcc, clang = (name in compiler.identity for name in ("Free Software Foundation", "clang version"))
+    if not gcc and not clang:
         return QUICK_FLAGS
     used = [flag for flag in COMPILER_FLAGS if flag != "-shared"] + [*QUICK_FLAGS, f"-I{headers}"]
-    header, precompiled = folder / "simulation.h", folder / "simulation.h.gch"
+    header, precompiled = folder / "simulation.h", folder / f"simulation.h.{'gch' if gcc else 'pch'}"
     if not precompiled.exists():
         header.write_text(_HEADER)
         compiler.compile(header, precompiled, (*used, "-x", "c++-header"))
-    return *QUICK_FLAGS, f"-I{headers}", "-include", str(header)
+    include = ("-include", str(header)) if gcc else ("-include-pch", str(precompiled))
+    return *QUICK_FLAGS, f"-I{headers}", *include
