@@ -33,10 +33,11 @@ def campaign() -> str:
     add("bitstreams for iCE40", bitstreams["bitstreams"], bitstreams["mismatches"])
     readers = kinds.get("readers", [])
     files = sum((Counter(run["files"]) for run in readers), Counter[str]())
-    if files:
-        peak = max(run["peak_mb"] for run in readers)
-        what = f"damaged files for each of {len(files)} readers, at least; peak of memory {peak} MB"
-        add(what, min(files.values()), sum(run["failures"] for run in readers))
+    for reader, count in files.items():
+        own = [run for run in readers if reader in run["files"]]
+        peak = max(run["peak_mb"] for run in own)
+        # A run of several readers counts its failures together.
+        add(f"damaged files, {reader}; peak of memory {peak} MB", count, sum(run["failures"] for run in own))
     kills = _sum(kinds.get("kills", []))
     for work in WORKS:
         count = sum(number for name, number in kills.items() if name.split()[0] == work)

@@ -30,7 +30,7 @@ from campaign.cases import Case, LearnerCase, describe, identify  # noqa: E402
 from campaign.drawing import learner_cases, network_cases, serial_cases  # noqa: E402
 from campaign.kills import WORKS, kill_at_random  # noqa: E402
 from campaign.ledger import LEDGER, merge, record  # noqa: E402
-from campaign.readers import fuzz_readers  # noqa: E402
+from campaign.readers import READERS, fuzz_readers  # noqa: E402
 from kanrtl.fabric.device import Device  # noqa: E402
 from support.quick_compiler import precompile_headers  # noqa: E402
 
@@ -184,7 +184,9 @@ def main() -> int:
     kinds = parser.add_mutually_exclusive_group()
     kinds.add_argument("--netlists", action="store_true", help="verify netlists instead")
     kinds.add_argument("--bitstreams", action="store_true", help="verify bitstreams instead")
-    kinds.add_argument("--readers", action="store_true", help="fuzz the readers of files instead")
+    kinds.add_argument(
+        "--readers", nargs="*", choices=list(READERS), metavar="KIND", help="fuzz readers of files instead"
+    )
     kinds.add_argument("--kills", type=int, metavar="N", help="end works at N random moments instead")
     kinds.add_argument("--merge", type=Path, metavar="FILE", help="add the runs of another ledger, and nothing else")
     chosen = parser.parse_args()
@@ -192,8 +194,8 @@ def main() -> int:
         merge(chosen.ledger, chosen.merge)
         return 0
     began = time.monotonic()
-    if chosen.readers:
-        figures = fuzz_readers(chosen.minutes, chosen.seed)
+    if chosen.readers is not None:
+        figures = fuzz_readers(chosen.readers or list(READERS), chosen.minutes, chosen.seed)
         record(chosen.ledger, "readers", chosen.seed, time.monotonic() - began, figures)
         return int(figures["failures"] > 0)
     if chosen.kills is not None:
