@@ -1,7 +1,7 @@
 """Plants under control of a learner and of what one would use instead, and how large and fast each is.
 
 Settings are chosen on the first part of a run with another seed, by the error in its second half, and with a chip whose
-step takes :data:`NOMINAL`; errors are those of the rest of the runs, with the cycle that was measured of the method's
+cycle is :data:`NOMINAL`; errors are those of the rest of the runs, with the cycle that was measured of the method's
 core.
 """
 
@@ -27,8 +27,9 @@ SAMPLES = 6000
 CHOSEN_ON, CHOSEN_FROM = 0.3, 0.15
 """Settings are chosen on this part of a run, by the error from there on."""
 
-NOMINAL = 100e-9
-"""Seconds of a step of a core that has not been built."""
+NOMINAL, NOMINAL_FOLDED = 100e-9, 20e-9
+"""Seconds of a cycle of a core that has not been built: of one whose step takes a cycle, and of one with more of them,
+as the first of those that was built has."""
 
 WINDOW = 50
 """Samples that an error is the root of the mean square of, where the time to recover is looked for."""
@@ -76,18 +77,15 @@ class PlantRow(Row):
         candidates = list(find_candidates(self.setup, method))
         if len(candidates) == 1:
             return candidates[0]
-        chip, samples = ChipTiming(NOMINAL, 1, 1), int(CHOSEN_ON * SAMPLES)
-        runs = (self._run(one, 100, chip, samples) for one in candidates)
+        samples = int(CHOSEN_ON * SAMPLES)
+        runs = (self._run(one, 100, find_timing(one, None), samples) for one in candidates)
         errors = [run.mean_square(CHOSEN_FROM / CHOSEN_ON, 1) for run in runs]
         return candidates[int(np.argmin(np.nan_to_num(errors, nan=np.inf)))]
 
     def _judge(self, method: str, candidate: Candidate, progress: Progress) -> Result:
         progress(method)
         kind, core = self.setup.kind, core_result(candidate.spec) if candidate.spec else None
-        chip = ChipTiming(NOMINAL, 1, 1)
-        if core:
-            timing = candidate.spec.timing
-            chip = ChipTiming(1e-6 / core["fmax_mhz"], timing.prediction_latency, timing.interval)
+        chip = find_timing(candidate, core)
         runs = [self._run(candidate, seed, chip) for seed in self.seeds]
         samples = _mean(find_recovery(run, kind.switch, kind.drift) for run in runs)
         about = {"method": method, "chosen": dict(candidate.chosen), "cycle_ns": chip.cycle * 1e9}
@@ -110,6 +108,15 @@ class PlantRow(Row):
 
     def _run(self, candidate: Candidate, seed: int, chip: ChipTiming, samples: int | None = None) -> LoopRun:
         return candidate.run(self.setup.create(SAMPLES, seed), chip, samples)
+
+
+def find_timing(candidate: Candidate, core: Result | None) -> ChipTiming:
+    """How long a method's core takes, by its cycles, and by its clock as that was measured or is assumed."""
+    if candidate.spec is None:
+        return ChipTiming(NOMINAL, 1, 1)
+    timing = candidate.spec.timing
+    assumed = NOMINAL if timing.interval == 1 else NOMINAL_FOLDED
+    return ChipTiming(1e-6 / core["fmax_mhz"] if core else assumed, timing.prediction_latency, timing.interval)
 
 
 def _mean(values: Iterable[float]) -> float:
