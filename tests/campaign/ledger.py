@@ -28,8 +28,8 @@ def record(path: Path, kind: str, seed: int, seconds: float, figures: dict[str, 
         "seconds": round(seconds),
     }
     own["processor_seconds"] = processor  # of this process, and of all that it has waited for
-    runs = [run for run in runs if (run["kind"], run["seed"]) != (kind, seed)]
-    write(path, [*runs, own | figures])
+    own |= figures
+    write(path, [*(run for run in runs if _identify(run) != _identify(own)), own])
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -39,16 +39,21 @@ def read(path: Path) -> dict[str, Any]:
 
 def write(path: Path, runs: list[dict[str, Any]]) -> None:
     """Write runs, each as one line, so that two people's can be merged."""
-    runs = sorted(runs, key=lambda run: (run["kind"], run["seed"]))
+    runs = sorted(runs, key=_identify)
     lines = ",\n".join(f"  {json.dumps(run)}" for run in runs)
     write_whole(path, f'{{\n "row": "campaign",\n "runs": [\n{lines}\n ]\n}}\n'.encode())
 
 
 def merge(path: Path, other: Path) -> None:
     """Add the runs of another ledger to that at ``path``."""
-    known = {(run["kind"], run["seed"]): run for run in (read(path)["runs"] if path.exists() else [])}
-    known |= {(run["kind"], run["seed"]): run for run in read(other)["runs"]}
+    known = {_identify(run): run for run in (read(path)["runs"] if path.exists() else [])}
+    known |= {_identify(run): run for run in read(other)["runs"]}
     write(path, list(known.values()))
+
+
+def _identify(run: dict[str, Any]) -> tuple[Any, ...]:
+    """What tells a run from others: what was tried, the seed, and of which readers files were damaged."""
+    return run["kind"], run["seed"], *run.get("files", ())
 
 
 def _commit() -> str:

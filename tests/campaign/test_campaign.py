@@ -119,8 +119,12 @@ def test_runs_add_up_in_the_ledger(tmp_path: Path) -> None:
     record(one, "random", 1, 60, {"learners": 5})
     record(one, "random", 1, 120, {"learners": 9})
     record(other, "random", 2, 60, {"learners": 2})
+    for reader in ("spec", "csv"):
+        record(other, "readers", 1, 60, {"files": {reader: 7}})
     merge(one, other)
-    assert [(run["seed"], run["learners"], run["seconds"]) for run in read(one)["runs"]] == [(1, 9, 120), (2, 2, 60)]
+    learners = [run for run in read(one)["runs"] if "learners" in run]
+    assert [(run["seed"], run["learners"], run["seconds"]) for run in learners] == [(1, 9, 120), (2, 2, 60)]
+    assert [run["files"] for run in read(one)["runs"] if "files" in run] == [{"csv": 7}, {"spec": 7}]
 
 
 @pytest.fixture(scope="module")
