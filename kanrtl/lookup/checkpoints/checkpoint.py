@@ -166,7 +166,9 @@ def _split(leaves: Sequence[FileEntry], layout: _Layout, prefix: str) -> tuple[d
 
 def _widen(array: Array) -> Array:
     """Give reals as float64: products and differences of float16 would be rounded to it."""
-    return array.astype(np.float64) if array.dtype.kind == "f" else array
+    # What is no number is refused where it is taken; a signalling one would warn here.
+    with np.errstate(invalid="ignore"):
+        return array.astype(np.float64) if array.dtype.kind == "f" else array
 
 
 def _equal(array: Array, value: Any) -> bool:

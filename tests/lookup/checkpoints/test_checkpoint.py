@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from kanrtl import InputError
+from kanrtl.lookup import from_efficient_kan
 from kanrtl.lookup.checkpoints.checkpoint_file import read_checkpoint
 from kanrtl.lookup.floats.importers import read_state_dict
 from support.kan_checkpoints import efficient, pykan
@@ -155,6 +156,14 @@ def test_tensors_in_memory() -> None:
     check_same(read_state_dict({name: Bfloat16(value) for name, value in STATE.items()}))
     with pytest.raises(InputError, match=r"layers\.0\.grid: cannot be read \(can't convert Sparse.*\); give dense"):
         read_state_dict({name: Sparse(value) for name, value in STATE.items()})
+
+
+def test_a_weight_that_is_no_number_is_refused_without_a_warning() -> None:
+    state = efficient([2, 1], size=2, order=1)
+    weights = np.zeros((1, 2), np.float32)
+    weights.view(np.uint32)[0, 0] = 0x7F800001  # signalling: to widen it is an invalid operation
+    with pytest.raises(InputError, match="finite"):
+        from_efficient_kan(state | {"layers.0.base_weight": weights})
 
 
 def test_what_may_be_part_of_the_network_is_refused_by_name() -> None:
