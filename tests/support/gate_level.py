@@ -1,21 +1,8 @@
-"""What yosys has made of a learner, as Verilog that a simulator reads: a backend at the level of gates."""
+"""Verilog of blocks of a chip of which yosys has no model, as far as they are used."""
 
 from __future__ import annotations
 
-import json
 import re
-from pathlib import Path
-from typing import Any
-
-from amaranth.back import rtlil
-
-from kanrtl import Learner, LearnerSpec
-from kanrtl.build.absorb import absorb_registers
-from kanrtl.build.flow import Job
-from kanrtl.fabric.device import Device
-from kanrtl.tools.rtlil import portable_sources
-from kanrtl.tools.toolchain import YOSYS
-from kanrtl.verilog.learner_header import learner_header
 
 MULTIPLIER = """
     reg [35:0] held = 0;
@@ -52,33 +39,3 @@ def multiplier_twin(block):
     clocked = {**block["port_directions"], "CLK0": "input", "CE0": "input", "RST0": "input"}
     inner = ("REG_OUTPUT_CLK", "REG_OUTPUT_CE", "REG_OUTPUT_RST", "RESETMODE", "GSR")
     return twin({**block, "port_directions": clocked}, dict.fromkeys(inner, '"NONE"'), MULTIPLIER)
-
-
-def write_netlist(spec: LearnerSpec, device: str, folder: Path) -> dict[str, Any]:
-    """Synthesises a learner as a build does, into ``folder / "learner.v"``; returns the netlist's module."""
-    part, learner = Device.parse(device), Learner(spec)
-    source = portable_sources(rtlil.convert(learner, name="learner"))
-    (folder / "learner.il").write_text(source)
-    (folder / "synthesis.ys").write_text(
-        Job("learner", {"learner.il": source}, part, 1, 50.0, (), bitstream=False).synthesis_script
-    )
-    YOSYS.run(["-q", "-s", "synthesis.ys"], folder, "yosys.log", lambda _: None, produces=["netlist.json"])
-    module: dict[str, Any] = json.loads((folder / "netlist.json").read_text())["modules"]["learner"]
-    if part.family == "ecp5":
-        absorb_registers(module)
-        multiplier = next(cell for cell in module["cells"].values() if cell["type"] == "MULT18X18D")
-        (folder / "twins.v").write_text(multiplier_twin(multiplier))
-        cells = "read_verilog -defer -D NO_INCLUDES +/ecp5/cells_sim.v\nread_verilog -defer -overwrite twins.v"
-    else:
-        cells = "read_verilog -defer -D NO_ICE40_DEFAULT_ASSIGNMENTS +/ice40/cells_sim.v"
-    (folder / "netlist.json").write_text(json.dumps({"modules": {"learner": module}}))
-    (folder / "flat.ys").write_text(
-        f"{cells}\nread_json netlist.json\nsetundef -zero learner\nhierarchy -top learner\nproc\nflatten\n"
-        "opt_expr\nopt_clean\nwrite_verilog -noattr flat.v\n"
-    )
-    YOSYS.run(["-q", "-s", "flat.ys"], folder, "flat.log", lambda _: None, produces=["flat.v"])
-    # Verilator dies of an address that is undefined, although nothing is ever written there.
-    flat = re.sub(r"\[\d+'hx+\]", "[0]", (folder / "flat.v").read_text())
-    comment = "".join(f"// {line}\n" for line in learner_header(learner).splitlines())
-    (folder / "learner.v").write_text(comment + flat)
-    return module
