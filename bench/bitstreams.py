@@ -34,7 +34,7 @@ from kanrtl.virtual.bitstream_simulation import await_reset, find_pins, read_con
 from kanrtl.virtual.simulated_wire import SimulatedWire
 
 from .foreign.configuration import Bit, find_bits, invert_bit
-from .foreign.variants import find_readable, find_used, merge_variants, prove_unreachable
+from .foreign.variants import find_readable, find_unreachable, find_used, merge_variants
 from .row import Family, Progress, Result, Row
 
 __all__ = ["FAMILY", "InvertedBits"]
@@ -104,6 +104,9 @@ class InvertedBits(Row):
             cycles = simulation.cycles
             chosen = [simulation.is_touched(number) for number in range(1, len(bits) + 1)]
             found: list[dict[str, Any]] = []
+            progress("proving which bits are never chosen")
+            others = [number for number, is_chosen in enumerate(chosen, 1) if not is_chosen]
+            proved = find_unreachable(merged, others, Path(folder))
             unreachable = Counter[str]()
             wanted = {"table": self.tables, "memory": self.memories}
             for number, (bit, is_chosen) in enumerate(zip(bits, chosen, strict=True), 1):
@@ -116,7 +119,7 @@ class InvertedBits(Row):
                 if is_chosen:
                     by = self._find(spec, simulation, number)
                     why = None if by else "without effect"
-                elif prove_unreachable(merged, number, Path(folder)):
+                elif number in proved:
                     unreachable[bit.kind] += 1
                     continue
                 else:

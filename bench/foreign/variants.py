@@ -10,12 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kanrtl.errors import ToolError
 from kanrtl.tools.toolchain import YOSYS
 
 from .configuration import COLUMNS, Bit
 
-__all__ = ["find_readable", "find_used", "merge_variants", "prove_unreachable"]
+__all__ = ["find_readable", "find_unreachable", "find_used", "merge_variants"]
 
 _TABLE = re.compile(r"^assign (\S+) *= /\* LUT +(\d+) +(\d+) +(\d+) \*/ (.*);$", re.MULTILINE)
 _MEMORY = re.compile(r"^SB_RAM40_4K\w* #\(\n.*?^\) ram40_(\d+)_(\d+) \(\n.*?^\);$", re.MULTILINE | re.DOTALL)
@@ -172,18 +171,26 @@ hierarchy -top chip
 proc
 flatten
 opt -full
-sat -ignore_unknown_cells -tempinduct -maxsteps {steps} -timeout {seconds} -set variant 0 -prove {signal} 0 -verify
+"""
+
+_PROOF = """\
+log proof {number}
+sat -ignore_unknown_cells -tempinduct -maxsteps {steps} -timeout {seconds} -set variant 0 -prove differs[{number}] 0
 """
 
 
-def prove_unreachable(merged: str, number: int, folder: Path, *, steps: int = 6, seconds: int = 60) -> bool:
-    """Tell whether a proof is found that no inputs, whatever the memories hold, ever choose the inverted bit of a
-    number in what :func:`merge_variants` has given: by induction over so many cycles, in so many seconds."""
+def find_unreachable(
+    merged: str, numbers: Sequence[int], folder: Path, *, steps: int = 2, seconds: int = 60
+) -> set[int]:
+    """Give those of some inverted bits of which a proof is found that no inputs, whatever the memories hold, ever
+    choose them in what :func:`merge_variants` has given: by induction over so many cycles at most, in so many seconds
+    each."""
     (folder / "chip.v").write_text(merged)
-    script = _SCRIPT.format(steps=steps, seconds=seconds, signal=f"differs[{number}]")
-    (folder / "proof.ys").write_text(script)
-    try:
-        YOSYS.run(["-q", "-s", "proof.ys"], folder, "proof.log")
-    except ToolError:
-        return False
-    return True
+    proofs = (_PROOF.format(number=number, steps=steps, seconds=seconds) for number in numbers)
+    (folder / "proofs.ys").write_text(_SCRIPT + "".join(proofs))
+    YOSYS.run(["-q", "-s", "proofs.ys"], folder, "proofs.log")
+    text = (folder / "proofs.log").read_text()
+    parts = re.split(r"^proof (\d+)$", text, flags=re.MULTILINE)[1:]
+    found = {int(number) for number, told in zip(parts[::2], parts[1::2], strict=True) if "SUCCESS!" in told}
+    assert len(parts) == 2 * len(numbers), "yosys did not come to every proof"
+    return found
