@@ -22,21 +22,10 @@ from kanrtl.loop import GuardedModel, GuardSettings
 from kanrtl.numeric.bits import pack
 from kanrtl.numeric.fixed import Codes
 from support.components import convert, register_bits
+from support.guarded_specs import PLAIN
 from support.search import examples
 from support.strategies import codes_in
 from support.streams import Transfers, exchange, words_of
-
-SMALL = LearnerSpec(
-    layer_sizes=[1, 1],
-    grid_range=(-2, 2),
-    grid_size=4,
-    table_size=16,
-    learning_rate=0.25,
-    activation_format="SQ(3, 6)",
-    coefficient_format="SQ(3, 6)",
-    update_rounding="half_up",
-    counts=["lost"],
-)
 
 
 @dataclass
@@ -121,7 +110,7 @@ CASES: list[tuple[dict[str, Any], dict[str, Any]]] = [
 def test_guarded_learner_is_what_the_integers_say(case: Any, gaps: float, seed: int) -> None:
     """With predictions refused and samples missing at any cycle, and frozen where it fails."""
     fields, limits = case
-    spec = SMALL.replace(initial_coefficients="uniform", **fields)
+    spec = PLAIN.replace(initial_coefficients="uniform", **fields)
     if spec.timing.streaming:
         gaps = 0.0  # when an update lands is a matter of cycles then
     guarding, random = GuardSettings(window=8, **limits), np.random.default_rng(seed)
@@ -144,7 +133,7 @@ def test_guarded_learner_is_what_the_integers_say(case: Any, gaps: float, seed: 
 
 def healthy(count: int, seed: int = 0) -> tuple[Codes, Codes]:
     x = np.random.default_rng(seed).uniform(-2, 2, (count, 1))
-    return SMALL.formats.input.quantise(x), SMALL.target_format.quantise(0.7 * np.sin(2 * x))
+    return PLAIN.formats.input.quantise(x), PLAIN.target_format.quantise(0.7 * np.sin(2 * x))
 
 
 WINDOW = 16
@@ -181,7 +170,7 @@ WILD = 3.9
 )
 def test_a_fault_is_seen_frozen_and_restored(signature: str, fields: Any, limits: Any) -> None:
     """Within two windows; without a guard the error stays."""
-    spec, bound, count = SMALL.replace(**fields), 0.15, 2 * WINDOW
+    spec, bound, count = PLAIN.replace(**fields), 0.15, 2 * WINDOW
     settings_here = GuardSettings(window=WINDOW, copy_every=4, **limits)
     guarded, free = learn_well(spec, settings_here), learn_well(spec, GuardSettings(window=WINDOW))
     assert mean_error(guarded, spec) < bound
@@ -206,7 +195,7 @@ def test_a_fault_is_seen_frozen_and_restored(signature: str, fields: Any, limits
 
 def test_stagnation_is_seen() -> None:
     """The error is large, and every update rounds to nothing, as the rate is too small."""
-    spec = SMALL.replace(learning_rate=2**-10)
+    spec = PLAIN.replace(learning_rate=2**-10)
     limits = {"stagnant_error": 0.5, "stagnant_lost": 12}
     model = GuardedModel(spec, GuardSettings(window=WINDOW, copy_every=4, **limits))
     x, _ = healthy(BEFORE)
@@ -219,7 +208,7 @@ def test_stagnation_is_seen() -> None:
 
 def test_a_missed_deadline_is_seen_and_the_start_restored() -> None:
     """No copy is good yet: then the spec's start is."""
-    spec, slot = SMALL.replace(initial_coefficients="uniform"), 20
+    spec, slot = PLAIN.replace(initial_coefficients="uniform"), 20
     count, state = 6, []
     x, target = healthy(count)
 
@@ -252,7 +241,7 @@ def test_a_missed_deadline_is_seen_and_the_start_restored() -> None:
 )
 def test_no_false_alarm_on_a_healthy_stream(fields: Any, limits: Any) -> None:
     guarding = GuardSettings(window=64, copy_every=4, error=1.0, rails=4, **limits)
-    model = GuardedModel(SMALL.replace(**fields), guarding)
+    model = GuardedModel(PLAIN.replace(**fields), guarding)
     x, target = healthy(20_000)
     model.run(x, target, np.ones(len(x), dtype=bool))
     assert not model.fault
@@ -261,7 +250,7 @@ def test_no_false_alarm_on_a_healthy_stream(fields: Any, limits: Any) -> None:
 
 @pytest.mark.parametrize("fields", [{}, {"layer_sizes": [2, 3, 2], "counts": []}])
 def test_it_is_counted_to_the_flip_flop(fields: Any) -> None:
-    dut = Guard(SMALL.replace(**fields))
+    dut = Guard(PLAIN.replace(**fields))
     parts = Parts(FAMILIES["ecp5"].blocks, multiplies=True)
     dut.count(parts)
     assert parts.counts["register"] == register_bits(convert(dut))
@@ -283,9 +272,9 @@ def test_it_is_counted_to_the_flip_flop(fields: Any) -> None:
 )
 def test_what_cannot_be_is_refused(given: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=f"^{message}$"):
-        Guard(SMALL, given)
+        Guard(PLAIN, given)
 
 
 def test_what_is_lost_must_be_counted() -> None:
     with pytest.raises(InputError, match=r'^imprecise = 4: needs a spec with counts = \["lost"\]$'):
-        Guard(SMALL.replace(counts=[]), {"imprecise": 4})
+        Guard(PLAIN.replace(counts=[]), {"imprecise": 4})
