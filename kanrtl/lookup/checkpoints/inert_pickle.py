@@ -8,6 +8,7 @@ says what it was to be. Only plain containers and numbers are made.
 from __future__ import annotations
 
 import pickletools
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
@@ -68,8 +69,11 @@ def read_pickle(file: BinaryIO, rebuild: Rebuild, persistent: Persistent) -> Any
     """
     machine = _Machine(rebuild, persistent)
     try:
-        for opcode, argument, _ in pickletools.genops(file):
-            machine.step(opcode.name, argument)
+        with warnings.catch_warnings():
+            # Of escapes that are none in a text, which are read as they stand.
+            warnings.simplefilter("ignore")
+            for opcode, argument, _ in pickletools.genops(file):
+                machine.step(opcode.name, argument)
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
         # What pickletools and the stack raise where bytes are missing or make no sense.
         raise BadPickleError(str(error) or type(error).__name__) from None

@@ -97,6 +97,10 @@ def test_nothing_is_run(name: str, tmp_path: Path) -> None:
         assert mark.exists()
 
 
+def test_an_escape_that_is_none_stands_as_it_is() -> None:
+    assert read(b"S'a\\u'\n.") == "a\\u"
+
+
 def test_a_pickle_calls_nothing_but_what_it_names() -> None:
     for content in (
         b"\x80\x02K\x01)R.",
