@@ -162,28 +162,20 @@ class FoldedMlpLearner(BaselineLearner):
         changing: Value,
     ) -> None:
         """Read any weight, and write the row with one of them changed; or as a backward pass changes it."""
-        spec = self.spec
         row, position = self._split(control.selected)
-        places = [
-            weight
-            for number in range(spec.lanes)
-            for weight in (*weights.read[number].inner, *weights.read[number].outer)
-        ]
-        written = [
-            weight
-            for number in range(spec.lanes)
-            for weight in (*weights.write[number].inner, *weights.write[number].outer)
-        ]
-        changed = [weight for lane in lanes for weight in (*lane.changed.inner, *lane.changed.outer)]
+        stored, written, changed = (
+            [weight for node in nodes for weight in (*node.inner, *node.outer)]
+            for nodes in (weights.read, weights.write, [lane.changed for lane in lanes])
+        )
         # What comes from outside is within its format, sign extended.
-        for number, (old, new, target) in enumerate(zip(places, changed, written, strict=True)):
+        for number, (old, new, target) in enumerate(zip(stored, changed, written, strict=True)):
             given = Mux(position == number, control.written[: len(old.raw)], old.raw)
             m.d.comb += target.raw.eq(Mux(changing, new.raw, given))
         later = delay(m, passes.row, lanes[0].change_latency, "changed_row")
         m.d.comb += [
             weights.write_address.eq(Mux(changing, later, row)),
             weights.write_enable.eq(changing | control.write),
-            control.read.eq(Array([weight.raw for weight in (*places, *biases)])[position]),
+            control.read.eq(Array([weight.raw for weight in (*stored, *biases)])[position]),
         ]
 
 

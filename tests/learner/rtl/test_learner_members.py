@@ -11,7 +11,7 @@ SPEC = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2))
 @pytest.mark.parametrize("fields", [{}, {"teaching": "after_prediction"}, {"schedule": "streaming"}])
 def test_a_learner_has_them(fields: dict[str, str]) -> None:
     spec = SPEC.replace(**fields)
-    for guard, others in ((None, set()), ({}, {"fault", "status", "release"})):
+    for guard, others in ((None, set()), ({}, {"guard_fault", "guard_status", "guard_release"})):
         learner = Learner(spec.replace(guard=guard))
         learner._MustUse__silence = True  # it need not become hardware
         members = dict(learner.signature.members)
