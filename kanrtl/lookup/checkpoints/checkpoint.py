@@ -300,7 +300,8 @@ def to_array(name: str, value: Any) -> Array:
         raise InputError(f"{name}: cannot be read ({reason}); give dense tensors of numbers") from None
     made = make_array(value) if isinstance(value, Foreign) else None
     if made is None and isinstance(value, Foreign):
-        what = value.name.rpartition("_rebuild_")[2].replace("_", " ")
+        # Of a damaged file it may have anything in it.
+        what = value.name.rpartition("_rebuild_")[2].replace("_", " ").encode("unicode_escape").decode()
         raise InputError(f"{name}: cannot be read ({what}); save dense tensors in float32")
     array = np.asarray(value if made is None else made)
     if array.dtype.name == "bfloat16":  # of ml_dtypes, which numpy does not know by kind

@@ -309,8 +309,9 @@ def from_kanele_tables(
         match = re.fullmatch(r"(\d{1,9})_(\d{1,9})_(\d{1,9})", name)
         if not match or int(match[1]) >= len(edges):
             raise InputError(f"truth_tables: entry {name!r} is not layer_input_node of a network {sizes}")
-        active = entry.get("acive", entry.get("active"))  # upstream spells it so
-        values = entry.get("values_int")
+        fields = entry if isinstance(entry, Mapping) else {}
+        active = fields.get("acive", fields.get("active"))  # upstream spells it so
+        values = fields.get("values_int")
         if active is None or (active and not values):
             raise InputError(
                 f"truth_tables: entry {name!r} has no values_int; give truth_tables.json as KANELÉ wrote it"

@@ -11,7 +11,9 @@ import pytest
 
 from kanrtl import InputError
 from kanrtl.lookup import from_efficient_kan
+from kanrtl.lookup.checkpoints.checkpoint import to_array
 from kanrtl.lookup.checkpoints.checkpoint_file import read_checkpoint
+from kanrtl.lookup.checkpoints.inert_pickle import Foreign
 from kanrtl.lookup.floats.importers import read_state_dict
 from support.kan_checkpoints import efficient, pykan
 from support.torch_files import (
@@ -156,6 +158,11 @@ def test_tensors_in_memory() -> None:
     check_same(read_state_dict({name: Bfloat16(value) for name, value in STATE.items()}))
     with pytest.raises(InputError, match=r"layers\.0\.grid: cannot be read \(can't convert Sparse.*\); give dense"):
         read_state_dict({name: Sparse(value) for name, value in STATE.items()})
+
+
+def test_what_a_damaged_file_calls_a_tensor_stays_on_its_line() -> None:
+    with pytest.raises(InputError, match=r"^w: cannot be read \(t\\nsor v2\); save dense tensors in float32$"):
+        to_array("w", Foreign("torch._utils._rebuild_t\nsor_v2"))
 
 
 def test_a_weight_that_is_no_number_is_refused_without_a_warning() -> None:

@@ -233,6 +233,8 @@ def test_wrong_files_are_refused(tmp_path: Path) -> None:
             from_kanele_tables({name: {"acive": 1, "values_int": [0] * 64}}, config)
     with pytest.raises(InputError, match="has no values_int"):
         from_kanele_tables({"0_0_0": {"acive": 1}}, config)
+    with pytest.raises(InputError, match="has no values_int"):
+        from_kanele_tables({"0_0_0": 7}, config)
     with pytest.raises(InputError, match="torch"):
         read_state_dict(tmp_path / "bad.json")
 
