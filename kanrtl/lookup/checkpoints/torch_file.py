@@ -109,7 +109,7 @@ def _read_stream(file: BinaryIO) -> Any:
     if not isinstance(keys, list) or not set(storages) >= set(map(str, keys)):
         raise BadPickleError("it lists storages that it has not")
     for key in keys:
-        storage = storages[key]
+        storage = storages[str(key)]
         size = int.from_bytes(file.read(8), "little" if little else "big") * storage.item_bytes()
         storage.content, storage.order = file.read(min(size, sys.maxsize)), "<" if little else ">"
         if len(storage.content) != size:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,17 @@ def test_tensors_in_memory() -> None:
     check_same(read_state_dict({name: Bfloat16(value) for name, value in STATE.items()}))
     with pytest.raises(InputError, match=r"layers\.0\.grid: cannot be read \(can't convert Sparse.*\); give dense"):
         read_state_dict({name: Sparse(value) for name, value in STATE.items()})
+
+
+def test_storages_of_an_old_file_may_be_listed_as_numbers(tmp_path: Path) -> None:
+    path = write_stream(tmp_path / "old.pt", tensors(STATE))
+    content = path.read_bytes()
+    start = content.rindex(b"\x80\x02]")
+    listed = io.BytesIO(content[start:])
+    keys = pickle.load(listed)
+    numbers = pickle.dumps([int(key) for key in keys], 2)
+    path.write_bytes(content[:start] + numbers + content[start + listed.tell() :])
+    check_same(read_checkpoint(path).arrays)
 
 
 def test_what_a_damaged_file_calls_a_tensor_stays_on_its_line() -> None:
