@@ -3,8 +3,8 @@
 Bits are drawn among those that are used: entries of tables that the wires which lead to a table can choose, and bits
 of memories that hold anything, in rows that an address can name, as far as that is constant. Of those that nothing
 chose while the samples were compared, the ones are left out of which a proof shows that no state of the chip ever
-chooses them: that is the larger part of the entries of most tables. An inverted bit is found where ``kanrtl verify
---board`` fails: where anything differs from the model, has to be sent again, or does not answer.
+chooses them. An inverted bit is found where ``kanrtl verify --board`` fails: where anything differs from the model,
+has to be sent again, or does not answer.
 
 Of one that is not found it is told why. It is *not chosen* where nothing chose it, though something may; else it is
 *without effect*: it was chosen, and made no difference to what came back.
