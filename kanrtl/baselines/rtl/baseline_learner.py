@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Generic, TypeVar
+
 from amaranth.hdl import Module, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import Out, connect, flipped
@@ -13,14 +15,16 @@ from ..baseline_spec import BaselineSpec
 from .baseline_control import BaselineControl, outer_members
 from .output_error import OutputError
 
+SpecT = TypeVar("SpecT", bound=BaselineSpec)
 
-class BaselineLearner(wiring.Component):  # type: ignore[misc]
+
+class BaselineLearner(wiring.Component, Generic[SpecT]):  # type: ignore[misc]
     """A baseline with the streams of a :class:`kanrtl.Learner` in the sequential schedule.
 
     Parameters
     ----------
     spec
-        What to build.
+        What to build; it stays an attribute.
 
     Members
     -------
@@ -29,15 +33,15 @@ class BaselineLearner(wiring.Component):  # type: ignore[misc]
     gradient : Out, ``n_out`` gradients dL/dy of the sample, while ``updated`` is high
     """
 
-    def __init__(self, spec: BaselineSpec) -> None:
-        self._spec = spec
+    def __init__(self, spec: SpecT) -> None:
+        self.spec = spec
         gradient = data.ArrayLayout(spec.gradient_format, spec.n_out)
         super().__init__(outer_members(spec) | {"gradient": Out(gradient)})
 
     @property
     def latency(self) -> int:
         """Clock cycles from the edge that takes a sample to the edge that writes its update."""
-        return self._spec.latency
+        return self.spec.latency
 
     def _connect_control(self, m: Module, control: BaselineControl, error: OutputError) -> None:
         """Connect the members of the baseline, and the error of the outputs."""
@@ -55,7 +59,7 @@ class BaselineLearner(wiring.Component):  # type: ignore[misc]
     def _form_steps(self, m: Module, error: OutputError, size: FixedValue) -> tuple[list[FixedValue], list[Value]]:
         """Form each output's gradient times ``size``, narrowed and registered where the stage ``step`` ends in a
         register; and whether it saturates, not registered."""
-        spec = self._spec
+        spec = self.spec
         steps, saturated = [], []
         for node in range(spec.n_out):
             exact = error.gradient[node] * size

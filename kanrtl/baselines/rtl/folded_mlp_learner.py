@@ -27,7 +27,7 @@ def activations_layout(spec: MlpSpec) -> data.ArrayLayout:
     return data.ArrayLayout(data.StructLayout({"activation": spec.activation_format, "open": 1}), spec.lanes)
 
 
-class FoldedMlpLearner(BaselineLearner):
+class FoldedMlpLearner(BaselineLearner[MlpSpec]):
     """A perceptron (:class:`.MlpSpec`) whose hidden nodes share multipliers: the same bits in more cycles.
 
     A forward pass goes through the rows of hidden nodes, one for each lane at a time, and adds to the outputs' sums; a
@@ -44,10 +44,6 @@ class FoldedMlpLearner(BaselineLearner):
     spec
         What to build; members are those of every baseline.
     """
-
-    def __init__(self, spec: MlpSpec) -> None:
-        self.spec = spec
-        super().__init__(spec)
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()

@@ -17,7 +17,7 @@ from .step_size import StepSize, count_step_size
 from .weighted_sum import WeightedSum, count_weighted_sum
 
 
-class LmsLearner(BaselineLearner):
+class LmsLearner(BaselineLearner[LmsSpec]):
     """An LMS filter (:class:`.LmsSpec`).
 
     A step is x -> features -> sums -> error e -> h = e mu (or e mu / E) -> w - h f, with a register behind each where
@@ -29,10 +29,6 @@ class LmsLearner(BaselineLearner):
     spec
         What to build; members are those of every baseline.
     """
-
-    def __init__(self, spec: LmsSpec) -> None:
-        self.spec = spec
-        super().__init__(spec)
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()

@@ -15,7 +15,7 @@ from .output_error import OutputError, count_output_error
 from .weighted_sum import WeightedSum, count_weighted_sum
 
 
-class MlpLearner(BaselineLearner):
+class MlpLearner(BaselineLearner[MlpSpec]):
     """A perceptron (:class:`.MlpSpec`).
 
     A step is x -> hidden sums -> a -> sums -> error -> h = mu e -> d -> both layers' weights, with a register behind
@@ -27,10 +27,6 @@ class MlpLearner(BaselineLearner):
     spec
         What to build; members are those of every baseline.
     """
-
-    def __init__(self, spec: MlpSpec) -> None:
-        self.spec = spec
-        super().__init__(spec)
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
