@@ -15,7 +15,7 @@ from kanrtl.build.absorb import absorb_registers
 from kanrtl.build.netlist import parse_netlist
 from kanrtl.build.timing import honest_fmax
 from kanrtl.tools.toolchain import YOSYS
-from support.gate_level import multiplier_twin, twin
+from support.block_twins import multiplier_twin, twin
 
 CLOCK, ENABLE, RESET, OTHER = 2, 3, 4, 5
 
