@@ -269,7 +269,7 @@ def rows_of(field: str, values: npt.ArrayLike, columns: int) -> Reals:
 
 # Methods to choose scales.
 
-_NO_SPREAD = 1e-290
+NO_SPREAD = 1e-290
 """What lies no further apart is taken to be the same: parts of it, as steps are, have no exact reciprocal any more."""
 
 
@@ -290,7 +290,7 @@ def input_scale(values: Reals, bits: int, method: str) -> CodeScale:
 
 def _between(low: Reals, high: Reals, bits: int) -> CodeScale:
     """Put the lowest code at ``low`` and the highest at ``high``."""
-    step = np.where(high - low > _NO_SPREAD, (high - low) / ((1 << bits) - 1), 1.0)
+    step = np.where(high - low > NO_SPREAD, (high - low) / ((1 << bits) - 1), 1.0)
     return CodeScale(bits, step, low + step * (1 << (bits - 1)))
 
 
@@ -301,7 +301,7 @@ def _range(values: Reals, bits: int) -> CodeScale:
 def _percentile(values: Reals, bits: int, percent: float = PERCENTILES[-1]) -> CodeScale:
     low, high = np.percentile(values, [percent, 100 - percent], axis=0)
     # Where nearly all values are the same, there is nothing between percentiles.
-    empty = high - low <= _NO_SPREAD
+    empty = high - low <= NO_SPREAD
     return _between(np.where(empty, values.min(axis=0), low), np.where(empty, values.max(axis=0), high), bits)
 
 
@@ -330,7 +330,7 @@ def _refit(scale: CodeScale, values: Reals) -> CodeScale:
     middle, mean = codes.mean(axis=0), values.mean(axis=0)
     spread = ((codes - middle) ** 2).sum(axis=0)
     slope = ((codes - middle) * (values - mean)).sum(axis=0) / np.where(spread > 0, spread, 1)
-    good = slope > _NO_SPREAD
+    good = slope > NO_SPREAD
     step = np.where(good, slope, scale.step)
     return CodeScale(scale.bits, step, np.where(good, mean - step * middle, scale.offset))
 
@@ -365,11 +365,11 @@ def compared_scale(values: Reals, bits: int, method: str, output: str) -> CodeSc
         return CodeScale(bits, scale.step * ones, scale.offset * ones)
     half = 1 << (bits - 1)
     magnitude = np.maximum(values / (half - 0.5), -values / (half + 0.5)).max(axis=1)
-    full = float(magnitude.max()) if magnitude.max() > _NO_SPREAD else 1.0
+    full = float(magnitude.max()) if magnitude.max() > NO_SPREAD else 1.0
     if method.startswith("percentile"):
         percent = PERCENTILES[0] if method.endswith("0.1") else PERCENTILES[-1]
         found = float(np.percentile(magnitude, 100 - percent))
-        return CodeScale(bits, ones * (found if found > _NO_SPREAD else full), 0 * ones)
+        return CodeScale(bits, ones * (found if found > NO_SPREAD else full), 0 * ones)
     if method == "range":
         return CodeScale(bits, ones * full, 0 * ones)
     scales = [CodeScale(bits, ones * share * full, 0 * ones) for share in _SHARES]
