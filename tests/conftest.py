@@ -15,6 +15,7 @@ from hypothesis import settings
 
 from kanrtl import LearnerSpec
 from kanrtl.simulators.native_simulator import NativeSimulator
+from kanrtl.tools.garbage import YOUNG
 from support.quick_compiler import QUICK_FLAGS, precompile_headers
 from support.verilator_backend import compile_runtime
 
@@ -38,7 +39,7 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
+    gc.set_threshold(YOUNG, 20, 20)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from ..fabric.device import Device
 from ..fabric.families import FAMILIES
 from ..files import make_folder, write_whole
 from ..progress import Progress
+from ..tools.garbage import collect_rarely
 from ..tools.rtlil import portable_sources
 from .build_cache import build_or_load
 from .flow import Job, check_seed
@@ -69,7 +70,8 @@ def build_board(
 
 def _job(top: Elaboratable, board: Board, part: Device, seed: int) -> Job:
     """``top`` elaborated for ``board``, with the constraints of its pins."""
-    plan = board.platform().build(top, name="top", do_build=False)
+    with collect_rarely():
+        plan = board.platform().build(top, name="top", do_build=False)
     kind = FAMILIES[part.family].flow.constraints
     constraints = f"top.{kind}"
     files = {

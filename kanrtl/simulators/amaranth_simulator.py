@@ -10,6 +10,7 @@ from typing import Any
 from amaranth.hdl import Const, Fragment
 from amaranth.sim import Simulator
 
+from ..tools.garbage import collect_rarely
 from .trace import Port, Trace
 
 
@@ -84,8 +85,9 @@ class AmaranthSimulator:
         self._result: Any = None
         self.cycles = 0
         self._observer = Observer()
-        fragment = Fragment.get(dut, None)
-        self._simulator = Simulator(fragment)
+        with collect_rarely():
+            fragment = Fragment.get(dut, None)
+            self._simulator = Simulator(fragment)
         self._simulator.add_clock(1e-8)
         self._simulator.add_testbench(self._work)
         self._trace = trace

@@ -10,6 +10,8 @@ from amaranth.hdl import Const, Elaboratable, Fragment, Value
 from amaranth.hdl._ir import PortDirection
 from amaranth.lib import wiring
 
+from .garbage import collect_rarely
+
 FLATTEN = ("flatten", "opt_clean -purge")
 """What yosys does with a design before anything else takes it.
 
@@ -66,10 +68,11 @@ def component_rtlil(
     that become inputs, and ``top`` is a design with the component in it that is elaborated in its stead.
     """
     ports: dict[str, tuple[Value, PortDirection | None]] | None = None
-    fragment = Fragment.get(component if top is None else top, None)
-    if isinstance(component, wiring.Component):
-        ports = {port: (value, None) for port, value in component_ports(component).items()}
-        if more is not None:
-            ports |= {port: (value, PortDirection.Output) for port, value in more(fragment).items()}
-        ports |= {port: (value, PortDirection.Input) for port, value in (inputs or {}).items()}
-    return portable_sources(rtlil.convert(fragment if ports is not None else component, name=name, ports=ports))
+    with collect_rarely():
+        fragment = Fragment.get(component if top is None else top, None)
+        if isinstance(component, wiring.Component):
+            ports = {port: (value, None) for port, value in component_ports(component).items()}
+            if more is not None:
+                ports |= {port: (value, PortDirection.Output) for port, value in more(fragment).items()}
+            ports |= {port: (value, PortDirection.Input) for port, value in (inputs or {}).items()}
+        return portable_sources(rtlil.convert(fragment if ports is not None else component, name=name, ports=ports))
