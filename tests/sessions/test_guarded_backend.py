@@ -24,6 +24,7 @@ from kanrtl.loop import GuardSettings
 from kanrtl.verilog.learner_header import learner_header
 from support.components import convert, register_bits
 from support.guarded_specs import GUARD, GUARDED, PLAIN
+from support.linked_boards import connect_line
 from support.search import examples
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -96,6 +97,17 @@ def fail(session: kanrtl.Session) -> None:
     session.learn_many(x, np.sin(x))
     assert not session.status["guard"]["fault"]
     session.learn_many(x[:16], np.full((16, 1), 3.9))
+
+
+@pytest.mark.usefixtures("compiled")
+def test_a_device_on_a_serial_line_is_the_same() -> None:
+    """Its fault comes back as reads of registers; limits, copies and what is released reach it as writes."""
+    with kanrtl.connect(GUARDED) as model, connect_line(GUARDED) as device:
+        for session in (model, device):
+            fail(session)
+        assert device.status["guard"]["fault"]
+        assert device.status["guard"] == model.status["guard"]
+        assert_equal(use(device, 5), use(model, 5))
 
 
 def test_a_fault_ends_with_release_alone() -> None:
