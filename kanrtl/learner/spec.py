@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import tomllib
 from collections.abc import Mapping
 from functools import cached_property
@@ -220,3 +221,12 @@ class LearnerSpec(LearnerFields):
                 real = np.concatenate([real, np.zeros((*shape[:2], 1))], axis=2)
             codes.append(layer.formats.coefficient.quantise(real))
         return codes
+
+
+# What help and notebooks show of it: names and defaults. Pydantic's own has each field's validators, pages of them.
+LearnerSpec.__signature__ = inspect.Signature(
+    [
+        parameter.replace(annotation=inspect.Parameter.empty)
+        for parameter in inspect.signature(LearnerFields).parameters.values()
+    ]
+)

@@ -1,5 +1,6 @@
 """What a spec accepts, how it refuses the rest, and that it survives a file."""
 
+import inspect
 import json
 import pickle
 import re
@@ -779,3 +780,9 @@ def test_a_field_whose_name_is_no_text_is_refused() -> None:
     with pytest.raises(SpecError, match="is no name of a field; mend its letters") as refused:
         LearnerSpec.from_dict({"layer_sizes": [1, 1], "grid_range": [-2, 2], "grid_siz\udb65": 4})
     assert str(refused.value).isascii()
+
+
+def test_help_shows_names_and_defaults_alone() -> None:
+    shown = str(inspect.signature(LearnerSpec))
+    assert shown.startswith("(*, layer_sizes, grid_range, grid_size=8, spline_order=3, ")
+    assert list(inspect.signature(LearnerSpec).parameters) == list(LearnerSpec.model_fields)
