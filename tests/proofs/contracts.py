@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proofs import axi_lite, guard, learner, memories, narrowing, queues, step_tables
+from proofs import axi_lite, guard, learner, memories, narrowing, queues, serial_port, step_tables, wishbone
 
 CONTRACTS = [
     *narrowing.CONTRACTS,
@@ -12,4 +12,6 @@ CONTRACTS = [
     *step_tables.CONTRACTS,
     *queues.CONTRACTS,
     *axi_lite.CONTRACTS,
+    *wishbone.CONTRACTS,
+    *serial_port.CONTRACTS,
 ]
