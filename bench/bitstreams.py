@@ -1,22 +1,24 @@
 """Bitstreams read back into logic, beside the model; and with bits of their tables and memories inverted, one by one.
 
-Bits are drawn among those that are used: entries of tables that the wires which lead to a table can choose, and bits
-of memories that hold anything, in rows that an address can name, as far as that is constant. Of those that nothing
-chose while the samples were compared, the ones are left out of which a proof shows that no state of the chip ever
-chooses them. An inverted bit is found where ``kanrtl verify --board`` fails: where anything differs from the model,
-has to be sent again, or does not answer.
+Bits are drawn among those that can be used: entries of tables that the wires which lead to a table can choose, and bits
+of memories that hold anything, in rows that an address can name, as far as that is constant. They are inverted where
+they are used: where an entry is chosen, or a row read, while the samples are compared with the chip as it is. An
+inverted bit is found where ``kanrtl verify --board`` fails: where anything differs from the model, has to be sent
+again, or takes longer than with the chip as it is.
 
-Of one that is not found it is told why. It is *not chosen* where nothing chose it, though something may; else it is
-*without effect*: it was chosen, and made no difference to what came back.
+What nothing chooses cannot be found, and is counted beside: *unreachable* where a proof shows that no state of the chip
+ever chooses it, else *not chosen*. An inverted bit that is not found was chosen, and made no difference to what came
+back.
 """
 
 from __future__ import annotations
 
+import math
 import random
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,7 @@ from typing import Any
 from kanrtl import LearnerSpec
 from kanrtl.boards import BOARDS
 from kanrtl.build.design_builds import build_linked
-from kanrtl.errors import InputError, ToolError
+from kanrtl.errors import InputError, LinkError, ToolError
 from kanrtl.experiments.verify import compare_linked
 from kanrtl.link.layout import BAUD
 from kanrtl.simulators.bitstream_rtlil import count_cells
@@ -53,9 +55,27 @@ SPEC: dict[str, Any] = {
 }
 """A learner whose coefficients are contents of memories too."""
 
-SPARE, TRIED = 6, 2
-"""How many times as many bits are drawn as are wanted, and are left once it is known which change the logic: of most
-tables there are entries that are not used."""
+SPARE = 6
+"""How many times as many bits are drawn as are wanted: of most tables there are entries that change no logic."""
+
+TRIED = {"table": 3, "memory": 2}
+"""How many times as many are tried as are wanted: of tables nothing chooses about half."""
+
+SLACK = 1.25
+"""How much longer than the chip as it is one with a bit inverted may take, before it is found to differ."""
+
+
+class _EndingWire(SimulatedWire):
+    """A line to a device that is given up once it has had so many clock cycles, whatever else comes from it."""
+
+    def __init__(self, simulation: NativeSerial, clock_hz: float, cycles: float) -> None:
+        super().__init__(simulation, clock_hz)
+        self._cycles = cycles
+
+    def receive(self, timeout: float) -> bytes:
+        if self._simulation.cycles > self._cycles:
+            raise LinkError(f"it takes longer than {self._cycles:.0f} cycles")
+        return super().receive(timeout)
 
 
 @dataclass(frozen=True)
@@ -97,46 +117,41 @@ class InvertedBits(Row):
             bits, inverted = self._draw(configuration, plain)
             merged = merge_variants(plain, inverted, bits, f"pin_{find_pins(board)['clock']}")
             simulation = simulate_chip(merged, board, BAUD, progress, len(bits) + 1)
-            progress("comparing the chip as it is")
-            whole = self._compare(spec, simulation, 0, self.samples[-1])
-            if whole is not None:
-                raise AssertionError(f"the bitstream for {self.board} differs from the model: {whole}")
-            cycles = simulation.cycles
+            cycles: dict[int, int] = {}
+            for samples in self.samples:
+                progress(f"comparing the chip as it is, {samples:,} samples")
+                whole = self._compare(spec, simulation, 0, samples, math.inf)
+                if whole is not None:
+                    raise AssertionError(f"the bitstream for {self.board} differs from the model: {whole}")
+                cycles[samples] = simulation.cycles
+            # Those of the longest comparison, which was the last.
             chosen = [simulation.is_touched(number) for number in range(1, len(bits) + 1)]
             found: list[dict[str, Any]] = []
-            progress("proving which bits are never chosen")
-            others = [number for number, is_chosen in enumerate(chosen, 1) if not is_chosen]
-            proved = find_unreachable(merged, others, Path(folder))
-            unreachable = Counter[str]()
+            passed: list[int] = []
             wanted = {"table": self.tables, "memory": self.memories}
             for number, (bit, is_chosen) in enumerate(zip(bits, chosen, strict=True), 1):
                 if wanted[bit.kind] == 0:
                     continue
+                if not is_chosen:
+                    passed.append(number)
+                    continue
                 survive = sum(one["found"] is None for one in found)
                 progress(f"inverted bit {len(found) + 1} of {self.tables + self.memories}, {survive} survive")
-                by = why = None
-                # What is never chosen makes no difference to the comparison above.
-                if is_chosen:
-                    by = self._find(spec, simulation, number)
-                    why = None if by else "without effect"
-                elif number in proved:
-                    unreachable[bit.kind] += 1
-                    continue
-                else:
-                    why = "not chosen"
+                found.append({**asdict(bit), "found": self._find(spec, simulation, number, cycles)})
                 wanted[bit.kind] -= 1
-                found.append({**asdict(bit), "found": by, "survives": why})
             simulation.close()
+            progress(f"proving which of {len(passed)} bits are never chosen")
+            proved = find_unreachable(merged, passed, Path(folder))
         return {
             "spec": SPEC,
             "device": board.device,
             "cells": count_cells(plain),
             "samples": self.samples[-1],
-            "cycles": cycles,
-            "unreachable": dict(unreachable),
+            "cycles": cycles[self.samples[-1]],
             "inverted": dict(Counter(one["kind"] for one in found)),
             "found": dict(Counter(one["kind"] for one in found if one["found"])),
-            "survives": dict(Counter(one["survives"] for one in found if one["survives"])),
+            "not_chosen": dict(Counter(bits[number - 1].kind for number in passed if number not in proved)),
+            "unreachable": dict(Counter(bits[number - 1].kind for number in proved)),
             "bits": found,
             "tools": report.tools,
         }
@@ -160,24 +175,27 @@ class InvertedBits(Row):
             edited = invert_bit(edited, bit)
         inverted = read_configuration(edited, board)
         used = find_used(plain, inverted, drawn)
-        tried = [[bit for bit in used if bit.kind == kind][: TRIED * count] for kind, count, _ in kinds]
+        tried = [[bit for bit in used if bit.kind == kind][: TRIED[kind] * count] for kind, count, _ in kinds]
         return [bit for bits in tried for bit in bits], inverted
 
-    def _compare(self, spec: LearnerSpec, simulation: NativeSerial, number: int, samples: int) -> str | None:
-        """Compare a chip with the model; give what differs."""
+    def _compare(
+        self, spec: LearnerSpec, simulation: NativeSerial, number: int, samples: int, cycles: float
+    ) -> str | None:
+        """Compare a chip with the model, for so many clock cycles at most; give what differs."""
         board = BOARDS[self.board]
         simulation.restart(number)
         await_reset(simulation, board)
         try:
-            wire = SimulatedWire(simulation, board.clock_mhz * 1e6)
+            wire = _EndingWire(simulation, board.clock_mhz * 1e6, cycles)
             difference, _ = compare_linked(spec, board, wire, samples)
         except (InputError, ToolError) as error:
             return f"the link: {error}"
         return None if difference is None else str(difference)
 
-    def _find(self, spec: LearnerSpec, simulation: NativeSerial, number: int) -> str | None:
-        """What tells of an inverted bit; None where nothing does."""
-        tried = (self._compare(spec, simulation, number, samples) for samples in self.samples)
+    def _find(self, spec: LearnerSpec, simulation: NativeSerial, number: int, cycles: Mapping[int, int]) -> str | None:
+        """What tells of an inverted bit; None where nothing does. ``cycles``: of each comparison with the chip as it
+        is."""
+        tried = (self._compare(spec, simulation, number, samples, SLACK * cycles[samples]) for samples in self.samples)
         return next((difference for difference in tried if difference), None)
 
 

@@ -19,7 +19,7 @@ from .method_cores import core_name, core_result, find_cores
 from .plant_methods import METHODS, Candidate, estimate, find_candidates
 from .plant_setups import SETUPS, Setup
 from .row import Family, Progress, Result, Row
-from .trackers import TRACKER_ROWS
+from .trackers import TRACKER_ROWS, find_compared_cores
 
 __all__ = ["FAMILY", "PlantRow"]
 
@@ -138,7 +138,8 @@ FAMILY = Family(
     "plants",
     "learners and what one would use instead",
     (
-        *find_cores(),
+        # Some cores are asked for by both.
+        *{core.name: core for core in (*find_compared_cores(), *find_cores())}.values(),
         *TRACKER_ROWS,
         *(PlantRow(f"plant-{name}", name, setup) for name, setup in SETUPS.items()),
     ),

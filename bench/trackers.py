@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -15,12 +17,13 @@ from kanrtl.sessions.baseline_session import connect_baseline
 from kanrtl.sim import TASKS
 from kanrtl.sim.plant import ChipTiming
 
-from .method_cores import MethodCore, core_name
+from .method_cores import RATE, MethodCore, core_name
 from .plant_methods import POWERS, Candidate, Spec, estimate, start
 from .plant_setups import SETUPS, Setup
 from .row import Progress, Result, Row
+from .stored import RESULTS
 
-__all__ = ["TRACKER_ROWS", "SizesRow", "TrackRow"]
+__all__ = ["TRACKER_ROWS", "USUAL", "SizesRow", "TrackRow", "find_compared_cores", "pair_equals"]
 
 _TRACK_RANGES: dict[str, Any] = {"input_range": (-2, 2), "target_range": (-3, 3)}
 
@@ -85,6 +88,27 @@ class TrackRow(Row):
 HIDDEN = (1, 2, 4, 8, 16, 32)
 CELLS = (1, 2, 4, 8)
 
+PLANTS = ("channel", "servo")
+
+USUAL = {"track": "kan-5", "plant": "kan-8"}
+"""The learners of the other tables."""
+
+
+def _size_spec(setup: Setup, name: str, rate: float, activation: str | None = None) -> Spec:
+    """What is called ``name`` among the sizes for a plant."""
+    kind, _, size = name.partition("-")
+    n_in, n_out = setup.kind.n_in, setup.kind.n_out
+    if kind == "mlp":
+        return MlpSpec(n_in=n_in, n_out=n_out, hidden=int(size), activation=str(activation), learning_rate=rate)
+    return LearnerSpec(
+        layer_sizes=[n_in, n_out],
+        grid_range=(-1, 1),
+        target_range=(-1, 1),
+        grid_size=int(size),
+        learning_rate=rate,
+        pipeline="no_registers",
+    )
+
 
 @dataclass(frozen=True)
 class SizesRow(Row):
@@ -116,26 +140,13 @@ class SizesRow(Row):
         return {**about, "methods": methods, "tools": {"numpy": version("numpy")}}
 
     def _sizes(self) -> Iterator[tuple[str, list[Spec]]]:
-        n_in, n_out = self.setup.kind.n_in, self.setup.kind.n_out
         for cells in CELLS:
-            kan: Mapping[str, Any] = {"layer_sizes": [n_in, n_out], "grid_range": (-1, 1), "target_range": (-1, 1)}
-            yield (
-                f"kan-{cells}",
-                [
-                    LearnerSpec(**kan, grid_size=cells, learning_rate=rate, pipeline="no_registers")
-                    for rate in KAN_RATES
-                ],
-            )
+            name = f"kan-{cells}"
+            yield name, [_size_spec(self.setup, name, rate) for rate in KAN_RATES]
         for hidden in HIDDEN:
-            mlp = {"n_in": n_in, "n_out": n_out, "hidden": hidden}
-            yield (
-                f"mlp-{hidden}",
-                [
-                    MlpSpec(**mlp, activation=activation, learning_rate=rate)  # type: ignore[arg-type]
-                    for activation in ("relu", "hard_tanh")
-                    for rate in MLP_RATES
-                ],
-            )
+            name = f"mlp-{hidden}"
+            rates = [(rate, activation) for activation in ("relu", "hard_tanh") for rate in MLP_RATES]
+            yield name, [_size_spec(self.setup, name, *one) for one in rates]
 
     def _error(self, spec: Spec, seed: int, first: float, last: float) -> float:
         """The error between two parts of a run, as far as that goes."""
@@ -144,11 +155,57 @@ class SizesRow(Row):
         return run.mean_square(first / last, 1)
 
 
+Pair = tuple[str | None, str | None]
+
+
+def pair_equals(errors: Mapping[str, float], usual: str) -> list[Pair]:
+    """Learners and perceptrons at equal error: the usual learner and the smallest perceptron that is as good, and the
+    smallest learner that is as good as the best perceptron; None where none is.
+
+    Parameters
+    ----------
+    errors
+        By name, learners and perceptrons each from the smallest to the largest.
+    usual
+        The learner of the other tables.
+    """
+    kans, perceptrons = ([name for name in errors if name.startswith(kind)] for kind in ("kan-", "mlp-"))
+    best = min(perceptrons, key=errors.__getitem__)
+    pairs = [
+        (usual, next((name for name in perceptrons if errors[name] <= errors[usual]), None)),
+        (next((name for name in kans if errors[name] <= errors[best]), None), best),
+    ]
+    return list(dict.fromkeys(pairs))
+
+
+def _find_compared(methods: Sequence[Result], usual: str) -> dict[str, Result]:
+    """Those of what was measured at several sizes that are compared at equal error, by name."""
+    errors = {method["name"]: method["mse"]["all"] if "mse" in method else method["error"] for method in methods}
+    named = {name for pair in pair_equals(errors, usual) for name in pair}
+    return {method["name"]: method for method in methods if method["name"] in named}
+
+
+def _methods(row: str) -> list[Result]:
+    path = RESULTS / f"{row}.json"
+    return list(json.loads(path.read_text())["methods"]) if path.exists() else []
+
+
+def find_compared_cores() -> Iterator[MethodCore]:
+    """A row for everything that tables show after place and route: a polynomial and a perceptron on ``track``, and what
+    is compared at equal error, in the results that are there."""
+    tracked = _methods("track-baselines")
+    # The usual learner has a row of its own.
+    compared = {*_find_compared(tracked, USUAL["track"])} - {USUAL["track"]} if tracked else set()
+    for name in sorted({"polynomial-5", "mlp-2"} | compared):
+        yield MethodCore(f"track-{name}", f"{name} on track, one cycle", partial(MAKERS[name][1], 0.125))
+    for plant in PLANTS:
+        methods = _methods(f"sizes-{plant}")
+        for name, method in _find_compared(methods, USUAL["plant"]).items() if methods else ():
+            make = partial(_size_spec, SETUPS[plant], name, RATE, method["activation"])
+            yield MethodCore(method["core"], f"{method['core'].removeprefix('core-')}, one cycle", make)
+
+
 TRACKER_ROWS: tuple[Row, ...] = (
-    *(
-        MethodCore(f"track-{name}", f"{name} on track, one cycle", lambda name=name: MAKERS[name][1](0.125), seeds)  # type: ignore[misc]
-        for name, seeds in (("polynomial-5", (1,)), ("mlp-2", (1,)))
-    ),
     TrackRow("track-baselines", "function tracking by learners, polynomials and perceptrons"),
-    *(SizesRow(f"sizes-{name}", f"{name} by learners and perceptrons", SETUPS[name]) for name in ("channel", "servo")),
+    *(SizesRow(f"sizes-{name}", f"{name} by learners and perceptrons", SETUPS[name]) for name in PLANTS),
 )

@@ -35,9 +35,9 @@ def inverted_bits() -> str:
         inverted, found = data["inverted"], data["found"]
         whole = sum(inverted.values())
         shares = [f"{found.get(kind, 0)} of {count}" for kind, count in inverted.items()]
-        survivors = ", ".join(f"{count} {why}" for why, count in data["survives"].items()) or "none"
         share = f"{sum(found.values()) / whole:.0%}"
-        rows.append([data["title"], f"{data['samples']:,}", *shares, share, survivors, f"`{name}`"])
+        beside = [str(sum(data[why].values())) for why in ("unreachable", "not_chosen")]
+        rows.append([data["title"], f"{data['samples']:,}", *shares, share, *beside, f"`{name}`"])
     if not rows:
         return "None of these rows has been measured with this version yet."
-    return table(["bitstream", "samples", "tables", "memories", "found", "not found", "row"], rows)
+    return table(["bitstream", "samples", "tables", "memories", "found", "unreachable", "not chosen", "row"], rows)

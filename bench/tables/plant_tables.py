@@ -10,6 +10,7 @@ from typing import Any
 from .. import stored
 from ..loops import LOOPS
 from ..plant_setups import SETUPS
+from ..trackers import USUAL, pair_equals
 from .markdown import table
 
 NAMES = {
@@ -26,13 +27,6 @@ NAMES = {
     "mlp-float": "MLP of 16, float",
     "one-euro": "1 euro filter, float",
 }
-
-TRACKERS = {
-    "kan-5": ("KAN, 5 cells", "t-stochastic"),
-    "polynomial-5": ("polynomial LMS, degree 5", "track-polynomial-5"),
-    "mlp-2": ("MLP, 2 hidden nodes", "track-mlp-2"),
-}
-"""What some methods on ``track`` are called, and the row that has built it."""
 
 
 def _read(folder: Path, name: str) -> Any:
@@ -135,44 +129,45 @@ def track_rows(folder: Path) -> tuple[list[str], list[list[str]]]:
     whole = [method["mse"]["all"] for method in methods]
     rows = []
     for method in methods:
-        name, row = TRACKERS.get(method["name"], (_called(method["name"]), ""))
         errors = [f"{value:.2g}" for value in method["mse"].values()]
         if method["mse"]["all"] == min(whole):
             errors[-1] = f"**{errors[-1]}**"
-        rows.append([name, f"{method['learning_rate']:g}", *errors, *_built(_read(folder, row), method)])
+        core = _read(folder, _tracker_row(method["name"]))
+        rows.append([_called(method["name"]), f"{method['learning_rate']:g}", *errors, *_built(core, method)])
     head = ["method", "rate", "regime 1", "regime 2", "regime 3", "whole run"]
     return [*head, "LUT", "DSP", "ns a step"], rows
+
+
+def _tracker_row(name: str) -> str:
+    """The row that builds a method on ``track``."""
+    return "t-stochastic" if name == USUAL["track"] else f"track-{name}"
 
 
 def _called(name: str) -> str:
     """A method of a size in words."""
     kind, _, size = name.partition("-")
-    return f"KAN, {size} cells" if kind == "kan" else f"MLP, {size} hidden node{'s' * (size != '1')}"
+    words = {
+        "kan": f"KAN, {size} cells",
+        "mlp": f"MLP, {size} hidden node{'s' * (size != '1')}",
+        "polynomial": f"polynomial LMS, degree {size}",
+    }
+    return words[kind]
 
 
 def equal_rows(folder: Path, plants: Sequence[str]) -> tuple[list[str], list[list[str]]]:
-    """Head and lines of the table of learners and perceptrons at equal error, of ``track`` and plants.
-
-    Two pairs for each: the learner of the other tables and the smallest perceptron that is as good; and the best
-    perceptron with the smallest learner that is as good as that.
-    """
+    """Head and lines of the table of learners and perceptrons at equal error (:func:`.pair_equals`), of ``track`` and
+    plants."""
     rows = []
     tracked = _read(folder, "track-baselines")
-    tasks = [("track, mse", tracked["methods"], "kan-5")] if tracked else []
+    tasks = [("track, mse", tracked["methods"], USUAL["track"])] if tracked else []
     for plant in plants:
         data = _read(folder, f"sizes-{plant}")
         if data:
-            tasks.append((f"{plant}, {data['unit']}", data["methods"], "kan-8"))
+            tasks.append((f"{plant}, {data['unit']}", data["methods"], USUAL["plant"]))
     for task, methods, usual in tasks:
         errors = {method["name"]: method["mse"]["all"] if "mse" in method else method["error"] for method in methods}
         about = {method["name"]: method for method in methods}
-        kans, perceptrons = ([name for name in errors if name.startswith(kind)] for kind in ("kan-", "mlp-"))
-        best = min(perceptrons, key=errors.__getitem__)
-        pairs = [
-            (usual, next((name for name in perceptrons if errors[name] <= errors[usual]), None)),
-            (next((name for name in kans if errors[name] <= errors[best]), None), best),
-        ]
-        for pair in dict.fromkeys(pairs):
+        for pair in pair_equals(errors, usual):
             for name, other in zip(pair, ("KAN", "MLP"), strict=True):
                 rows.append([task, *_equal_row(folder, name, other, about, errors)])
     return ["task, error in", "method", "error", "LUT", "DSP", "ns a step"], rows
@@ -181,7 +176,7 @@ def equal_rows(folder: Path, plants: Sequence[str]) -> tuple[list[str], list[lis
 def _equal_row(folder: Path, name: str | None, kind: str, about: Any, errors: Any) -> list[str]:
     if name is None:
         return [f"no {kind} of those tried is as good", *["-"] * 4]
-    core = _read(folder, about[name].get("core", "") or TRACKERS.get(name, ("", ""))[1])
+    core = _read(folder, about[name].get("core") or _tracker_row(name))
     return [_called(name), f"{errors[name]:.3g}", *_built(core, about[name])]
 
 
