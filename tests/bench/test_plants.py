@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import method_cores, plant_methods, plants
+from bench import method_cores, plant_methods, plants, trackers
 from bench.method_cores import MethodCore, core_name, find_cores
 from bench.one_euro import OneEuro
 from bench.plant_methods import METHODS, RATES, Candidate, estimate, find_candidates, method_spec
 from bench.plant_setups import SETUPS, fit_amplifier
 from bench.plants import PlantRow, find_recovery
 from bench.tables.plant_tables import decision_rows, equal_rows, plant_rows, track_rows
+from bench.trackers import find_compared_cores
 from kanrtl.sim import PLANTS
 from kanrtl.sim.plant import ChipTiming, LoopRun, run_loop
 
@@ -119,6 +120,27 @@ def test_cores_have_names_by_what_changes_their_logic() -> None:
         if one.spec is not None
     }
     assert {"core-4x1-kan-8-modulated", "core-4x1-kan-32-modulated", "core-2x1-nlms", "core-2x1-mlp-3-relu"} <= names
+
+
+def test_what_is_compared_at_equal_error_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trackers, "RESULTS", tmp_path)
+    assert [core.name for core in find_compared_cores()] == ["track-mlp-2", "track-polynomial-5"]
+    tracked = [
+        {"name": name, "mse": {"all": error}}
+        for name, error in (("kan-2", 3), ("kan-5", 1), ("polynomial-5", 0), ("mlp-2", 4), ("mlp-4", 2), ("mlp-8", 5))
+    ]
+    (tmp_path / "track-baselines.json").write_text(json.dumps({"methods": tracked}))
+    sizes = [
+        {"name": name, "error": error, "activation": "relu", "core": f"core-2x1-{name}{'-relu' * (name[0] == 'm')}"}
+        for name, error in (("kan-4", 1), ("kan-8", 2), ("mlp-1", 3), ("mlp-2", 2), ("mlp-4", 1))
+    ]
+    (tmp_path / "sizes-servo.json").write_text(json.dumps({"methods": sizes}))
+    cores = {core.name: core.make() for core in find_compared_cores()}
+    assert [name for name in cores if name.startswith("track-")] == ["track-mlp-2", "track-mlp-4", "track-polynomial-5"]
+    plant = {name: core_name(spec) for name, spec in cores.items() if name.startswith("core-")}
+    assert plant == {
+        name: name for name in ("core-2x1-kan-4", "core-2x1-kan-8", "core-2x1-mlp-2-relu", "core-2x1-mlp-4-relu")
+    }
 
 
 def test_a_core_is_built_with_every_seed(monkeypatch: pytest.MonkeyPatch) -> None:
