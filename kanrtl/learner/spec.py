@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -62,6 +62,16 @@ class LearnerSpec(LearnerFields):
         fields = {name: field.default for name, field in known.items() if not field.is_required()}
         fields |= {name: value for name, value in given.items() if name in known}
         super().__setstate__(state | {"__dict__": fields})
+
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        """Of a representation, which makes the spec again: the fields that are not at their defaults."""
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if field.is_required() or value != field.default:
+                yield name, value
+
+    def __str__(self) -> str:
+        return repr(self)
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Self:

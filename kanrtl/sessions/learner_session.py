@@ -55,6 +55,9 @@ class Session(Closing):
         self._history = SampleHistory(spec.n_in) if self._loss.takes_gradients else None
         self._pending: int | None = None
 
+    def __repr__(self) -> str:
+        return f"<Session of {self.spec!r} on {self._backend.name!r}, {self._samples} samples>"
+
     @property
     def backend(self) -> LearnerBackend:
         """What the learner runs on; it takes and gives integer codes."""

@@ -31,6 +31,9 @@ class Model:
         self.numeric = numeric
         self._batch = ModelBatch([spec], numeric)
 
+    def __repr__(self) -> str:
+        return f"Model({self.spec!r}, {self.numeric!r})"
+
     @property
     def coefficients(self) -> list[Array]:
         """One array ``(n_out, n_in, bases)`` per layer, with one more coefficient, w, where it is linear; with all

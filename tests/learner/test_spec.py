@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from kanrtl import LearnerSpec, SpecError
 from kanrtl.build import Device
 from kanrtl.learner.stages import PRESETS
+from kanrtl.loop import GuardSettings
 from kanrtl.numeric.fixed import SQ, UQ, Format
 from support.reference_arithmetic import reference_narrow
 
@@ -786,3 +787,19 @@ def test_help_shows_names_and_defaults_alone() -> None:
     shown = str(inspect.signature(LearnerSpec))
     assert shown.startswith("(*, layer_sizes, grid_range, grid_size=8, spline_order=3, ")
     assert list(inspect.signature(LearnerSpec).parameters) == list(LearnerSpec.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "shown"),
+    [
+        ({}, ""),
+        ({"grid_size": 5, "activation_format": "SQ(3, 5)"}, ", grid_size=5, activation_format=SQ(3, 5)"),
+        ({"initial_coefficients": [[[[0.5] * 4]]], "grid_size": 1}, ", grid_size=1, initial_coefficients=((("),
+        ({"guard": {"error": 1.0}}, ", guard=GuardSettings("),
+    ],
+)
+def test_a_representation_makes_the_spec_again(fields: dict[str, Any], shown: str) -> None:
+    spec = LearnerSpec(**PLAIN, **fields)
+    assert repr(spec).startswith(f"LearnerSpec(layer_sizes=(1, 1), grid_range=(-2.0, 2.0){shown}")
+    assert str(spec) == repr(spec)
+    assert eval(repr(spec), {"LearnerSpec": LearnerSpec, "SQ": SQ, "GuardSettings": GuardSettings}) == spec
