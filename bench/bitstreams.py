@@ -4,7 +4,7 @@ Bits are drawn among those that can be used: entries of tables that the wires wh
 of memories that hold anything, in rows that an address can name, as far as that is constant. They are inverted where
 they are used: where an entry is chosen, or a row read, while the samples are compared with the chip as it is. An
 inverted bit is found where ``kanrtl verify --board`` fails: where anything differs from the model, has to be sent
-again, or takes longer than with the chip as it is.
+again, takes longer than with the chip as it is, or does not come to rest within a clock cycle.
 
 What nothing chooses cannot be found, and is counted beside: *unreachable* where a proof shows that no state of the chip
 ever chooses it, else *not chosen*. An inverted bit that is not found was chosen, and made no difference to what came

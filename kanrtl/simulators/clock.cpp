@@ -17,8 +17,11 @@ using Top = cxxrtl_design::p_dut;
 template <size_t BITS> uint32_t *chunks(cxxrtl::value<BITS> &port) { return port.data; }
 template <size_t BITS> uint32_t *chunks(cxxrtl::wire<BITS> &port) { return port.curr.data; }
 
+constexpr unsigned MOST_TURNS = 1000; // Evaluations until outputs settle; loops through logic take some.
+
 class Clocked {
-    bool at_once_ = false; // Outputs settle in one evaluation, as CXXRTL tells.
+    bool at_once_ = false;  // Outputs settle in one evaluation, as CXXRTL tells.
+    bool restless_ = false; // There was a cycle in which they did not settle.
     uint64_t cycle_ = 0;
 
   protected:
@@ -35,10 +38,12 @@ class Clocked {
     void settle() {
         if (!at_once_) {
             dut_.prev_p_clk.data[0] = dut_.p_clk.data[0] = 0;
-            for (bool settled = false; !settled;) {
+            bool settled = restless_;
+            for (unsigned turn = 0; !settled && turn < MOST_TURNS; turn++) {
                 settled = dut_.eval();
                 settled |= !dut_.commit();
             }
+            restless_ = restless_ || !settled;
         }
         // Registers take their values only in the commit: one evaluation serves both.
         dut_.prev_p_clk.data[0] = 0;
@@ -53,6 +58,7 @@ class Clocked {
 
   public:
     uint64_t cycle() const { return cycle_; }
+    bool restless() const { return restless_; }
 };
 
 } // namespace

@@ -118,6 +118,7 @@ STREAMS = Harness(
         "bind": (None, [_POINTER, _POINTER]),
         "step": (ctypes.c_int64, [_POINTER, ctypes.c_int]),
         "cycles": (_U64, [_POINTER]),
+        "restless": (ctypes.c_int, [_POINTER]),
         "observed": (_SIZE, [_POINTER, ctypes.c_int, _UNSIGNED, _SIZE]),
         "traced": (_SIZE, [_POINTER, ctypes.POINTER(ctypes.POINTER(ctypes.c_uint32))]),
     },
@@ -134,6 +135,7 @@ SERIAL_PINS = Harness(
         "run": (_SIZE, [_POINTER, _U64, _SIZE, _BITS]),
         "waiting": (_SIZE, [_POINTER]),
         "cycles": (_U64, [_POINTER]),
+        "restless": (ctypes.c_int, [_POINTER]),
         "touched": (ctypes.c_int, [_POINTER, _SIZE]),
     },
     optional=("touched",),  # only what has variants has it

@@ -308,6 +308,7 @@ EXPORT void kanrtl_access(Simulation *simulation, size_t count, const uint64_t *
 #endif
 
 EXPORT uint64_t kanrtl_cycles(Simulation *simulation) { return simulation->cycle(); }
+EXPORT int kanrtl_restless(Simulation *simulation) { return simulation->restless(); }
 
 // What was seen of `which`; at most `most` values are written, and the number of all returned.
 EXPORT size_t kanrtl_observed(Simulation *simulation, int which, uint64_t *values, size_t most) {

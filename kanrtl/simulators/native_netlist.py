@@ -6,6 +6,8 @@ import ctypes
 import weakref
 from typing import Any
 
+from ..errors import ToolError
+
 __all__ = ["NativeNetlist"]
 
 
@@ -39,6 +41,14 @@ class NativeNetlist:
     def cycles(self) -> int:
         """The clock cycles since the start."""
         return int(self._library.kanrtl_cycles(self._live))
+
+    def _check_rest(self) -> None:
+        """Raise :exc:`ToolError` where the netlist has not come to rest in a clock cycle."""
+        if self._library.kanrtl_restless(self._live):
+            raise ToolError(
+                "the netlist does not come to rest within a clock cycle: a loop of its logic oscillates, which no "
+                "simulation of cycles can follow"
+            )
 
     def close(self) -> None:
         """End the simulation."""

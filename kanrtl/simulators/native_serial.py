@@ -69,8 +69,15 @@ class NativeSerial(NativeNetlist):
         self._library.kanrtl_feed(self._live, len(content), content)
 
     def run(self, cycles: int) -> bytes:
-        """Let so many cycles pass, fewer where :data:`MOST_BYTES` have come; give what has come."""
+        """Let so many cycles pass, fewer where :data:`MOST_BYTES` have come; give what has come.
+
+        Raises
+        ------
+        ToolError
+            If the netlist has not come to rest in one of them.
+        """
         count = self._library.kanrtl_run(self._live, cycles, MOST_BYTES, self._bytes)
+        self._check_rest()
         return self._bytes[:count].tobytes()
 
     @property

@@ -94,6 +94,7 @@ class NativeSimulator(NativeNetlist):
         done = False
         while not done:
             done = bool(self._library.kanrtl_proceed(self._live, TRACED_STRETCH if self._trace else STRETCH))
+            self._check_rest()
             self.write_trace()
 
     def step(self, places: RealPlaces) -> NativeStep:

@@ -90,6 +90,7 @@ EXPORT size_t kanrtl_run(Simulation *simulation, uint64_t cycles, size_t most, u
 }
 EXPORT size_t kanrtl_waiting(Simulation *simulation) { return simulation->waiting(); }
 EXPORT uint64_t kanrtl_cycles(Simulation *simulation) { return simulation->cycle(); }
+EXPORT int kanrtl_restless(Simulation *simulation) { return simulation->restless(); }
 #ifdef VARIANTS
 EXPORT int kanrtl_touched(Simulation *simulation, size_t variant) { return simulation->touched(variant); }
 #endif
