@@ -184,8 +184,8 @@ class InvertedBits(Row):
         """Compare a chip with the model, for so many clock cycles at most; give what differs."""
         board = BOARDS[self.board]
         simulation.restart(number)
-        await_reset(simulation, board)
         try:
+            await_reset(simulation, board)
             wire = _EndingWire(simulation, board.clock_mhz * 1e6, cycles)
             difference, _ = compare_linked(spec, board, wire, samples)
         except (InputError, ToolError) as error:
