@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +20,7 @@ from .method_cores import RATE, MethodCore, core_name
 from .plant_methods import POWERS, Candidate, Spec, estimate, start
 from .plant_setups import SETUPS, Setup
 from .row import Progress, Result, Row
-from .stored import RESULTS
+from .stored import RESULTS, load
 
 __all__ = ["TRACKER_ROWS", "USUAL", "SizesRow", "TrackRow", "find_compared_cores", "pair_equals"]
 
@@ -186,8 +185,7 @@ def _find_compared(methods: Sequence[Result], usual: str) -> dict[str, Result]:
 
 
 def _methods(row: str) -> list[Result]:
-    path = RESULTS / f"{row}.json"
-    return list(json.loads(path.read_text())["methods"]) if path.exists() else []
+    return list(load(RESULTS, row)["methods"]) if (RESULTS / f"{row}.json").exists() else []
 
 
 def find_compared_cores() -> Iterator[MethodCore]:

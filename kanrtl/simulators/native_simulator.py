@@ -115,6 +115,7 @@ class NativeSimulator(NativeNetlist):
         writes = np.array([value is not None for _, value in requests], dtype=np.uint8)
         values = np.array([value or 0 for _, value in requests], dtype=np.int64)
         self._library.kanrtl_access(self._live, len(requests), addresses, writes, values)
+        self._check_rest()
         self.write_trace()
         return values.tolist()  # type: ignore[no-any-return]
 

@@ -8,7 +8,7 @@ from amaranth.hdl import Assert, Assume, Module, Signal
 from amaranth.lib import wiring
 
 from kanrtl.bus.rtl.axi_lite import AxiLitePins, AxiLiteSlave
-from proofs.engine import Contract, keep
+from proofs.engine import Contract, end_soon, keep
 from proofs.word_bus import FREE, SOON, serve_anyhow
 
 STEPS = 13
@@ -50,12 +50,7 @@ class Bus(wiring.Component):
                 with m.If(valid):
                     m.d.comb += Assert(open_requests != 0)
                 due &= open_requests != 0
-            waits = Signal(range(SOON + 2), name=f"waits_{name}")
-            with m.If(due):
-                m.d.sync += waits.eq(waits + 1)
-            with m.Else():
-                m.d.sync += waits.eq(0)
-            m.d.comb += Assert(waits <= SOON)
+            end_soon(m, due, SOON, f"waits_{name}")
         return m
 
 

@@ -107,4 +107,14 @@ def keep(m: Module, valid: Any, ready: Any, payload: list[Any], check: Any, name
         m.d.comb += check(valid)
 
 
-__all__ = ["ENGINE", "Assert", "Assume", "Contract", "find_fault", "keep", "prove"]
+def end_soon(m: Module, due: Any, cycles: int, name: str = "waits") -> None:
+    """What is due does not stay so for more than ``cycles`` cycles on end."""
+    waits = Signal(range(cycles + 2), name=name)
+    with m.If(due):
+        m.d.sync += waits.eq(waits + 1)
+    with m.Else():
+        m.d.sync += waits.eq(0)
+    m.d.comb += Assert(waits <= cycles)
+
+
+__all__ = ["ENGINE", "Assert", "Assume", "Contract", "end_soon", "find_fault", "keep", "prove"]

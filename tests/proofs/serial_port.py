@@ -9,7 +9,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
 from kanrtl.link.rtl.uart import UartReceiver, UartTransmitter
-from proofs.engine import Contract
+from proofs.engine import Contract, end_soon
 
 CYCLES = 4
 """Of a bit: as few as there may be."""
@@ -52,12 +52,7 @@ class Line(wiring.Component):
         with m.If(given & (outs == self.number)):
             m.d.comb += Assert(receiver.o.payload == byte)
         # The oldest on its way.
-        waits = Signal(range(SOON + 2))
-        with m.If(given | (ins == outs)):
-            m.d.sync += waits.eq(0)
-        with m.Else():
-            m.d.sync += waits.eq(waits + 1)
-        m.d.comb += Assert(waits <= SOON)
+        end_soon(m, (ins != outs) & ~given, SOON)
         return m
 
 

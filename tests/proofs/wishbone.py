@@ -8,7 +8,7 @@ from amaranth.hdl import Assert, Assume, Module, Signal
 from amaranth.lib import wiring
 
 from kanrtl.bus.rtl.wishbone_slave import WishbonePins, WishboneSlave
-from proofs.engine import Contract
+from proofs.engine import Contract, end_soon
 from proofs.word_bus import FREE, SOON, serve_anyhow
 
 DRIVEN = ("cyc", "stb", "we", "adr", "sel", "dat_w")
@@ -35,7 +35,7 @@ class Bus(wiring.Component):
         for name in DRIVEN:
             m.d.comb += getattr(pins, name).eq(getattr(self, name))
         asked, answered = self.cyc & self.stb, pins.ack | pins.err
-        held, waits = Signal(), Signal(range(SOON + 2))
+        held = Signal()
         m.d.sync += held.eq(asked & ~answered)
         for name in DRIVEN[2:]:
             pin = getattr(self, name)
@@ -53,13 +53,10 @@ class Bus(wiring.Component):
             m.d.sync += did.eq(request)
         with m.If(done):
             m.d.sync += answer.eq(response)
-        begun = Signal()
         with m.If(~asked | answered):
-            m.d.sync += [begun.eq(0), fresh.eq(0)]
-        with m.Else():
-            m.d.sync += begun.eq(1)
-            with m.If(taken & begun):
-                m.d.sync += fresh.eq(1)
+            m.d.sync += fresh.eq(0)
+        with m.Elif(taken & held):
+            m.d.sync += fresh.eq(1)
         m.d.comb += Assert(~(pins.ack & pins.err))
         with m.If(answered & asked & held):
             m.d.comb += [
@@ -70,11 +67,7 @@ class Bus(wiring.Component):
             ]
         # A master that asks anew is not answered in the same cycle, and one that goes on asking is answered soon.
         m.d.comb += Assert(~answered | held)
-        with m.If(asked & ~answered):
-            m.d.sync += waits.eq(waits + 1)
-        with m.Else():
-            m.d.sync += waits.eq(0)
-        m.d.comb += Assert(waits <= SOON)
+        end_soon(m, asked & ~answered, SOON)
         return m
 
 
