@@ -1,5 +1,6 @@
 # make demo    see a chip learn: simulation, picture, Verilog and a bitstream, in demo/
-# make test    lint, tests and documentation
+# make test    lint, documentation, and tests of each kind of thing
+# make thorough  all other tests: what takes long, all combinations, three times as many random cases
 # make docs    the documentation, in build/docs
 # make search  a longer search for counterexamples than the tests have time for
 # make prove   prove the contracts of tests/proofs, with a table of them
@@ -20,7 +21,7 @@ APART := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 # Some containers say that no bytecode is to be kept: then every process of tests and documentation compiles anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint check docs search prove bench tables clean
+.PHONY: demo test lint check thorough docs search prove bench tables clean
 
 demo: $(STAMP)
 	$(BIN)/kanrtl demo
@@ -31,11 +32,14 @@ test: $(STAMP)
 	$(MAKE) check
 
 # Two processes take both cores: threads of a library would wait for each other, at ten times the work.
-check search: export OMP_NUM_THREADS = 1
+check thorough search: export OMP_NUM_THREADS = 1
 
 # worksteal: neighbours run in one process, which share what they compile, and both processes are busy to the end.
 check: $(STAMP)
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal --hypothesis-profile brief -m "not thorough"
+
+thorough: $(STAMP)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "thorough or hypothesis"
 
 search: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist worksteal --hypothesis-profile long -m hypothesis

@@ -17,6 +17,7 @@ from kanrtl import LearnerSpec
 from kanrtl.simulators.native_simulator import NativeSimulator
 from kanrtl.tools.garbage import YOUNG
 from support.quick_compiler import QUICK_FLAGS, precompile_headers
+from support.tiers import mark_off_diagonal
 from support.verilator_backend import compile_runtime
 
 # The configuration of the reference paper's function tracking.
@@ -28,8 +29,14 @@ TRACKER = {
     "learning_rate": 0.3,
 }
 
-# The long search, `make search`: twenty times the examples of whatever counts them by support.search.
+# Of whatever counts its examples by support.search, or leaves the count to hypothesis: `make test` tries a third,
+# `make thorough` all, `make search` twenty times as many.
+settings.register_profile("brief", max_examples=settings.default.max_examples // 3)
 settings.register_profile("long", max_examples=20 * settings.default.max_examples)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    mark_off_diagonal(items)
 
 
 def pytest_collection_finish() -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import kanrtl
+from support.tiers import diagonal
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted([*(ROOT / "kanrtl").rglob("*.py"), *(ROOT / "boards").glob("*.py"), *(ROOT / "sim").glob("*.py")])
@@ -43,6 +44,12 @@ def public_parts(module: ModuleType) -> Iterator[tuple[str, Any]]:
             for member, part in vars(value).items():
                 if not member.startswith("_") and isinstance(part, PARTS):
                     yield f"{name}.{member}", getattr(value, member)
+
+
+@pytest.mark.parametrize("counts", [(1, 1), (3, 2), (2, 4, 3), (6, 2, 2, 6)])
+def test_every_value_of_stacked_parameters_is_on_the_diagonal(counts: tuple[int, ...]) -> None:
+    for values, count in zip(zip(*diagonal(counts), strict=True), counts, strict=True):
+        assert set(values) == set(range(count))
 
 
 def test_no_module_is_long() -> None:

@@ -23,6 +23,7 @@ from kanrtl import LearnerSpec, __version__
 from kanrtl.boards import BOARDS
 from kanrtl.build import Device
 from kanrtl.learner.stages import PRESETS
+from support.tiers import only
 
 SPEEDS = [50.0, 48.0, 52.5, 51.0, 49.0]
 
@@ -291,6 +292,7 @@ def write_late(folder: Path) -> None:
 
 
 @pytest.mark.usefixtures("compiled")
+@pytest.mark.thorough
 def test_late_updates_are_told_at_the_best_rate_of_each_schedule(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -344,7 +346,7 @@ def test_learners_that_start_from_a_frozen_network(tmp_path: Path, monkeypatch: 
     ]
 
 
-@pytest.mark.parametrize("family", list(draw.DRAWINGS))
+@pytest.mark.parametrize("family", only(lambda family: family in ("grid", "front"), draw.DRAWINGS))
 def test_pictures_of_small_results(family: str, tmp_path: Path) -> None:
     if family == "precision":
         write_sweeps(tmp_path)

@@ -53,6 +53,7 @@ def test_a_learner_keeps_the_pole_up_longer() -> None:
     assert later.mean_return > 1.5 * first.mean_return
 
 
+@pytest.mark.thorough
 def test_a_learner_swings_up_sooner() -> None:
     task = acrobot.CONTROL
     with connect(task.spec, "compiled") as learner:

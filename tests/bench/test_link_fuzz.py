@@ -20,6 +20,7 @@ def optimised(compiled: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa:
     monkeypatch.setenv("CXXFLAGS", "-O1 -fno-sanitize=all")
 
 
+@pytest.mark.thorough
 def test_a_device_does_what_was_whole_and_in_turn_and_nothing_else() -> None:
     tally = fuzz_device(simulate_line(tracker()), ReferenceDevice(tracker()), 1200, 0)
     assert tally.differing == 0

@@ -293,6 +293,7 @@ def _yosys(script, folder, produces):
 
 
 @pytest.mark.usefixtures("empty_build_cache")
+@pytest.mark.thorough
 def test_a_registered_product_is_faster():
     class Product(wiring.Component):
         a: In(signed(18))

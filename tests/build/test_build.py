@@ -185,6 +185,7 @@ def test_report_survives_json():
 
 
 @pytest.mark.usefixtures("cache")
+@pytest.mark.thorough
 def test_core_on_ice40_is_derated():
     report = build_core(MultiplyAccumulate(), device="iCE40UP5K", facts={"latency_cycles": 2})
     assert report.fmax_kind == "derated"
@@ -213,6 +214,7 @@ class SumOfProducts(wiring.Component):
         return m
 
 
+@pytest.mark.thorough
 def test_no_product_is_lost_on_ice40(tmp_path):
     """yosys proves the netlist equal to what it was made from, with two factors fixed, else that takes minutes."""
     source = {"top.il": rtlil.convert(SumOfProducts(), name="top")}
@@ -236,6 +238,7 @@ def test_no_product_is_lost_on_ice40(tmp_path):
 
 
 @pytest.mark.usefixtures("cache")
+@pytest.mark.thorough
 def test_port_registers_bring_the_ports_into_the_timing():
     class Adder(wiring.Component):
         a: In(12)
@@ -491,6 +494,7 @@ def test_only_carries_that_are_not_looked_at_are_cut(tmp_path, changes, cut):
     assert after == connections | {"CIN": ["x"] if cut else connections["CIN"]}
 
 
+@pytest.mark.thorough
 def test_abc9_failure_is_tried_again_without(monkeypatch):
     pretend = Tool.run
 

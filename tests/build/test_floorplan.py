@@ -81,6 +81,7 @@ def test_other_parts_have_the_sites_of_their_die(name: str) -> None:
     assert multiplier_sites(Device.parse(name).die) == multiplier_sites(Device.parse(die).die)
 
 
+@pytest.mark.thorough
 def test_what_is_connected_comes_together(tmp_path: Path) -> None:
     # The smallest die whose multipliers lie in more than one row.
     device, count = Device.parse("LFE5U-45F-6"), 40

@@ -91,6 +91,7 @@ def refuse(build: Callable[[], Any]) -> BuildError:
     return refusal.value
 
 
+@pytest.mark.thorough
 def test_a_placer_at_a_learner(pretend: Pretend) -> None:
     pretend(utilisation({"TRELLIS_COMB": 43_849, "MULT18X18D": 64}))
     spec = SPEC.replace(layer_sizes=[4, 2])

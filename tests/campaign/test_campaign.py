@@ -27,6 +27,7 @@ HERE = Path(__file__).parent
 
 
 @pytest.mark.parametrize("path", sorted(HERE.glob("kept/*.json")), ids=lambda path: path.stem)
+@pytest.mark.thorough
 def test_what_was_found_is_mended(path: Path) -> None:
     """Also layers of orders, memories and registers of their own, with gradients from elsewhere and writes between."""
     assert read_case(path).find_fault(["pysim"]) is None
@@ -60,6 +61,7 @@ def test_cases_are_kept_as_files(tmp_path: Path) -> None:
     assert again.find_fault(["pysim"]) is None
 
 
+@pytest.mark.thorough
 def test_a_campaign_finds_shrinks_and_keeps_what_is_wrong(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -97,6 +99,7 @@ def test_a_backend_that_differs_is_found(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.usefixtures("compiled")
+@pytest.mark.thorough
 def test_a_batch_is_compiled_at_once_and_outlives_what_ends_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """The second learner ends its process, so that the third is not reached."""
     spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), grid_size=2, spline_order=1)

@@ -124,6 +124,7 @@ def test_what_is_not_served(spec_file: SpecFile, network: str, capsys: Captured)
 
 
 @pytest.mark.usefixtures("compiled")
+@pytest.mark.thorough
 def test_a_device_in_the_place_of_a_backend(
     tmp_path: Path, network: str, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:

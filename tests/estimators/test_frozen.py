@@ -83,6 +83,7 @@ def test_training_with_codes_pays_where_these_are_few(wine: Any) -> None:
     assert after.score(held_x, held_y) >= before.score(held_x, held_y)
 
 
+@pytest.mark.thorough
 def test_bits_and_edges_are_searched_within_a_limit(wine: Any) -> None:
     x, _, y, _ = wine
     model = LookupClassifier(epochs=60, fine_tuning_epochs=10, tolerance=0.03, max_lut=400, random_state=0).fit(x, y)

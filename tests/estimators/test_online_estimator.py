@@ -489,6 +489,7 @@ print([base.__module__.partition(".")[0] for base in type(model).__mro__])
 """
 
 
+@pytest.mark.thorough
 def test_neither_library_is_imported_before_it_is_needed() -> None:
     done = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=False)
     assert (done.returncode, "river" in done.stdout) == (0, False), done.stderr

@@ -36,6 +36,7 @@ def test_learner_equals_the_model(tmp_path: Path) -> None:
     simulate(core, "axi", 150, tmp_path / "top.v")
 
 
+@pytest.mark.thorough
 def test_network_equals_the_model_and_no_other(tmp_path: Path) -> None:
     """Of one whose outputs have another scale, predictions are the same; the digest is not."""
     core = save("read-network", tmp_path)

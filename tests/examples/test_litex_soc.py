@@ -85,6 +85,7 @@ def made(example: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, 
     return folder, example.build_soc(folder / "learner.toml", folder)
 
 
+@pytest.mark.thorough
 def test_litex_makes_all_that_its_script_needs(made: tuple[Path, Path]) -> None:
     folder, gateware = made
     script = (gateware / "build_soc.sh").read_text()

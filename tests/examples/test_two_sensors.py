@@ -84,6 +84,7 @@ endmodule
     assert np.abs(expected[-15:] / 2 ** specs["hall"].formats.output.f - position[-15:]).mean() < 0.15
 
 
+@pytest.mark.thorough
 def test_tools_take_both_together(design: Path) -> None:
     """yosys up to its gates, which take it longest, and are those of each core alone."""
     lint_with_verilator(design, "--top-module", "two_sensors")

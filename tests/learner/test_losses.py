@@ -17,6 +17,7 @@ from kanrtl.learner.losses import LOSSES, find_loss
 from kanrtl.numeric.fixed import SQ, fits, narrow
 from support.added_loss import ABSOLUTE
 from support.strategies import codes_in, specs
+from support.tiers import thorough
 
 PLAIN: dict[str, Any] = {"layer_sizes": [2, 1], "grid_range": (-2, 2), "table_size": 16}
 
@@ -110,8 +111,8 @@ def absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     [
         {},
         {"schedule": "streaming"},
-        {"teaching": "after_prediction", "pipeline": "most_registers"},
-        {"reuse_factor": 2, "update_rounding": "stochastic"},
+        thorough({"teaching": "after_prediction", "pipeline": "most_registers"}),
+        thorough({"reuse_factor": 2, "update_rounding": "stochastic"}),
     ],
     ids=["sequential", "streaming", "after_prediction", "folded"],
 )

@@ -26,6 +26,7 @@ from support.components import convert, register_bits
 from support.guarded_specs import GUARD, GUARDED, PLAIN
 from support.linked_boards import connect_line
 from support.search import examples
+from support.tiers import thorough
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "one layer": {},
@@ -84,7 +85,7 @@ def test_model_and_simulation_are_the_same(name: str, seed: int) -> None:
         assert_equal(use(simulated, seed), use(model, seed))
 
 
-@pytest.mark.parametrize("backend", ["compiled", "native"])
+@pytest.mark.parametrize("backend", ["compiled", thorough("native")])
 def test_machine_code_is_the_same(backend: str) -> None:
     with kanrtl.connect(GUARDED) as model, kanrtl.connect(GUARDED, backend) as compiled:
         for seed in range(4):
@@ -100,6 +101,7 @@ def fail(session: kanrtl.Session) -> None:
 
 
 @pytest.mark.usefixtures("compiled")
+@pytest.mark.thorough
 def test_a_device_on_a_serial_line_is_the_same() -> None:
     """Its fault comes back as reads of registers; limits, copies and what is released reach it as writes."""
     with kanrtl.connect(GUARDED) as model, connect_line(GUARDED) as device:

@@ -21,6 +21,7 @@ from kanrtl.link.transports import is_address
 from kanrtl.numeric.fixed import SQ, UQ, Format
 from kanrtl.sessions.saved_learner import SavedLearner
 from support.linked_boards import serve_board
+from support.tiers import only
 
 SMALL = LearnerSpec(
     layer_sizes=[2, 1],
@@ -45,6 +46,13 @@ SPECS = {
 # Each costs a compilation.
 NATIVE = ["external, after_prediction", "streaming"]
 LINKED = ["with_sample", "external, after_prediction", "streaming"]
+# What is slow beside the model, and still tried in every run.
+OFTEN = [
+    ("with_sample", "pysim"),
+    ("streaming", "pysim"),
+    ("folded", "pysim"),
+    ("external, after_prediction", "native"),
+]
 
 
 SERVED = ExitStack()
@@ -114,9 +122,12 @@ def pair_of(which: str, backend: str) -> Pair:
 
 
 @pytest.fixture(
-    params=[(which, backend) for which in SPECS for backend in ("pysim", "compiled")]
-    + [(which, "native") for which in NATIVE]
-    + [(which, "tcp") for which in LINKED],
+    params=only(
+        lambda param: param[1] == "compiled" or param in OFTEN,
+        [(which, backend) for which in SPECS for backend in ("pysim", "compiled")]
+        + [(which, "native") for which in NATIVE]
+        + [(which, "tcp") for which in LINKED],
+    ),
     ids=lambda param: f"{param[1]}, {param[0]}",
 )
 def pair(request: pytest.FixtureRequest, compiled: None) -> Pair:  # noqa: ARG001  native compiles for tests

@@ -12,6 +12,7 @@ import pytest
 
 from kanrtl import InputError, LearnerSpec, Session, connect
 from kanrtl.sessions.sample_weights import MOST_STEPS
+from support.tiers import thorough
 
 pytestmark = pytest.mark.usefixtures("compiled")
 
@@ -64,7 +65,7 @@ def test_machine_code_weighs_as_numpy(fields: dict[str, Any]) -> None:
     assert_same(learned(spec, "compiled"), learned(spec, "model"))
 
 
-@pytest.mark.parametrize(("backend", "name"), [("native", "streaming"), ("pysim", "smallest")])
+@pytest.mark.parametrize(("backend", "name"), [thorough("native", "streaming"), ("pysim", "smallest")])
 def test_hardware_weighs_as_numpy(backend: str, name: str) -> None:
     spec = small(**SPECS[name])
     assert_same(learned(spec, backend), learned(spec, "model"))

@@ -74,6 +74,7 @@ def test_every_change_of_a_coefficient_is_seen(name: str, tmp_path: Path) -> Non
     assert not np.array_equal(held, spec.initial_codes()[0])
 
 
+@pytest.mark.thorough
 def test_both_simulators_show_the_same_of_a_folded_layer(tmp_path: Path) -> None:
     for backend in ("pysim", "native"):
         record(SPECS["folded"], backend, tmp_path / f"{backend}.vcd")

@@ -128,6 +128,7 @@ def test_model_simulator_machine_code_and_verilog_are_one(
     assert story(VerilatorBackend(spec, program, folder / "learner.v"), seed) == expected
 
 
+@pytest.mark.thorough
 def test_memories_of_one_row() -> None:
     expected = story(ModelLearner(ONE_CELL), 0)
     assert story(NativeLearner(ONE_CELL), 0) == expected
@@ -148,6 +149,7 @@ def _status_at_the_end(native: NativeLearner, seed: int) -> tuple[Any, ...]:
     return (story(native, seed), *seen)
 
 
+@pytest.mark.thorough
 def test_track_equals_the_model_to_the_last_coefficient(tracker: LearnerSpec) -> None:
     task = TASKS["track"](6000, 1)
     with connect(tracker, "native") as native, connect(tracker) as model:
@@ -157,6 +159,7 @@ def test_track_equals_the_model_to_the_last_coefficient(tracker: LearnerSpec) ->
         assert native.status["observed"]["interval"] == [tracker.interval]
 
 
+@pytest.mark.thorough
 def test_learners_are_independent() -> None:
     """Two learners of one library."""
     x, target = samples(50)
@@ -210,6 +213,7 @@ def test_what_was_compiled_is_found_again_without_elaborating(monkeypatch: pytes
         connect(WIDE, "native")
 
 
+@pytest.mark.thorough
 def test_a_seed_counts_where_anything_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Estimators take another one for each fit."""
     spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), grid_size=2, spline_order=1, table_size=4)
@@ -323,6 +327,7 @@ def traced(spec: LearnerSpec, backend: str, path: Path) -> Any:
     return predictions, cycles
 
 
+@pytest.mark.thorough
 def test_both_simulators_give_the_same_waveforms(tmp_path: Path) -> None:
     results = [traced(TRACED, backend, tmp_path / f"{backend}.vcd") for backend in ("pysim", "native")]
     assert np.array_equal(results[0][0], results[1][0])

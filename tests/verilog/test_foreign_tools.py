@@ -17,9 +17,11 @@ from kanrtl.errors import ToolError
 from kanrtl.verilog.names import KEYWORDS
 from kanrtl.verilog.write import write_verilog
 from support.foreign_tools import need
+from support.tiers import only, thorough
 
 ROWS = {row.name: row for row in (*LEARNERS, *NETWORKS)}
 SMALLEST, SMALLEST_NETWORK = "read-external", "read-network"
+OFTEN = (SMALLEST, SMALLEST_NETWORK, "read-streaming", "read-reset-folded", "read-network-quantiser")
 
 Write = Callable[[str], tuple[Path, Exchange]]
 
@@ -38,7 +40,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Write:
     return write
 
 
-@pytest.mark.parametrize("row", ROWS.values(), ids=list(ROWS))
+@pytest.mark.parametrize("row", only(lambda row: row.name in OFTEN, ROWS.values()), ids=list(ROWS))
 def test_four_valued_simulator_gives_the_models_bits(row: Read, written: Write, tmp_path: Path) -> None:
     """As SystemVerilog, where initial values are there before anything waits for a change."""
     path, exchange = written(row.name)
@@ -61,12 +63,12 @@ def test_four_valued_simulator_gives_the_models_bits(row: Read, written: Write, 
 @pytest.mark.parametrize(
     ("tool", "name"),
     [
-        ("Icarus -g2005", "read-table-in-logic"),
+        thorough("Icarus -g2005", "read-table-in-logic"),
         ("Icarus -g2005", "read-network-folded"),
-        ("cocotb", "read-after-prediction"),
+        thorough("cocotb", "read-after-prediction"),
         ("cocotb", "read-network"),
-        ("cocotb", "read-streaming"),
-        ("Verilator", "read-reset"),
+        thorough("cocotb", "read-streaming"),
+        thorough("Verilator", "read-reset"),
         ("Verilator", "read-network-wide"),
     ],
 )
@@ -100,7 +102,11 @@ def test_a_difference_is_seen(written: Write, tmp_path: Path) -> None:
 # Every flow at every file is what the rows of the bench are for, as it takes long.
 @pytest.mark.parametrize(
     ("name", "flow"),
-    [*((SMALLEST_NETWORK, flow) for flow in FLOWS), (SMALLEST, "synth_ecp5"), (SMALLEST, "synth_ice40")],
+    [
+        *((thorough if flow == "synth_xilinx" else pytest.param)(SMALLEST_NETWORK, flow) for flow in FLOWS),
+        (SMALLEST, "synth_ecp5"),
+        thorough(SMALLEST, "synth_ice40"),
+    ],
 )
 def test_plain_synthesis_takes_it(name: str, flow: str, written: Write) -> None:
     path, _ = written(name)
@@ -113,7 +119,7 @@ _WITHOUT_VALUES = "synth -flatten -top top; dfflegalize -cell $_DFF_P_ x"
 """Flip-flops that begin with anything: yosys refuses what needs more."""
 
 
-@pytest.mark.parametrize("name", ["read-reset", "read-reset-logic", "read-network-reset"])
+@pytest.mark.parametrize("name", [thorough("read-reset"), "read-reset-logic", "read-network-reset"])
 def test_an_asic_flow_takes_what_has_no_initial_values(name: str, written: Write) -> None:
     path, _ = written(name)
     text = path.read_text()
@@ -126,6 +132,7 @@ def test_an_asic_flow_takes_what_has_no_initial_values(name: str, written: Write
     run_tool([program, "-q", "-p", f"read_verilog {path.name}; {_WITHOUT_VALUES}"], path.parent)
 
 
+@pytest.mark.thorough
 def test_an_asic_flow_refuses_initial_values(written: Write) -> None:
     path, _ = written(SMALLEST)
     program = find_yosys("yowasp")
@@ -150,6 +157,7 @@ def test_a_memory_that_would_never_hold_anything_is_refused(tmp_path: Path) -> N
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.thorough
 def test_native_yosys_takes_it(written: Write) -> None:
     program = find_yosys("native")
     need("native yosys", program)
@@ -157,6 +165,7 @@ def test_native_yosys_takes_it(written: Write) -> None:
     synthesise(program, written(SMALLEST)[0], "top", "synth_ecp5")
 
 
+@pytest.mark.thorough
 def test_files_stand_in_one_design(tmp_path: Path) -> None:
     """With others of other names, and after a user's file that says other things of nets and time."""
     need("Icarus Verilog", SIMULATORS["Icarus -g2005"].find_version())

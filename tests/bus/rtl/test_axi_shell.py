@@ -22,17 +22,18 @@ from support.small_cores import (
     random_samples,
     to_tdata,
 )
+from support.tiers import thorough
 
 
 @pytest.mark.parametrize(
     ("name", "stalls", "count"),
     [
         ("after prediction", 4, 40),
-        ("no registers", 3, 40),
+        thorough("no registers", 3, 40),
         ("streaming", 0, 40),
         ("streaming", 4, 40),
         ("folded", 2, 20),
-        ("modulated", 2, 20),
+        thorough("modulated", 2, 20),
         ("linear", 2, 20),
     ],
 )

@@ -86,6 +86,7 @@ def test_as_many_multipliers_as_asked_for(fields: dict[str, Any], multipliers: i
     assert count_cells(Learner(LearnerSpec(**T | fields)))[0] == multipliers
 
 
+@pytest.mark.thorough
 def test_what_is_counted_are_the_cells() -> None:
     """In multipliers that are shared, in the arithmetic of the error, and of constants."""
     for fields in ({"share_multipliers": True, "layer_sizes": [1, 2, 1], "reuse_factor": 2}, {"loss": "logistic"}):

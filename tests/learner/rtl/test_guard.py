@@ -26,6 +26,7 @@ from support.guarded_specs import PLAIN
 from support.search import examples
 from support.strategies import codes_in
 from support.streams import Transfers, exchange, words_of
+from support.tiers import thorough
 
 
 @dataclass
@@ -237,7 +238,7 @@ def test_a_missed_deadline_is_seen_and_the_start_restored() -> None:
 
 @pytest.mark.parametrize(
     ("fields", "limits"),
-    [({}, {"stagnant_error": 0.3, "stagnant_lost": 32}), ({"update_rounding": "stochastic"}, {"imprecise": 4})],
+    [({}, {"stagnant_error": 0.3, "stagnant_lost": 32}), thorough({"update_rounding": "stochastic"}, {"imprecise": 4})],
 )
 def test_no_false_alarm_on_a_healthy_stream(fields: Any, limits: Any) -> None:
     guarding = GuardSettings(window=64, copy_every=4, error=1.0, rails=4, **limits)

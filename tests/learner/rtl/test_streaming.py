@@ -76,6 +76,7 @@ def errors(task: Task, spec: LearnerSpec) -> list[float]:
     return task.regime_errors(activation.to_float(np.array(predictions)) - task.target)
 
 
+@pytest.mark.thorough
 def test_track_is_learned_nearly_as_well() -> None:
     """An update seen some samples late leaves an error of what was not yet known: within a quarter, mean of seeds."""
     spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), grid_size=5, spline_order=3, learning_rate=0.3)

@@ -109,6 +109,7 @@ def test_a_layer_of_any_functions_is_saved_and_loaded(tmp_path: Path) -> None:
             FloatKAN.load(tmp_path / "damaged.npz")
 
 
+@pytest.mark.thorough
 def test_calibrated_pruned_searched_and_trained() -> None:
     kan = mixed()
     exact = kan.evaluate(X)[-1]

@@ -201,6 +201,7 @@ def test_a_report(found: Search, tmp_path: Path) -> None:
         found.plot(tmp_path / "front.txt")
 
 
+@pytest.mark.thorough
 def test_without_y_the_floats_are_the_measure() -> None:
     kan = random_kan([2, 2, 1], 2, "tanh", 4)
     x = samples(kan, 80)

@@ -202,6 +202,7 @@ def test_parameter_reaches_the_hardware() -> None:
         assert session.predict_codes(codes).tolist() == network.predict_codes(codes).tolist()
 
 
+@pytest.mark.thorough
 def test_netlist_gives_the_models_bits(tmp_path: Path) -> None:
     """On an iCE40, cell by cell and clock by clock: three lanes, then three passes; predictions wait now and then."""
     network = full([5, 4, 3], [3, 4, 5], output="argmax")

@@ -15,6 +15,7 @@ from kanrtl.verilog.network_header import network_header
 from kanrtl.verilog.write import write_verilog
 from support.cell_netlist import netlist_of, settled, synthesised
 from support.lookup_networks import codes_for, pair, table
+from support.tiers import thorough
 from support.verilator_backend import port_fields
 
 
@@ -55,10 +56,10 @@ ICE40 = {"SB_LUT4", "SB_RAM40_4K"}
     ("device", "family", "output", "options", "kinds"),
     [
         ("LFE5U-25F", "ecp5", "raw", {}, ECP5 - {"DP16KD"}),
-        ("LFE5U-25F", "any", "threshold", {}, ECP5 - {"DP16KD"}),
+        thorough("LFE5U-25F", "any", "threshold", {}, ECP5 - {"DP16KD"}),
         ("LFE5U-25F", "ecp5", "argmax", {"whole_from": 1}, ECP5),
         ("iCE40UP5K", "any", "argmax", {}, ICE40 - {"SB_RAM40_4K"}),
-        ("iCE40UP5K", "ice40", "raw", {"memory": ["logic", "block"]}, ICE40),
+        thorough("iCE40UP5K", "ice40", "raw", {"memory": ["logic", "block"]}, ICE40),
     ],
 )
 def test_netlist_gives_the_models_bits(
@@ -68,7 +69,7 @@ def test_netlist_gives_the_models_bits(
 
 
 @pytest.mark.parametrize(
-    ("device", "family", "lut"), [("LFE5U-25F", "ecp5", "LUT4"), ("iCE40UP5K", "ice40", "SB_LUT4")]
+    ("device", "family", "lut"), [("LFE5U-25F", "ecp5", "LUT4"), thorough("iCE40UP5K", "ice40", "SB_LUT4")]
 )
 def test_a_network_built_as_another(device: str, family: str, lut: str, tmp_path: Path) -> None:
     """Two tables that are compared by ranks, and sums that are addresses as they stand."""
@@ -80,7 +81,7 @@ def test_a_network_built_as_another(device: str, family: str, lut: str, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("device", "family", "kinds"), [("LFE5U-25F", "ecp5", {"DP16KD"}), ("iCE40UP5K", "ice40", {"SB_RAM40_4K"})]
+    ("device", "family", "kinds"), [("LFE5U-25F", "ecp5", {"DP16KD"}), thorough("iCE40UP5K", "ice40", {"SB_RAM40_4K"})]
 )
 def test_deep_memories(device: str, family: str, kinds: set[str], tmp_path: Path) -> None:
     """Tables of 1024 and of 512 words, in blocks that give so many."""

@@ -11,14 +11,15 @@ from kanrtl.build import Device
 from kanrtl.build.design_builds import core_for
 from kanrtl.build.out_of_context import AreaJob
 from kanrtl.lookup.rtl.network_estimate import estimate_network
+from support.tiers import thorough
 
 
 @pytest.mark.parametrize(
     ("drawn", "device"),
     [
         (Drawn((2, 1), (4, 4), 1), "LFE5U-25F-6"),
-        (Drawn((3, 2), (3, 5), 0, curve="noise", output="argmax"), "iCE40HX8K"),
-        (Drawn((2, 2), (5, 5), 1, options={"memory": "block"}), "LFE5U-25F-6"),
+        thorough(Drawn((3, 2), (3, 5), 0, curve="noise", output="argmax"), "iCE40HX8K"),
+        thorough(Drawn((2, 2), (5, 5), 1, options={"memory": "block"}), "LFE5U-25F-6"),
     ],
     ids=str,
 )
