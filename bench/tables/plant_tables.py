@@ -95,17 +95,11 @@ def plant_rows(folder: Path, plants: Sequence[str]) -> tuple[list[str], list[lis
                     *(_marked(errors[part], method[part]) for part in errors),
                     f"{method['recovery_samples']:.0f}" if settles else "-",
                     f"{method['recovery_us']:,.0f}" if settles else "-",
-                    f"{method['recovery_samples'] * _sample_cycles(core) / core['fmax_mhz']:,.1f}" if core else "-",
+                    f"{method['recovery_samples'] * core['sample_cycles'] / core['fmax_mhz']:,.1f}" if core else "-",
                     *_built(core, method),
                 ]
             )
     return head, rows
-
-
-def _sample_cycles(core: Any) -> int:
-    """The cycles of a prediction and a step. Results from before any core was folded do not say it: one for each."""
-    cycles: int = core.get("sample_cycles", 2)
-    return cycles
 
 
 def decision_rows(folder: Path, plants: Sequence[str]) -> tuple[list[str], list[list[str]]]:
