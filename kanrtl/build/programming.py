@@ -86,15 +86,22 @@ def plan_programming(board: Board, bitstream: Path) -> Programming:
     InputError
         If the file cannot be read, is no bitstream, is one for another part, or is cut short.
     """
-    _check_bitstream(board, bitstream)
+    check_bitstream(board, bitstream, "BITSTREAM")
     name = str(bitstream)
     # A name is not to be taken for an option.
     arguments = (*board.flasher_options, f"./{name}" if name.startswith("-") else name)
     return Programming(board.name, name, board.flasher, arguments, board.keeps_bitstream)
 
 
-def _check_bitstream(board: Board, path: Path) -> None:
-    given = f"BITSTREAM = {str(path)!r}"
+def check_bitstream(board: Board, path: Path, field: str) -> None:
+    """Check that a file is a whole bitstream for a board's part, as far as its family says.
+
+    Raises
+    ------
+    InputError
+        If it is not, or cannot be read; the message calls the file ``field``.
+    """
+    given = f"{field} = {str(path)!r}"
     try:
         content = path.read_bytes()
     except OSError as error:

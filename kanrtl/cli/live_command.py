@@ -42,7 +42,7 @@ SAMPLES = 1500
 @signal_group()
 @cloup.option_group(
     "The page",
-    count_option("--port", 0, default=5006, help="Serve it on this port; 0 for any that is free."),
+    count_option("--port", 0, 65535, default=5006, help="Serve it on this port; 0 for any that is free."),
     cloup.option("--open/--no-open", "open_browser", default=True, help="Open a browser.  [default: open]"),
 )
 def live_command(

@@ -68,9 +68,9 @@ def list_option(name: str, kind: Callable[[str], Any], metavar: str = "N,...", *
     return cloup.option(name, metavar=metavar, callback=parse, **settings)
 
 
-def count_option(name: str, least: int, **settings: Any) -> Decorator:
-    """An option for an integer."""
-    return cloup.option(name, type=click.IntRange(least), metavar="N", show_default=True, **settings)
+def count_option(name: str, least: int, most: int | None = None, **settings: Any) -> Decorator:
+    """An option for an integer from ``least`` to ``most``."""
+    return cloup.option(name, type=click.IntRange(least, most), metavar="N", show_default=True, **settings)
 
 
 def choice_option(name: str, choices: Any, **settings: Any) -> Decorator:

@@ -336,7 +336,7 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
             return cls._restore(Path(path), backend)
         except InputError as error:
             raise InputError(name + str(error).removeprefix(name)) from None
-        except (KeyError, TypeError, AttributeError, ValueError):  # something is missing, or of another kind
+        except (LookupError, TypeError, AttributeError, ValueError):  # something is missing, or of another kind
             raise InputError(f"{name}not a saved {cls.__name__}; give a file that save wrote") from None
 
     @classmethod

@@ -212,7 +212,8 @@ def teach(session: Session, x: Reals, target: Reals) -> Reals:
 
 @np.errstate(over="ignore", invalid="ignore")  # floats may diverge, which their errors show
 def _drive_float64(spec: LearnerSpec, task: Task, grid: Reals, initial: list[Codes]) -> tuple[Reals, list[Reals]]:
-    taught = spec.replace(loss="squared") if find_loss(spec.loss).takes_gradients else spec
+    alone = spec.replace(guard=None)
+    taught = alone.replace(loss="squared") if find_loss(spec.loss).takes_gradients else alone
     model = Model(taught, numeric="float64")
     if any((codes != own).any() for codes, own in zip(initial, spec.initial_codes(), strict=True)):
         model.coefficients = [

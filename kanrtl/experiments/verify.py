@@ -10,9 +10,11 @@ import numpy as np
 
 from ..boards import Board
 from ..build.design_builds import build_linked
+from ..build.programming import check_bitstream
 from ..errors import InputError, SpecError, join_choices
 from ..fabric.device import Device
 from ..folders import temporary_folder
+from ..learner.rtl.guard import Guard
 from ..learner.spec import LearnerSpec
 from ..link.host_link import FRAME_OVERHEAD, HostLink
 from ..link.layout import BAUD, LARGEST_PAYLOAD
@@ -145,7 +147,7 @@ def verify(
             progress(f"comparing {samples} samples")
         difference, sent = compare_learners(ModelLearner(spec), netlist, draw_exercise(spec, samples, seed))
         observed = netlist.observed
-        difference = difference or _compare_cycles(spec, observed, sent)
+        difference = difference or compare_cycles(spec, observed, sent)
         return Verification(part.name, sent, netlist.cycles, seed, cells, observed, difference)
     finally:
         netlist.close()
@@ -187,7 +189,8 @@ def verify_bitstream(
     Raises
     ------
     InputError
-        If ``samples`` or the board cannot be, or the bitstream has another learner or none.
+        If ``samples`` or the board cannot be, or the bitstream is none for that board, or has another
+        learner or none.
     SpecError
         If the learner takes multipliers of the chip, which cannot be read back, or has no link.
     BuildError
@@ -208,7 +211,9 @@ def verify_bitstream(
         )
     cells: dict[str, int] = {}
     with temporary_folder() as cwd:
-        if bitstream is None:
+        if bitstream is not None:
+            check_bitstream(board, bitstream, "bitstream")
+        else:
             bitstream = cwd / "board.bin"
             build_linked(spec, board, baud=baud, output=bitstream, progress=progress)
         simulation = simulate_bitstream(bitstream, board, baud, cells, progress, edit)
@@ -271,15 +276,19 @@ def compare_linked(
     return difference, sent
 
 
-def _compare_cycles(spec: LearnerSpec, observed: dict[str, list[int]], sent: int) -> Difference | None:
-    """Latencies that are not those of the spec; a run may be too short to have any."""
+def compare_cycles(spec: LearnerSpec, observed: dict[str, list[int]], sent: int) -> Difference | None:
+    """Give the first kind of cycles, as a simulation has observed them, that are not those of the spec; None where all
+    are. A run may be too short to have any."""
     expected = {
         "latency": spec.latency,
         "prediction_latency": spec.timing.prediction_latency,
         "interval": spec.interval,
     }
+    # A sample may wait for an access of the guard, and for no longer.
+    waits = {"interval": Guard(spec, spec.guard).slot_cycles} if spec.guard is not None else {}
     for kind, cycles in expected.items():
-        if observed[kind] and observed[kind] != [cycles]:
+        allowed = range(cycles, cycles + waits.get(kind, 0) + 1)
+        if any(found not in allowed for found in observed[kind]):
             return Difference(kind, sent - 1, [cycles], observed[kind])
     return None
 

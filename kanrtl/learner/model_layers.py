@@ -394,7 +394,8 @@ class RealLayer(ModelLayer):
             t = np.mod(t, self._grid_size)  # of a tiny negative number the grid's size itself
         inside = self._periodic | ((t >= 0) & (t < self._grid_size))
         clamped = np.clip(t, 0, self._grid_size)
-        cell = np.minimum(clamped.astype(np.int64), self._grid_size - 1)
+        # What has diverged is in no cell, and stays what it is.
+        cell = np.minimum(np.nan_to_num(clamped).astype(np.int64), self._grid_size - 1)
         u = clamped - cell
         address, lanes = self._address(cell)
         derivative = None

@@ -14,6 +14,7 @@ from typing import Any, Literal, Self, cast, get_args
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays import as_array
 from ..errors import InputError
 from ..numeric.fixed import SQ, UQ, Codes, Format
 from .lookup_layer import LookupLayer
@@ -354,10 +355,7 @@ class LookupNetwork(SavedNetwork):
         InputError
             If ``x`` has another shape, or holds a number that is none.
         """
-        try:
-            array = np.asarray(x, dtype=np.float64)
-        except (TypeError, ValueError):
-            raise InputError(f"x: not an array of numbers; give shape (n, {self.n_in})") from None
+        array = as_array("x", x, f"shape (n, {self.n_in})").astype(np.float64)
         single = array.ndim == 1
         rows = array[None] if single else array
         if rows.ndim != 2 or rows.shape[1] != self.n_in:

@@ -75,7 +75,7 @@ class Pairs(LoopPart):
         if not format.signed:
             raise InputError(f"format = {format}: I and Q have signs; use SQ")
         self.format = format
-        self.pairs = check_count("pairs", pairs)
+        self.pairs = check_count("pairs", pairs, 3 * format.width)
         self.second = second
         self.rounding = check_rounding(rounding)
         self._power = (_number(format) * _number(format) + _number(format) * _number(format)).format

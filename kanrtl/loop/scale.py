@@ -82,7 +82,7 @@ class Scale(LoopPart):
     ) -> None:
         self.input, self.output, self.gain_format = input, output, gain_format
         self.offset_format = SQ(output.i + (not output.signed), output.f)
-        self.channels = check_count("channels", channels)
+        self.channels = check_count("channels", channels, max(input.width, output.width))
         if registers not in (1, 2):
             raise InputError(f"registers = {registers!r}: must be 1 or 2")
         self.registers = registers

@@ -42,8 +42,8 @@ class Taps(LoopPart):
 
     def __init__(self, format: Format, taps: int, *, channels: int = 1, initial: float | Sequence[float] = 0.0) -> None:
         self.format = format
-        self.taps = check_count("taps", taps)
-        self.channels = check_count("channels", channels)
+        self.channels = check_count("channels", channels, format.width)
+        self.taps = check_count("taps", taps, channels * format.width)
         self._initial = initial_codes("initial", initial, channels, format)
         super().__init__({"i": In(vector_stream(format, channels)), "o": Out(vector_stream(format, taps * channels))})
 

@@ -39,6 +39,9 @@ __all__ = [
 GAIN_FORMAT = SQ(8, 10)
 """Of gains, where none is given: 18 bits, as wide as a multiplier of ECP5 takes."""
 
+VECTOR_BITS = 1 << 16
+"""Bits of the widest vector: Amaranth's netlists number the bits of a value with 16 bits."""
+
 EXACT_BITS = 63
 """Bits that an exact sum may have, as those of the integer models are 64."""
 
@@ -53,10 +56,13 @@ def vector_stream(format: Format, count: int, *, always_ready: bool = False) -> 
     return stream.Signature(vector(format, count), always_ready=always_ready)
 
 
-def check_count(field: str, value: int, least: int = 1) -> int:
-    """``value``, if it is a number of things."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise InputError(f"{field} = {value!r}: must be an integer, at least {least}")
+def check_count(field: str, value: int, bits: int) -> int:
+    """``value``, if it is a number of things, each of so many ``bits`` in the widest vector that they are part of."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise InputError(f"{field} = {value!r}: must be an integer, at least 1")
+    if value * bits > VECTOR_BITS:
+        most = VECTOR_BITS // bits
+        raise InputError(f"{field} = {value}: a vector has at most {VECTOR_BITS} bits; give at most {most}")
     return value
 
 

@@ -58,7 +58,7 @@ class SavedLearner:
         """Read a file; raise :exc:`InputError` where it is damaged or another."""
         try:
             return cls._from_arrays(read_arrays(path))
-        except (KeyError, TypeError, json.JSONDecodeError):  # something is missing, or of another kind
+        except (KeyError, TypeError, AttributeError, json.JSONDecodeError):  # something is missing, or of another kind
             raise InputError("not a saved learner; give a file that save wrote") from None
 
     @classmethod

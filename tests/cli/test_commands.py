@@ -118,6 +118,14 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
         "--backend = 'fpga': unknown; use one of model, compiled, pysim, native, or an address such as "
         "serial:///dev/ttyUSB0 or tcp://localhost:4000",
     ),
+    (
+        ("live", "good.toml", "--port", "70000"),
+        "Invalid value for '--port': 70000 is not in the range 0<=x<=65535. (see kanrtl live --help)",
+    ),
+    (
+        ("sweep", "good.toml", "--seeds", "99999999999"),
+        "Invalid value for '--seeds': 99999999999 is not in the range 1<=x<=100000. (see kanrtl sweep --help)",
+    ),
     (("live", "good.toml", "--taps", "2"), "--taps = 2: only with --data; name a file, or leave it out"),
     (
         ("live", "tcp://localhost:1", "--backend", "pysim"),

@@ -400,6 +400,12 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     connect(KANRegressor().fit([[0.0], [1.0]], [0, 1]).session_.spec).save(path)
     with pytest.raises(InputError, match=r"^load: '.*': not a saved KANRegressor; give a file that save wrote$"):
         KANRegressor.load(path)
+    KANRegressor(epochs=1).fit([[0.0], [1.0]], [0, 1]).save(path)
+    with np.load(path) as content:
+        arrays = {**content, "coefficients_0": np.array(7)}
+    np.savez(path, **arrays)
+    with pytest.raises(InputError, match=r"^load: '.*': not a saved KANRegressor; give a file that save wrote$"):
+        KANRegressor.load(path)
     model = KANRegressor(epochs=1, random_state=np.random.RandomState(0)).fit([[0.0], [1.0]], [0, 1])
     with pytest.raises(InputError, match=r"^save: RandomState\(MT19937\).* cannot be written to a file; use numbers"):
         model.save(path)

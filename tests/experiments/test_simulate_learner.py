@@ -23,6 +23,22 @@ FORMULAS = (
 )
 
 
+def test_a_guarded_learner_is_simulated() -> None:
+    """The reference in float64 has no guard."""
+    spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), learning_rate=0.1, guard={"window": 8, "error": 0.01})
+    found = simulate(spec, Track(60, 0), "model")
+    plain = simulate(spec.replace(guard=None), Track(60, 0), "model")
+    np.testing.assert_array_equal(found.predictions_float64, plain.predictions_float64)
+    assert not np.array_equal(found.predictions, plain.predictions)  # it has tripped, and the learner is frozen
+
+
+def test_floats_that_diverge_behind_a_hidden_layer_are_no_numbers() -> None:
+    model = Model(LearnerSpec(layer_sizes=[1, 3, 1], grid_range=(-2, 2), learning_rate=3), numeric="float64")
+    task = Track(1500, 0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        assert np.isnan(model.run(task.x, task.target, np.ones(len(task.x), dtype=bool))).any()
+
+
 def test_track_is_reproducible() -> None:
     one, same, other = Track(300, 4), Track(300, 4), Track(300, 5)
     assert np.array_equal(one.x, same.x)

@@ -18,10 +18,12 @@ from kanrtl.experiments.exercise import Difference, Operation, compare_learners,
 from kanrtl.experiments.verify import Verification, verify, verify_bitstream
 from kanrtl.fabric.device import Device
 from kanrtl.sessions.backends.model import ModelLearner
+from kanrtl.sessions.backends.native import NativeLearner
 from kanrtl.simulators import netlist_rtlil
 from kanrtl.simulators.block_models import check_blocks
 from support.guarded_specs import GUARD, GUARDED
 from support.lookup_networks import table
+from support.tiers import thorough
 
 SMALL = LearnerSpec(
     layer_sizes=[1, 1],
@@ -180,6 +182,33 @@ def test_the_command_refuses_what_cannot_be_verified(
     Path("s.toml").write_text("layer_sizes = [1, 1]\ngrid_range = [-2, 2]\nspline_order = 1\n")
     assert run(["verify", "s.toml", *arguments]) == 2
     assert line in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_bitstream_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"no bits")
+    with pytest.raises(InputError, match=r"^bitstream = '.*a.bin': is no bitstream for iCE40; icebreaker has an "):
+        verify_bitstream(SMALL.replace(multiplier="lut", memory="auto"), BOARDS["icebreaker"], 1, bitstream=path)
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("schedule", ["sequential", thorough("streaming")])
+def test_a_sample_may_wait_for_the_guard_and_no_longer(schedule: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = SMALL.replace(schedule=schedule, pipeline="auto", guard={"window": 16, "copy_every": 1, "error": 0.25})
+    spec = spec.for_device(Device.parse("LFE5U-25F-6"))
+    backend = NativeLearner(spec)
+    try:
+        assert compare_learners(ModelLearner(spec), backend, draw_exercise(spec, 150, 0)) == (None, 150)
+        observed = backend.observed
+    finally:
+        backend.close()
+    assert len(observed["interval"]) > 1  # the guard did read the learner
+    assert verifying.compare_cycles(spec, observed, 150) is None
+    late = observed["interval"][-1]
+    monkeypatch.setattr(verifying.Guard, "slot_cycles", late - spec.interval - 1)
+    difference = verifying.compare_cycles(spec, observed, 150)
+    assert difference is not None
+    assert difference.what == "interval"
 
 
 def test_a_bitstream_needs_a_sample() -> None:

@@ -237,6 +237,8 @@ def test_wrong_calls_are_refused() -> None:
         (lambda: network.predict([[1, 2, 3]]), r"x: shape \(1, 3\); must be \(n, 2\)"),
         (lambda: network.predict([[1, np.nan]]), r"x\[0, 1\] = nan"),
         (lambda: network.predict("no"), "not an array"),
+        (lambda: network.predict(np.zeros((1, network.n_in), dtype=complex)), "x: not an array of numbers"),
+        (lambda: network.predict(np.zeros((1, network.n_in), dtype="M8[s]")), "x: not an array of numbers"),
         (lambda: network.predict_codes([[2, 0]]), "codes: from 0 to 2; 2 bits hold -2 to 1"),
         (lambda: network.predict_codes([[0.5, 0]]), "codes: type float64"),
         (lambda: network.with_output("softmax"), "output = 'softmax'"),

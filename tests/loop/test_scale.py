@@ -95,6 +95,7 @@ def test_it_is_counted_to_the_flip_flop(registers: int) -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
+        ({"channels": 10**6}, "channels = 1000000: a vector has at most 65536 bits; give at most 8192"),
         ({"gain": 200}, r"gain = 200: is beyond SQ\(8, 10\); give a wider format"),
         ({"offset": 9}, r"offset = 9: is beyond SQ\(4, 4\); give a wider format"),
         ({"registers": 3}, r"registers = 3: must be 1 or 2"),

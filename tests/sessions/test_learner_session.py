@@ -874,6 +874,14 @@ def test_a_file_with_wrong_contents(arrays: dict[str, Any], line: str, saved: Pa
     assert refused(learner, rewritten(saved, **arrays)) == line
 
 
+@pytest.mark.parametrize("name", ["noise", "learning_rates", "format"])
+def test_a_member_that_is_no_array(name: str, saved: Path, learner: Session) -> None:
+    path = rewritten(saved, **{name: None})
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(name, b"xx")
+    assert refused(learner, path) == NOT_SAVED
+
+
 def test_a_saved_spec_that_does_not_work(saved: Path, learner: Session) -> None:
     line = refused(learner, rewritten(saved, spec=np.array('{"layer_sizes": [1, 1]}')))
     assert line == (

@@ -46,8 +46,10 @@ class DenseDraft:
         before = self.n_out
         if before is not None and array.shape[1] != before:
             raise InputError(f"{name}: weight of shape {array.shape} behind {before} nodes; give (n_out, {before})")
-        given = np.zeros(len(array)) if bias is None else bias
-        self._layers.append((self._steps, array, check_shape(f"{name}: bias", given, (len(array),))))
+        given = check_array(f"{name}: bias", np.zeros(len(array)) if bias is None else bias)
+        if given.shape != (len(array),):
+            raise InputError(f"{name}: bias: shape {given.shape}; must be {(len(array),)}")
+        self._layers.append((self._steps, array, given))
         self._steps = []
 
     def add_function(self, name: str, function: str, parameter: npt.ArrayLike | None = None) -> None:

@@ -76,6 +76,9 @@ def _efficient_layers(state: Mapping[str, Array], base: str) -> list[FloatLayer]
         if selector is not None and not np.isin(selector, (0, 1)).all():
             raise InputError(f"{prefix}spline_selector: a value between 0 and 1 cannot be represented; make it 0 or 1")
         base_weights = _take(state, f"{prefix}base_weight")
+        for field, values in (("base_weight", base_weights), ("spline_scaler", scaler)):
+            if values is not None and np.shape(values) != np.shape(weights)[:2]:
+                raise InputError(f"{prefix}{field}: shape {np.shape(values)}; must be {np.shape(weights)[:2]}")
         layers.append(
             FloatLayer.of(
                 f"layers.{number}",

@@ -88,6 +88,8 @@ class Splines(EdgeFunctions):
             If the knots do not fit, or do not ascend.
         """
         t = np.atleast_2d(check_array(f"{name}.knots", knots))
+        if t.ndim != 2:
+            raise InputError(f"{name}.knots: shape {t.shape}; must be ({n_in}, knots), or one row for all")
         t = np.broadcast_to(t, (n_in, t.shape[1])) if len(t) == 1 else t
         order = t.shape[1] - count - 1
         if t.shape[0] != n_in or order < 0 or count <= order:

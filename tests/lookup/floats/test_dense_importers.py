@@ -188,6 +188,10 @@ WEIGHTS = [np.ones((2, 4)), np.ones((1, 2))]
         ),
         (lambda: from_mlp([np.ones((2, 4, 3, 3))]), r"weights\[0\]: weight of shape .* a dense layer has"),
         (lambda: from_mlp({"0.weight": np.ones((2, 4)), "1.gain": np.ones(2)}), "1.gain: cannot be represented"),
+        (
+            lambda: from_mlp({"0.weight": np.ones((2, 4)), "0.bias": np.ones(1)}),
+            r"0: bias: shape \(1,\); must be \(2,\)",
+        ),
         (lambda: from_mlp({"a": np.ones(3)}), "a: cannot be represented"),
         (lambda: from_mlp(3), "model: is of type int; give a fitted MLPClassifier"),
         (lambda: from_mlp(MLPRegressor()), "model: is of type MLPRegressor; give a fitted"),
