@@ -41,8 +41,8 @@ DEMO_SPEC = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), grid_size=5, spl
 
 DEMO_BOARD = "ulx3s-85f"
 
-MOST_SEEDS = 100_000
-"""Of a sweep: those of small learners take a day."""
+MOST_SWEPT_SEEDS = 100_000
+"""A bound, so that a slip of the keyboard is refused and does not run for ever."""
 
 
 @cloup.command("sweep")
@@ -68,7 +68,7 @@ MOST_SEEDS = 100_000
         "--data", metavar="FILE", help="Let them learn the signals of this file: CSV (also .gz), .npz or Parquet."
     ),
     count_option("--samples", 3, help="Take N samples in a run.  [default: 1500, or all of --data]"),
-    count_option("--seeds", 1, MOST_SEEDS, default=1, help="Run every learner with N seeds."),
+    count_option("--seeds", 1, MOST_SWEPT_SEEDS, default=1, help="Run every learner with N seeds."),
     choice_option("--backend", BACKENDS, default="model", help="Run on this backend."),
     count_option("--jobs", 1, help="Use N processes; as many as there are cores if not given."),
     cloup.option("--scheduler", metavar="ADDRESS", help="Run on a Dask cluster, such as tcp://10.0.0.1:8786."),
