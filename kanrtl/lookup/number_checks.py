@@ -82,6 +82,14 @@ def check_shape(field: str, values: npt.ArrayLike, shape: tuple[int, ...]) -> np
     return np.broadcast_to(array, shape)
 
 
+def check_tensor(field: str, values: npt.ArrayLike, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
+    """Check that ``values`` are finite numbers of ``shape``, as a file has them: nothing is broadcast."""
+    array = check_array(field, values)
+    if array.shape != shape:
+        raise InputError(f"{field}: shape {array.shape}; must be {shape}")
+    return array
+
+
 def check_indices(field: str, values: npt.ArrayLike, count: int) -> Codes:
     """Check that ``values`` are integers ``(edges,)`` from 0 to below ``count``."""
     array = np.asarray(values)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ...arrays import Reals
 from ...errors import InputError
-from ..number_checks import check_array, check_shape
+from ..number_checks import check_array, check_shape, check_tensor
 from .edge_functions import NamedFunctions
 from .float_kan import FloatKAN
 from .float_layer import FloatLayer
@@ -46,10 +46,8 @@ class DenseDraft:
         before = self.n_out
         if before is not None and array.shape[1] != before:
             raise InputError(f"{name}: weight of shape {array.shape} behind {before} nodes; give (n_out, {before})")
-        given = check_array(f"{name}: bias", np.zeros(len(array)) if bias is None else bias)
-        if given.shape != (len(array),):
-            raise InputError(f"{name}: bias: shape {given.shape}; must be {(len(array),)}")
-        self._layers.append((self._steps, array, given))
+        given = np.zeros(len(array)) if bias is None else bias
+        self._layers.append((self._steps, array, check_tensor(f"{name}: bias", given, (len(array),))))
         self._steps = []
 
     def add_function(self, name: str, function: str, parameter: npt.ArrayLike | None = None) -> None:

@@ -21,6 +21,7 @@ from ...files import decompress
 from ..checkpoints.checkpoint_file import Source, read_checkpoint
 from ..network import LookupNetwork
 from ..notes import Note
+from ..number_checks import check_tensor
 from .base_functions import find_base, name_base, read_base
 from .float_kan import FloatKAN
 from .float_layer import FloatLayer
@@ -76,9 +77,11 @@ def _efficient_layers(state: Mapping[str, Array], base: str) -> list[FloatLayer]
         if selector is not None and not np.isin(selector, (0, 1)).all():
             raise InputError(f"{prefix}spline_selector: a value between 0 and 1 cannot be represented; make it 0 or 1")
         base_weights = _take(state, f"{prefix}base_weight")
-        for field, values in (("base_weight", base_weights), ("spline_scaler", scaler)):
-            if values is not None and np.shape(values) != np.shape(weights)[:2]:
-                raise InputError(f"{prefix}{field}: shape {np.shape(values)}; must be {np.shape(weights)[:2]}")
+        edges = {"base_weight": base_weights, "spline_scaler": scaler, "spline_selector": selector}
+        for field, values in edges.items():
+            # A layer says itself what weights of fewer dimensions should be.
+            if values is not None and np.ndim(weights) == 3:
+                check_tensor(f"{prefix}{field}", values, np.shape(weights)[:2])
         layers.append(
             FloatLayer.of(
                 f"layers.{number}",

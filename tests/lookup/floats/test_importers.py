@@ -129,7 +129,7 @@ def test_efficient_kan_refuses_what_it_does_not_know() -> None:
         from_efficient_kan({name: value for name, value in state.items() if "spline_weight" not in name})
     with pytest.raises(InputError, match=r"layers\.0\.grid: missing"):
         from_efficient_kan({})
-    for field in ("base_weight", "spline_scaler"):
+    for field in ("base_weight", "spline_scaler", "spline_selector"):
         with pytest.raises(InputError, match=rf"layers\.0\.{field}: shape \(1,\); must be \(1, 2\)"):
             from_efficient_kan(state | {f"layers.0.{field}": np.ones(1)})
     with pytest.raises(InputError, match=r"layers\.0\.knots: shape \(2, \d+, 1\); must be \(2, knots\)"):
