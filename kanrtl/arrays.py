@@ -13,11 +13,33 @@ from .errors import InputError
 Reals = npt.NDArray[np.float64]
 
 
+def check_integer(field: str, value: Any) -> int:
+    """An integer, numpy's kinds too; raises :exc:`InputError`, which names ``field``, where it is none."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise InputError(f"{field} = {value!r}: must be an integer")
+    return int(value)
+
+
+def check_at_least(field: str, value: Any, least: int) -> int:
+    """The same of ``least`` or more."""
+    if check_integer(field, value) < least:
+        raise InputError(f"{field} = {value}: must be {least} or more")
+    return int(value)
+
+
+def check_unmasked(field: str, values: npt.ArrayLike) -> None:
+    """Raise :exc:`InputError`, which names ``field``, where ``values`` are an array of numpy's masked kind with a value
+    that is masked: it would be taken for the number that lies below the mask."""
+    if isinstance(values, np.ma.MaskedArray) and (masked := np.ma.getmaskarray(values)).any():
+        raise InputError(f"{field}{_first_index(masked)} is masked; give a number, or leave the row out")
+
+
 def as_array(field: str, values: npt.ArrayLike, wanted: str) -> npt.NDArray[Any]:
     """An array of numbers of any shape and kind.
 
     Raises :exc:`InputError`, which names ``field`` and says what is ``wanted``, where ``values`` are something else.
     """
+    check_unmasked(field, values)
     try:
         array = np.asarray(values)
     except ValueError:  # rows of different lengths

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import Reals
+from ..arrays import Reals, check_at_least, check_integer, check_unmasked
 from ..errors import InputError
 from ..signals.column import columns_of_array
 from ..signals.column_scale import ColumnScale
@@ -86,7 +86,7 @@ class Recording(Task):
     ) -> None:
         ours = [] if inputs is None else _columns("inputs", inputs)
         self._prepare(ours, _columns("targets", targets), taps, target_taps, first, name)
-        self.scale, self.target_range = scale, _check_range(target_range)
+        self.scale, self.target_range = scale, _check_range("target_range", target_range)
 
     @classmethod
     def read(
@@ -114,8 +114,8 @@ class Recording(Task):
         path = Path(path)
         if decimal not in (".", ","):
             raise InputError(f"decimal = {decimal!r}: must be '.' or ','")
-        if rows is not None and rows < 1:
-            raise InputError(f"rows = {rows}: must be 1 or more")
+        if rows is not None:
+            check_at_least("rows", rows, 1)
         wanted = {"inputs": _as_list(inputs), "targets": _as_list(targets)}
         try:
             columns = read_columns(path, decimal)
@@ -129,7 +129,7 @@ class Recording(Task):
             )
             recording = cls.__new__(cls)
             recording._prepare(ours, theirs, taps, target_taps, first, path.name)
-            recording.scale, recording.target_range = scale, _check_range(target_range)
+            recording.scale, recording.target_range = scale, _check_range("target_range", target_range)
         except InputError as error:
             raise InputError(f"data = {str(path)!r}: {error}") from None
         return recording
@@ -144,8 +144,7 @@ class Recording(Task):
         name: str,
     ) -> None:
         for field, count in (("taps", taps), ("target_taps", target_taps)):
-            if count < 0:
-                raise InputError(f"{field} = {count}: must be 0 or more")
+            check_at_least(field, count, 0)
         if not inputs and not target_taps:
             raise InputError("inputs: none; name columns, or give target_taps for past values of the targets")
         if not targets:
@@ -165,7 +164,7 @@ class Recording(Task):
             rows = "1 row" if len(values) == 1 else f"{len(values)} rows"
             raise InputError(f"{rows}{past}: too few; give {self._lag + 3} rows or more")
         first = max(2, samples // 4) if first is None else first
-        if not 2 <= first < samples:
+        if not 2 <= check_integer("first", first) < samples:
             raise InputError(f"first = {first}: must be 2 to {samples - 1}, below the {samples} samples")
         super().__init__(samples, seed=0)
         self.name = name
@@ -189,14 +188,22 @@ class Recording(Task):
 
         What a column holds in the first part comes to lie on the whole range, later values may lie beyond. With
         ``target_range=None`` targets stay in their units, as classes do; otherwise a range that the recording was given
-        goes before. A recording that is not to be scaled stays as
-        it is.
+        goes before. A recording that is not to be scaled stays as it is. Raises :exc:`InputError` where a range is
+        none.
         """
+        onto = _check_range("target_range", target_range)
         if not self.scale:
             return self
+        return self._fitted(_check_range("input_range", input_range), onto and (self.target_range or onto))
+
+    def normalise(self) -> Self:
+        """The same recording with inputs and targets scaled onto -1 to 1, also where :attr:`scale` is false."""
+        return self._fitted((-1, 1), (-1, 1))
+
+    def _fitted(self, input_range: _Range | None, target_range: _Range | None) -> Self:
         fitted = type(self).__new__(type(self))
         fitted.__dict__ |= self.__dict__
-        fitted._scale(input_range, target_range and (self.target_range or target_range))
+        fitted._scale(input_range, target_range)
         return fitted
 
     def _scale(self, input_range: _Range | None, target_range: _Range | None) -> None:
@@ -240,12 +247,16 @@ class Recording(Task):
         return [float(np.mean(error[start:stop] ** 2)) for start, (_, stop) in zip(starts, self.regimes, strict=True)]
 
 
-def _check_range(wanted: _Range | None) -> _Range | None:
+def _check_range(field: str, wanted: _Range | None) -> _Range | None:
+    """A range, if it is one, or None."""
     if wanted is None:
         return None
-    low, high = wanted
+    try:
+        low, high = map(float, wanted)
+    except (TypeError, ValueError):
+        low, high = 0.0, 0.0
     if not (np.isfinite([low, high]).all() and low < high):
-        raise InputError(f"target_range = ({low:g}, {high:g}): must be two numbers, the lower one first")
+        raise InputError(f"{field} = {wanted!r}: must be two numbers, the lower one first")
     return low, high
 
 
@@ -254,6 +265,7 @@ def _as_list(names: _Names) -> list[str | int]:
 
 
 def _columns(field: str, values: npt.ArrayLike) -> list[tuple[str, Reals]]:
+    check_unmasked(field, values)
     try:
         array: npt.NDArray[Any] = np.asarray(values)
     except ValueError:  # rows of different lengths

@@ -23,6 +23,7 @@ from ..build.report import Report
 from ..errors import InputError, ToolError
 from ..experiments.simulate_learner import Simulation, simulate
 from ..experiments.simulate_network import NetworkSimulation, read_samples, simulate_network
+from ..experiments.sweep import format_error
 from ..fabric.device import Device
 from ..learner.spec import LearnerSpec
 from ..lookup.network import LookupNetwork
@@ -170,18 +171,26 @@ def show_errors(simulation: Simulation) -> None:
     data = simulation.to_json()
     if simulation.recorded is not None:
         show_comparison(simulation.recorded)
-        _show_saturations(data)
-        _show_cycles(data)
+        _show_happened(data)
         return
     table = Table(title=f"mean squared error before each update, task {data['task']}")
     table.add_column("regime")
     table.add_column(str(data["backend"]), justify="right")
     table.add_column("float64", justify="right")
     for index, (ours, floats) in enumerate(zip(data["mse"], data["mse_float64"], strict=True)):
-        table.add_row(f"{index + 1}, last 100 samples", f"{ours:.5f}", f"{floats:.5f}")
-    table.add_row("whole run", f"{data['mse_all']:.5f}", f"{data['mse_all_float64']:.5f}")
+        table.add_row(f"{index + 1}, last 100 samples", format_error(ours), format_error(floats))
+    table.add_row("whole run", format_error(data["mse_all"]), format_error(data["mse_all_float64"]))
     results.print(table)
+    _show_happened(data)
+
+
+def _show_happened(data: dict[str, Any]) -> None:
     _show_saturations(data)
+    if "guard" in data:
+        counts = ", ".join(f"{name} {count}" for name, count in data["guard"]["counts"].items() if count)
+        if data["guard"]["fault"]:
+            say(f"the guard saw a fault ({', '.join(data['guard']['seen'])}): from then on nothing was learned")
+        results.print(f"Seen by the guard: {counts or 'nothing'}.")
     _show_cycles(data)
 
 

@@ -129,7 +129,9 @@ def _axes(over: tuple[str, ...]) -> dict[str | tuple[str, ...], list[Any]]:
 def _show_sweep(found: Sweep) -> None:
     header, rows = found.table()
     seeds = "one seed" if found.seeds == 1 else f"mean of {found.seeds} seeds"
-    table = Table(title=f"mean squared error before each update, task {found.task}, {seeds}", box=box.SIMPLE)
+    parts = ", in parts of each target's variance" if found.in_variances else ""
+    title = f"mean squared error before each update{parts}, task {found.task}, {seeds}"
+    table = Table(title=escape(title), box=box.SIMPLE)
     for index, name in enumerate(header):
         # On a narrow terminal the names of axes are folded, never a number.
         label, longest = index < len(found.axes), max(len(row[index]) for row in rows)

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from ..errors import InputError
 from ..experiments.compare_methods import Comparison
+from ..signals.column_scale import ColumnScale
 from ..sim.recording import Recording
 from .console import results, say
 from .options import SIGNALS, Decorator, choice_option, count_option, list_option
@@ -74,6 +75,8 @@ def read_recording(data: str, task: str | None, samples: int | None, signals: di
     if len(given.get("target_range", (0, 1))) != 2:
         raise InputError(f"--target-range = {given['target_range']!r}: must be two numbers, the lower one first")
     recording = Recording.read(data, **{"targets": (), **given})
+    if samples is not None and recording.samples < samples:
+        say(f"--samples = {samples}: {recording.name} has {recording.samples}; all of them are taken")
     warn_of_outside(recording)
     return recording
 
@@ -84,9 +87,16 @@ def warn_of_outside(recording: Recording) -> None:
         if scale.outside > _OUTSIDE:
             say(
                 f"column {scale.name!r}: of the samples after the first {recording.first}, {scale.outside:.0%} lie "
-                f"beyond the {scale.lowest:g} to {scale.highest:g} by which its scale is found; leave it out if it "
-                "counts time, else choose --first so that it sees all"
+                f"beyond the {' to '.join(_ends(scale))} by which its scale is found; leave it out if it counts time, "
+                "else choose --first so that it sees all"
             )
+
+
+def _ends(scale: ColumnScale) -> tuple[str, str]:
+    """The lowest and the highest value of a column, with as many digits as tell them well apart."""
+    size = max(abs(scale.lowest), abs(scale.highest))
+    digits = min(17, max(6, 3 + math.ceil(math.log10(size / (scale.highest - scale.lowest)))))
+    return f"{scale.lowest:.{digits}g}", f"{scale.highest:.{digits}g}"
 
 
 def show_comparison(found: Comparison) -> None:
@@ -98,7 +108,7 @@ def show_comparison(found: Comparison) -> None:
     scales.add_column("beyond, later", justify="right")
     for scale in dict.fromkeys(recording.scales):  # past values of targets may have the same
         onto = f"{scale.low:g} to {scale.high:g}"
-        row = (scale.name, f"{scale.lowest:.6g}", f"{scale.highest:.6g}", onto, f"{scale.outside:.2%}")
+        row = (scale.name, *_ends(scale), onto, f"{scale.outside:.2%}")
         scales.add_row(*map(escape, row))
     results.print(scales)
     table = Table(title=f"error before each update, over the {recording.samples - recording.first} samples after them")
@@ -113,9 +123,11 @@ def show_comparison(found: Comparison) -> None:
         cells = []
         for output in range(recording.n_out):
             cells += [f"{method.wrong[output]:.2%}"] if classes else []
-            cells += [
-                f"{value:.4g}" if math.isfinite(value) else "diverged"
-                for value in (method.rms[output], method.nmse[output])
-            ]
+            rms, nmse = method.rms[output], method.nmse[output]
+            if not math.isfinite(rms):
+                cells += ["diverged", "diverged"]
+            else:
+                # Where the target no longer changes, it has no variance.
+                cells += [f"{rms:.4g}", f"{nmse:.4g}" if math.isfinite(nmse) else "-"]
         table.add_row(escape(method.name), *cells)
     results.print(table)

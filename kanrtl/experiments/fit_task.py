@@ -34,16 +34,30 @@ def check_task(spec: LearnerSpec, task: Task | type[Task]) -> None:
 
 
 def fit_task(spec: LearnerSpec, task: TaskKind) -> TaskKind:
-    """The task scaled to what the spec can hold: inputs to the grid of the first layer, and targets to the same range
-    unless they are classes; raises :exc:`InputError` where it does not fit the spec."""
+    """The task scaled to what the spec can hold: inputs to the grid of the first layer, and targets, unless they are
+    classes, to its ``target_range``, or without one as :func:`_choose_target_range` says; raises :exc:`InputError`
+    where it does not fit the spec."""
     check_task(spec, task)
     if isinstance(task, Recording) and task.scale:
         _check_scaling(spec)
     grid = spec.per_layer("grid_range")[0]
     loss = find_loss(spec.loss)
-    fitted = task.fit_to(grid, None if loss.binary_targets else grid)
+    fitted = task.fit_to(grid, None if loss.binary_targets else _choose_target_range(spec))
     _check_targets(spec, fitted)
     return fitted
+
+
+def _choose_target_range(spec: LearnerSpec) -> tuple[float, float]:
+    """What targets are scaled onto: the spec's ``target_range``; or else the first grid's range, except where that is
+    more than half of what the format of targets holds, so that nothing later in a recording would fit, or so little of
+    it that few codes were left."""
+    if spec.target_range is not None:
+        return spec.target_range
+    grid, format = spec.per_layer("grid_range")[0], spec.target_format
+    reach, most = max(map(abs, grid)), -format.minimum * format.lsb
+    if reach > most / 2:
+        return -most / 2, most / 2
+    return grid if reach >= most / 64 else (-most / 16, most / 16)
 
 
 def _check_scaling(spec: LearnerSpec) -> None:
@@ -95,3 +109,17 @@ def find_errors(spec: LearnerSpec, task: Task, predictions: Reals, rows: slice =
     if loss.binary_targets and isinstance(task, Recording):
         return loss.in_reals(predictions, task.target[rows])
     return task.to_units(predictions - task.target[rows])
+
+
+def pools_in_variances(spec: LearnerSpec, task: Task) -> bool:
+    """Whether :func:`pool_errors` gives errors in parts of the variance: the several targets of a recording may have
+    different units; classes have one."""
+    return isinstance(task, Recording) and task.n_out > 1 and not find_loss(spec.loss).binary_targets
+
+
+def pool_errors(spec: LearnerSpec, task: Task, error: Reals) -> Reals:
+    """What :func:`find_errors` gives for a whole task, so that a mean over all outputs means something: where
+    :func:`pools_in_variances` says so, each error in parts of the standard deviation of its target."""
+    if isinstance(task, Recording) and pools_in_variances(spec, task):
+        return error / np.std(task.unscaled_target, axis=0)  # type: ignore[no-any-return]
+    return error

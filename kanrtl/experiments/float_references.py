@@ -63,8 +63,8 @@ def run_float_references(recording: Recording, progress: Progress | None = None)
 
     ``progress`` is told the name of each as it begins.
     """
-    # Scaled to the same range whatever the learner: classes keep their units.
-    scaled = recording.fit_to((-1, 1), (-1, 1))
+    # Scaled whatever the learner is given: a step size says nothing where inputs have any unit.
+    scaled = recording.normalise()
     found = []
     for method in _methods(scaled.x):
         if progress:

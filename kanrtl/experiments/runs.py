@@ -30,7 +30,7 @@ from ..sim import TASKS
 from ..sim.recording import Recording
 from ..sim.task import Task
 from ..version import __version__
-from .fit_task import find_errors, fit_task
+from .fit_task import find_errors, fit_task, pool_errors
 from .simulate_learner import teach
 
 # Samples of all learners in a batch that are worth another process: it takes as long to start as to learn so many.
@@ -51,16 +51,18 @@ class Run:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a run: its mean squared error by regime and as a whole, and what saturated, by kind."""
+    """What came of a run: its mean squared error by regime and as a whole, what saturated, by kind, and how often its
+    guard has seen what, by signature; nothing of that without a guard."""
 
     mse: tuple[float, ...]
     mse_all: float
     saturations: dict[str, int]
+    guard_counts: dict[str, int]
 
 
 @dataclass(frozen=True)
 class Unit:
-    """Runs that go together, in one process: with ``"model"`` and ``"float64"`` side by side."""
+    """Runs that go together, in one process: side by side, where :func:`runs_side_by_side` says so."""
 
     runs: tuple[Run, ...]
     task: str | Recording
@@ -71,19 +73,28 @@ class Unit:
     def measure(self) -> list[Result]:
         """Run all learners; give their results in order."""
         tasks = self._tasks()
-        if self.backend in ("model", "float64"):
+        guards: list[dict[str, int]] = [{} for _ in self.runs]
+        if self.side_by_side:
             predictions, saturations = _side_by_side([run.spec for run in self.runs], tasks, self.backend)
         else:
             predictions, saturations = [], []
-            for run, task in zip(self.runs, tasks, strict=True):
+            for run, task, guard in zip(self.runs, tasks, guards, strict=True):
                 with _connect_quietly(run.spec, self.backend) as learner:
                     predictions.append(teach(learner, task.x, task.target))
-                    saturations.append(learner.status["saturations"])
+                    status = learner.status
+                saturations.append(status["saturations"])
+                if "guard" in status:
+                    guard |= status["guard"]["counts"]
         results = []
-        for run, task, predicted, counts in zip(self.runs, tasks, predictions, saturations, strict=True):
-            error = find_errors(run.spec, task, predicted)
-            results.append(Result(tuple(task.regime_errors(error)), float(np.mean(error**2)), counts))
+        for run, task, predicted, counts, guard in zip(self.runs, tasks, predictions, saturations, guards, strict=True):
+            error = pool_errors(run.spec, task, find_errors(run.spec, task, predicted))
+            results.append(Result(tuple(task.regime_errors(error)), float(np.mean(error**2)), counts, guard))
         return results
+
+    @property
+    def side_by_side(self) -> bool:
+        """Whether its runs go side by side; all of them do, or none."""
+        return runs_side_by_side(self.runs[0].spec, self.backend)
 
     def _tasks(self) -> list[Task]:
         """The task of each run; runs whose learners have the same ranges share their recording."""
@@ -96,6 +107,12 @@ class Unit:
         return [fitted[_ranges(run.spec)] for run in self.runs]
 
 
+def runs_side_by_side(spec: LearnerSpec, backend: str) -> bool:
+    """Whether such learners run side by side. With a guard, which may bring back coefficients, each runs alone; in
+    float64 there is no guard."""
+    return backend == "float64" or (backend == "model" and spec.guard is None)
+
+
 def _connect_quietly(spec: LearnerSpec, backend: str) -> Session:
     """Without a warning of the learning rate: what comes of it is what is measured."""
     with warnings.catch_warnings():
@@ -105,7 +122,7 @@ def _connect_quietly(spec: LearnerSpec, backend: str) -> Session:
 
 def _ranges(spec: LearnerSpec) -> Any:
     """All of a spec that the scales of its task depend on."""
-    return spec.per_layer("grid_range")[0], spec.loss, spec.target_format
+    return spec.per_layer("grid_range")[0], spec.target_range, spec.loss, spec.target_format
 
 
 def _side_by_side(
@@ -169,7 +186,7 @@ def measure_units(units: Sequence[Unit], jobs: int, scheduler: str | None) -> Fi
     """
     if scheduler is not None:
         return _on_cluster(units, scheduler)
-    if any(unit.backend not in ("model", "float64") for unit in units):
+    if any(not unit.side_by_side for unit in units):
         processes = min(jobs, len(units))
     else:
         processes = min(jobs, sum(len(unit.runs) * unit.samples for unit in units) // WORTH)

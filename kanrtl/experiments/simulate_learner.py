@@ -23,7 +23,7 @@ from ..sessions.standalone_model import Model
 from ..sim.recording import Recording
 from ..sim.task import Task
 from .compare_methods import Comparison, compare_methods
-from .fit_task import find_errors, fit_task
+from .fit_task import find_errors, fit_task, pool_errors, pools_in_variances
 
 CHUNK = 50
 """Samples between two signs of progress, where they are few."""
@@ -60,9 +60,13 @@ class Simulation:
 
     @np.errstate(over="ignore", invalid="ignore")  # floats may diverge, which their errors show
     def to_json(self) -> dict[str, Any]:
-        """Plain values: errors (mean squared, before each update), cycles and mismatches."""
+        """Plain values: errors (mean squared, before each update), cycles and mismatches.
+
+        The errors of several targets of a recording, which may have different units, are means of those in parts of
+        each one's variance; ``mse_in`` says which.
+        """
         error, error_float = (
-            find_errors(self.spec, self.task, predictions)
+            pool_errors(self.spec, self.task, find_errors(self.spec, self.task, predictions))
             for predictions in (self.predictions, self.predictions_float64)
         )
         about = {} if self.recorded is None else self.recorded.to_json()
@@ -71,6 +75,7 @@ class Simulation:
             "samples": self.task.samples,
             "seed": self.task.seed,
             "backend": self.status["backend"],
+            "mse_in": "variances" if pools_in_variances(self.spec, self.task) else "units",
             "mse": self.task.regime_errors(error),
             "mse_all": float(np.mean(error**2)),
             "mse_float64": self.task.regime_errors(error_float),
@@ -84,6 +89,7 @@ class Simulation:
                 name: self.status[name]
                 for name in ("saturations", "counters_full", "inputs_saturated", "targets_saturated")
             },
+            **({"guard": self.status["guard"]} if "guard" in self.status else {}),
             "mismatches": self.mismatches,
             **about,
         }

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Reals
+from ..arrays import Reals, check_at_least
 from ..errors import InputError
 from ..learner.address_map import SATURATIONS
 from ..learner.model_batch import shape_of
@@ -28,8 +28,8 @@ from ..sim import TASKS
 from ..sim.recording import Recording
 from ..sim.task import Task
 from .axes import Axis, axis_of, check_axes, learner_at, points_of
-from .fit_task import fit_task
-from .runs import WORTH, Result, Run, Unit, check_address, measure_units
+from .fit_task import fit_task, pools_in_variances
+from .runs import WORTH, Result, Run, Unit, check_address, measure_units, runs_side_by_side
 
 UNIT = 256  # learners in a batch: more would gain little, and show progress more rarely
 
@@ -52,6 +52,8 @@ class Row:
         The same in float64.
     saturations
         Counts by kind, of all seeds together.
+    guard_counts
+        How often the guard has seen each of its signatures, of all seeds together; empty without a guard.
     """
 
     point: dict[str, Any]
@@ -61,6 +63,7 @@ class Row:
     mse_float64: Reals
     mse_all_float64: Reals
     saturations: dict[str, int]
+    guard_counts: dict[str, int]
 
     @property
     def settled(self) -> Reals:
@@ -81,6 +84,7 @@ class Row:
             "mse_float64": self.mse_float64.mean(axis=0).tolist(),
             "mse_all_float64": float(self.mse_all_float64.mean()),
             "saturations": self.saturations,
+            **({"guard": self.guard_counts} if self.guard_counts else {}),
         }
 
 
@@ -97,6 +101,8 @@ class Sweep:
     rows: tuple[Row, ...]
     regimes: tuple[str, ...]
     """What the regimes of the task are called."""
+    in_variances: bool
+    """Whether errors are those of several targets, each in parts of its variance."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, with the rows as :meth:`Row.to_json` gives them."""
@@ -108,6 +114,7 @@ class Sweep:
             "backend": self.backend,
             "axes": {axis.name: list(axis.labels) for axis in self.axes},
             "regimes": list(self.regimes),
+            "mse_in": "variances" if self.in_variances else "units",
             "rows": [row.to_json() for row in self.rows],
         }
 
@@ -115,25 +122,32 @@ class Sweep:
         """The header and the rows of a table.
 
         Errors are means over the seeds; the spread is how far the mean over the regimes of any seed
-        is from theirs, at most. What saturated is told where anything did.
+        is from theirs, at most. What saturated is told where anything did, and how often guards saw a fault where
+        any learner has one.
         """
         saturated = any(any(row.saturations.values()) for row in self.rows)
+        guarded = any(row.guard_counts for row in self.rows)
         header = [axis.name for axis in self.axes]
         header += self.regimes
-        header += ["spread"] * (self.seeds > 1) + ["whole", "float64"] + ["saturated"] * saturated
+        header += ["spread"] * (self.seeds > 1) + ["whole", "float64"]
+        header += ["saturated"] * saturated + ["faults"] * guarded
         lines = []
         for row in self.rows:
-            cells = [str(label) for label in row.point.values()] + [_short(error.mean()) for error in row.mse.T]
+            cells = [str(label) for label in row.point.values()] + [format_error(error.mean()) for error in row.mse.T]
             if self.seeds > 1:
                 cells.append(f"{np.abs(row.settled / row.settled.mean() - 1).max():.0%}")
-            cells += [_short(row.mse_all.mean()), _short(row.mse_all_float64.mean())]
-            lines.append([*cells, *([str(sum(row.saturations.values()))] * saturated)])
+            cells += [format_error(row.mse_all.mean()), format_error(row.mse_all_float64.mean())]
+            cells += [str(sum(row.saturations.values()))] * saturated
+            lines.append(cells + [str(sum(row.guard_counts.values()))] * guarded)
         return header, lines
 
 
-def _short(error: float) -> str:
-    """Fixed digits stand well below each other, and show nothing of errors in small units."""
-    return f"{error:.5f}" if error >= 1e-3 else f"{error:.3g}"
+def format_error(error: float) -> str:
+    """A mean squared error, for a column of them: fixed digits stand well below each other; of errors in small units
+    they show nothing, of large ones too much."""
+    if 1e-3 <= error < 1e3:
+        return f"{error:.5f}"
+    return f"{error:.3g}" if error < 1 else f"{error:.6g}"
 
 
 def sweep(
@@ -155,14 +169,15 @@ def sweep(
     spec
         What all learners have in common.
     task
-        The name of a task, or a recording, which is scaled to each learner, and whose errors are in its own units.
+        The name of a task, or a recording, which is scaled to each learner, and whose errors are in its own units; of
+        several targets, which may have different ones, the mean of the errors in parts of each one's variance.
     over
         Values by field of the spec, or by :data:`BITS`; values by several fields, then each value is a tuple.
     samples, seeds
         Every learner is run ``seeds`` times: run k on the task with seed k, the learner's own seed being k more than
         its spec says. A recording is learned as it is, all of it.
     backend
-        As for :func:`kanrtl.connect`; ``"model"`` runs learners side by side.
+        As for :func:`kanrtl.connect`; ``"model"`` runs learners without a guard side by side.
     jobs
         Processes, at most: no more are started than are worth it. With more than one, a script must call this under
         ``if __name__ == "__main__":``.
@@ -186,8 +201,7 @@ def sweep(
         if not isinstance(value, Recording) and value not in known:
             raise InputError(f"{name} = {value!r}: unknown; use one of {', '.join(map(repr, known))}")
     for name, number, least in (("samples", samples, 3), ("seeds", seeds, 1), ("jobs", jobs, 1)):
-        if number < least:
-            raise InputError(f"{name} = {number}: must be {least} or more")
+        check_at_least(name, number, least)
     kind: Recording | type[Task] = task if isinstance(task, Recording) else TASKS[task]
     points = [(point, learner_at(spec, axes, point, kind)) for point in points_of(axes)]
     checked = task if isinstance(task, Recording) else TASKS[task](samples, 0)
@@ -207,7 +221,8 @@ def sweep(
         names, name = task.regime_names, task.name
     else:
         names, name = TASKS[task](samples, 0).regime_names, task
-    return Sweep(spec, name, samples, seeds, backend, axes, tuple(rows), names)
+    in_variances = pools_in_variances(spec, checked)
+    return Sweep(spec, name, samples, seeds, backend, axes, tuple(rows), names, in_variances)
 
 
 def _measure(
@@ -250,7 +265,7 @@ def _works(runs: Sequence[Run], task: str | Recording, samples: int, backend: st
     groups: dict[Any, dict[Any, list[int]]] = {}
     for number, run in enumerate(runs):
         shape = tuple(shape_of(run.spec).values())
-        own = (backend, shape) if backend == "model" else (backend, number)
+        own = (backend, shape) if runs_side_by_side(run.spec, backend) else (backend, number)
         groups.setdefault(own, {})[number] = [number]
         groups.setdefault(("float64", shape), {}).setdefault(_exact(run, task), []).append(number)
     works = []
@@ -284,4 +299,5 @@ def _row(labels: dict[str, Any], learner: LearnerSpec, integers: list[Result], f
         mse_float64=np.array([result.mse for result in floats]),
         mse_all_float64=np.array([result.mse_all for result in floats]),
         saturations={kind: sum(result.saturations[kind] for result in integers) for kind in SATURATIONS},
+        guard_counts={kind: sum(result.guard_counts[kind] for result in integers) for kind in integers[0].guard_counts},
     )

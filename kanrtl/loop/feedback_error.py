@@ -28,7 +28,7 @@ from .vectors import (
     count_events,
     count_events_parts,
     count_narrowed_sum,
-    initial_codes,
+    initial_gains,
     narrow_codes,
     narrow_numbers,
     settings_stream,
@@ -111,7 +111,7 @@ class FeedbackErrorLearner(LoopPart):
         self.rounding = check_rounding(rounding)
         n = spec.n_out
         self._gains = [
-            initial_codes(name, given, n, gain_format) for name, given in zip(GAINS, (kp, ki, kd), strict=True)
+            initial_gains(name, given, n, gain_format) for name, given in zip(GAINS, (kp, ki, kd), strict=True)
         ]
         self.integral_format = SQ(command.i + 1, error.f + gain_format.f)
         self._term = _product(SQ(error.i + 1, error.f), gain_format)

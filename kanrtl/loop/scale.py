@@ -24,6 +24,7 @@ from .vectors import (
     count_events_parts,
     count_narrowed_sum,
     initial_codes,
+    initial_gains,
     narrow_codes,
     narrow_numbers,
     register_stage,
@@ -87,7 +88,7 @@ class Scale(LoopPart):
             raise InputError(f"registers = {registers!r}: must be 1 or 2")
         self.registers = registers
         self.rounding = check_rounding(rounding)
-        self._gains = initial_codes("gain", gain, channels, gain_format)
+        self._gains = initial_gains("gain", gain, channels, gain_format)
         self._offsets = initial_codes("offset", offset, channels, self.offset_format)
         self._exact = _exact_sum(input, gain_format, self.offset_format)
         check_exact(self._exact, "Scale")

@@ -27,6 +27,7 @@ __all__ = [
     "count_events_parts",
     "count_narrowed_sum",
     "initial_codes",
+    "initial_gains",
     "narrow_codes",
     "narrow_numbers",
     "register_stage",
@@ -91,6 +92,14 @@ def initial_codes(field: str, values: float | Sequence[float], count: int, forma
     if (nearest < format.minimum).any() or (nearest > format.maximum).any():
         raise InputError(f"{field} = {values!r}: is beyond {format}; give a wider format")
     return np.broadcast_to(nearest, (count,)).astype(np.int64)
+
+
+def initial_gains(field: str, values: float | Sequence[float], count: int, format: Format) -> Codes:
+    """The same of gains: one that is not zero and would become zero, so that nothing went on, is refused too."""
+    codes = initial_codes(field, values, count, format)
+    if ((codes == 0) & (np.asarray(values) != 0)).any():
+        raise InputError(f"{field} = {values!r}: becomes 0 in {format}; give a gain_format with more fraction bits")
+    return codes
 
 
 def as_codes(field: str, codes: npt.ArrayLike, format: Format, count: int) -> Codes:

@@ -68,7 +68,7 @@ class Columns:
 
     def read(self, indices: Sequence[int]) -> list[tuple[str, Reals]]:
         """Names and numbers of columns; raises :exc:`InputError` as :attr:`Column.read`."""
-        return [(self._label(index), self.columns[index].read()) for index in indices]
+        return [(self._distinct_label(index), self.columns[index].read()) for index in indices]
 
     def select(self, field: str, wanted: Sequence[str | int]) -> list[tuple[str, Reals]]:
         """What :meth:`read` gives of what :meth:`find` finds."""
@@ -76,6 +76,12 @@ class Columns:
 
     def _label(self, index: int) -> str:
         return self.columns[index].name or f"column {index + 1}"
+
+    def _distinct_label(self, index: int) -> str:
+        """The same, with the number too where other columns have that name."""
+        label = self._label(index)
+        alike = sum(self._label(other) == label for other in range(len(self.columns)))
+        return label if alike == 1 else f"{label} (column {index + 1})"
 
     def _find(self, field: str, wanted: str | int) -> list[int]:
         if isinstance(wanted, str) and wanted:

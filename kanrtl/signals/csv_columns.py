@@ -104,6 +104,8 @@ def _cells(line: str, separator: str) -> list[str]:
 def _find_names(rows: Sequence[Row]) -> list[str]:
     """The names in the first row where it has names and no numbers; else nothing."""
     first = rows[0][1]
+    if len(first) > 1 and first == ["", *map(str, range(len(first) - 1))]:
+        return first  # numbers of columns above an index without a name, as tables are often written
     if not any(first) or any(_NUMBER.fullmatch(cell) for cell in first):
         return []
     below = [cell for _, cells in rows[1:_LOOKED_AT] for cell in cells]

@@ -38,8 +38,6 @@ DEVICES = ("LFE5U-85F", "iCE40UP5K")
 BATCH = 60
 """Cases that are compiled together: what they have in common is compiled once."""
 
-SECONDS_A_CASE = 120
-
 Draw = tuple[Any, list[Check]]
 """A strategy, and what is done with each case of a batch."""
 
@@ -70,11 +68,11 @@ class Campaign:
         cases = [case for case in draw_cases(strategy, number, len(checks)) if identify(case) not in self._met]
         self._met |= {identify(case) for case in cases}
         checks = [check.suit(case) for check, case in zip(checks, cases, strict=False)]
-        outcomes = run_batch(cases, checks, SECONDS_A_CASE * len(cases))
+        outcomes = run_batch(cases, checks)
         known: dict[str, Outcome] = {}
         for case, check, outcome in zip(cases, checks, outcomes, strict=True):
             # What ended a whole batch shows alone.
-            alone = outcome if outcome is not None else run_alone(case, check, SECONDS_A_CASE)
+            alone = outcome if outcome is not None else run_alone(case, check)
             known[identify(case)] = alone
             self._count(case, check, alone)
         wrong = [(case, check) for case, check in zip(cases, checks, strict=True) if known[identify(case)].fault]
@@ -109,7 +107,7 @@ class Campaign:
         failed: list[tuple[Case, str]] = []
 
         def compare(case: Case) -> None:
-            outcome = known.get(identify(case)) or run_alone(case, check, SECONDS_A_CASE)
+            outcome = known.get(identify(case)) or run_alone(case, check)
             known[identify(case)] = outcome
             if outcome.fault is not None:
                 failed.append((case, outcome.fault))

@@ -38,6 +38,13 @@ class Check:
     board: str | None = None
     brief: bool = False
 
+    @property
+    def seconds(self) -> float:
+        """The longest that a case may take: what tools make takes minutes, more so where other work goes on beside."""
+        if self.board is not None:
+            return 900
+        return 120 if self.device is None else 300
+
     def suit(self, case: Case) -> Check:
         """The same without the slow backend, where a case has so much to read back that it would take minutes there."""
         return replace(self, backends=self.backends[:1], brief=False) if self.brief and not case.is_short else self
@@ -50,18 +57,19 @@ class Check:
         return (case.shorten() if self.brief else case).find_fault(list(self.backends))
 
 
-def run_batch(cases: list[Case], checks: list[Check], seconds: float) -> list[Outcome | None]:
+def run_batch(cases: list[Case], checks: list[Check]) -> list[Outcome | None]:
     """The outcome of each case: None for those that were not reached before the process ended or the time was over."""
     found: list[Outcome | None] = [None] * len(cases)
+    seconds = sum(check.seconds for check in checks)
     for index, outcome in _run_apart(lambda send: _compare_all(cases, checks, send), seconds):
         found[index] = outcome
     return found
 
 
-def run_alone(case: Case, check: Check, seconds: float) -> Outcome:
+def run_alone(case: Case, check: Check) -> Outcome:
     """The outcome of one case; a process that ends otherwise is a fault too."""
-    (found,) = run_batch([case], [check], seconds)
-    return Outcome(f"no end within {seconds:.0f} s, or the process died") if found is None else found
+    (found,) = run_batch([case], [check])
+    return Outcome(f"no end within {check.seconds:.0f} s, or the process died") if found is None else found
 
 
 def _compare_all(cases: list[Case], checks: list[Check], send: Send) -> None:

@@ -107,14 +107,14 @@ def test_a_batch_is_compiled_at_once_and_outlives_what_ends_its_process(monkeypa
     cases = [LearnerCase(one, draw_exercise(one, 9, 1)) for one in learners]
     network = NetworkCase(chain([0, 1, 2, 3, 3, 2, 1, 0]), {}, [[1], [-2]])
     checks = [Check(("native",))] * 3
-    assert run_batch([cases[0], network, cases[2]], checks, 300) == [Outcome()] * 3
+    assert run_batch([cases[0], network, cases[2]], checks) == [Outcome()] * 3
     find_fault = LearnerCase.find_fault
 
     def die(case: LearnerCase, backends: list[str]) -> str | None:
         return os._exit(1) if case.spec.seed == 2 else find_fault(case, backends)
 
     monkeypatch.setattr(LearnerCase, "find_fault", die)
-    assert run_batch(cases, [Check()] * 3, 300) == [Outcome(), None, None]
+    assert run_batch(cases, [Check()] * 3) == [Outcome(), None, None]
 
 
 def test_runs_add_up_in_the_ledger(tmp_path: Path) -> None:

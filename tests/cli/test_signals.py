@@ -88,6 +88,25 @@ def test_simulate_prints_scales_and_errors_in_units(run: Callable[..., tuple[int
     assert ["kanrtl,", "pysim", f"{method['rms']['y']:.4g}", f"{method['nmse']['y']:.4g}"] in lines
 
 
+def test_what_goes_constant_and_what_is_told_apart(run: Callable[..., tuple[int, str, str]]) -> None:
+    """A target without a variance is not said to diverge; a small range far from zero shows; names that are one are
+    two; a file with fewer rows than were asked for says so."""
+    u = np.random.default_rng(1).uniform(size=80)
+    y = np.where(np.arange(80) < 30, u, 0.5)
+    rows = "".join(f"{1e6 + a / 1000:.7f},{a},{b}\n" for a, b in zip(u, y, strict=True))
+    Path("signals.csv").write_text(f"u,y,y\n{rows}")
+    Path("spec.toml").write_text("layer_sizes = [1, 2]\ngrid_range = [-2, 2]\n")
+    options = ("--data", "signals.csv", "--inputs", "u", "--targets", "2,3", "--first", "30", "--samples", "90")
+    status, out, err = run("simulate", "spec.toml", *options)
+    assert (status, err) == (0, "--samples = 90: signals.csv has 80; all of them are taken\n")
+    assert "diverged" not in out
+    assert "1000000.0" in out
+    ours = next(line for line in out.splitlines() if line.startswith("│ kanrtl, model"))
+    assert ours.split()[-2] == "-"
+    data = json.loads(run("simulate", "spec.toml", *options, "--json")[1])
+    assert list(data["methods"][0]["rms"]) == data["targets"] == ["y (column 2)", "y (column 3)"]
+
+
 def test_a_column_that_grows_is_told_of(run: Callable[..., tuple[int, str, str]]) -> None:
     options = [word if word != "u" else "u,t" for word in OPTIONS]
     Path("spec.toml").write_text("layer_sizes = [5, 1]\ngrid_range = [-2, 2]\n")
@@ -163,7 +182,7 @@ REFUSED = {
     ),
     "a range backwards": (
         ("--target-range", "1,-1", "--inputs", "u", "--targets", "y"),
-        "data = 'signals.csv': target_range = (1, -1): must be two numbers, the lower one first",
+        "data = 'signals.csv': target_range = [1.0, -1.0]: must be two numbers, the lower one first",
     ),
     "a range too wide": (
         ("--target-range", "-90,90", "--inputs", "t,u", "--taps", "0", "--target-taps", "1", "--targets", "y"),

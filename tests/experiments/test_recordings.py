@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,6 +30,14 @@ def test_linear_filters_learn_what_is_linear() -> None:
     # The first prediction is made of nothing: the middle of the range, in the units of the target.
     low, high = LINEAR[:150].min(), LINEAR[:150].max()
     assert found[0].predictions[0, 0] == pytest.approx((low + high) / 2)
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-3, 1e3])
+def test_what_is_not_scaled_for_a_learner_is_for_filters(unit: float) -> None:
+    scaled = run_float_references(Recording(X, LINEAR))
+    for ours, theirs in zip(run_float_references(Recording(X * unit, LINEAR, scale=False)), scaled, strict=True):
+        assert ours.setting == theirs.setting
+        np.testing.assert_allclose(ours.predictions, theirs.predictions, rtol=1e-6)
 
 
 def test_only_the_polynomial_learns_what_is_curved() -> None:
@@ -100,6 +109,54 @@ def test_errors_are_in_units_whatever_the_grid() -> None:
         for grid in ((-1, 1), (-4, 4))
     )
     assert ours == pytest.approx(theirs)
+
+
+@pytest.mark.parametrize(
+    ("fields", "given", "onto"),
+    [
+        ({}, None, (-1, 1)),
+        ({"target_range": (-3, 2)}, None, (-3, 2)),
+        ({"target_range": (-3, 2)}, (0, 1), (0, 1)),
+        # A grid that the format of targets cannot hold well, or of which it has few codes.
+        ({"grid_range": (0, 100)}, None, (-16, 16)),
+        ({"grid_range": (-1e-3, 1e-3)}, None, (-2, 2)),
+        ({"output_format": "SQ(1, 15)"}, None, (-0.5, 0.5)),
+    ],
+)
+def test_targets_are_scaled_onto_the_target_range(
+    fields: dict[str, Any], given: tuple[float, float] | None, onto: tuple[float, float]
+) -> None:
+    spec = LearnerSpec(**{"layer_sizes": [2, 1], "grid_range": (-1, 1), "learning_rate": 0.25, **fields})
+    task = Recording(X, LINEAR, target_range=given)
+    found = simulate(spec, task, "model")
+    assert isinstance(found.task, Recording)
+    assert (found.task.scales[-1].low, found.task.scales[-1].high) == onto
+    # Errors are in the units of the recording all the same: about as large whatever the scale.
+    assert found.to_json()["methods"][0]["rms"]["targets"] < 0.5
+    (row,) = sweep(spec, {"learning_rate": [0.25]}, task).rows
+    np.testing.assert_array_equal(row.mse[0], found.to_json()["mse"])
+
+
+def test_targets_of_a_sweep_have_the_range_of_each_learner() -> None:
+    spec = LearnerSpec(layer_sizes=[2, 1], grid_range=(-1, 1), learning_rate=0.25, output_format="SQ(6, 10)")
+    found = sweep(spec, {"target_range": [(-1, 1), (-3, 2)]}, Recording(X, LINEAR))
+    for row in found.rows:
+        np.testing.assert_array_equal(row.mse[0], simulate(row.spec, Recording(X, LINEAR), "model").to_json()["mse"])
+
+
+def test_targets_of_different_units_count_alike() -> None:
+    spec = LearnerSpec(layer_sizes=[2, 2], grid_range=(-1, 1), learning_rate=0.25)
+    errors = []
+    for unit in (1, 1e6):
+        task = Recording(X, np.stack([LINEAR, unit * X[:, 0] ** 3], axis=1))
+        data = simulate(spec, task, "model").to_json()
+        found = sweep(spec, {"learning_rate": [0.25]}, task)
+        assert data["mse_in"] == found.to_json()["mse_in"] == "variances"
+        np.testing.assert_array_equal(found.rows[0].mse[0], data["mse"])
+        errors.append([*data["mse"], data["mse_all"], data["mse_all_float64"]])
+    np.testing.assert_allclose(*errors)
+    assert 0 < errors[0][1] < 0.2
+    assert simulate(spec.replace(layer_sizes=[2, 1]), Recording(X, LINEAR), "model").to_json()["mse_in"] == "units"
 
 
 @pytest.mark.parametrize("loss", ["logistic", "squared", "external"])

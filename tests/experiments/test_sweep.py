@@ -27,7 +27,7 @@ from kanrtl.experiments import runs
 from kanrtl.experiments import sweep as explore
 from kanrtl.experiments.axes import parse_over
 from kanrtl.experiments.simulate_learner import simulate, teach
-from kanrtl.experiments.sweep import sweep
+from kanrtl.experiments.sweep import format_error, sweep
 from kanrtl.plots.sweep_plot import COLORS, draw_panel, plot_sweep
 from kanrtl.sim import Track
 from support.running import is_running, wait_for
@@ -154,6 +154,31 @@ def test_refusals(
 
 
 # What comes out.
+
+
+@pytest.mark.parametrize("backend", ["model", "compiled"])
+def test_guards_guard(backend: str, tracker: LearnerSpec) -> None:
+    """Also where learners without one run side by side: it freezes what does not settle."""
+    spec = tracker.replace(guard={"window": 8, "copy_every": 1, "error": 0.2})
+    found = sweep(spec, {"learning_rate": [0.5, 0.001]}, samples=90, backend=backend)
+    assert found.rows[0].to_json()["point"] != found.rows[1].to_json()["point"]
+    for row in found.rows:
+        simulated = simulate(row.spec, Track(90, 0), backend).to_json()
+        assert row.mse[0].tolist() == simulated["mse"]
+        assert row.guard_counts == row.to_json()["guard"] == simulated["guard"]["counts"]
+        alone = sweep(row.spec.replace(guard=None), {"seed": [0]}, samples=90, backend=backend).rows[0]
+        assert not alone.guard_counts
+        assert "guard" not in alone.to_json()
+        assert alone.mse_float64.tolist() == row.mse_float64.tolist()
+    assert found.rows[1].guard_counts["divergence"]
+    assert found.table()[0][-1] == "faults"
+    assert [line[-1] for line in found.table()[1]] == [str(sum(row.guard_counts.values())) for row in found.rows]
+
+
+def test_errors_of_all_sizes_are_readable() -> None:
+    errors = (0.0, 3.21e-9, 0.0012345, 0.5, 123.456789, 1234.56789, 9.87654321e12, float("nan"))
+    shown = ["0", "3.21e-09", "0.00123", "0.50000", "123.45679", "1234.57", "9.87654e+12", "nan"]
+    assert [format_error(error) for error in errors] == shown
 
 
 @pytest.mark.parametrize(

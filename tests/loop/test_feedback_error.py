@@ -9,7 +9,7 @@ from amaranth.lib.wiring import connect
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kanrtl import SQ, Learner, LearnerSpec, Model, SpecError
+from kanrtl import SQ, InputError, Learner, LearnerSpec, Model, SpecError
 from kanrtl.fabric.families import FAMILIES
 from kanrtl.fabric.parts import Parts
 from kanrtl.loop.feedback_error import FeedbackErrorLearner
@@ -35,7 +35,7 @@ ERROR, COMMAND = SQ(3, 6), SQ(2, 7)
 @given(
     pipeline=st.sampled_from(["no_registers", "all_registers"]),
     outputs=st.integers(1, 2),
-    gains=st.tuples(*[st.floats(-2, 2)] * 3),
+    gains=st.tuples(*[st.integers(-2048, 2048).map(lambda code: code / 1024)] * 3),
     rounding=st.sampled_from(["floor", "half_up", "half_even"]),
     gaps=st.sampled_from([0.0, 0.3, 0.7]),
     seed=st.integers(0, 2**32 - 1),
@@ -151,3 +151,9 @@ def test_it_is_counted_to_the_flip_flop() -> None:
 def test_what_cannot_be_is_refused(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(SpecError, match=f"^{message}$"):
         FeedbackErrorLearner(SMALL.replace(**fields), ERROR, COMMAND)
+
+
+def test_a_gain_that_would_become_zero_is_refused() -> None:
+    with pytest.raises(InputError, match=r"^ki = 0\.0001: becomes 0 in SQ\(8, 10\); give a gain_format with more"):
+        FeedbackErrorLearner(SMALL, ERROR, COMMAND, kp=0.5, ki=1e-4)
+    assert FeedbackErrorLearner(SMALL, ERROR, COMMAND, kp=0.5, ki=1e-4, gain_format=SQ(2, 16)).latency

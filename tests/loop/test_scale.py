@@ -96,6 +96,11 @@ def test_it_is_counted_to_the_flip_flop(registers: int) -> None:
     ("fields", "message"),
     [
         ({"channels": 10**6}, "channels = 1000000: a vector has at most 65536 bits; give at most 8192"),
+        ({"gain": 1e-4}, r"gain = 0.0001: becomes 0 in SQ\(8, 10\); give a gain_format with more fraction bits"),
+        (
+            {"gain": [1, -2e-4], "channels": 2},
+            r"gain = \[1, -0.0002\]: becomes 0 in SQ\(8, 10\); give a gain_format with more fraction bits",
+        ),
         ({"gain": 200}, r"gain = 200: is beyond SQ\(8, 10\); give a wider format"),
         ({"offset": 9}, r"offset = 9: is beyond SQ\(4, 4\); give a wider format"),
         ({"registers": 3}, r"registers = 3: must be 1 or 2"),

@@ -26,6 +26,7 @@ TEXTS = {
     "comments": "# by a scope\n#\n\nu,y\n0.5,1\n-1,2\n2e-3,3\n",
     "names in the comment, as numpy writes them": "# by a scope\n# u,y\n0.5,1\n-1,2\n2e-3,3\n",
     "a time column in text": "when,u,y\nnoon,0.5,1\nlater,-1,2\nnight,2e-3,3\n",
+    "an index without a name": ",u,y\n0,0.5,1\n1,-1,2\n2,2e-3,3\n",
     "other columns may be damaged": "u,x,y\n0.5,,1\n-1,nan,2\n2e-3,x,3\n",
 }
 
@@ -49,6 +50,18 @@ def test_columns_without_names_have_numbers_from_one_on(tmp_path: Path) -> None:
     found = columns.select("inputs", ["2", 1])
     assert [name for name, _ in found] == ["column 2", "column 1"]
     np.testing.assert_array_equal([values for _, values in found], [Y, U])
+
+
+def test_numbers_above_an_index_without_a_name_are_names(tmp_path: Path) -> None:
+    columns = read_columns(write(tmp_path, ",0,1\n0,0.5,1\n1,-1,2\n2,2e-3,3\n"))
+    found = columns.select("inputs", ["0", "1"])
+    assert [name for name, _ in found] == ["0", "1"]
+    np.testing.assert_array_equal([values for _, values in found], [U, Y])
+
+
+def test_columns_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    columns = read_columns(write(tmp_path, "u,y,y\n0.5,1,4\n-1,2,5\n2e-3,3,6\n"))
+    assert [name for name, _ in columns.select("targets", [2, 3])] == ["y (column 2)", "y (column 3)"]
 
 
 def test_one_column_has_no_separator(tmp_path: Path) -> None:
@@ -154,7 +167,7 @@ def test_columns_that_cannot_be_told_are_refused(wanted: list[str | int], line: 
     with pytest.raises(InputError) as refusal:
         columns.select("inputs", wanted)
     assert str(refusal.value).startswith(line)
-    assert [name for name, _ in columns.select("inputs", [1, 3, "4"])] == ["u", "u", "column 4"]
+    assert [name for name, _ in columns.select("inputs", [1, 3, "4"])] == ["u (column 1)", "u (column 3)", "column 4"]
 
 
 def test_files_without_names_say_so(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -155,3 +156,27 @@ def test_arrays_that_are_no_signals_are_refused(inputs: Any, targets: Any, line:
     with pytest.raises(InputError) as refusal:
         Recording(inputs, targets)
     assert str(refusal.value) == line
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"taps": 1.5}, "taps = 1.5: must be an integer"),
+        ({"first": 3.5}, "first = 3.5: must be an integer"),
+        ({"target_range": (1, 2, 3)}, "target_range = (1, 2, 3): must be two numbers, the lower one first"),
+        ({"target_range": "ab"}, "target_range = 'ab': must be two numbers, the lower one first"),
+        ({"inputs": np.ma.array(U, mask=np.arange(len(U)) == 2)}, "inputs[2] is masked; give a number, or leave"),
+        ({"targets": np.ma.array(Y, mask=np.arange(len(Y)) == 3)}, "targets[3] is masked; give a number, or leave"),
+    ],
+)
+def test_wrong_kinds_are_refused(changes: dict[str, Any], line: str) -> None:
+    with pytest.raises(InputError, match=f"^{re.escape(line)}"):
+        Recording(**{"inputs": U, "targets": Y, **changes})
+
+
+def test_what_is_no_range_is_refused() -> None:
+    for scale in (True, False):
+        with pytest.raises(InputError, match=r"^target_range = \(2, -2\): must be two numbers, the lower one first"):
+            Recording(U, Y, scale=scale).fit_to((-1, 1), (2, -2))
+    with pytest.raises(InputError, match=r"^input_range = \(0, nan\): must be two numbers"):
+        Recording(U, Y).fit_to((0, float("nan")), None)
