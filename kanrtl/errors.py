@@ -28,6 +28,12 @@ class SpecError(ValueError):
         return cls(f"{field} = {text if len(text) <= 60 else text[:57] + '...'}: {mend}")
 
 
+def check_kind(field: str, value: object, kinds: type | tuple[type, ...], wanted: str) -> None:
+    """Raise :exc:`InputError`, which names ``field`` and says what is ``wanted``, where ``value`` is something else."""
+    if not isinstance(value, kinds):
+        raise InputError(f"{field}: is of type {type(value).__name__}; give {wanted}")
+
+
 class LearningWarning(UserWarning):
     """Something is not learned as it was given, in one line: the field, its value, what becomes of it, and the mend."""
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, isfinite
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays import check_at_least
+from ..errors import InputError
 from .task import Reals
 
 
@@ -31,6 +33,12 @@ class ChipTiming:
     cycle: float
     prediction_latency: int
     interval: int
+
+    def __post_init__(self) -> None:
+        if not (isfinite(self.cycle) and self.cycle > 0):
+            raise InputError(f"cycle = {self.cycle!r}: must be a number of seconds above 0")
+        check_at_least("prediction_latency", self.prediction_latency, 0)
+        check_at_least("interval", self.interval, 1)
 
     @property
     def delay(self) -> float:

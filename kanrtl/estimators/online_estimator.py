@@ -24,7 +24,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..arrays import Reals, check_weights
+from ..arrays import Reals, check_at_least, check_weights
 from ..errors import InputError
 from ..learner.losses import find_loss
 from ..learner.spec import LearnerSpec
@@ -107,6 +107,8 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         hidden = () if self.hidden_layer_sizes is None else self.hidden_layer_sizes
         if not isinstance(hidden, (list, tuple)):
             raise InputError(f"hidden_layer_sizes = {hidden!r}: must be a tuple of sizes, such as (8,), or None")
+        for index, size in enumerate(hidden):
+            check_at_least(f"hidden_layer_sizes[{index}]", size, 1)
         sizes = [n_in, *hidden, n_out]
         rate = _check_parameter("learning_rate", self.learning_rate, Real, "above 0", lambda value: value > 0)
         order = self.spline_order

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 
-from ..errors import InputError, SpecError
+from ..errors import InputError, SpecError, check_kind
 from ..fabric.families import FAMILIES
 from ..file_content import read_text
 from ..numeric.fixed import Codes, Format
@@ -76,6 +76,8 @@ class LearnerSpec(LearnerFields):
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Self:
         """A spec from a mapping of field names to plain values, as a TOML file holds them."""
+        if not isinstance(fields, Mapping) or not all(isinstance(name, str) for name in fields):
+            raise SpecError("fields: not a mapping of names to values; give one such as {'layer_sizes': [1, 1]}")
         return cls(**fields)
 
     @classmethod
@@ -120,8 +122,10 @@ class LearnerSpec(LearnerFields):
 
     def estimate(self, device: str | Device) -> Estimate:
         """What the learner will take of a device, such as "LFE5U-25F": see :class:`.Estimate`."""
+        from ..fabric.device import Device
         from .estimate.estimate import estimate  # it stands above
 
+        check_kind("device", device, (str, Device), 'its name, such as "LFE5U-25F"')
         return estimate(self, device)
 
     def start_from(self, network: TrainedNetwork, x: npt.ArrayLike | None = None, **options: Any) -> Start:

@@ -188,6 +188,9 @@ def _check_formats(spec: LearnerFields, formats: LearnerFormats) -> None:
                 f"does not reach the target_range ({low}, {high}); add integer bits",
             )
     if find_loss(spec.loss).binary_targets and not output.holds(1):
+        if spec.target_range is not None and (spec.output_format or spec.activation_format) is None:
+            mend = f'gives an output_format {output}, and loss = "{spec.loss}" has targets 0 and 1; leave it out'
+            raise SpecError.of("target_range", spec.target_range, mend)
         raise SpecError.of(
             _field_of(spec, spec.n_layers - 1, "output"),
             output,
@@ -380,6 +383,9 @@ def _check_step(spec: LearnerFields, layer: LayerArithmetic) -> None:
     step = layer.formats.step
     largest = layer.learning_rate_code * int(layer.basis_table.max())
     if not narrow(np.array(largest), layer.step_product.f, step, spec.rounding).result:
+        if spec.step_format is None:
+            mend = f"every step rounds to zero in {step}, which follows from it; raise it, or give a finer step_format"
+            raise SpecError.of("learning_rate", layer.learning_rate, mend)
         raise SpecError.of(
             "step_format", step, f"every step of learning_rate {layer.learning_rate} rounds to zero; add fraction bits"
         )
@@ -388,6 +394,12 @@ def _check_step(spec: LearnerFields, layer: LayerArithmetic) -> None:
         reach = max(abs(bound) for bound in (layer.grid_min, layer.grid_max))
         at_reach = linear.rate_code * int(layer.formats.input.quantise(reach))
         if not narrow(np.array(at_reach), linear.step_product.f, linear.step, spec.rounding).result:
+            if spec.linear_step_format is None:
+                mend = (
+                    f"every step inside the grid rounds to zero in {linear.step}, which follows from it; raise it, "
+                    "scale the inputs, or give a finer linear_step_format"
+                )
+                raise SpecError.of("linear_rate", linear.linear_rate, mend)
             raise SpecError.of(
                 "linear_step_format",
                 linear.step,

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays import as_array
-from ..errors import InputError
+from ..errors import InputError, check_kind
 from ..numeric.fixed import SQ, UQ, Codes, Format
 from .lookup_layer import LookupLayer
 from .notes import Note
@@ -98,6 +98,10 @@ class LookupNetwork(SavedNetwork):
         InputError
             If anything does not fit together, by its name.
         """
+        for name, value in (("layer_sizes", layer_sizes), ("bits", bits), ("steps", steps), ("edges", edges)):
+            check_kind(name, value, (Sequence, np.ndarray), "a list")
+        for name, optional in (("guard_bits", guard_bits), ("offsets", offsets), ("thresholds", thresholds)):
+            check_kind(name, optional, (Sequence, np.ndarray, type(None)), "a list, or leave it out")
         count = len(layer_sizes) - 1
         if count < 1:
             raise InputError(f"layer_sizes = {list(layer_sizes)}: give the inputs and the nodes of at least one layer")
@@ -109,6 +113,7 @@ class LookupNetwork(SavedNetwork):
                 raise InputError(f"{name}: {len(layered)} entries; give one for each of the {count} layers")
         layers = []
         for index, content in enumerate(edges):
+            check_kind(f"edges[{index}]", content, Mapping, "a mapping with source, node and table")
             missing = sorted({"source", "node", "table"} - set(content))
             if missing:
                 raise InputError(f"edges[{index}]: {missing[0]!r} is missing; give source, node and table")

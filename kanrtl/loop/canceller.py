@@ -8,7 +8,7 @@ import numpy.typing as npt
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
-from ..errors import SpecError
+from ..errors import SpecError, check_kind
 from ..fabric.parts import Parts
 from ..learner.address_map import COUNTER_WIDTH
 from ..learner.losses import find_loss
@@ -19,6 +19,7 @@ from ..numeric.fixed import Codes, Format
 from .loop_part import LoopPart
 from .vectors import (
     as_codes,
+    as_format,
     count_events,
     count_events_parts,
     count_narrowed_sum,
@@ -65,12 +66,13 @@ class Canceller(LoopPart):
     """
 
     def __init__(self, spec: LearnerSpec, *, output: Format | None = None) -> None:
+        check_kind("spec", spec, LearnerSpec, "a LearnerSpec")
         if spec.timing.after_prediction:
             raise SpecError.of("teaching", spec.teaching, 'a canceller needs the target with the sample: "with_sample"')
         if find_loss(spec.loss).reads_outputs or find_loss(spec.loss).takes_gradients:
             raise SpecError.of("loss", spec.loss, 'a canceller subtracts what is predicted; use "squared"')
         self.spec = spec
-        self.output = spec.formats.output if output is None else output
+        self.output = spec.formats.output if output is None else as_format("output", output)
         learner = learner_members(spec)
         super().__init__(
             {

@@ -12,7 +12,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
-from ..errors import SpecError
+from ..errors import SpecError, check_kind
 from ..fabric.parts import Parts
 from ..learner.address_map import COUNTER_WIDTH
 from ..learner.losses import find_loss
@@ -23,6 +23,7 @@ from .loop_part import LoopPart
 from .vectors import (
     GAIN_FORMAT,
     as_codes,
+    as_format,
     check_exact,
     check_rounding,
     count_events,
@@ -101,13 +102,16 @@ class FeedbackErrorLearner(LoopPart):
         gain_format: Format = GAIN_FORMAT,
         rounding: str = "half_up",
     ) -> None:
+        check_kind("spec", spec, LearnerSpec, "a LearnerSpec")
         if not find_loss(spec.loss).takes_gradients:
             raise SpecError.of("loss", spec.loss, 'feedback error learning teaches a gradient; use "external"')
         if spec.timing.after_prediction:
             raise SpecError.of("teaching", spec.teaching, 'the gradient goes with the sample; use "with_sample"')
         if spec.timing.streaming:
             raise SpecError.of("schedule", spec.schedule, 'the integral waits for each command; use "sequential"')
-        self.spec, self.error, self.command, self.gain_format = spec, error, command, gain_format
+        self.spec = spec
+        self.error, self.command = error, command = as_format("error", error), as_format("command", command)
+        self.gain_format = gain_format = as_format("gain_format", gain_format)
         self.rounding = check_rounding(rounding)
         n = spec.n_out
         self._gains = [

@@ -18,6 +18,7 @@ from ..numeric.fixed import SQ, Codes, FixedValue, Format, narrow
 from .loop_part import LoopPart
 from .vectors import (
     as_codes,
+    as_format,
     check_count,
     check_exact,
     check_rounding,
@@ -72,6 +73,7 @@ class Pairs(LoopPart):
     ) -> None:
         if second not in ("power", "phase"):
             raise InputError(f"second = {second!r}: must be power or phase")
+        format = as_format("format", format)
         if not format.signed:
             raise InputError(f"format = {format}: I and Q have signs; use SQ")
         self.format = format

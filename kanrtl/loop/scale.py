@@ -17,6 +17,7 @@ from .loop_part import LoopPart
 from .vectors import (
     GAIN_FORMAT,
     as_codes,
+    as_format,
     check_count,
     check_exact,
     check_rounding,
@@ -81,7 +82,8 @@ class Scale(LoopPart):
         rounding: str = "half_up",
         registers: int = 1,
     ) -> None:
-        self.input, self.output, self.gain_format = input, output, gain_format
+        self.input, self.output = input, output = as_format("input", input), as_format("output", output)
+        self.gain_format = gain_format = as_format("gain_format", gain_format)
         self.offset_format = SQ(output.i + (not output.signed), output.f)
         self.channels = check_count("channels", channels, max(input.width, output.width))
         if registers not in (1, 2):

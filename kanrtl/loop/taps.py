@@ -13,7 +13,7 @@ from amaranth.lib.wiring import In, Out
 from ..fabric.parts import Parts
 from ..numeric.fixed import Codes, Format
 from .loop_part import LoopPart
-from .vectors import as_codes, check_count, initial_codes, register_stage, vector, vector_stream
+from .vectors import as_codes, as_format, check_count, initial_codes, register_stage, vector, vector_stream
 
 __all__ = ["Taps", "TapsModel"]
 
@@ -41,7 +41,7 @@ class Taps(LoopPart):
     """
 
     def __init__(self, format: Format, taps: int, *, channels: int = 1, initial: float | Sequence[float] = 0.0) -> None:
-        self.format = format
+        self.format = format = as_format("format", format)
         self.channels = check_count("channels", channels, format.width)
         self.taps = check_count("taps", taps, channels * format.width)
         self._initial = initial_codes("initial", initial, channels, format)

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import data, stream
 
-from ..errors import InputError
+from ..arrays import as_array
+from ..errors import InputError, check_kind
 from ..fabric.parts import Parts
 from ..fabric.run_time import count_events, settings_stream
 from ..learner.address_map import COUNTER_WIDTH
@@ -20,6 +21,7 @@ from ..numeric.fixed import SQ, Codes, FixedValue, Format, Narrowed, Rounding, n
 __all__ = [
     "GAIN_FORMAT",
     "as_codes",
+    "as_format",
     "check_count",
     "check_exact",
     "check_rounding",
@@ -45,6 +47,17 @@ VECTOR_BITS = 1 << 16
 
 EXACT_BITS = 63
 """Bits that an exact sum may have, as those of the integer models are 64."""
+
+
+def as_format(field: str, value: Format | str) -> Format:
+    """A format, which may be written as in a spec file, such as ``"SQ(1, 11)"``."""
+    if isinstance(value, Format):
+        return value
+    check_kind(field, value, str, "a format, such as SQ(1, 11)")
+    try:
+        return Format.parse(value)
+    except ValueError as error:
+        raise InputError(f"{field} = {error}") from None
 
 
 def vector(format: Format, count: int) -> data.ArrayLayout:
@@ -83,7 +96,7 @@ def check_exact(format: Format, what: str) -> None:
 
 def initial_codes(field: str, values: float | Sequence[float], count: int, format: Format) -> Codes:
     """The codes ``(count,)`` of one number for all, or of one for each; refused where the format does not hold it."""
-    given = np.asarray(values, dtype=np.float64)
+    given = as_array(field, values, f"one number, or {count}").astype(np.float64)
     if given.shape not in ((), (count,)):
         raise InputError(f"{field} = {values!r}: must be one number, or {count}")
     if not np.isfinite(given).all():

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ..arrays import Reals, check_finite, real_rows
 from ..baselines.baseline_spec import BaselineSpec
-from ..errors import InputError, join_choices
+from ..errors import InputError, check_kind, join_choices
 from ..numeric.fixed import Codes, Format
 from .baseline_backends import BASELINE_BACKENDS, BaselineBackend
 from .closing import Closing
@@ -139,6 +139,7 @@ def connect_baseline(spec: BaselineSpec, backend: str = "model") -> BaselineSess
     the hardware compiled to machine code. All give the same bits. Raises :exc:`InputError` for another backend, and
     :exc:`ToolError` where ``"native"`` finds no C++ compiler.
     """
+    check_kind("spec", spec, BaselineSpec, "the spec of a baseline; kanrtl.connect takes a LearnerSpec")
     if backend not in BASELINE_BACKENDS:
         raise InputError(f"backend = {backend!r}: must be {join_choices(map(repr, BASELINE_BACKENDS))}")
     return BaselineSession(spec, BASELINE_BACKENDS[backend](spec))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any, overload
 
-from ..errors import InputError, TraceError
+from ..errors import InputError, TraceError, check_kind
 from ..learner.spec import LearnerSpec
 from ..link.host_link import HostLink
 from ..link.transports import is_address, open_transport
@@ -37,6 +38,7 @@ def connect_network(
     """
     if is_address(backend):
         raise InputError(f"backend = {backend!r}: a link carries learners only; use a simulator for a network")
+    check_kind("network", network, LookupNetwork, "a LookupNetwork; connect takes a LearnerSpec")
     kind = load_backend(backend)
     options = {"latency": latency, "memory": memory, "whole_from": whole_from, "reuse_factor": reuse_factor}
     try:
@@ -127,6 +129,8 @@ def connect(
     LinkError
         If a device does not answer.
     """
+    wanted = "a LearnerSpec, the path of its file or a LookupNetwork; baselines have kanrtl.baselines.connect_baseline"
+    check_kind("spec", spec, (LearnerSpec, LookupNetwork, str, PathLike), wanted)
     if isinstance(spec, str) and is_address(spec):
         if backend != "model":
             raise InputError(f"backend = {backend!r}: {spec!r} is one already; give a spec before it, or leave it out")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError
+from ..errors import InputError, check_kind
 from ..learner.guard_model import WatchedBatch
 from ..learner.model_batch import ModelBatch, Numeric
 from ..learner.model_layers import Array
@@ -22,6 +22,7 @@ class Model:
     """
 
     def __init__(self, spec: LearnerSpec, numeric: Numeric = "integer") -> None:
+        check_kind("spec", spec, LearnerSpec, "a LearnerSpec")
         if spec.guard is not None:
             raise InputError(
                 'guard: a model alone has none; use kanrtl.loop.GuardedModel or connect(spec, backend="model"), or '

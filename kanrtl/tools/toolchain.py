@@ -140,6 +140,8 @@ class Tool:
             If the tool is missing, returns an error, or does not write a file that it should.
         """
         command, environment = self.command(), self._environment()
+        if environment is not None:
+            environment["TMPDIR"] = str(cwd.absolute())  # what it leaves when it is ended goes with this folder
         if progress is not None and self.needs_compiling():
             progress(f"{self.name}: compiling its WebAssembly build for this machine, once ({self.first_call})")
         produces = list(produces)

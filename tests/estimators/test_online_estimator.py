@@ -422,6 +422,8 @@ def test_files_that_are_none(tmp_path: Path) -> None:
         ({"epochs": 0}, "epochs = 0: must be an integer, 1 or more"),
         ({"horizon": 1}, "horizon = 1: must be an integer, 2 or more"),
         ({"learning_rate": -1}, "learning_rate = -1: must be a number, above 0"),
+        ({"hidden_layer_sizes": (0,)}, "hidden_layer_sizes[0] = 0: must be 1 or more"),
+        ({"hidden_layer_sizes": (2, 1.5)}, "hidden_layer_sizes[1] = 1.5: must be an integer"),
         ({"hidden_layer_sizes": 3}, "hidden_layer_sizes = 3: must be a tuple of sizes, such as (8,), or None"),
         ({"spline_order": 4}, "spline_order = 4: must be 3 or less"),
         ({"grid_size": 0}, "grid_size = 0: must be 1 or more"),

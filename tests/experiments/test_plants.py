@@ -1,11 +1,12 @@
 """Plants and the loop around them: seeded, in their units, and moving on while the chip computes."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from kanrtl import LearnerSpec, connect
+from kanrtl import InputError, LearnerSpec, connect
 from kanrtl.arrays import Reals
 from kanrtl.baselines import LmsSpec
 from kanrtl.sessions.baseline_session import connect_baseline
@@ -174,3 +175,17 @@ def test_a_run_has_four_parts() -> None:
     for plant.now in range(8):
         seen.append((plant.switched, plant.drifted))
     assert seen == [(False, 0)] * 4 + [(True, 0)] * 3 + [(True, 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"cycle": -1.0}, "cycle = -1.0: must be a number of seconds above 0"),
+        ({"cycle": float("nan")}, "cycle = nan: must be a number of seconds above 0"),
+        ({"prediction_latency": -1}, "prediction_latency = -1: must be 0 or more"),
+        ({"interval": 0}, "interval = 0: must be 1 or more"),
+    ],
+)
+def test_times_that_cannot_be_are_refused(changes: dict[str, Any], line: str) -> None:
+    with pytest.raises(InputError, match=f"^{line}$"):
+        replace(QUICK, **changes)

@@ -104,6 +104,16 @@ ARRAYS = 'must be "zeros", "uniform", or a list of one array (n_out, n_in, bases
             "learning_rate_format = UQ(0, 104): is 104 bits wide, the limit is 62; "
             "it follows from learning_rate: change that, or give learning_rate_format",
         ),
+        (
+            {"linear": True, "linear_rate": 1e-9},
+            "linear_rate = 1e-09: every step inside the grid rounds to zero in SQ(1, 15), which follows from it; raise "
+            "it, scale the inputs, or give a finer linear_step_format",
+        ),
+        (
+            {"loss": "logistic", "target_range": [-0.1, 0.1]},
+            'target_range = (-0.1, 0.1): gives an output_format SQ(-1, 17), and loss = "logistic" has targets 0 and 1; '
+            "leave it out",
+        ),
         ({"outside": "clamp"}, "outside = 'clamp': must be 'auto', 'hold' or 'learn'"),
         ({"outside": ["hold"]}, f"outside = ('hold',): {EACH}"),
         ({"counts": "lost"}, 'counts = \'lost\': must be a list of what is counted: "outside", "lost"'),
@@ -253,7 +263,8 @@ ARRAYS = 'must be "zeros", "uniform", or a list of one array (n_out, n_in, bases
         ),
         (
             {"learning_rate": 1e-6},
-            "step_format = UQ(0, 16): every step of learning_rate 1e-06 rounds to zero; add fraction bits",
+            "learning_rate = 1e-06: every step rounds to zero in UQ(0, 16), which follows from it; raise it, or give a "
+            "finer step_format",
         ),
         ({"rounding": "stochastic"}, "rounding = 'stochastic': must be 'floor', 'half_up' or 'half_even'"),
         ({"loss": "cubic"}, "loss = 'cubic': must be 'squared', 'logistic' or 'external'"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -249,3 +250,20 @@ def test_wrong_calls_are_refused() -> None:
     ]:
         with pytest.raises(InputError, match=message):
             wrong()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "line"),
+    [
+        ("layer_sizes", None, "layer_sizes: is of type NoneType; give a list"),
+        ("edges", 7, "edges: is of type int; give a list"),
+        ("edges", [7], "edges[0]: is of type int; give a mapping with source, node and table"),
+        ("thresholds", 5, "thresholds: is of type int; give a list, or leave it out"),
+        ("guard_bits", 1, "guard_bits: is of type int; give a list, or leave it out"),
+    ],
+)
+def test_wrong_kinds_are_refused(name: str, value: Any, line: str) -> None:
+    edges = [{"source": [1, 0], "node": [0, 0], "table": [TABLE, [1, 0, 0, -2]]}]
+    right = {"layer_sizes": [2, 1], "bits": [2, 3], "steps": [0.5, 0.25], "edges": edges}
+    with pytest.raises(InputError, match=f"^{re.escape(line)}$"):
+        LookupNetwork.of(**{**right, name: value})

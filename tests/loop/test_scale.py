@@ -101,6 +101,7 @@ def test_it_is_counted_to_the_flip_flop(registers: int) -> None:
             {"gain": [1, -2e-4], "channels": 2},
             r"gain = \[1, -0.0002\]: becomes 0 in SQ\(8, 10\); give a gain_format with more fraction bits",
         ),
+        ({"gain": "much"}, "gain: not an array of numbers; give one number, or 1"),
         ({"gain": 200}, r"gain = 200: is beyond SQ\(8, 10\); give a wider format"),
         ({"offset": 9}, r"offset = 9: is beyond SQ\(4, 4\); give a wider format"),
         ({"registers": 3}, r"registers = 3: must be 1 or 2"),
@@ -112,6 +113,15 @@ def test_it_is_counted_to_the_flip_flop(registers: int) -> None:
 def test_what_cannot_be_is_refused(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=f"^{message}$"):
         Scale(SQ(4, 4), SQ(4, 4), **fields)
+
+
+def test_formats_are_written_as_in_a_spec_too() -> None:
+    text = Scale("SQ(4, 4)", "SQ(2, 3)", gain_format="SQ(3, 2)")  # type: ignore[arg-type]
+    assert (text.input, text.output, text.gain_format) == (SQ(4, 4), SQ(2, 3), SQ(3, 2))
+    with pytest.raises(InputError, match=r"^input = 'SQ\(2 4\)' is not a format; write SQ\(i, f\) for signed or UQ"):
+        Scale("SQ(2 4)", SQ(4, 4))  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"^output: is of type NoneType; give a format, such as SQ\(1, 11\)$"):
+        Scale(SQ(4, 4), None)  # type: ignore[arg-type]
 
 
 def test_the_model_refuses_what_are_no_codes() -> None:

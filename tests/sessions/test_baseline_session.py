@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kanrtl import InputError
+from kanrtl import InputError, LearnerSpec
 from kanrtl.baselines import LmsSpec
 from kanrtl.sessions.baseline_session import connect_baseline
 
@@ -58,3 +58,9 @@ def test_what_cannot_be_is_refused() -> None:
             learner.weights = [np.full((2, 5), 1 << 40)]
         with pytest.raises(InputError, match="learning_rate = 9"):
             learner.learning_rate = 9
+
+
+def test_a_learner_is_no_baseline() -> None:
+    spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-1, 1))
+    with pytest.raises(InputError, match=r"^spec: is of type LearnerSpec; give the spec of a baseline; kanrtl.connect"):
+        connect_baseline(spec)  # type: ignore[arg-type]

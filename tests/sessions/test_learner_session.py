@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from kanrtl import InputError, LearnerSpec, LearningWarning, Model, Session, SpecError, connect
+from kanrtl.baselines import LmsSpec
 from kanrtl.link.transports import is_address
 from kanrtl.numeric.fixed import SQ, UQ, Format
 from kanrtl.sessions.saved_learner import SavedLearner
@@ -435,6 +436,22 @@ def test_connect_reads_a_spec_file(spec_file: Callable[..., Path], tracker: Lear
         assert learner.predict(0.5) == 0  # from zeros; a number is enough where there is one input
     with pytest.raises(SpecError, match=r"^spec file 'none.toml': No such file or directory; name a TOML file$"):
         connect("none.toml")
+
+
+def test_what_is_no_learner_is_named() -> None:
+    lms = LmsSpec(n_in=1, input_range=(-1, 1), target_range=(-1, 1))
+    with pytest.raises(
+        InputError, match=r"^spec: is of type LmsSpec; give a LearnerSpec, the path .*connect_baseline$"
+    ):
+        connect(lms)  # type: ignore[call-overload]
+    with pytest.raises(InputError, match=r"^spec: is of type dict; give a LearnerSpec"):
+        connect({"layer_sizes": [1, 1]})  # type: ignore[call-overload]
+    with pytest.raises(InputError, match=r"^spec: is of type LmsSpec; give a LearnerSpec$"):
+        Model(lms)  # type: ignore[arg-type]
+    with pytest.raises(SpecError, match=r"^fields: not a mapping of names to values; give one such as"):
+        LearnerSpec.from_dict([1])  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"^device: is of type int; give its name, such as \"LFE5U-25F\"$"):
+        LearnerSpec(layer_sizes=[1, 1], grid_range=(-1, 1)).estimate(5)  # type: ignore[arg-type]
 
 
 def test_unknown_backend() -> None:

@@ -9,6 +9,7 @@ from amaranth.hdl import Cat, Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from ...errors import check_kind
 from ...fabric.parts import Parts
 from ...numeric.lfsr import WIDTH as NOISE_WIDTH
 from ..guard_settings import SIGNATURES
@@ -74,6 +75,7 @@ class Learner(wiring.Component):  # type: ignore[misc]
     """
 
     def __init__(self, spec: LearnerSpec, *, guarded: bool = True) -> None:
+        check_kind("spec", spec, LearnerSpec, "a LearnerSpec")
         self.spec = spec
         self._guarded = guarded and spec.guard is not None
         members = learner_members(spec)

@@ -80,9 +80,13 @@ class DenseDraft:
     def add_batch_norm(self, name: str, fields: Mapping[str, Any], epsilon: float) -> None:
         """Add a batch normalisation in the mode ``eval``, of the arrays that torch calls ``running_mean``,
         ``running_var`` and, if it has them, ``weight`` and ``bias``; messages call it ``name``."""
-        mean, variance = (np.asarray(fields[field], np.float64) for field in ("running_mean", "running_var"))
-        factor = np.asarray(fields.get("weight", 1.0), np.float64) / np.sqrt(variance + epsilon)
-        self.add_affine(name, factor, np.asarray(fields.get("bias", 0.0), np.float64) - mean * factor)
+        shape = np.shape(fields["running_mean"]) if self.n_out is None else (self.n_out,)
+        mean, variance, weight, bias = (
+            check_tensor(f"{name}.{field}", fields[field], shape) if field in fields else default
+            for field, default in (("running_mean", 0.0), ("running_var", 0.0), ("weight", 1.0), ("bias", 0.0))
+        )
+        factor = weight / np.sqrt(variance + epsilon)
+        self.add_affine(name, factor, bias - mean * factor)
 
     @property
     def n_out(self) -> int | None:

@@ -9,6 +9,7 @@ from amaranth.hdl import Cat, Const, EnableInserter, Module, Shape, Signal, Valu
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ...errors import check_kind
 from ...numeric.fixed import SQ, narrow
 from ...progress import Progress
 from ..network import LookupNetwork
@@ -93,6 +94,7 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
         whole_from: int | None = None,
         reuse_factor: int | Sequence[int] = 1,
     ) -> None:
+        check_kind("network", network, LookupNetwork, "a LookupNetwork")
         self.network = network
         self.progress: Progress | None = None
         self.family = family

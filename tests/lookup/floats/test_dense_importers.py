@@ -112,6 +112,14 @@ def test_a_batch_norm_in_a_state_dict() -> None:
         from_mlp({**behind, "5.weight": last}, "relu")
 
 
+@pytest.mark.parametrize("name", ["weight", "bias", "running_mean", "running_var"])
+def test_a_batch_norm_is_as_wide_as_its_layer(name: str) -> None:
+    norm = {field: [1.0, 2.0] for field in ("weight", "bias", "running_mean", "running_var")}
+    state = {"0.weight": np.ones((2, 4)), **{f"1.{field}": values for field, values in norm.items()}}
+    with pytest.raises(InputError, match=rf"^1.{name}: shape \(1,\); must be \(2,\)$"):
+        from_mlp({**state, f"1.{name}": [1.0], "3.weight": np.ones((1, 2))}, "relu")
+
+
 def test_what_a_state_dict_does_not_tell_is_said() -> None:
     norm = {"1.running_mean": np.zeros(2), "1.running_var": np.ones(2)}
     state = {"0.weight": WEIGHTS[0], **norm, "3.weight": WEIGHTS[1]}
