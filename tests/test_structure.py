@@ -7,7 +7,7 @@ import pkgutil
 import re
 from collections import Counter
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
@@ -21,7 +21,12 @@ ROOT = Path(__file__).parents[1]
 SOURCES = sorted([*(ROOT / "kanrtl").rglob("*.py"), *(ROOT / "boards").glob("*.py"), *(ROOT / "sim").glob("*.py")])
 RTL = [path for path in SOURCES if path.parent.name == "rtl" and path.name != "__init__.py"]
 PARTS = (FunctionType, classmethod, staticmethod, property, cached_property)
-TREES = {path: ast.parse(path.read_text()) for path in SOURCES}
+
+
+@cache
+def trees() -> dict[Path, ast.Module]:
+    """The syntax of every source; read once, where it is asked for."""
+    return {path: ast.parse(path.read_text()) for path in SOURCES}
 
 
 def name_of(path: Path) -> str:
@@ -61,7 +66,7 @@ def test_no_component_is_long() -> None:
     long = {
         f"{name_of(path)}: {node.name}": lines(node)
         for path in RTL
-        for node in ast.walk(TREES[path])
+        for node in ast.walk(trees()[path])
         if isinstance(node, ast.ClassDef) and lines(node) > 300
     }
     assert not long
@@ -70,7 +75,7 @@ def test_no_component_is_long() -> None:
 def test_no_import_is_deferred_without_a_reason() -> None:
     """Beside it, or above it or those that it follows: an extra, a start that would take longer, or a door upward."""
     bare = []
-    for path, tree in TREES.items():
+    for path, tree in trees().items():
         text = path.read_text().splitlines()
         functions = [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
         inner = {node for function in functions for node in ast.walk(function)}
@@ -122,7 +127,7 @@ def test_no_name_stands_for_two_things() -> None:
     files = Counter(path.name for path in SOURCES if path.name != "__init__.py")
     classes = Counter(
         node.name
-        for tree in TREES.values()
+        for tree in trees().values()
         for node in tree.body
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
     )
@@ -136,7 +141,7 @@ def test_descriptions_of_functions_begin_in_one_mood() -> None:
     verbs |= {"Prints", "Raises", "Reads", "Returns", "Runs", "Sends", "Sets", "Starts", "Takes", "Waits", "Writes"}
     strange = [
         f"{name_of(path)}: {node.name}"
-        for path, tree in TREES.items()
+        for path, tree in trees().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef) and {*(ast.get_docstring(node) or "").split()[:1]} & verbs
     ]

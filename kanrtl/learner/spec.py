@@ -14,6 +14,7 @@ import numpy.typing as npt
 from pydantic import ValidationError
 
 from ..errors import InputError, SpecError, check_kind
+from ..fabric.device import Device
 from ..fabric.families import FAMILIES
 from ..file_content import read_text
 from ..numeric.fixed import Codes, Format
@@ -29,7 +30,6 @@ from .stages import rename_presets
 from .validation import check_arithmetic, check_fields
 
 if TYPE_CHECKING:
-    from ..fabric.device import Device
     from ..transfer.start import Start, TrainedNetwork
     from .estimate.estimate import Estimate
 
@@ -122,7 +122,6 @@ class LearnerSpec(LearnerFields):
 
     def estimate(self, device: str | Device) -> Estimate:
         """What the learner will take of a device, such as "LFE5U-25F": see :class:`.Estimate`."""
-        from ..fabric.device import Device
         from .estimate.estimate import estimate  # it stands above
 
         check_kind("device", device, (str, Device), 'its name, such as "LFE5U-25F"')

@@ -38,6 +38,7 @@ from kanrtl.cli import cli, main
 from kanrtl.lookup import from_kanele
 from support.foreign_tools import need
 from support.kan_checkpoints import kanele
+from support.tiers import only
 from support.verilator_backend import ROOT as VERILATOR
 
 PAGES = {page.relative_to(ROOT).as_posix(): page for page in pages()}
@@ -47,6 +48,12 @@ TARGETS = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILI
 
 # Directives that show no code of their own.
 DIRECTIVES = {"{toctree}", "{eval-rst}"}
+
+LONG = {
+    *("docs/buses.md", "docs/choosing.md", "docs/freezing.md", "docs/lookup-networks.md", "docs/verilog.md"),
+    "docs/your-own-signals.md",
+}
+"""Pages whose blocks take several seconds: ``make thorough`` runs them."""
 
 PARSED_ONLY = {"demo", "build", "program", "live", "verify"}
 """Commands whose lines are only parsed, options and files included: they synthesise or place and route, which takes
@@ -267,7 +274,7 @@ GIVEN: dict[str, Callable[[Path], None]] = {
 }
 
 
-@pytest.mark.parametrize("page", RUN)
+@pytest.mark.parametrize("page", only(lambda page: page not in LONG, RUN))
 @pytest.mark.usefixtures("compiled")
 def test_blocks_of_a_page(
     page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -30,6 +30,7 @@ def save(name: str, folder: Path) -> Path:
     return path
 
 
+@pytest.mark.thorough
 def test_learner_equals_the_model(tmp_path: Path) -> None:
     core = save("read-after-prediction", tmp_path)
     write_verilog(core, "axi", tmp_path / "top.v")

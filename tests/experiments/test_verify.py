@@ -44,7 +44,7 @@ SMALL = LearnerSpec(
     [
         ("LFE5U-25F-6", "most_registers", {"LUT4", "CCU2C", "TRELLIS_FF", "DP16KD", "MULT18X18D"}),
         # Two registers behind a product, with nothing between them.
-        ("iCE40UP5K", "all_registers", {"SB_LUT4", "SB_CARRY", "SB_RAM40_4K", "SB_MAC16"}),
+        thorough("iCE40UP5K", "all_registers", {"SB_LUT4", "SB_CARRY", "SB_RAM40_4K", "SB_MAC16"}),
     ],
 )
 def test_a_learners_netlist_gives_the_models_bits(device: str, pipeline: str, kinds: set[str]) -> None:

@@ -194,9 +194,10 @@ def test_what_was_frozen_to_the_bit_comes_back(seed: int, sizes: list[int], grid
     start = spec.start_from(frozen.network)
     lsb = spec.formats.output.lsb
     errors = np.abs(predictions(start, x) - before)
-    # Coefficients come back within an LSB or so; steep edges behind them make more of it.
-    assert np.sqrt(np.mean(errors**2)) <= 2 * lsb
-    assert start.error.rms <= 2 * lsb
+    # Coefficients come back within an LSB or so; steep edges behind them make more of it, layer by layer.
+    limit = spec.n_layers * lsb
+    assert np.sqrt(np.mean(errors**2)) <= limit
+    assert start.error.rms <= limit
 
 
 @settings(max_examples=20, deadline=None)
