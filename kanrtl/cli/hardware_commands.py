@@ -326,7 +326,7 @@ def build_command(
     """
     if isinstance(spec, LearnerSpec):
         check_only_for("network", {"optimise": optimise, **hardware})
-        spec.stability.warn()
+        spec.warn()
     options = hardware_options(hardware) | host_options(spec, host, baud)
     if host is not None and board is None:
         raise InputError(f"--host = {host!r}: only a --board build takes it; leave it out, or use --board")

@@ -156,7 +156,7 @@ def spec_command(spec: LearnerSpec | None, as_json: bool) -> None:
     These are all formats, widths, memories and cycles.
     """
     spec = spec or DEMO_SPEC
-    spec.stability.warn()
+    spec.warn()
     show(spec.to_dict() | {"derived": derived(spec)}, as_json, lambda: click.echo(to_toml(spec), nl=False))
 
 

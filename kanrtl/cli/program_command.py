@@ -74,7 +74,7 @@ def program_command(
     else:
         if isinstance(design, LearnerSpec):
             check_only_for("network", hardware)
-            design.stability.warn()
+            design.warn()
         options = hardware_options(hardware) | host_options(design, host, baud)
         if not dry_run:
             find_flasher(BOARDS[board].flasher).command()  # before the build takes its time

@@ -152,7 +152,7 @@ def verilog_command(
         if initial is not None:
             raise InputError(f"--initial = {initial!r}: only for a network; a learner has it in its spec, as initial")
         check_only_for("network", {"optimise": optimise, **hardware})
-        spec.stability.warn()
+        spec.warn()
         core = Learner(spec if part is None else spec.for_device(part))
     _write(core, name, path, part, bus, clocking, contents=initial != "reset")
     if not to_output:

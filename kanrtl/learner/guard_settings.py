@@ -80,6 +80,11 @@ class GuardSettings:
                 "stagnant_error and stagnant_lost, or neither"
             )
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether all limits are off."""
+        return not any(getattr(self, name) for name in LIMITS)
+
     def codes(self, n_out: int, gradient: Format, counts: Collection[str]) -> dict[str, int]:
         """What the registers begin with; errors as sums over a window in LSBs of the gradient, rounded up.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import tomllib
+import warnings
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 
-from ..errors import InputError, SpecError, check_kind
+from ..errors import InputError, LearningWarning, SpecError, check_kind
 from ..fabric.device import Device
 from ..fabric.families import FAMILIES
 from ..file_content import read_text
@@ -22,6 +23,7 @@ from .arithmetic import LayerArithmetic, layers_of
 from .fields import LearnerFields, one_line
 from .folded_schedule import FoldedSchedule
 from .formats import LearnerFormats, derive_formats
+from .guard_settings import LIMITS
 from .losses import find_loss
 from .plan import LayerPlan, count_restart_cycles, plan_learner
 from .schedule import Schedule
@@ -126,6 +128,18 @@ class LearnerSpec(LearnerFields):
 
         check_kind("device", device, (str, Device), 'its name, such as "LFE5U-25F"')
         return estimate(self, device)
+
+    def warn(self) -> None:
+        """Warn of what works, and hardly as it is meant: a learning rate at which the learner may diverge
+        (:exc:`kanrtl.StabilityWarning`), a guard without a limit (:exc:`kanrtl.LearningWarning`)."""
+        self.stability.warn(stacklevel=3)
+        if self.guard is not None and self.guard.is_idle:
+            warnings.warn(
+                f"guard = {self.guard.to_dict()}: has no limit, so that it sees nothing; set one of "
+                f"{', '.join(LIMITS)}, here or in the session",
+                LearningWarning,
+                stacklevel=3,
+            )
 
     def start_from(self, network: TrainedNetwork, x: npt.ArrayLike | None = None, **options: Any) -> Start:
         """This spec with the coefficients that are nearest to a trained network, such as an importer or

@@ -144,7 +144,7 @@ def connect(
     if not isinstance(spec, LearnerSpec):
         spec = LearnerSpec.from_toml(spec)
     kind = load_backend(backend)
-    spec.stability.warn()
+    spec.warn()
     try:
         return Session(spec, kind.learner(spec, Trace(trace) if trace is not None else None, progress))
     except TraceError as error:

@@ -4,6 +4,7 @@ of it."""
 from __future__ import annotations
 
 import tomllib
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import kanrtl
-from kanrtl import InputError, LearnerSpec, SpecError
+from kanrtl import InputError, LearnerSpec, LearningWarning, SpecError, connect
 from kanrtl.bus.identification import Identification, digest_spec
 from kanrtl.bus.register_map import RegisterMap
 from kanrtl.fabric.families import FAMILIES
@@ -254,3 +255,14 @@ def test_sessions_without_a_guard_say_so() -> None:
 def test_a_model_alone_has_none() -> None:
     with pytest.raises(InputError, match=r"^guard: a model alone has none; use kanrtl.loop.GuardedModel .*"):
         kanrtl.Model(GUARDED)
+
+
+def test_a_guard_without_limits_is_warned_of() -> None:
+    spec = PLAIN.replace(guard={"window": 16})
+    with pytest.warns(
+        LearningWarning, match=r"^guard = {'window': 16}: has no limit, .* set one of error, rails, stag"
+    ):
+        connect(spec).close()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        connect(spec.replace(guard={"window": 16, "rails": 3})).close()
