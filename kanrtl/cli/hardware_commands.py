@@ -46,7 +46,14 @@ from .options import (
     optimise_option,
     spec_or_network_argument,
 )
-from .signal_options import check_without_data, read_recording, show_comparison, signal_group, take_signal_options
+from .signal_options import (
+    check_without_data,
+    read_recording,
+    say_all_are_taken,
+    show_comparison,
+    signal_group,
+    take_signal_options,
+)
 
 SAMPLES = 1500
 
@@ -153,6 +160,8 @@ def _simulate_network(
 ) -> NetworkSimulation:
     x, y = (None, None) if data is None else read_samples(Path(data))
     if x is not None:
+        if samples is not None and len(x) < samples:
+            say_all_are_taken(samples, data, len(x))
         x, y = x[:samples], y if y is None else y[:samples]
     count = samples or SAMPLES if x is None else len(x)
     options |= {"x": x, "y": y, "samples": count, "seed": seed, "trace": trace}

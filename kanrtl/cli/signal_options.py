@@ -76,9 +76,14 @@ def read_recording(data: str, task: str | None, samples: int | None, signals: di
         raise InputError(f"--target-range = {given['target_range']!r}: must be two numbers, the lower one first")
     recording = Recording.read(data, **{"targets": (), **given})
     if samples is not None and recording.samples < samples:
-        say(f"--samples = {samples}: {recording.name} has {recording.samples}; all of them are taken")
+        say_all_are_taken(samples, data, recording.samples)
     warn_of_outside(recording)
     return recording
+
+
+def say_all_are_taken(samples: int, data: str | None, found: int) -> None:
+    """Say that a file has fewer samples than ``--samples`` asks for."""
+    say(f"--samples = {samples}: {data} has {found}; all of them are taken")
 
 
 def warn_of_outside(recording: Recording) -> None:

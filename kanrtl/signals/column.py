@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -67,8 +68,14 @@ class Columns:
         return indices
 
     def read(self, indices: Sequence[int]) -> list[tuple[str, Reals]]:
-        """Names and numbers of columns; raises :exc:`InputError` as :attr:`Column.read`."""
-        return [(self._distinct_label(index), self.columns[index].read()) for index in indices]
+        """Names and numbers of columns; those of one name have their numbers in it too. Raises :exc:`InputError` as
+        :attr:`Column.read`."""
+        alike = Counter(column.name for column in self.columns if column.name)
+        labels = [
+            f"{self._label(index)} (column {index + 1})" if alike[self.columns[index].name] > 1 else self._label(index)
+            for index in indices
+        ]
+        return [(label, self.columns[index].read()) for label, index in zip(labels, indices, strict=True)]
 
     def select(self, field: str, wanted: Sequence[str | int]) -> list[tuple[str, Reals]]:
         """What :meth:`read` gives of what :meth:`find` finds."""
@@ -76,12 +83,6 @@ class Columns:
 
     def _label(self, index: int) -> str:
         return self.columns[index].name or f"column {index + 1}"
-
-    def _distinct_label(self, index: int) -> str:
-        """The same, with the number too where other columns have that name."""
-        label = self._label(index)
-        alike = sum(self._label(other) == label for other in range(len(self.columns)))
-        return label if alike == 1 else f"{label} (column {index + 1})"
 
     def _find(self, field: str, wanted: str | int) -> list[int]:
         if isinstance(wanted, str) and wanted:

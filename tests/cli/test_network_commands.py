@@ -145,6 +145,9 @@ def test_simulate_data(run: Callable[..., Outcome], tmp_path: Path) -> None:
     outcome = run("simulate", "class.npz", "--data", "samples.npz", "--samples", "10", "--backend", "model")
     assert "accuracy" in outcome.stdout
     assert "0.0000" in outcome.stdout
+    assert not outcome.stderr
+    outcome = run("simulate", "class.npz", "--data", "samples.npz", "--samples", "41", "--backend", "model")
+    assert outcome.stderr == "--samples = 41: samples.npz has 40; all of them are taken\n"
     outcome = run("simulate", "raw.npz", "--data", "real.npz", "--json", "--trace", "run.vcd")
     assert json.loads(outcome.stdout)["rms_error"] == pytest.approx(0.5)
     assert outcome.stderr == "traced into run.vcd; see it with `gtkwave run.gtkw`\n"
