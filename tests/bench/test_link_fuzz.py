@@ -29,6 +29,7 @@ def test_a_device_does_what_was_whole_and_in_turn_and_nothing_else() -> None:
     assert tally.learned > 100
 
 
+@pytest.mark.thorough
 def test_what_the_device_does_is_what_is_compared() -> None:
     """A reference that has learned something else differs, and a device that is silent is noticed."""
     wire = simulate_line(tracker())

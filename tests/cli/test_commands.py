@@ -27,6 +27,7 @@ from kanrtl.sessions.standalone_model import Model
 from kanrtl.sim import Track
 from support.command_line import Outcome, files, noted_builds
 from support.pretended_builds import built
+from support.tiers import only
 
 BOARDS = (
     "ulx3s-12f, ulx3s-25f, ulx3s-45f, ulx3s-85f, orangecrab-r0.2-25f, orangecrab-r0.2-85f, ecpix5-45f, ecpix5-85f, "
@@ -340,7 +341,7 @@ def test_tracks_as_well_as_float64(run: Callable[..., Outcome]) -> None:
     assert all(error <= most for error, most in zip(errors, (0.00150, 0.00145, 0.00066), strict=True)), errors
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", only(lambda seed: seed < 2, range(12)))
 def test_tracks_as_well_as_float64_from_any_start(seed: int, tracker: LearnerSpec) -> None:
     spec = tracker.replace(initial_coefficients="uniform", seed=seed)
     task = Track(1500, 0)

@@ -19,6 +19,7 @@ from kanrtl.demos import self_teaching as exercise
 from kanrtl.demos.self_teaching import BoardTop, Exercise, choose_input_span
 from kanrtl.learner.rtl.learner import Learner
 from kanrtl.numeric.fixed import narrow
+from support.tiers import thorough
 
 LEVELS = 7
 DRIFT = 16  # samples for one step of the target's phase
@@ -284,8 +285,8 @@ def test_learns_forgets_while_frozen_and_learns_again() -> None:
         {"teaching": "after_prediction"},
         {"loss": "logistic", "learning_rate": 4.0},
         {"loss": "external"},
-        {"initial": "reset"},
-        {"loss": "external", "teaching": "after_prediction"},
+        thorough({"initial": "reset"}),
+        thorough({"loss": "external", "teaching": "after_prediction"}),
         {"loss": "external", "schedule": "streaming", "pipeline": "few_registers"},
     ],
     ids=lambda changes: ", ".join(map(str, changes.values())),

@@ -18,6 +18,7 @@ import kanrtl
 from kanrtl import InputError, LookupClassifier, LookupRegressor
 from kanrtl.lookup import Search, network_size
 from kanrtl.verilog.network_header import network_header
+from support.tiers import thorough
 
 # The least that learns what the checks ask for.
 SMALL: dict[str, Any] = {"bits": 6, "epochs": 25, "fine_tuning_epochs": 3, "batch_size": 50, "learning_rate": 0.05}
@@ -132,7 +133,7 @@ def test_several_outputs_of_different_sizes() -> None:
         ({"edges": 0}, "edges = 0: must be an integer, 1 or more"),
         ({"l1": -1}, "penalty.l1 = -1"),
         ({"epochs": 0}, "epochs = 0"),
-        ({"bits": None, "max_lut": 1, "epochs": 1}, "max_lut = 1: the smallest network"),
+        thorough({"bits": None, "max_lut": 1, "epochs": 1}, "max_lut = 1: the smallest network"),
     ],
 )
 def test_wrong_parameters_are_refused(wine: Any, parameters: dict[str, Any], message: str) -> None:

@@ -22,7 +22,7 @@ from kanrtl.link.transports import is_address
 from kanrtl.numeric.fixed import SQ, UQ, Format
 from kanrtl.sessions.saved_learner import SavedLearner
 from support.linked_boards import serve_board
-from support.tiers import only
+from support.tiers import only, thorough
 
 SMALL = LearnerSpec(
     layer_sizes=[2, 1],
@@ -286,7 +286,7 @@ def test_what_was_learned_is_forgotten(pair: Pair, random: np.random.Generator) 
     np.testing.assert_equal({**pair.state(), "samples": 0}, {**taught, "samples": 0})
 
 
-@pytest.mark.parametrize("backend", ["model", "compiled", "pysim", "native"])
+@pytest.mark.parametrize("backend", ["model", "compiled", "pysim", thorough("native")])
 def test_hardware_forgets_by_itself(backend: str, compiled: None) -> None:  # noqa: ARG001
     spec = SMALL.replace(initial="reset", table_memory="logic", layer_sizes=[2, 1, 1])
     x, target = np.random.default_rng(3).uniform(-1, 1, (2, 9, 2))

@@ -100,6 +100,7 @@ def story(backend: LearnerBackend, seed: int) -> list[Any]:
     return told
 
 
+@pytest.mark.thorough
 # Not shrunk: every example is compiled twice, and a failure's seed and spec are printed as they are.
 @settings(
     max_examples=2,
@@ -180,6 +181,7 @@ def samples(count: int) -> tuple[Any, Any]:
     return random.uniform(-2, 2, (count, 3)), random.uniform(-1, 1, (count, 2))
 
 
+@pytest.mark.thorough
 def test_an_interrupted_run_leaves_a_learner_at_rest(interrupt: Callable[[Any], None]) -> None:
     x, target = samples(20)
     with connect(WIDE, "native") as native, connect(WIDE) as model:

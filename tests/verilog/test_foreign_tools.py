@@ -119,7 +119,7 @@ _WITHOUT_VALUES = "synth -flatten -top top; dfflegalize -cell $_DFF_P_ x"
 """Flip-flops that begin with anything: yosys refuses what needs more."""
 
 
-@pytest.mark.parametrize("name", [thorough("read-reset"), "read-reset-logic", "read-network-reset"])
+@pytest.mark.parametrize("name", [thorough("read-reset"), thorough("read-reset-logic"), "read-network-reset"])
 def test_an_asic_flow_takes_what_has_no_initial_values(name: str, written: Write) -> None:
     path, _ = written(name)
     text = path.read_text()

@@ -7,6 +7,7 @@ from kanrtl import InputError, connect
 from kanrtl.sim import TASKS
 from kanrtl.virtual.server import TcpPort
 from support.linked_boards import serve_board, tracker
+from support.tiers import thorough
 
 
 @pytest.fixture(autouse=True)
@@ -15,7 +16,7 @@ def optimised(compiled: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa:
     monkeypatch.setenv("CXXFLAGS", "-O1 -fno-sanitize=all")
 
 
-@pytest.mark.parametrize("kind", ["serial", "tcp"])
+@pytest.mark.parametrize("kind", [thorough("serial"), "tcp"])
 def test_one_host_after_another(kind: str) -> None:
     """A host needs no spec; the next one finds what the last has left."""
     task, model = TASKS["track"](200, 0), connect(tracker())

@@ -55,7 +55,7 @@ ICE40 = {"SB_LUT4", "SB_RAM40_4K"}
 @pytest.mark.parametrize(
     ("device", "family", "output", "options", "kinds"),
     [
-        ("LFE5U-25F", "ecp5", "raw", {}, ECP5 - {"DP16KD"}),
+        thorough("LFE5U-25F", "ecp5", "raw", {}, ECP5 - {"DP16KD"}),
         thorough("LFE5U-25F", "any", "threshold", {}, ECP5 - {"DP16KD"}),
         ("LFE5U-25F", "ecp5", "argmax", {"whole_from": 1}, ECP5),
         ("iCE40UP5K", "any", "argmax", {}, ICE40 - {"SB_RAM40_4K"}),
@@ -88,6 +88,7 @@ def test_deep_memories(device: str, family: str, kinds: set[str], tmp_path: Path
     assert check(wide(), device, family, {"memory": "block"}, tmp_path) >= kinds
 
 
+@pytest.mark.thorough
 def test_verilog_file_gives_the_models_bits(tmp_path: Path) -> None:
     """It stands alone: what is in it is all that synthesis is given."""
     lookup = network().with_output("argmax")

@@ -21,6 +21,7 @@ from kanrtl.lookup.rtl.tables import Tables
 from support.cell_netlist import settled, synthesised
 from support.components import convert, evaluate, simulate
 from support.lookup_networks import SHAPES, table
+from support.tiers import thorough
 
 FAMILIES = ["any", "ecp5", "ice40"]
 
@@ -88,7 +89,7 @@ def test_wide_addresses_are_left_to_synthesis(family: str) -> None:
 
 @pytest.mark.parametrize(
     ("family", "device", "kinds"),
-    [("ecp5", "LFE5U-25F", {"LUT4", "PFUMX"}), ("ice40", "iCE40UP5K", {"SB_LUT4"})],
+    [("ecp5", "LFE5U-25F", {"LUT4", "PFUMX"}), thorough("ice40", "iCE40UP5K", {"SB_LUT4"})],
 )
 def test_cells(family: str, device: str, kinds: set[str], tmp_path: Path) -> None:
     """Noise of six bits, shapes that share bits, and one that is one everywhere in its lowest bit."""
