@@ -13,7 +13,7 @@ from .errors import InputError
 Reals = npt.NDArray[np.float64]
 
 
-def check_integer(field: str, value: Any) -> int:
+def as_integer(field: str, value: Any) -> int:
     """An integer, numpy's kinds too; raises :exc:`InputError`, which names ``field``, where it is none."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         raise InputError(f"{field} = {value!r}: must be an integer")
@@ -22,7 +22,7 @@ def check_integer(field: str, value: Any) -> int:
 
 def check_at_least(field: str, value: Any, least: int) -> int:
     """The same of ``least`` or more."""
-    if check_integer(field, value) < least:
+    if as_integer(field, value) < least:
         raise InputError(f"{field} = {value}: must be {least} or more")
     return int(value)
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import Reals, check_at_least, check_integer, check_unmasked
+from ..arrays import Reals, as_integer, check_at_least, check_unmasked
 from ..errors import InputError
 from ..signals.column import columns_of_array
 from ..signals.column_scale import ColumnScale
@@ -164,7 +164,7 @@ class Recording(Task):
             rows = "1 row" if len(values) == 1 else f"{len(values)} rows"
             raise InputError(f"{rows}{past}: too few; give {self._lag + 3} rows or more")
         first = max(2, samples // 4) if first is None else first
-        if not 2 <= check_integer("first", first) < samples:
+        if not 2 <= as_integer("first", first) < samples:
             raise InputError(f"first = {first}: must be 2 to {samples - 1}, below the {samples} samples")
         super().__init__(samples, seed=0)
         self.name = name

@@ -180,7 +180,7 @@ def show_errors(simulation: Simulation) -> None:
     data = simulation.to_json()
     if simulation.recorded is not None:
         show_comparison(simulation.recorded)
-        _show_happened(data)
+        _show_status(data)
         return
     table = Table(title=f"mean squared error before each update, task {data['task']}")
     table.add_column("regime")
@@ -190,10 +190,10 @@ def show_errors(simulation: Simulation) -> None:
         table.add_row(f"{index + 1}, last 100 samples", format_error(ours), format_error(floats))
     table.add_row("whole run", format_error(data["mse_all"]), format_error(data["mse_all_float64"]))
     results.print(table)
-    _show_happened(data)
+    _show_status(data)
 
 
-def _show_happened(data: dict[str, Any]) -> None:
+def _show_status(data: dict[str, Any]) -> None:
     _show_saturations(data)
     if "guard" in data:
         counts = ", ".join(f"{name} {count}" for name, count in data["guard"]["counts"].items() if count)

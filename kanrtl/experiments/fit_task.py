@@ -55,6 +55,7 @@ def _choose_target_range(spec: LearnerSpec) -> tuple[float, float]:
         return spec.target_range
     grid, format = spec.per_layer("grid_range")[0], spec.target_format
     reach, most = max(map(abs, grid)), -format.minimum * format.lsb
+    # Later values may lie as far out again; where any range will do, sixteen times as far.
     if reach > most / 2:
         return -most / 2, most / 2
     return grid if reach >= most / 64 else (-most / 16, most / 16)

@@ -73,22 +73,14 @@ class Unit:
     def measure(self) -> list[Result]:
         """Run all learners; give their results in order."""
         tasks = self._tasks()
-        guards: list[dict[str, int]] = [{} for _ in self.runs]
         if self.side_by_side:
-            predictions, saturations = _side_by_side([run.spec for run in self.runs], tasks, self.backend)
+            found = _side_by_side([run.spec for run in self.runs], tasks, self.backend)
         else:
-            predictions, saturations = [], []
-            for run, task, guard in zip(self.runs, tasks, guards, strict=True):
-                with _connect_quietly(run.spec, self.backend) as learner:
-                    predictions.append(teach(learner, task.x, task.target))
-                    status = learner.status
-                saturations.append(status["saturations"])
-                if "guard" in status:
-                    guard |= status["guard"]["counts"]
+            found = [_alone(run.spec, task, self.backend) for run, task in zip(self.runs, tasks, strict=True)]
         results = []
-        for run, task, predicted, counts, guard in zip(self.runs, tasks, predictions, saturations, guards, strict=True):
-            error = pool_errors(run.spec, task, find_errors(run.spec, task, predicted))
-            results.append(Result(tuple(task.regime_errors(error)), float(np.mean(error**2)), counts, guard))
+        for run, task, (predictions, *counts) in zip(self.runs, tasks, found, strict=True):
+            error = pool_errors(run.spec, task, find_errors(run.spec, task, predictions))
+            results.append(Result(tuple(task.regime_errors(error)), float(np.mean(error**2)), *counts))
         return results
 
     @property
@@ -113,6 +105,17 @@ def runs_side_by_side(spec: LearnerSpec, backend: str) -> bool:
     return backend == "float64" or (backend == "model" and spec.guard is None)
 
 
+_Found = tuple[Reals, dict[str, int], dict[str, int]]
+"""Of one learner: its predictions, what saturated, by kind, and what its guard has seen, by signature."""
+
+
+def _alone(spec: LearnerSpec, task: Task, backend: str) -> _Found:
+    with _connect_quietly(spec, backend) as learner:
+        predictions = teach(learner, task.x, task.target)
+        status = learner.status
+    return predictions, status["saturations"], status["guard"]["counts"] if spec.guard is not None else {}
+
+
 def _connect_quietly(spec: LearnerSpec, backend: str) -> Session:
     """Without a warning of the learning rate: what comes of it is what is measured."""
     with warnings.catch_warnings():
@@ -125,10 +128,8 @@ def _ranges(spec: LearnerSpec) -> Any:
     return spec.per_layer("grid_range")[0], spec.target_range, spec.loss, spec.target_format
 
 
-def _side_by_side(
-    specs: Sequence[LearnerSpec], tasks: Sequence[Task], numeric: str
-) -> tuple[list[Reals], list[dict[str, int]]]:
-    """Predictions and saturations of every learner, on its own task.
+def _side_by_side(specs: Sequence[LearnerSpec], tasks: Sequence[Task], numeric: str) -> list[_Found]:
+    """What is found of every learner, on its own task.
 
     They run in parts, so that many learners of a long task need not have all their samples in memory at once.
     """
@@ -168,7 +169,7 @@ def _side_by_side(
             ours[:, one] = reals(batch.predict_many(x[:, one]))
             batch.learn_many(x[:, one], target_codes(ours[:, one] - target[:, one]))
     batch.settle()
-    return list(predictions), batch.saturations
+    return [(own, counts, {}) for own, counts in zip(predictions, batch.saturations, strict=True)]
 
 
 CONNECT_SECONDS = 5

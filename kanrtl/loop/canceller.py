@@ -65,7 +65,7 @@ class Canceller(LoopPart):
         Sets that to zero.
     """
 
-    def __init__(self, spec: LearnerSpec, *, output: Format | None = None) -> None:
+    def __init__(self, spec: LearnerSpec, *, output: Format | str | None = None) -> None:
         check_kind("spec", spec, LearnerSpec, "a LearnerSpec")
         if spec.timing.after_prediction:
             raise SpecError.of("teaching", spec.teaching, 'a canceller needs the target with the sample: "with_sample"')

@@ -93,13 +93,13 @@ class FeedbackErrorLearner(LoopPart):
     def __init__(
         self,
         spec: LearnerSpec,
-        error: Format,
-        command: Format,
+        error: Format | str,
+        command: Format | str,
         *,
         kp: float | Sequence[float] = 0.0,
         ki: float | Sequence[float] = 0.0,
         kd: float | Sequence[float] = 0.0,
-        gain_format: Format = GAIN_FORMAT,
+        gain_format: Format | str = GAIN_FORMAT,
         rounding: str = "half_up",
     ) -> None:
         check_kind("spec", spec, LearnerSpec, "a LearnerSpec")

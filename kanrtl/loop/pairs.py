@@ -69,7 +69,13 @@ class Pairs(LoopPart):
     """
 
     def __init__(
-        self, format: Format, *, pairs: int = 1, second: str = "power", turn: float = 1.0, rounding: str = "half_up"
+        self,
+        format: Format | str,
+        *,
+        pairs: int = 1,
+        second: str = "power",
+        turn: float = 1.0,
+        rounding: str = "half_up",
     ) -> None:
         if second not in ("power", "phase"):
             raise InputError(f"second = {second!r}: must be power or phase")

@@ -45,7 +45,8 @@ class Scale(LoopPart):
     Parameters
     ----------
     input, output
-        The formats of what comes in and what goes out. The offset has that of ``output``, signed.
+        The formats of what comes in and what goes out; also as texts, such as ``"SQ(1, 11)"``. The offset has that of
+        ``output``, signed.
     channels
         The numbers of a word; each has its own gain and offset.
     gain, offset
@@ -72,13 +73,13 @@ class Scale(LoopPart):
 
     def __init__(
         self,
-        input: Format,
-        output: Format,
+        input: Format | str,
+        output: Format | str,
         *,
         channels: int = 1,
         gain: float | Sequence[float] = 1.0,
         offset: float | Sequence[float] = 0.0,
-        gain_format: Format = GAIN_FORMAT,
+        gain_format: Format | str = GAIN_FORMAT,
         rounding: str = "half_up",
         registers: int = 1,
     ) -> None:

@@ -40,7 +40,9 @@ class Taps(LoopPart):
         Those of the newest word, then those of the one before it, and so on: one vector for every word.
     """
 
-    def __init__(self, format: Format, taps: int, *, channels: int = 1, initial: float | Sequence[float] = 0.0) -> None:
+    def __init__(
+        self, format: Format | str, taps: int, *, channels: int = 1, initial: float | Sequence[float] = 0.0
+    ) -> None:
         self.format = format = as_format("format", format)
         self.channels = check_count("channels", channels, format.width)
         self.taps = check_count("taps", taps, channels * format.width)

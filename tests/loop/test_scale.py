@@ -116,10 +116,10 @@ def test_what_cannot_be_is_refused(fields: dict[str, Any], message: str) -> None
 
 
 def test_formats_are_written_as_in_a_spec_too() -> None:
-    text = Scale("SQ(4, 4)", "SQ(2, 3)", gain_format="SQ(3, 2)")  # type: ignore[arg-type]
+    text = Scale("SQ(4, 4)", "SQ(2, 3)", gain_format="SQ(3, 2)")
     assert (text.input, text.output, text.gain_format) == (SQ(4, 4), SQ(2, 3), SQ(3, 2))
     with pytest.raises(InputError, match=r"^input = 'SQ\(2 4\)' is not a format; write SQ\(i, f\) for signed or UQ"):
-        Scale("SQ(2 4)", SQ(4, 4))  # type: ignore[arg-type]
+        Scale("SQ(2 4)", SQ(4, 4))
     with pytest.raises(InputError, match=r"^output: is of type NoneType; give a format, such as SQ\(1, 11\)$"):
         Scale(SQ(4, 4), None)  # type: ignore[arg-type]
 

@@ -258,6 +258,18 @@ def test_yowasp_compiles_elsewhere_where_its_cache_cannot_be_written(case, sham_
     assert said == ["sham: compiling its WebAssembly build for this machine, once (an hour)"]
 
 
+def test_what_yowasp_leaves_lies_in_the_folder_of_the_build(tmp_path, monkeypatch):
+    """It makes a folder of its own, which is left where it is killed."""
+    monkeypatch.setenv("YOWASP_CACHE_DIR", str(tmp_path / "cache"))
+    leave = "import os, tempfile; tempfile.mkdtemp(prefix='yowasp_'); os._exit(1)"
+    monkeypatch.setenv("SHAM", str(program(tmp_path / "yowasp-sham", leave)))
+    build = tmp_path / "build"
+    build.mkdir()
+    with pytest.raises(ToolError):
+        Tool("sham", "yowasp-sham", ("--version",)).run([], build, "sham.log")
+    assert len(list(build.glob("yowasp_*"))) == 1
+
+
 def test_what_yowasp_has_compiled_is_used_though_its_cache_cannot_be_written(sham_yowasp, tmp_path, monkeypatch):
     monkeypatch.setenv("YOWASP_CACHE_DIR", str(tmp_path / "cache"))
     sham_yowasp.run([], tmp_path, "sham.log")
