@@ -166,9 +166,7 @@ class _LookupEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         """The KAN to be quantised, with how it is, and guard bits: with the bits that were asked for, or searched."""
         if self.bits is not None:
             self.search_: Search[FloatKAN] | None = None
-            layers = len(kan.layer_sizes)
-            bits = [self.bits] * layers if isinstance(self.bits, (int, np.integer)) else list(self.bits)
-            return kan, kan.calibrate(x, bits), (*[self.guard_bits] * (layers - 2), 0)
+            return kan, kan.calibrate(x, self.bits), (*[self.guard_bits] * (len(kan.layers) - 1), 0)
         task = bar.add_task("searching bits", total=None, now="")
         self.search_ = search(
             kan,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import check_at_least
 from ..boards import Board
 from ..build.design_builds import build_linked
 from ..build.programming import check_bitstream
@@ -123,8 +124,7 @@ def verify(
     ToolError
         If a tool is missing or fails.
     """
-    if isinstance(samples, bool) or not isinstance(samples, int) or samples < 1:
-        raise InputError(f"samples = {samples!r}: must be an integer of 1 or more")
+    samples = check_at_least("samples", samples, 1)
     part = Device.parse(device)
     if part.family not in MODELLED:
         raise InputError(
@@ -198,8 +198,7 @@ def verify_bitstream(
     ToolError
         If a tool is missing or fails.
     """
-    if isinstance(samples, bool) or not isinstance(samples, int) or samples < 1:
-        raise InputError(f"samples = {samples!r}: must be an integer of 1 or more")
+    samples = check_at_least("samples", samples, 1)
     fitted = spec.for_device(Device.parse(board.device))
     multipliers = fitted.estimate(board.device).dsp
     if multipliers:

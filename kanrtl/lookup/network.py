@@ -19,7 +19,7 @@ from ..errors import InputError, check_kind
 from ..numeric.fixed import SQ, UQ, Codes, Format
 from .lookup_layer import LookupLayer
 from .notes import Note
-from .number_checks import check_integer, check_positive, check_shape, code_range
+from .number_checks import CODES, LAYERS, check_integer, check_positive, check_shape, code_range, list_each
 from .quantiser import FixedQuantiser, Quantiser, step_quantiser
 from .saved_network import Arrays, SavedNetwork
 
@@ -59,12 +59,12 @@ class LookupNetwork(SavedNetwork):
     def of(
         cls,
         layer_sizes: Sequence[int],
-        bits: Sequence[int],
-        steps: Sequence[npt.ArrayLike],
+        bits: int | Sequence[int],
+        steps: float | Sequence[npt.ArrayLike],
         edges: Sequence[Mapping[str, npt.ArrayLike]],
         *,
-        guard_bits: Sequence[int] | None = None,
-        offsets: Sequence[npt.ArrayLike] | None = None,
+        guard_bits: int | Sequence[int] | None = None,
+        offsets: float | Sequence[npt.ArrayLike] | None = None,
         quantiser: Quantiser | FixedQuantiser | None = None,
         output: str = "raw",
         thresholds: Sequence[int] | None = None,
@@ -77,15 +77,15 @@ class LookupNetwork(SavedNetwork):
             The number of inputs, then the number of nodes of every layer.
         bits, steps
             How many bits a code has, and the real value of its LSB: of the inputs, then of every layer's nodes, which
-            may have a step each.
+            may have a step each; or one number for all.
         edges
             A mapping for each layer with ``source``, ``node``, ``table`` and, where there is one, ``bias``; see
             :class:`LookupLayer`.
         guard_bits
-            One number for each layer; zeros where they are left out.
+            One number for each layer, or for all; zeros where they are left out.
         offsets
-            The real values of the nodes' code 0, for each layer one number, or one for each node; zeros where they are
-            left out.
+            The real values of the nodes' code 0, for each layer one number, or one for each node; or one for all; zeros
+            where they are left out.
         quantiser
             What makes codes of real inputs. Where it is left out, an input is divided by its step.
         output
@@ -98,19 +98,17 @@ class LookupNetwork(SavedNetwork):
         InputError
             If anything does not fit together, by its name.
         """
-        for name, value in (("layer_sizes", layer_sizes), ("bits", bits), ("steps", steps), ("edges", edges)):
+        for name, value in (("layer_sizes", layer_sizes), ("edges", edges)):
             check_kind(name, value, (Sequence, np.ndarray), "a list")
-        for name, optional in (("guard_bits", guard_bits), ("offsets", offsets), ("thresholds", thresholds)):
-            check_kind(name, optional, (Sequence, np.ndarray, type(None)), "a list, or leave it out")
+        check_kind("thresholds", thresholds, (Sequence, np.ndarray, type(None)), "a list, or leave it out")
         count = len(layer_sizes) - 1
         if count < 1:
             raise InputError(f"layer_sizes = {list(layer_sizes)}: give the inputs and the nodes of at least one layer")
-        for name, given in (("bits", bits), ("steps", steps)):
-            if len(given) != count + 1:
-                raise InputError(f"{name}: {len(given)} values; give {count + 1}, for the inputs and for every layer")
-        for name, layered in (("edges", edges), ("guard_bits", guard_bits), ("offsets", offsets)):
-            if layered is not None and len(layered) != count:
-                raise InputError(f"{name}: {len(layered)} entries; give one for each of the {count} layers")
+        if len(edges) != count:
+            raise InputError(f"edges: {len(edges)} entries; give one for each of the {count} layers")
+        widths, lsbs = list_each("bits", bits, count + 1, CODES), list_each("steps", steps, count + 1, CODES)
+        guards = list_each("guard_bits", 0 if guard_bits is None else guard_bits, count, LAYERS)
+        zeros = list_each("offsets", 0.0 if offsets is None else offsets, count, LAYERS)
         layers = []
         for index, content in enumerate(edges):
             check_kind(f"edges[{index}]", content, Mapping, "a mapping with source, node and table")
@@ -125,18 +123,18 @@ class LookupNetwork(SavedNetwork):
                     f"edges[{index}]",
                     n_in=layer_sizes[index],
                     n_out=layer_sizes[index + 1],
-                    bits_in=bits[index],
-                    bits_out=bits[index + 1],
-                    step=steps[index + 1],
-                    guard_bits=guard_bits[index] if guard_bits is not None else 0,
-                    offset=offsets[index] if offsets is not None else 0.0,
+                    bits_in=widths[index],
+                    bits_out=widths[index + 1],
+                    step=lsbs[index + 1],
+                    guard_bits=guards[index],
+                    offset=zeros[index],
                     source=content["source"],
                     node=content["node"],
                     table=content["table"],
                     bias=content.get("bias"),
                 )
             )
-        step = check_positive("steps[0]", steps[0])
+        step = check_positive("steps[0]", lsbs[0])
         if quantiser is None:
             quantiser = step_quantiser(layers[0].n_in, layers[0].bits_in, step)
         return cls(tuple(layers), step, quantiser).with_quantiser(quantiser).with_output(output, thresholds)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays import as_array
 from ..errors import InputError
 from ..numeric.fixed import Codes
 
@@ -15,6 +17,10 @@ MAX_BITS = 16
 
 MAX_GUARD_BITS = 30
 """The most guard bits of a table, whose entries have 31 bits and a sign."""
+
+LAYERS = "for each layer"
+CODES = "for the inputs and for each layer"
+"""What values are for, as :func:`list_each` says it."""
 
 _ENTRY_LIMIT = 1 << 31  # so that a sum of 2**30 edges fits the model's integers
 
@@ -37,9 +43,35 @@ def check_integer(field: str, value: Any, low: int, high: int) -> int:
     return int(value)
 
 
+def is_list(given: Any) -> bool:
+    """Whether ``given`` is several values: a sequence that is no text, or an array with a dimension."""
+    if isinstance(given, np.ndarray):
+        return given.ndim > 0
+    return isinstance(given, Sequence) and not isinstance(given, str)
+
+
+def list_each(field: str, given: Any, count: int, of: str) -> list[Any]:
+    """Give a list of ``count`` values: ``given`` itself, or ``count`` times where it is one for all.
+
+    ``of`` says in the message what the values are for, such as :data:`LAYERS`.
+    """
+    if not is_list(given):
+        return [given] * count
+    if len(given) != count:
+        raise InputError(f"{field}: {len(given)} values; give one for all, or {count}, one {of}")
+    return list(given)
+
+
 def check_bits(field: str, value: Any) -> int:
     """Check that ``value`` is the width of a code, from 1 to :data:`MAX_BITS`."""
     return check_integer(field, value, 1, MAX_BITS)
+
+
+def check_each_bits(field: str, given: Any, count: int, of: str) -> list[int]:
+    """Check widths of codes, as :func:`list_each` takes them."""
+    if not is_list(given):
+        return [check_bits(field, given)] * count
+    return [check_bits(f"{field}[{index}]", value) for index, value in enumerate(list_each(field, given, count, of))]
 
 
 def check_guard_bits(field: str, value: Any) -> int:
@@ -60,10 +92,7 @@ def check_positive(field: str, value: Any) -> float:
 
 def check_array(field: str, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """Check that ``values`` are finite numbers; messages call them ``field``."""
-    try:
-        array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InputError(f"{field}: not an array of numbers; give one") from None
+    array = as_array(field, values, "one").astype(np.float64)
     if not np.isfinite(array).all():
         raise InputError(f"{field}: not all numbers are finite; give finite ones")
     return array

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import data, stream
 
-from ..arrays import as_array
+from ..arrays import as_array, check_at_least
 from ..errors import InputError, check_kind
 from ..fabric.parts import Parts
 from ..fabric.run_time import count_events, settings_stream
@@ -72,8 +72,7 @@ def vector_stream(format: Format, count: int, *, always_ready: bool = False) -> 
 
 def check_count(field: str, value: int, bits: int) -> int:
     """``value``, if it is a number of things, each of so many ``bits`` in the widest vector that they are part of."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise InputError(f"{field} = {value!r}: must be an integer, at least 1")
+    value = check_at_least(field, value, 1)
     if value * bits > VECTOR_BITS:
         most = VECTOR_BITS // bits
         raise InputError(f"{field} = {value}: a vector has at most {VECTOR_BITS} bits; give at most {most}")

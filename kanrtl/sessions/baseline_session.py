@@ -7,23 +7,28 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import Reals, check_finite, real_rows
+from ..arrays import Reals, as_array, check_finite, real_rows
 from ..baselines.baseline_spec import BaselineSpec
 from ..errors import InputError, check_kind, join_choices
 from ..numeric.fixed import Codes, Format
 from .baseline_backends import BASELINE_BACKENDS, BaselineBackend
+from .clipped_targets import ClippedTargets
 from .closing import Closing
 from .rate_codes import find_rate_codes
 
 
 class BaselineSession(Closing):
     """A running baseline; made by :func:`connect_baseline`. A context manager, with the calls of
-    :class:`kanrtl.Session` for real numbers, which are rounded to the formats of the spec as they come in."""
+    :class:`kanrtl.Session` for real numbers, which are rounded to the formats of the spec as they come in
+    (and saturated, which :attr:`status` counts; the first target for which that is so is warned of, as
+    :exc:`kanrtl.LearningWarning`)."""
 
     def __init__(self, spec: BaselineSpec, backend: BaselineBackend) -> None:
         self.spec = spec
         self._backend = backend
-        self._samples = self._inputs_saturated = self._targets_saturated = 0
+        self._samples = self._inputs_saturated = 0
+        field = "gradient" if spec.loss == "external" else "target"
+        self._clipped = ClippedTargets(spec.target_format, field, "set a wider target_range in the spec")
 
     @property
     def backend(self) -> BaselineBackend:
@@ -55,7 +60,7 @@ class BaselineSession(Closing):
         if len(codes) != len(targets):
             raise InputError(f"target: {len(targets)} rows for {len(codes)} samples; give one for each")
         check_finite("target", targets)
-        self._targets_saturated += _count_outside(targets, self.spec.target_format)
+        self._clipped.note(_count_outside(targets, self.spec.target_format), targets)
         return self._run(codes, self.spec.target_format.quantise(targets), learn=True)
 
     def _input_codes(self, x: npt.ArrayLike) -> Codes:
@@ -80,7 +85,8 @@ class BaselineSession(Closing):
             raise InputError(f"weights: {len(weights)} arrays; must be {len(layers)}, one for each layer")
         checked = []
         for index, (given, layer) in enumerate(zip(weights, layers, strict=True)):
-            array, shape, format = np.asarray(given), (layer.n_out, layer.n_in + 1), layer.coefficient
+            shape, format = (layer.n_out, layer.n_in + 1), layer.coefficient
+            array = as_array(f"weights[{index}]", given, f"integer codes of shape {shape}")
             if array.shape != shape or array.dtype.kind not in "iu":
                 raise InputError(f"weights[{index}]: must be integer codes of shape {shape}")
             if array.size and not format.minimum <= array.min() <= array.max() <= format.maximum:
@@ -118,7 +124,7 @@ class BaselineSession(Closing):
             "frozen": self.frozen,
             "saturations": self._backend.read_saturations(),
             "inputs_saturated": self._inputs_saturated,
-            "targets_saturated": self._targets_saturated,
+            "targets_saturated": self._clipped.count,
             "latency": timing.latency,
             "prediction_latency": timing.prediction_latency,
             "interval": timing.interval,

@@ -8,6 +8,7 @@ from ..arrays import Reals
 from ..errors import LearningWarning
 from ..learner.losses import find_loss
 from ..learner.spec import LearnerSpec
+from ..numeric.fixed import Format
 
 
 class ClippedTargets:
@@ -15,8 +16,10 @@ class ClippedTargets:
 
     Parameters
     ----------
-    spec
-        The learner.
+    format
+        The format of what is taught.
+    field, mend
+        What is given, and how more of it fits.
 
     Attributes
     ----------
@@ -24,10 +27,22 @@ class ClippedTargets:
         How many there were.
     """
 
-    def __init__(self, spec: LearnerSpec) -> None:
-        self._spec = spec
+    def __init__(self, format: Format, field: str, mend: str) -> None:
+        self._format = format
+        self._field = field
+        self._mend = mend
         self._warned = False
         self.count = 0
+
+    @classmethod
+    def of(cls, spec: LearnerSpec) -> ClippedTargets:
+        """Those of a learner."""
+        field, mend = "target", "set target_range in the spec to the lowest and the highest target"
+        if find_loss(spec.loss).takes_gradients:
+            field, mend = "gradient", "set gradient_format in the spec with more integer bits"
+        elif given := [name for name in ("output_format", "activation_format") if getattr(spec, name) is not None]:
+            mend = f"{given[0]} of the spec is given: add integer bits, or leave it out and set target_range"
+        return cls(spec.target_format, field, mend)
 
     def note(self, count: int, reals: Reals) -> None:
         """Count ``count`` of them, which are among ``reals``."""
@@ -35,23 +50,12 @@ class ClippedTargets:
         if self._warned or not count:
             return
         self._warned = True
-        format = self._spec.target_format
+        format = self._format
         lowest, highest = format.to_float([format.minimum, format.maximum]).tolist()
         first = reals[(reals < lowest) | (reals > highest)].flat[0]
-        field, mend = self._explain()
         warnings.warn(
-            f"{field} = {first:g}: clipped to what {format} holds, {lowest:g} to {highest:g}; {mend}. Further ones "
-            "are counted in status, and not warned of",
+            f"{self._field} = {first:g}: clipped to what {format} holds, {lowest:g} to {highest:g}; {self._mend}. "
+            "Further ones are counted in status, and not warned of",
             LearningWarning,
             stacklevel=5,
         )
-
-    def _explain(self) -> tuple[str, str]:
-        """What is given, and how more of it fits."""
-        spec = self._spec
-        if find_loss(spec.loss).takes_gradients:
-            return "gradient", "set gradient_format in the spec with more integer bits"
-        for field in ("output_format", "activation_format"):
-            if getattr(spec, field) is not None:
-                return "target", f"{field} of the spec is given: add integer bits, or leave it out and set target_range"
-        return "target", "set target_range in the spec to the lowest and the highest target"

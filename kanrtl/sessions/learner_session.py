@@ -47,7 +47,7 @@ class Session(Closing):
         self._backend = backend
         self._samples = 0
         self._inputs_saturated = 0
-        self._clipped = ClippedTargets(spec)
+        self._clipped = ClippedTargets.of(spec)
         self._step = backend.sample_step()
         self._loss = find_loss(spec.loss)
         self._rate_formats = [register.format for register in spec.rate_registers]

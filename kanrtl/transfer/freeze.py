@@ -30,7 +30,7 @@ from ..learner.arithmetic import checked_coefficients
 from ..learner.model_batch import ModelBatch
 from ..learner.spec import LearnerSpec
 from ..lookup.network import LookupNetwork
-from ..lookup.number_checks import MAX_BITS, check_bits, check_guard_bits, check_positive
+from ..lookup.number_checks import LAYERS, MAX_BITS, check_each_bits, check_guard_bits, check_positive
 from ..numeric.fixed import Codes
 from .addressing import Scaling, unroll
 from .network_draft import NetworkDraft
@@ -177,11 +177,7 @@ def _address_limits(spec: LearnerSpec, bits: int | Sequence[int] | None) -> list
     """Check ``bits``, and give how many address bits each layer may take."""
     if bits is None:
         return [MAX_BITS] * spec.n_layers
-    if not isinstance(bits, (Sequence, np.ndarray)):
-        return [check_bits("bits", bits)] * spec.n_layers
-    if len(bits) != spec.n_layers:
-        raise InputError(f"bits = {list(bits)}: give one number, or {spec.n_layers}, one for each layer")
-    return [check_bits(f"bits[{index}]", value) for index, value in enumerate(bits)]
+    return check_each_bits("bits", bits, spec.n_layers, LAYERS)
 
 
 def _real_samples(spec: LearnerSpec, x: npt.ArrayLike | None, scaling: Scaling | None) -> Reals:

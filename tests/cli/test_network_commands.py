@@ -101,7 +101,7 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
     (("verilog", "class.npz", "--whole-from", "2"), "whole_from = 2: must be a layer from 0 to 1, or None"),
     (
         ("build", "class.npz", "--device", "iCE40UP5K", "--memory", "block,logic,logic"),
-        "memory: 3 entries; give one for all layers, or one for each of the 2",
+        "memory: 3 values; give one for all, or 2, one for each layer",
     ),
     (
         ("build", "class.npz", "--board", "colorlight-5a-75b"),

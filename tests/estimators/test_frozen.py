@@ -129,8 +129,8 @@ def test_several_outputs_of_different_sizes() -> None:
     ("parameters", "message"),
     [
         ({"hidden_layer_sizes": 4}, "hidden_layer_sizes = 4: must be a tuple"),
-        ({"bits": (4, 4, 4)}, "bits: 3 values; give 2"),
-        ({"edges": 0}, "edges = 0: must be an integer, 1 or more"),
+        ({"bits": (4, 4, 4)}, "bits: 3 values; give one for all, or 2"),
+        ({"edges": 0}, "edges = 0: must be 1 or more"),
         ({"l1": -1}, "penalty.l1 = -1"),
         ({"epochs": 0}, "epochs = 0"),
         thorough({"bits": None, "max_lut": 1, "epochs": 1}, "max_lut = 1: the smallest network"),

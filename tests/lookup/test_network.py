@@ -210,8 +210,11 @@ EDGES: dict[str, Any] = {"source": [0], "node": [0], "table": [[0, 1, 2, 3]]}
     ("arguments", "message"),
     [
         (([1], [2], [1], []), "layer_sizes"),
-        (([1, 1], [2], [1, 1], [EDGES]), "bits: 1 values; give 2"),
-        (([1, 1], [2, 3], [1], [EDGES]), "steps: 1 values; give 2"),
+        (
+            ([1, 1], [2], [1, 1], [EDGES]),
+            "bits: 1 values; give one for all, or 2, one for the inputs and for each layer",
+        ),
+        (([1, 1], [2, 3], [1], [EDGES]), "steps: 1 values; give one for all, or 2"),
         (([1, 1], [2, 3], [1, 1], []), "edges: 0 entries"),
         (([1, 1], [2, 17], [1, 1], [EDGES]), "bits_out = 17"),
         (([1, 1], [0, 3], [1, 1], [EDGES]), "bits_in = 0"),
@@ -259,7 +262,8 @@ def test_wrong_calls_are_refused() -> None:
         ("edges", 7, "edges: is of type int; give a list"),
         ("edges", [7], "edges[0]: is of type int; give a mapping with source, node and table"),
         ("thresholds", 5, "thresholds: is of type int; give a list, or leave it out"),
-        ("guard_bits", 1, "guard_bits: is of type int; give a list, or leave it out"),
+        ("guard_bits", 1.5, "edges[0].guard_bits = 1.5: must be an integer from 0 to 30"),
+        ("bits", {2: 3}, "edges[0].bits_in = {2: 3}: must be an integer from 1 to 16"),
     ],
 )
 def test_wrong_kinds_are_refused(name: str, value: Any, line: str) -> None:

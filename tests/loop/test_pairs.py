@@ -80,7 +80,7 @@ def test_it_is_counted_to_the_flip_flop(second: str) -> None:
         (SQ(4, 4), {"second": "phase", "turn": 32}, r"turn = 32: must be a power of two, with 8 codes .*"),
         (SQ(4, 4), {"second": "phase", "turn": 0}, r"turn = 0: must be a power of two, with 8 codes .*"),
         (UQ(4, 4), {}, r"format = UQ\(4, 4\): I and Q have signs; use SQ"),
-        (SQ(4, 4), {"pairs": 0}, r"pairs = 0: must be an integer, at least 1"),
+        (SQ(4, 4), {"pairs": 0}, r"pairs = 0: must be 1 or more"),
     ],
 )
 def test_what_cannot_be_is_refused(format: Any, fields: dict[str, Any], message: str) -> None:

@@ -50,9 +50,9 @@ def test_it_is_counted_to_the_flip_flop() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"taps": 0}, r"taps = 0: must be an integer, at least 1"),
+        ({"taps": 0}, r"taps = 0: must be 1 or more"),
         ({"taps": 10**7}, "taps = 10000000: a vector has at most 65536 bits; give at most 13107"),
-        ({"taps": 2, "channels": 1.5}, r"channels = 1.5: must be an integer, at least 1"),
+        ({"taps": 2, "channels": 1.5}, r"channels = 1.5: must be an integer"),
         ({"taps": 2, "initial": 9}, r"initial = 9: is beyond SQ\(4, 1\); give a wider format"),
         ({"taps": 2, "initial": [0, 0]}, r"initial = \[0, 0\]: must be one number, or 1"),
         ({"taps": 2, "initial": float("nan")}, r"initial = nan: must be finite"),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kanrtl import InputError, LearnerSpec
+from kanrtl import InputError, LearnerSpec, LearningWarning
 from kanrtl.baselines import LmsSpec
 from kanrtl.sessions.baseline_session import connect_baseline
 
@@ -14,7 +14,11 @@ def run(backend: str) -> dict[str, object]:
     random = np.random.default_rng(0)
     x, target = random.uniform(-1.2, 1.2, (24, 2)), random.uniform(-2.5, 2.5, (24, 2))
     with connect_baseline(SPEC, backend) as learner:
-        predictions = [learner.learn_many(x[:16], target[:16]), learner.predict_many(x[16:])]
+        with pytest.warns(
+            LearningWarning, match=r"^target = .*: clipped to what SQ\(2, 14\) holds, .* a wider target_range"
+        ):
+            predictions = [learner.learn_many(x[:16], target[:16])]
+        predictions.append(learner.predict_many(x[16:]))
         learner.frozen = True
         predictions.append(learner.learn_many(x[16:], target[16:]))
         learner.frozen, learner.learning_rate = False, 0.25
@@ -54,6 +58,8 @@ def test_what_cannot_be_is_refused() -> None:
             learner.weights = [np.zeros((2, 5), dtype=int)] * 2
         with pytest.raises(InputError, match=r"weights\[0\]: must be integer codes of shape \(2, 5\)"):
             learner.weights = [np.zeros((2, 5))]
+        with pytest.raises(InputError, match=r"weights\[0\]: not an array of numbers; give integer codes"):
+            learner.weights = [[[1, 2], [3]]]  # type: ignore[list-item]
         with pytest.raises(InputError, match=r"weights\[0\]: codes must be from"):
             learner.weights = [np.full((2, 5), 1 << 40)]
         with pytest.raises(InputError, match="learning_rate = 9"):

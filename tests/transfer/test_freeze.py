@@ -237,7 +237,7 @@ def test_what_an_estimator_cannot_freeze_is_named() -> None:
     ("arguments", "message"),
     [
         ({"bits": 17}, "bits = 17: must be an integer from 1 to 16"),
-        ({"bits": [4]}, "bits = [4]: give one number, or 2, one for each layer"),
+        ({"bits": [4]}, "bits: 1 values; give one for all, or 2, one for each layer"),
         ({"bits": [4, 0]}, "bits[1] = 0: must be an integer from 1 to 16"),
         ({"guard_bits": -1}, "guard_bits = -1: must be an integer from 0 to 30"),
         (

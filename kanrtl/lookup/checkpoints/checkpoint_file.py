@@ -92,6 +92,9 @@ def read_content(path: Path) -> Any:
         arrays = read_arrays(path, "a whole .npz or .pt file", mend)
         if not any(isinstance(array, np.ndarray) for array in arrays.values()):
             raise InputError(f"an archive without arrays, as torch.save leaves it where it fails; {mend}")
+        others = [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]
+        if others:
+            raise InputError(f"{others[0]!r} in it is no array, such as {others[0] + '.npy'!r} would be; {mend}")
         return arrays
     if content.startswith(b"\x80"):
         return read_pickled(content)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from ...arrays import Reals
 from ...errors import InputError
 from ..network import LookupNetwork
-from ..number_checks import check_bits
+from ..number_checks import CODES, check_each_bits
 from ..scales import CodeScale
 from .edge_spans import EdgeSpans
 from .float_network import FloatNetwork
@@ -81,7 +81,9 @@ class Calibration:
         """The real values of code zero of every input, then of every layer's nodes."""
         return tuple(scale.offset for scale in self.scales)
 
-    def quantise(self, kan: FloatNetwork, guard_bits: Sequence[int] | None = None, **options: Any) -> LookupNetwork:
+    def quantise(
+        self, kan: FloatNetwork, guard_bits: int | Sequence[int] | None = None, **options: Any
+    ) -> LookupNetwork:
         """Make the tables of ``kan``, whose codes these are.
 
         Parameters
@@ -111,7 +113,7 @@ class Calibration:
 def calibrate(
     kan: FloatNetwork,
     x: npt.ArrayLike,
-    bits: Sequence[int],
+    bits: int | Sequence[int],
     method: str = "output",
     inputs: CodeScale | None = None,
 ) -> Calibration:
@@ -124,7 +126,7 @@ def calibrate(
     x : array ``(n, n_in)``
         Samples such as the network will see; some hundred are enough.
     bits
-        How many bits the codes of the inputs have, then those of every layer's nodes.
+        How many bits the codes of the inputs have, then those of every layer's nodes; or one number for all.
     method
         ``range``: all of the samples' values have a code. ``percentile``: all except one percent at either end.
         ``least_squares``: the values' mean squared error is least. ``output``: whichever of these, of 0.1 percent, and
@@ -141,9 +143,7 @@ def calibrate(
     """
     rows = rows_of("x", x, kan.layer_sizes[0])
     count = len(kan.layers)
-    if len(bits) != count + 1:
-        raise InputError(f"bits: {len(bits)} values; give {count + 1}, for the inputs and for every layer")
-    checked = [check_bits(f"bits[{index}]", width) for index, width in enumerate(bits)]
+    checked = check_each_bits("bits", bits, count + 1, CODES)
     names = _METHODS_BY_OUTPUT if method == "output" else (method,)
     if not set(names) <= set(METHODS):
         raise InputError(f"method = {method!r}: must be one of 'output', {', '.join(map(repr, METHODS))}")

@@ -17,6 +17,7 @@ from ..checkpoints.checkpoint import Checkpoint, find_network
 from ..checkpoints.checkpoint_file import read_content
 from ..network import LookupNetwork
 from ..notes import Note
+from ..number_checks import CODES, list_each
 from ..quantiser import Quantiser
 from .basis_kans import from_cheby_kan, from_fast_kan, from_fourier_kan
 from .dense_importers import from_mlp
@@ -99,10 +100,10 @@ def convert(
     base: str | None = None,
     activations: Sequence[str] | None = None,
     entry: str | None = None,
-    bits: Sequence[int] | None = None,
+    bits: int | Sequence[int] | None = None,
     steps: Sequence[float] | None = None,
     x: npt.ArrayLike | None = None,
-    guard_bits: Sequence[int] | None = None,
+    guard_bits: int | Sequence[int] | None = None,
     output: str | None = None,
     thresholds: Sequence[int] | None = None,
     input_format: Format | None = None,
@@ -228,9 +229,9 @@ def _make_network(
     base: str | None,
     activations: Sequence[str] | None,
     x: npt.ArrayLike | None,
-    bits: Sequence[int] | None,
+    bits: int | Sequence[int] | None,
     steps: Sequence[float] | None,
-    guard_bits: Sequence[int] | None,
+    guard_bits: int | Sequence[int] | None,
     output: str,
 ) -> tuple[LookupNetwork, FloatKAN | None]:
     """Make the network, and give the real-valued one that it was made of."""
@@ -253,12 +254,15 @@ def _make_network(
     else:
         kan = from_pykan(source, base, config) if kind == "pykan" else _CHECKPOINTS[kind](source, base)
     count = len(kan.layers) + 1
-    widths = list(bits or [DEFAULT_BITS])
-    widths = widths * count if len(widths) == 1 else widths
-    if len(widths) != count:
-        raise InputError(f"bits: {len(widths)} values; give one, or {count}: for the inputs and for every layer")
+    widths = list_each("bits", DEFAULT_BITS if bits is None else _unwrap(bits), count, CODES)
+    guard_bits = _unwrap(guard_bits)
     if steps is not None:
-        return kan.quantise(widths, steps, guard_bits=guard_bits), kan
+        return kan.quantise(widths, _unwrap(steps), guard_bits=guard_bits), kan
     if x is None:
         raise InputError("steps: give them, or samples from which they follow")
     return kan.calibrate(x, widths).quantise(kan, guard_bits, output=output), kan
+
+
+def _unwrap(values: Any) -> Any:
+    """One for all, which a command line gives as a list of one."""
+    return values[0] if isinstance(values, (list, tuple)) and len(values) == 1 else values

@@ -21,7 +21,7 @@ class FloatKAN(FloatNetwork):
     It is a :class:`FloatNetwork` that can be calibrated, pruned and searched by its own methods.
     """
 
-    def calibrate(self, x: npt.ArrayLike, bits: Sequence[int], method: str = "output") -> Calibration:
+    def calibrate(self, x: npt.ArrayLike, bits: int | Sequence[int], method: str = "output") -> Calibration:
         """Choose steps and offsets for ``bits``, by samples ``x`` ``(n, n_in)``; see
         :func:`kanrtl.lookup.floats.calibration.calibrate`."""
         return calibrate(self, x, bits, method)

@@ -16,7 +16,7 @@ from ...arrays import Reals
 from ...errors import InputError
 from ..network import LookupNetwork
 from ..notes import Note
-from ..number_checks import check_bits, check_positive, check_shape
+from ..number_checks import CODES, LAYERS, check_bits, check_positive, check_shape, list_each
 from ..quantiser import Quantiser
 from ..saved_network import Arrays, SavedNetwork
 from ..scales import CodeScale
@@ -105,11 +105,11 @@ class FloatNetwork(SavedNetwork):
 
     def quantise(
         self,
-        bits: Sequence[int],
-        steps: Sequence[npt.ArrayLike],
+        bits: int | Sequence[int],
+        steps: float | Sequence[npt.ArrayLike],
         *,
-        offsets: Sequence[npt.ArrayLike] | None = None,
-        guard_bits: Sequence[int] | None = None,
+        offsets: float | Sequence[npt.ArrayLike] | None = None,
+        guard_bits: int | Sequence[int] | None = None,
         saturate: bool = True,
         output: str = "raw",
         thresholds: Sequence[int] | None = None,
@@ -119,8 +119,9 @@ class FloatNetwork(SavedNetwork):
         Parameters
         ----------
         bits, steps
-            How many bits a code has, and the real value of its LSB: of the inputs, then of every layer's nodes. A step
-            is one number, or one for each input or node: that costs no hardware, as tables take it in.
+            How many bits a code has, and the real value of its LSB: of the inputs, then of every layer's nodes; or
+            one number for all. A step is one number, or one for each input or node: that costs no hardware, as tables
+            take it in.
         offsets
             The real values of code zero, in the same order; zeros where they are left out.
         guard_bits
@@ -137,17 +138,10 @@ class FloatNetwork(SavedNetwork):
             If an argument is refused, by its name.
         """
         count = len(self.layers)
-        if len(bits) != count + 1 or len(steps) != count + 1:
-            raise InputError(f"bits, steps: {len(bits)} and {len(steps)} values; give {count + 1} of each")
-        if offsets is not None and len(offsets) != count + 1:
-            raise InputError(f"offsets: {len(offsets)} values; give {count + 1}")
-        scales = [
-            _code_scale(index, size, bits[index], steps[index], 0.0 if offsets is None else offsets[index])
-            for index, size in enumerate(self.layer_sizes)
-        ]
-        guards = [0] * count if guard_bits is None else list(guard_bits)
-        if len(guards) != count:
-            raise InputError(f"guard_bits: {len(guards)} values; give {count}")
+        given = {"bits": bits, "steps": steps, "offsets": 0.0 if offsets is None else offsets}
+        each = (list_each(field, values, count + 1, CODES) for field, values in given.items())
+        scales = [_code_scale(index, *values) for index, values in enumerate(zip(self.layer_sizes, *each, strict=True))]
+        guards = list_each("guard_bits", 0 if guard_bits is None else guard_bits, count, LAYERS)
         made = [
             layer.tables(scales[index], scales[index + 1], guards[index], saturate)
             for index, layer in enumerate(self.layers)

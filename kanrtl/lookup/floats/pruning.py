@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from ...arrays import Reals
+from ...arrays import Reals, check_at_least
 from ...errors import InputError
 from .calibration import rows_of, variance_of
 from .float_network import FloatNetwork, Kan
@@ -98,8 +98,7 @@ def prune(kan: Kan, x: npt.ArrayLike, *, threshold: float | None = None, edges: 
     rows = rows_of("x", x, kan.layer_sizes[0])
     effects = edge_effects(kan, rows)
     if edges is not None:
-        if isinstance(edges, bool) or not isinstance(edges, (int, np.integer)) or edges < 1:
-            raise InputError(f"edges = {edges!r}: must be an integer, 1 or more")
+        check_at_least("edges", edges, 1)
         found = np.sort(np.concatenate([one[layer.edges] for one, layer in zip(effects, kan.layers, strict=True)]))
         threshold = float(found[-edges]) if edges < len(found) else 0.0
     if threshold is None or not threshold >= 0:

@@ -14,7 +14,7 @@ from ...arrays import Reals, check_weights
 from ...errors import InputError
 from ...plots.search_plot import plot_search
 from ..network import LookupNetwork
-from ..number_checks import check_bits
+from ..number_checks import CODES, check_each_bits, check_guard_bits, list_each
 from ..rtl.size import Size, network_size
 from ..scales import CodeScale
 from .calibration import Calibration, calibrate, rows_of, variance_of
@@ -204,9 +204,10 @@ def search(
         If an argument is refused.
     """
     count = len(kan.layers)
-    start = _each("bits", bits, count + 1)
-    least = _each("least_bits", least_bits, count + 1)
-    guards = [*_guards(guard_bits, count - 1), 0]
+    start = check_each_bits("bits", bits, count + 1, CODES)
+    least = check_each_bits("least_bits", least_bits, count + 1, CODES)
+    hidden = list_each("guard_bits", guard_bits, count - 1, "for each hidden layer")
+    guards = [*(check_guard_bits(f"guard_bits[{index}]", value) for index, value in enumerate(hidden)), 0]
     trial = _Trial(kan, rows_of("x", x, kan.layer_sizes[0]), y, output, method, weights)
     points = [trial.point(kan, tuple(start), tuple(guards))]
     here = points[0]
@@ -301,17 +302,3 @@ class _Trial(Generic[Kan]):
         error = float(((outputs - self._exact) ** 2).mean(axis=0).sum()) / self._variance
         size = network_size(network)
         return Point(kan, calibration, guard_bits, size, self._score(self._decide(outputs)), error)
-
-
-def _each(field: str, given: Sequence[int] | int, count: int) -> list[int]:
-    values = [given] * count if isinstance(given, int) else list(given)
-    if len(values) != count:
-        raise InputError(f"{field}: {len(values)} values; give one for all, or {count}")
-    return [check_bits(f"{field}[{index}]", value) for index, value in enumerate(values)]
-
-
-def _guards(given: Sequence[int] | int, count: int) -> list[int]:
-    values = [given] * count if isinstance(given, int) else list(given)
-    if len(values) != count or any(isinstance(one, bool) or not isinstance(one, int) or one < 0 for one in values):
-        raise InputError(f"guard_bits = {given!r}: give an integer, 0 or more, for each of the {count} hidden layers")
-    return values

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...arrays import Reals, check_weights
+from ...arrays import Reals, check_at_least, check_weights
 from ...errors import InputError
-from ..number_checks import check_positive
+from ..number_checks import check_integer, check_positive
 from ..scales import CodeScale
 from .calibration import rows_of
 from .float_kan import FloatKAN
@@ -67,9 +67,8 @@ def initial_kan(
     InputError
         If an argument is refused.
     """
-    for field, value, least in (("grid_size", grid_size, 1), ("spline_order", spline_order, 0)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not least <= value <= 1024:
-            raise InputError(f"{field} = {value!r}: must be an integer from {least} to 1024")
+    check_integer("grid_size", grid_size, 1, 1024)
+    check_integer("spline_order", spline_order, 0, 1024)
     if len(layer_sizes) < 2 or any(not isinstance(size, (int, np.integer)) or size < 1 for size in layer_sizes):
         raise InputError(f"layer_sizes = {list(layer_sizes)}: give the inputs and the nodes of at least one layer")
     rows = rows_of("x", x, layer_sizes[0])
@@ -124,7 +123,7 @@ def train(
     batch_size: int = 200,
     penalty: Penalty | None = None,
     scales: Sequence[CodeScale] | None = None,
-    guard_bits: Sequence[int] | None = None,
+    guard_bits: int | Sequence[int] | None = None,
     validation: tuple[npt.ArrayLike, npt.ArrayLike] | tuple[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike] | None = None,
     patience: int = 20,
     seed: int = 0,
@@ -175,8 +174,7 @@ def train(
     rows = rows_of("x", x, kan.layer_sizes[0])
     targets = check_targets("y", loss, y, len(rows), kan.layer_sizes[-1])
     for field, value in (("epochs", epochs), ("batch_size", batch_size), ("patience", patience)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-            raise InputError(f"{field} = {value!r}: must be an integer, 1 or more")
+        check_at_least(field, value, 1)
     rate = check_positive("learning_rate", learning_rate)
     shares = None if weights is None else _scale_weights("weights", weights, len(rows))
     state = TrainingState(kan, scales, guard_bits)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from ...arrays import Reals
 from ...errors import InputError
+from ..number_checks import LAYERS, list_each
 from ..scales import CodeScale
 from .float_kan import FloatKAN
 from .float_layer import FloatLayer
@@ -51,7 +52,9 @@ class TrainingState:
         If there are not as many scales or guard bits as the layers take.
     """
 
-    def __init__(self, kan: FloatKAN, scales: Sequence[CodeScale] | None, guard_bits: Sequence[int] | None) -> None:
+    def __init__(
+        self, kan: FloatKAN, scales: Sequence[CodeScale] | None, guard_bits: int | Sequence[int] | None
+    ) -> None:
         self._kan = kan
         self.layers = kan.layers
         self.parameters: Parameters = []
@@ -61,9 +64,8 @@ class TrainingState:
         if scales is not None:
             if len(scales) != len(kan.layers) + 1:
                 raise InputError(f"scales: {len(scales)}; give {len(kan.layers) + 1}, for the inputs and every layer")
-            guards = [0] * len(kan.layers) if guard_bits is None else list(guard_bits)
-            if len(guards) != len(kan.layers):
-                raise InputError(f"guard_bits: {len(guards)} values; give {len(kan.layers)}")
+            given = 0 if guard_bits is None else guard_bits
+            guards = list_each("guard_bits", given, len(kan.layers), LAYERS)
             self.rounding = [
                 _TableRounding(layer, scales[index], scales[index + 1], guards[index])
                 for index, layer in enumerate(kan.layers)

@@ -15,10 +15,12 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 
+from ...errors import InputError
 from ...fabric.device import Device
 from ...fabric.families import FAMILIES
 from ..lookup_layer import LookupLayer
 from ..network import LookupNetwork
+from ..number_checks import LAYERS, list_each
 from .pipeline import choose_memories, holds_in_blocks
 
 Mask = npt.NDArray[np.bool_]
@@ -92,8 +94,11 @@ def bound_core(
     """
     choices = choose_memories(network.layers, memory)
     count = len(network.layers)
-    factors = [reuse_factor] * count if isinstance(reuse_factor, (int, np.integer)) else list(reuse_factor)
-    if len(factors) != count or not all(isinstance(one, (int, np.integer)) and one >= 1 for one in factors):
+    try:
+        factors = list_each("reuse_factor", reuse_factor, count, LAYERS)
+    except InputError:
+        return Bound(0, 0)
+    if not all(isinstance(one, (int, np.integer)) and one >= 1 for one in factors):
         return Bound(0, 0)
     summed = count if whole_from is None else whole_from
     if not isinstance(summed, int) or not 0 <= summed <= count:

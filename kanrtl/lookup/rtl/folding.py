@@ -33,6 +33,7 @@ import numpy.typing as npt
 from ...errors import InputError
 from ...fabric.families import FAMILIES
 from ..network import LookupNetwork
+from ..number_checks import LAYERS, is_list, list_each
 from ..quantiser import FixedQuantiser
 from .network_plan import LookupLayerPlan
 from .pipeline import Pipeline, choose_memories, count_levels, is_in_block_memory
@@ -301,18 +302,14 @@ def schedule_core(
 def _check_factors(reuse_factor: int | Sequence[int], plans: Sequence[LookupLayerPlan]) -> list[int]:
     """Check the factor of each layer. One for all layers may be more than some of them have edges."""
     edges = [max(1, sum(len(node.terms) for node in plan.nodes)) for plan in plans]
-    if isinstance(reuse_factor, Sequence) and not isinstance(reuse_factor, str):
-        factors = list(reuse_factor)
-        if len(factors) != len(plans):
-            raise InputError(
-                f"reuse_factor: {len(factors)} entries; give one for all layers, or one for each of the {len(plans)}"
-            )
-        return [
-            _check_factor(f"reuse_factor[{index}]", factor, most)
-            for index, (factor, most) in enumerate(zip(factors, edges, strict=True))
-        ]
-    factor = _check_factor("reuse_factor", reuse_factor, max(edges))
-    return [min(factor, most) for most in edges]
+    if not is_list(reuse_factor):
+        factor = _check_factor("reuse_factor", reuse_factor, max(edges))
+        return [min(factor, most) for most in edges]
+    factors = list_each("reuse_factor", reuse_factor, len(plans), LAYERS)
+    return [
+        _check_factor(f"reuse_factor[{index}]", factor, most)
+        for index, (factor, most) in enumerate(zip(factors, edges, strict=True))
+    ]
 
 
 def _check_factor(field: str, value: Any, edges: int) -> int:

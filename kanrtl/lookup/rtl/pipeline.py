@@ -21,7 +21,7 @@ from typing import Literal, Self, cast, get_args
 
 from ...errors import InputError
 from ..network import LookupNetwork
-from ..number_checks import MAX_BITS
+from ..number_checks import LAYERS, MAX_BITS, list_each
 from ..quantiser import FixedQuantiser
 from .network_plan import LookupLayerPlan
 
@@ -136,10 +136,8 @@ def choose_memories(plans: Sized, memory: str | Sequence[str]) -> tuple[Memory, 
     InputError
         If there is no such memory, or there are not as many entries as layers.
     """
-    given = [memory] * len(plans) if isinstance(memory, str) else list(memory)
+    given = list_each("memory", memory, len(plans), LAYERS)
     choices = get_args(Memory)
-    if len(given) != len(plans):
-        raise InputError(f"memory: {len(given)} entries; give one for all layers, or one for each of the {len(plans)}")
     for choice in given:
         if choice not in choices:
             raise InputError(f"memory = {choice!r}: must be one of {', '.join(map(repr, choices))}")

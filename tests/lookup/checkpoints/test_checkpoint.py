@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -259,4 +260,13 @@ def test_an_archive_without_arrays(tmp_path: Path) -> None:
     content = path.read_bytes().replace(b"data.pkl", b"data.xyz")
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"an archive without arrays|not a whole"):
+        read_checkpoint(path)
+
+
+def test_a_member_that_is_no_array(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, **{"0.weight": np.ones((2, 2))})
+    with zipfile.ZipFile(path, "a") as members:
+        members.writestr("0.bias", b"\0" * 16)
+    with pytest.raises(InputError, match=r"'0.bias' in it is no array, such as '0.bias.npy' would be; give the state"):
         read_checkpoint(path)

@@ -24,6 +24,15 @@ KAN = random_kan([3, 2, 2], 2, "silu", 1)
 X = samples(KAN, 200)
 
 
+@pytest.mark.parametrize("bits", [5, np.int64(5), [5, 5, 5], (5, 5, 5), np.full(3, 5)])
+def test_one_number_is_for_all(bits: Any) -> None:
+    network = calibrate(KAN, X, bits).quantise(KAN, 1)
+    assert network.bits == (5, 5, 5)
+    assert [layer.guard_bits for layer in network.layers] == [1, 1]
+    assert KAN.search(X, bits=bits, guard_bits=np.int64(1)).points[0].bits == (5, 5, 5)
+    assert KAN.quantise(bits, 0.25).bits == (5, 5, 5)
+
+
 @examples(20)
 @given(kans(), st.data())
 def test_a_quantised_node_is_off_by_half_an_entry_for_each_edge_at_most(kan: FloatKAN, data: st.DataObject) -> None:
@@ -150,7 +159,7 @@ def test_hidden_nodes_far_from_zero_keep_their_bits() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: KAN.calibrate(X, [4, 4]), "bits: 2 values; give 3"),
+        (lambda: KAN.calibrate(X, [4, 4]), "bits: 2 values; give one for all, or 3"),
         (lambda: KAN.calibrate(X, [4, 0, 4]), r"bits\[1\] = 0"),
         (lambda: KAN.calibrate(X[:, :2], [4, 4, 4]), r"x: shape \(200, 2\); must be \(n, 3\)"),
         (lambda: KAN.calibrate(X[:0], [4, 4, 4]), "with one sample or more"),
@@ -164,7 +173,7 @@ def test_hidden_nodes_far_from_zero_keep_their_bits() -> None:
             lambda: KAN.quantise([4, 4, 4], [1, 1, 1], offsets=[0, 0, [9, 0]], output="threshold"),
             "thresholds: the codes of output 0 stand for 1 to 16, without zero; give thresholds",
         ),
-        (lambda: KAN.quantise([4, 4, 4], [1, 1, 1], offsets=[0]), "offsets: 1 values; give 3"),
+        (lambda: KAN.quantise([4, 4, 4], [1, 1, 1], offsets=[0]), "offsets: 1 values; give one for all, or 3"),
         (lambda: KAN.quantise([4, 4, 4], [1, [1, 2, 3], 1]), r"steps\[1\]: shape \(3,\); must be \(2,\)"),
         (lambda: KAN.quantise([4, 4, 4], [1, [1, 0], 1]), r"steps\[1\] = .*0.0.*: must be a number above 0"),
     ],

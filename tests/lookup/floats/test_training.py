@@ -184,7 +184,7 @@ def fit(**options: Any) -> None:
         (lambda: fit(loss="cross_entropy"), "give 300 integers, the classes"),
         (lambda: fit(loss="cross_entropy", y=np.ones(300, int)), "classes from 1 to 1; must lie within 0 and 0"),
         (lambda: fit(loss="logistic"), "not all zeros and ones"),
-        (lambda: fit(epochs=0), "epochs = 0: must be an integer, 1 or more"),
+        (lambda: fit(epochs=0), "epochs = 0: must be 1 or more"),
         (lambda: fit(learning_rate=-1), "learning_rate = -1: must be a number above 0"),
         (lambda: fit(learning_rate=1e300), "training diverged in epoch 1; give a smaller one"),
         (lambda: fit(scales=[]), "scales: 0; give 2"),

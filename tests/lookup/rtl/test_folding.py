@@ -179,7 +179,7 @@ def test_wrong_settings_are_refused() -> None:
         ({"reuse_factor": True}, "reuse_factor = True"),
         ({"reuse_factor": 2.0}, "reuse_factor = 2.0"),
         ({"reuse_factor": "3"}, "reuse_factor = '3'"),
-        ({"reuse_factor": [3]}, "reuse_factor: 1 entries; give one for all layers, or one for each of the 2"),
+        ({"reuse_factor": [3]}, "reuse_factor: 1 values; give one for all, or 2, one for each layer"),
         ({"reuse_factor": [3, 3]}, r"reuse_factor\[1\] = 3: must be an integer from 1 to 2"),
         ({"reuse_factor": 3, "memory": "logic"}, "memory = 'logic': the tables of layer 0 share a port"),
         ({"reuse_factor": [1, 2], "memory": ["logic", "logic"]}, "memory = 'logic': the tables of layer 1"),

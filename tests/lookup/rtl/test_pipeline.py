@@ -129,7 +129,7 @@ def test_memories_by_layer() -> None:
     plans = plan_layers(two_layers())
     assert choose_memories(plans, "block") == ("block", "block")
     assert choose_memories(plans, ["auto", "logic"]) == ("auto", "logic")
-    with pytest.raises(InputError, match="memory: 3 entries; give one for all layers, or one for each of the 2"):
+    with pytest.raises(InputError, match="memory: 3 values; give one for all, or 2, one for each layer"):
         choose_memories(plans, ["auto"] * 3)
     with pytest.raises(InputError, match="memory = 'rom': must be one of 'auto', 'logic', 'block'"):
         choose_memories(plans, ["auto", "rom"])
@@ -158,7 +158,7 @@ def test_wrong_settings_are_refused() -> None:
         ({"latency": 1.5}, "latency = 1.5"),
         ({"latency": 1, "memory": ["logic", "block"]}, "must be an integer from 2"),
         ({"memory": "flash"}, "memory = 'flash'"),
-        ({"memory": ["logic"]}, "memory: 1 entries"),
+        ({"memory": ["logic"]}, "memory: 1 values"),
         ({"whole_from": 2}, "whole_from = 2: must be a layer from 0 to 1"),
     ]:
         with pytest.raises(InputError, match=message):
