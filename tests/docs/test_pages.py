@@ -50,8 +50,8 @@ TARGETS = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILI
 DIRECTIVES = {"{toctree}", "{eval-rst}"}
 
 LONG = {
-    *("docs/buses.md", "docs/choosing.md", "docs/freezing.md", "docs/lookup-networks.md", "docs/verilog.md"),
-    "docs/your-own-signals.md",
+    *("docs/buses.md", "docs/choosing.md", "docs/first-learner.md", "docs/freezing.md", "docs/lookup-networks.md"),
+    *("docs/loops.md", "docs/verilog.md", "docs/your-own-signals.md"),
 }
 """Pages whose blocks take several seconds: ``make thorough`` runs them."""
 

@@ -69,7 +69,7 @@ def test_four_valued_simulator_gives_the_models_bits(row: Read, written: Write, 
         ("cocotb", "read-network"),
         thorough("cocotb", "read-streaming"),
         thorough("Verilator", "read-reset"),
-        ("Verilator", "read-network-wide"),
+        thorough("Verilator", "read-network-wide"),
     ],
 )
 def test_other_simulators_give_the_models_bits(

@@ -26,7 +26,7 @@ def optimised(compiled: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa:
 
 @pytest.mark.parametrize(
     ("schedule", "share", "samples"),
-    [("sequential", 0.0, 500), ("sequential", 0.01, 200), thorough("streaming", 0.01, 200)],
+    [thorough("sequential", 0.0, 500), ("sequential", 0.01, 200), thorough("streaming", 0.01, 200)],
 )
 def test_it_learns_as_the_model_does(schedule: str, share: float, samples: int) -> None:
     """Also where one byte in a hundred is damaged, both ways: no update is made twice, and none is lost."""
