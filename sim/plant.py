@@ -165,24 +165,28 @@ def run_loop(plant: Plant, learner: Learning, chip: ChipTiming, samples: int | N
     """Let a learner control a plant for as many samples as that has, or for the first ``samples`` of them.
 
     In every period that the chip can take, it predicts the action for what the sensors say, which reaches the plant
-    when the prediction is there, and then learns the sample before, whose target is known by then. Until an action
-    arrives, and in the periods that the chip misses, the one before is held.
+    when the prediction is there, and then learns the sample before, whose target is known by then: that of the period
+    after it, whether the chip takes that or misses it. Until an action arrives, and in the periods that the chip
+    misses, the one before is held.
     """
     stride = chip.periods(plant.period)
     held = np.zeros(plant.n_out)
     errors = np.empty(plant.samples if samples is None else samples)
     wrong = np.zeros(len(errors), dtype=bool)
     coming: deque[tuple[float, Reals]] = deque()
-    taught: tuple[Reals, Reals] | None = None
+    taken: tuple[Reals, Reals] | None = None
+    lesson: tuple[Reals, Reals] | None = None
     for number in range(len(errors)):
         begin = number * plant.period
         x = plant.observe()
+        if taken is not None:
+            lesson, taken = plant.find_lesson(*taken), None
         if number % stride == 0:
             action = learner.predict(x)
             coming.append((begin + chip.delay, action))
-            if taught is not None:
-                learner.learn(*plant.find_lesson(*taught))
-            taught = x, action
+            if lesson is not None:
+                learner.learn(*lesson)
+            taken = x, action
         passed = 0.0
         while coming and coming[0][0] < begin + plant.period:
             arrives, action = coming.popleft()

@@ -94,9 +94,9 @@ class Unit:
             return [fit_task(run.spec, TASKS[self.task](self.samples, run.seed)) for run in self.runs]
         fitted: dict[Any, Task] = {}
         for run in self.runs:
-            if _ranges(run.spec) not in fitted:
-                fitted[_ranges(run.spec)] = fit_task(run.spec, self.task)
-        return [fitted[_ranges(run.spec)] for run in self.runs]
+            if task_ranges(run.spec) not in fitted:
+                fitted[task_ranges(run.spec)] = fit_task(run.spec, self.task)
+        return [fitted[task_ranges(run.spec)] for run in self.runs]
 
 
 def runs_side_by_side(spec: LearnerSpec, backend: str) -> bool:
@@ -123,7 +123,7 @@ def _connect_quietly(spec: LearnerSpec, backend: str) -> Session:
         return connect(spec, backend)
 
 
-def _ranges(spec: LearnerSpec) -> Any:
+def task_ranges(spec: LearnerSpec) -> Any:
     """All of a spec that the scales of its task depend on."""
     return spec.per_layer("grid_range")[0], spec.target_range, spec.loss, spec.target_format
 

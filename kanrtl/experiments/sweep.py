@@ -29,7 +29,7 @@ from ..sim.recording import Recording
 from ..sim.task import Task
 from .axes import Axis, axis_of, check_axes, learner_at, points_of
 from .fit_task import fit_task, pools_in_variances
-from .runs import WORTH, Result, Run, Unit, check_address, measure_units, runs_side_by_side
+from .runs import WORTH, Result, Run, Unit, check_address, measure_units, runs_side_by_side, task_ranges
 
 UNIT = 256  # learners in a batch: more would gain little, and show progress more rarely
 
@@ -279,15 +279,27 @@ def _works(runs: Sequence[Run], task: str | Recording, samples: int, backend: st
     return works
 
 
+_NOT_REAL: set[str] = {
+    *(field for field in LearnerSpec.model_fields if field.endswith("_format")),
+    *("table_size", "rounding", "update_rounding", "counts", "guard"),
+    *("memory", "table_memory", "edge_sums", "pipeline", "teaching", "initial"),
+    *("reuse_factor", "share_multipliers", "multiplier"),
+    *("seed", "initial_coefficients"),  # told by the coefficients that a run starts with
+}
+"""The fields of a spec that a run in float64 does not ask for: how numbers are rounded, and how hardware is made."""
+
+
 def _exact(run: Run, task: str | Recording) -> Any:
     """What a run in float64 depends on, its shape aside."""
     spec = run.spec
-    seed = run.seed if isinstance(task, str) else None
     start = tuple(
         layer.formats.coefficient.to_float(codes).tobytes()
         for layer, codes in zip(spec.layers, spec.initial_codes(), strict=True)
     )
-    return seed, spec.per_layer("grid_range"), spec.per_layer("learning_rate"), start
+    # Linear paths take x in units of their own.
+    units = tuple(layer.linear.input_shift if layer.linear else 0 for layer in spec.layers)
+    own = run.seed if isinstance(task, str) else task_ranges(spec)
+    return own, repr(spec.model_dump(exclude=_NOT_REAL)), start, units
 
 
 def _row(labels: dict[str, Any], learner: LearnerSpec, integers: list[Result], floats: list[Result]) -> Row:

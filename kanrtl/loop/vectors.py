@@ -100,10 +100,9 @@ def initial_codes(field: str, values: float | Sequence[float], count: int, forma
         raise InputError(f"{field} = {values!r}: must be one number, or {count}")
     if not np.isfinite(given).all():
         raise InputError(f"{field} = {values!r}: must be finite")
-    nearest = np.rint(given * 2.0**format.f)
-    if (nearest < format.minimum).any() or (nearest > format.maximum).any():
+    if format.is_beyond(format.nearest(given)).any():
         raise InputError(f"{field} = {values!r}: is beyond {format}; give a wider format")
-    return np.broadcast_to(nearest, (count,)).astype(np.int64)
+    return np.broadcast_to(format.quantise(given), (count,)).copy()
 
 
 def initial_gains(field: str, values: float | Sequence[float], count: int, format: Format) -> Codes:

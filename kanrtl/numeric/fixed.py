@@ -112,7 +112,27 @@ class Format(ShapeCastable):  # type: ignore[misc]  # amaranth has no type infor
         nearest = self.nearest(real, period)
         if np.isnan(nearest).any():
             raise ValueError(f"not a number (NaN) cannot be given in {self}")
-        return np.clip(nearest, self.minimum, self.maximum).astype(np.int64)
+        if self.width <= 53:
+            return np.clip(nearest, self.minimum, self.maximum).astype(np.int64)
+        # The highest code is no float64.
+        codes = np.where(nearest >= self._end, 0, np.maximum(nearest, self.minimum)).astype(np.int64)
+        return np.where(nearest >= self._end, self.maximum, codes)
+
+    @property
+    def _end(self) -> float:
+        """The lowest whole number above all codes, which is a float64."""
+        return 2.0 ** (self.width - self.signed)
+
+    def is_beyond(self, nearest: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+        """Which whole numbers of LSBs, as :meth:`nearest` gives them, the format does not hold."""
+        return (nearest < self.minimum) | (nearest >= self._end)
+
+    def count_beyond(self, reals: npt.NDArray[np.float64], period: float | None = None) -> int:
+        """How many real numbers have their nearest code beyond the format, after ``period`` as for :meth:`nearest`."""
+        # Quicker, for what is within the format nearly always; halves of an LSB beyond it are counted by the other way.
+        if not reals.size or (reals.min() >= self.minimum * self.lsb and reals.max() < self.maximum * self.lsb):
+            return 0
+        return int(self.is_beyond(self.nearest(reals, period)).sum())
 
     def nearest(self, real: npt.ArrayLike, period: float | None = None) -> npt.NDArray[np.float64]:
         """The whole numbers of LSBs nearest to real numbers, also beyond the format; ties go to the even one.
@@ -123,7 +143,7 @@ class Format(ShapeCastable):  # type: ignore[misc]  # amaranth has no type infor
             nearest: npt.NDArray[np.float64] = np.rint(np.asarray(real, dtype=np.float64) * 2.0**self.f)
             if period is None:
                 return nearest
-            beyond = (nearest < self.minimum) | (nearest > self.maximum)
+            beyond = self.is_beyond(nearest)
             finite = np.where(np.isfinite(nearest), nearest, 0)
             below, above = np.maximum(self.minimum - finite, 0), np.maximum(finite - self.maximum, 0)
             moved = np.rint(finite + period * np.ceil(below / period) - period * np.ceil(above / period))

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from ..arrays import Reals, as_array, check_finite, real_rows
 from ..baselines.baseline_spec import BaselineSpec
 from ..errors import InputError, check_kind, join_choices
-from ..numeric.fixed import Codes, Format
+from ..numeric.fixed import Codes
 from .baseline_backends import BASELINE_BACKENDS, BaselineBackend
 from .clipped_targets import ClippedTargets
 from .closing import Closing
@@ -60,12 +60,12 @@ class BaselineSession(Closing):
         if len(codes) != len(targets):
             raise InputError(f"target: {len(targets)} rows for {len(codes)} samples; give one for each")
         check_finite("target", targets)
-        self._clipped.note(_count_outside(targets, self.spec.target_format), targets)
+        self._clipped.note(self.spec.target_format.count_beyond(targets), targets)
         return self._run(codes, self.spec.target_format.quantise(targets), learn=True)
 
     def _input_codes(self, x: npt.ArrayLike) -> Codes:
         reals = real_rows("x", x, self.spec.n_in)
-        self._inputs_saturated += _count_outside(reals, self.spec.input_format)
+        self._inputs_saturated += self.spec.input_format.count_beyond(reals)
         return self.spec.input_format.quantise(reals)
 
     def _run(self, x: Codes, teaching: Codes, *, learn: bool) -> Reals:
@@ -130,12 +130,6 @@ class BaselineSession(Closing):
             "interval": timing.interval,
             "observed": self._backend.observed,
         }
-
-
-def _count_outside(reals: Reals, format: Format) -> int:
-    """How many real numbers have their nearest code beyond a format."""
-    nearest = format.nearest(reals)
-    return int(((nearest < format.minimum) | (nearest > format.maximum)).sum())
 
 
 def connect_baseline(spec: BaselineSpec, backend: str = "model") -> BaselineSession:

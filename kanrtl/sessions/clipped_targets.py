@@ -52,7 +52,7 @@ class ClippedTargets:
         self._warned = True
         format = self._format
         lowest, highest = format.to_float([format.minimum, format.maximum]).tolist()
-        first = reals[(reals < lowest) | (reals > highest)].flat[0]
+        first = reals[format.is_beyond(format.nearest(reals))].flat[0]
         warnings.warn(
             f"{self._field} = {first:g}: clipped to what {format} holds, {lowest:g} to {highest:g}; {self._mend}. "
             "Further ones are counted in status, and not warned of",

@@ -268,11 +268,11 @@ class Session(Closing):
         return array[None]
 
     def _codes(self, reals: Reals, format: Format, period: float | None = None) -> Codes:
-        self._inputs_saturated += _count_outside(reals, format, period)
+        self._inputs_saturated += format.count_beyond(reals, period)
         return format.quantise(reals, period)
 
     def _target_codes(self, reals: Reals) -> Codes:
-        self._clipped.note(_count_outside(reals, self.spec.target_format), reals)
+        self._clipped.note(self.spec.target_format.count_beyond(reals), reals)
         return self.spec.target_format.quantise(reals)
 
     # What it has learned.
@@ -477,12 +477,3 @@ class Session(Closing):
             self._backend.write_noise(saved.noise)
         self._pending = None
         self._warn_of_rates(rates, stacklevel=4)
-
-
-def _count_outside(reals: Reals, format: Format, period: float | None = None) -> int:
-    """How many real numbers have their nearest code beyond a format."""
-    lowest, highest = format.to_float([format.minimum, format.maximum])
-    if not reals.size or (reals.min() >= lowest and reals.max() <= highest):
-        return 0
-    nearest = format.nearest(reals, period)
-    return int(((nearest < format.minimum) | (nearest > format.maximum)).sum())

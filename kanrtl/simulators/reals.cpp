@@ -22,9 +22,11 @@ struct Scale {
                 if (below > 0) nearest = std::nearbyint(nearest + period * std::ceil(below / period));
                 if (above > 0) nearest = std::nearbyint(nearest - period * std::ceil(above / period));
             }
+            // Of wide formats the highest code is no double, but the number after it is.
+            double end = maximum + 1;
             if (nearest < minimum) nearest = minimum, outside++;
-            if (nearest > maximum) nearest = maximum, outside++;
-            codes[place] = int64_t(nearest);
+            if (nearest >= end) outside++;
+            codes[place] = nearest >= end ? int64_t(end) - 1 : int64_t(nearest);
         }
         return outside;
     }

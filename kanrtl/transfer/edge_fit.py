@@ -22,8 +22,7 @@ _WORSE, _MUCH_WORSE = 1.1, 3.0  # that an edge's error may become for coefficien
 def find_outside_format(layer: LayerArithmetic, real: Reals) -> npt.NDArray[np.bool_]:
     """Tell which real coefficients, of any shape, their format does not hold."""
     format = layer.formats.coefficient
-    nearest = np.rint(real / format.lsb)
-    return (nearest < format.minimum) | (nearest > format.maximum)
+    return format.is_beyond(format.nearest(real))
 
 
 def middle_activations(layer: LayerArithmetic) -> Codes:

@@ -57,13 +57,42 @@ def test_a_slow_chip_controls_worse(name: str) -> None:
     kind = PLANTS[name]
     modulated = LearnerSpec(**MODULATED, target_range=(-1, 1))
     plain = LmsSpec(n_in=kind.n_in, n_out=kind.n_out, normalisation="table", learning_rate=0.5)
+    samples = 2000 if name == "touch" else 400  # phantoms are rare
     found = []
     for periods in (0.01, 4.5):
         with connect(modulated) if name == "predistortion" else connect_baseline(plain) as learner:
             chip = ChipTiming(cycle=kind.period * periods / 2, prediction_latency=1, interval=1)
-            found.append(run_loop(kind(400, 0), learner, chip))
+            found.append(run_loop(kind(samples, 0), learner, chip))
     assert [run.periods for run in found] == [1, 5]
     assert found[0].mean_square(0.25, 0.5) < 0.8 * found[1].mean_square(0.25, 0.5)
+
+
+class Lessons(NoLearner):
+    """Takes down what it is taught."""
+
+    def __init__(self, n_out: int) -> None:
+        super().__init__(n_out)
+        self.taught: list[list[float]] = []
+
+    def learn(self, x: Any, target: Any) -> Reals:
+        self.taught.append([*x, *target])
+        return super().learn(x, target)
+
+
+@pytest.mark.parametrize("name", PLANTS)
+def test_a_slow_chip_learns_some_of_what_a_quick_one_learns(name: str) -> None:
+    """A sample that was missed leaves its target to no other."""
+    kind = PLANTS[name]
+    found = []
+    for periods in (1, 3):
+        lessons = Lessons(kind.n_out)
+        chip = ChipTiming(cycle=kind.period * 0.45, prediction_latency=1, interval=2 * periods - 1)
+        assert run_loop(kind(60, 0), lessons, chip).periods == periods
+        found.append(np.array(lessons.taught))
+    assert len(found[0]) == 59
+    # What moves by itself is computed in steps of another length.
+    assert np.allclose(found[1], found[0][::3][: len(found[1])], rtol=0, atol=2e-3)
+    assert len(found[1]) == 19
 
 
 class Recorded(Plant):

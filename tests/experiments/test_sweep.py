@@ -29,7 +29,7 @@ from kanrtl.experiments.axes import parse_over
 from kanrtl.experiments.simulate_learner import simulate, teach
 from kanrtl.experiments.sweep import format_error, sweep
 from kanrtl.plots.sweep_plot import COLORS, draw_panel, plot_sweep
-from kanrtl.sim import Track
+from kanrtl.sim import Recording, Track
 from support.running import is_running, wait_for
 
 
@@ -173,6 +173,34 @@ def test_guards_guard(backend: str, tracker: LearnerSpec) -> None:
     assert found.rows[1].guard_counts["divergence"]
     assert found.table()[0][-1] == "faults"
     assert [line[-1] for line in found.table()[1]] == [str(sum(row.guard_counts.values())) for row in found.rows]
+
+
+@pytest.mark.parametrize(
+    ("field", "values", "fields"),
+    [
+        ("gradient_limit", [0.0, 0.05], {}),
+        ("leak", [0, 3], {}),
+        ("outside", ["hold", "learn"], {"grid_range": (-0.5, 0.5)}),
+        ("linear_rate", [0.001, 0.25], {"grid_range": (-1, 1), "linear": True}),
+    ],
+)
+def test_float64_is_that_of_each_point(field: str, values: list[Any], fields: dict[str, Any]) -> None:
+    spec = LearnerSpec(**{"layer_sizes": [1, 1], "grid_range": (-2, 2), "learning_rate": 0.25, **fields})
+    rows = sweep(spec, {field: values}, samples=90).rows
+    alone = [sweep(spec, {field: [value]}, samples=90).rows[0] for value in values]
+    assert [row.mse_all_float64[0] for row in rows] == [row.mse_all_float64[0] for row in alone]
+    assert rows[0].mse_all_float64[0] != rows[1].mse_all_float64[0]
+
+
+def test_float64_has_the_recording_as_each_point_scales_it() -> None:
+    x = np.random.default_rng(0).uniform(-1, 1, (200, 1))
+    recording = Recording(x, np.sin(3 * x))
+    spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), learning_rate=0.25)
+    ranges = [(-1, 1), (1, 3)]
+    rows = sweep(spec, {"target_range": ranges}, task=recording).rows
+    alone = [sweep(spec, {"target_range": [each]}, task=recording).rows[0] for each in ranges]
+    assert [row.mse_all_float64[0] for row in rows] == [row.mse_all_float64[0] for row in alone]
+    assert rows[0].mse_all_float64[0] != rows[1].mse_all_float64[0]
 
 
 def test_errors_of_all_sizes_are_readable() -> None:

@@ -18,7 +18,7 @@ def test_what_is_no_number_is_refused(values: Any) -> None:
 
 
 def test_dates_and_masked_numbers_are_refused() -> None:
-    with pytest.raises(InputError, match="^weight: not an array of numbers"):
+    with pytest.raises(InputError, match=r"^weight: not an array of numbers"):
         check_array("weight", np.array(["2020-01-01"], dtype="datetime64[D]"))
     with pytest.raises(InputError, match=r"^weight\[1\] is masked"):
         check_array("weight", np.ma.array([1.0, 2.0], mask=[0, 1]))

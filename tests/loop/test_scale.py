@@ -31,7 +31,7 @@ def test_hardware_gives_what_the_integers_give(
     input: Format, output: Format, channels: int, registers: int, rounding: str, gaps: float, seed: int
 ) -> None:
     random = np.random.default_rng(seed)
-    numbers = {"gain": random.uniform(-3, 3, channels), "offset": random.uniform(-0.4, 0.4, channels)}
+    numbers = {"gain": random.integers(-192, 193, channels) / 64, "offset": random.uniform(-0.4, 0.4, channels)}
     dut = Scale(
         input, output, channels=channels, registers=registers, rounding=rounding, gain_format=SQ(3, 6), **numbers
     )

@@ -11,7 +11,7 @@ from amaranth.hdl import Module, Shape, Signal, Value
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kanrtl.numeric.fixed import SQ, UQ, FixedValue, Format, Overflow, Rounding, fits, narrow, rounding_constant
@@ -304,6 +304,21 @@ def test_parse_refuses(text: str) -> None:
 def test_refusals(make: Callable[[], Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=re.escape(message)):
         make()
+
+
+@settings(max_examples=60)
+@given(integer_bits=st.integers(1, 12), width=st.integers(50, 62), signed=st.booleans(), real=st.floats(-1e5, 1e5))
+@example(integer_bits=3, width=55, signed=True, real=4.0)
+@example(integer_bits=3, width=62, signed=False, real=np.inf)
+def test_wide_formats_saturate_at_their_ends(integer_bits: int, width: int, signed: bool, real: float) -> None:
+    """Their highest code is no float64."""
+    format = Format(signed, integer_bits, width - integer_bits)
+    low, high = format.minimum, format.maximum
+    exact = Fraction(real) * 2**format.f if np.isfinite(real) else Fraction(high + 1)
+    reals = np.array([real])
+    assert int(format.quantise(real)) == min(max(round(exact), low), high)
+    assert format.is_beyond(format.nearest(reals)).tolist() == [not low <= round(exact) <= high]
+    assert format.count_beyond(reals) == (not low <= round(exact) <= high)
 
 
 def test_infinity_saturates_when_quantised() -> None:

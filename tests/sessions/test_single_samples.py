@@ -219,3 +219,23 @@ def test_a_buffer_takes_what_numpy_takes(values: Any, count: int) -> None:
     np.testing.assert_array_equal(buffer.row, given.astype(np.float64))
     if not np.isnan(buffer.row).any():
         np.testing.assert_array_equal(np.atleast_1d(as_reals("x", values, "numbers")), buffer.row)
+
+
+@pytest.mark.usefixtures("compiled")
+def test_inputs_of_more_bits_than_a_float_saturate_at_their_ends() -> None:
+    spec = LearnerSpec(
+        layer_sizes=[1, 1],
+        grid_range=(-2, 2),
+        input_format="SQ(3, 52)",
+        initial_coefficients=[[[list(range(-5, 6))]]],
+    )
+    x = np.array([[3.99], [4.0], [10.0], [-4.0], [-4.1]])
+    found = []
+    for backend in ("model", "compiled", "pysim"):
+        with connect(spec, backend) as session:
+            one_by_one = [session.predict(row).tolist() for row in x]
+            assert session.predict_many(x).tolist() == one_by_one
+            found.append((one_by_one, session.status["inputs_saturated"]))
+    assert found[1] == found[0]
+    assert found[2] == found[0]
+    assert found[0][1] == 6
