@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -40,6 +42,14 @@ class LearningWarning(UserWarning):
 
 class StabilityWarning(LearningWarning):
     """A learning rate at which what is learned may diverge: the field, its value, and up to where it is stable."""
+
+
+def warn_user(message: str, category: type[Warning]) -> None:
+    """Warn of something at the line outside of this package that led to it."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and str(frame.f_globals.get("__name__")).partition(".")[0] == "kanrtl":
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
 
 
 class BuildError(ValueError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import tomllib
-import warnings
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 
-from ..errors import InputError, LearningWarning, SpecError, check_kind
+from ..errors import InputError, LearningWarning, SpecError, check_kind, warn_user
 from ..fabric.device import Device
 from ..fabric.families import FAMILIES
 from ..file_content import read_text
@@ -132,13 +131,12 @@ class LearnerSpec(LearnerFields):
     def warn(self) -> None:
         """Warn of what works, and hardly as it is meant: a learning rate at which the learner may diverge
         (:exc:`kanrtl.StabilityWarning`), a guard without a limit (:exc:`kanrtl.LearningWarning`)."""
-        self.stability.warn(stacklevel=3)
+        self.stability.warn()
         if self.guard is not None and self.guard.is_idle:
-            warnings.warn(
+            warn_user(
                 f"guard = {self.guard.to_dict()}: has no limit, so that it sees nothing; set one of "
                 f"{', '.join(LIMITS)}, here or in the session",
                 LearningWarning,
-                stacklevel=3,
             )
 
     def start_from(self, network: TrainedNetwork, x: npt.ArrayLike | None = None, **options: Any) -> Start:

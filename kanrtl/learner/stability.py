@@ -26,14 +26,13 @@ samples come with pauses, updates are seen fewer samples later, and all is more 
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from math import inf, pi, sin
 from typing import Self
 
 import numpy as np
 
-from ..errors import StabilityWarning
+from ..errors import StabilityWarning, warn_user
 from .arithmetic import LayerArithmetic
 from .loss import Loss
 
@@ -99,7 +98,7 @@ class Stability:
         """From this rate on errors grow where inputs stand still, likewise."""
         return self.learning_rate * self.at_rest / self.gain if self.gain else inf
 
-    def warn(self, stacklevel: int = 2) -> None:
+    def warn(self) -> None:
         """Warn (:exc:`StabilityWarning`) where errors may grow, if the curvature of the loss is known."""
         if not self.known or self.gain <= self.any_inputs:
             return
@@ -107,9 +106,8 @@ class Stability:
         late = self.delay > 1
         seen = f", as updates are seen {self.delay} samples later" if late else ""
         mend = "a lower one, or fewer registers" if late else "a lower one"
-        warnings.warn(
+        warn_user(
             f"learning_rate = {self.learning_rate:.6g}: {what}{seen}; it is stable up to "
             f"{self.stable_learning_rate:.3g}: give {mend}",
             StabilityWarning,
-            stacklevel=stacklevel + 1,
         )

@@ -20,6 +20,7 @@ from .loop_part import LoopPart
 from .vectors import (
     as_codes,
     as_format,
+    check_exact,
     count_events,
     count_events_parts,
     count_narrowed_sum,
@@ -73,6 +74,7 @@ class Canceller(LoopPart):
             raise SpecError.of("loss", spec.loss, 'a canceller subtracts what is predicted; use "squared"')
         self.spec = spec
         self.output = spec.formats.output if output is None else as_format("output", output)
+        check_exact(_difference(spec), "Canceller", self.output)
         learner = learner_members(spec)
         super().__init__(
             {

@@ -120,7 +120,12 @@ class FeedbackErrorLearner(LoopPart):
         self.integral_format = SQ(command.i + 1, error.f + gain_format.f)
         self._term = _product(SQ(error.i + 1, error.f), gain_format)
         self._exact = SQ(max(self._term.i + 1, self.integral_format.i) + 1, self.integral_format.f)
-        check_exact(self._exact, "FeedbackErrorLearner")
+        for exact, narrowed in (
+            (self._exact, command),
+            (_negated(command), spec.target_format),
+            (_sum(command, spec.formats.output), command),
+        ):
+            check_exact(exact, "FeedbackErrorLearner", narrowed)
         learner = learner_members(spec)
         super().__init__(
             {

@@ -92,4 +92,4 @@ class TapsModel:
         """The vector ``(taps * channels,)`` for a word ``(channels,)``."""
         word = as_codes("codes", codes, self._format, self._history.shape[1])
         self._history = np.vstack([word, self._history[:-1]])
-        return self._history.ravel()
+        return self._history.flatten()  # a copy: the history stays as it is

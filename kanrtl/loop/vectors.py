@@ -87,10 +87,12 @@ def check_rounding(value: str) -> Rounding:
     return Rounding(value)
 
 
-def check_exact(format: Format, what: str) -> None:
-    """Raise :exc:`InputError` where an exact sum has more bits than an integer model has."""
-    if format.width > EXACT_BITS:
-        raise InputError(f"{what}: its exact sum has {format.width} bits, and may have {EXACT_BITS}; use fewer")
+def check_exact(format: Format, what: str, narrowed_to: Format | None = None) -> None:
+    """Raise :exc:`InputError` where an exact sum, with as many fraction bits as what it is ``narrowed_to`` has where
+    these are more, has more bits than an integer model has."""
+    width = format.i + max(format.f, format.f if narrowed_to is None else narrowed_to.f)
+    if width > EXACT_BITS:
+        raise InputError(f"{what}: its exact sum has {width} bits, and may have {EXACT_BITS}; use fewer")
 
 
 def initial_codes(field: str, values: float | Sequence[float], count: int, format: Format) -> Codes:

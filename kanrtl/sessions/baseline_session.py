@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,11 @@ from ..numeric.fixed import Codes
 from .baseline_backends import BASELINE_BACKENDS, BaselineBackend
 from .clipped_targets import ClippedTargets
 from .closing import Closing
+from .exclusive import exclusive
 from .rate_codes import find_rate_codes
 
 
+@exclusive(besides=())
 class BaselineSession(Closing):
     """A running baseline; made by :func:`connect_baseline`. A context manager, with the calls of
     :class:`kanrtl.Session` for real numbers, which are rounded to the formats of the spec as they come in
@@ -24,6 +27,7 @@ class BaselineSession(Closing):
     :exc:`kanrtl.LearningWarning`)."""
 
     def __init__(self, spec: BaselineSpec, backend: BaselineBackend) -> None:
+        self._lock = RLock()
         self.spec = spec
         self._backend = backend
         self._samples = self._inputs_saturated = 0

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
-
 from ..arrays import Reals
-from ..errors import LearningWarning
+from ..errors import LearningWarning, warn_user
 from ..learner.losses import find_loss
 from ..learner.spec import LearnerSpec
 from ..numeric.fixed import Format
@@ -53,9 +51,8 @@ class ClippedTargets:
         format = self._format
         lowest, highest = format.to_float([format.minimum, format.maximum]).tolist()
         first = reals[format.is_beyond(format.nearest(reals))].flat[0]
-        warnings.warn(
+        warn_user(
             f"{self._field} = {first:g}: clipped to what {format} holds, {lowest:g} to {highest:g}; {self._mend}. "
             "Further ones are counted in status, and not warned of",
             LearningWarning,
-            stacklevel=5,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from ..transfer.freeze import Frozen, freeze
 from .backend import FEEDBACK, LEARN, PREDICT, LearnerBackend, SampleStep
 from .clipped_targets import ClippedTargets
 from .closing import Closing
+from .exclusive import exclusive
 from .guard_values import describe_guard, limit_codes, settings_of
 from .rate_codes import find_rate_codes
 from .sample_history import SampleHistory
@@ -34,15 +36,18 @@ _PLAIN = (float, int)
 """Weights that need no closer look."""
 
 
+@exclusive(besides=("predict", "learn"))
 class Session(Closing):
     """A running learner; made by :func:`connect`. A context manager.
 
     Values are real numbers; they are rounded to the formats of the spec as they come in (and saturated, which
     :attr:`status` counts; the first target for which that is so is warned of, as :exc:`kanrtl.LearningWarning`).
-    Arrays for one sample may be given as numbers where they have one element.
+    Arrays for one sample may be given as numbers where they have one element. Calls from several threads are taken one
+    after another.
     """
 
     def __init__(self, spec: LearnerSpec, backend: LearnerBackend) -> None:
+        self._lock = RLock()
         self.spec = spec
         self._backend = backend
         self._samples = 0
@@ -73,25 +78,27 @@ class Session(Closing):
         """The prediction, shape ``(n_out,)``, for inputs of shape ``(n_in,)``. With ``loss="logistic"`` it is the
         logit."""
         step = self._step
-        if step is None:
-            return self.predict_many(self._x_row(x))[0]  # type: ignore[no-any-return]
-        if not step.x.fill(x):
-            step.x.row[:] = self._x_row(x)
-        self._take(step, PREDICT, x)
-        self._remember(step.codes)
-        return step.predictions.copy()
+        with self._lock:
+            if step is None:
+                return self.predict_many(self._x_row(x))[0]  # type: ignore[no-any-return]
+            if not step.x.fill(x):
+                step.x.row[:] = self._x_row(x)
+            self._take(step, PREDICT, x)
+            self._remember(step.codes)
+            return step.predictions.copy()
 
     def learn(self, x: npt.ArrayLike, target: npt.ArrayLike, *, weight: float | None = None) -> Reals:
         """Predict, then take one step towards ``target``, shape ``(n_out,)``; return the prediction made before
         it. ``weight`` scales the step, as in :meth:`learn_many`."""
         step = self._step
-        if step is None or self._loss.takes_gradients:
-            return self._learn_row(x, target, weight)
-        if weight is not None and not (type(weight) in _PLAIN and weight == 1):
-            return self._learn_weighted(step, x, target, weight)
-        self._fill(step, x, target)
-        self._take(step, LEARN, x, target)
-        return step.predictions.copy()
+        with self._lock:
+            if step is None or self._loss.takes_gradients:
+                return self._learn_row(x, target, weight)
+            if weight is not None and not (type(weight) in _PLAIN and weight == 1):
+                return self._learn_weighted(step, x, target, weight)
+            self._fill(step, x, target)
+            self._take(step, LEARN, x, target)
+            return step.predictions.copy()
 
     def _learn_row(self, x: npt.ArrayLike, target: npt.ArrayLike, weight: float | None) -> Reals:
         rows = self._x_row(x), self._out_row("target", target)
@@ -341,9 +348,9 @@ class Session(Closing):
         codes = self._backend.read_learning_rates()
         codes[self._rates_of(field)] = find_rate_codes(field, given, len(registers), registers[0].format)
         self._backend.write_learning_rates(codes)
-        self._warn_of_rates(codes, stacklevel=4)
+        self._warn_of_rates(codes)
 
-    def _warn_of_rates(self, codes: Sequence[int], stacklevel: int) -> None:
+    def _warn_of_rates(self, codes: Sequence[int]) -> None:
         """Warn where the last layer may diverge with these contents of the registers."""
         rates = [
             float(register.format.to_float(code))
@@ -351,7 +358,7 @@ class Session(Closing):
         ]
         last = self.spec.n_layers - 1
         linear = rates[-1] if last in self.spec.linear_layers else None
-        self.spec.stability_at(rates[last], linear).warn(stacklevel)
+        self.spec.stability_at(rates[last], linear).warn()
 
     @property
     def frozen(self) -> bool:
@@ -412,7 +419,8 @@ class Session(Closing):
     def set_limits(self, **limits: float) -> None:
         """Set limits of the guard, by the names and in the units of :class:`kanrtl.loop.GuardSettings`; the others
         stay."""
-        self._backend.write_limits(limit_codes(self.spec, limits))
+        settings_of(self.spec, "set_limits")
+        self._backend.write_limits(limit_codes(self.spec, limits, self._backend.read_guard()))
 
     def restore(self) -> None:
         """Forget everything: coefficients, rates, the noise of stochastic rounding and counters become what they were
@@ -476,4 +484,4 @@ class Session(Closing):
         if self.spec.update_rounding == "stochastic" and saved.noise is not None:
             self._backend.write_noise(saved.noise)
         self._pending = None
-        self._warn_of_rates(rates, stacklevel=4)
+        self._warn_of_rates(rates)

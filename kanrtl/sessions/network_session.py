@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -13,15 +14,19 @@ from ..lookup.quantiser import FixedQuantiser
 from ..numeric.fixed import Codes
 from .backend import NetworkBackend
 from .closing import Closing
+from .exclusive import exclusive
 
 _ROWS = frozenset({list, tuple, np.ndarray})
 """What a single sample is given as; other kinds, and numbers alone, are looked at more closely."""
 
 
+@exclusive(besides=("predict",))
 class LookupSession(Closing):
-    """A running lookup network; made by :func:`kanrtl.connect`. A context manager."""
+    """A running lookup network; made by :func:`kanrtl.connect`. A context manager. Calls from several threads are taken
+    one after another."""
 
     def __init__(self, network: LookupNetwork, backend: NetworkBackend) -> None:
+        self._lock = RLock()
         self.network = network
         self._backend = backend
         self._samples = 0
@@ -35,12 +40,16 @@ class LookupSession(Closing):
 
     def predict(self, x: npt.ArrayLike) -> npt.NDArray[Any]:
         """Predictions for real samples, with the shapes and errors of :meth:`LookupNetwork.predict`."""
-        step = self._step
-        if step is not None and type(x) in _ROWS and step.x.fill(x) and step() >= 0:
-            self._samples += 1
-            if self._last is not None:
-                return self._last.real_values(step.predictions)
-            return step.predictions.copy() if self._is_row else step.predictions[0]
+        with self._lock:
+            step = self._step
+            if step is not None and type(x) in _ROWS and step.x.fill(x) and step() >= 0:
+                self._samples += 1
+                if self._last is not None:
+                    return self._last.real_values(step.predictions)
+                return step.predictions.copy() if self._is_row else step.predictions[0]
+            return self._predict_rows(x)
+
+    def _predict_rows(self, x: npt.ArrayLike) -> npt.NDArray[Any]:
         rows, single = self.network.real_rows(x)
         quantiser = self.network.quantiser
         samples = quantiser.raw_codes(rows) if isinstance(quantiser, FixedQuantiser) else quantiser.codes(rows)

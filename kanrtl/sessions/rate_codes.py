@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import numpy.typing as npt
 
 from ..arrays import as_reals
-from ..errors import InputError, LearningWarning
+from ..errors import InputError, LearningWarning, warn_user
 from ..numeric.fixed import Format
 
 MOST_ROUNDED = 1 / 32
@@ -35,10 +33,9 @@ def find_rate_codes(field: str, given: npt.ArrayLike, count: int, format: Format
     codes = format.quantise(rates)
     for value, held in sorted(set(zip(rates.tolist(), format.to_float(codes).tolist(), strict=True))):
         if abs(held - value) > MOST_ROUNDED * value:
-            warnings.warn(
+            warn_user(
                 f"{field} = {value:g}: becomes {held} in its register, {100 * abs(held - value) / value:.0f} % off; "
                 f"give a multiple of {format.lsb}, or set {field}_format, now {format}, with more fraction bits",
                 LearningWarning,
-                stacklevel=4,
             )
     return [int(code) for code in codes]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
 
 from ..arrays import Reals
-from ..errors import InputError
+from ..errors import InputError, warn_user
 from ..numeric.fixed import Codes, Format
 
 MOST_STEPS = 1000
@@ -80,11 +79,10 @@ def weigh_rates(weights: Reals, registers: Sequence[int], formats: Sequence[Form
     lost = (weights > 0) & ~rates.any(axis=1)
     if lost.any() and any(registers):
         names = " and ".join(dict.fromkeys(map(str, formats)))
-        warnings.warn(
+        warn_user(
             f"sample weights: the learning rate of {lost.sum()} of {len(weights)} samples rounds to zero in {names}, "
             f"and they are not learned; set learning_rate_format, a field of the spec, with more fraction bits",
             RuntimeWarning,
-            stacklevel=4,
         )
     counts = steps.astype(np.int64)
     return counts, np.repeat(rates, counts, axis=0)

@@ -58,8 +58,9 @@ class Frozen:
     spec : LearnerSpec
         What the learner is.
     bound : float
-        No prediction differs from the learner's by more, whatever the input. It is 0 where the network is the learner
-        to the bit.
+        No prediction differs from the learner's by more, whatever the input that the learner's ``input_format`` holds.
+        It is 0 where the network is the learner to the bit. Beyond the format inputs of both saturate, except for those
+        of a periodic grid: a session takes angles modulo its range, the network does not.
     max_error, rms_error : float
         The largest error of the predictions that were measured, and the root of the mean square, against the learner's
         own.
@@ -87,7 +88,8 @@ class Frozen:
         entries = sum(layer.table.size for layer in self.network.layers)
         head = f"lookup network {sizes}, {entries} entries: "
         if self.exact:
-            return f"{head}the learner to the bit"
+            where = f", for angles that {self.spec.formats.input} holds" if self.spec.input_period else ""
+            return f"{head}the learner to the bit{where}"
         return (
             f"{head}error at most {self.bound:g}; over {self.samples} samples {self.max_error:g}, "
             f"{self.rms_error:.3g} RMS ({'; '.join(self.reasons)})"
@@ -196,7 +198,7 @@ def _measure_errors(
     model = ModelBatch([spec])
     model.coefficients = [layer[None] for layer in coefficients]
     taken = x if scaling is None else x * scaling.scale + scaling.offset
-    codes = spec.formats.input.quantise(taken)
+    codes = spec.formats.input.quantise(taken, spec.input_period)
     expected = spec.formats.output.to_float(model.predict_many(codes)[0])
     if scaling is not None:
         expected = expected * scaling.output_scale + scaling.output_offset

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import connect
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kanrtl import SQ, Learner, LearnerSpec, Model, SpecError
+from kanrtl import SQ, InputError, Learner, LearnerSpec, Model, SpecError
 from kanrtl.fabric.families import FAMILIES
 from kanrtl.fabric.parts import Parts
 from kanrtl.loop.canceller import Canceller
@@ -110,3 +110,8 @@ def test_it_is_counted_to_the_flip_flop(schedule: str) -> None:
 def test_what_cannot_be_is_refused(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(SpecError, match=f"^{message}$"):
         Canceller(SMALL.replace(**fields))
+
+
+def test_differences_wider_than_an_integer_are_refused() -> None:
+    with pytest.raises(InputError, match=r"^Canceller: its exact sum has \d+ bits, and may have 63; use fewer"):
+        Canceller(SMALL, output="SQ(2, 60)")

@@ -157,3 +157,9 @@ def test_a_gain_that_would_become_zero_is_refused() -> None:
     with pytest.raises(InputError, match=r"^ki = 0\.0001: becomes 0 in SQ\(8, 10\); give a gain_format with more"):
         FeedbackErrorLearner(SMALL, ERROR, COMMAND, kp=0.5, ki=1e-4)
     assert FeedbackErrorLearner(SMALL, ERROR, COMMAND, kp=0.5, ki=1e-4, gain_format=SQ(2, 16)).latency
+
+
+def test_sums_wider_than_an_integer_are_refused() -> None:
+    """The sum is shifted to the command's fraction before it is rounded."""
+    with pytest.raises(InputError, match=r"^FeedbackErrorLearner: its exact sum has 69 bits, and may"):
+        FeedbackErrorLearner(SMALL, "SQ(20, 0)", "SQ(2, 30)", kp=24576.0, gain_format="SQ(16, 2)")

@@ -40,6 +40,12 @@ def test_newest_first_and_the_reset_value_before_the_first() -> None:
     assert model.step([5, 6]).tolist() == [5, 6, 3, 4, 1, -2]
 
 
+def test_what_was_given_may_be_written_to() -> None:
+    model = Taps(SQ(4, 4), 2).model()
+    model.step([5])[:] = 0
+    assert model.step([6]).tolist() == [6, 5]
+
+
 def test_it_is_counted_to_the_flip_flop() -> None:
     dut = Taps(SQ(6, 10), 5, channels=2)
     parts = Parts(FAMILIES["ecp5"].blocks, multiplies=True)

@@ -257,6 +257,20 @@ def test_a_model_alone_has_none() -> None:
         kanrtl.Model(GUARDED)
 
 
+def test_one_limit_is_set_beside_the_others() -> None:
+    spec = PLAIN.replace(counts=["lost"], guard={"window": 16, "stagnant_error": 0.5, "stagnant_lost": 10})
+    with connect(spec) as session:
+        session.set_limits(stagnant_error=0.25)
+        session.set_limits(stagnant_lost=5)
+        session.set_limits(rails=3)
+        limits = session.status["guard"]["limits"]
+        assert (limits["stagnant_error"], limits["stagnant_lost"], limits["rails"]) == (0.25, 5, 3)
+        with pytest.raises(InputError, match=r"^stagnant_lost = 0: .* or neither$"):
+            session.set_limits(stagnant_lost=0)
+        session.set_limits(stagnant_lost=0, stagnant_error=0)
+        assert session.status["guard"]["limits"]["rails"] == 3
+
+
 def test_a_guard_without_limits_is_warned_of() -> None:
     spec = PLAIN.replace(guard={"window": 16})
     with pytest.warns(

@@ -140,6 +140,16 @@ def test_ties_to_the_even_are_named() -> None:
     assert frozen.reasons == ("rounding: layer 0 sends ties to the even code, and a sum of tables up",)
 
 
+def test_angles_beyond_the_format_are_told_of() -> None:
+    """A session takes them modulo the range, and a network does not."""
+    spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-1, 1), periodic=True, initial_coefficients="uniform")
+    with connect(spec) as session:
+        within, beyond = session.freeze(x=[[0.3], [-3.0]]), session.freeze(x=[[40.3]])
+        assert within.max_error == within.bound == 0
+        assert beyond.max_error == abs(session.predict([40.3]) - beyond.network.predict([[40.3]])[0])[0] > 0
+    assert str(beyond).endswith(f"the learner to the bit, for angles that {spec.formats.input} holds")
+
+
 def test_fewer_bits_cost_accuracy() -> None:
     fields = {"table_size": 64, "initial_coefficients": "uniform", "seed": 1}
     spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), **fields)
