@@ -89,8 +89,8 @@ class HostLink:
         self._timing = LineTiming()
         self.recoveries, self.payload_bytes = 0, LARGEST_PAYLOAD
         self._requests = self._answers = BUFFER_BYTES
-        self._broken = True
         self.device = self._begin()
+        self._broken = False
 
     @property
     def name(self) -> str:
@@ -111,10 +111,10 @@ class HostLink:
             requests may have been obeyed too. The next call begins anew with a hello.
         """
         if self._broken:
-            digest = self.device.identification.digest
-            self.device = self._begin()
-            if self.device.identification.digest != digest:
+            device = self._begin()
+            if device.identification.digest != self.device.identification.digest:
                 raise LinkError(f"{self.name}: another learner answers than before; connect anew")
+            self.device = device
         answers: list[bytes] = []
         self._broken = True  # whatever ends this before it is done
         try:
@@ -128,7 +128,6 @@ class HostLink:
 
     def _begin(self) -> LinkedDevice:
         """Say hello until the answer is to this hello, and read what the device is."""
-        self._broken = True
         self._reader = FrameReader()
         # The requests without an answer; the first of them are on the wire, as many as the window allows.
         self._sent: deque[_Sent] = deque()
@@ -170,7 +169,6 @@ class HostLink:
         piece = Request(Kind.ROM, b"", PIECE_BYTES)
         device = read_identification(lambda: next(self._exchange(iter([piece]))))
         self._requests, self._answers = device.request_bytes, device.answer_bytes
-        self._broken = False
         return device
 
     def _exchange(self, requests: Iterator[Request]) -> Iterator[bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Protocol
@@ -69,6 +70,9 @@ class Running(ABC):  # what can be asked of it is told by those below
 
     def close(self) -> None:  # noqa: B027  # most have nothing to end
         """End it. Nothing may be called afterwards."""
+
+    def discard_trace(self) -> None:  # noqa: B027  # most have none
+        """Leave the files of its trace as they were before it."""
 
 
 class SampleStep(Protocol):
@@ -144,8 +148,11 @@ class LearnerBackend(Running):
                     self.write_learning_rates(rates[start].tolist())
                     taught = np.full(stop - start, rates[start].any())
                     predictions[part] = self.run(x[part], teaching[part], taught)
-        finally:
-            self.write_learning_rates(before)
+        except BaseException:
+            with suppress(Exception):  # what ended the run is told, and not what follows from it
+                self.write_learning_rates(before)
+            raise
+        self.write_learning_rates(before)
         return predictions
 
     @abstractmethod

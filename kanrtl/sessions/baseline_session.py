@@ -29,7 +29,7 @@ class BaselineSession(Closing):
     def __init__(self, spec: BaselineSpec, backend: BaselineBackend) -> None:
         self._lock = RLock()
         self.spec = spec
-        self._backend = backend
+        self._backend: BaselineBackend = backend
         self._samples = self._inputs_saturated = 0
         field = "gradient" if spec.loss == "external" else "target"
         self._clipped = ClippedTargets(spec.target_format, field, "set a wider target_range in the spec")

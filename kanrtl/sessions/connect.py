@@ -112,7 +112,8 @@ def connect(
         it must have been built from ``spec``, but for what that leaves to the device.
     trace
         A file that ends in ``.vcd``, for the waveforms of a ``"pysim"`` or ``"native"`` run; complete when the session
-        is closed. A view for GTKWave is put beside it, as ``.gtkw``.
+        is closed. A view for GTKWave is put beside it, as ``.gtkw``. An exception that leaves the session's ``with``
+        block leaves both files as they were.
     progress
         Told in one line what takes a while: compiling.
     options

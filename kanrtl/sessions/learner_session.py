@@ -49,7 +49,7 @@ class Session(Closing):
     def __init__(self, spec: LearnerSpec, backend: LearnerBackend) -> None:
         self._lock = RLock()
         self.spec = spec
-        self._backend = backend
+        self._backend: LearnerBackend = backend
         self._samples = 0
         self._inputs_saturated = 0
         self._clipped = ClippedTargets.of(spec)

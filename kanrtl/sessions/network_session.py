@@ -28,7 +28,7 @@ class LookupSession(Closing):
     def __init__(self, network: LookupNetwork, backend: NetworkBackend) -> None:
         self._lock = RLock()
         self.network = network
-        self._backend = backend
+        self._backend: NetworkBackend = backend
         self._samples = 0
         self._step = backend.sample_step()
         self._last = network.layers[-1] if network.output == "raw" else None

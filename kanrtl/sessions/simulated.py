@@ -89,6 +89,9 @@ class Simulated(Running):
     def close(self) -> None:
         self._simulator.close()
 
+    def discard_trace(self) -> None:
+        self._simulator.discard_trace()
+
 
 class SimulatedNetwork(Simulated, NetworkBackend):
     """A :class:`LookupCore` in a simulator."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -64,6 +65,9 @@ class Teaching:
 class AmaranthSimulator:
     """A component that takes ``samples`` and gives ``predictions``, in a simulation that stands still between calls.
 
+    Calls from several threads wait for each other. One that an exception ends leaves Amaranth's simulator wherever it
+    was: nothing can be called after that but :meth:`close`, which leaves the files of the trace as they were.
+
     Parameters
     ----------
     dut
@@ -83,18 +87,25 @@ class AmaranthSimulator:
         self._dut = dut
         self._job: Callable[[Any], Awaitable[Any]] | None = None
         self._result: Any = None
+        self._calls = threading.Lock()
+        self._begun = self._broken = False
         self.cycles = 0
         self._observer = Observer()
         with collect_rarely():
             fragment = Fragment.get(dut, None)
             self._simulator = Simulator(fragment)
         self._simulator.add_clock(1e-8)
-        self._simulator.add_testbench(self._work)
         self._trace = trace
         if trace:
             traced = ports(fragment)
             trace.begin(traced)
             self._traced = [port.value for port in traced]
+
+    def _begin(self) -> None:
+        """Add the testbenches. Python would warn of those that never run."""
+        self._begun = True
+        self._simulator.add_testbench(self._work)
+        if self._trace:
             self._simulator.add_testbench(self._watch, background=True)
 
     async def _work(self, ctx: Any) -> None:
@@ -114,15 +125,35 @@ class AmaranthSimulator:
 
     def close(self) -> None:
         """End the simulation and complete its trace."""
+        if self._broken:
+            self.discard_trace()
         if self._trace:
             self._trace.close()
 
+    def discard_trace(self) -> None:
+        """Leave the files of the trace as they were."""
+        if self._trace:
+            self._trace.discard()
+
     def do(self, job: Callable[[Any], Awaitable[Any]]) -> Any:
-        """Let the clock run for ``job``, which is given the context of a testbench; return its result."""
-        self._job = job
-        while self._job is not None:
-            self._simulator.advance()
-        return self._result
+        """Let the clock run for ``job``, which is given the context of a testbench; return its result.
+
+        Raises
+        ------
+        RuntimeError
+            If an exception has ended a call before.
+        """
+        with self._calls:
+            if self._broken:
+                raise RuntimeError("this simulation was interrupted in the middle of a call; connect anew")
+            self._broken = True  # whatever ends this before it is done
+            if not self._begun:
+                self._begin()
+            self._job = job
+            while self._job is not None:
+                self._simulator.advance()
+            self._broken = False
+            return self._result
 
     def run(self, samples: list[int], teaching: Teaching | None = None) -> list[int]:
         """Send the bits of samples one after another, as fast as they are taken; give the bits of the predictions.

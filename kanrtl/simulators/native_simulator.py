@@ -156,3 +156,8 @@ class NativeSimulator(NativeNetlist):
         super().close()
         if self._trace:
             self._trace.close()
+
+    def discard_trace(self) -> None:
+        """Leave the files of the trace as they were."""
+        if self._trace:
+            self._trace.discard()

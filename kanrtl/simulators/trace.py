@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from itertools import cycle
 from pathlib import Path
@@ -15,7 +15,7 @@ from amaranth.lib import data
 from vcd.gtkw import GTKWSave
 from vcd.writer import VCDWriter
 
-from ..errors import TraceError
+from ..errors import InputError, TraceError
 from ..files import find_obstacle, open_replacement, write_whole
 from ..numeric.fixed import Format
 
@@ -118,7 +118,7 @@ class Trace:
 
     A fixed-point value is there twice: as a real number, and as its bits, named ``_code``. The clock has
     :data:`PERIOD`; a value is shown from the clock edge after which it holds. Only changes are written. Both files
-    appear when the trace is closed.
+    appear when the trace is closed, and stay as they were when it is discarded.
 
     Raises
     ------
@@ -202,6 +202,12 @@ class Trace:
             self._writer.close(self._edge * PERIOD)
         write_whole(self.view, self._view(ports).encode())
 
+    def discard(self) -> None:
+        """Leave both files as they were; nothing is written any more."""
+        self._ports = []
+        with suppress(_DiscardedError, InputError), self._files:  # a full disk says so no more
+            raise _DiscardedError
+
     def _view(self, ports: Sequence[Port]) -> str:
         """GTKWave's list of signals: the ports first, then what lies within, folded up."""
         text = io.StringIO()
@@ -225,6 +231,10 @@ class Trace:
                     else:
                         view.trace(path if leaf.width == 1 else f"{path}[{leaf.width - 1}:0]", datafmt="dec")
         return text.getvalue()
+
+
+class _DiscardedError(Exception):
+    """Ends the writing of a file that is not to appear."""
 
 
 class _Open(io.RawIOBase):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from kanrtl.errors import LinkError
 from kanrtl.link.host_link import HostLink
 from kanrtl.sessions.linked_learner import LinkedLearner
 from support.linked_boards import tracker
@@ -42,3 +43,21 @@ def test_a_line_that_is_long(distance: float) -> None:
     for count in (1, 1, 2000, 1, 1, 2000, 1):
         learn(learner, count)
     assert line.resends == link.recoveries == 0
+
+
+def test_another_learner_is_never_taken_for_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The learner at the end of the wire changes while nothing is said; what it is asked for fails every time."""
+    line = TimedLine(tracker(), 3_000_000)
+    link = HostLink(line)
+    learner, device = LinkedLearner(link), link.device
+    with monkeypatch.context() as patched:
+        patched.setattr(line, "send", lambda _: None)
+        with pytest.raises(LinkError, match="does not answer any more"):
+            learn(learner, 1)
+    line.reload(tracker().replace(grid_size=6))
+    for _ in range(3):
+        with pytest.raises(LinkError, match="another learner answers than before; connect anew"):
+            learn(learner, 1)
+        assert link.device is device
+    line.reload(tracker())
+    learn(learner, 1)

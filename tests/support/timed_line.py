@@ -33,12 +33,16 @@ class TimedLine(Transport):
 
     def __init__(self, spec: LearnerSpec, baud: float, latency: float = 0.0, distance: float = 0.0) -> None:
         self._byte, self._latency, self._distance = 10 / baud, latency, distance
-        self._layout, self._rom = Layout.of(spec), write_identification(spec)
+        self.reload(spec)
         self._time = self._request_end = self._answer_end = 0.0
         self._reader, self._number, self._piece = FrameReader(), 0, 0
         # Bytes with the times at which they leave the line.
         self._coming: deque[tuple[float, int]] = deque()
         self.resends = 0
+
+    def reload(self, spec: LearnerSpec) -> None:
+        """Make another device of it."""
+        self._layout, self._rom = Layout.of(spec), write_identification(spec)
 
     def now(self) -> float:
         return self._time
