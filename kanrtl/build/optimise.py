@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, Literal, cast, get_args
 
 from ..cache import find_entries, writable_cache
@@ -30,6 +31,7 @@ from .design_builds import build_network
 from .network_capacity import check_network_fits
 from .network_settings import list_memories, list_reuse_factors, list_whole_layers
 from .report import Report
+from .shortage import ShortageError
 
 Goal = Literal["ns", "lut", "mhz", "interval"]
 """What is to be best: the time of a prediction, the LUTs (then the time), the clock, the time from one prediction to
@@ -130,7 +132,7 @@ def optimise_network(
         What every build is made with, as for :func:`kanrtl.build.build_network`. Without a ``placer`` the best settings
         are also placed with ``static``.
     builds
-        How many settings are placed and routed at most.
+        How many settings are placed and routed at most. Those that a tool finds too large count too.
     progress : callable, optional
         Told what begins.
     fixed
@@ -156,7 +158,7 @@ def optimise_network(
     }
 
     def build(options: dict[str, Any], placer: str | None) -> Report:
-        number = f"{len(trials) + 1} of at most {builds}"
+        number = f"{next(numbers)} of at most {builds}"
         return build_network(
             network,
             device,
@@ -166,6 +168,7 @@ def optimise_network(
             **options,
         )
 
+    numbers = count(1)
     trials: list[dict[str, Any]] = []
     name = f"{_digest(network, part, [chosen, builds, made_with, placer, fixed])}.json"
     for path in find_entries("optimised", name):
@@ -269,11 +272,23 @@ def _place_best(
     build: Callable[[dict[str, Any], str | None], Report],
     trials: list[dict[str, Any]],
 ) -> list[_Placed]:
-    """Place the best settings by estimate, then the neighbours of the best so far, and this with another placer."""
+    """Place the best settings by estimate, then the neighbours of the best so far, and this with another placer.
+
+    What a tool finds too large is passed over. Raises :exc:`BuildError` where all are.
+    """
     placed: list[_Placed] = []
+    tried: list[dict[str, Any]] = []
+    too_large: list[BuildError] = []
 
     def place(options: dict[str, Any], by: str | None) -> None:
-        report = build(options, by)
+        tried.append(options)
+        try:
+            report = build(options, by)
+        except BuildError as error:
+            if not isinstance(error.__cause__, ShortageError):
+                raise
+            too_large.append(error)
+            return
         placed.append(_Placed(options, by, report))
         about = {name: getattr(report, name) for name in ("step_ns", "fmax_mhz", "lut", "bram")}
         trials.append({"options": options, "placer": by, **about})
@@ -283,20 +298,23 @@ def _place_best(
     alike: dict[str, int] = {}
     for one in settings:
         kind = json.dumps({name: value for name, value in one.options.items() if name != "latency"})
-        if len(placed) < max(1, left - 1) and alike.setdefault(kind, 0) < _ALIKE:
+        most = left - 1 if placed else builds
+        if len(tried) < max(1, most) and alike.setdefault(kind, 0) < _ALIKE:
             alike[kind] += 1
             place(one.options, placer)
+    if not placed:
+        raise too_large[-1]
     known = [one.options for one in settings]
-    while len(placed) < left:
+    while len(tried) < left:
         best = min(placed, key=lambda one: _measure(goal, one.report)).options
         near = [best | {"latency": best["latency"] + step} for step in (-1, 1)]
-        new = [one for one in near if one in known and all(one != other.options for other in placed)]
+        new = [one for one in near if one in known and one not in tried]
         if not new:
             break
         place(new[0], placer)
     # What is placed otherwise may be faster with a register less: the two best are tried while there are builds left.
     ranked = sorted(placed, key=lambda one: _measure(goal, one.report))
-    for best_so_far in ranked[: builds - len(placed)] if another else ():
+    for best_so_far in ranked[: max(builds - len(tried), 0)] if another else ():
         place(best_so_far.options, "static")
     return placed
 

@@ -34,7 +34,7 @@ from ..progress import Progress
 from ..tools.processes import run_program
 from ..tools.rtlil import component_rtlil
 from ..tools.toolchain import YOSYS
-from .split_eval import PART, split_eval
+from .split_eval import SPLIT_EDITION, split_eval
 
 More = Callable[[Fragment], Mapping[str, Value]]
 
@@ -234,7 +234,7 @@ def load(design: Design, progress: Progress | None = None) -> Any:
         "yosys": YOSYS.version(),
         "script": _SCRIPT,
         "mended": _MENDED,
-        "part": PART,
+        "split": SPLIT_EDITION,
     }
     memo = f"{design.digest}.json"
     known = _first_of(_recall, memo) if design.follows_from_key else None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
+from dataclasses import fields
 from typing import Any
 
 from amaranth.hdl import Elaboratable, Fragment, Module, Signal
@@ -89,8 +92,10 @@ def simulate_board(spec: LearnerSpec, board: Board, baud: int = BAUD, progress: 
         If yosys or a C++ compiler is missing or fails.
     """
     check_link(spec, board, baud)
+    # The platform does not matter: its pins are signals alone here. What asks for them need not lie in the package.
+    facts = {field.name: getattr(board, field.name) for field in fields(board) if field.name != "factory"}
     return NativeSerial(
-        ["board", board.name, baud, spec.to_dict()],
+        ["board", inspect.getsource(sys.modules[Board.__module__]), facts, baud, spec.to_dict()],
         lambda: SimulatedPins(LinkTop(spec, board, baud), board),
         board.clock_mhz * 1e6 / baud,
         progress,

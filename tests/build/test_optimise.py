@@ -13,6 +13,7 @@ from kanrtl import InputError, LookupNetwork
 from kanrtl.build import BuildError, Device, Report, optimise_network
 from kanrtl.build import optimise as module
 from kanrtl.build.optimise import describe_options, list_settings
+from kanrtl.build.shortage import ShortageError
 
 
 def network() -> LookupNetwork:
@@ -89,6 +90,54 @@ def test_a_search_is_made_once(builds: Any) -> None:
     assert len(asked) == count + 1  # the report, which the cache of builds has
     optimise_network(network(), "LFE5U-25F-6", "mhz", builds=3)
     assert len(asked) > count + 2
+
+
+def refuse_some(monkeypatch: pytest.MonkeyPatch, too_large: Callable[[dict[str, Any]], bool]) -> None:
+    """Have a tool find some settings too large."""
+    made_up: Any = module.build_network
+
+    def build(network: LookupNetwork, device: str, **options: Any) -> Report:
+        report: Report = made_up(network, device, **options)
+        if too_large(options):
+            shortage = ShortageError(Device.parse(device), "lut", 24_300 + options["latency"])
+            raise BuildError(str(shortage)) from shortage
+        return report
+
+    monkeypatch.setattr(module, "build_network", build)
+
+
+def test_a_setting_that_is_too_large_is_passed_over(builds: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = builds(lambda one: one["latency"])
+    refuse_some(monkeypatch, lambda one: one["latency"] < 3)
+    found = optimise_network(network(), "LFE5U-25F-6", memory="logic")
+    assert found.options == {"memory": "logic", "latency": 3}
+    assert len(asked) <= 7
+    assert len({str(one) for one in asked}) == len(asked)
+    assert {one["options"]["latency"] >= 3 for one in found.trials} == {True}
+
+
+def test_where_all_settings_are_too_large_the_last_says_so(builds: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = builds(lambda _: 5)
+    refuse_some(monkeypatch, lambda _: True)
+    said: list[str] = []
+    with pytest.raises(BuildError, match=r"^device = 'LFE5U-25F-6': the design needs \d+ LUTs, there are ") as failure:
+        optimise_network(network(), "LFE5U-25F-6", builds=4)
+    assert f"needs {24_300 + asked[-1]['latency']} LUTs" in str(failure.value)
+    assert len(asked) == 4
+
+
+def test_an_argument_that_cannot_be_ends_the_search(builds: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = builds(lambda _: 5)
+    made_up: Any = module.build_network
+
+    def build(*arguments: Any, **options: Any) -> Report:
+        made_up(*arguments, **options)
+        raise BuildError("placer: 'x' is not known")
+
+    monkeypatch.setattr(module, "build_network", build)
+    with pytest.raises(BuildError, match="^placer: 'x' is not known$"):
+        optimise_network(network(), "LFE5U-25F-6")
+    assert len(asked) == 1
 
 
 def test_what_is_given_stays(builds: Any) -> None:

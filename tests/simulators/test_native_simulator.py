@@ -215,6 +215,14 @@ def test_what_was_compiled_is_found_again_without_elaborating(monkeypatch: pytes
         connect(WIDE, "native")
 
 
+def test_what_another_way_of_splitting_made_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect(WIDE, "native").close()
+    monkeypatch.setattr(made, "SPLIT_EDITION", "another")
+    monkeypatch.setattr(Tool, "run", lambda *_, **__: (_ for _ in ()).throw(ToolError("was made again")))
+    with pytest.raises(ToolError, match="was made again"):
+        connect(WIDE, "native")
+
+
 @pytest.mark.thorough
 def test_a_seed_counts_where_anything_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Estimators take another one for each fit."""
