@@ -157,16 +157,25 @@ def _remove_stead(folder: Path) -> None:
         folder.rmdir()
 
 
-def publish(work: Path, entry: Path, replaces: bool) -> None:
+def identify(entry: Path) -> int | None:
+    """What tells an entry from another in its place; None where there is none."""
+    try:
+        return entry.stat().st_ino
+    except FileNotFoundError:
+        return None
+
+
+def publish(work: Path, entry: Path, replaces: int | None) -> None:
     """Rename the folder ``work`` to ``entry``, in one step.
 
-    ``replaces`` says whether an entry was there before ``work`` was begun: it is of no use then, and is replaced. One
-    that another process has put there since is as good, may be in use, and stays.
+    ``replaces`` is the entry that was there before ``work`` was begun, as :func:`identify` gives it: that is of no use,
+    and is replaced. One that another process has put there since is as good, may be in use, and stays.
     """
-    if replaces and entry.exists():
+    if replaces is not None and identify(entry) == replaces:
         # It is corrupt; moved away first, because removing it takes more than one step.
         old = work.with_name(f"{work.name}-old")
-        entry.rename(old)
+        with suppress(FileNotFoundError):  # another process is doing the same
+            entry.rename(old)
         shutil.rmtree(old, ignore_errors=True)
     try:
         work.rename(entry)

@@ -120,11 +120,14 @@ def is_full(folder: Path) -> bool:
 
 
 def measure_room(folder: Path) -> int | None:
-    """The bytes that can still be written to the disk of a folder; None where it cannot be told."""
+    """The bytes that can still be written to the disk of a folder; None where it cannot be told, or where nothing ever
+    can be written."""
     if not hasattr(os, "statvfs"):
         return None
     try:
         found = os.statvfs(folder)
     except OSError:
         return None
-    return found.f_bavail * found.f_frsize if found.f_blocks else None
+    if not found.f_blocks or found.f_flag & os.ST_RDONLY:
+        return None
+    return found.f_bavail * found.f_frsize

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from kanrtl import cache as caches
-from kanrtl.cache import CacheWarning, find_entries, publish, usable_folder, writable_cache
+from kanrtl.cache import CacheWarning, find_entries, identify, publish, usable_folder, writable_cache
 from kanrtl.errors import ToolError
 
 
@@ -196,14 +196,44 @@ def test_an_entry_that_others_can_write_is_made_anew(tmp_path: Path, monkeypatch
     assert list(find_entries("builds", "entry")) == []
 
 
+def make_work(folder: Path, content: str) -> Path:
+    work = folder / f"building-{content}"
+    work.mkdir()
+    (work / "file").write_text(content)
+    return work
+
+
 @pytest.mark.parametrize(("replaces", "kept"), [(True, "second"), (False, "first")])
 def test_an_entry_that_another_process_has_put_there_stays(replaces: bool, kept: str, tmp_path: Path) -> None:
     """One that was there before is of no use."""
     entry = tmp_path / "entry"
-    for content, replacing in (("first", False), ("second", replaces)):
-        work = tmp_path / "building-it"
-        work.mkdir()
-        (work / "file").write_text(content)
-        publish(work, entry, replacing)
+    publish(make_work(tmp_path, "first"), entry, None)
+    publish(make_work(tmp_path, "second"), entry, identify(entry) if replaces else None)
     assert (entry / "file").read_text() == kept
     assert list(tmp_path.iterdir()) == [entry]
+
+
+def test_of_two_processes_that_make_an_entry_again_the_first_does(tmp_path: Path) -> None:
+    entry = tmp_path / "entry"
+    publish(make_work(tmp_path, "damaged"), entry, None)
+    found = identify(entry), identify(entry)
+    for name, replaces in zip(("first", "second"), found, strict=True):
+        publish(make_work(tmp_path, name), entry, replaces)
+    assert (entry / "file").read_text() == "first"
+    assert list(tmp_path.iterdir()) == [entry]
+
+
+def test_an_entry_that_another_process_takes_away_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = tmp_path / "entry"
+    publish(make_work(tmp_path, "damaged"), entry, None)
+    damaged, rename = identify(entry), Path.rename
+
+    def be_late(path: Path, target: Path) -> Path:
+        if path == entry:
+            shutil.rmtree(entry)
+        return rename(path, target)
+
+    work = make_work(tmp_path, "made again")
+    monkeypatch.setattr(Path, "rename", be_late)
+    publish(work, entry, damaged)
+    assert (entry / "file").read_text() == "made again"

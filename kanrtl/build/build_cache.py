@@ -12,7 +12,7 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ..cache import WORK, find_entries, publish, remove_leftovers, writable_cache
+from ..cache import WORK, find_entries, identify, publish, remove_leftovers, writable_cache
 from ..errors import ToolError
 from ..folders import attribute_errors
 from ..progress import Progress
@@ -52,7 +52,7 @@ def build_or_load(job: Job, progress: Progress | None, keep: Path | None) -> Rep
         remove_leftovers(folder)
         # A failed build stays, because its error names the log in there.
         work, entry = Path(tempfile.mkdtemp(prefix=WORK, dir=folder)), folder / digest
-        replaces = entry.exists()
+        replaces = identify(entry)
         told = progress or _silent
         with attribute_errors(work):
             write_files(job, work)
@@ -102,7 +102,7 @@ def _obtain_netlist(job: Job, work: Path, progress: Progress) -> list[str]:
 def _keep_netlist(work: Path, digest: str, notes: list[str]) -> None:
     folder = writable_cache("netlists")
     remove_leftovers(folder)
-    kept, replaces = Path(tempfile.mkdtemp(prefix=WORK, dir=folder)), (folder / digest).exists()
+    kept, replaces = Path(tempfile.mkdtemp(prefix=WORK, dir=folder)), identify(folder / digest)
     try:
         (kept / "netlist.json.gz").write_bytes(gzip.compress((work / "netlist.json").read_bytes(), compresslevel=3))
         shutil.copyfile(work / "yosys.log", kept / "yosys.log")

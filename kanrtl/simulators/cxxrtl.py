@@ -26,7 +26,7 @@ from typing import Any, TypeVar
 import numpy as np
 from amaranth.hdl import Fragment, Value
 
-from ..cache import WORK, find_entries, publish, remove_leftovers, writable_cache
+from ..cache import WORK, find_entries, identify, publish, remove_leftovers, writable_cache
 from ..errors import InputError, ToolError
 from ..files import write_whole
 from ..folders import advise_room, attribute_errors, find_full_folder
@@ -248,7 +248,7 @@ def load(design: Design, progress: Progress | None = None) -> Any:
         remove_leftovers(folder)
         # What fails stays, because its error names the log in there.
         work, entry = Path(tempfile.mkdtemp(prefix=WORK, dir=folder)), folder / name
-        replaces = entry.exists()
+        replaces = identify(entry)
         with attribute_errors(work):
             _make(design, work, compiler, flags, progress)
             publish(work, entry, replaces)

@@ -11,7 +11,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from ..cache import WORK, find_entries, publish, remove_leftovers, writable_cache
+from ..cache import WORK, find_entries, identify, publish, remove_leftovers, writable_cache
 from ..errors import ToolError
 from ..folders import attribute_errors
 from .cxxrtl import Compiler
@@ -42,7 +42,7 @@ def load_library(*sources: Path) -> ctypes.CDLL:
     folder = writable_cache(_KIND)
     remove_leftovers(folder)
     work, entry = Path(tempfile.mkdtemp(prefix=WORK, dir=folder)), folder / name
-    replaces = entry.exists()
+    replaces = identify(entry)
     with attribute_errors(work):
         (work / "library.cc").write_bytes(source)
         compiler.compile(work / "library.cc", work / "library.so", flags)

@@ -159,7 +159,7 @@ class Tool:
         lacking = next((fault for name in produces if (fault := _find_fault(cwd / name))), None)
         # A tool that writes to a full disk may not notice.
         if done.returncode != 0 or lacking or is_full(cwd):
-            what = _explain_full_disk(text, cwd) or _first_error(text) or _explain_status(done.returncode) or lacking
+            what = _explain_failure(text, cwd) or _explain_status(done.returncode) or lacking
             raise ToolError(f"{self.name} failed: {what} (log: {cwd / log})", cwd / log)
 
     def _environment(self) -> dict[str, str] | None:
@@ -294,11 +294,15 @@ def _explain_status(status: int) -> str | None:
     return f"ended by {name}{hints.get(name, '')}"
 
 
-def _explain_full_disk(text: str, cwd: Path) -> str | None:
-    """The folder in which a tool ran out of room, and the mend; None where it did not."""
+def _explain_failure(text: str, cwd: Path) -> str | None:
+    """Why a tool failed: for want of room where its log says so, else what it says itself; and the folder that is full,
+    where one is. None where there is neither."""
     words = "(No space left on device|Disk quota exceeded|File too large)"
     found = re.search(f"{words}: '([^']*)'", text) or re.search(words, text)
-    folder = Path(found[2]) if found and found.re.groups == 2 else find_full_folder(cwd) or (cwd if found else None)
+    full, told = find_full_folder(cwd), _first_error(text)
+    if found is None and told is not None:
+        return told if full is None else f"{told}; {str(full)!r} is full: {advise_room(full)}"
+    folder = Path(found[2]) if found and found.re.groups == 2 else full or (cwd if found else None)
     if folder is None:
         return None
     reason = found[1] if found else "No space left on device"

@@ -317,6 +317,37 @@ def test_a_tool_that_does_not_notice_a_full_disk_has_failed(tool, tmp_path, monk
         sham.run([], tmp_path, "sham.log")
 
 
+def disks(monkeypatch, full, flags):
+    """Have no room left where the path of a folder has the word ``full``."""
+
+    def look(folder):
+        room = 0 if full in str(folder) else 1 << 30
+        return SimpleNamespace(f_bavail=room, f_frsize=1, f_blocks=1, f_flag=flags if not room else 0)
+
+    monkeypatch.setattr("kanrtl.folders.os.statvfs", look)
+
+
+def test_a_tool_says_itself_what_is_wrong_before_a_full_disk_is_named(tool, tmp_path, monkeypatch):
+    monkeypatch.setenv("YOWASP_CACHE_DIR", str(tmp_path / "full"))
+    sham = tool("print('ERROR: syntax error'); sys.exit(1)")
+    disks(monkeypatch, "full", 0)
+    line = rf"^sham failed: ERROR: syntax error; '{tmp_path}/full' is full: make room there, or set YOWASP_CACHE_DIR "
+    with pytest.raises(ToolError, match=line):
+        sham.run([], tmp_path, "sham.log")
+
+
+@pytest.mark.parametrize(
+    ("code", "line"),
+    [("print('ERROR: syntax error'); sys.exit(1)", "ERROR: syntax error"), ("sys.exit(3)", "return code 3")],
+)
+def test_a_disk_that_can_only_be_read_is_not_full(code, line, tool, tmp_path, monkeypatch):
+    monkeypatch.setenv("YOWASP_CACHE_DIR", str(tmp_path / "image"))
+    sham = tool(code)
+    disks(monkeypatch, "image", os.ST_RDONLY)
+    with pytest.raises(ToolError, match=rf"^sham failed: {line} \(log: "):
+        sham.run([], tmp_path, "sham.log")
+
+
 def test_a_program_that_cannot_be_run_is_named(tmp_path, monkeypatch):
     script = tmp_path / "sham"
     script.write_bytes(b"\x7fELF of another machine")
