@@ -65,8 +65,9 @@ def decode_text(raw: bytes) -> str:
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise InputError(f"is not UTF-8: byte 0x{raw[error.start]:02x} in line {line}; save it as UTF-8") from None
+        content = error.object  # without a byte order mark
+        line = content.count(b"\n", 0, error.start) + 1
+        raise InputError(f"is not UTF-8: byte 0x{content[error.start]:02x} in line {line}; save it as UTF-8") from None
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

@@ -28,6 +28,10 @@ REFUSED = {
     "UTF-16 without a mark": (SPEC.encode("utf-16-le"), "is text in UTF-16; save it as UTF-8"),
     "UTF-32": (SPEC.encode("utf-32"), "is text in UTF-32; save it as UTF-8"),
     "Latin-1": (SPEC.encode("latin-1"), "is not UTF-8: byte 0xe9 in line 2; save it as UTF-8"),
+    "Latin-1 behind a mark": (
+        b"\xef\xbb\xbfa = 1\n\xe9 = 2\n",
+        "is not UTF-8: byte 0xe9 in line 2; save it as UTF-8",
+    ),
     "trailing nulls": (
         SPEC.encode() + bytes(3),
         "ends in 3 null bytes, as a file does that was cut short; write it again",

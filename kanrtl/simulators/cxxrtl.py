@@ -186,8 +186,10 @@ class Compiler:
             If the compiler fails; its log stays in that folder.
         """
         log = source.with_name("compiler.log")
+        # What it leaves when it is ended goes with this folder.
+        environment = {**os.environ, "TMPDIR": str(source.parent.absolute())}
         try:
-            done = run_program([*self.command, *flags, "-o", output.name, source.name], source.parent)
+            done = run_program([*self.command, *flags, "-o", output.name, source.name], source.parent, environment)
         except OSError as error:
             raise ToolError(f"C++ compiler {shlex.join(self.command)} does not run: {error.strerror}") from error
         log.write_bytes(done.stdout)

@@ -15,6 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from ..errors import ToolError
+
 _WATCH = ("/bin/sh", "-c", "read _; kill -KILL 0")
 """Waits for a line, or for the end of the file; then ends its process group, itself included."""
 
@@ -45,6 +47,8 @@ def run_program(
     ------
     OSError
         If it does not run.
+    ToolError
+        If the shell beside it does not.
     """
     with _process_group() as group:
         return subprocess.run(
@@ -67,10 +71,17 @@ def _process_group() -> Iterator[dict[str, Any]]:
         return
     reader, writer = os.pipe()
     try:
-        watch = subprocess.Popen(
-            _WATCH, stdin=reader, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0
-        )
-        os.close(reader)
+        try:
+            watch = subprocess.Popen(
+                _WATCH, stdin=reader, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0
+            )
+        except OSError as error:
+            raise ToolError(
+                f"{_WATCH[0]} does not run: {error.strerror}; it ends programs with this process: see that it is there, "
+                "and that processes can be started"
+            ) from None
+        finally:
+            os.close(reader)
         try:
             yield {"process_group": watch.pid}
         finally:

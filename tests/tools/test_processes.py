@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from kanrtl.errors import ToolError
+from kanrtl.tools import processes
 from kanrtl.tools.processes import run_program
 from support.running import is_running, wait_for
 
@@ -46,6 +48,15 @@ def test_what_a_program_leaves_behind_ends_with_it(tmp_path: Path) -> None:
 def test_a_program_that_is_not_there_is_told_as_such(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         run_program(["./not-here"], tmp_path)
+
+
+def test_a_shell_that_does_not_run_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "_WATCH", ("/not/here/sh", "-c", ""))
+    before = os.listdir("/proc/self/fd")
+    line = "^/not/here/sh does not run: No such file or directory; it ends programs with this process: see that it is "
+    with pytest.raises(ToolError, match=line):
+        run_program(["/bin/true"])
+    assert os.listdir("/proc/self/fd") == before
 
 
 def test_errors_can_be_kept_apart() -> None:

@@ -33,7 +33,9 @@ class LearnerLink(wiring.Component):  # type: ignore[misc]
     i : In, stream of bytes
         From the host; waits for one cycle after every zero, and never longer.
     o : Out, stream of bytes
-        To the host.
+        To the host. A byte that is offered and not taken may be withdrawn: for a cycle whenever a byte of an answer is
+        written, and for good where the host asks for answers again or says hello, as others are sent then in its place.
+        What is taken counts alone.
     freeze : In(1)
         As that of the learner.
     updated : Out(1)

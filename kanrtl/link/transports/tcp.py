@@ -65,7 +65,7 @@ def open_wire(name: str, parts: SplitResult) -> TcpSocket:
     Raises
     ------
     InputError
-        If nobody listens there.
+        If there can be no such host, or nobody listens there.
     """
     read_option(name, parts)
     try:
@@ -76,5 +76,7 @@ def open_wire(name: str, parts: SplitResult) -> TcpSocket:
         raise InputError(f"address = {name!r}: give host and port, as in tcp://localhost:4000")
     try:
         return TcpSocket(name, socket.create_connection((host, port), TIMEOUT))
+    except UnicodeError:
+        raise InputError(f"address = {name!r}: {host!r} is no name of a host; correct it") from None
     except OSError as error:
         raise InputError(f"address = {name!r}: {error.strerror or error}") from None

@@ -74,6 +74,8 @@ def test_a_pseudo_terminal() -> None:
         ("serial:///dev/none?baud=fast", "baud = 'fast' is no rate; give bits a second, such as 3000000"),
         ("tcp://localhost", "give host and port, as in tcp://localhost:4000"),
         ("tcp://localhost:99999", "give host and port, as in tcp://localhost:4000"),
+        ("tcp://a..b:4000", "'a..b' is no name of a host; correct it"),
+        (f"tcp://{'a' * 64}:4000", f"'{'a' * 64}' is no name of a host; correct it"),
         ("tcp://localhost:4000?baud=3", "'baud=3' is not known; leave it out"),
         ("tcp://[", ".*; give one such as serial:///dev/ttyUSB0"),
     ],
