@@ -77,8 +77,8 @@ def _process_group() -> Iterator[dict[str, Any]]:
             )
         except OSError as error:
             raise ToolError(
-                f"{_WATCH[0]} does not run: {error.strerror}; it ends programs with this process: see that it is there, "
-                "and that processes can be started"
+                f"{_WATCH[0]} does not run: {error.strerror}; it ends programs with this process: see that it is "
+                "there, and that processes can be started"
             ) from None
         finally:
             os.close(reader)

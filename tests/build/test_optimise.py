@@ -119,7 +119,6 @@ def test_a_setting_that_is_too_large_is_passed_over(builds: Any, monkeypatch: py
 def test_where_all_settings_are_too_large_the_last_says_so(builds: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = builds(lambda _: 5)
     refuse_some(monkeypatch, lambda _: True)
-    said: list[str] = []
     with pytest.raises(BuildError, match=r"^device = 'LFE5U-25F-6': the design needs \d+ LUTs, there are ") as failure:
         optimise_network(network(), "LFE5U-25F-6", builds=4)
     assert f"needs {24_300 + asked[-1]['latency']} LUTs" in str(failure.value)
@@ -135,7 +134,7 @@ def test_an_argument_that_cannot_be_ends_the_search(builds: Any, monkeypatch: py
         raise BuildError("placer: 'x' is not known")
 
     monkeypatch.setattr(module, "build_network", build)
-    with pytest.raises(BuildError, match="^placer: 'x' is not known$"):
+    with pytest.raises(BuildError, match=r"^placer: 'x' is not known$"):
         optimise_network(network(), "LFE5U-25F-6")
     assert len(asked) == 1
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import gc
 import threading
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from amaranth.sim import Simulator
 
-from kanrtl import Session, StabilityWarning, connect
+from kanrtl import Learner, Session, StabilityWarning, connect
 from kanrtl.simulators.amaranth_simulator import AmaranthSimulator
 from support.linked_boards import tracker
 
@@ -20,24 +22,23 @@ INTERRUPTED = "^this simulation was interrupted in the middle of a call; connect
 X = np.linspace(-2, 2, 8)[:, None]
 
 
-def stop_after(monkeypatch: pytest.MonkeyPatch, session: Session, cycles: int) -> None:
+def stop_after(monkeypatch: pytest.MonkeyPatch, cycles: int) -> None:
     """Have ^C pressed so many cycles later."""
-    simulator: Any = session.backend._simulator  # type: ignore[attr-defined]
-    advance, left = simulator._simulator.advance, iter(range(2 * cycles))
+    advance, left = Simulator.advance, iter(range(2 * cycles))
 
-    def stop() -> None:
+    def stop(simulator: Simulator) -> Any:
         if next(left, None) is None:
             raise KeyboardInterrupt
-        advance()
+        return advance(simulator)
 
-    monkeypatch.setattr(simulator._simulator, "advance", stop)
+    monkeypatch.setattr(Simulator, "advance", stop)
 
 
 def test_nothing_goes_on_after_an_interrupted_call(monkeypatch: pytest.MonkeyPatch) -> None:
     with connect(tracker(), "pysim") as session:
         session.learn_many(X, X / 2)
         with monkeypatch.context() as patched:
-            stop_after(patched, session, 5)
+            stop_after(patched, 5)
             with pytest.raises(KeyboardInterrupt):
                 session.learn_many(X, X / 2)
         for call in (lambda: session.predict([0]), lambda: session.coefficients):
@@ -49,7 +50,7 @@ def test_an_interrupted_run_with_weights_says_that_it_was_interrupted(monkeypatc
     """The rates cannot be set back any more, which is no news."""
     with connect(tracker(), "pysim") as session:
         session.predict([0])
-        stop_after(monkeypatch, session, 60)
+        stop_after(monkeypatch, 60)
         with pytest.raises(KeyboardInterrupt):
             session.learn_many(X, X / 2, weight=np.linspace(0.5, 1, 8))
 
@@ -59,12 +60,12 @@ def test_a_job_that_fails_ends_the_simulation() -> None:
         await ctx.tick()
         raise ValueError("a job")
 
-    with connect(tracker(), "pysim") as session:
-        simulator: AmaranthSimulator = session.backend._simulator  # type: ignore[attr-defined]
-        with pytest.raises(ValueError, match="^a job$"):
-            simulator.do(fail)
-        with pytest.raises(RuntimeError, match=INTERRUPTED):
-            session.predict([0])
+    simulator = AmaranthSimulator(Learner(tracker()))
+    with pytest.raises(ValueError, match=r"^a job$"):
+        simulator.do(fail)
+    with pytest.raises(RuntimeError, match=INTERRUPTED):
+        simulator.do(fail)
+    simulator.close()
 
 
 def test_a_session_without_a_call_says_nothing() -> None:
@@ -107,17 +108,13 @@ def test_an_exception_leaves_the_files_of_a_trace(
     def run(session: Session) -> None:
         session.learn_many(X, X)
         if inside:
-            stop_after(monkeypatch, session, 5)
+            stop_after(monkeypatch, 5)
             session.learn_many(X, X)
         raise KeyboardInterrupt
 
     session = connect(tracker(), "pysim", trace=tmp_path / "a.vcd")
-    with pytest.raises(KeyboardInterrupt):
-        if block:
-            with session:
-                run(session)
-        else:
-            run(session)
+    with pytest.raises(KeyboardInterrupt), session if block else nullcontext():
+        run(session)
     session.close()
     # What ends a session without a block cannot know of an exception between its calls.
     complete = not inside and not block
