@@ -18,6 +18,7 @@ from .online_estimator import OnlineEstimator
 from .river_bases import RiverClassifier
 from .river_samples import FeatureDict, check_features
 from .scaled_learner import OutputStart
+from .scaling import check_scalable
 
 LEAST_LOGIT = -4.0
 """A class that comes late starts from no smaller a logit, so that it is not slow to be learned."""
@@ -52,26 +53,30 @@ class KANClassifier(ClassifierMixin, OnlineEstimator, RiverClassifier):  # type:
         ``sample_weight``, ``(n,)`` or one number, scales the steps. A class whose samples all have the weight 0 is a
         class all the same.
         """
-        x, labels = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan")
-        check_classification_targets(labels)
-        weights = self._check_trained(sample_weight, x)
-        self._start_for_classes(x, unique_labels(labels), weights)
-        self._train(x, _teach(labels, self._labels), weights)
+        with self._unless_refused():
+            x, labels = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan")
+            check_classification_targets(labels)
+            check_scalable("X", x, all_known=True)
+            weights, epochs = self._check_trained(sample_weight, x), self._check_epochs()
+            self._start_for_classes(x, unique_labels(labels), weights)
+        self._train(x, _teach(labels, self._labels), weights, epochs)
         return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:  # noqa: N803
         """Learn from samples one after another, once. The first call needs to know all ``classes``."""
         first = not self.__sklearn_is_fitted__()
-        x, labels = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan", reset=first)
-        if first and classes is None:
-            raise InputError("classes: must be given in the first call of partial_fit")
-        weights = self._check_weights(sample_weight, x)
-        if first:
-            known = unique_labels(classes)
-            _teach(labels, known.tolist())  # so that a label that is none of them starts nothing
-            self._start_for_classes(x, known, weights)
-        elif classes is not None and not np.array_equal(unique_labels(classes), np.sort(self.classes_)):
-            raise InputError(f"classes = {classes!r}: were {self.classes_.tolist()!r} before; leave them out")
+        with self._unless_refused():
+            x, labels = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan", reset=first)
+            check_scalable("X", x, all_known=first)
+            if first and classes is None:
+                raise InputError("classes: must be given in the first call of partial_fit")
+            weights = self._check_weights(sample_weight, x)
+            if first:
+                known = unique_labels(classes)
+                _teach(labels, known.tolist())  # so that a label that is none of them starts nothing
+                self._start_for_classes(x, known, weights)
+            elif classes is not None and not np.array_equal(unique_labels(classes), np.sort(self.classes_)):
+                raise InputError(f"classes = {classes!r}: were {self.classes_.tolist()!r} before; leave them out")
         self._learner.learn(x, _teach(labels, self._labels), weights)
         return self
 
@@ -86,8 +91,8 @@ class KANClassifier(ClassifierMixin, OnlineEstimator, RiverClassifier):  # type:
 
     def predict(self, X: Any) -> npt.NDArray[Any]:  # noqa: N803
         """The most probable class of each of the samples ``(n, n_in)``."""
-        probabilities = self.predict_proba(X)
-        return self.classes_[probabilities.argmax(axis=1)]  # type: ignore[no-any-return]
+        chosen = self._choose(self._outputs(X))
+        return self.classes_[chosen]
 
     def learn_one(self, x: FeatureDict, y: Any, w: float = 1.0) -> None:
         """Learn from one sample; features and ``w`` as in :meth:`KANRegressor.learn_one`, and a new class is added,
@@ -117,8 +122,10 @@ class KANClassifier(ClassifierMixin, OnlineEstimator, RiverClassifier):  # type:
 
     def predict_one(self, x: FeatureDict) -> Any:
         """The most probable class of one sample; None before anything has been learned."""
-        probabilities = self.predict_proba_one(x)
-        return max(probabilities, key=probabilities.__getitem__) if probabilities else None
+        if not self.__sklearn_is_fitted__():
+            return None
+        self._put(x)
+        return self._labels[int(self._choose(self._learner.predict_row()[None])[0])]
 
     def add_class(self, label: Any) -> None:
         """Add a class of which there is no sample yet.
@@ -155,6 +162,13 @@ class KANClassifier(ClassifierMixin, OnlineEstimator, RiverClassifier):  # type:
 
     def _complete(self) -> None:
         self.classes_ = np.array(self._labels, dtype=self._label_type)
+
+    def _choose(self, logits: Reals) -> npt.NDArray[np.int64]:
+        """The index of the most probable class of each row, as the logits tell it: the probabilities of large ones
+        round to the same number."""
+        if len(self._labels) > 2:
+            return logits.argmax(axis=1)  # type: ignore[no-any-return]
+        return (logits[:, 0] > 0).astype(np.int64) * (len(self._labels) - 1)
 
     def _probabilities(self, logits: Reals) -> Reals:
         probability = 1 / (1 + np.exp(-logits))

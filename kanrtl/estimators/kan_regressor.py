@@ -13,7 +13,8 @@ from ..arrays import Reals
 from ..errors import InputError
 from .online_estimator import OnlineEstimator
 from .river_bases import RiverRegressor
-from .river_samples import FeatureDict, check_features, to_number
+from .river_samples import FeatureDict, check_features, to_scalable
+from .scaling import check_scalable
 
 
 class KANRegressor(RegressorMixin, OnlineEstimator, RiverRegressor):  # type: ignore[misc]
@@ -71,19 +72,21 @@ class KANRegressor(RegressorMixin, OnlineEstimator, RiverRegressor):  # type: ig
 
         ``sample_weight``, ``(n,)`` or one number, scales the steps.
         """
-        x, target = self._validate(X, y, first=True)
-        weights = self._check_trained(sample_weight, x)
-        self._start_for_array(x, target.shape[1], weights)
-        self._train(x, target, weights)
+        with self._unless_refused():
+            x, target = self._validate(X, y, first=True)
+            weights, epochs = self._check_trained(sample_weight, x), self._check_epochs()
+            self._start_for_array(x, target.shape[1], weights)
+        self._train(x, target, weights, epochs)
         return self
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803
         """Learn from samples one after another, once; the same as :meth:`learn_one` for each."""
         first = not self.__sklearn_is_fitted__()
-        x, target = self._validate(X, y, first=first)
-        weights = self._check_weights(sample_weight, x)
-        if first:
-            self._start_for_array(x, target.shape[1], weights)
+        with self._unless_refused():
+            x, target = self._validate(X, y, first=first)
+            weights = self._check_weights(sample_weight, x)
+            if first:
+                self._start_for_array(x, target.shape[1], weights)
         self._learner.learn(x, target, weights)
         return self
 
@@ -98,6 +101,8 @@ class KANRegressor(RegressorMixin, OnlineEstimator, RiverRegressor):  # type: ig
         )
         flat = target.ndim == 1
         target = target.astype(np.float64).reshape(len(x), -1)
+        check_scalable("X", x, all_known=first)
+        check_scalable("y", target, all_known=first)
         if first:
             self._flat = flat
         elif flat != self._flat or target.shape[1] != self._n_out:
@@ -115,7 +120,7 @@ class KANRegressor(RegressorMixin, OnlineEstimator, RiverRegressor):  # type: ig
         A feature that is missing, None or NaN counts as its mean; one that has not been seen before becomes a new
         input. Raises :exc:`InputError` where a value is no number, or the estimator has several outputs.
         """
-        target = to_number("y", y)
+        target = to_scalable("y", y)
         if math.isnan(target):
             raise InputError(f"y = {y!r}: not a number")
         weight = self._check_weight(w)

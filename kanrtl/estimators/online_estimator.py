@@ -12,7 +12,8 @@ rounded to the formats of the hardware: inputs, and targets of a regression, to 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from numbers import Integral, Real
 from pathlib import Path
@@ -29,10 +30,11 @@ from ..errors import InputError
 from ..learner.losses import find_loss
 from ..learner.spec import LearnerSpec
 from ..learner.stages import rename_presets
+from ..link.transports import is_address
 from ..sessions.learner_session import Session
 from ..sessions.sample_weights import check_highest
 from ..transfer import Frozen, Scaling, freeze
-from .river_samples import FeatureDict, FeatureRow, check_features, sort_names
+from .river_samples import FeatureDict, FeatureRow, check_values, sort_names
 from .saved_estimator import SavedEstimator
 from .scaled_learner import OnlineLearner
 from .scaling import RunningScale
@@ -130,7 +132,7 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         return LearnerSpec(**fields | dict(given))
 
     def _start(self, names: Iterable[Any], n_out: int, field: str = "", weights: Reals | None = None) -> None:
-        """Start a learner that has learned nothing; the one before it ends.
+        """Start a learner that has learned nothing; the one before it ends, unless none can be started.
 
         The ``weights`` of the samples that it is started for have the name ``field``.
         """
@@ -140,14 +142,27 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         names = list(names)
         self._seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         targets = RunningScale(n_out, horizon) if self._scaled_targets else None
-        # So that what cannot be built or learned leaves the learner before as it is.
         spec = self._design(len(names), n_out)
         if weights is not None:
             registers = spec.rate_registers
             check_highest(field, weights, [one.code for one in registers], [one.format for one in registers])
+        if is_address(self.backend):
+            self.close()  # a device serves one at a time
+        learner = OnlineLearner(self._design, RunningScale(len(names), horizon), targets, n_out, self.backend)
         self.close()
-        self._learner = OnlineLearner(self._design, RunningScale(len(names), horizon), targets, n_out, self.backend)
-        self._names = names
+        self._learner, self._names = learner, names
+
+    @contextmanager
+    def _unless_refused(self) -> Iterator[None]:
+        """Leave the estimator as it was where parameters or samples are refused before a learner is started."""
+        before = dict(self.__dict__)
+        try:
+            yield
+        except BaseException:
+            if self.__dict__.get("_learner") is before.get("_learner"):
+                self.__dict__.clear()
+                self.__dict__.update(before)
+            raise
 
     @property
     def session_(self) -> Session:
@@ -227,8 +242,10 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
             raise InputError("sample_weight: all weights are zero; give one above zero to learn from")
         return checked
 
-    def _train(self, x: Reals, target: Reals, weights: Reals | None) -> None:
-        epochs = int(_check_parameter("epochs", self.epochs, Integral, "1 or more", lambda value: value >= 1))
+    def _check_epochs(self) -> int:
+        return int(_check_parameter("epochs", self.epochs, Integral, "1 or more", lambda value: value >= 1))
+
+    def _train(self, x: Reals, target: Reals, weights: Reals | None, epochs: int) -> None:
         # A seed of its own: that of the coefficients was drawn first.
         random = check_random_state(self._seed)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -276,6 +293,7 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
     def _put_taught(self, x: FeatureDict) -> None:
         """The same for a sample that is learned, whose new features become inputs."""
         if not self._features().fill(x, self._learner.inputs.row):
+            check_values(x)
             self._take_features(x)
             self._put(x)
 
@@ -297,9 +315,8 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         return float(checked[0])
 
     def _take_features(self, x: FeatureDict) -> None:
-        """Take on the features of a sample that have not been seen before, if they are numbers."""
+        """Take on the features of a sample that have not been seen before."""
         if set(x).difference(self._names):
-            check_features(x)
             self.add_features(x)
 
     def _name_features(self) -> None:
@@ -354,6 +371,7 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         if saved.named:
             estimator.feature_names_in_ = np.array(estimator._names, dtype=object)
         targets = RunningScale.from_arrays("targets", arrays, estimator.horizon) if cls._scaled_targets else None
+        frozen = bool(arrays.get("frozen", False))  # former versions do not say
         estimator._complete()
         n_out = arrays[f"coefficients_{len(estimator.hidden_layer_sizes or ())}"].shape[0]
         learner = OnlineLearner(estimator._design, inputs, targets, n_out, estimator.backend)
@@ -362,6 +380,7 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         except InputError:
             learner.session.close()
             raise
+        learner.session.frozen = frozen
         estimator._learner = learner
         return estimator
 

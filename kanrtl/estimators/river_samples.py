@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
 from operator import itemgetter
@@ -12,6 +13,7 @@ import numpy as np
 
 from ..arrays import RowBuffer
 from ..errors import InputError
+from .scaling import EXPLAIN_LARGEST, LARGEST
 
 FeatureDict = Mapping[Any, Any]
 """One sample: the values of its features by their names."""
@@ -28,18 +30,34 @@ def to_number(field: str, value: Any) -> float:
         raise InputError(
             f"{field} = {value!r}: not a number; make it one, for example with river's OneHotEncoder in a pipeline"
         )
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # an integer or a fraction of hundreds of digits
+        raise InputError(f"{field}: above {sys.float_info.max:.2g}; scale it") from None
     if math.isinf(number):
         raise InputError(f"{field} = {value!r}: must be finite; leave it out, or give None, where it is missing")
     return number
 
 
+def to_scalable(field: str, value: Any) -> float:
+    """The same of a value that is learned; raises :exc:`InputError` also where no running scale can hold it."""
+    number = to_number(field, value)
+    if abs(number) > LARGEST:
+        raise InputError(f"{field} = {number:g}: {EXPLAIN_LARGEST}")
+    return number
+
+
+def check_values(x: FeatureDict) -> None:
+    """Raise :exc:`InputError` where a feature of a sample is no number, or too large to be learned."""
+    for name, value in x.items():
+        to_scalable(f"x[{name!r}]", value)
+
+
 def check_features(x: FeatureDict) -> None:
-    """Raise :exc:`InputError` where a sample has no features, or one that is no number."""
+    """The same, and where a sample has no features."""
     if not x:
         raise InputError("x: has no features; the first sample needs one or more")
-    for name, value in x.items():
-        to_number(f"x[{name!r}]", value)
+    check_values(x)
 
 
 def sort_names(names: Iterable[Any]) -> list[Any]:
@@ -56,9 +74,9 @@ class FeatureRow:
         self._pick = itemgetter(*names)
 
     def fill(self, x: FeatureDict, row: RowBuffer) -> bool:
-        """Take over a usual sample: a dict that has all features and no others, each a finite number.
+        """Take over a usual sample: a dict that has all features and no others, each a number that can be learned.
 
-        False, with any content, where it is another, which :func:`to_number` has to look at.
+        False, with any content, where it is another, which :func:`to_scalable` or :func:`to_number` has to look at.
         """
         if type(x) is not dict or len(x) != self._count:
             return False
@@ -68,7 +86,7 @@ class FeatureRow:
             return False
         if self._count == 1:
             values = (values,)
-        return row.fill(values) and math.isfinite(sum(values))
+        return row.fill(values) and math.hypot(*values) <= LARGEST
 
     def put(self, x: FeatureDict, row: RowBuffer) -> None:
         """Take over any sample: NaN for a feature that is missing; others are left out.

@@ -48,11 +48,14 @@ class SavedEstimator:
     def write(self, path: Path, learner: OnlineLearner) -> None:
         """Write this and what ``learner`` has learned to a file, which is complete or not there.
 
-        Raises :exc:`InputError` where a parameter or a class cannot be written, or the file cannot.
+        Raises :exc:`InputError` where a parameter, a feature or a class cannot be written, or the file cannot.
         """
+        for name in (name for names in self.state.values() if isinstance(names, list) for name in names):
+            if isinstance(name, tuple):  # JSON would make a list of it
+                raise InputError(f"save: {name!r} is a tuple; give features and classes names of numbers and strings")
         with np.load(io.BytesIO(learner.to_bytes()), allow_pickle=False) as content:
             arrays = dict(content)
-        arrays |= learner.inputs.arrays("inputs")
+        arrays |= learner.inputs.arrays("inputs") | {"frozen": np.array(learner.session.frozen)}
         if learner.targets is not None:
             arrays |= learner.targets.arrays("targets")
         try:

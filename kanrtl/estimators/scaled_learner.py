@@ -179,6 +179,8 @@ class OnlineLearner:
     def grow(self, design: SpecMaker, n_in: int, outputs: list[OutputStart]) -> None:
         """Become a learner with more inputs or other outputs, which predicts as before where those play no part.
 
+        It stays frozen if it is; a rate that the user has set keeps its ratio to that of the spec, which may depend on
+        the number of inputs.
         New inputs start from zero coefficients. The bases of an edge sum to one, so a bias is a constant added to their
         coefficients.
         """
@@ -198,9 +200,22 @@ class OnlineLearner:
             source[:, :bases] += int(coefficient.quantise(output.bias / last.shape[1]))
             grown.append(np.clip(source, coefficient.minimum, coefficient.maximum))
         session.coefficients = [*old[:-1], np.array(grown)]
+        session.backend.write_learning_rates(self._scale_rates(session.spec))
+        if session.spec.update_rounding == "stochastic":
+            session.backend.write_noise(self.session.backend.read_noise())
+        session.frozen = self.session.frozen
         self.session.close()
         self.inputs.grow(n_in)
         self._attach(session)
+
+    def _scale_rates(self, spec: LearnerSpec) -> list[int]:
+        """The registers of rates for a learner of another ``spec``, in the ratio to the spec's that they have here."""
+        codes = []
+        held, before = self.session.backend.read_learning_rates(), self.session.spec.rate_registers
+        for code, old, new in zip(held, before, spec.rate_registers, strict=True):
+            scaled = round(new.code * code / old.code) if code != old.code and old.code else new.code
+            codes.append(min(max(scaled, min(code, 1)), new.format.maximum))  # none is lost that is not zero
+        return codes
 
     def to_bytes(self) -> bytes:
         """The content of the file that :meth:`kanrtl.Session.save` writes."""
@@ -211,14 +226,15 @@ class OnlineLearner:
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy or a pickle is made from; the backend itself may be a device."""
-        return self.__dict__ | {"session": (self.session.spec.to_dict(), self.to_bytes())}
+        return self.__dict__ | {"session": (self.session.spec.to_dict(), self.to_bytes(), self.session.frozen)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        fields, learned = state["session"]
+        fields, learned, *frozen = state["session"]  # former versions do not say whether it was frozen
         session = connect(LearnerSpec.from_dict(rename_presets(fields)), choose_backend(state["backend"]))
         with temporary_folder() as folder:
             path = folder / "learned.npz"
             path.write_bytes(learned)
             session.load(path)
+        session.frozen = any(frozen)
         self.__dict__ = state
         self._attach(session)

@@ -14,14 +14,21 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import Reals, RowBuffer
+from ..arrays import Reals, RowBuffer, check_range
+from ..errors import InputError
 from ..simulators.shared_library import load_library
 
 OUTLIER = 8.0
 """The number of deviations from the mean that a value may count for: one wild value must not squeeze all others
 together, but a column that has really moved gets its scale within some hundred samples."""
 
-LARGEST = 1e150  # its square is still a number
+LARGEST = 1e150
+"""The largest value that can be learned: its square is still a number."""
+
+LEAST_SPREAD = 1e-150
+"""The least that a column may vary by, unless it is constant: its variance is still a number above zero."""
+
+EXPLAIN_LARGEST = f"must be {LARGEST:g} or less in magnitude, so that its square is a number; scale it"
 
 BEYOND = 1e6  # deviations: more than any activation format holds, where it saturates and is counted
 
@@ -37,6 +44,23 @@ class _Kernel(ctypes.Structure):
         *((name, ctypes.c_double) for name in ("outlier", "largest", "beyond")),
         *((name, ctypes.c_void_p) for name in ("count", "mean", "variance", "deviation", "divisor", "limit")),
     ]
+
+
+def check_scalable(field: str, rows: Reals, *, all_known: bool) -> None:
+    """Raise :exc:`InputError`, which names ``field``, where a column of samples ``(n, columns)`` has a value that is
+    too large to be learned; or varies by too little, where samples are ``all_known`` and no others follow."""
+    check_range(field, rows, (-LARGEST, LARGEST), EXPLAIN_LARGEST)
+    if not all_known:
+        return
+    missing = np.isnan(rows)
+    highest = np.where(missing, -np.inf, rows).max(axis=0, initial=-np.inf)
+    spread = highest - np.where(missing, np.inf, rows).min(axis=0, initial=np.inf)
+    small = np.flatnonzero((spread > 0) & (spread < LEAST_SPREAD))
+    if len(small):
+        column = f"[:, {small[0]}]" if rows.shape[1] > 1 else ""
+        raise InputError(
+            f"{field}{column}: varies by {spread[small[0]]:g} alone, whose square is no number above zero; scale it"
+        )
 
 
 class RunningScale:

@@ -144,6 +144,6 @@ def connect_baseline(spec: BaselineSpec, backend: str = "model") -> BaselineSess
     :exc:`ToolError` where ``"native"`` finds no C++ compiler.
     """
     check_kind("spec", spec, BaselineSpec, "the spec of a baseline; kanrtl.connect takes a LearnerSpec")
-    if backend not in BASELINE_BACKENDS:
+    if not isinstance(backend, str) or backend not in BASELINE_BACKENDS:
         raise InputError(f"backend = {backend!r}: must be {join_choices(map(repr, BASELINE_BACKENDS))}")
     return BaselineSession(spec, BASELINE_BACKENDS[backend](spec))

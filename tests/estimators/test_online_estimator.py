@@ -66,6 +66,7 @@ def test_what_river_asks_of_a_classifier(check: Callable[[Any], None]) -> None:
 # Learning.
 
 
+@pytest.mark.filterwarnings("ignore:target = :kanrtl.LearningWarning")  # the narrowest format clips some targets
 @settings(max_examples=6, deadline=None)
 @given(
     st.integers(1, 3),
@@ -413,7 +414,129 @@ def test_files_that_are_none(tmp_path: Path) -> None:
         clone(model).set_params(random_state=0).fit([[0.0], [1.0]], [0, 1]).save(tmp_path / "none" / "a.npz")
 
 
+@pytest.mark.parametrize("way", ["file", "pickle", "copy"])
+def test_a_frozen_estimator_stays_so(way: str, tmp_path: Path) -> None:
+    model = KANRegressor(grid_size=4, random_state=0)
+    continued(model)
+    model.session_.frozen = True
+    if way == "file":
+        model.save(tmp_path / "model.npz")
+        other = KANRegressor.load(tmp_path / "model.npz")
+    else:
+        other = pickle.loads(pickle.dumps(model)) if way == "pickle" else copy.deepcopy(model)
+    assert other.session_.frozen
+    other.learn_one({"a": 0.5, "b": 0.1}, 9.0)
+    assert other.session_.coefficients[0].tolist() == model.session_.coefficients[0].tolist()
+
+
+@pytest.mark.parametrize("spec", [{}, {"learning_rate": 0.125}])
+def test_growth_keeps_what_registers_hold(spec: dict[str, Any]) -> None:
+    model = KANRegressor((2,), random_state=0, grid_size=4, spec={"update_rounding": "stochastic"} | spec)
+    continued(model)
+    session = model.session_
+    session.learning_rate = tuple(rate / factor for rate, factor in zip(session.learning_rate, (4, 2), strict=True))
+    session.frozen = True
+    rates, noise = session.learning_rate, session.backend.read_noise()
+    share = 1 if spec else 2 / 4  # without a rate in the spec it is divided by the number of inputs
+    model.add_features(["c", "d"])
+    assert model.session_.frozen
+    assert model.session_.learning_rate == pytest.approx((rates[0] * share, rates[1]), rel=0.05)
+    assert model.session_.backend.read_noise() == noise
+    model.session_.learning_rate = 0
+    model.add_features(["e"])
+    assert model.session_.learning_rate == (0, 0)
+
+
+def test_names_that_a_file_cannot_hold(tmp_path: Path) -> None:
+    model = KANRegressor()
+    model.learn_one({("a", 1): 1.0, ("b", 2): 2.0}, 1.0)
+    with pytest.raises(InputError, match=r"^save: \('a', 1\) is a tuple; give features and classes names of numbers"):
+        model.save(tmp_path / "model.npz")
+    classifier = KANClassifier()
+    classifier.learn_one({"a": 1.0}, (1, 2))
+    with pytest.raises(InputError, match=r"^save: \(1, 2\) is a tuple"):
+        classifier.save(tmp_path / "model.npz")
+    assert not list(tmp_path.iterdir())
+
+
 # Errors.
+
+
+@pytest.mark.parametrize(
+    ("parameters", "samples", "weight"),
+    [
+        ({"epochs": 0}, [[0.0], [1.0]], None),
+        ({"backend": "bogus"}, [[0.0], [1.0]], None),
+        ({"backend": None}, [[0.0], [1.0]], None),
+        ({}, [[0.0, 1.0, 2.0, 3.0], [1.0, 2.0, 3.0, 4.0]], 0),
+        ({}, [[1e200], [1.0]], None),
+    ],
+)
+@pytest.mark.parametrize("kind", [KANRegressor, KANClassifier])
+def test_a_fit_that_is_refused_changes_nothing(
+    kind: Any, parameters: dict[str, Any], samples: list[list[float]], weight: Any
+) -> None:
+    x = [[0.0, 2.0], [1.0, 0.0], [0.5, 1.0]]
+    model = kind(grid_size=4, epochs=2, random_state=0).fit(x, [0, 1, 1])
+    before = model.predict(x).tolist()
+    targets = [[0.0, 1.0], [1.0, 2.0]] if kind is KANRegressor else ["a", "b"]
+    with pytest.raises(InputError):
+        model.set_params(**parameters).fit(samples, targets, sample_weight=weight)
+    assert model.n_features_in_ == 2
+    assert model.predict(x).tolist() == before
+    assert model.partial_fit(x, [0, 1, 1]).n_samples_seen_ == 6
+
+
+def test_numbers_that_no_scale_can_hold() -> None:
+    huge = 10**400
+    model = KANRegressor()
+    for known in (False, True):
+        with pytest.raises(InputError, match=r"^x\['a'\]: above 1\.8e\+308; scale it$"):
+            model.learn_one({"a": huge}, 1.0)
+        with pytest.raises(InputError, match=r"^y: above 1\.8e\+308; scale it$"):
+            model.learn_one({"a": 1.0}, huge)
+        with pytest.raises(InputError, match=r"^x\['a'\] = 1e\+200: must be 1e\+150 or less in magnitude"):
+            model.learn_one({"a": 1e200}, 1.0)
+        with pytest.raises(InputError, match=r"^x\['b'\] = -1e\+200: must be 1e\+150 or less in magnitude"):
+            model.learn_one({"a": 0.0, "b": -1e200}, 1.0)
+        with pytest.raises(InputError, match=r"^y = 1e\+200: must be 1e\+150 or less in magnitude"):
+            model.learn_one({"a": 1.0}, 1e200)
+        if not known:
+            model.learn_one({"a": 1.0}, 1.0)
+    assert (model.n_samples_seen_, model.n_features_in_) == (1, 1)
+    assert model.predict_one({"a": 1e200}) == 1.0
+    good = np.array([[1.0, 2.0], [2.0, 1.0], [3.0, 3.0]])
+    for call in (KANRegressor().fit, KANRegressor().partial_fit):
+        with pytest.raises(InputError, match=r"^X\[0, 0\] = 1e\+200: must be 1e\+150 or less in magnitude"):
+            call(good * [1e200, 1], [1, 2, 3])
+        with pytest.raises(InputError, match=r"^y\[0, 0\] = 1e\+200: must be 1e\+150 or less in magnitude"):
+            call(good, [1e200, 2e200, 3])
+        with pytest.raises(InputError, match=r"^X\[:, 1\]: varies by 2e-170 alone, whose square is no number"):
+            call(good * [1, 1e-170], [1, 2, 3])
+        with pytest.raises(
+            InputError, match=r"^y: varies by 2e-170 alone, whose square is no number above zero; scale"
+        ):
+            call(good, [1e-170, 2e-170, 3e-170])
+    for size in (1e-149, 1e149):
+        scaled = (
+            KANRegressor(epochs=3, random_state=0).fit(good * size, np.array([1, 2, 3]) * size).predict(good * size)
+        )
+        np.testing.assert_allclose(
+            scaled / size, KANRegressor(epochs=3, random_state=0).fit(good, [1, 2, 3]).predict(good)
+        )
+
+
+def test_the_largest_logit_is_the_class() -> None:
+    x = np.arange(6.0)[:, None]
+    model = KANClassifier(epochs=1).fit(x, [0, 1, 2] * 2)
+    spec = model.session_.spec
+    coefficients = np.stack([np.full((1, spec.layers[0].bases), code) for code in (31.98, 31.97, 31.99)])
+    model.session_.coefficients = [spec.layers[0].formats.coefficient.quantise(coefficients)]
+    logits = model.decision_function(x)
+    assert len(set(logits[0])) == 3
+    assert len(set(np.round(model.predict_proba(x)[0], 12))) == 1
+    assert model.predict(x).tolist() == [2] * 6 == model.freeze().network.predict(x).tolist()
+    assert model.predict_one({0: 1.0}) == 2
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,9 @@ def test_all_backends_do_the_same() -> None:
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(InputError, match=r"^backend = 'verilator': must be 'model', 'pysim' or 'native'$"):
         connect_baseline(SPEC, "verilator")
+    for backend in (None, 5, []):
+        with pytest.raises(InputError, match=r"^backend = .*: must be 'model', 'pysim' or 'native'$"):
+            connect_baseline(SPEC, backend)  # type: ignore[arg-type]
     with connect_baseline(SPEC) as learner:
         with pytest.raises(InputError, match="x: shape"):
             learner.learn([1], [1, 1])

@@ -454,11 +454,11 @@ def test_what_is_no_learner_is_named() -> None:
         LearnerSpec(layer_sizes=[1, 1], grid_range=(-1, 1)).estimate(5)  # type: ignore[arg-type]
 
 
-def test_unknown_backend() -> None:
-    with pytest.raises(
-        InputError, match=r"^backend = 'fpga': unknown; use one of 'model', 'compiled', 'pysim', 'native'$"
-    ):
-        connect(SMALL, "fpga")
+@pytest.mark.parametrize("backend", ["fpga", None, 5])
+def test_unknown_backend(backend: Any) -> None:
+    line = f"backend = {backend!r}: unknown; use one of 'model', 'compiled', 'pysim', 'native'"
+    with pytest.raises(InputError, match=rf"^{line}$"):
+        connect(SMALL, backend)
 
 
 NO_ROW = "not an array of numbers; give shape (2,)"

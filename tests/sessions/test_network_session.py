@@ -247,6 +247,7 @@ def test_what_cannot_be_is_refused(tmp_path: Path, tracker: kanrtl.LearnerSpec) 
         ({"backend": "pysim", "trace": tmp_path / "a.fst"}, "waveforms are written as VCD"),
         ({"backend": "native", "latency": 99}, "latency = 99: must be an integer from 1 to"),
         ({"backend": "serial"}, "backend = 'serial': unknown; use one of 'model', 'compiled', 'pysim', 'native'"),
+        ({"backend": None}, "backend = None: unknown; use one of 'model', 'compiled', 'pysim', 'native'"),
     ]:
         with pytest.raises(InputError, match=message):
             kanrtl.connect(tiny(), **arguments)

@@ -17,9 +17,9 @@ TRANSPORTS = modules_of(__path__, first=("serial", "tcp"))
 """The kinds of addresses."""
 
 
-def is_address(text: str) -> bool:
-    """Whether a text is meant as the address of a device."""
-    return "://" in text
+def is_address(text: object) -> bool:
+    """Whether something is a text that is meant as the address of a device."""
+    return isinstance(text, str) and "://" in text
 
 
 def open_transport(address: str) -> Transport:
