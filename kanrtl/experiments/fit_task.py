@@ -14,6 +14,9 @@ from ..learner.spec import LearnerSpec
 from ..sim.recording import Recording
 from ..sim.task import Task
 
+FEWEST_CODES = 4
+"""Targets of a recording that span fewer codes of their format are refused: there is next to nothing to learn."""
+
 TaskKind = TypeVar("TaskKind", bound=Task)
 
 
@@ -100,6 +103,13 @@ def _check_targets(spec: LearnerSpec, task: Task) -> None:
             f"{where} is scaled to {value:g}, where {format} holds {lowest:g} to {highest:g}; give a narrower "
             "target_range, or wider formats"
         )
+    for name, column in zip(task.target_names, task.target.T, strict=True):
+        codes = float(np.ptp(column)) / format.lsb
+        if codes < FEWEST_CODES and not loss.binary_targets:
+            raise InputError(
+                f"{name!r} is scaled to {column.min():g} to {column.max():g}, {codes:.2g} codes of {format}; give a "
+                "wider target_range, or formats with more fraction bits"
+            )
 
 
 @np.errstate(over="ignore", invalid="ignore")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays import check_at_least
 from ..errors import InputError
 from ..files import read_arrays
 from ..lookup.network import LookupNetwork
@@ -118,7 +119,7 @@ def simulate_network(
     others of :func:`kanrtl.lookup.connect_network`. Raises :exc:`kanrtl.InputError` where any of these cannot be used.
     """
     if x is None:
-        rows, real = _random_rows(network, samples, seed)
+        rows, real = _random_rows(network, check_at_least("samples", samples, 1), seed)
     else:
         (rows, single), real = network.real_rows(x), True
         if single or not len(rows):
@@ -165,7 +166,7 @@ def _target(y: npt.ArrayLike | None, network: LookupNetwork, predictions: npt.ND
     if target.dtype.kind == "f" and not np.isfinite(target).all():
         index = np.argwhere(~np.isfinite(target))[0]
         raise InputError(f"y[{', '.join(map(str, index))}] = {target[tuple(index)]}: give a number")
-    fits = target.size == predictions.size and 1 in (*predictions.shape[1:], *target.shape[1:])
+    fits = target.shape[:1] == predictions.shape[:1] and target.size == predictions.size
     if target.shape != predictions.shape and not fits:
         raise InputError(_explain_shape(target, network, predictions))
     _check_classes(target, network)

@@ -10,6 +10,9 @@ import numpy as np
 from ..arrays import Reals
 from ..errors import InputError
 
+LEAST, MOST = 1e-100, 1e100
+"""The least range and the largest magnitude of a column, so that squares of errors are numbers, and above zero."""
+
 
 @dataclass(frozen=True)
 class ColumnScale:
@@ -50,8 +53,12 @@ class ColumnScale:
                 f"column {name!r} is constant in the first part ({lowest:g} in {first} rows), which gives scales; "
                 f"choose first so that it ends well after row {changed}"
             )
-        if not np.isfinite(highest - lowest):
-            raise InputError(f"column {name!r}: {lowest:g} to {highest:g} is too wide a range; scale it down")
+        if max(abs(float(values.min())), abs(float(values.max()))) > MOST:
+            raise InputError(
+                f"column {name!r}: {values.min():g} to {values.max():g} is too wide a range; scale it down"
+            )
+        if highest - lowest < LEAST:
+            raise InputError(f"column {name!r}: {lowest:g} to {highest:g} is too narrow a range; scale it up")
         outside = float(np.mean((rest < lowest) | (rest > highest))) if len(rest) else 0.0
         low, high = onto or (lowest, highest)
         return cls(name, lowest, highest, low, high, outside)

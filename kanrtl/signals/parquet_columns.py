@@ -22,7 +22,8 @@ def read_parquet(path: Path) -> Columns:
     import pyarrow.parquet
 
     try:
-        table = pyarrow.parquet.read_table(path)
+        with pyarrow.parquet.ParquetFile(path) as file:  # read_table refuses names that are repeated
+            table = file.read()
     except (pyarrow.ArrowException, OSError) as error:
         reason = " ".join(str(error).split())[:200].rstrip(".")
         raise InputError(f"is not a Parquet file that can be read: {reason}; write it again") from None

@@ -184,6 +184,10 @@ REFUSED = {
         ("--target-range", "1,-1", "--inputs", "u", "--targets", "y"),
         "data = 'signals.csv': target_range = [1.0, -1.0]: must be two numbers, the lower one first",
     ),
+    "a range too narrow": (
+        ("--target-range", "0,1e-9", "--inputs", "t,u", "--taps", "0", "--target-taps", "1", "--targets", "y"),
+        "'y' is scaled to",
+    ),
     "a range too wide": (
         ("--target-range", "-90,90", "--inputs", "t,u", "--taps", "0", "--target-taps", "1", "--targets", "y"),
         "sample 2 of 'y' is scaled to 60.9103, where SQ(6, 10) holds -32 to 31.999; give a narrower target_range",

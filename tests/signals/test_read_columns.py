@@ -231,6 +231,18 @@ def test_parquet_is_read(tmp_path: Path) -> None:
         read_columns(path)
 
 
+def test_parquet_with_names_that_are_repeated(tmp_path: Path) -> None:
+    pyarrow, parquet = foreign("pyarrow"), foreign("pyarrow.parquet")
+    path = tmp_path / "signals.parquet"
+    parquet.write_table(pyarrow.table([U, Y, [7.0, 8.0, 9.0]], names=["z", "y", "z"]), path)
+    columns = read_columns(path)
+    found = columns.select("inputs", ["y", 3, 1])
+    assert [name for name, _ in found] == ["y", "z (column 3)", "z (column 1)"]
+    np.testing.assert_array_equal([values for _, values in found], [Y, [7, 8, 9], U])
+    with pytest.raises(InputError, match=r"^inputs = 'z': columns 1 and 3 have this name; give one by its number$"):
+        columns.select("inputs", ["z"])
+
+
 def test_parquet_needs_an_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "signals.parquet").write_bytes(b"PAR1")
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)

@@ -150,6 +150,8 @@ def test_a_column_that_is_constant_at_first_has_no_scale() -> None:
         ([1, 2, 3, 4], [1, 2, 3], "'targets' has 3 rows, 'inputs' has 4; give columns of one length"),
         ([1, 2, 3, 4], 5, "targets: has shape (); name one of shape (rows,) or (rows, columns)"),
         ([1e308, -1e308, 0, 0], [1, 2, 3, 4], "column 'inputs': -1e+308 to 1e+308 is too wide a range; scale it down"),
+        ([1, 2, 3, 1e160], [1, 2, 3, 4], "column 'inputs': 1 to 1e+160 is too wide a range; scale it down"),
+        ([1, 2, 3, 4], np.arange(4) * 1e-170, "column 'targets': 0 to 1e-170 is too narrow a range; scale it up"),
     ],
 )
 def test_arrays_that_are_no_signals_are_refused(inputs: Any, targets: Any, line: str) -> None:
