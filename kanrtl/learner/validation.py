@@ -18,6 +18,10 @@ from .losses import LOSSES, find_loss
 
 MAX_WIDTH = 62  # an exact sum must fit the int64 of the integer model, with a bit to spare for rounding
 
+MAX_FRACTION = 1020  # its LSB must be a number that floats hold
+
+LEAST, MOST = 1e-300, 1e300  # of ranges and rates, so that what follows from them are numbers that floats hold
+
 MIN_GRID_CODES = 8  # a grid with fewer inputs than that, or than cells, cannot be learned on
 
 
@@ -26,11 +30,14 @@ def check_fields(spec: LearnerFields) -> None:
     if not isinstance(spec.loss, str) or spec.loss not in LOSSES:
         raise SpecError.of("loss", spec.loss, f"must be {join_choices(map(repr, LOSSES))}")
     _check_lengths(spec)
-    for low, high in spec.per_layer("grid_range"):
-        if not low < high:
-            raise SpecError.of("grid_range", (low, high), "upside down or empty; the first bound must be the lower")
-    if spec.target_range is not None and not spec.target_range[0] < spec.target_range[1]:
-        raise SpecError.of("target_range", spec.target_range, "upside down or empty; the first bound must be the lower")
+    for bounds in spec.per_layer("grid_range"):
+        _check_bounds("grid_range", bounds)
+    if spec.target_range is not None:
+        _check_bounds("target_range", spec.target_range)
+    for field in ("learning_rate", "linear_rate"):
+        for rate in spec.per_layer(field):
+            if rate is not None and rate < LEAST:
+                raise SpecError.of(field, rate, f"must be {LEAST:g} or more; raise it, or scale the signals")
     _check_periodic(spec)
     _check_modulated(spec)
     for field in ("linear_rate", "linear_rate_format", "linear_step_format"):
@@ -89,6 +96,16 @@ def check_arithmetic(spec: LearnerFields, formats: LearnerFormats, layers: Seque
             spec.guard.codes(spec.n_out, formats.layers[-1].gradient, spec.counts)
         except InputError as error:
             raise SpecError(f"guard.{error}") from None
+
+
+def _check_bounds(field: str, bounds: tuple[float, float]) -> None:
+    """Whether the lower bound is the first, and formats can be derived."""
+    low, high = bounds
+    if not low < high:
+        raise SpecError.of(field, bounds, "upside down or empty; the first bound must be the lower")
+    if max(-low, high) > MOST or Fraction(high) - Fraction(low) < LEAST:
+        mend = f"bounds must be {LEAST:g} or more apart, and {MOST:g} or less in magnitude; scale the signal"
+        raise SpecError.of(field, bounds, mend)
 
 
 def _check_lengths(spec: LearnerFields) -> None:
@@ -252,6 +269,10 @@ def _check_format(spec: LearnerFields, index: int, name: str, format: Format) ->
     if format.signed == unsigned:
         kind = "unsigned, UQ(i, f)" if unsigned else "signed, SQ(i, f)"
         raise SpecError.of(field, format, f"must be {kind}")
+    if format.f > MAX_FRACTION:
+        raise SpecError.of(
+            field, format, f"has {format.f} fraction bits, the limit is {MAX_FRACTION}; scale the signal"
+        )
     if format.width > MAX_WIDTH:
         given = spec.per_layer(field)[index]
         mend = "narrow it" if given else f"it follows from {_FOLLOWS[field]}: change that, or give {field}"

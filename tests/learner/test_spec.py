@@ -28,6 +28,7 @@ TWO_LAYERS = PLAIN | {"layer_sizes": [1, 2, 1]}
 SIZES = "must be a list of 2 to 5 sizes, from the inputs to the outputs"
 PAIR = "must be two numbers, the lowest and the highest x, or a list with one such pair per layer"
 EACH = "must be one value or a list of 2, one per layer"
+FAR = "bounds must be 1e-300 or more apart, and 1e+300 or less in magnitude; scale the signal"
 FORMAT = "is not a format; write SQ(i, f) for signed or UQ(i, f) for unsigned"
 ARRAYS = 'must be "zeros", "uniform", or a list of one array (n_out, n_in, bases) per layer'
 
@@ -75,8 +76,8 @@ ARRAYS = 'must be "zeros", "uniform", or a list of one array (n_out, n_in, bases
             "the limit is 62; choose cells nearer to 1, or narrow basis_format",
         ),
         (
-            {"grid_range": [-1e308, 1e308]},
-            "input_format = SQ(1026, 0): is 1026 bits wide, the limit is 62; "
+            {"grid_range": [-1e299, 1e299]},
+            "input_format = SQ(996, 0): is 996 bits wide, the limit is 62; "
             "it follows from grid_range: change that, or give input_format",
         ),
         (
@@ -165,6 +166,23 @@ ARRAYS = 'must be "zeros", "uniform", or a list of one array (n_out, n_in, bases
             {"activation_format": "SQ(6, 10)", "grid_range": [[-2, 2], [0, 2**-9]], "input_format": "SQ(4, 12)"},
             "activation_format = SQ(6, 10): has 2 codes in the grid_range (0.0, 0.001953125) of 8 cells, "
             "and 8 are needed; use SQ(6, 12)",
+        ),
+        *(
+            ({"grid_range": bounds}, f"grid_range = {bounds}: {FAR}")
+            for bounds in ((-1e-310, 1e-310), (-5e-324, 5e-324), (0.0, 1e305))
+        ),
+        *(
+            ({"target_range": bounds, **more}, f"target_range = {bounds}: {FAR}")
+            for bounds, more in (((0.0, 3e-308), {}), ((-1.7e308, 1.7e308), {"gradient_limit": 1.0}))
+        ),
+        ({"learning_rate": 1e-320}, "learning_rate = 1e-320: must be 1e-300 or more; raise it, or scale the signals"),
+        (
+            {"linear": True, "linear_rate": 1e-320},
+            "linear_rate = 1e-320: must be 1e-300 or more; raise it, or scale the signals",
+        ),
+        (
+            {"output_format": "SQ(-2000, 2010)"},
+            "output_format = SQ(-2000, 2010): has 2010 fraction bits, the limit is 1020; scale the signal",
         ),
         (
             {"target_range": [1, -1]},
