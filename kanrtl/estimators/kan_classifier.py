@@ -56,7 +56,7 @@ class KANClassifier(ClassifierMixin, OnlineEstimator, RiverClassifier):  # type:
         with self._unless_refused():
             x, labels = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan")
             check_classification_targets(labels)
-            check_scalable("X", x, all_known=True)
+            check_scalable("X", x, first=True)
             weights, epochs = self._check_trained(sample_weight, x), self._check_epochs()
             self._start_for_classes(x, unique_labels(labels), weights)
         self._train(x, _teach(labels, self._labels), weights, epochs)
@@ -67,7 +67,7 @@ class KANClassifier(ClassifierMixin, OnlineEstimator, RiverClassifier):  # type:
         first = not self.__sklearn_is_fitted__()
         with self._unless_refused():
             x, labels = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan", reset=first)
-            check_scalable("X", x, all_known=first)
+            check_scalable("X", x, first=first)
             if first and classes is None:
                 raise InputError("classes: must be given in the first call of partial_fit")
             weights = self._check_weights(sample_weight, x)

@@ -101,8 +101,8 @@ class KANRegressor(RegressorMixin, OnlineEstimator, RiverRegressor):  # type: ig
         )
         flat = target.ndim == 1
         target = target.astype(np.float64).reshape(len(x), -1)
-        check_scalable("X", x, all_known=first)
-        check_scalable("y", target, all_known=first)
+        check_scalable("X", x, first=first)
+        check_scalable("y", target, first=first)
         if first:
             self._flat = flat
         elif flat != self._flat or target.shape[1] != self._n_out:

@@ -46,11 +46,11 @@ class _Kernel(ctypes.Structure):
     ]
 
 
-def check_scalable(field: str, rows: Reals, *, all_known: bool) -> None:
+def check_scalable(field: str, rows: Reals, *, first: bool) -> None:
     """Raise :exc:`InputError`, which names ``field``, where a column of samples ``(n, columns)`` has a value that is
-    too large to be learned; or varies by too little, where samples are ``all_known`` and no others follow."""
+    too large to be learned; or varies by too little, where samples are the ``first``: later ones may stand still."""
     check_range(field, rows, (-LARGEST, LARGEST), EXPLAIN_LARGEST)
-    if not all_known:
+    if not first:
         return
     missing = np.isnan(rows)
     highest = np.where(missing, -np.inf, rows).max(axis=0, initial=-np.inf)
