@@ -60,7 +60,7 @@ def test_a_job_that_fails_ends_the_simulation() -> None:
         await ctx.tick()
         raise ValueError("a job")
 
-    simulator = AmaranthSimulator(Learner(tracker()))
+    simulator = AmaranthSimulator(Learner(tracker()), None, lambda _: [])
     with pytest.raises(ValueError, match=r"^a job$"):
         simulator.do(fail)
     with pytest.raises(RuntimeError, match=INTERRUPTED):
