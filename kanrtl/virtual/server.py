@@ -102,8 +102,9 @@ class TcpPort(ServedPort):
         try:
             self._server = socket.create_server((host, port))
         except OSError as error:
-            # Of a name that is not known there is no other word than the error's own.
-            told = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+            # Errors of names are not those of the system: there is no other word than the error's own, before the
+            # address that create_server adds.
+            told = (error.strerror or str(error)).partition(" (while attempting")[0]
             raise InputError(f"--tcp = '{host}:{port}': {told}") from None
         self._host: socket.socket | None = None
         self.address = f"tcp://{host}:{self._server.getsockname()[1]}"

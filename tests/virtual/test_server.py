@@ -40,3 +40,12 @@ def test_a_port_that_is_taken() -> None:
         TcpPort("localhost", int(number))
     assert str(failure.value) == f"--tcp = 'localhost:{number}': Address already in use"
     port.close()
+
+
+def test_a_name_that_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_address: object) -> None:
+        raise OSError(-2, "Name or service not known (while attempting to bind on address ('nowhere', 4000))")
+
+    monkeypatch.setattr("socket.create_server", refuse)
+    with pytest.raises(InputError, match=r"^--tcp = 'nowhere:4000': Name or service not known$"):
+        TcpPort("nowhere", 4000)
