@@ -130,7 +130,7 @@ def test_a_guard_is_compared_too() -> None:
 
 
 def test_what_cannot_be_verified_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(InputError, match="samples = 0: must be an integer of 1 or more"):
+    with pytest.raises(InputError, match=r"^samples = 0: must be 1 or more$"):
         verify(SMALL, "iCE40UP5K", 0)
     with pytest.raises(InputError, match="latency: not known for a learner; set it in the spec"):
         verify(SMALL, "iCE40UP5K", latency=3)
@@ -212,5 +212,5 @@ def test_a_sample_may_wait_for_the_guard_and_no_longer(schedule: str, monkeypatc
 
 
 def test_a_bitstream_needs_a_sample() -> None:
-    with pytest.raises(InputError, match="samples = 0: must be an integer of 1 or more"):
+    with pytest.raises(InputError, match=r"^samples = 0: must be 1 or more$"):
         verify_bitstream(SMALL.replace(multiplier="lut"), BOARDS["icebreaker"], 0)
