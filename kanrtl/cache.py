@@ -12,12 +12,11 @@ import stat
 import tempfile
 import threading
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from .errors import ToolError
+from .errors import ToolError, warn_user
 from .folders import cache_root, explain_os_error, measure_room
 
 WORK = "building-"
@@ -120,11 +119,10 @@ def _make_stead(folder: Path, reason: str, variable: str) -> Path:
             f"{explain_os_error(error)}"
         ) from None
     atexit.register(_remove_stead, stead)
-    warnings.warn(
+    warn_user(
         f"cache {str(folder)!r}: {reason}; going on without it, which takes longer. Set {variable} to a folder "
         "that can be written",
         CacheWarning,
-        stacklevel=4,
     )
     return stead
 

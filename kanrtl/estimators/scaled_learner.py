@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Reals
-from ..errors import ToolError
+from ..errors import ToolError, warn_user
 from ..folders import temporary_folder
 from ..learner.spec import LearnerSpec
 from ..learner.stages import rename_presets
@@ -58,11 +57,10 @@ def choose_backend(name: str) -> str:
     missing = _without_compiler()
     if missing is None:
         return "compiled"
-    warnings.warn(
+    warn_user(
         f'backend = "auto": learning in numpy, which gives the same bits some fifty times slower, as nothing can be '
         f"compiled: {missing}",
         RuntimeWarning,
-        stacklevel=2,
     )
     return "model"
 

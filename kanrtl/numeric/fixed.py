@@ -112,11 +112,8 @@ class Format(ShapeCastable):  # type: ignore[misc]  # amaranth has no type infor
         nearest = self.nearest(real, period)
         if np.isnan(nearest).any():
             raise ValueError(f"not a number (NaN) cannot be given in {self}")
-        if self.width <= 53:
-            return np.clip(nearest, self.minimum, self.maximum).astype(np.int64)
-        # The highest code is no float64.
-        codes = np.where(nearest >= self._end, 0, np.maximum(nearest, self.minimum)).astype(np.int64)
-        return np.where(nearest >= self._end, self.maximum, codes)
+        # Of wide formats the highest code is no float64, but the number after it is.
+        return np.minimum(np.clip(nearest, self.minimum, self._end).astype(np.int64), self.maximum)
 
     @property
     def _end(self) -> float:

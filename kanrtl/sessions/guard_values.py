@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..errors import InputError
@@ -35,13 +35,13 @@ def describe_guard(spec: LearnerSpec, report: GuardReport) -> dict[str, Any]:
     }
 
 
-def limit_codes(spec: LearnerSpec, limits: Mapping[str, Any], report: GuardReport) -> dict[str, int]:
+def limit_codes(spec: LearnerSpec, limits: Mapping[str, Any], read: Callable[[], GuardReport]) -> dict[str, int]:
     """What the registers of some limits are to hold; raise :exc:`InputError` where one cannot be had beside the others,
-    which are as in ``report``."""
+    which are as the guard is ``read``."""
     settings = settings_of(spec, "set_limits")
     for name, value in limits.items():
         if name not in LIMITS:
             raise InputError(f"{name} = {value!r}: the guard has no such limit; it has {', '.join(LIMITS)}")
-    given = GuardSettings.of({"window": settings.window, **describe_guard(spec, report)["limits"], **limits})
+    given = GuardSettings.of({"window": settings.window, **describe_guard(spec, read())["limits"], **limits})
     codes = given.codes(spec.n_out, spec.formats.layers[-1].gradient, spec.counts)
     return {name: codes[name] for name in limits}

@@ -419,8 +419,7 @@ class Session(Closing):
     def set_limits(self, **limits: float) -> None:
         """Set limits of the guard, by the names and in the units of :class:`kanrtl.loop.GuardSettings`; the others
         stay."""
-        settings_of(self.spec, "set_limits")
-        self._backend.write_limits(limit_codes(self.spec, limits, self._backend.read_guard()))
+        self._backend.write_limits(limit_codes(self.spec, limits, self._backend.read_guard))
 
     def restore(self) -> None:
         """Forget everything: coefficients, rates, the noise of stochastic rounding and counters become what they were

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -65,8 +64,8 @@ class Teaching:
 class AmaranthSimulator:
     """A component that takes ``samples`` and gives ``predictions``, in a simulation that stands still between calls.
 
-    Calls from several threads wait for each other. One that an exception ends leaves Amaranth's simulator wherever it
-    was: nothing can be called after that but :meth:`close`, which leaves the files of the trace as they were.
+    A call that an exception ends leaves Amaranth's simulator wherever it was: nothing can be called after that but
+    :meth:`close`, which leaves the files of the trace as they were.
 
     Parameters
     ----------
@@ -87,7 +86,6 @@ class AmaranthSimulator:
         self._dut = dut
         self._job: Callable[[Any], Awaitable[Any]] | None = None
         self._result: Any = None
-        self._calls = threading.Lock()
         self._begun = self._broken = False
         self.cycles = 0
         self._observer = Observer()
@@ -143,17 +141,16 @@ class AmaranthSimulator:
         RuntimeError
             If an exception has ended a call before.
         """
-        with self._calls:
-            if self._broken:
-                raise RuntimeError("this simulation was interrupted in the middle of a call; connect anew")
-            self._broken = True  # whatever ends this before it is done
-            if not self._begun:
-                self._begin()
-            self._job = job
-            while self._job is not None:
-                self._simulator.advance()
-            self._broken = False
-            return self._result
+        if self._broken:
+            raise RuntimeError("this simulation was interrupted in the middle of a call; connect anew")
+        self._broken = True  # whatever ends this before it is done
+        if not self._begun:
+            self._begin()
+        self._job = job
+        while self._job is not None:
+            self._simulator.advance()
+        self._broken = False
+        return self._result
 
     def run(self, samples: list[int], teaching: Teaching | None = None) -> list[int]:
         """Send the bits of samples one after another, as fast as they are taken; give the bits of the predictions.
