@@ -250,6 +250,7 @@ MEMORY = """
 """
 
 
+@pytest.mark.thorough
 def test_the_netlist_does_the_same_as_before(tmp_path):
     """yosys proves it for all inputs; and finds the difference where two outputs are exchanged."""
     (tmp_path / "top.il").write_text(rtlil.convert(Products(), name="top"))

@@ -91,6 +91,7 @@ def test_partial_fit_is_sample_by_sample(
     assert [single.predict_one(dict(enumerate(row))) for row in x] == whole.predict(x).tolist()
 
 
+@pytest.mark.thorough
 def test_two_backends_are_equal_to_the_bit() -> None:
     x, y = make_friedman1(40, n_features=5, random_state=0)
     x = x[:, 3:]  # those two enter the target as they are

@@ -69,21 +69,27 @@ def test_a_networks_netlist_gives_the_models_bits_and_a_fault_in_it_is_found(mon
     ]
     network = LookupNetwork.of([2, 1, 1], [4, 6, 8], [1, 1, 1], edges)
     options: dict[str, Any] = {"memory": ["logic", "block"], "latency": 4}
+    synthesise, made = netlist_rtlil.synthesise, []
+
+    def keep(job: Any, cwd: Path, progress: Any) -> list[str]:
+        notes: list[str] = synthesise(job, cwd, progress)
+        made.append((cwd / "netlist.json").read_text())
+        return notes
+
+    monkeypatch.setattr(netlist_rtlil, "synthesise", keep)
     found = verify(network, "LFE5U-25F-6", 256, **options)
     assert found.matches
     assert found.samples == 256  # of all inputs
     assert {"DP16KD", "LUT4"} <= set(found.cells)
-    synthesise = netlist_rtlil.synthesise
 
-    def damage(job: Any, cwd: Path, progress: Any) -> list[str]:
-        notes: list[str] = synthesise(job, cwd, progress)
-        design = json.loads((cwd / "netlist.json").read_text())
+    def damage(_job: Any, cwd: Path, _progress: Any) -> list[str]:
+        design = json.loads(made[0])
         cells = [cell for _, cell in sorted(design["modules"]["dut"]["cells"].items()) if cell["type"] == "LUT4"]
         lut = next(cell for cell in cells if all(isinstance(cell["connections"][pin][0], int) for pin in "ABCD"))
         init = lut["parameters"]["INIT"]
         lut["parameters"]["INIT"] = init[:-1] + str(1 - int(init[-1]))
         (cwd / "netlist.json").write_text(json.dumps(design))
-        return notes
+        return []
 
     monkeypatch.setattr(netlist_rtlil, "synthesise", damage)
     damaged = verify(network, "LFE5U-25F-6", 256, **options)
@@ -192,7 +198,8 @@ def test_a_file_that_is_no_bitstream_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("compiled")
-@pytest.mark.parametrize("schedule", ["sequential", thorough("streaming")])
+@pytest.mark.thorough
+@pytest.mark.parametrize("schedule", ["sequential", "streaming"])
 def test_a_sample_may_wait_for_the_guard_and_no_longer(schedule: str, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = SMALL.replace(schedule=schedule, pipeline="auto", guard={"window": 16, "copy_every": 1, "error": 0.25})
     spec = spec.for_device(Device.parse("LFE5U-25F-6"))

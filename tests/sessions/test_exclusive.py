@@ -15,6 +15,7 @@ from kanrtl.baselines import LmsSpec
 from kanrtl.sessions.baseline_session import BaselineSession, connect_baseline
 from kanrtl.sessions.exclusive import exclusive
 from kanrtl.sessions.network_session import LookupSession
+from support.tiers import thorough
 
 SPEC = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2))
 
@@ -41,7 +42,7 @@ def run_together(*calls: Callable[[], Any]) -> list[Exception]:
 
 @pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize(
-    ("backend", "samples"), [("model", 2000), ("compiled", 20_000), ("native", 2000), ("pysim", 20)]
+    ("backend", "samples"), [("model", 2000), ("compiled", 20_000), thorough("native", 2000), ("pysim", 20)]
 )
 def test_calls_of_threads_follow_each_other(backend: str, samples: int) -> None:
     x = X[:samples]

@@ -10,6 +10,7 @@ import pytest
 
 from kanrtl import InputError, LearnerSpec, Model, Session, connect
 from kanrtl.sessions.sample_history import REMEMBERED
+from support.tiers import only
 
 # Those of tests/sessions/test_learner_session.py, so that both compile them once.
 SMALL = LearnerSpec(
@@ -41,7 +42,7 @@ def started(case: tuple[str, str]) -> Session:
     return connect(CASES[case], case[1])
 
 
-@pytest.fixture(params=CASES, ids=" ".join)
+@pytest.fixture(params=only(lambda case: case[1] != "native", CASES), ids=" ".join)
 def session(request: pytest.FixtureRequest, compiled: None) -> Session:  # noqa: ARG001  native compiles for tests
     """A session that has learned nothing, but for its numbers of samples."""
     session = started(request.param)

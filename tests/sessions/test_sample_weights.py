@@ -86,6 +86,7 @@ def test_one_sample_at_a_time_weighs_as_many(name: str) -> None:
     assert_same(*found)
 
 
+@pytest.mark.thorough
 def test_hardware_weighs_one_sample_as_numpy() -> None:
     spec = small(**SPECS["smallest"])
     found = []

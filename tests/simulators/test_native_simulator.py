@@ -27,6 +27,7 @@ from kanrtl.tools.toolchain import Tool
 from kanrtl.verilog.learner_header import learner_header
 from kanrtl.verilog.write import write_verilog
 from support.strategies import codes_in, specs
+from support.tiers import thorough
 from support.verilator_backend import VerilatorBackend, compile_learner
 from support.waveforms import read
 
@@ -240,7 +241,7 @@ def test_a_seed_counts_where_anything_is_drawn(monkeypatch: pytest.MonkeyPatch) 
             connect(drawn, "native")
 
 
-@pytest.mark.parametrize("damage", ["cut", "changed", "no sum"])
+@pytest.mark.parametrize("damage", [thorough("cut"), "changed", thorough("no sum")])
 def test_a_damaged_entry_is_made_again(
     damage: str, simulations: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,7 +21,7 @@ from support.tiers import only, thorough
 
 ROWS = {row.name: row for row in (*LEARNERS, *NETWORKS)}
 SMALLEST, SMALLEST_NETWORK = "read-external", "read-network"
-OFTEN = (SMALLEST, SMALLEST_NETWORK, "read-streaming", "read-reset-folded", "read-network-quantiser")
+OFTEN = (SMALLEST, SMALLEST_NETWORK, "read-streaming", "read-network-quantiser")
 
 Write = Callable[[str], tuple[Path, Exchange]]
 

@@ -18,6 +18,7 @@ from kanrtl.learner.rtl.learner import Learner
 from kanrtl.numeric.bits import pack, unpack
 from support.search import examples
 from support.strategies import codes_in, specs
+from support.tiers import thorough
 
 
 @dataclass
@@ -429,7 +430,7 @@ def test_a_reset_leaves_learning_rate_and_steps_in_step(table_memory: str) -> No
     assert Reset(spec, stimulus).record.outputs == expected
 
 
-@pytest.mark.parametrize("pipeline", ["no_registers", "auto", "most_registers"])
+@pytest.mark.parametrize("pipeline", [thorough("no_registers"), thorough("auto"), "most_registers"])
 def test_the_learning_rate_can_change_while_learning(pipeline: str) -> None:
     spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), learning_rate=0.5, pipeline=pipeline)
     random = np.random.default_rng(5)

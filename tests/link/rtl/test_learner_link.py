@@ -38,6 +38,7 @@ def test_it_learns_as_the_model_does(schedule: str, share: float, samples: int) 
     assert np.array_equal(line.predict_many(task.x[:9]), model.predict_many(task.x[:9]))
 
 
+@pytest.mark.thorough
 def test_most_of_the_line_carries_samples() -> None:
     """Both ways together: what is measured is time on the simulated line, which repeats exactly."""
     task, wire = TASKS["track"](2000, 0), simulate_line(tracker())
