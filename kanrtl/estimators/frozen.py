@@ -26,6 +26,8 @@ from ..lookup.floats.search import Search, search
 from ..lookup.floats.training import initial_kan, train
 from ..lookup.floats.training_losses import Penalty
 from ..lookup.network import LookupNetwork
+from .refusals import unless_refused
+from .scaling import check_scalable
 
 
 def _keep_weighted(sample_weight: Any, count: int) -> tuple[slice | npt.NDArray[np.bool_], Reals | None]:
@@ -248,15 +250,17 @@ class LookupClassifier(ClassifierMixin, _LookupEstimator):  # type: ignore[misc]
         for nothing at all, except that its class is one. Raises :exc:`InputError` where there is one class only, or a
         parameter cannot be used.
         """
-        x, labels = validate_data(self, X, y, dtype=np.float64)
-        check_classification_targets(labels)
-        self.classes_, numbers = np.unique(labels, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise InputError(f"y: one class only, {self.classes_.tolist()[0]!r}; give samples of two or more")
-        binary = len(self.classes_) == 2
-        kept, weights = _keep_weighted(sample_weight, len(x))
-        stage, n_out = ("threshold", 1) if binary else ("argmax", len(self.classes_))
-        self._fit(x[kept], numbers[kept], weights, n_out, stage, stratify=True)
+        with unless_refused(self, "network_"):
+            x, labels = validate_data(self, X, y, dtype=np.float64)
+            check_classification_targets(labels)
+            self.classes_, numbers = np.unique(labels, return_inverse=True)
+            if len(self.classes_) < 2:
+                raise InputError(f"y: one class only, {self.classes_.tolist()[0]!r}; give samples of two or more")
+            check_scalable("X", x, first=True)
+            binary = len(self.classes_) == 2
+            kept, weights = _keep_weighted(sample_weight, len(x))
+            stage, n_out = ("threshold", 1) if binary else ("argmax", len(self.classes_))
+            self._fit(x[kept], numbers[kept], weights, n_out, stage, stratify=True)
         return self
 
     def predict(self, X: Any) -> npt.NDArray[Any]:  # noqa: N803
@@ -302,18 +306,21 @@ class LookupRegressor(RegressorMixin, _LookupEstimator):  # type: ignore[misc]
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803
         """Learn from samples ``(n, n_in)`` and targets ``(n,)`` or ``(n, n_out)``; ``sample_weight`` as in
         :meth:`LookupClassifier.fit`."""
-        x, target = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
-        self._flat = target.ndim == 1
-        target = target.astype(np.float64).reshape(len(x), -1)
-        kept, weights = _keep_weighted(sample_weight, len(x))
-        x, target = x[kept], target[kept]
-        middle, spread = target.mean(axis=0), target.std(axis=0)
-        if weights is not None:
-            middle = np.average(target, axis=0, weights=weights)
-            spread = np.sqrt(np.average((target - middle) ** 2, axis=0, weights=weights))
-        scale = np.where(spread > 0, spread, 1.0)
-        self._fit(x, (target - middle) / scale, weights, target.shape[1], "raw", stratify=False)
-        self._scale_networks(scale, middle)
+        with unless_refused(self, "network_"):
+            x, target = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
+            self._flat = target.ndim == 1
+            target = target.astype(np.float64).reshape(len(x), -1)
+            check_scalable("X", x, first=True)
+            check_scalable("y", target, first=True)
+            kept, weights = _keep_weighted(sample_weight, len(x))
+            x, target = x[kept], target[kept]
+            middle, spread = target.mean(axis=0), target.std(axis=0)
+            if weights is not None:
+                middle = np.average(target, axis=0, weights=weights)
+                spread = np.sqrt(np.average((target - middle) ** 2, axis=0, weights=weights))
+            scale = np.where(spread > 0, spread, 1.0)
+            self._fit(x, (target - middle) / scale, weights, target.shape[1], "raw", stratify=False)
+            self._scale_networks(scale, middle)
         return self
 
     def _scale_networks(self, scale: npt.ArrayLike, middle: npt.ArrayLike) -> None:

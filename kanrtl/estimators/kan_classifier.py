@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 from functools import cache
 from typing import Any, Self
 
@@ -15,8 +16,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ..arrays import Reals
 from ..errors import InputError
 from .online_estimator import OnlineEstimator
+from .refusals import unless_refused
 from .river_bases import RiverClassifier
-from .river_samples import FeatureDict, check_features
+from .river_samples import FeatureDict, check_features, check_values
 from .scaled_learner import OutputStart
 from .scaling import check_scalable
 
@@ -53,7 +55,7 @@ class KANClassifier(ClassifierMixin, OnlineEstimator, RiverClassifier):  # type:
         ``sample_weight``, ``(n,)`` or one number, scales the steps. A class whose samples all have the weight 0 is a
         class all the same.
         """
-        with self._unless_refused():
+        with unless_refused(self, "_learner"):
             x, labels = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan")
             check_classification_targets(labels)
             check_scalable("X", x, first=True)
@@ -65,7 +67,7 @@ class KANClassifier(ClassifierMixin, OnlineEstimator, RiverClassifier):  # type:
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:  # noqa: N803
         """Learn from samples one after another, once. The first call needs to know all ``classes``."""
         first = not self.__sklearn_is_fitted__()
-        with self._unless_refused():
+        with unless_refused(self, "_learner"):
             x, labels = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan", reset=first)
             check_scalable("X", x, first=first)
             if first and classes is None:
@@ -75,9 +77,9 @@ class KANClassifier(ClassifierMixin, OnlineEstimator, RiverClassifier):  # type:
                 known = unique_labels(classes)
                 _teach(labels, known.tolist())  # so that a label that is none of them starts nothing
                 self._start_for_classes(x, known, weights)
-            elif classes is not None and not np.array_equal(unique_labels(classes), np.sort(self.classes_)):
+            elif classes is not None and set(unique_labels(classes).tolist()) != set(self._labels):
                 raise InputError(f"classes = {classes!r}: were {self.classes_.tolist()!r} before; leave them out")
-        self._learner.learn(x, _teach(labels, self._labels), weights)
+        self._learner.learn(self._by_number(x), _teach(labels, self._labels), weights)
         return self
 
     def decision_function(self, X: Any) -> Reals:  # noqa: N803
@@ -98,11 +100,14 @@ class KANClassifier(ClassifierMixin, OnlineEstimator, RiverClassifier):  # type:
         """Learn from one sample; features and ``w`` as in :meth:`KANRegressor.learn_one`, and a new class is added,
         unless the weight is 0."""
         y = y.item() if isinstance(y, np.generic) else y
+        fitted = self.__sklearn_is_fitted__()
+        if not fitted or y not in self._labels:
+            _check_label("y", y)
         weight = self._check_weight(w)
         if weight == 0:
-            check_features(x)
+            (check_values if fitted else check_features)(x)
             return
-        if not self.__sklearn_is_fitted__():
+        if not fitted:
             check_features(x)
             self._start_for_dict(x, 1, weight)
             self._set_labels([y])
@@ -134,6 +139,7 @@ class KANClassifier(ClassifierMixin, OnlineEstimator, RiverClassifier):  # type:
         other) and keeps all its coefficients. Raises :exc:`InputError` where the class is known.
         """
         check_is_fitted(self)
+        _check_label("add_class", label)
         if label in self._labels:
             raise InputError(f"add_class: {label!r} is a class already")
         if len(self._labels) >= 2:
@@ -156,12 +162,15 @@ class KANClassifier(ClassifierMixin, OnlineEstimator, RiverClassifier):  # type:
 
     def _set_labels(self, labels: list[Any], label_type: str | None = None) -> None:
         if label_type is None:
-            label_type = np.array(labels).dtype.str if len({type(label) for label in labels}) == 1 else "O"
+            alike = len({type(label) for label in labels}) == 1 and not isinstance(labels[0], tuple)
+            label_type = np.array(labels).dtype.str if alike else "O"
         self._labels, self._label_type = labels, label_type
         self._complete()
 
     def _complete(self) -> None:
-        self.classes_ = np.array(self._labels, dtype=self._label_type)
+        self.classes_ = np.empty(len(self._labels), dtype=self._label_type)
+        for index, label in enumerate(self._labels):  # one by one: of tuples numpy would make columns
+            self.classes_[index] = label
 
     def _choose(self, logits: Reals) -> npt.NDArray[np.int64]:
         """The index of the most probable class of each row, as the logits tell it: the probabilities of large ones
@@ -177,6 +186,14 @@ class KANClassifier(ClassifierMixin, OnlineEstimator, RiverClassifier):  # type:
         if len(self._labels) == 2:
             return np.hstack([1 - probability, probability])
         return probability / probability.sum(axis=1, keepdims=True)  # type: ignore[no-any-return]
+
+
+def _check_label(field: str, label: Any) -> None:
+    """Raise :exc:`InputError` where something cannot be the name of a class."""
+    if label is None or label != label:
+        raise InputError(f"{field} = {label!r}: is no class; leave samples without one out")
+    if not isinstance(label, Hashable):
+        raise InputError(f"{field} = {label!r}: a {type(label).__name__} cannot be a class; use numbers or strings")
 
 
 def _teach(labels: npt.NDArray[Any], classes: list[Any]) -> Reals:

@@ -12,8 +12,9 @@ from sklearn.utils.validation import validate_data
 from ..arrays import Reals
 from ..errors import InputError
 from .online_estimator import OnlineEstimator
+from .refusals import unless_refused
 from .river_bases import RiverRegressor
-from .river_samples import FeatureDict, check_features, to_scalable
+from .river_samples import FeatureDict, check_features, check_values, to_scalable
 from .scaling import check_scalable
 
 
@@ -72,7 +73,7 @@ class KANRegressor(RegressorMixin, OnlineEstimator, RiverRegressor):  # type: ig
 
         ``sample_weight``, ``(n,)`` or one number, scales the steps.
         """
-        with self._unless_refused():
+        with unless_refused(self, "_learner"):
             x, target = self._validate(X, y, first=True)
             weights, epochs = self._check_trained(sample_weight, x), self._check_epochs()
             self._start_for_array(x, target.shape[1], weights)
@@ -82,12 +83,12 @@ class KANRegressor(RegressorMixin, OnlineEstimator, RiverRegressor):  # type: ig
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803
         """Learn from samples one after another, once; the same as :meth:`learn_one` for each."""
         first = not self.__sklearn_is_fitted__()
-        with self._unless_refused():
+        with unless_refused(self, "_learner"):
             x, target = self._validate(X, y, first=first)
             weights = self._check_weights(sample_weight, x)
             if first:
                 self._start_for_array(x, target.shape[1], weights)
-        self._learner.learn(x, target, weights)
+        self._learner.learn(self._by_number(x), target, weights)
         return self
 
     def predict(self, X: Any) -> Reals:  # noqa: N803
@@ -125,7 +126,7 @@ class KANRegressor(RegressorMixin, OnlineEstimator, RiverRegressor):  # type: ig
             raise InputError(f"y = {y!r}: not a number")
         weight = self._check_weight(w)
         if weight == 0:
-            check_features(x)
+            (check_values if self.__sklearn_is_fitted__() else check_features)(x)
             return
         if not self.__sklearn_is_fitted__():
             check_features(x)

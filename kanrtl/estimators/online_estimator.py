@@ -12,8 +12,7 @@ rounded to the formats of the hardware: inputs, and targets of a regression, to 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from numbers import Integral, Real
 from pathlib import Path
@@ -34,7 +33,7 @@ from ..link.transports import is_address
 from ..sessions.learner_session import Session
 from ..sessions.sample_weights import check_highest
 from ..transfer import Frozen, Scaling, freeze
-from .river_samples import FeatureDict, FeatureRow, check_values, sort_names
+from .river_samples import FeatureDict, FeatureRow, check_values, is_number, sort_names
 from .saved_estimator import SavedEstimator
 from .scaled_learner import OnlineLearner
 from .scaling import RunningScale
@@ -44,6 +43,9 @@ BASIS_ENERGY = {1: 2 / 3, 2: 11 / 20, 3: 151 / 315}
 
 FROM_DATA = ("layer_sizes", "loss", "seed")
 """Fields of the spec that an estimator sets itself."""
+
+STARTED = ("hidden_layer_sizes", "grid_size", "spline_order", "linear", "learning_rate", "horizon", "spec")
+"""Parameters that a learner is made with: ``set_params`` changes them from the next start on."""
 
 _ROUNDED = {
     "update_rounding",
@@ -59,8 +61,9 @@ _ROUNDED = {
 class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type information
     """An estimator that learns sample by sample; see :class:`kanrtl.KANRegressor` for its parameters.
 
-    ``_learner`` is there from the first sample on; ``_names`` are the features in the order of the inputs. A subclass
-    names its loss, whether targets are scaled, and the attributes that a file keeps.
+    ``_learner`` is there from the first sample on; ``_names`` are the features in the order of the inputs, and
+    ``_started`` the parameters that the learner was made with. A subclass names its loss, whether targets are scaled,
+    and the attributes that a file keeps.
     """
 
     _loss: ClassVar[str]
@@ -68,6 +71,7 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
     _saved: ClassVar[tuple[str, ...]] = ("_names", "_seed")
     _learner: OnlineLearner
     _names: list[Any]
+    _started: dict[str, Any]
 
     def __init__(
         self,
@@ -100,32 +104,40 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
 
     def _design(self, n_in: int, n_out: int) -> LearnerSpec:
         """The spec for these numbers of inputs and outputs."""
-        given = self.spec or {}
-        if not isinstance(given, Mapping):
+        chosen = self._started
+        given = chosen["spec"] or {}
+        if not isinstance(given, Mapping) or not all(isinstance(field, str) for field in given):
             raise InputError(f"spec = {given!r}: must be a dict of fields of LearnerSpec")
         for field in FROM_DATA:
             if field in given:
                 raise InputError(f"spec[{field!r}]: follows from the data and the other parameters; leave it out")
-        hidden = () if self.hidden_layer_sizes is None else self.hidden_layer_sizes
+        if given.get("modulated"):
+            raise InputError("spec['modulated']: a column is one input here, and not a pair; connect such a spec")
+        hidden = () if chosen["hidden_layer_sizes"] is None else chosen["hidden_layer_sizes"]
         if not isinstance(hidden, (list, tuple)):
             raise InputError(f"hidden_layer_sizes = {hidden!r}: must be a tuple of sizes, such as (8,), or None")
         for index, size in enumerate(hidden):
             check_at_least(f"hidden_layer_sizes[{index}]", size, 1)
         sizes = [n_in, *hidden, n_out]
-        rate = _check_parameter("learning_rate", self.learning_rate, Real, "above 0", lambda value: value > 0)
-        order = self.spline_order
+        rate = _check_parameter("learning_rate", chosen["learning_rate"], Real, "above 0", lambda value: value > 0)
+        order = given.get("spline_order", chosen["spline_order"])
         fields: dict[str, Any] = {
             "layer_sizes": sizes,
             "grid_range": (-2.0, 2.0),
-            "grid_size": self.grid_size,
+            "grid_size": chosen["grid_size"],
             "spline_order": order,
-            **({"linear": self.linear} if self.linear else {}),
+            **({"linear": chosen["linear"]} if chosen["linear"] else {}),
             "loss": self._loss,
             "seed": self._seed,
         }
-        if order in BASIS_ENERGY and "learning_rate" not in given:
+        orders = list(order) if isinstance(order, (list, tuple)) else [order] * (len(sizes) - 1)
+        known = all(isinstance(one, Integral) and int(one) in BASIS_ENERGY for one in orders)
+        if known and len(orders) == len(sizes) - 1 and "learning_rate" not in given:  # others the spec refuses
             curvature = find_loss(self._loss).curvature
-            fields["learning_rate"] = [float(rate) / (BASIS_ENERGY[order] * curvature * size) for size in sizes[:-1]]
+            fields["learning_rate"] = [
+                float(rate) / (BASIS_ENERGY[int(one)] * curvature * size)
+                for one, size in zip(orders, sizes[:-1], strict=True)
+            ]
         if not _ROUNDED.intersection(given):
             # Rounded to the nearest, columns may come in any order; eight guard bits keep what is small.
             fields |= {"update_rounding": "half_up", "factor_format": "SQ(6, 10)", "coefficient_format": "SQ(6, 18)"}
@@ -136,6 +148,10 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
 
         The ``weights`` of the samples that it is started for have the name ``field``.
         """
+        parameters = self.get_params(deep=False)
+        self._started = {name: parameters[name] for name in STARTED}
+        if isinstance(self.spec, Mapping):
+            self._started["spec"] = dict(self.spec)
         horizon = self.horizon
         if horizon is not None:
             horizon = int(_check_parameter("horizon", horizon, Integral, "2 or more", lambda value: value >= 2))
@@ -151,18 +167,6 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         learner = OnlineLearner(self._design, RunningScale(len(names), horizon), targets, n_out, self.backend)
         self.close()
         self._learner, self._names = learner, names
-
-    @contextmanager
-    def _unless_refused(self) -> Iterator[None]:
-        """Leave the estimator as it was where parameters or samples are refused before a learner is started."""
-        before = dict(self.__dict__)
-        try:
-            yield
-        except BaseException:
-            if self.__dict__.get("_learner") is before.get("_learner"):
-                self.__dict__.clear()
-                self.__dict__.update(before)
-            raise
 
     @property
     def session_(self) -> Session:
@@ -206,7 +210,7 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
             If there are several outputs, each with a scale of its own, or nothing yet to tell apart.
         """
         check_is_fitted(self)
-        x = None if X is None else validate_data(self, X, dtype=np.float64, reset=False)
+        x = None if X is None else self._by_number(validate_data(self, X, dtype=np.float64, reset=False))
         session = self._learner.session
         scaling, output = Scaling(*self._learner.inputs.affine(), *self._output_scale()), self._output_stage()
         frozen = freeze(session.spec, session.coefficients, bits, guard_bits=guard_bits, x=x, scaling=scaling)
@@ -256,9 +260,23 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
 
     def _outputs(self, X: Any) -> Reals:  # noqa: N803  # scikit-learn's name
         check_is_fitted(self)
-        return self._learner.predict(
-            validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
-        )
+        x = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
+        return self._learner.predict(self._by_number(x))
+
+    def _by_number(self, x: Reals) -> Reals:
+        """The columns of samples ``(n, n_in)`` in the order of the inputs, where features are known by their numbers.
+
+        Raises :exc:`InputError` where they are not those of columns.
+        """
+        numbers = self._names
+        if not all(map(is_number, numbers)) or numbers == list(range(len(numbers))):
+            return x
+        if sorted(numbers) != list(range(len(numbers))):
+            raise InputError(
+                f"X: its columns have the numbers 0 to {len(numbers) - 1}, and features {sorted(numbers)} are known; "
+                "give dicts to predict_one and learn_one"
+            )
+        return x[:, numbers]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -273,6 +291,8 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         What it has learned stays: predictions change only when something is learned of the new features.
         """
         check_is_fitted(self)
+        if isinstance(names, str):
+            raise InputError(f"names = {names!r}: must be a list of names, such as [{names!r}]")
         new = sort_names(set(names).difference(self._names))
         if new:
             self._learner.grow(self._design, len(self._names) + len(new), self._learner.outputs())
@@ -331,7 +351,10 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """From a pickle, which a former version may have written."""
         given = state["spec"]
-        super().__setstate__(state | {"spec": rename_presets(given) if isinstance(given, Mapping) else given})
+        state = state | {"spec": rename_presets(given) if isinstance(given, Mapping) else given}
+        if "_learner" in state:
+            state.setdefault("_started", {name: state[name] for name in STARTED})
+        super().__setstate__(state)
 
     def save(self, path: str | Path) -> None:
         """Write parameters, scales and what was learned to an ``.npz`` file, which is complete or not there.
@@ -339,7 +362,7 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         A session of the same spec can load it too. Raises :exc:`InputError` where it cannot be written.
         """
         check_is_fitted(self)
-        state = {name: getattr(self, name) for name in self._saved}
+        state = {name: getattr(self, name) for name in (*self._saved, "_started")}
         named = hasattr(self, "feature_names_in_")
         SavedEstimator(type(self).__name__, self.get_params(deep=False), state, named).write(Path(path), self._learner)
 
@@ -362,18 +385,21 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
     def _restore(cls, path: Path, backend: str | None) -> Self:
         saved, arrays = SavedEstimator.read(path, cls.__name__)
         estimator = cls(**saved.parameters | ({} if backend is None else {"backend": backend}))
+        started = saved.state.get("_started", saved.parameters)
+        estimator._started = {name: started[name] for name in STARTED}
         for name in cls._saved:
             setattr(estimator, name, saved.state[name])
-        inputs = RunningScale.from_arrays("inputs", arrays, estimator.horizon)
+        horizon = estimator._started["horizon"]
+        inputs = RunningScale.from_arrays("inputs", arrays, horizon)
         if len(inputs.mean) != len(estimator._names):
             raise ValueError("_names")
         estimator.n_features_in_ = len(estimator._names)
         if saved.named:
             estimator.feature_names_in_ = np.array(estimator._names, dtype=object)
-        targets = RunningScale.from_arrays("targets", arrays, estimator.horizon) if cls._scaled_targets else None
+        targets = RunningScale.from_arrays("targets", arrays, horizon) if cls._scaled_targets else None
         frozen = bool(arrays.get("frozen", False))  # former versions do not say
         estimator._complete()
-        n_out = arrays[f"coefficients_{len(estimator.hidden_layer_sizes or ())}"].shape[0]
+        n_out = arrays[f"coefficients_{len(estimator._started['hidden_layer_sizes'] or ())}"].shape[0]
         learner = OnlineLearner(estimator._design, inputs, targets, n_out, estimator.backend)
         try:
             learner.session.load(path)

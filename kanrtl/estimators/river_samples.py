@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from numbers import Real
+from numbers import Integral, Real
 from operator import itemgetter
 from typing import Any
 
@@ -48,21 +48,35 @@ def to_scalable(field: str, value: Any) -> float:
 
 
 def check_values(x: FeatureDict) -> None:
-    """Raise :exc:`InputError` where a feature of a sample is no number, or too large to be learned."""
+    """Raise :exc:`InputError` where a sample is no dict, or a feature of it no number, or too large to be learned."""
+    check_sample(x)
     for name, value in x.items():
         to_scalable(f"x[{name!r}]", value)
 
 
+def check_sample(x: Any) -> None:
+    """Raise :exc:`InputError` where a sample is no dict."""
+    if not isinstance(x, Mapping):
+        raise InputError(f"x: is of type {type(x).__name__}; give a dict of features by their names, or arrays to fit")
+
+
 def check_features(x: FeatureDict) -> None:
     """The same, and where a sample has no features."""
+    check_sample(x)
     if not x:
         raise InputError("x: has no features; the first sample needs one or more")
     check_values(x)
 
 
 def sort_names(names: Iterable[Any]) -> list[Any]:
-    """Names of features, which need not be strings, in an order that does not depend on that of a dict."""
-    return sorted(names, key=lambda name: (str(name), type(name).__name__))
+    """Names of features, which need not be strings, in an order that does not depend on that of a dict: numbers of
+    columns as they are counted, before all others."""
+    return sorted(names, key=lambda name: (0, name, "") if is_number(name) else (1, str(name), type(name).__name__))
+
+
+def is_number(name: Any) -> bool:
+    """Whether the name of a feature is that of a column without a name: its number."""
+    return isinstance(name, Integral) and not isinstance(name, bool)
 
 
 class FeatureRow:
@@ -94,4 +108,5 @@ class FeatureRow:
         Raises :exc:`InputError` where a value is no number.
         """
         if not self.fill(x, row):
+            check_sample(x)
             row.row[:] = [to_number(f"x[{name!r}]", x.get(name)) for name in self.names]

@@ -80,10 +80,11 @@ class SavedEstimator:
             )
         if content["kind"] != kind or content["format"] != FILE_FORMAT:
             raise InputError(f"holds a {content['kind']}, format {content['format']}; use the class that saved it")
-        parameters = content["parameters"]
-        parameters["hidden_layer_sizes"] = tuple(parameters["hidden_layer_sizes"] or ()) or None
-        if parameters["spec"]:
-            parameters["spec"] = rename_presets(parameters["spec"])
+        for parameters in (content["parameters"], content["state"].get("_started")):
+            if parameters:  # former versions keep those only that it has now
+                parameters["hidden_layer_sizes"] = tuple(parameters["hidden_layer_sizes"] or ()) or None
+                if parameters["spec"]:
+                    parameters["spec"] = rename_presets(parameters["spec"])
         return cls(**content), arrays
 
 

@@ -265,3 +265,19 @@ def test_weights_that_cannot_be_are_refused(estimator: type[Any], weight: list[f
     with pytest.raises(InputError) as refusal:
         estimator(**SMALL).fit([[0.0], [1.0], [2.0]], [0, 1, 0], sample_weight=weight)
     assert str(refusal.value) == line
+
+
+@pytest.mark.parametrize("estimator", [LookupRegressor, LookupClassifier])
+def test_a_fit_that_is_refused_changes_nothing(estimator: type[Any]) -> None:
+    x = np.linspace(-1, 1, 24)[:, None]
+    settings: dict[str, Any] = {"bits": 4, "epochs": 2, "fine_tuning_epochs": 1, "random_state": 0}
+    model = estimator(**settings).fit(x, (x[:, 0] > 0).astype(int))
+    before = model.predict(x).tolist()
+    targets = np.c_[x, x] if estimator is LookupRegressor else np.where(x[:, 0] > 0, "a", "b")
+    for samples, weight in ((np.c_[x, x], -1), (1e200 * x, None)):
+        with pytest.raises(InputError):
+            model.fit(samples, targets, sample_weight=weight)
+        assert model.predict(x).tolist() == before
+    if estimator is LookupRegressor:
+        with pytest.raises(InputError, match=r"^y\[0, 0\] = 1e\+200: must be 1e\+150 or less in magnitude"):
+            model.fit(x, np.r_[1e200, x[1:, 0]])

@@ -370,6 +370,7 @@ def test_a_former_version_names_presets_otherwise(way: str, tmp_path: Path, monk
     else:
         former = copy.deepcopy(model)
         former.spec = {"pipeline": "low_latency"}
+        del former._started
         fields = LearnerSpec.to_dict
         with monkeypatch.context() as patch:
             patch.setattr(LearnerSpec, "to_dict", lambda spec: fields(spec) | {"pipeline": "low_latency"})
@@ -553,6 +554,12 @@ def test_the_largest_logit_is_the_class() -> None:
         ({"grid_size": 0}, "grid_size = 0: must be 1 or more"),
         ({"spec": {"loss": "squared"}}, "spec['loss']: follows from the data and the other parameters; leave it out"),
         ({"spec": 1}, "spec = 1: must be a dict of fields of LearnerSpec"),
+        ({"spec": {1: 1}}, "spec = {1: 1}: must be a dict of fields of LearnerSpec"),
+        (
+            {"spec": {"modulated": True}},
+            "spec['modulated']: a column is one input here, and not a pair; connect such a spec",
+        ),
+        ({"spline_order": [3, 2]}, "spline_order = (3, 2): must be one value or a list of 1, one per layer"),
         ({"spec": {"grid_sise": 2}}, "grid_sise = 2: unknown field; did you mean 'grid_size'?"),
     ],
 )
@@ -581,6 +588,12 @@ def test_samples_that_cannot_be() -> None:
     with pytest.raises(InputError, match=r"^x\['b'\] = '1': not a number"):
         model.learn_one({"a": 1, "b": "1"}, 1)
     assert (model.n_samples_seen_, model.n_features_in_) == (1, 1)
+    for use in (lambda: model.learn_one([1.0], 1.0), lambda: model.predict_one(np.ones(1))):
+        with pytest.raises(InputError, match=r"^x: is of type (list|ndarray); give a dict of features by their names"):
+            use()
+    model.learn_one({}, 1.0, w=0)  # as with any other weight, once there are features
+    with pytest.raises(InputError, match=r"^names = 'wind': must be a list of names, such as \['wind'\]$"):
+        model.add_features("wind")
     two = KANRegressor(epochs=1).fit([[0.0], [1.0]], [[0, 1], [2, 3]])
     for use in (lambda: two.predict_one({0: 1.0}), lambda: two.learn_one({0: 1.0}, 1.0)):
         with pytest.raises(InputError, match=r"^learn_one and predict_one: this estimator has 2 outputs; use partial"):
@@ -599,6 +612,67 @@ def test_classes_that_cannot_be() -> None:
         model.partial_fit([[0.0]], ["d"])
     with pytest.raises(InputError, match=r"^classes = \['a'\]: were \['a', 'b', 'c'\] before; leave them out$"):
         model.partial_fit([[0.0]], ["a"], classes=["a"])
+    late = KANClassifier()
+    for label in (math.nan, None, [1]):
+        with pytest.raises(
+            InputError, match=r"^y = .*: (is no class; leave samples without one out|a list cannot be a)"
+        ):
+            late.learn_one({"a": 1.0}, label)
+    assert late.predict_one({"a": 1.0}) is None
+
+
+def test_classes_may_be_tuples_or_of_several_kinds() -> None:
+    model = KANClassifier()
+    for label in ((1, 2), (3,), "a", 4):
+        model.learn_one({0: 1.0}, label)
+    assert model.classes_.tolist() == [(1, 2), (3,), "a", 4]
+    assert model.predict([[1.0]])[0] == model.predict_one({0: 1.0})
+
+
+def test_columns_are_features_by_their_numbers() -> None:
+    """Whatever the order in which they came."""
+    x = np.random.default_rng(3).normal(size=(60, 12))
+    model = KANRegressor(**SMALL, random_state=0)
+    model.learn_one({3: 0.5}, 1.0)
+    for row in x:
+        model.learn_one(dict(enumerate(row)), row[2])
+    assert model._names == [3, 0, 1, 2, *range(4, 12)]
+    assert model.predict(x).tolist() == [model.predict_one(dict(enumerate(row))) for row in x]
+    again = copy.deepcopy(model)
+    model.partial_fit(x[:9], x[:9, 2])
+    for row in x[:9]:
+        again.learn_one(dict(enumerate(row)), row[2])
+    assert model.predict(x).tolist() == again.predict(x).tolist()
+    model.add_features([20])
+    with pytest.raises(InputError, match=r"^X: its columns have the numbers 0 to 12, and features \[0, .*, 20\] are"):
+        model.predict(np.ones((1, 13)))
+
+
+@pytest.mark.parametrize(
+    "changed", [{"grid_size": 16}, {"hidden_layer_sizes": (3,)}, {"horizon": 10}, {"linear": True}]
+)
+def test_parameters_that_are_set_count_from_the_next_fit_on(changed: dict[str, Any], tmp_path: Path) -> None:
+    random = np.random.default_rng(4)
+    x, later = random.normal(size=(2, 20, 2))
+    model = KANRegressor(**SMALL, random_state=0).fit(x, x[:, 0])
+    plain = copy.deepcopy(model)
+    model.set_params(**changed).save(tmp_path / "set.npz")
+    loaded = KANRegressor.load(tmp_path / "set.npz")
+    assert loaded.get_params() == model.get_params()
+    for one in (model, loaded, plain):
+        one.add_features([2])
+        one.partial_fit(np.c_[later, later[:, :1]], later[:, 0])
+    expected = plain.predict(np.c_[later, later[:, :1]]).tolist()
+    assert model.predict(np.c_[later, later[:, :1]]).tolist() == expected
+    assert loaded.predict(np.c_[later, later[:, :1]]).tolist() == expected
+    assert loaded.fit(x, x[:, 0]).session_.spec != plain.session_.spec or "horizon" in changed
+
+
+def test_the_rate_follows_the_order_of_the_spec() -> None:
+    x = np.arange(6.0)[:, None]
+    by_spec, by_parameter = KANRegressor(spec={"spline_order": 1}), KANRegressor(spline_order=1)
+    rates = [model.fit(x, x[:, 0]).session_.learning_rate for model in (by_spec, by_parameter)]
+    assert rates[0] == rates[1]
 
 
 WITHOUT = """
