@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
 import numpy as np
-import numpy.typing as npt
 
 from .errors import InputError
 from .file_content import describe_content
@@ -272,6 +271,18 @@ def _check_texts(arrays: dict[str, Any]) -> None:
                 raise ValueError("a text has what is no character")
 
 
+def _load(content: Any, name: str, *, foreign: bool) -> Any:
+    """One array of an open ``.npz`` file."""
+    try:
+        return content[name]
+    except ValueError as error:
+        if "Object arrays" not in str(error):
+            raise
+        if foreign:
+            return None
+        raise InputError(f"{name!r} in it {OBJECTS}") from None
+
+
 def write_arrays(path: Path, content: dict[str, Any]) -> None:
     """Write arrays by name to an ``.npz`` file, which is complete or not there.
 
@@ -285,13 +296,17 @@ def write_arrays(path: Path, content: dict[str, Any]) -> None:
         raise InputError(f"save: {error}") from None
 
 
+OBJECTS = "holds Python objects, which are never loaded; save numbers alone"
+"""Why an array of an ``.npz`` file cannot be had, in words that follow its name."""
+
+
 def read_arrays(
-    path: Path, kind: str = "a saved learner", mend: str = "give a file that save wrote"
-) -> dict[str, npt.NDArray[Any]]:
+    path: Path, kind: str = "a saved learner", mend: str = "give a file that save wrote", *, foreign: bool = False
+) -> dict[str, Any]:
     """The arrays of an ``.npz`` file by name, each as it was written.
 
-    Raise :exc:`InputError`, which says that the file is not ``kind``, what it is, and how to ``mend`` that, where it
-    is not one.
+    In a ``foreign`` file arrays of Python objects, which are never loaded, are None. Raise :exc:`InputError`, which
+    says that the file is not ``kind``, what it is, and how to ``mend`` that, where it is not one.
     """
     try:
         with zipfile.ZipFile(path) as members:
@@ -300,16 +315,14 @@ def read_arrays(
             damaged = members.testzip()
         if damaged is None:
             with np.load(path, allow_pickle=False) as content:
-                arrays = dict(content)
+                arrays = {name: _load(content, name, foreign=foreign) for name in content}
             _check_texts(arrays)
             return arrays
     except OSError as error:
         raise InputError(f"{error.strerror or f'not {kind}'}; {mend}") from None
     except InputError:
         raise
-    except Exception as error:  # only zipfile, zlib and numpy run here: a damaged file raises a dozen kinds of errors
-        if "Object arrays" in str(error):
-            raise InputError("holds an array of Python objects, which are never loaded; save numbers alone") from None
+    except Exception:  # only zipfile, zlib and numpy run here: a damaged file raises a dozen kinds of errors
         found = describe_content(path)
         what = "" if found is None or "zip archive" in found else f" but {found}"
         raise InputError(f"not {kind}{what}; {mend}") from None

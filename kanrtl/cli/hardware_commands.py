@@ -42,6 +42,7 @@ from .options import (
     hardware_options,
     host_group,
     host_options,
+    input_option,
     network_group,
     optimise_option,
     spec_or_network_argument,
@@ -73,9 +74,8 @@ LOWEST_MHZ, HIGHEST_MHZ = 0.001, 10_000.0
     backend_option(
         help="Run on this backend, or a learner at this address.  [default: pysim, or model for a learner with --data]"
     ),
-    cloup.option(
+    input_option(
         "--data",
-        metavar="FILE",
         help="Let a learner learn the signals of this file: CSV (also .gz), .npz or Parquet. Let a network predict X "
         "of this .npz file, and compare with y if known.",
     ),
@@ -125,7 +125,7 @@ def simulate_command(
             check_without_data(signals)
             simulation = simulate_task(spec, task or "track", samples or SAMPLES, seed, backend, trace)
         else:
-            recording = read_recording(data, task, samples, signals)
+            recording = read_recording(data, task, samples, signals, spec)
             with count_samples(f"{escape(recording.name)} on {backend}", recording.samples) as (advance, starting):
                 simulation = simulate(spec, recording, backend, progress=advance, trace=trace, starting=starting)
     if trace:

@@ -32,7 +32,16 @@ from ..sim.recording import Recording
 from ..tools.toolchain import YOSYS, warm
 from .console import count_learners, results, say, show, show_work
 from .hardware_commands import SAMPLES, build_for_board, draw, show_errors, show_report, simulate_task
-from .options import OUTPUT, as_json, check_output, choice_option, count_option, file_option, spec_argument
+from .options import (
+    OUTPUT,
+    as_json,
+    check_output,
+    choice_option,
+    count_option,
+    file_option,
+    input_option,
+    spec_argument,
+)
 from .signal_options import check_without_data, read_recording, signal_group, take_signal_options
 from .verilog_commands import write_learner
 
@@ -64,9 +73,7 @@ MOST_SWEPT_SEEDS = 100_000
 @cloup.option_group(
     "The runs",
     choice_option("--task", TASKS, help="Let them learn this task.  [default: track]"),
-    cloup.option(
-        "--data", metavar="FILE", help="Let them learn the signals of this file: CSV (also .gz), .npz or Parquet."
-    ),
+    input_option("--data", help="Let them learn the signals of this file: CSV (also .gz), .npz or Parquet."),
     count_option("--samples", 3, help="Take N samples in a run.  [default: 1500, or all of --data]"),
     count_option("--seeds", 1, MOST_SWEPT_SEEDS, default=1, help="Run every learner with N seeds."),
     choice_option("--backend", BACKENDS, default="model", help="Run on this backend."),

@@ -15,7 +15,7 @@ from ..sessions.connect import connect
 from ..sim import TASKS
 from ..sim.task import Task
 from .console import say, show_work
-from .options import backend_option, choice_option, count_option, learner_argument
+from .options import backend_option, choice_option, count_option, input_option, learner_argument
 from .signal_options import check_without_data, read_recording, signal_group, take_signal_options
 
 __all__ = ["live_command"]
@@ -28,9 +28,7 @@ SAMPLES = 1500
 @cloup.option_group(
     "What it learns",
     choice_option("--task", TASKS, help="Let it learn this task.  [default: track]"),
-    cloup.option(
-        "--data", metavar="FILE", help="Let it learn the signals of this file: CSV (also .gz), .npz or Parquet."
-    ),
+    input_option("--data", help="Let it learn the signals of this file: CSV (also .gz), .npz or Parquet."),
     count_option("--samples", 3, help="Begin again after N samples.  [default: 1500, or all of --data]"),
     count_option("--seed", 0, default=0, help="Draw samples at random with this seed."),
 )

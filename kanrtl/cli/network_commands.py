@@ -17,7 +17,7 @@ from ..lookup.network import Output
 from ..lookup.notes import Note
 from ..numeric.fixed import Format
 from .console import score_pairs, show, show_pairs, show_work
-from .options import OUTPUT, as_json, choice_option, file_option, list_option
+from .options import OUTPUT, as_json, choice_option, file_option, input_option, list_option, note_file
 
 
 def _read_format(_ctx: click.Context, param: click.Parameter, value: str | None) -> Format | None:
@@ -27,18 +27,23 @@ def _read_format(_ctx: click.Context, param: click.Parameter, value: str | None)
         raise InputError(f"{param.opts[-1]}: {error}") from None
 
 
+def _note_model(ctx: click.Context, _param: click.Parameter, value: str) -> str:
+    note_file(ctx, "MODEL", value)
+    return value
+
+
 @cloup.command("convert")
 @cloup.argument(
     "model",
+    callback=_note_model,
     help="A checkpoint (.pt, .pth, .safetensors, .npz, or NAME of pykan's files), KANELÉ's truth tables (.npz, "
     ".json or .json.gz), or a network, which is to have another output stage.",
 )
 @cloup.option_group(
     "What MODEL is",
     cloup.option("--kind", help=f"Read it as {', '.join(KINDS)}, where its names do not tell."),
-    cloup.option(
+    input_option(
         "--config",
-        metavar="FILE",
         help="Take KANELÉ's config.json or pykan's NAME_config.yml from here, where it is not in or beside MODEL.",
     ),
     cloup.option(
@@ -59,7 +64,7 @@ def _read_format(_ctx: click.Context, param: click.Parameter, value: str | None)
     list_option("--bits", int, help="Give codes so many bits."),
     list_option("--steps", float, help="Let an LSB stand for so much."),
     list_option("--guard-bits", int, help="Give tables so many bits below an LSB; inputs have none."),
-    cloup.option("--data", metavar="FILE", help="Derive steps from X, and score by y if known, of this .npz file."),
+    input_option("--data", help="Derive steps from X, and score by y if known, of this .npz file."),
     cloup.option(
         "--input-format",
         metavar="FORMAT",

@@ -29,11 +29,51 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 STANDARD_OUTPUT = Path("/dev/stdout")
 """What ``-`` stands for where an option takes it."""
 
+_FILES = "kanrtl.files"
+"""What a context keeps the files under that its command reads and writes."""
+
+
+def note_file(ctx: click.Context, name: str, value: str, *, written: bool = False) -> None:
+    """Note a file that a command reads or writes, by the ``name`` of its option or argument.
+
+    Raises
+    ------
+    InputError
+        If it is to be written and is another of them, which would be lost.
+    """
+    path = Path(value)
+    if written or path.is_file():
+        files: list[tuple[str, Path, bool]] = ctx.meta.setdefault(_FILES, [])
+        for other, there, also_written in files:
+            if (written or also_written) and _is_same(path, there):
+                output, kept = (name, other) if written else (other, name)
+                lost = "writes too" if written and also_written else "reads"
+                raise InputError(f"{output} = {str(path)!r}: is the file that {kept} {lost}; name another")
+        files.append((name, path, written))
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    """Whether two paths are of one regular file, or of one that would be."""
+    if path.exists() and other.exists():
+        return path.is_file() and path.samefile(other)
+    return path.absolute() == other.absolute()
+
+
+def input_option(*names: str, **settings: Any) -> Decorator:
+    """An option for a file to read."""
+
+    def note(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+        if value is not None:
+            note_file(ctx, param.opts[-1], value)
+        return value
+
+    return cloup.option(*names, metavar="FILE", callback=note, **settings)
+
 
 def file_option(*names: str, text: bool = False, **settings: Any) -> Decorator:
     """An option for a file to write, whose folder is there; with ``text`` also for ``-``, standard output."""
 
-    def parse(_ctx: click.Context, param: click.Parameter, value: str | None) -> Path | None:
+    def parse(ctx: click.Context, param: click.Parameter, value: str | None) -> Path | None:
         if value is None:
             return None
         if value == "-":
@@ -41,6 +81,7 @@ def file_option(*names: str, text: bool = False, **settings: Any) -> Decorator:
                 return STANDARD_OUTPUT
             raise InputError(f"{param.opts[-1]} = '-': only text can go to standard output; name a file")
         check_output(param.opts[-1], value)
+        note_file(ctx, param.opts[-1], value, written=True)
         return Path(value)
 
     return cloup.option(*names, metavar="FILE", callback=parse, **settings)
@@ -99,14 +140,18 @@ def _holds_arrays(path: str) -> bool:
     return "zip archive" in found if found else Path(path).suffix == ".npz"
 
 
-def _read_spec(_ctx: click.Context, _param: click.Parameter, value: str | None) -> LearnerSpec | None:
-    if value is not None and _holds_arrays(value):
+def _read_spec(ctx: click.Context, _param: click.Parameter, value: str | None) -> LearnerSpec | None:
+    if value is None:
+        return None
+    if _holds_arrays(value):
         raise InputError(f"SPEC = {value!r}: a file of arrays; this command takes the spec of a learner, a TOML file")
-    return None if value is None else LearnerSpec.from_toml(value)
+    note_file(ctx, "SPEC", value)
+    return LearnerSpec.from_toml(value)
 
 
-def read_spec_or_network(_ctx: click.Context, _param: click.Parameter, value: str) -> LearnerSpec | LookupNetwork:
+def read_spec_or_network(ctx: click.Context, _param: click.Parameter, value: str) -> LearnerSpec | LookupNetwork:
     """Read what the argument of a command names: a spec, or a network."""
+    note_file(ctx, "SPEC", value)
     if not _holds_arrays(value):
         return LearnerSpec.from_toml(value)
     try:
@@ -149,7 +194,10 @@ _LEARNER = "The spec of a learner, a TOML file (see kanrtl spec)"
 
 
 def _read_design(ctx: click.Context, param: click.Parameter, value: str) -> LearnerSpec | LookupNetwork | Path:
-    return Path(value) if looks_like_bitstream(Path(value)) else read_spec_or_network(ctx, param, value)
+    if not looks_like_bitstream(Path(value)):
+        return read_spec_or_network(ctx, param, value)
+    note_file(ctx, "SPEC", value)
+    return Path(value)
 
 
 spec_or_network_argument = cloup.argument(

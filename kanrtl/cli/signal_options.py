@@ -11,6 +11,8 @@ from rich.table import Table
 
 from ..errors import InputError
 from ..experiments.compare_methods import Comparison
+from ..experiments.fit_task import check_task
+from ..learner.spec import LearnerSpec
 from ..signals.column_scale import ColumnScale
 from ..sim.recording import Recording
 from .console import results, say
@@ -65,8 +67,14 @@ def check_without_data(signals: dict[str, Any]) -> None:
             raise InputError(f"--{name.replace('_', '-')} = {value!r}: only with --data; name a file, or leave it out")
 
 
-def read_recording(data: str, task: str | None, samples: int | None, signals: dict[str, Any]) -> Recording:
-    """Read the file of ``--data`` as the options say; raise :exc:`InputError` where ``--task`` is given too."""
+def read_recording(
+    data: str, task: str | None, samples: int | None, signals: dict[str, Any], spec: LearnerSpec | None = None
+) -> Recording:
+    """Read the file of ``--data`` as the options say.
+
+    Raise :exc:`InputError` where ``--task`` is given too; and before anything is said of its columns, where it does not
+    fit the ``spec`` of who learns it, if that is known.
+    """
     if task is not None:
         raise InputError(f"--task = {task!r}: with --data its signals are what is learned; leave one of them out")
     given = {name: value for name, value in signals.items() if value is not None}
@@ -75,6 +83,8 @@ def read_recording(data: str, task: str | None, samples: int | None, signals: di
     if len(given.get("target_range", (0, 1))) != 2:
         raise InputError(f"--target-range = {given['target_range']!r}: must be two numbers, the lower one first")
     recording = Recording.read(data, **{"targets": (), **given})
+    if spec is not None:
+        check_task(spec, recording)
     if samples is not None and recording.samples < samples:
         say_all_are_taken(samples, data, recording.samples)
     warn_of_outside(recording)

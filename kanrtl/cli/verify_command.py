@@ -8,11 +8,15 @@ from typing import Any
 import cloup
 
 from ..boards import BOARDS
+from ..build.capacity import check_fits
+from ..build.network_capacity import check_network_fits
 from ..errors import InputError, ToolError
 from ..experiments.verify import SAMPLES, Verification, verify, verify_bitstream
+from ..fabric.device import Device
 from ..learner.spec import LearnerSpec
 from ..lookup.network import LookupNetwork
 from ..progress import Progress
+from ..virtual.bitstream_simulation import check_readable
 from .console import name_cycles, show, show_pairs, show_work
 from .options import (
     OUTPUT,
@@ -20,6 +24,7 @@ from .options import (
     check_only_for,
     count_option,
     hardware_options,
+    input_option,
     network_group,
     spec_or_network_argument,
 )
@@ -34,10 +39,8 @@ from .options import (
 )
 @cloup.option_group(
     "How to verify it",
-    cloup.option(
+    input_option(
         "--bitstream",
-        metavar="FILE",
-        type=cloup.Path(path_type=Path),
         help="With --board: this one.  [default: build it]",
     ),
     count_option("--samples", 1, default=SAMPLES, help="Compare N samples."),
@@ -49,7 +52,7 @@ def verify_command(
     spec: LearnerSpec | LookupNetwork,
     device: str | None,
     board: str | None,
-    bitstream: Path | None,
+    bitstream: str | None,
     samples: int,
     seed: int,
     as_json: bool,
@@ -74,23 +77,37 @@ def verify_command(
             found = _verify_bitstream(spec, board, bitstream, samples, seed, progress)
         elif device is not None:
             what = "netlist"
-            found = verify(spec, device, samples, seed=seed, progress=progress, **hardware_options(hardware))
+            options = hardware_options(hardware)
+            _check_fits(spec, device, options)
+            found = verify(spec, device, samples, seed=seed, progress=progress, **options)
     show(found.to_json(), as_json, lambda: _show(what, found))
     if found.difference is not None:
         raise ToolError(f"the {what} for {found.device} differs from the model: {found.difference}")
 
 
 def _verify_bitstream(
-    spec: LearnerSpec | LookupNetwork, name: str, bitstream: Path | None, samples: int, seed: int, progress: Progress
+    spec: LearnerSpec | LookupNetwork, name: str, bitstream: str | None, samples: int, seed: int, progress: Progress
 ) -> Verification:
     if name not in BOARDS:
         raise InputError(f"--board = {name!r}: unknown; use one of {', '.join(BOARDS)}")
     board = BOARDS[name]
     if isinstance(spec, LookupNetwork):
         raise InputError("--board: the bitstream of a network has no link to send samples over; give --device")
-    if bitstream is not None and not bitstream.is_file():
-        raise InputError(f"--bitstream = '{bitstream}': is no file")
-    return verify_bitstream(spec, board, samples, seed=seed, bitstream=bitstream, progress=progress)
+    if bitstream is not None and not Path(bitstream).is_file():
+        raise InputError(f"--bitstream = {bitstream!r}: is no file; give one that kanrtl build --host uart has made")
+    check_readable(board)
+    check_fits(spec, Device.parse(board.device))
+    path = None if bitstream is None else Path(bitstream)
+    return verify_bitstream(spec, board, samples, seed=seed, bitstream=path, progress=progress)
+
+
+def _check_fits(design: LearnerSpec | LookupNetwork, device: str, options: dict[str, Any]) -> None:
+    """Refuse what does not fit before it is synthesised, which can take hours."""
+    part = Device.parse(device)
+    if isinstance(design, LearnerSpec):
+        check_fits(design, part)
+    else:
+        check_network_fits(design, part, **options)
 
 
 def _show(what: str, found: Verification) -> None:

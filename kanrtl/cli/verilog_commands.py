@@ -39,6 +39,7 @@ from .options import (
     file_option,
     hardware_options,
     network_group,
+    note_file,
     optimise_option,
     read_spec_or_network,
     spec_or_network_argument,
@@ -49,7 +50,10 @@ from .python_object import load_component, names_object
 def _read_core(
     ctx: click.Context, param: click.Parameter, value: str
 ) -> LearnerSpec | LookupNetwork | wiring.Component:
-    return load_component(value, "SPEC") if names_object(value) else read_spec_or_network(ctx, param, value)
+    if not names_object(value):
+        return read_spec_or_network(ctx, param, value)
+    note_file(ctx, "SPEC", value.rpartition(":")[0])
+    return load_component(value, "SPEC")
 
 
 @cloup.command("verilog")

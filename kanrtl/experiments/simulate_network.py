@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ..arrays import check_at_least
 from ..errors import InputError
-from ..files import read_arrays
+from ..files import OBJECTS, read_arrays
 from ..lookup.network import LookupNetwork
 from ..lookup.quantiser import FixedQuantiser
 from ..numeric.fixed import SQ
@@ -90,11 +90,14 @@ def read_samples(path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | None]
     Raise :exc:`kanrtl.InputError` where it cannot be read, or has no ``X``.
     """
     try:
-        content = read_arrays(path, "an .npz file", "give one with X, and with y where it is known")
+        content = read_arrays(path, "an .npz file", "give one with X, and with y where it is known", foreign=True)
     except InputError as error:
         raise InputError(f"data = {str(path)!r}: {error}") from None
     if "X" not in content:
         raise InputError(f"data = {str(path)!r}: has no X; give samples (n, n_in) by that name")
+    for name in {"X", "y"} & content.keys():
+        if content[name] is None:
+            raise InputError(f"data = {str(path)!r}: {name} {OBJECTS}")
     return content["X"], content.get("y")
 
 

@@ -25,9 +25,9 @@ from ..numeric.fixed import Codes
 from ..progress import Progress
 from ..sessions.backends.model import ModelLearner, ModelNetwork
 from ..sessions.backends.native import NativeLearner, NativeNetwork
-from ..sessions.linked_learner import LinkedLearner
+from ..sessions.linked_learner import LinkedLearner, find_difference
 from ..simulators.netlist_rtlil import MODELLED, simulate_cells
-from ..virtual.bitstream_simulation import Edit, await_reset, simulate_bitstream
+from ..virtual.bitstream_simulation import Edit, await_reset, check_readable, simulate_bitstream
 from ..virtual.simulated_wire import SimulatedWire
 from .exercise import Difference, compare_learners, draw_exercise
 
@@ -199,7 +199,7 @@ def verify_bitstream(
         If a tool is missing or fails.
     """
     samples = check_at_least("samples", samples, 1)
-    fitted = spec.for_device(Device.parse(board.device))
+    fitted = spec.for_device(check_readable(board))
     multipliers = fitted.estimate(board.device).dsp
     if multipliers:
         raise SpecError.of(
@@ -256,7 +256,7 @@ def compare_linked(
     Raises
     ------
     InputError
-        If what answers is another learner, or not to be understood.
+        If what answers is not to be understood, or another learner, which is told by a field where one differs.
     LinkError
         If nothing answers, or nothing does any more.
     """
@@ -267,7 +267,12 @@ def compare_linked(
     learner = LinkedLearner(link)
     # A build for a board chooses the pipeline where that is left open.
     if learner.spec != (fitted.replace(pipeline=learner.spec.pipeline) if spec.pipeline == "auto" else fitted):
-        raise InputError("bitstream: has a learner of another spec; give that, or build it anew")
+        differing = find_difference(link.device, fitted)
+        if differing is None:
+            raise InputError("bitstream: has a learner of another spec; give that, or build it anew")
+        field, built = differing
+        reason = f"the bitstream has a learner with {built}; give its spec, or build it anew"
+        raise SpecError.of(field, getattr(spec, field), reason)
     exercise = draw_exercise(learner.spec, samples, seed)
     difference, sent = compare_learners(ModelLearner(learner.spec), learner, exercise)
     if difference is None and link.recoveries:

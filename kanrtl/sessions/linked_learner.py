@@ -121,31 +121,32 @@ class LinkedLearner(AddressedLearner):
 
 
 def check_device(name: str, device: LinkedDevice, spec: LearnerSpec) -> None:
-    """Refuse a device that computes anything else than ``spec`` says, by the first field that differs. How it was
-    built, as for its part, does not count.
+    """Refuse a device that computes anything else than ``spec`` says, by the first field that differs.
 
     Raises
     ------
     InputError
         If it does.
     """
+    if (found := find_difference(device, spec)) is not None:
+        field, built = found
+        reason = f"the learner at {name} was built with {built}; give its spec, or none"
+        raise InputError(str(SpecError.of(field, getattr(spec, field), reason)))
+
+
+def find_difference(device: LinkedDevice, spec: LearnerSpec) -> tuple[str, str] | None:
+    """The first field by which a device computes anything else than ``spec`` says, and what it was built with there;
+    None where there is none. How it was built, as for its part, does not count."""
     theirs = device.spec
     if digest_spec(spec) == device.identification.digest:
-        return
+        return None
     # Initial coefficients that are arrays do not travel, but count in the digest.
     last = "initial_coefficients"
     others = [field for field in type(spec).model_fields if field != last]
     expected = digest_spec(theirs)
     differing = (field for field in others if not _stays(theirs, field, getattr(spec, field), expected))
     field = next(differing, last)
-    built = "others" if field == last else repr(getattr(theirs, field))
-    raise InputError(
-        str(
-            SpecError.of(
-                field, getattr(spec, field), f"the learner at {name} was built with {built}; give its spec, or none"
-            )
-        )
-    )
+    return field, "others" if field == last else repr(getattr(theirs, field))
 
 
 def _stays(spec: LearnerSpec, field: str, value: Any, digest: int) -> bool:

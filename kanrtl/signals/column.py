@@ -107,7 +107,8 @@ class Columns:
             reasons = "".join(f"; {name!r}: {reason}" for name, reason in [*self.unusable.items()][:SHOWN])
             return f"there are no columns of numbers{reasons}"
         if not any(column.name for column in self.columns):
-            return f"there is no line of names above the {count} columns; give numbers from 1 to {count}"
+            what = "the column has no name" if count == 1 else f"the {count} columns have no names"
+            return f"{what}, as the first line is a row of numbers; give numbers from 1 to {count}"
         shown = [f"{index + 1} {self._label(index)!r}" for index in range(min(count, SHOWN))]
         if count > SHOWN:
             return f"columns are {', '.join(shown)}, and so on up to {count}"

@@ -21,6 +21,11 @@ _SEPARATORS = {";": "semicolons", "\t": "tabs", ",": "commas"}
 _LOOKED_AT = 10
 """As many rows are looked at to tell names from numbers."""
 
+_QUOTED = re.compile(r'"[^"]*"')
+
+_MISSING = {"", "na", "n/a", "null", "none", "-", "?"}
+"""What stands for a number that is missing, in small letters: no name of a column."""
+
 Row = tuple[int, list[str]]
 """The number of a line, counted from 1, and its cells."""
 
@@ -28,9 +33,12 @@ Row = tuple[int, list[str]]
 def read_csv(text: str, decimal: str = ".") -> Columns:
     """The columns of a text; ``decimal`` is the mark between whole digits and fraction, a point or a comma.
 
-    Columns are separated by semicolons, tabs, commas or blanks. The first line has their names where it is all text and
-    numbers stand below. Lines above the table that begin with ``#`` are comments, of which the last may have the names.
-    Raises :exc:`InputError` where rows have different numbers of cells, or there are none.
+    Columns are separated by semicolons, tabs, commas or blanks; by commas also where these are decimal marks, if such
+    numbers are in quotes. The first line has their names where it is all text and numbers stand below. Lines above the
+    table that begin with ``#`` are comments, of which the last may have the names.
+
+    Raises :exc:`InputError` where rows have different numbers of cells, or there are none, or the first may be one of
+    names or of numbers.
     """
     lines = text.split("\n")
     comments = 0
@@ -56,6 +64,9 @@ def read_csv(text: str, decimal: str = ".") -> Columns:
     first = rows[0][0] - 1 if names else rows[0][0]
     for line, cells in rows:
         if len(cells) != width:
+            if any("\n" in cell for cell in cells):
+                opened = line - sum(cell.count("\n") for cell in cells)
+                raise InputError(f"line {opened}: a quote is opened and not closed in it; close it")
             missing = "line " + (f"{line} is empty" if cells in ([], [""]) else f"{line} has {_count(len(cells))}")
             raise InputError(f"{missing}, line {first} has {width}; give each row as many")
     return Columns(
@@ -74,10 +85,14 @@ def _count(cells: int) -> str:
 def _find_separator(table: Sequence[str], decimal: str) -> str:
     """The separator of the columns; a blank where they are separated by any number of those, empty where there is one
     column."""
+    looked_at = table[:_LOOKED_AT]
+    outside = [_QUOTED.sub("", line) for line in looked_at]
     for separator in _SEPARATORS:
-        if separator in table[0] and separator != decimal:
+        if separator in outside[0] and (separator != decimal or any(map(_QUOTED.search, looked_at))):
             return separator
-    counts = {len(line.split()) for line in table[:_LOOKED_AT]}
+    if decimal in _SEPARATORS and decimal in table[0] and not _NUMBER.fullmatch(table[0].strip().strip('"')):
+        raise InputError("separates columns by commas, which are decimal marks here; leave decimal (--decimal) out")
+    counts = {len(line.split()) for line in looked_at}
     return " " if len(counts) == 1 and counts != {1} else ""
 
 
@@ -103,13 +118,23 @@ def _cells(line: str, separator: str) -> list[str]:
 
 def _find_names(rows: Sequence[Row]) -> list[str]:
     """The names in the first row where it has names and no numbers; else nothing."""
-    first = rows[0][1]
+    first, below = rows[0][1], [cells for _, cells in rows[1:_LOOKED_AT]]
     if len(first) > 1 and first == ["", *map(str, range(len(first) - 1))]:
         return first  # numbers of columns above an index without a name, as tables are often written
-    if not any(first) or any(_NUMBER.fullmatch(cell) for cell in first):
+    if not any(first):
         return []
-    below = [cell for _, cells in rows[1:_LOOKED_AT] for cell in cells]
-    return first if not below or any(_NUMBER.fullmatch(cell) for cell in below) else []
+    if not any(map(_NUMBER.fullmatch, first)):
+        return first if not below or any(_NUMBER.fullmatch(cell) for cells in below for cell in cells) else []
+    for index, cell in enumerate(first):
+        # Names such as years or frequencies, or a row with a cell that is damaged.
+        if cell.lower() in _MISSING or _NUMBER.fullmatch(cell):
+            continue
+        if below and all(index < len(cells) and _NUMBER.fullmatch(cells[index]) for cells in below):
+            raise InputError(
+                f"line {rows[0][0]}: has {cell!r} above numbers, and numbers beside it; give all columns names that "
+                "are no numbers, or mend that cell"
+            )
+    return []
 
 
 def _reader(rows: Sequence[Row], index: int, name: str, decimal: str) -> Callable[[], Reals]:
@@ -144,7 +169,7 @@ def _explain(cell: str, decimal: str) -> str | None:
         value = _parse(cell, decimal)
     except ValueError:
         if _NUMBER.fullmatch(cell) and decimal == "." and cell.count(",") == 1 and "." not in cell:
-            return f"{shown} has a comma; where that is the decimal mark, say so with decimal = ','"
+            return f"{shown} has a comma; where that is the decimal mark, say so with decimal = ',' (--decimal)"
         if _NUMBER.fullmatch(cell):
             return f"{shown} is not a number with {'a point' if decimal == '.' else 'a comma'} as its decimal mark"
         return f"{shown} is not a number; mend it, or name another column"

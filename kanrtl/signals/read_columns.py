@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..file_content import decode_text, describe_content
-from ..files import decompress, read_arrays
+from ..files import OBJECTS, decompress, read_arrays
 from .column import Column, Columns, columns_of_array
 from .csv_columns import read_csv
 from .parquet_columns import read_parquet
@@ -51,9 +51,11 @@ def read_columns(path: Path, decimal: str = ".") -> Columns:
 def _read_npz(path: Path) -> Columns:
     columns: list[Column] = []
     unusable = {}
-    for name, array in read_arrays(path, "an .npz file", _MEND).items():
-        # In a zip archive of other files, what numpy gives are their bytes.
-        found = columns_of_array(name, array) if isinstance(array, np.ndarray) else "is no array; name an array"
+    for name, array in read_arrays(path, "an .npz file", _MEND, foreign=True).items():
+        if isinstance(array, np.ndarray):
+            found = columns_of_array(name, array)
+        else:  # in a zip archive of other files, what numpy gives are their bytes
+            found = OBJECTS if array is None else "is no array; name an array"
         if isinstance(found, str):
             unusable[name] = found
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -23,6 +24,7 @@ from ..tools.icestorm import read_back, unpack
 __all__ = [
     "ConfiguredPins",
     "await_reset",
+    "check_readable",
     "find_pins",
     "read_configuration",
     "simulate_bitstream",
@@ -107,7 +109,7 @@ class ConfiguredPins(wiring.Component):  # type: ignore[misc]
         return m
 
 
-def _find_part(board: Board) -> Device:
+def check_readable(board: Board) -> Device:
     """Give the part of a board; raise :exc:`InputError` where its bitstreams cannot be read back."""
     part = Device.parse(board.device)
     if part.family != "ice40":
@@ -123,7 +125,7 @@ def read_configuration(configuration: str, board: Board) -> str:
 
     Errors are those of :func:`simulate_bitstream`; see :func:`kanrtl.tools.icestorm.read_back`.
     """
-    part = _find_part(board)
+    part = check_readable(board)
     with temporary_folder() as cwd:
         path = cwd / "chip.asc"
         path.write_text(configuration)
@@ -158,16 +160,22 @@ def simulate_bitstream(
     Raises
     ------
     InputError
-        If the board has no iCE40, no serial port, or no pin with a clock.
+        If the board has no iCE40, no serial port, or no pin with a clock, or the bitstream is of another board.
     ToolError
         If a tool is missing or fails.
     """
-    _find_part(board)
-    find_pins(board)
+    check_readable(board)
+    pins = find_pins(board)
     if progress is not None:
         progress("reading the bitstream back into logic")
     configuration = unpack(bitstream)
     verilog = read_configuration(configuration if edit is None else edit(configuration), board)
+    for name in ("clock", "rx", "tx"):
+        if not re.search(rf"\bpin_{pins[name]}\b", verilog):
+            raise InputError(
+                f"bitstream = {str(bitstream)!r}: uses no pin {pins[name]}, the {name} of {board.name}; give one that "
+                f"kanrtl build --board {board.name} --host uart makes"
+            )
     cells.update(count_cells(verilog))
     return simulate_chip(verilog, board, baud, progress)
 

@@ -99,8 +99,23 @@ REFUSED: list[tuple[list[str], str]] = [
         "--frequency = 1e+300: must be from 0.001 to 10000 MHz",
     ),
     (
-        ["convert", "network.npz", "--stage", "argmax", "--thresholds", "1"],
+        ["convert", "network.npz", "--stage", "argmax", "--thresholds", "1", "-o", "other.npz"],
         "--thresholds: the stage argmax has none; leave them out, or give --stage threshold",
+    ),
+    # What is read is not lost.
+    (["build", "good.toml", "-o", "good.toml"], "--output = 'good.toml': is the file that SPEC reads; name another"),
+    (
+        ["verilog", "./good.toml", "-o", "good.toml"],
+        "--output = 'good.toml': is the file that SPEC reads; name another",
+    ),
+    (["convert", "network.npz"], "--output = 'network.npz': is the file that MODEL reads; name another"),
+    (
+        ["simulate", "classes.npz", "--data", "few.npz", "--trace", "few.npz"],
+        "--trace = 'few.npz': is the file that --data reads; name another",
+    ),
+    (
+        ["simulate", "good.toml", "--plot", "new.svg", "--trace", "new.svg"],
+        "--trace = 'new.svg': is the file that --plot writes too; name another",
     ),
     (
         ["simulate", "learned.npz"],
@@ -127,7 +142,7 @@ REFUSED: list[tuple[list[str], str]] = [
     ),
     (
         ["simulate", "network.npz", "--data", "objects.npz"],
-        "data = 'objects.npz': holds an array of Python objects, which are never loaded; save numbers alone",
+        "data = 'objects.npz': X holds Python objects, which are never loaded; save numbers alone",
     ),
 ]
 

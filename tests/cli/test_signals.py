@@ -116,6 +116,10 @@ def test_a_column_that_grows_is_told_of(run: Callable[..., tuple[int, str, str]]
         "column 't': of the samples after the first 99, 100% lie beyond the 0 to 99 by which its scale"
     )
     assert err.count("\n") == 1
+    Path("spec.toml").write_text("layer_sizes = [1, 1]\ngrid_range = [-2, 2]\n")
+    status, _, err = run("simulate", "spec.toml", *options)  # what counts, alone
+    assert (status, err.count("\n")) == (2, 1)
+    assert err.startswith("kanrtl: layer_sizes = [1, 1]: task 'signals.csv' has 5 input(s)")
 
 
 def test_sweep_learns_signals(run: Callable[..., tuple[int, str, str]]) -> None:

@@ -178,6 +178,11 @@ def test_a_difference_is_exit_status_1(
         ),
         (["--board", "nowhere"], "--board = 'nowhere': unknown; use one of "),
         (["--board", "icebreaker", "--bitstream", "none.bin"], "--bitstream = 'none.bin': is no file"),
+        (
+            ["--board", "ulx3s-85f"],
+            "board = 'ulx3s-85f': a bitstream of ecp5 cannot be read back into logic; verify for",
+        ),
+        (["--device", "iCE40HX1K"], "needs 2408 or more LUTs, there are 1280; take iCE40UP5K"),
         (["--board", "icebreaker"], "multiplier = 'auto': takes 4 multipliers of the chip, which no tool reads back"),
     ],
 )

@@ -838,7 +838,7 @@ NOT_SAVED = "not a saved learner; give a file that save wrote"
         ({"coefficients_0": None}, NOT_SAVED),
         (
             {"coefficients_0": np.array([{"a": 1}])},  # an object array, which only pickle can read
-            "holds an array of Python objects, which are never loaded; save numbers alone",
+            "'coefficients_0' in it holds Python objects, which are never loaded; save numbers alone",
         ),
         (
             {"coefficients_0": np.zeros((1, 2, 4))},

@@ -75,7 +75,7 @@ def test_a_decimal_comma_is_read_where_it_is_asked_for(separator: str, tmp_path:
     path = write(tmp_path, f"u{separator}y\n0,5{separator}1\n-1{separator}2\n2e-3{separator}3,0\n")
     for name, expected in (("u", U), ("y", Y)):
         np.testing.assert_array_equal(read_columns(path, ",").select("inputs", [name])[0][1], expected)
-    with pytest.raises(InputError, match=r"^line 2, column 1 'u': '0,5' has a comma; .* decimal = ','$"):
+    with pytest.raises(InputError, match=r"^line 2, column 1 'u': '0,5' has a comma; .* decimal = ',' \(--decimal\)$"):
         read_columns(path).select("inputs", ["u"])
 
 
@@ -171,15 +171,61 @@ def test_columns_that_cannot_be_told_are_refused(wanted: list[str | int], line: 
 
 
 def test_files_without_names_say_so(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"there is no line of names above the 2 columns; give numbers from 1 to 2$"):
+    with pytest.raises(
+        InputError,
+        match=r"the 2 columns have no names, as the first line is a row of numbers; give numbers from 1 to 2$",
+    ):
         read_columns(write(tmp_path, "1,2\n3,4\n")).select("inputs", ["u"])
+
+
+@pytest.mark.parametrize("names", ["u,y", '"u","y"'])
+def test_decimal_commas_in_quotes_leave_commas_between_columns(names: str, tmp_path: Path) -> None:
+    path = write(tmp_path, f'{names}\n"0,5","1,0"\n"-1","2"\n"2e-3","3"\n')
+    for name, expected in (("u", U), ("y", Y)):
+        np.testing.assert_array_equal(read_columns(path, ",").select("inputs", [name])[0][1], expected)
+
+
+def test_separators_in_quotes_are_none(tmp_path: Path) -> None:
+    path = write(tmp_path, '"volts; rms",y\n0.5,1\n-1,2\n2e-3,3\n')
+    np.testing.assert_array_equal(read_columns(path).select("inputs", ["volts; rms"])[0][1], U)
+
+
+@pytest.mark.parametrize(
+    ("text", "decimal", "line"),
+    [
+        (
+            "year,2019,2020\n0,1,2\n1,3,4\n",
+            ".",
+            "line 1: has 'year' above numbers, and numbers beside it; give all columns",
+        ),
+        ("ERR,1\n2,3\n", ".", "line 1: has 'ERR' above numbers"),
+        ("u,y\n1.5,2.5\n", ",", "separates columns by commas, which are decimal marks here; leave decimal (--decimal)"),
+        ('u,y\n1,2\n"3,4\n5,6\n7,8\n', ".", "line 3: a quote is opened and not closed in it; close it"),
+    ],
+)
+def test_tables_that_may_be_two_things_are_refused(text: str, decimal: str, line: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as refusal:
+        read_columns(write(tmp_path, text), decimal)
+    assert str(refusal.value).startswith(line)
+
+
+def test_a_cell_that_is_missing_is_no_name(tmp_path: Path) -> None:
+    columns = read_columns(write(tmp_path, "NA,1\n2,3\n"))
+    np.testing.assert_array_equal(columns.select("targets", [2])[0][1], [1, 3])
 
 
 def test_arrays_are_columns(tmp_path: Path) -> None:
     path = tmp_path / "signals.npz"
     wave = np.array([1 + 2j, 3 + 4j], dtype=np.complex64)
     arrays = {"u": np.float32([1, 2]), "x": np.arange(4).reshape(2, 2), "wave": wave, "about": np.array("a text")}
-    np.savez(path, **arrays, names=np.array(["a", "b"]), cube=np.zeros((2, 2, 2)), bad=np.array([1, np.nan]))
+    np.savez(
+        path,
+        **arrays,
+        meta=np.array({"a": 1}),
+        names=np.array(["a", "b"]),
+        cube=np.zeros((2, 2, 2)),
+        bad=np.array([1, np.nan]),
+    )
     columns = read_columns(path)
     found = columns.select("inputs", ["wave", "x", "u"])
     assert [name for name, _ in found] == ["wave.I", "wave.Q", "x.1", "x.2", "u"]
@@ -187,6 +233,7 @@ def test_arrays_are_columns(tmp_path: Path) -> None:
     assert [name for name, _ in columns.select("inputs", ["x.2", "wave.Q"])] == ["x.2", "wave.Q"]
     for name, line in {
         "names": "inputs = 'names': is text; name an array of numbers",
+        "meta": "inputs = 'meta': holds Python objects, which are never loaded; save numbers alone",
         "cube": "inputs = 'cube': has shape (2, 2, 2); name one of shape (rows,) or (rows, columns)",
         "bad": "row 2 of 'bad' is nan; give a number, or leave the row out",
     }.items():

@@ -5,8 +5,10 @@ import random
 import numpy as np
 import pytest
 
-from kanrtl import InputError, connect
+from kanrtl import InputError, SpecError, connect
+from kanrtl.boards import BOARDS
 from kanrtl.errors import LinkError
+from kanrtl.experiments.verify import compare_linked
 from kanrtl.link.frame_codec import encode_frame
 from kanrtl.link.host_link import HostLink
 from kanrtl.link.layout import Kind
@@ -127,6 +129,12 @@ def test_nobody_is_there() -> None:
         "simulated wire: nothing there answers; see that the board is loaded with a bitstream that has a link, and that"
     )
     assert str(failure.value) == f"{line} the rate is the one it was built for"
+
+
+def test_a_bitstream_of_another_spec_is_told_by_a_field() -> None:
+    line = r"^learning_rate = 0.1: the bitstream has a learner with 0.3; give its spec, or build it anew$"
+    with pytest.raises(SpecError, match=line):
+        compare_linked(tracker().replace(learning_rate=0.1), BOARDS["icebreaker"], simulate_line(tracker()), 1)
 
 
 def test_a_spec_that_is_given_must_be_that_of_the_device() -> None:
