@@ -219,7 +219,8 @@ def teach(session: Session, x: Reals, target: Reals) -> Reals:
 @np.errstate(over="ignore", invalid="ignore")  # floats may diverge, which their errors show
 def _drive_float64(spec: LearnerSpec, task: Task, grid: Reals, initial: list[Codes]) -> tuple[Reals, list[Reals]]:
     alone = spec.replace(guard=None)
-    taught = alone.replace(loss="squared") if find_loss(spec.loss).takes_gradients else alone
+    waits = find_loss(spec.loss).takes_gradients  # for the gradient of each sample, so that no update is late
+    taught = alone.replace(loss="squared") if waits else alone
     model = Model(taught, numeric="float64")
     if any((codes != own).any() for codes, own in zip(initial, spec.initial_codes(), strict=True)):
         model.coefficients = [
@@ -232,7 +233,8 @@ def _drive_float64(spec: LearnerSpec, task: Task, grid: Reals, initial: list[Cod
             model.settle()
             rows = slice(first, min(first + chunk, stop))
             x, learn = task.x[rows], np.ones(rows.stop - rows.start, dtype=bool)
-            predictions.append(model.run(x, task.target[rows], learn, range(len(x)) if spec.timing.streaming else None))
+            edges = range(len(x)) if spec.timing.streaming and not waits else None
+            predictions.append(model.run(x, task.target[rows], learn, edges))
         model.settle()
         curves.append(model.run(grid, np.zeros((len(grid), spec.n_out)), np.zeros(len(grid), dtype=bool)))
     return np.concatenate(predictions), curves

@@ -116,6 +116,14 @@ class LayerArithmetic:
         )
 
     @property
+    def input_period(self) -> float | None:
+        """The period of real inputs in LSBs, where the grid is periodic; None where edges are modulated, as what
+        multiplies them does not wrap."""
+        if not self.periodic or self.modulation:
+            return None
+        return float(self.cell_width * self.grid_size) / self.formats.input.lsb
+
+    @property
     def leaves_grid(self) -> bool:
         """Whether an input can be outside of the grid at all."""
         locator, format = self.locator, self.formats.input

@@ -161,10 +161,7 @@ class LearnerSpec(LearnerFields):
     def input_period(self) -> float | None:
         """The period of the inputs in LSBs, where the first layer's grid is periodic: real inputs beyond their format
         come back into it. None where edges are modulated, as what multiplies them does not wrap."""
-        first = self.layers[0]
-        if first.modulation:
-            return None
-        return float(first.cell_width * first.grid_size) / first.formats.input.lsb if first.periodic else None
+        return self.layers[0].input_period
 
     @cached_property
     def layers(self) -> tuple[LayerArithmetic, ...]:

@@ -22,8 +22,7 @@ def evaluate_edges(layer: LayerArithmetic, coefficients: Codes, x: Reals) -> Rea
     curve is given that multiplies an input.
     """
     formats = layer.formats
-    period = layer.grid_max - layer.grid_min if layer.periodic else None
-    codes = formats.input.quantise(x, period)
+    codes = formats.input.quantise(x, layer.input_period)
     cell, row, _ = layer.locator.locate(codes)
     bases = formats.basis.to_float(layer.basis_table[row])
     window = (cell[..., None] + np.arange(layer.window)) % layer.bases
@@ -33,7 +32,7 @@ def evaluate_edges(layer: LayerArithmetic, coefficients: Codes, x: Reals) -> Rea
     taken = factors[:, inputs[None, :, None], window]
     curves = (taken * bases).sum(axis=-1)
     if layer.linear is not None:
-        curves = curves + factors[:, None, :, -1] * formats.input.to_float(codes)
+        curves = curves + factors[:, None, :, -1] * layer.linear.input.to_float(codes)
     return np.moveaxis(curves, 0, 1)
 
 
@@ -45,7 +44,9 @@ def find_layer_inputs(spec: LearnerSpec, coefficients: Sequence[Codes], x: Reals
         pairs = x.reshape(len(x), layer.n_in, 1 + layer.modulation)
         found.append(pairs[:, :, -1])
         if len(found) < spec.n_layers:
-            x = _sum_nodes(evaluate_edges(layer, own, found[-1]), pairs[:, :, :-1])
+            sums = _sum_nodes(evaluate_edges(layer, own, found[-1]), pairs[:, :, :-1])
+            # Outputs saturate, also where the next grid is periodic.
+            x = layer.formats.output.to_float(layer.formats.output.quantise(sums))
     return found
 
 

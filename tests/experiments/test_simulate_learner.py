@@ -118,6 +118,14 @@ def test_simulate_gives_the_models_and_float64s_predictions(loss: str, tracker: 
     assert np.abs(result.curves[2] - result.curves_float64[2]).max() < 0.02
 
 
+def test_gradients_from_elsewhere_are_waited_for_in_float64_too() -> None:
+    spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), learning_rate=1.0, schedule="streaming", loss="external")
+    result = simulate(spec, Track(130), "model")
+    exact = simulate(spec.replace(schedule="sequential"), Track(130), "model")
+    np.testing.assert_array_equal(result.predictions, exact.predictions)
+    np.testing.assert_array_equal(result.predictions_float64, exact.predictions_float64)
+
+
 def test_simulate_json_holds_the_errors(tracker: LearnerSpec) -> None:
     task = Track(90)
     result = simulate(tracker, task, "model")
