@@ -11,16 +11,20 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from ..errors import InputError, SpecError
+from ..learner.fields import LearnerFields, one_line
+from ..learner.formats import derive_formats
 from ..learner.spec import LearnerSpec
+from ..learner.validation import check_fields
 from ..numeric.fixed import Format
 from ..sim.task import Task
 from .fit_task import check_task
 
 BITS = "bits"
 """An axis that is no field: all bits of activations and coefficients. Their integer bits stay, the fraction gives way,
-and formats that the spec leaves open follow."""
+and formats that the spec leaves open follow. An ``input_format`` and an ``output_format`` that are given stay too."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +152,8 @@ def learner_at(spec: LearnerSpec, axes: Sequence[Axis], point: tuple[int, ...], 
         changes |= zip(axis.fields, axis.values[index], strict=True)
     try:
         if BITS in changes:
-            changes |= _formats(spec, changes.pop(BITS))
+            bits = changes.pop(BITS)
+            changes |= _formats(spec, changes, bits)
         learner = spec.replace(**changes)
         check_task(learner, task)
     except (SpecError, InputError) as error:
@@ -157,11 +162,34 @@ def learner_at(spec: LearnerSpec, axes: Sequence[Axis], point: tuple[int, ...], 
     return learner
 
 
-def _formats(spec: LearnerSpec, bits: Any) -> dict[str, Format]:
-    formats = {}
-    for name in ("activation", "coefficient"):
-        own = getattr(spec.formats, name)
-        if not isinstance(bits, int) or isinstance(bits, bool) or bits <= own.i:
-            raise InputError(f"{BITS} = {bits!r}: must be an integer above the {own.i} integer bits of {name}_format")
-        formats[f"{name}_format"] = Format(own.signed, own.i, bits - own.i)
-    return formats
+def _formats(spec: LearnerSpec, changes: dict[str, Any], bits: Any) -> dict[str, Any]:
+    """The fields that set so many bits, with the integer bits that follow from the spec and all other changes."""
+    try:
+        # Not checked as a whole: it may need these bits.
+        fields = LearnerFields(**{name: getattr(spec, name) for name in spec.model_fields_set} | changes)
+    except ValidationError as error:
+        raise one_line(error) from None
+    check_fields(fields)
+    layers = derive_formats(fields).layers
+    hidden = [layer.input for layer in layers[1:]]
+    ends = {"input_format": layers[0].input, "output_format": layers[-1].output}
+    found: dict[str, Format] = {name: format for name, format in ends.items() if getattr(fields, name) is None}
+    if len(set(hidden)) > 1:
+        raise InputError(f"{BITS}: hidden layers have different formats, {_listed(hidden)}; give an activation_format")
+    if len({*hidden, *found.values()}) == 1:
+        found = {"activation_format": [*hidden, *found.values()][0]}
+    elif hidden:
+        found["activation_format"] = hidden[0]
+    formats: dict[str, Any] = {name: _with_bits(name, format, bits) for name, format in found.items()}
+    coefficients = [_with_bits("coefficient_format", layer.coefficient, bits) for layer in layers]
+    return formats | {"coefficient_format": coefficients if len(set(coefficients)) > 1 else coefficients[0]}
+
+
+def _listed(formats: Sequence[Format]) -> str:
+    return ", ".join(map(str, formats))
+
+
+def _with_bits(name: str, format: Format, bits: Any) -> Format:
+    if not isinstance(bits, int) or isinstance(bits, bool) or bits <= format.i:
+        raise InputError(f"{BITS} = {bits!r}: must be an integer above the {format.i} integer bits of {name}")
+    return Format(format.signed, format.i, bits - format.i)

@@ -208,6 +208,7 @@ def sweep(
     samples = checked.samples
     for _, learner in points:
         fit_task(learner, checked)
+    in_variances = _pools_in_variances([learner for _, learner in points], checked)
     runs = [_run_of(learner, seed) for _, learner in points for seed in range(seeds)]
     parts = jobs if scheduler is None else len(runs)  # a cluster may have any number of workers
     found = _measure(_works(runs, task, samples, backend, parts), jobs, scheduler, progress)
@@ -221,8 +222,19 @@ def sweep(
         names, name = task.regime_names, task.name
     else:
         names, name = TASKS[task](samples, 0).regime_names, task
-    in_variances = pools_in_variances(spec, checked)
     return Sweep(spec, name, samples, seeds, backend, axes, tuple(rows), names, in_variances)
+
+
+def _pools_in_variances(learners: Sequence[LearnerSpec], task: Task) -> bool:
+    """Whether errors of all learners are in parts of variances; :exc:`InputError` where only those of some are."""
+    found = {learner.loss: pools_in_variances(learner, task) for learner in learners}
+    if len(set(found.values())) > 1:
+        units, variances = (", ".join(loss for loss in found if found[loss] is kind) for kind in (False, True))
+        raise InputError(
+            f"over loss = {units}: errors of several targets are in units, and with {variances} in parts of their "
+            "variances; sweep them apart"
+        )
+    return any(found.values())
 
 
 def _measure(

@@ -290,15 +290,22 @@ class LayerArithmetic:
         return SQ(bits_for(largest) + 1 - coefficient.f, coefficient.f)
 
     def smallest_learning_rate(self, rounding: str, update_rounding: str) -> float | None:
-        """The smallest rate that the register holds and that still moves a coefficient, for the largest gradients and
-        the largest basis; with stochastic updates on average. None where no rate does."""
+        """The smallest rate that the register holds and that still moves a coefficient, for the largest gradients, as
+        their format or in the last layer the limit has them, and the largest basis; with stochastic updates on average.
+        None where no rate does."""
         formats = self.formats
+        gradients = np.array(_bounds(formats.gradient))
+        if self.gradient_limit is not None:
+            gradients = self.gradient_limit * np.array([-1, 1])
+            if self.modulation:
+                turned = gradients * -formats.input.minimum * self.modulation
+                gradients = narrow(turned, self.turned_sum.f, formats.gradient, rounding).result
         update_rounding = "floor" if update_rounding == "stochastic" else update_rounding
 
         def moves(code: int) -> bool:
             exact = np.array(code * int(self.basis_table.max()))
             step = narrow(exact, self.step_product.f, formats.step, rounding).result
-            change = -step * np.array(_bounds(formats.gradient))
+            change = -step * gradients
             return bool(narrow(change, self.update_product.f, formats.coefficient, update_rounding).result.any())
 
         codes = range(1, formats.learning_rate.maximum + 1)

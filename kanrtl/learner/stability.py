@@ -48,6 +48,8 @@ class Stability:
     ----------
     learning_rate
         The rate of which it is.
+    linear_rate
+        That of linear paths; 0 without.
     delay
         How many samples later an update is seen.
     known
@@ -61,6 +63,7 @@ class Stability:
     """
 
     learning_rate: float
+    linear_rate: float
     delay: int
     known: bool
     gain: float
@@ -81,17 +84,24 @@ class Stability:
         rate = layer.learning_rate if learning_rate is None else learning_rate
         bases = layer.formats.basis.to_float(layer.basis_table)
         gain = rate * float(np.max(np.sum(bases**2, axis=1)))
+        linear = 0.0
         if layer.linear:
             reach = max(abs(layer.grid_min), abs(layer.grid_max)) * 2.0**layer.linear.input_shift
-            gain += (layer.linear.linear_rate if linear_rate is None else linear_rate) * reach**2
+            linear = layer.linear.linear_rate if linear_rate is None else linear_rate
+            gain += linear * reach**2
         periods = 2 * delay - 1
         gain *= loss.curvature * layer.n_in
-        return cls(rate, delay, not loss.takes_gradients, gain, 2 / periods, 2 * sin(pi / (2 * periods)))
+        return cls(rate, linear, delay, not loss.takes_gradients, gain, 2 / periods, 2 * sin(pi / (2 * periods)))
 
     @property
     def stable_learning_rate(self) -> float:
         """Up to this rate errors die out whatever the inputs, if the rate of linear paths is changed with it."""
         return self.learning_rate * self.any_inputs / self.gain if self.gain else inf
+
+    @property
+    def stable_linear_rate(self) -> float:
+        """The same of the rate of linear paths, if the learning rate is changed with it."""
+        return self.linear_rate * self.any_inputs / self.gain if self.gain else inf
 
     @property
     def critical_learning_rate(self) -> float:
@@ -105,9 +115,16 @@ class Stability:
         what = "diverges where inputs stand still" if self.gain >= self.at_rest else "diverges with some inputs"
         late = self.delay > 1
         seen = f", as updates are seen {self.delay} samples later" if late else ""
-        mend = "a lower one, or fewer registers" if late else "a lower one"
+        rates = {
+            "learning_rate": (self.learning_rate, self.stable_learning_rate),
+            "linear_rate": (self.linear_rate, self.stable_linear_rate),
+        }
+        at_work = {field: values for field, values in rates.items() if values[0]}
+        names = " and ".join(f"{field} = {rate:.6g}" for field, (rate, _) in at_work.items())
+        stable = " and ".join(f"{bound:.3g}" for _, bound in at_work.values())
+        mend = "lower ones" if len(at_work) > 1 else "a lower one"
+        registers = ", or fewer registers" if late else ""
         warn_user(
-            f"learning_rate = {self.learning_rate:.6g}: {what}{seen}; it is stable up to "
-            f"{self.stable_learning_rate:.3g}: give {mend}",
+            f"{names}: {what}{seen}; it is stable up to {stable}: give {mend}{registers}",
             StabilityWarning,
         )

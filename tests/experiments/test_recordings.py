@@ -159,6 +159,19 @@ def test_targets_of_different_units_count_alike() -> None:
     assert simulate(spec.replace(layer_sizes=[2, 1]), Recording(X, LINEAR), "model").to_json()["mse_in"] == "units"
 
 
+def test_one_table_has_errors_of_one_kind() -> None:
+    spec = LearnerSpec(layer_sizes=[2, 2], grid_range=(-1, 1))
+    task = Recording(X[:20], (X[:20] > 0).astype(int))
+    assert sweep(spec, {"loss": ["logistic"]}, task).to_json()["mse_in"] == "units"
+    assert sweep(spec.replace(loss="logistic"), {"loss": ["squared", "external"]}, task).in_variances
+    with pytest.raises(InputError) as caught:
+        sweep(spec, {"loss": ["squared", "logistic"]}, task)
+    assert str(caught.value) == (
+        "over loss = logistic: errors of several targets are in units, and with squared in parts of their variances; "
+        "sweep them apart"
+    )
+
+
 @pytest.mark.parametrize("loss", ["logistic", "squared", "external"])
 def test_classes_are_told(loss: str) -> None:
     classes = (X[:, 0] + NOISE.normal(0, 0.1, 600) > -1).astype(int)

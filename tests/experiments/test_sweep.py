@@ -105,6 +105,33 @@ def test_bits_leave_what_the_spec_says_of_other_formats(spec: LearnerSpec) -> No
     assert str(formats.gradient) == "SQ(5, 5)"
 
 
+@pytest.mark.parametrize(
+    ("fields", "over", "formats"),
+    [
+        ({}, {"grid_range": [(-1000, 1000)]}, ["SQ(12, 4)", "SQ(6, 10)", "SQ(6, 10)"]),
+        ({}, {"target_range": [(-0.5, 0.5)]}, ["SQ(6, 10)", "SQ(1, 15)", "SQ(1, 15)"]),
+        ({"target_range": (-1000, 1000)}, {"seed": [1]}, ["SQ(6, 10)", "SQ(12, 4)", "SQ(12, 4)"]),
+        ({"input_format": "SQ(3, 5)"}, {"seed": [1]}, ["SQ(3, 5)", "SQ(6, 10)", "SQ(6, 10)"]),
+        ({"activation_format": "SQ(3, 3)"}, {"grid_size": [50]}, ["SQ(3, 13)", "SQ(3, 13)", "SQ(3, 13)"]),
+    ],
+)
+def test_bits_are_those_of_the_ranges_of_a_point(fields: Any, over: dict[Any, Any], formats: list[str]) -> None:
+    spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), **fields)
+    (row,) = sweep(spec, {"bits": [16]} | over, samples=3).rows
+    (layer,) = row.spec.formats.layers
+    assert [str(layer.input), str(layer.output), str(layer.coefficient)] == formats
+
+
+def test_bits_of_layers_of_other_ranges() -> None:
+    spec = LearnerSpec(layer_sizes=[1, 2, 1], grid_range=(-2, 2))
+    (row,) = sweep(spec, {"bits": [14], "grid_range": [[(-2, 2), (-1000, 1000)]]}, samples=3).rows
+    assert [str(layer.input) for layer in row.spec.formats.layers] == ["SQ(6, 8)", "SQ(12, 2)"]
+    assert [str(layer.coefficient) for layer in row.spec.formats.layers] == ["SQ(12, 2)", "SQ(6, 8)"]
+    apart = [(-2, 2), (-1000, 1000), (-2, 2)]
+    with pytest.raises(InputError, match=r": bits: hidden layers have different formats, SQ\(12, 4\), SQ\(6, 10\); "):
+        sweep(spec, {"bits": [16], ("layer_sizes", "grid_range"): [([1, 2, 2, 1], apart)]}, samples=3)
+
+
 REFUSED: list[tuple[dict[Any, Any], dict[str, Any], str]] = [
     ({}, {}, "over: nothing to sweep; give a field with its values, such as learning_rate=0.1,0.2"),
     ({"seed": []}, {}, "over seed = []: give a list of values"),

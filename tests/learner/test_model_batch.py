@@ -859,17 +859,41 @@ def test_the_smallest_learning_rate_is_the_first_that_moves_a_coefficient(update
         coefficient_format="SQ(6, 4)",
         update_rounding=update_rounding,
     )
-    smallest = spec.layers[0].smallest_learning_rate(spec.rounding, update_rounding)
+    check_smallest_rate(spec)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"gradient_limit": 0.25}, {"gradient_limit": 2.0**-8, "modulated": True}],
+    ids=["plain", "modulated"],
+)
+def test_the_smallest_learning_rate_heeds_the_limit_of_gradients(fields: dict[str, Any]) -> None:
+    check_smallest_rate(
+        LearnerSpec(
+            layer_sizes=[1, 1],
+            grid_range=(-2, 2),
+            learning_rate=0.5,
+            coefficient_format="SQ(6, 4)",
+            update_rounding="half_up",
+            **fields,
+        )
+    )
+
+
+def check_smallest_rate(spec: LearnerSpec) -> None:
+    smallest = spec.layers[0].smallest_learning_rate(spec.rounding, spec.update_rounding)
     assert smallest is not None
     code = int(spec.formats.learning_rate.quantise(smallest))
     x = np.arange(64)[:, None] * 8  # every row of the table
+    if spec.modulated:
+        x = np.insert(x, 0, spec.formats.input.minimum, axis=1)
 
     def moves(code: int) -> bool:
         for sign, end in product((1, -1), (spec.formats.output.minimum, spec.formats.output.maximum)):
             model = ModelBatch([spec])
             model.learning_rates[:] = code
             model.coefficients = [np.full_like(layer, sign * 500)[None] for layer in spec.initial_codes()]
-            for _ in range(100 if update_rounding == "stochastic" else 1):
+            for _ in range(100 if spec.update_rounding == "stochastic" else 1):
                 model.learn_many(x, np.full((64, 1), end))
             if (model.coefficients[0] != sign * 500).any():
                 return True

@@ -131,6 +131,28 @@ def test_a_session_warns_of_its_rate_at_the_line_that_gave_it(tmp_path: Path) ->
         connect(LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), learning_rate=4.5))
 
 
+def test_rates_of_linear_paths_are_warned_of_by_their_name() -> None:
+    spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), linear=True, linear_rate=0.25)
+    with connect(spec) as learner:
+        learner.learning_rate = 0
+        with pytest.warns(StabilityWarning) as caught:
+            learner.linear_rate = 0.75
+        assert one_line(caught) == (
+            "linear_rate = 0.75: diverges where inputs stand still; it is stable up to 0.5: give a lower one"
+        )
+        learner.linear_rate = 0
+        learner.learning_rate = 0.25
+        with pytest.warns(StabilityWarning) as caught:
+            learner.linear_rate = 0.625
+        stability = learner.spec.stability_at(0.25, 0.625)
+        assert one_line(caught) == (
+            "learning_rate = 0.25 and linear_rate = 0.625: diverges where inputs stand still; it is stable up to "
+            f"{stability.stable_learning_rate:.3g} and {stability.stable_linear_rate:.3g}: give lower ones"
+        )
+        below = spec.stability_at(stability.stable_learning_rate, stability.stable_linear_rate)
+        assert below.gain == pytest.approx(below.any_inputs)
+
+
 @pytest.mark.filterwarnings("error")
 def test_stable_rates_and_unknown_losses_are_not_warned_of() -> None:
     with connect(SLOW) as learner:
