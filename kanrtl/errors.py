@@ -16,6 +16,12 @@ def represent(value: object) -> str:
         return f"({error})"
 
 
+def cut(value: object) -> str:
+    """The same in one line; a long value is cut."""
+    text = " ".join(represent(value).split())
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
 class InputError(ValueError):
     """An argument or a file that cannot be used, in one line: the field, its value, and the mend."""
 
@@ -26,8 +32,7 @@ class SpecError(ValueError):
     @classmethod
     def of(cls, field: str, value: object, mend: str) -> SpecError:
         """The error of a field and its value; a long value is cut."""
-        text = " ".join(represent(value).split())
-        return cls(f"{field} = {text if len(text) <= 60 else text[:57] + '...'}: {mend}")
+        return cls(f"{field} = {cut(value)}: {mend}")
 
 
 def check_kind(field: str, value: object, kinds: type | tuple[type, ...], wanted: str) -> None:

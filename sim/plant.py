@@ -5,7 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass
-from math import ceil, isfinite
+from math import ceil, inf
+from numbers import Real
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -35,7 +36,7 @@ class ChipTiming:
     interval: int
 
     def __post_init__(self) -> None:
-        if not (isfinite(self.cycle) and self.cycle > 0):
+        if isinstance(self.cycle, bool) or not isinstance(self.cycle, Real) or not 0 < self.cycle < inf:
             raise InputError(f"cycle = {self.cycle!r}: must be a number of seconds above 0")
         check_at_least("prediction_latency", self.prediction_latency, 0)
         check_at_least("interval", self.interval, 1)

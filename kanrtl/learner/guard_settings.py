@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, fields
 from typing import Any
 
-from ..errors import InputError
+from ..errors import InputError, cut
 from ..numeric.bits import bits_for, clog2
 from ..numeric.fixed import Format
 
@@ -61,22 +61,24 @@ class GuardSettings:
     def __post_init__(self) -> None:
         power = _whole(self.window) and not self.window & (self.window - 1)
         if not power or not LEAST_WINDOW <= self.window <= 1 << 15:
-            raise InputError(f"window = {self.window!r}: must be a power of two from {LEAST_WINDOW} to {1 << 15}")
+            raise InputError(f"window = {cut(self.window)}: must be a power of two from {LEAST_WINDOW} to {1 << 15}")
         if not _whole(self.copy_every) or not 1 <= self.copy_every <= 1 << 15:
-            raise InputError(f"copy_every = {self.copy_every!r}: must be an integer from 1 to {1 << 15}")
+            raise InputError(f"copy_every = {cut(self.copy_every)}: must be an integer from 1 to {1 << 15}")
         for name in ("rails", "stagnant_lost", "imprecise"):
             value = getattr(self, name)
             if not _whole(value) or not 0 <= value <= 2 * self.window:
-                raise InputError(f"{name} = {value!r}: must be a number of steps of a window, 0 to {2 * self.window}")
+                raise InputError(
+                    f"{name} = {cut(value)}: must be a number of steps of a window, 0 to {2 * self.window}"
+                )
         if not _whole(self.slot) or not 0 <= self.slot < 1 << WORD_BITS:
-            raise InputError(f"slot = {self.slot!r}: must be a number of clock cycles below {1 << WORD_BITS}")
+            raise InputError(f"slot = {cut(self.slot)}: must be a number of clock cycles below {1 << WORD_BITS}")
         for name in ("error", "stagnant_error"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)):
-                raise InputError(f"{name} = {value!r}: must be a number")
+                raise InputError(f"{name} = {cut(value)}: must be a number")
         if bool(self.stagnant_error) != bool(self.stagnant_lost):
             raise InputError(
-                f"stagnant_lost = {self.stagnant_lost!r}: stagnation is a high error while updates are lost; give "
+                f"stagnant_lost = {cut(self.stagnant_lost)}: stagnation is a high error while updates are lost; give "
                 "stagnant_error and stagnant_lost, or neither"
             )
 
@@ -102,11 +104,11 @@ class GuardSettings:
         """
         if (self.stagnant_lost or self.imprecise) and "lost" not in counts:
             name = "stagnant_lost" if self.stagnant_lost else "imprecise"
-            raise InputError(f'{name} = {getattr(self, name)!r}: needs a spec with counts = ["lost"]')
+            raise InputError(f'{name} = {cut(getattr(self, name))}: needs a spec with counts = ["lost"]')
         width = self.widths(n_out, gradient)["error"]
         if width > WORD_BITS:
             raise InputError(
-                f"window = {self.window!r}: the sum of its errors has {width} bits, and may have {WORD_BITS}; take "
+                f"window = {cut(self.window)}: the sum of its errors has {width} bits, and may have {WORD_BITS}; take "
                 "fewer samples, or a gradient format with fewer bits"
             )
         found = {name: getattr(self, name) for name in LIMITS}
@@ -114,7 +116,7 @@ class GuardSettings:
             real = found[name]
             highest = n_out * -gradient.minimum * gradient.lsb
             if not 0 <= real <= highest:
-                raise InputError(f"{name} = {real!r}: the learner's errors are between 0 and {highest:g}")
+                raise InputError(f"{name} = {cut(real)}: the learner's errors are between 0 and {highest:g}")
             found[name] = -int(-real * self.window * 2**gradient.f // 1)
         return found
 
@@ -138,11 +140,11 @@ class GuardSettings:
         if isinstance(given, GuardSettings):
             return given
         if not isinstance(given, dict):
-            raise InputError(f"guard = {given!r}: must be a table of a guard's settings, such as {{ error = 0.5 }}")
+            raise InputError(f"guard = {cut(given)}: must be a table of a guard's settings, such as {{ error = 0.5 }}")
         names = [field.name for field in fields(cls)]
         for name in given:
             if name not in names:
-                raise InputError(f"{name} = {given[name]!r}: a guard has no such setting; it has {', '.join(names)}")
+                raise InputError(f"{name} = {cut(given[name])}: a guard has no such setting; it has {', '.join(names)}")
         return cls(**given)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..errors import InputError
+from ..errors import InputError, cut
 from ..learner.guard_report import GuardReport
 from ..learner.guard_settings import LIMITS, GuardSettings
 from ..learner.spec import LearnerSpec
@@ -41,7 +41,7 @@ def limit_codes(spec: LearnerSpec, limits: Mapping[str, Any], read: Callable[[],
     settings = settings_of(spec, "set_limits")
     for name, value in limits.items():
         if name not in LIMITS:
-            raise InputError(f"{name} = {value!r}: the guard has no such limit; it has {', '.join(LIMITS)}")
+            raise InputError(f"{name} = {cut(value)}: the guard has no such limit; it has {', '.join(LIMITS)}")
     given = GuardSettings.of({"window": settings.window, **describe_guard(spec, read())["limits"], **limits})
     codes = given.codes(spec.n_out, spec.formats.layers[-1].gradient, spec.counts)
     return {name: codes[name] for name in limits}

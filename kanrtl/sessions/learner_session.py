@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays import Reals, as_reals, check_finite, check_range, check_weights, real_rows
-from ..errors import InputError
+from ..errors import InputError, check_kind
 from ..files import write_arrays
 from ..learner.address_map import COUNTER_WIDTH, SATURATIONS
 from ..learner.arithmetic import checked_coefficients
@@ -214,12 +215,11 @@ class Session(Closing):
         if len(x) != len(teaching):
             raise InputError(f"{field}: {len(teaching)} rows for {len(x)} samples; give one for each")
         self._check_targets(field, teaching)
-        weights = None if weight is None else check_weights("weight", weight, len(x))
+        weighed = None if weight is None else self._weigh(check_weights("weight", weight, len(x)))
+        # Nothing is refused from here on: these count, and warn.
         codes = self._codes(x, self.spec.formats.input, self.spec.input_period)
         taught = self._target_codes(teaching)
-        if weights is None or (weights == 1).all():
-            return self._run(codes, taught, learn=True)
-        return self._run_weighted(codes, taught, weights)
+        return self._run(codes, taught, learn=True) if weighed is None else self._run_weighted(codes, taught, *weighed)
 
     def _take(
         self,
@@ -246,10 +246,16 @@ class Session(Closing):
         codes = self._backend.run(x, teaching, np.full(len(x), learn))
         return self.spec.formats.output.to_float(codes)
 
-    def _run_weighted(self, x: Codes, teaching: Codes, weights: Reals) -> Reals:
+    def _weigh(self, weights: Reals) -> tuple[Codes, Codes] | None:
+        """The steps of samples with these weights and their rates, as :func:`weigh_rates` gives them; None where all
+        weights are 1."""
+        if (weights == 1).all():
+            return None
         registers = self._backend.read_learning_rates()
         check_highest("weight", weights, registers, self._rate_formats)
-        steps, rates = weigh_rates(weights, registers, self._rate_formats)
+        return weigh_rates(weights, registers, self._rate_formats)
+
+    def _run_weighted(self, x: Codes, teaching: Codes, steps: Codes, rates: Codes) -> Reals:
         self._samples += len(rates)
         codes = self._backend.run_with_rates(np.repeat(x, steps, axis=0), np.repeat(teaching, steps, axis=0), rates)
         return self.spec.formats.output.to_float(codes[np.cumsum(steps) - steps])
@@ -444,6 +450,7 @@ class Session(Closing):
 
     def save(self, path: str | Path) -> None:
         """Write what was learned, with the spec, to an ``.npz`` file; the file is complete or not there."""
+        check_kind("path", path, (str, PathLike), "the name of a file")
         content: dict[str, Any] = {
             f"coefficients_{index}": layer for index, layer in enumerate(self._backend.read_coefficients())
         }
@@ -464,6 +471,7 @@ class Session(Closing):
     def load(self, path: str | Path) -> None:
         """Take over what :meth:`save` wrote, if it is of the same sizes and grid, and this learner's formats hold every
         value in it; else change nothing."""
+        check_kind("path", path, (str, PathLike), "the name of a file")
         try:
             self._load(SavedLearner.read(Path(path)))
         except InputError as error:

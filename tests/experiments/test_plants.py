@@ -211,6 +211,7 @@ def test_a_run_has_four_parts() -> None:
     [
         ({"cycle": -1.0}, "cycle = -1.0: must be a number of seconds above 0"),
         ({"cycle": float("nan")}, "cycle = nan: must be a number of seconds above 0"),
+        ({"cycle": "a"}, "cycle = 'a': must be a number of seconds above 0"),
         ({"prediction_latency": -1}, "prediction_latency = -1: must be 0 or more"),
         ({"interval": 0}, "interval = 0: must be 1 or more"),
     ],

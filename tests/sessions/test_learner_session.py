@@ -697,6 +697,12 @@ def test_a_file_of_a_wider_format_loads_if_what_is_in_it_fits(saved: Path, learn
     assert refused(narrower, wide) == line
 
 
+def test_what_is_no_name_of_a_file_is_refused(learner: Session) -> None:
+    for call in (learner.save, learner.load):
+        with pytest.raises(InputError, match=r"^path: is of type NoneType; give the name of a file$"):
+            call(None)  # type: ignore[arg-type]
+
+
 def test_a_file_may_be_of_another_schedule(saved: Path, learner: Session) -> None:
     other = connect(SMALL.replace(memory="block", pipeline="no_registers", update_rounding="half_up", seed=5))
     other.load(saved)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kanrtl import InputError, LearnerSpec, Session, connect
+from kanrtl import InputError, LearnerSpec, LearningWarning, Session, connect
 from kanrtl.sessions.sample_weights import MOST_STEPS
 from support.tiers import thorough
 
@@ -190,6 +190,21 @@ def test_refused_weights_change_nothing(weight: Any, line: str, backend: str) ->
         assert_same(contents(session), before)
         session.learn_many(*samples(spec, 2), weight=[1, highest])
         assert session.status["samples"] == 1 + MOST_STEPS
+
+
+@pytest.mark.parametrize("backend", ["model", "compiled"])
+@pytest.mark.parametrize("loss", ["squared", "external"])
+def test_refused_weights_do_not_count_what_saturates(loss: str, backend: str) -> None:
+    with connect(small(layer_sizes=[1, 1], loss=loss), backend=backend) as session:
+        calls = [session.learn, session.learn_many] if loss == "squared" else [session.feedback_many]
+        for call in calls:
+            sample = ([100.0], [100.0]) if call == session.learn else ([[100.0]], [[100.0]])
+            with pytest.raises(InputError, match=r"^weight = 1e\+09: must be "):
+                call(*sample, weight=1e9)
+        assert (session.status["inputs_saturated"], session.status["targets_saturated"]) == (0, 0)
+        with pytest.warns(LearningWarning, match=" = 100: clipped"):
+            calls[-1]([[100.0]], [[100.0]], weight=0.5)
+        assert (session.status["inputs_saturated"], session.status["targets_saturated"]) == (1, 1)
 
 
 def test_weights_too_small_for_the_register_are_said() -> None:

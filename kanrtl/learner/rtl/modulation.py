@@ -51,7 +51,7 @@ def _add(terms: list[tuple[Value, bool]], width: int) -> Value:
 class ModulatedNodes(wiring.Component):  # type: ignore[misc]
     """The nodes of a layer whose edges multiply an input by their curve: ``y = sum u f(z)``.
 
-    A curve is an edge's sum, rounded to the format of coefficients: the bases sum to one, so that it fits. With complex
+    A curve is an edge's sum, rounded to the format of factors: the bases sum to one, so that it fits. With complex
     edges nodes come in pairs, real part first, and so do the curves of every input:
     ``Re y = sum Re u Re f - Im u Im f``, ``Im y = sum Re u Im f + Im u Re f``.
 
