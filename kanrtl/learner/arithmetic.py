@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -418,6 +419,13 @@ def _limit_code(spec: LearnerFields, gradient: Format) -> int | None:
     return int(gradient.quantise(spec.gradient_limit)) if spec.gradient_limit else None
 
 
+def check_codes(field: str, codes: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The same array; raises :exc:`InputError` where it holds something else than integers."""
+    if codes.dtype.kind not in "iu":
+        raise InputError(f"{field}: type {codes.dtype}; give integer codes (Format.quantise)")
+    return codes
+
+
 def checked_coefficients(layers: Sequence[LayerArithmetic], coefficients: Sequence[npt.ArrayLike]) -> list[Codes]:
     """``coefficients`` as the codes of a learner, one array ``(n_out, n_in, coefficients)`` per layer; raises
     :exc:`InputError` if they are not."""
@@ -430,8 +438,7 @@ def checked_coefficients(layers: Sequence[LayerArithmetic], coefficients: Sequen
         codes = as_array(f"coefficients[{index}]", given, f"shape {shape}")
         if codes.shape != shape:
             raise InputError(f"coefficients[{index}]: shape {codes.shape}; must be {shape}")
-        if codes.dtype.kind not in "iu":
-            raise InputError(f"coefficients[{index}]: type {codes.dtype}; give integer codes (Format.quantise)")
+        check_codes(f"coefficients[{index}]", codes)
         if codes.min() < format.minimum or codes.max() > format.maximum:
             raise InputError(
                 f"coefficients[{index}]: codes from {codes.min()} to {codes.max()} do not fit {format} "

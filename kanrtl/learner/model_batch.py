@@ -38,6 +38,7 @@ from ..errors import SpecError
 from ..numeric import lfsr as noise
 from ..numeric.fixed import Codes
 from .address_map import COUNTER_WIDTH, SATURATIONS
+from .arithmetic import check_codes
 from .linear_arithmetic import LinearArithmetic
 from .model_layers import Array, IntegerLayer, Located, ModelLayer, RealLayer, Rounded
 from .spec import LearnerSpec
@@ -186,8 +187,10 @@ class ModelBatch:
 
     def predict_many(self, x: npt.ArrayLike) -> Array:
         """Outputs ``(learners, samples, n_out)``; ``x`` as in :meth:`learn_many`."""
-        x = self._per_learner(x)
-        return self.run(x, np.zeros((*x.shape[:2], self.specs[0].n_out)), np.zeros(x.shape[1], dtype=bool))
+        x = self._per_learner("x", x)
+        return self.run(
+            x, np.zeros((*x.shape[:2], self.specs[0].n_out), dtype=np.int64), np.zeros(x.shape[1], dtype=bool)
+        )
 
     def learn_many(self, x: npt.ArrayLike, target: npt.ArrayLike) -> Array:
         """Learn from samples one after another; return the predictions, each made before its step,
@@ -196,11 +199,14 @@ class ModelBatch:
         ``x`` has shape ``(samples, n_in)``, the same for all learners, or ``(learners, samples, n_in)``; ``target``
         likewise, with ``n_out``. With ``loss="external"`` targets are dL/dy.
         """
-        x = self._per_learner(x)
+        x = self._per_learner("x", x)
         return self.run(x, target, np.ones(x.shape[1], dtype=bool))
 
-    def _per_learner(self, values: npt.ArrayLike) -> Array:
-        array = np.asarray(values, dtype=self._layers[0].dtype)
+    def _per_learner(self, field: str, values: npt.ArrayLike) -> Array:
+        array = np.asarray(values)
+        if self.numeric == "integer" and array.size:
+            check_codes(field, array)
+        array = array.astype(self._layers[0].dtype, copy=False)
         if array.ndim == 3:
             return array
         return array[None] if len(self.specs) == 1 else np.broadcast_to(array, (len(self.specs), *array.shape))
@@ -220,7 +226,9 @@ class ModelBatch:
         and every update before the next.
         """
         # Samples first, learners last.
-        x, teaching = (self._per_learner(values).transpose(1, 2, 0) for values in (x, teaching))
+        x, teaching = (
+            self._per_learner(field, values).transpose(1, 2, 0) for field, values in (("x", x), ("target", teaching))
+        )
         if edges is None:
             self.settle()
             outputs = self._run(x, teaching, learn, range(len(x)), (1,) * len(self._layers))

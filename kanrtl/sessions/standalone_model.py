@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError, check_kind
+from ..learner.arithmetic import check_codes, checked_coefficients
 from ..learner.guard_model import WatchedBatch
 from ..learner.model_batch import ModelBatch, Numeric
 from ..learner.model_layers import Array
@@ -18,7 +19,7 @@ from ..transfer.freeze import Frozen, freeze
 
 class Model:
     """A learner in numpy: a :class:`ModelBatch` of one. Values are codes with ``numeric="integer"`` and real numbers
-    with ``"float64"``. Raises :exc:`InputError` for a spec with a guard.
+    with ``"float64"``. Raises :exc:`InputError` for a spec with a guard, and for real numbers where codes are wanted.
     """
 
     def __init__(self, spec: LearnerSpec, numeric: Numeric = "integer") -> None:
@@ -43,6 +44,8 @@ class Model:
 
     @coefficients.setter
     def coefficients(self, coefficients: Sequence[npt.ArrayLike]) -> None:
+        if self.numeric == "integer":
+            coefficients = checked_coefficients(self.spec.layers, coefficients)
         self._batch.coefficients = [np.asarray(layer)[None] for layer in coefficients]
 
     @property
@@ -52,7 +55,7 @@ class Model:
 
     @learning_rates.setter
     def learning_rates(self, rates: npt.ArrayLike) -> None:
-        self._batch.learning_rates[0] = rates
+        self._batch.learning_rates[0] = self._checked_rates("learning_rates", rates)
 
     @property
     def linear_rates(self) -> Array:
@@ -61,7 +64,17 @@ class Model:
 
     @linear_rates.setter
     def linear_rates(self, rates: npt.ArrayLike) -> None:
-        self._batch.linear_rates[0] = rates
+        self._batch.linear_rates[0] = self._checked_rates("linear_rates", rates)
+
+    def _checked_rates(self, field: str, rates: npt.ArrayLike) -> npt.ArrayLike:
+        if self.numeric != "integer":
+            return rates
+        codes = check_codes(field, np.asarray(rates))
+        format = self.spec.formats.linear_rate if field == "linear_rates" else self.spec.formats.learning_rate
+        highest = format.maximum if format else 0
+        if codes.size and not 0 <= codes.min() <= codes.max() <= highest:
+            raise InputError(f"{field}: codes from {codes.min()} to {codes.max()}; must be 0 to {highest}")
+        return codes
 
     @property
     def saturations(self) -> dict[str, int]:
@@ -88,7 +101,7 @@ class Model:
 
     def predict(self, x: npt.ArrayLike, edge: int | None = None) -> Array:
         """Outputs ``(n_out,)`` for inputs ``(n_in,)``; ``edge`` as in :meth:`learn`."""
-        return self._one(x, np.zeros(self.spec.n_out), False, edge)
+        return self._one(x, np.zeros(self.spec.n_out, dtype=np.int64), False, edge)
 
     def learn(self, x: npt.ArrayLike, target: npt.ArrayLike, edge: int | None = None) -> Array:
         """Predict, then take one step; return the prediction ``(n_out,)`` made before it.

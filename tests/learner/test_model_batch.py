@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.interpolate import BSpline
 
-from kanrtl.errors import SpecError
+from kanrtl.errors import InputError, SpecError
 from kanrtl.learner.address_map import COUNTER_WIDTH, SATURATIONS
 from kanrtl.learner.arithmetic import LayerArithmetic
 from kanrtl.learner.model_batch import ModelBatch
@@ -847,6 +847,27 @@ def test_refusals() -> None:
         Model(spec, numeric="float")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=re.escape('gradients need numeric="float64"')):
         Model(spec).gradients([0], [0])
+
+
+def test_integer_models_refuse_real_numbers() -> None:
+    model = Model(LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2)))
+    real = r": type float64; give integer codes \(Format.quantise\)$"
+    for sample, field in (([0.9], [2]), "x"), (([1], [1.9]), "target"):
+        with pytest.raises(InputError, match=f"^{field}{real}"):
+            model.learn(*sample)
+    with pytest.raises(InputError, match=f"^x{real}"):
+        model.predict([0.9])
+    with pytest.raises(InputError, match=rf"^coefficients\[0\]{real}"):
+        model.coefficients = [np.full(layer.shape, 0.7) for layer in model.coefficients]
+    with pytest.raises(InputError, match=r"^coefficients\[0\]: codes from 99999999 to 99999999 do not fit SQ"):
+        model.coefficients = [np.full(layer.shape, 99999999) for layer in model.coefficients]
+    with pytest.raises(InputError, match=f"^learning_rates{real}"):
+        model.learning_rates = [0.25]
+    with pytest.raises(InputError, match=r"^learning_rates: codes from 65536 to 65536; must be 0 to \d+$"):
+        model.learning_rates = [1 << 16]
+    with pytest.raises(InputError, match=r"^linear_rates: codes from 1 to 1; must be 0 to 0$"):
+        model.linear_rates = [1]
+    assert not model.coefficients[0].any()
 
 
 @pytest.mark.parametrize("update_rounding", ["floor", "half_up", "half_even", "stochastic"])
