@@ -198,13 +198,13 @@ class LookupNetwork(SavedNetwork):
             ``"raw"``, ``"argmax"`` or ``"threshold"``.
         thresholds
             Codes, one for each output. Only for ``"threshold"``; where they are left out, those of the real number
-            zero, which is code 0 where outputs have no offset.
+            zero, which is code 0 where outputs have no offset; outputs of one bit then have no code above it.
 
         Raises
         ------
         InputError
-            If there is no such output stage, the thresholds do not fit it, or outputs whose codes stand for different
-            numbers are to be compared.
+            If there is no such output stage, the thresholds do not fit it or are needed, or outputs whose codes stand
+            for different numbers are to be compared.
         """
         if output not in get_args(Output):
             raise InputError(f"output = {output!r}: must be one of {', '.join(map(repr, get_args(Output)))}")
@@ -230,6 +230,11 @@ class LookupNetwork(SavedNetwork):
         """Give the highest code of every output that does not stand for more than zero."""
         last, (low, high) = self.layers[-1], code_range(self.bits[-1])
         codes = np.floor(-last.offsets / last.steps)
+        if last.bits_out == 1 and (codes == high).any():  # then the output were below its threshold for all samples
+            raise InputError(
+                f"thresholds: output {int(np.argmax(codes == high))} has 1 bit, and no code that stands for more than "
+                "zero; give it 2 bits or more, or give thresholds"
+            )
         beyond = np.flatnonzero((codes < low) | (codes > high))
         if len(beyond):
             ends = [int(end) * last.steps[beyond[0]] + last.offsets[beyond[0]] for end in (low, high)]

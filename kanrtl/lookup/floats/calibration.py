@@ -147,7 +147,7 @@ def calibrate(
     names = _METHODS_BY_OUTPUT if method == "output" else (method,)
     if not set(names) <= set(METHODS):
         raise InputError(f"method = {method!r}: must be one of 'output', {', '.join(map(repr, METHODS))}")
-    floats = [kan.scale_inputs(rows), *_finite_layers(kan, rows)]
+    floats = [kan.scale_inputs(rows), *finite_layers(kan, rows)]
     exact = floats[-1]
     variance = variance_of(exact)
 
@@ -228,7 +228,7 @@ class _Steady:
         return CodeScale(found.bits, step, np.where(self.same, middle, found.offset))
 
 
-def _finite_layers(kan: FloatNetwork, rows: Reals) -> list[Reals]:
+def finite_layers(kan: FloatNetwork, rows: Reals) -> list[Reals]:
     """Evaluate all layers, and refuse what is not a number."""
     layers = kan.evaluate(rows)
     for index, values in enumerate(layers):

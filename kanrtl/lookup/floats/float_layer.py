@@ -232,7 +232,7 @@ class FloatLayer:
     ) -> tuple[dict[str, Any], int]:
         """Make the tables of the edges, as :meth:`LookupNetwork.of` takes them, each entry rounded half to even.
 
-        Beside them it gives how many entries were out of range, and are now at its end.
+        Beside them it gives how many entries and biases were out of range, and are now at its end.
 
         Parameters
         ----------
@@ -241,7 +241,7 @@ class FloatLayer:
         guard_bits
             How many fraction bits the tables have below a node's LSB.
         saturate
-            Whether entries end where an edge alone leaves the range of its node.
+            Whether entries end where an edge alone leaves the range of its node. Biases do not.
 
         Raises
         ------
@@ -272,8 +272,11 @@ class FloatLayer:
             entries = np.rint(exact / lsb[node[of_source], None])
             table[of_source] = inside = np.clip(entries, -limit, limit - 1)
             clipped += int((inside != entries).sum())
-        bias = np.rint(np.clip(constant / lsb, -limit, limit - 1)).astype(np.int64)
-        return {"source": source, "node": node, "table": table, "bias": bias}, clipped
+        # Edges may bring back into the range of its node what a bias alone is beyond it.
+        bias = np.rint(constant / lsb)
+        inside = np.clip(bias, -_LARGEST_ENTRY, _LARGEST_ENTRY)
+        clipped += int((inside != bias).sum())
+        return {"source": source, "node": node, "table": table, "bias": inside.astype(np.int64)}, clipped
 
     # A layer of splines.
 

@@ -128,7 +128,7 @@ class FloatNetwork(SavedNetwork):
             By how many bits the tables of each layer are finer than its nodes; zeros where they are left out.
         saturate
             Whether table entries end where an edge alone leaves the range of its node, as those of KANELÉ do. Edges
-            that cancel each other need ``False``.
+            that cancel each other need ``False``. Biases do not end there.
         output, thresholds
             As for :meth:`LookupNetwork.of`.
 
@@ -147,7 +147,12 @@ class FloatNetwork(SavedNetwork):
             for index, layer in enumerate(self.layers)
         ]
         notes = [
-            Note("clipped", f"layers.{index} tables", count, "an edge alone leaves the range of its node")
+            Note(
+                "clipped",
+                f"layers.{index} tables",
+                count,
+                "an edge alone leaves the range of its node, or an entry 31 bits",
+            )
             for index, (_, count) in enumerate(made)
             if count
         ]

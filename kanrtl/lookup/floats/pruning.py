@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from ...arrays import Reals, check_at_least
 from ...errors import InputError
-from .calibration import rows_of, variance_of
+from ..notes import Note
+from .calibration import finite_layers, rows_of, variance_of
 from .float_network import FloatNetwork, Kan
 
 
@@ -34,10 +35,10 @@ def edge_effects(kan: FloatNetwork, x: npt.ArrayLike) -> list[Reals]:
     Raises
     ------
     InputError
-        If the samples are not such an array of finite numbers.
+        If the samples are not such an array of finite numbers, or a node gives none for them.
     """
-    values = kan.scale_inputs(rows_of("x", x, kan.layer_sizes[0]))
-    after = kan.evaluate_from(0, values)
+    rows = rows_of("x", x, kan.layer_sizes[0])
+    values, after = kan.scale_inputs(rows), finite_layers(kan, rows)
     variance = variance_of(after[-1])
     result = []
     for index, layer in enumerate(kan.layers):
@@ -81,7 +82,8 @@ def prune(kan: Kan, x: npt.ArrayLike, *, threshold: float | None = None, edges: 
     threshold
         Edges with a smaller effect go.
     edges
-        Instead of ``threshold``, how many edges remain at most.
+        Instead of ``threshold``, how many edges remain at most. Of equal effects the edges of earlier layers, nodes and
+        inputs remain. Fewer remain where some of these lead nowhere; the network has a note where none does.
 
     Returns
     -------
@@ -98,13 +100,26 @@ def prune(kan: Kan, x: npt.ArrayLike, *, threshold: float | None = None, edges: 
     rows = rows_of("x", x, kan.layer_sizes[0])
     effects = edge_effects(kan, rows)
     if edges is not None:
-        check_at_least("edges", edges, 1)
-        found = np.sort(np.concatenate([one[layer.edges] for one, layer in zip(effects, kan.layers, strict=True)]))
-        threshold = float(found[-edges]) if edges < len(found) else 0.0
+        return _keep_best(kan, rows, effects, check_at_least("edges", edges, 1))
     if threshold is None or not threshold >= 0:
         raise InputError(f"threshold = {threshold!r}: must be a number, 0 or more")
     kept = [layer.edges & (one >= threshold) for one, layer in zip(effects, kan.layers, strict=True)]
     return keep(kan, rows, kept)
+
+
+def _keep_best(kan: Kan, rows: Reals, effects: list[Reals], count: int) -> Kan:
+    """Keep the ``count`` edges of the largest effects, of equal ones the first."""
+    there = np.concatenate([layer.edges.ravel() for layer in kan.layers])
+    best = np.argsort(-np.concatenate([one.ravel() for one in effects])[there], kind="stable")[:count]
+    chosen = np.zeros(len(there), dtype=np.bool_)
+    chosen[np.flatnonzero(there)[best]] = True
+    ends = np.cumsum([layer.edges.size for layer in kan.layers])[:-1]
+    kept = [mask.reshape(one.shape) for mask, one in zip(np.split(chosen, ends), effects, strict=True)]
+    pruned = keep(kan, rows, kept)
+    if not len(best) or any(layer.edges.any() for layer in pruned.layers):
+        return pruned
+    why = f"the {len(best)} that do most lead from no input to an output; leave more"
+    return pruned.with_notes([*pruned.notes, Note("dropped", "edges", int(there.sum()), why)])
 
 
 def keep(kan: Kan, x: Reals, kept: list[npt.NDArray[np.bool_]]) -> Kan:

@@ -181,7 +181,7 @@ def search(
         How many bits to begin with, one number for all or one for each. The tables of the last layer have no guard
         bits: they are rounded to the outputs' codes, which nothing is lost by.
     least_bits
-        How many bits codes have at least.
+        How many bits codes have at least; those of an output that is compared with zero have two.
     output
         ``raw``, ``argmax`` or ``threshold``; see :class:`kanrtl.LookupNetwork`.
     loss
@@ -206,6 +206,8 @@ def search(
     count = len(kan.layers)
     start = check_each_bits("bits", bits, count + 1, CODES)
     least = check_each_bits("least_bits", least_bits, count + 1, CODES)
+    if output == "threshold":  # no code of one bit is above zero
+        least[-1] = max(least[-1], 2)
     hidden = list_each("guard_bits", guard_bits, count - 1, "for each hidden layer")
     guards = [*(check_guard_bits(f"guard_bits[{index}]", value) for index, value in enumerate(hidden)), 0]
     trial = _Trial(kan, rows_of("x", x, kan.layer_sizes[0]), y, output, method, weights)

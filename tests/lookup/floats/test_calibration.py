@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kanrtl import InputError, LookupNetwork
-from kanrtl.lookup import CodeScale, FloatKAN, calibrate
+from kanrtl.lookup import CodeScale, FloatKAN, FloatLayer, NamedFunctions, calibrate
 from kanrtl.lookup.floats.calibration import METHODS, NO_SPREAD, compared_scale, input_scale
 from support.damaged import refused_or_harmless
 from support.float_kans import kans, random_kan, samples
@@ -63,6 +63,32 @@ def test_without_offsets_it_is_as_it_was() -> None:
     for one, other in zip(plain.layers, given.layers, strict=True):
         assert np.array_equal(one.table, other.table)
         assert np.array_equal(one.bias, other.bias)
+
+
+def line(bias: float = 0.0) -> FloatKAN:
+    """One straight line through one input."""
+    return FloatKAN.of([FloatLayer.of_functions("line", NamedFunctions.of("identity", 1), [[1.0]], bias=[bias])])
+
+
+def test_outputs_of_one_bit_are_compared_only_where_a_code_is_above_zero() -> None:
+    kan, x = line(), np.linspace(-1, 1, 50)[:, None]
+    calibration = kan.calibrate(x, [8, 1])
+    with pytest.raises(
+        InputError, match=r"^thresholds: output 0 has 1 bit, and no code that stands for more"
+    ):
+        calibration.quantise(kan, output="threshold")
+    assert set(calibration.quantise(kan, output="threshold", thresholds=[-1]).predict(x)) == {0, 1}
+    network = kan.quantise([8, 1], [1 / 64, 1], offsets=[0, 0.5], guard_bits=6, saturate=False, output="threshold")
+    assert np.array_equal(network.predict(x), x[:, 0] > 0)
+
+
+def test_a_bias_beyond_the_range_of_its_node_is_no_entry_that_saturates() -> None:
+    network = line(10.0).quantise([4, 4], [1, 1])
+    assert network.predict([-8.0]) == 2
+    assert not network.notes
+    far = line(1e12).quantise([5, 4], [1, 1])
+    assert far.layers[0].bias == 2**31 - 1
+    assert str(*far.notes) == "layers.0 tables = 1 (an edge alone leaves the range of its node, or an entry 31 bits)"
 
 
 def test_entries_saturate_unless_edges_are_to_cancel() -> None:

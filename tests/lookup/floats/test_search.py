@@ -15,7 +15,19 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from kanrtl import InputError, LookupNetwork
-from kanrtl.lookup import FloatKAN, Search, edge_effects, initial_kan, network_size, prune, search, train
+from kanrtl.lookup import (
+    FloatKAN,
+    FloatLayer,
+    NamedFunctions,
+    Search,
+    edge_effects,
+    from_mlp,
+    initial_kan,
+    network_size,
+    prune,
+    search,
+    train,
+)
 from support.float_kans import kans, random_kan, samples
 from support.lookup_networks import networks
 
@@ -70,6 +82,52 @@ def test_pruning_drops_what_plays_no_part() -> None:
     by_threshold = kan.prune(x, threshold=0.05)
     assert np.flatnonzero(by_threshold.layers[0].edges[0]).tolist() == [1, 4]
     assert ((by_threshold.evaluate(x)[-1] - kan.evaluate(x)[-1]) ** 2).mean() < 0.01
+
+
+def line_layer(weights: Any, bias: Any = None) -> FloatLayer:
+    """A layer of straight lines."""
+    return FloatLayer.of_functions("line", NamedFunctions.of("identity", np.shape(weights)[1]), weights, bias=bias)
+
+
+@pytest.mark.parametrize("edges", [1, 2, 4, 5, 9])
+def test_pruning_leaves_so_many_of_equal_effects_and_the_best_of_others(edges: int) -> None:
+    random = np.random.default_rng(0)
+    kan = FloatKAN.of([line_layer(random.normal(size=(1, 10)))])
+    x = random.normal(size=(50, 10))
+    x[:, 3:] = 0.5  # seven edges do nothing
+    there = kan.prune(x, edges=edges).layers[0].edges[0]
+    assert there.sum() == edges
+    assert there[:3].sum() == min(edges, 3)
+    equal = FloatKAN.of([line_layer(np.ones((1, 10)))])
+    assert np.flatnonzero(equal.prune(x[:, :1].repeat(10, 1), edges=edges).layers[0].edges[0]).tolist() == [
+        *range(edges)
+    ]
+
+
+def test_pruning_drops_nodes_that_are_always_zero_first() -> None:
+    random = np.random.default_rng(0)
+    weights = [random.normal(size=(6, 3)), random.normal(size=(1, 6))]
+    kan = from_mlp(weights, "relu", biases=[[-50] * 3 + [0] * 3, [0]])  # the first three nodes never are above zero
+    x = random.normal(size=(80, 3))
+    pruned = kan.prune(x, edges=14)
+    assert 12 <= sum(int(layer.edges.sum()) for layer in pruned.layers) <= 14
+    assert np.allclose(pruned.evaluate(x)[-1], kan.evaluate(x)[-1])
+
+
+def test_pruning_tells_where_nothing_is_left() -> None:
+    random = np.random.default_rng(0)
+    first = line_layer(np.ones((3, 2)))
+    kan = FloatKAN.of([first, FloatLayer.of_functions("last", NamedFunctions.of("relu", 3), np.ones((2, 3)))])
+    x = random.normal(size=(50, 2))
+    (note,) = kan.prune(x, edges=1).notes
+    assert str(note) == "edges = 12 (the 1 that do most lead from no input to an output; leave more)"
+    assert not kan.prune(x, edges=12).notes
+
+
+def test_pruning_refuses_samples_for_which_a_node_is_no_number() -> None:
+    kan = FloatKAN.of([FloatLayer.of_callables("log", [[np.log]])])
+    with np.errstate(invalid="ignore"), pytest.raises(InputError, match=r"x\[1\]: node 0 of layer 0 gives nan"):
+        kan.prune([[1.0], [-1.0]], edges=1)
 
 
 # Sizes.
@@ -214,6 +272,14 @@ def test_without_y_the_floats_are_the_measure() -> None:
     assert messages
     threshold = kan.search(x, bits=4, output="threshold", loss=0.02)
     assert threshold.float_score == 1.0
+
+
+def test_an_output_that_is_compared_with_zero_keeps_two_bits() -> None:
+    kan = FloatKAN.of([line_layer([[1.0]])])
+    x = np.linspace(-1, 1, 40)[:, None]
+    found = search(kan, x, bits=[3, 2], least_bits=1, output="threshold", loss=1)
+    assert {point.bits for point in found.points} >= {(3, 2), (2, 2)}
+    assert {point.bits[1] for point in found.points} == {2}
 
 
 @pytest.mark.parametrize(
