@@ -192,20 +192,28 @@ def _read_hist_gradient_boosting(model: Any) -> list[FloatLayer]:
 def _read_lightgbm(model: Any) -> list[FloatLayer]:
     content = getattr(model, "booster_", model).dump_model()
     outputs = int(content["num_tree_per_iteration"])
+    trees = content["tree_info"]
+    objective = str(content.get("objective", "")).split()
+    if "sqrt" in objective:
+        raise InputError("reg_sqrt = True: a square behind the sum cannot be represented; train without")
     sums = StepSums(int(content["max_feature_idx"]) + 1, outputs)
+    count = len(trees) // outputs if content.get("average_output") else 1
 
     def read(node: Mapping[str, Any]) -> Node | float:
+        if "leaf_coeff" in node:
+            raise InputError("linear_tree = True: lines in the leaves cannot be represented; train without")
         if "leaf_value" in node:
-            return float(node["leaf_value"])
+            return float(node["leaf_value"]) / count
+        if node.get("missing_type") == "Zero":
+            raise InputError("zero_as_missing = True: zeros that stand for no number cannot be represented; train without")
         if node["decision_type"] != "<=":
             raise InputError(
                 f"decision_type {node['decision_type']!r} cannot be represented; give numbers, no categories"
             )
         return int(node["split_feature"]), float(node["threshold"]), node["left_child"], node["right_child"]
 
-    for number, tree in enumerate(content["tree_info"]):
+    for number, tree in enumerate(trees):
         _add_tree(sums, f"tree {number}", number % outputs, tree["tree_structure"], read)
-    objective = str(content.get("objective", "")).split()
     return _add_link([sums.layer("trees")], bool({"poisson", "gamma", "tweedie"} & set(objective)))
 
 
@@ -215,12 +223,20 @@ def _read_xgboost(model: Any) -> list[FloatLayer]:
     kind = settings["gradient_booster"]["name"]
     if kind != "gbtree":
         raise InputError(f"booster = {kind!r}: cannot be represented; 'gbtree' can")
-    outputs = max(1, int(settings["learner_model_param"]["num_class"]))
+    missing = getattr(model, "missing", None)
+    if missing is not None and not np.isnan(missing):
+        raise InputError(f"missing = {missing!r}: a number that stands for none cannot be represented; train without")
+    sizes = settings["learner_model_param"]
+    outputs = max(1, int(sizes["num_class"]), int(sizes.get("num_target", 1)))
+    # In every iteration each output in turn has so many trees.
+    parallel = int(settings["gradient_booster"]["gbtree_model_param"].get("num_parallel_tree", 1))
     names = booster.feature_names or []
     sums = StepSums(booster.num_features(), outputs)
 
     def read(node: Mapping[str, Any]) -> Node | float:
         if "leaf" in node:
+            if isinstance(node["leaf"], list):
+                raise InputError("multi_strategy = 'multi_output_tree': cannot be represented; train a tree per output")
             return float(node["leaf"])
         if "split_condition" not in node:
             raise InputError(f"a split of {node['split']} by categories cannot be represented; give numbers")
@@ -230,9 +246,11 @@ def _read_xgboost(model: Any) -> list[FloatLayer]:
         below = float(np.nextafter(np.float32(node["split_condition"]), np.float32(-np.inf)))
         return source, _single_precision(below), children[node["yes"]], children[node["no"]]
 
-    for number, tree in enumerate(booster.get_dump(dump_format="json")):
-        _add_tree(sums, f"tree {number}", number % outputs, json.loads(tree), read)
-    start = np.atleast_1d(json.loads(settings["learner_model_param"]["base_score"])).astype(np.float64)
+    # Where training was stopped early, the model predicts by the trees up to the best iteration, a Booster by all.
+    used = booster[: model.best_iteration + 1] if model is not booster and hasattr(model, "best_iteration") else booster
+    for number, tree in enumerate(used.get_dump(dump_format="json")):
+        _add_tree(sums, f"tree {number}", number // parallel % outputs, json.loads(tree), read)
+    start = np.atleast_1d(json.loads(sizes["base_score"])).astype(np.float64)
     objective = settings["objective"]["name"]
     is_log = objective in ("count:poisson", "reg:gamma", "reg:tweedie")
     if objective in ("binary:logistic", "reg:logistic"):

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 from sklearn.ensemble import (
     GradientBoostingClassifier,
     GradientBoostingRegressor,
@@ -131,6 +132,20 @@ def test_lightgbm() -> None:
         from_additive(lightgbm.LGBMRegressor(n_estimators=3, verbose=-1).fit(X, Y))
 
 
+def test_what_lightgbm_makes_of_a_sum_is_represented_or_refused() -> None:
+    lightgbm = foreign("lightgbm")
+    options: dict[str, Any] = {"num_leaves": 2, "n_estimators": 10, "verbose": -1}
+    forest: dict[str, Any] = {"boosting_type": "rf", "bagging_freq": 1, "bagging_fraction": 0.5}
+    model = lightgbm.LGBMRegressor(**options, **forest).fit(X, Y)
+    np.testing.assert_allclose(outputs(from_additive(model)), model.predict(X), atol=1e-5)
+    model = lightgbm.LGBMClassifier(**options, **forest).fit(X, LABELS[3])
+    np.testing.assert_allclose(softmax(outputs(from_additive(model)), axis=1), model.predict_proba(X), atol=1e-5)
+    for field in ("linear_tree", "reg_sqrt", "zero_as_missing"):
+        model = lightgbm.LGBMRegressor(**options, **{field: True}).fit(X, np.abs(Y))
+        with pytest.raises(InputError, match=rf"^{field} = True: .* cannot be represented; train without$"):
+            from_additive(model)
+
+
 def test_xgboost() -> None:
     xgboost = foreign("xgboost")
     options: dict[str, Any] = {"max_depth": 1, "n_estimators": 30}
@@ -142,6 +157,26 @@ def test_xgboost() -> None:
         np.testing.assert_allclose(outputs(from_additive(model)), model.predict(X, output_margin=True), atol=1e-5)
     model = xgboost.XGBRegressor(objective="count:poisson", **options).fit(X, np.abs(Y))
     np.testing.assert_allclose(outputs(from_additive(model)), model.predict(X), rtol=1e-5)
+
+
+def test_trees_of_xgboost_belong_to_the_outputs_that_they_are_grown_for() -> None:
+    xgboost = foreign("xgboost")
+    options: dict[str, Any] = {"max_depth": 1, "n_estimators": 30, "learning_rate": 0.7, "n_jobs": 1}
+    model = xgboost.XGBClassifier(**options, num_parallel_tree=2, subsample=0.5).fit(X, LABELS[3])
+    np.testing.assert_allclose(outputs(from_additive(model)), model.predict(X, output_margin=True), atol=1e-5)
+    several = np.stack([Y, X[:, 2]], axis=1)
+    model = xgboost.XGBRegressor(**options).fit(X, several)
+    np.testing.assert_allclose(outputs(from_additive(model)), model.predict(X), atol=1e-5)
+    model = xgboost.XGBRegressor(**options | {"n_estimators": 300}, early_stopping_rounds=2)
+    model.fit(X[:250], Y[:250], eval_set=[(X[250:], Y[250:])], verbose=False)
+    assert model.best_iteration + 1 < model.get_booster().num_boosted_rounds()
+    np.testing.assert_allclose(outputs(from_additive(model)), model.predict(X), atol=1e-5)
+    for change, message in (
+        ({"missing": 0.0}, r"^missing = 0\.0: a number that stands for none"),
+        ({"multi_strategy": "multi_output_tree"}, "^multi_strategy = 'multi_output_tree': cannot be represented"),
+    ):
+        with pytest.raises(InputError, match=message):
+            from_additive(xgboost.XGBRegressor(**options, **change).fit(X, several))
 
 
 def test_explainable_boosting_machines() -> None:

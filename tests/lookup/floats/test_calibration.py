@@ -86,7 +86,7 @@ def test_a_bias_beyond_the_range_of_its_node_is_no_entry_that_saturates() -> Non
     network = line(10.0).quantise([4, 4], [1, 1])
     assert network.predict([-8.0]) == 2
     assert not network.notes
-    far = line(1e12).quantise([5, 4], [1, 1])
+    far = line(1e12).quantise([4, 4], [1, 1])
     assert far.layers[0].bias == 2**31 - 1
     assert str(*far.notes) == "layers.0 tables = 1 (an edge alone leaves the range of its node, or an entry 31 bits)"
 
