@@ -15,6 +15,7 @@ from ..arrays import check_at_least
 from ..errors import InputError
 from ..files import OBJECTS, read_arrays
 from ..lookup.network import LookupNetwork
+from ..lookup.number_checks import check_classes, check_known
 from ..lookup.quantiser import FixedQuantiser
 from ..numeric.fixed import SQ
 from ..progress import Progress
@@ -162,17 +163,11 @@ def _target(y: npt.ArrayLike | None, network: LookupNetwork, predictions: npt.ND
     """``y`` in the shape of the predictions; :exc:`InputError` where it cannot be what the output stage predicts."""
     if y is None:
         return None
-    target = np.asarray(y)
-    if target.dtype.kind not in "biuf":
-        what = "text" if target.dtype.kind in "SU" else f"type {target.dtype}"
-        raise InputError(f"y: {what}; give numbers, for classes those from 0 on")
-    if target.dtype.kind == "f" and not np.isfinite(target).all():
-        index = np.argwhere(~np.isfinite(target))[0]
-        raise InputError(f"y[{', '.join(map(str, index))}] = {target[tuple(index)]}: give a number")
+    target = check_known("y", y)
     fits = target.shape[:1] == predictions.shape[:1] and target.size == predictions.size
     if target.shape != predictions.shape and not fits:
         raise InputError(_explain_shape(target, network, predictions))
-    _check_classes(target, network)
+    check_classes("y", target, network.output, network.n_out)
     return target.reshape(predictions.shape)
 
 
@@ -188,18 +183,3 @@ def _explain_shape(target: npt.NDArray[Any], network: LookupNetwork, predictions
         f"y: shape {target.shape}; the predictions of stage {network.output} have {predictions.shape}; give one for "
         "each, or end the network in another stage, with --stage of kanrtl convert"
     )
-
-
-def _check_classes(target: npt.NDArray[Any], network: LookupNetwork) -> None:
-    classes = {"argmax": network.n_out, "threshold": 2}.get(network.output)
-    if classes is None:
-        return
-    # A class beyond those of the network is a sample that it gets wrong; numbers that begin elsewhere are a mistake.
-    wrong = target[(target < 0) | (target != np.floor(target))]
-    if not wrong.size and target.min() == 1 and target.max() == classes:
-        wrong = target[target == classes]
-    if wrong.size:
-        raise InputError(
-            f"y: holds {wrong.flat[0]:g}, but the classes of stage {network.output} are 0 to {classes - 1}; "
-            "number them so"
-        )

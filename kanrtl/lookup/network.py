@@ -20,7 +20,7 @@ from ..numeric.fixed import SQ, UQ, Codes, Format
 from .lookup_layer import LookupLayer
 from .notes import Note
 from .number_checks import CODES, LAYERS, check_integer, check_positive, check_shape, code_range, list_each
-from .quantiser import FixedQuantiser, Quantiser, step_quantiser
+from .quantiser import QUANTISERS, FixedQuantiser, Quantiser, step_quantiser
 from .saved_network import Arrays, SavedNetwork
 
 Output = Literal["raw", "argmax", "threshold"]
@@ -211,12 +211,13 @@ class LookupNetwork(SavedNetwork):
         if output != "threshold":
             if thresholds:
                 raise InputError(
-                    f'thresholds: output = {output!r} has none; leave them out, or set output = "threshold"'
+                    f'thresholds: output = {output!r} has none; leave them out, or set output = "threshold" '
+                    "(--stage threshold)"
                 )
             if output == "argmax" and not self.layers[-1].is_uniform:
                 raise InputError(
                     "output = 'argmax': every output has a step and an offset of its own, so that codes cannot be "
-                    "compared; quantise with this output stage"
+                    "compared; quantise with this output stage (--stage argmax)"
                 )
             return replace(self, output=cast(Output, output), thresholds=())
         given = self._zero_codes() if thresholds is None else list(thresholds)
@@ -240,7 +241,7 @@ class LookupNetwork(SavedNetwork):
             ends = [int(end) * last.steps[beyond[0]] + last.offsets[beyond[0]] for end in (low, high)]
             raise InputError(
                 f"thresholds: the codes of output {beyond[0]} stand for {ends[0]:.6g} to {ends[1]:.6g}, without zero; "
-                "give thresholds, or quantise with output = 'threshold'"
+                "give thresholds, or quantise with output = 'threshold' (--stage threshold)"
             )
         return [int(code) for code in codes]
 
@@ -405,7 +406,9 @@ class LookupNetwork(SavedNetwork):
     @classmethod
     def _restore(cls, about: dict[str, Any], arrays: Arrays) -> Self:
         sizes = about["layer_sizes"]
-        from_about = Quantiser if about["quantiser"]["kind"] == "real" else FixedQuantiser
+        kind = about["quantiser"]["kind"]
+        if kind not in QUANTISERS:
+            raise InputError(f"quantiser: the kind {kind!r} is not known; save it with this version")
         return cls.of(
             sizes,
             about["bits"],
@@ -413,7 +416,7 @@ class LookupNetwork(SavedNetwork):
             [{field: arrays[f"{field}_{index}"] for field in _LAYER_ARRAYS} for index in range(len(sizes) - 1)],
             guard_bits=about["guard_bits"],
             offsets=_of_nodes("offsets", arrays["offsets"].tolist(), arrays),
-            quantiser=from_about.from_archive(about["quantiser"], arrays),
+            quantiser=QUANTISERS[kind].from_archive(about["quantiser"], arrays),
             output=about["output"],
             thresholds=arrays["thresholds"].tolist() if about["output"] == "threshold" else None,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -69,14 +69,23 @@ def check_bits(field: str, value: Any) -> int:
 
 def check_each_bits(field: str, given: Any, count: int, of: str) -> list[int]:
     """Check widths of codes, as :func:`list_each` takes them."""
-    if not is_list(given):
-        return [check_bits(field, given)] * count
-    return [check_bits(f"{field}[{index}]", value) for index, value in enumerate(list_each(field, given, count, of))]
+    return _check_each(check_bits, field, given, count, of)
 
 
 def check_guard_bits(field: str, value: Any) -> int:
     """Check that ``value`` is a number of guard bits, from 0 to :data:`MAX_GUARD_BITS`."""
     return check_integer(field, value, 0, MAX_GUARD_BITS)
+
+
+def check_each_guard_bits(field: str, given: Any, count: int, of: str) -> list[int]:
+    """Check numbers of guard bits, as :func:`list_each` takes them."""
+    return _check_each(check_guard_bits, field, given, count, of)
+
+
+def _check_each(check: Callable[[str, Any], int], field: str, given: Any, count: int, of: str) -> list[int]:
+    if not is_list(given):
+        return [check(field, given)] * count
+    return [check(f"{field}[{index}]", value) for index, value in enumerate(list_each(field, given, count, of))]
 
 
 def check_positive(field: str, value: Any) -> float:
@@ -117,6 +126,33 @@ def check_tensor(field: str, values: npt.ArrayLike, shape: tuple[int, ...]) -> n
     if array.shape != shape:
         raise InputError(f"{field}: shape {array.shape}; must be {shape}")
     return array
+
+
+def check_known(field: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
+    """Check that ``values``, what is known of samples, are finite numbers of any kind."""
+    array = as_array(field, values, "what is to be predicted, for classes those from 0 on")
+    finite = np.isfinite(array)
+    if not finite.all():
+        index = np.argwhere(~finite)[0]
+        raise InputError(f"{field}[{', '.join(map(str, index))}] = {array[tuple(index)]}: give a number")
+    return array
+
+
+def check_classes(field: str, known: npt.NDArray[Any], output: str, n_out: int) -> None:
+    """Check that what is ``known`` of one sample or more are classes of an output stage that compares ``n_out``
+    outputs; of other stages it may be anything."""
+    classes = {"argmax": n_out, "threshold": 2}.get(output)
+    if classes is None:
+        return
+    # A class beyond those of the network is a sample that it gets wrong; numbers that begin elsewhere are a mistake.
+    wrong = known[(known < 0) | (known != np.floor(known))]
+    if not wrong.size and known.min() == 1 and known.max() == classes:
+        wrong = known[known == classes]
+    if wrong.size:
+        raise InputError(
+            f"{field}: holds {wrong.flat[0]:g}, but the classes of stage {output} are 0 to {classes - 1}; "
+            "number them so"
+        )
 
 
 def check_indices(field: str, values: npt.ArrayLike, count: int) -> Codes:

@@ -16,6 +16,9 @@ import numpy.typing as npt
 from ..arrays import Reals
 from ..errors import InputError
 from ..numeric.fixed import SQ, Codes, Format, narrow
+from .number_checks import check_bits, check_integer
+
+_WIDEST = 60  # bits of inputs in hardware: with a scale and an offset they are to fit the model's integers
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,9 +53,10 @@ class Quantiser:
         Raises
         ------
         InputError
-            If an array has another shape, or a number is not finite.
+            If an array has another shape, a number is not finite, or there is no code of so many bits.
         """
-        return cls(_per_input("scale", scale, n_in), _per_input("offset", offset, n_in), bits)
+        checked = check_bits("quantiser.bits", bits)
+        return cls(_per_input("scale", scale, n_in), _per_input("offset", offset, n_in), checked)
 
     @property
     def n_in(self) -> int:
@@ -62,7 +66,8 @@ class Quantiser:
     def codes(self, x: Reals) -> Codes:
         """Make codes ``(n, n_in)`` of real inputs ``(n, n_in)``; infinite ones saturate."""
         with np.errstate(over="ignore"):
-            exact = x * self.scale + self.offset
+            # What a scale of zero leaves out may be infinite.
+            exact = np.where(self.scale == 0, 0.0, x) * self.scale + self.offset
         limit = 1 << (self.bits - 1)
         return np.clip(np.rint(exact), -limit, limit - 1).astype(np.int64)
 
@@ -131,6 +136,11 @@ class FixedQuantiser:
         How many bits are cut off.
     bits : int
         How many bits a code has.
+
+    Raises
+    ------
+    InputError
+        If these are no such numbers, or too large for the model's integers.
     """
 
     format: Format
@@ -139,15 +149,32 @@ class FixedQuantiser:
     shift: int
     bits: int
 
+    def __post_init__(self) -> None:
+        check_bits("quantiser.bits", self.bits)
+        check_integer("quantiser.shift", self.shift, 0, 62)
+        for field, array in (("scale", self.scale), ("offset", self.offset)):
+            if array.ndim != 1 or array.dtype.kind != "i" or array.shape != self.scale.shape or not array.size:
+                raise InputError(
+                    f"quantiser.{field}: shape {array.shape}, type {array.dtype}; give integers, one for each input"
+                )
+        scale, offset = (max(-int(array.min()), int(array.max())) for array in (self.scale, self.offset))
+        if self.format.width <= _WIDEST:
+            largest = (scale << (self.format.width - self.format.signed)) + offset + (1 << self.shift)
+            if largest <= 1 << 63:
+                return
+        raise _too_large(self.format)
+
     @classmethod
     def of(cls, quantiser: Quantiser, format: Format, fraction_bits: int) -> Self:
         """Make integers of a quantiser; see :meth:`Quantiser.fixed`."""
         # Over all inputs, |raw| < 2**width: the error of a scale, half an LSB, grows to 2**(width - 1 - shift).
         shift = format.width + fraction_bits
+        if format.width > _WIDEST:
+            raise _too_large(format)
         scale = np.rint(quantiser.scale * format.lsb * 2.0**shift)
         offset = np.rint(quantiser.offset * 2.0**shift)
-        if (np.abs(scale) >= 2.0 ** (60 - format.width)).any() or (np.abs(offset) >= 2.0**60).any():
-            raise InputError(f"quantiser: its scale or offset is too large for inputs in {format}; give fewer bits")
+        if (np.abs(scale) >= 2.0 ** (_WIDEST - format.width)).any() or (np.abs(offset) >= 2.0**_WIDEST).any():
+            raise _too_large(format)
         return cls._shorten(format, scale.astype(np.int64), offset.astype(np.int64), shift, quantiser.bits)
 
     @classmethod
@@ -196,11 +223,16 @@ class FixedQuantiser:
         InputError
             If the format or the arrays are damaged.
         """
-        scale, offset, shift = content["input_scale"], content["input_offset"], about["shift"]
         try:
             format = Format.parse(about["format"])
         except ValueError as error:
             raise InputError(f"quantiser: {error}") from None
-        if scale.dtype.kind != "i" or offset.dtype.kind != "i" or scale.shape != offset.shape or not 0 <= shift < 63:
-            raise InputError("quantiser: its constants are damaged; give a file that LookupNetwork.save wrote")
-        return cls(format, scale, offset, shift, about["bits"])
+        return cls(format, content["input_scale"], content["input_offset"], about["shift"], about["bits"])
+
+
+QUANTISERS: dict[str, type[Quantiser] | type[FixedQuantiser]] = {"real": Quantiser, "fixed": FixedQuantiser}
+"""The quantisers, by the names that files have for them."""
+
+
+def _too_large(format: Format) -> InputError:
+    return InputError(f"quantiser: its scale or offset is too large for inputs in {format}; give fewer bits")

@@ -20,7 +20,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import Reals, real_rows
+from ..arrays import Reals, check_finite, real_rows
 from ..errors import InputError
 from ..learner.arithmetic import LayerArithmetic
 from ..learner.spec import LearnerSpec
@@ -242,7 +242,7 @@ def to_learner(
         raise InputError(
             f"layer_sizes = {list(spec.layer_sizes)}: the network has {list(network.layer_sizes)}; give the same"
         )
-    if not 0 <= max_outside < 1:
+    if not isinstance(max_outside, (int, float, np.integer, np.floating)) or not 0 <= max_outside < 1:
         raise InputError(f"max_outside = {max_outside!r}: must be from 0 to below 1")
     samples = _choose_samples(network, spec, x, max_outside)
     return _fit_layers(network, spec, samples, max_outside)
@@ -251,7 +251,7 @@ def to_learner(
 def _choose_samples(network: TrainedSource, spec: LearnerSpec, x: npt.ArrayLike | None, max_outside: float) -> Reals:
     """Choose the inputs to fit with, of which no more than ``max_outside`` are outside the grid."""
     if x is not None:
-        given = real_rows("x", x, spec.n_in)
+        given = check_finite("x", real_rows("x", x, spec.n_in))
         if not len(given):
             raise InputError("x: no samples; give some, or leave it out")
         _check_inputs(network, spec, given, max_outside)

@@ -133,7 +133,7 @@ REFUSED: list[tuple[list[str], str]] = [
         for name, line in {
             "from_one": "holds 2, but the classes of stage argmax are 0 to 1; number them so",
             "signs": "holds -1, but the classes of stage argmax are 0 to 1; number them so",
-            "words": "text; give numbers, for classes those from 0 on",
+            "words": "not an array of numbers; give what is to be predicted, for classes those from 0 on",
             "few": "2 rows; X has 3; give one for each",
             "bits": "shape (3, 2); the predictions of stage argmax have (3,); give one for each, or end the network in "
             "another stage, with --stage of kanrtl convert",

@@ -30,6 +30,12 @@ def test_random_samples_are_one_or_more(samples: int) -> None:
         ("raw", 1, np.zeros((1, 6)), "y: 1 rows; X has 6; give one for each"),
         ("raw", 2, np.zeros((12, 1)), "y: 12 rows; X has 6; give one for each"),
         ("argmax", 2, np.zeros((3, 2, 1), int), "y: 3 rows; X has 6; give one for each"),
+        (
+            "argmax",
+            2,
+            np.ma.masked_array([0, 9, 1, 0, 0, 0], [0, 1, 0, 0, 0, 0]),
+            "y[1] is masked; give a number, or leave the row out",
+        ),
     ],
 )
 def test_what_is_known_has_one_row_for_each_sample(output: str, n_out: int, y: Any, line: str) -> None:

@@ -103,6 +103,11 @@ def test_quantiser_rounds_half_to_even_and_saturates() -> None:
     assert quantiser.codes(x).tolist() == [[0, 0], [2, -2], [3, -4], [-4, 3]]
 
 
+def test_an_input_whose_scale_is_zero_may_be_infinite() -> None:
+    quantiser = Quantiser.of([0.0, 1.0], [2.0, 0.5], 3, 2)
+    assert quantiser.codes(np.array([[np.inf, np.inf], [-np.inf, -np.inf]])).tolist() == [[2, 3], [2, -4]]
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.tuples(st.floats(-40, 40), st.floats(-40, 40)), min_size=1, max_size=3),
@@ -192,6 +197,37 @@ def test_a_wrong_file_is_refused(tmp_path: Path, change: dict[str, Any], message
         LookupNetwork.load(path)
 
 
+@pytest.mark.parametrize(
+    ("about", "arrays", "message"),
+    [
+        ({"shift": 1.5}, {}, "quantiser.shift = 1.5: must be an integer from 0 to 62"),
+        ({"shift": "1"}, {}, "quantiser.shift = '1': must be an integer from 0 to 62"),
+        ({"bits": 2.0}, {}, "quantiser.bits = 2.0: must be an integer from 1 to 16"),
+        ({"format": "SQ(200, 2)"}, {}, r"quantiser: its scale or offset is too large for inputs in SQ\(200, 2\)"),
+        ({"format": "SQ(99999999999, 2)"}, {}, "quantiser: its scale or offset is too large for inputs in"),
+        ({}, {"input_scale": np.full(2, 1 << 58)}, "quantiser: its scale or offset is too large for inputs in"),
+        ({}, {"input_scale": np.ones((2, 2), int)}, r"quantiser.scale: shape \(2, 2\), type int64; give integers"),
+        ({}, {"input_scale": np.ones((), int)}, r"quantiser.scale: shape \(\), type int64; give integers"),
+        ({}, {"input_offset": np.ones(2)}, r"quantiser.offset: shape \(2,\), type float64; give integers"),
+        ({"kind": "log"}, {}, "quantiser: the kind 'log' is not known; save it with this version"),
+        ({"kind": "real", "bits": 2.0}, {}, "quantiser.bits = 2.0: must be an integer from 1 to 16"),
+    ],
+)
+def test_a_file_with_a_wrong_quantiser_is_refused(
+    tmp_path: Path, about: dict[str, Any], arrays: dict[str, Any], message: str
+) -> None:
+    path = tmp_path / "network.npz"
+    network = small()
+    network.with_quantiser(network.quantiser.fixed(SQ(3, 4))).save(path)
+    with np.load(path) as content:
+        saved = dict(content)
+    description = json.loads(str(saved["network"]))
+    description["quantiser"] |= about
+    np.savez(path, **saved | arrays | {"network": np.array(json.dumps(description))})
+    with pytest.raises(InputError, match=message):
+        LookupNetwork.load(path)
+
+
 def test_a_file_that_is_not_there_or_of_another_kind(tmp_path: Path, tracker: kanrtl.LearnerSpec) -> None:
     with pytest.raises(InputError, match="No such file"):
         LookupNetwork.load(tmp_path / "none.npz")
@@ -247,7 +283,9 @@ def test_wrong_calls_are_refused() -> None:
         (lambda: network.predict_codes([[0.5, 0]]), "codes: type float64"),
         (lambda: network.with_output("softmax"), "output = 'softmax'"),
         (lambda: network.with_output("threshold", [9]), r"thresholds\[0\] = 9: must be an integer from -4 to 3"),
-        (lambda: network.with_output("argmax", [0]), "thresholds"),
+        (lambda: network.with_output("argmax", [0]), r'set output = "threshold" \(--stage threshold\)$'),
+        (lambda: network.quantiser.fixed(SQ(1, 99999)), r"too large for inputs in SQ\(1, 99999\); give fewer bits"),
+        (lambda: Quantiser.of(1, 0, 2.5, 2), "quantiser.bits = 2.5: must be an integer"),
         (lambda: network.with_quantiser(Quantiser.of(1, 0, 3, 2)), "quantiser: makes 2 codes of 3 bits"),
         (lambda: Quantiser.of([1, np.inf], 0, 2, 2), "quantiser.scale: not all"),
     ]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kanrtl import InputError
-from kanrtl.lookup.number_checks import check_array, list_each
+from kanrtl.lookup.number_checks import check_array, check_each_guard_bits, list_each
 
 
 @pytest.mark.parametrize("values", [["1.5", "2"], "3", np.array([b"1"]), [None], [1j], [[1, 2], [3]], [10**400]])
@@ -29,5 +29,9 @@ def test_one_for_all_or_a_list() -> None:
     assert list_each("bits", np.int64(3), 2, "for each layer") == [3, 3]
     assert list_each("bits", np.array([3, 4]), 2, "for each layer") == [3, 4]
     assert list_each("memory", "block", 2, "for each layer") == ["block", "block"]
+    assert check_each_guard_bits("guard_bits", 3, 2, "for each layer") == [3, 3]
+    assert check_each_guard_bits("guard_bits", (0, 30), 2, "for each layer") == [0, 30]
+    with pytest.raises(InputError, match=r"^guard_bits\[1\] = -5: must be an integer from 0 to 30$"):
+        check_each_guard_bits("guard_bits", [0, -5], 2, "for each layer")
     with pytest.raises(InputError, match=r"^bits: 1 values; give one for all, or 2, one for each layer$"):
         list_each("bits", [3], 2, "for each layer")

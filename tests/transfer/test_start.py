@@ -294,6 +294,8 @@ def test_data_beyond_the_grid_are_refused_with_how_many() -> None:
         ({"layer_sizes": [1, 2]}, {}, "layer_sizes = [1, 2]: the network has [1, 1]; give the same"),
         ({}, {"x": np.zeros((0, 1))}, "x: no samples; give some, or leave it out"),
         ({}, {"max_outside": 1.5}, "max_outside = 1.5: must be from 0 to below 1"),
+        ({}, {"max_outside": "a"}, "max_outside = 'a': must be from 0 to below 1"),
+        ({}, {"x": [[0.5], [np.inf]]}, "x[1, 0] = inf: give a finite number"),
         (
             {"activation_format": "SQ(2, 8)"},
             {},

@@ -205,7 +205,9 @@ def _read_lightgbm(model: Any) -> list[FloatLayer]:
         if "leaf_value" in node:
             return float(node["leaf_value"]) / count
         if node.get("missing_type") == "Zero":
-            raise InputError("zero_as_missing = True: zeros that stand for no number cannot be represented; train without")
+            raise InputError(
+                "zero_as_missing = True: zeros that stand for no number cannot be represented; train without"
+            )
         if node["decision_type"] != "<=":
             raise InputError(
                 f"decision_type {node['decision_type']!r} cannot be represented; give numbers, no categories"

@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from ...arrays import Reals
+from ...arrays import Reals, as_array
 from ...errors import InputError
 from ..network import LookupNetwork
 from ..number_checks import CODES, check_each_bits
@@ -255,10 +255,7 @@ def rows_of(field: str, values: npt.ArrayLike, columns: int) -> Reals:
     InputError
         If they are not, by the name ``field``.
     """
-    try:
-        rows = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InputError(f"{field}: not an array of numbers; give shape (n, {columns})") from None
+    rows = as_array(field, values, f"shape (n, {columns})").astype(np.float64)
     if rows.ndim != 2 or rows.shape[1] != columns or not len(rows):
         raise InputError(f"{field}: shape {rows.shape}; must be (n, {columns}), with one sample or more")
     if not np.isfinite(rows).all():

@@ -16,7 +16,15 @@ from ...arrays import Reals
 from ...errors import InputError
 from ..network import LookupNetwork
 from ..notes import Note
-from ..number_checks import CODES, LAYERS, check_bits, check_positive, check_shape, list_each
+from ..number_checks import (
+    CODES,
+    LAYERS,
+    check_bits,
+    check_each_guard_bits,
+    check_positive,
+    check_shape,
+    list_each,
+)
 from ..quantiser import Quantiser
 from ..saved_network import Arrays, SavedNetwork
 from ..scales import CodeScale
@@ -141,7 +149,7 @@ class FloatNetwork(SavedNetwork):
         given = {"bits": bits, "steps": steps, "offsets": 0.0 if offsets is None else offsets}
         each = (list_each(field, values, count + 1, CODES) for field, values in given.items())
         scales = [_code_scale(index, *values) for index, values in enumerate(zip(self.layer_sizes, *each, strict=True))]
-        guards = list_each("guard_bits", 0 if guard_bits is None else guard_bits, count, LAYERS)
+        guards = check_each_guard_bits("guard_bits", 0 if guard_bits is None else guard_bits, count, LAYERS)
         made = [
             layer.tables(scales[index], scales[index + 1], guards[index], saturate)
             for index, layer in enumerate(self.layers)

@@ -14,7 +14,7 @@ from ...arrays import Reals, check_weights
 from ...errors import InputError
 from ...plots.search_plot import plot_search
 from ..network import LookupNetwork
-from ..number_checks import CODES, check_each_bits, check_guard_bits, list_each
+from ..number_checks import CODES, check_classes, check_each_bits, check_each_guard_bits, check_known
 from ..rtl.size import Size, network_size
 from ..scales import CodeScale
 from .calibration import Calibration, calibrate, rows_of, variance_of
@@ -208,8 +208,7 @@ def search(
     least = check_each_bits("least_bits", least_bits, count + 1, CODES)
     if output == "threshold":  # no code of one bit is above zero
         least[-1] = max(least[-1], 2)
-    hidden = list_each("guard_bits", guard_bits, count - 1, "for each hidden layer")
-    guards = [*(check_guard_bits(f"guard_bits[{index}]", value) for index, value in enumerate(hidden)), 0]
+    guards = [*check_each_guard_bits("guard_bits", guard_bits, count - 1, "for each hidden layer"), 0]
     trial = _Trial(kan, rows_of("x", x, kan.layer_sizes[0]), y, output, method, weights)
     points = [trial.point(kan, tuple(start), tuple(guards))]
     here = points[0]
@@ -280,13 +279,12 @@ class _Trial(Generic[Kan]):
         return (outputs[:, 0] > 0).astype(np.int64) if self._output == "threshold" else outputs
 
     def _check_targets(self, y: npt.ArrayLike) -> Labels:
+        wanted = check_known("y", y)
         if self._output == "raw":
-            array = np.asarray(y, dtype=np.float64)
-            wanted = rows_of("y", array[:, None] if array.ndim == 1 else array, self._exact.shape[1])
-        else:
-            wanted = np.asarray(y)
-        if len(wanted) != len(self.rows) or (self._output != "raw" and wanted.ndim != 1):
+            wanted = rows_of("y", wanted[:, None] if wanted.ndim == 1 else wanted, self._exact.shape[1])
+        if wanted.shape[:1] != self.rows.shape[:1] or (self._output != "raw" and wanted.ndim != 1):
             raise InputError(f"y: shape {wanted.shape} for {len(self.rows)} samples; give one for each")
+        check_classes("y", wanted, self._output, self._exact.shape[1])
         return wanted
 
     def _score(self, found: Labels) -> float:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ...arrays import Reals
+from ...arrays import Reals, as_array
 from ...errors import InputError
 from .calibration import rows_of
 
@@ -64,7 +64,9 @@ def check_targets(field: str, loss: str, y: npt.ArrayLike, rows: int, n_out: int
     """
     if loss not in LOSSES:
         raise InputError(f"loss = {loss!r}: must be one of {', '.join(map(repr, LOSSES))}")
-    array = np.asarray(y)
+    array = as_array(
+        field, y, f"{rows} integers, the classes" if loss == "cross_entropy" else f"shape ({rows}, {n_out})"
+    )
     if loss == "cross_entropy":
         if array.shape != (rows,) or array.dtype.kind not in "iu":
             raise InputError(f"{field}: shape {array.shape}, type {array.dtype}; give {rows} integers, the classes")

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from ...arrays import Reals
 from ...errors import InputError
-from ..number_checks import LAYERS, list_each
+from ..number_checks import LAYERS, check_each_guard_bits
 from ..scales import CodeScale
 from .float_kan import FloatKAN
 from .float_layer import FloatLayer
@@ -65,7 +65,7 @@ class TrainingState:
             if len(scales) != len(kan.layers) + 1:
                 raise InputError(f"scales: {len(scales)}; give {len(kan.layers) + 1}, for the inputs and every layer")
             given = 0 if guard_bits is None else guard_bits
-            guards = list_each("guard_bits", given, len(kan.layers), LAYERS)
+            guards = check_each_guard_bits("guard_bits", given, len(kan.layers), LAYERS)
             self.rounding = [
                 _TableRounding(layer, scales[index], scales[index + 1], guards[index])
                 for index, layer in enumerate(kan.layers)

@@ -73,9 +73,7 @@ def line(bias: float = 0.0) -> FloatKAN:
 def test_outputs_of_one_bit_are_compared_only_where_a_code_is_above_zero() -> None:
     kan, x = line(), np.linspace(-1, 1, 50)[:, None]
     calibration = kan.calibrate(x, [8, 1])
-    with pytest.raises(
-        InputError, match=r"^thresholds: output 0 has 1 bit, and no code that stands for more"
-    ):
+    with pytest.raises(InputError, match=r"^thresholds: output 0 has 1 bit, and no code that stands for more"):
         calibration.quantise(kan, output="threshold")
     assert set(calibration.quantise(kan, output="threshold", thresholds=[-1]).predict(x)) == {0, 1}
     network = kan.quantise([8, 1], [1 / 64, 1], offsets=[0, 0.5], guard_bits=6, saturate=False, output="threshold")
@@ -190,6 +188,11 @@ def test_hidden_nodes_far_from_zero_keep_their_bits() -> None:
         (lambda: KAN.calibrate(X[:, :2], [4, 4, 4]), r"x: shape \(200, 2\); must be \(n, 3\)"),
         (lambda: KAN.calibrate(X[:0], [4, 4, 4]), "with one sample or more"),
         (lambda: KAN.calibrate("x", [4, 4, 4]), "x: not an array of numbers"),
+        (lambda: KAN.calibrate(X + 1j, [4, 4, 4]), r"x: not an array of numbers; give shape \(n, 3\)"),
+        (lambda: KAN.calibrate(np.ma.masked_array(X, X == X[5, 1]), [4, 4, 4]), r"x\[5, 1\] is masked; give a number"),
+        (lambda: KAN.quantise(4, 1, guard_bits=-9), "guard_bits = -9: must be an integer from 0 to 30"),
+        (lambda: KAN.quantise(4, 1, guard_bits=[0, 2.5]), r"guard_bits\[1\] = 2.5: must be an integer from 0 to 30"),
+        (lambda: KAN.quantise(4, 1, guard_bits="a"), "guard_bits = 'a': must be an integer from 0 to 30"),
         (lambda: KAN.calibrate(X, [4, 4, 4], "luck"), "method = 'luck': must be one of 'output', 'range'"),
         (
             lambda: KAN.quantise([4, 4, 4], [1, [1, 2], [1, 2]], output="argmax"),

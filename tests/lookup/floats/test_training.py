@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kanrtl import InputError
-from kanrtl.lookup import FloatKAN, Penalty, calibrate, initial_kan, train
+from kanrtl.lookup import CodeScale, FloatKAN, Penalty, calibrate, initial_kan, train
 from kanrtl.lookup.floats.named_functions import BASE_SLOPES, BASES
 from kanrtl.lookup.floats.sampled_functions import bases, slopes
 from kanrtl.lookup.floats.training import loss_and_gradients
@@ -188,6 +188,13 @@ def fit(**options: Any) -> None:
         (lambda: fit(learning_rate=-1), "learning_rate = -1: must be a number above 0"),
         (lambda: fit(learning_rate=1e300), "training diverged in epoch 1; give a smaller one"),
         (lambda: fit(scales=[]), "scales: 0; give 2"),
+        (
+            lambda: fit(scales=[CodeScale(4, np.ones(n), np.zeros(n)) for n in (2, 1)], guard_bits=-5),
+            "guard_bits = -5: must be an integer from 0 to 30",
+        ),
+        (lambda: fit(y=np.ma.masked_array(curve()[1], np.arange(300) == 7)), r"y\[7\] is masked; give a number"),
+        (lambda: fit(y=["a"] * 300), r"y: not an array of numbers; give shape \(300, 1\)"),
+        (lambda: fit(loss="cross_entropy", y=[[1], [2, 3]]), "y: not an array of numbers; give 300 integers"),
         (lambda: Penalty(l1=-1), "penalty.l1 = -1: must be a number, 0 or more"),
         (lambda: initial_kan([2], [[0, 1]]), "layer_sizes"),
         (lambda: initial_kan([2, 1], [[0, 1]], grid_size=0), "grid_size = 0: must be an integer from 1"),
