@@ -7,7 +7,7 @@ from typing import Any
 
 from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import stream
-from amaranth.lib.wiring import In
+from amaranth.lib.wiring import In, Out
 
 from ..learner.rtl.learner import Learner
 from ..learner.spec import LearnerSpec
@@ -87,8 +87,9 @@ class CorePorts:
             m.d.comb += occurred.fault.eq(self.core.guard_fault & ~before)
 
     def stream(self, name: str) -> stream.Signature:
-        """The signature of one of the core's streams, as who drives ``samples`` and ``teaching`` sees it."""
-        return getattr(self.core, name).signature
+        """The signature of one of the core's streams, as who drives it sees it."""
+        member = self.core.signature.members[name]
+        return member.signature if member.flow is Out else member.flip().signature
 
     def connect(self, m: Module, name: str, other: Any) -> None:
         """Connect one of the core's streams to one that drives it, or for ``predictions`` to one that it drives.

@@ -249,16 +249,18 @@ _ANYTHING = Field("value", 0, WORD, "anything")
 _EVENTS_SINCE = "What happened since it was cleared: writing 1 to a bit clears it."
 _ENABLED = "Which events hold the pin irq high while they are set."
 _SUBMITTED = "Writing it sends the sample (and target) to the core; refused while a prediction is due."
+_HELD = "refused while a sample that was submitted waits for the core."
 _TAUGHT = "Writing it sends target as the teacher's word; refused unless the core waits for it."
 
 
 def _place_numbers(identification: Identification, start: int) -> list[Numbers]:
     """Place what goes in and comes out where there are no streams."""
     arrays: list[Numbers] = []
-    teacher = "gradients" if identification.takes_gradients else "targets"
+    teaching = f"The teacher's {'gradients' if identification.takes_gradients else 'targets'}"
+    target = f"{teaching}." if identification.after_prediction else f"{teaching}; {_HELD}"
     for name, count, format, what in (
-        ("sample", identification.n_in, identification.input_format, "The numbers of the next sample."),
-        ("target", identification.n_out, identification.target_format, f"The teacher's {teacher}."),
+        ("sample", identification.n_in, identification.input_format, f"The numbers of the next sample; {_HELD}"),
+        ("target", identification.n_out, identification.target_format, target),
         ("prediction", identification.n_out, identification.output_format, "The last prediction."),
     ):
         if format is not None:

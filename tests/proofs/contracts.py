@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from proofs import axi_lite, guard, learner, memories, narrowing, queues, serial_port, step_tables, wishbone
+from proofs import (
+    axi_lite,
+    guard,
+    learner,
+    memories,
+    narrowing,
+    number_registers,
+    queues,
+    serial_port,
+    step_tables,
+    wishbone,
+)
 
 CONTRACTS = [
     *narrowing.CONTRACTS,
@@ -11,6 +22,7 @@ CONTRACTS = [
     *memories.CONTRACTS,
     *step_tables.CONTRACTS,
     *queues.CONTRACTS,
+    *number_registers.CONTRACTS,
     *axi_lite.CONTRACTS,
     *wishbone.CONTRACTS,
     *serial_port.CONTRACTS,

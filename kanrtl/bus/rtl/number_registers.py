@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Signal, Value
+from amaranth.hdl import Const, Module, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -18,7 +18,8 @@ class NumberRegisters(wiring.Component):  # type: ignore[misc]
     """Holds a sample, the teacher's word and a prediction, and hands the first two to a core when they are submitted.
 
     A sample is refused while the prediction of the one before is due, and a teacher's word unless the core waits for
-    it. A prediction is taken as soon as it is there, and held until the next one.
+    it. What is submitted stays as it is: until the core has taken it, its numbers are not written, and writing them is
+    refused. A prediction is taken as soon as it is there, and held until the next one.
 
     Parameters
     ----------
@@ -70,15 +71,14 @@ class NumberRegisters(wiring.Component):  # type: ignore[misc]
         has_teaching = "teaching" in self.signature.members
         learner = map.identification.kind == "learner"
         x = payload.x if learner else payload
-        for index, number in self._written(m, "sample", map.find_array("sample")):
+        submitted, learn = Signal(), Signal()
+        for index, number in self._written(m, "sample", submitted):
             m.d.comb += Value.cast(x[index]).eq(number)
         if learner:
             target = self.teaching.payload if has_teaching else payload.target
-            for index, number in self._written(m, "target", map.find_array("target")):
+            # A word of its own is taken at once, and the sample that waits may be the next, which waits for it.
+            for index, number in self._written(m, "target", Const(0) if has_teaching else submitted):
                 m.d.comb += Value.cast(target[index]).eq(number)
-
-        submitted, learn = Signal(), Signal()
-        if learner:
             m.d.comb += payload.learn.eq(learn)
         m.d.comb += samples.valid.eq(submitted)
         with m.If(samples.ready):
@@ -105,13 +105,16 @@ class NumberRegisters(wiring.Component):  # type: ignore[misc]
                     m.d.comb += local.read.eq(code.as_signed() if numbers.format.signed else code.as_unsigned())
         return m
 
-    def _written(self, m: Module, name: str, numbers: Numbers) -> list[tuple[int, Value]]:
-        """Make registers that are written; give each with its index."""
+    def _written(self, m: Module, name: str, held: Value) -> list[tuple[int, Value]]:
+        """Make registers that are written, except while they are ``held``; give each with its index."""
+        local, numbers = self.local, self._map.find_array(name)
         registers = []
         for address, index in _addresses(numbers):
             register = Signal(numbers.format.width, name=f"{name}{index}")
-            with m.If(self.local.write & (self.local.address == address)):
-                m.d.sync += register.eq(self.local.data)
+            with m.If(local.address == address):
+                m.d.comb += local.refused.eq(held)
+                with m.If(local.write & ~held):
+                    m.d.sync += register.eq(local.data)
             registers.append((index, register))
         return registers
 

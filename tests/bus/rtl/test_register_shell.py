@@ -176,6 +176,7 @@ def test_what_is_out_of_turn_is_refused() -> None:
         # The next sample waits for the teacher, the one behind it is refused, and so is an access.
         assert not (await master.write(at["submit"], 0)).refused
         assert (await master.write(at["submit"], 0)).refused
+        assert (await master.write(at["sample"], 1)).refused
         assert (await master.read(at["coefficients0"])).refused
         assert not (await master.read(at["magic"])).refused
         assert not (await master.write(at["teach"], 0)).refused
