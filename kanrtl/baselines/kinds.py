@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..errors import check_kind
 from ..fabric.device import Device
 from ..fabric.families import FAMILIES
 from ..fabric.parts import Parts
@@ -42,14 +43,19 @@ _KINDS: dict[type[BaselineSpec], _Kind] = {
 }
 
 
+def _find_kind(spec: BaselineSpec) -> _Kind:
+    check_kind("spec", spec, tuple(_KINDS), "the spec of a baseline")
+    return _KINDS[type(spec)]
+
+
 def create_model(spec: BaselineSpec) -> BaselineModel:
     """The integer model of a baseline."""
-    return _KINDS[type(spec)].model(spec)
+    return _find_kind(spec).model(spec)
 
 
 def create_learner(spec: BaselineSpec) -> Any:
     """The hardware of a baseline, an Amaranth component."""
-    return _KINDS[type(spec)].learner(spec)
+    return _find_kind(spec).learner(spec)
 
 
 def estimate_baseline(spec: BaselineSpec, device: str | Device) -> Estimate:
@@ -58,7 +64,7 @@ def estimate_baseline(spec: BaselineSpec, device: str | Device) -> Estimate:
     LUTs and flip-flops are what its parts cost in learners, which the costs are fitted to: baselines are not, so the
     margin is the wide one. Raises :exc:`BuildError` for an unknown device.
     """
-    part = Device.parse(device) if isinstance(device, str) else device
+    part = Device.of(device)
     parts = Parts(FAMILIES[part.family].blocks, multiplies=bool(part.dsp))
-    _KINDS[type(spec)].count(parts, spec)
+    _find_kind(spec).count(parts, spec)
     return replace(estimate_parts(spec, part, parts), lut_margin=UNFITTED_MARGIN)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import product
 
 import numpy as np
+import numpy.typing as npt
 
+from ..arrays import as_array
 from ..errors import InputError, ToolError
 from ..learner.address_map import CONTROL_RESTORE, GUARD_RELEASE
 from ..numeric.fixed import Codes
@@ -62,7 +64,7 @@ class Driver:
             codes = np.where(codes >> 31, codes - (1 << 32), codes)
         return codes.reshape(shape)
 
-    def write_array(self, name: str, codes: Codes) -> None:
+    def write_array(self, name: str, codes: npt.ArrayLike) -> None:
         """Write the codes of an array, in its shape.
 
         Raises
@@ -72,7 +74,7 @@ class Driver:
         """
         numbers = self.map.find_array(name)
         shape = tuple(dimension.count for dimension in numbers.dimensions)
-        array = np.asarray(codes)
+        array = as_array(name, codes, f"integers in the shape {shape}")
         if array.shape != shape or array.dtype.kind not in "iu":
             raise InputError(f"{name}: shape {array.shape} of {array.dtype}; must be integers in the shape {shape}")
         if array.size and not numbers.format.minimum <= array.min() <= array.max() <= numbers.format.maximum:
@@ -130,7 +132,7 @@ class Driver:
             raise InputError("release: the core has no guard; make it of a spec with one")
         self.write_register("guard_status", GUARD_RELEASE)
 
-    def submit(self, sample: Sequence[int] | Codes, target: Sequence[int] | Codes | None = None) -> Codes:
+    def submit(self, sample: npt.ArrayLike, target: npt.ArrayLike | None = None) -> Codes:
         """Have codes predicted, and learned where there is a target; only on a bus without streams.
 
         Where the teacher's word comes after the prediction, ``target`` is sent then.
@@ -140,16 +142,16 @@ class Driver:
         ToolError
             If no prediction comes.
         """
-        self.write_array("sample", np.asarray(sample))
+        self.write_array("sample", sample)
         late = self.map.identification.after_prediction
         if target is not None and not late:
-            self.write_array("target", np.asarray(target))
+            self.write_array("target", target)
         self.write_register("submit", int(target is not None))
         self._await("predicted")
         prediction = self.read_array("prediction")
         if target is not None and late:
             self._await("awaits_teaching")
-            self.write_array("target", np.asarray(target))
+            self.write_array("target", target)
             self.write_register("teach", 1)
         return prediction
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 
-from ..errors import BuildError
+from ..errors import BuildError, check_kind
 from ..tools.toolchain import Tool
 from .families import FAMILIES
 from .family import Chip
@@ -41,6 +41,12 @@ class Device(Chip):
                 return cls(name=name, family=family.name, **asdict(chip))
         *examples, last = (example for family in FAMILIES.values() for example in family.examples)
         raise BuildError(f"device: {name!r} is not known; it is a name like {', '.join(examples)} or {last}")
+
+    @classmethod
+    def of(cls, device: str | Device) -> Device:
+        """A device, or that of a name, as :meth:`parse` takes it; raises :exc:`InputError` for what is neither."""
+        check_kind("device", device, (str, Device), 'its name, such as "LFE5U-25F"')
+        return cls.parse(device) if isinstance(device, str) else device
 
     def with_wide_luts(self) -> Device:
         """The device with the multiplexers behind its LUTs in use; :exc:`BuildError` for a family without them."""

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 
-from ..errors import InputError, LearningWarning, SpecError, check_kind, warn_user
+from ..errors import InputError, LearningWarning, SpecError, warn_user
 from ..fabric.device import Device
 from ..fabric.families import FAMILIES
 from ..file_content import read_text
@@ -125,7 +125,6 @@ class LearnerSpec(LearnerFields):
         """What the learner will take of a device, such as "LFE5U-25F": see :class:`.Estimate`."""
         from .estimate.estimate import estimate  # it stands above
 
-        check_kind("device", device, (str, Device), 'its name, such as "LFE5U-25F"')
         return estimate(self, device)
 
     def warn(self) -> None:

@@ -23,7 +23,7 @@ from .loop_part import LoopPart
 from .vectors import (
     GAIN_FORMAT,
     as_codes,
-    as_format,
+    as_signed_format,
     check_exact,
     check_rounding,
     count_events,
@@ -110,8 +110,9 @@ class FeedbackErrorLearner(LoopPart):
         if spec.timing.streaming:
             raise SpecError.of("schedule", spec.schedule, 'the integral waits for each command; use "sequential"')
         self.spec = spec
-        self.error, self.command = error, command = as_format("error", error), as_format("command", command)
-        self.gain_format = gain_format = as_format("gain_format", gain_format)
+        self.error = error = as_signed_format("error", error, "control errors")
+        self.command = command = as_signed_format("command", command, "commands")
+        self.gain_format = gain_format = as_signed_format("gain_format", gain_format, "gains")
         self.rounding = check_rounding(rounding)
         n = spec.n_out
         self._gains = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..errors import check_kind
 from ..fabric.counted_component import CountedComponent
 from ..fabric.device import Device
 from ..fabric.families import FAMILIES
@@ -16,9 +17,14 @@ __all__ = ["estimate_loop"]
 def estimate_loop(spec: LearnerSpec, parts: Sequence[CountedComponent], device: str | Device) -> Estimate:
     """What a learner of ``spec`` and ``parts`` around it take of ``device``; cycles are those of the learner.
 
-    Raises :exc:`BuildError` for an unknown device, :exc:`SpecError` for what it cannot have.
+    Raises :exc:`BuildError` for an unknown device, :exc:`SpecError` for what it cannot have, :exc:`InputError` for what
+    is no spec or no part.
     """
-    part = Device.parse(device) if isinstance(device, str) else device
+    check_kind("spec", spec, LearnerSpec, "a LearnerSpec")
+    check_kind("parts", parts, Sequence, "a list of parts of a loop")
+    for index, component in enumerate(parts):
+        check_kind(f"parts[{index}]", component, CountedComponent, "a part of a loop, such as Taps")
+    part = Device.of(device)
     spec = spec.for_device(part)
     counted = count_parts(spec, FAMILIES[part.family].blocks, multiplies=bool(part.dsp))
     for component in parts:

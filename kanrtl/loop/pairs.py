@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from math import atan, tau
+from math import atan, log2, tau
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from ..numeric.fixed import SQ, Codes, FixedValue, Format, narrow
 from .loop_part import LoopPart
 from .vectors import (
     as_codes,
-    as_format,
+    as_signed_format,
     check_count,
     check_exact,
     check_rounding,
@@ -79,10 +80,7 @@ class Pairs(LoopPart):
     ) -> None:
         if second not in ("power", "phase"):
             raise InputError(f"second = {second!r}: must be power or phase")
-        format = as_format("format", format)
-        if not format.signed:
-            raise InputError(f"format = {format}: I and Q have signs; use SQ")
-        self.format = format
+        self.format = format = as_signed_format("format", format, "I and Q")
         self.pairs = check_count("pairs", pairs, 3 * format.width)
         self.second = second
         self.rounding = check_rounding(rounding)
@@ -193,9 +191,10 @@ class _PhaseSteps:
     """The sizes of a CORDIC for phases in codes of ``turn``, and its angles."""
 
     def __init__(self, format: Format, turn: float) -> None:
-        codes = turn * 2.0**format.f
-        bits = round(float(np.log2(codes))) if np.isfinite(codes) and codes >= 8 else 0
-        if codes != 2.0**bits or bits < 3 or bits > format.width:
+        fits = isinstance(turn, Real) and 0 < turn <= 2.0**format.i
+        codes = float(turn) * 2.0**format.f if fits else 0.0
+        bits = round(log2(codes)) if codes >= 8 else 0
+        if bits < 3 or codes != 2.0**bits:
             raise InputError(f"turn = {turn!r}: must be a power of two, with 8 codes of {format} or more, and fit it")
         self.steps = bits + 2
         """A step for every bit of the phase, and two."""

@@ -18,6 +18,7 @@ from .vectors import (
     GAIN_FORMAT,
     as_codes,
     as_format,
+    as_signed_format,
     check_count,
     check_exact,
     check_rounding,
@@ -84,7 +85,7 @@ class Scale(LoopPart):
         registers: int = 1,
     ) -> None:
         self.input, self.output = input, output = as_format("input", input), as_format("output", output)
-        self.gain_format = gain_format = as_format("gain_format", gain_format)
+        self.gain_format = gain_format = as_signed_format("gain_format", gain_format, "gains")
         self.offset_format = SQ(output.i + (not output.signed), output.f)
         self.channels = check_count("channels", channels, max(input.width, output.width))
         if registers not in (1, 2):

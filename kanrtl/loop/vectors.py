@@ -22,6 +22,7 @@ __all__ = [
     "GAIN_FORMAT",
     "as_codes",
     "as_format",
+    "as_signed_format",
     "check_count",
     "check_exact",
     "check_rounding",
@@ -58,6 +59,14 @@ def as_format(field: str, value: Format | str) -> Format:
         return Format.parse(value)
     except ValueError as error:
         raise InputError(f"{field} = {error}") from None
+
+
+def as_signed_format(field: str, value: Format | str, what: str) -> Format:
+    """The same of ``what`` needs a sign."""
+    format = as_format(field, value)
+    if not format.signed:
+        raise InputError(f"{field} = {format}: {what} have signs; use SQ")
+    return format
 
 
 def vector(format: Format, count: int) -> data.ArrayLayout:
@@ -117,7 +126,7 @@ def initial_gains(field: str, values: float | Sequence[float], count: int, forma
 
 def as_codes(field: str, codes: npt.ArrayLike, format: Format, count: int) -> Codes:
     """``codes`` as an array ``(count,)``, if they are codes of ``format``."""
-    array = np.asarray(codes)
+    array = as_array(field, codes, f"{count} integer codes")
     if array.shape != (count,) or array.dtype.kind not in "iu":
         raise InputError(f"{field}: must be {count} integer codes, not an array {array.shape} of {array.dtype}")
     if (array < format.minimum).any() or (array > format.maximum).any():

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import connect
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kanrtl import SQ, InputError, Learner, LearnerSpec, Model, SpecError
+from kanrtl import SQ, UQ, InputError, Learner, LearnerSpec, Model, SpecError
 from kanrtl.fabric.families import FAMILIES
 from kanrtl.fabric.parts import Parts
 from kanrtl.loop.feedback_error import FeedbackErrorLearner
@@ -151,6 +151,19 @@ def test_it_is_counted_to_the_flip_flop() -> None:
 def test_what_cannot_be_is_refused(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(SpecError, match=f"^{message}$"):
         FeedbackErrorLearner(SMALL.replace(**fields), ERROR, COMMAND)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"error": UQ(3, 6)}, r"error = UQ\(3, 6\): control errors have signs; use SQ"),
+        ({"command": UQ(3, 6)}, r"command = UQ\(3, 6\): commands have signs; use SQ"),
+        ({"gain_format": "UQ(8, 10)"}, r"gain_format = UQ\(8, 10\): gains have signs; use SQ"),
+    ],
+)
+def test_formats_without_a_sign_are_refused(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=f"^{message}$"):
+        FeedbackErrorLearner(**{"spec": SMALL, "error": ERROR, "command": COMMAND} | fields)
 
 
 def test_a_gain_that_would_become_zero_is_refused() -> None:

@@ -107,6 +107,7 @@ def test_it_is_counted_to_the_flip_flop(registers: int) -> None:
         ({"registers": 3}, r"registers = 3: must be 1 or 2"),
         ({"registers": 0}, r"registers = 0: must be 1 or 2"),
         ({"rounding": "stochastic"}, r"rounding = 'stochastic': must be one of floor, half_up, half_even"),
+        ({"gain_format": UQ(8, 10)}, r"gain_format = UQ\(8, 10\): gains have signs; use SQ"),
         ({"gain_format": SQ(30, 30)}, r"Scale: its exact sum has \d+ bits, and may have 63; use fewer"),
     ],
 )
@@ -130,3 +131,5 @@ def test_the_model_refuses_what_are_no_codes() -> None:
         model.step([128])
     with pytest.raises(InputError, match=r"^codes: must be 1 integer codes, not an array \(1,\) of float64$"):
         model.step([0.5])
+    with pytest.raises(InputError, match=r"^codes: not an array of numbers; give 1 integer codes$"):
+        model.step([[1], [2, 3]])  # type: ignore[list-item]

@@ -95,7 +95,7 @@ def estimate(spec: LearnerSpec, device: str | Device) -> Estimate:
 
     Raises :exc:`BuildError` for an unknown device, :exc:`SpecError` for what it cannot have.
     """
-    part = Device.parse(device) if isinstance(device, str) else device
+    part = Device.of(device)
     spec = spec.for_device(part)
     return estimate_parts(spec, part, count_parts(spec, FAMILIES[part.family].blocks, multiplies=bool(part.dsp)))
 

@@ -87,7 +87,7 @@ def estimate_network(
     InputError
         If a parameter cannot be.
     """
-    part = Device.parse(device) if isinstance(device, str) else device
+    part = Device.of(device)
     schedule = schedule_core(network, plan_layers(network), latency, memory, whole_from, reuse_factor, part.family)
     return estimate_schedule(network, schedule, part, whole_from, chooses_offsets=chooses_offsets)
 

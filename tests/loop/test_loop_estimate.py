@@ -1,0 +1,31 @@
+"""What a learner and the parts around it take: what is no part is told in one line."""
+
+from typing import Any
+
+import pytest
+
+from kanrtl import SQ, InputError, LearnerSpec
+from kanrtl.loop import Taps, estimate_loop
+
+SPEC = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2))
+
+
+def test_parts_are_added_to_the_learner() -> None:
+    alone, whole = (estimate_loop(SPEC, parts, "LFE5U-25F") for parts in ([], [Taps(SQ(4, 4), 9)]))
+    assert whole.ff > alone.ff
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"parts": ["x"]}, r"parts\[0\]: is of type str; give a part of a loop, such as Taps"),
+        ({"parts": [Taps(SQ(4, 4), 2), None]}, r"parts\[1\]: is of type NoneType; give a part of a loop, such as Taps"),
+        ({"parts": None}, r"parts: is of type NoneType; give a list of parts of a loop"),
+        ({"parts": Taps(SQ(4, 4), 2)}, r"parts: is of type Taps; give a list of parts of a loop"),
+        ({"spec": "x"}, r"spec: is of type str; give a LearnerSpec"),
+        ({"device": None}, r'device: is of type NoneType; give its name, such as "LFE5U-25F"'),
+    ],
+)
+def test_what_cannot_be_is_refused(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=f"^{message}$"):
+        estimate_loop(**{"spec": SPEC, "parts": [], "device": "LFE5U-25F"} | fields)
