@@ -88,6 +88,14 @@ def real_rows(field: str, values: npt.ArrayLike, count: int) -> Reals:
     return array
 
 
+def real_row(field: str, values: npt.ArrayLike, count: int) -> Reals:
+    """One sample as such a row ``(1, count)``: an array ``(count,)``, or a number where that is one."""
+    array = np.atleast_1d(as_reals(field, values, f"shape ({count},)"))
+    if array.shape != (count,):
+        raise InputError(f"{field}: shape {array.shape}; must be ({count},)")
+    return array[None]
+
+
 def check_weights(field: str, weights: npt.ArrayLike, count: int) -> Reals:
     """The weights of ``count`` samples, shape ``(count,)``; a number is the weight of each.
 

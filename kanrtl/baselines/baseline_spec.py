@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from math import isfinite
+from math import inf
 from typing import Any, ClassVar
 
 import numpy as np
@@ -126,7 +126,7 @@ class BaselineSpec(ABC):
         for field in ("input_range", "target_range"):
             self._check_range(field)
         rate = self.learning_rate
-        if not (isinstance(rate, (int, float)) and isfinite(rate) and 2**-16 <= rate <= 8):
+        if not (isinstance(rate, (int, float)) and 2**-16 <= rate <= 8):
             raise SpecError.of("learning_rate", rate, "must be a number from 2**-16 to 8")
         self.check_choice("loss", ("squared", "external"))
         self.check_choice("rounding", tuple(kind for kind in Rounding if kind is not Rounding.STOCHASTIC))
@@ -150,7 +150,7 @@ class BaselineSpec(ABC):
     def _check_range(self, field: str) -> None:
         bounds = getattr(self, field)
         pair = tuple(bounds) if isinstance(bounds, (list, tuple)) else ()
-        numbers = len(pair) == 2 and all(isinstance(bound, (int, float)) and isfinite(bound) for bound in pair)
+        numbers = len(pair) == 2 and all(isinstance(bound, (int, float)) and abs(bound) < inf for bound in pair)
         if not numbers or not pair[0] < pair[1]:
             raise SpecError.of(field, bounds, "must be two numbers, the lowest first")
         if not -12 <= reach_of(pair) <= 12:
@@ -162,7 +162,7 @@ class BaselineSpec(ABC):
         if isinstance(given, str):
             self.check_choice("pipeline", (NO_REGISTERS, ALL_REGISTERS))
             return
-        if not isinstance(given, (list, tuple)) or not set(given) <= set(self.STAGES):
+        if not isinstance(given, (list, tuple)) or any(stage not in self.STAGES for stage in given):
             raise SpecError.of("pipeline", given, f"must be a preset or a list of stages: {', '.join(self.STAGES)}")
         object.__setattr__(self, "pipeline", tuple(stage for stage in self.STAGES if stage in given))
 

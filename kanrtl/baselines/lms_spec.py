@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import comb
 from typing import ClassVar
 
 import numpy as np
@@ -77,7 +78,8 @@ class LmsSpec(BaselineSpec):
     @property
     def n_features(self) -> int:
         """Inputs and products."""
-        return self.n_in + len(self.products)
+        # Not by the products, which may be far too many to be listed.
+        return comb(self.n_in + self.degree, self.degree) - 1 if self.mixed else self.n_in * self.degree
 
     @property
     def levels(self) -> int:

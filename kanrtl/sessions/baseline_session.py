@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import Reals, as_array, check_finite, real_rows
+from ..arrays import Reals, as_array, check_finite, real_row, real_rows
 from ..baselines.baseline_spec import BaselineSpec
 from ..errors import InputError, check_kind, join_choices
 from ..numeric.fixed import Codes
@@ -45,12 +45,13 @@ class BaselineSession(Closing):
 
     def predict(self, x: npt.ArrayLike) -> Reals:
         """The prediction, shape ``(n_out,)``, for inputs of shape ``(n_in,)``."""
-        return self.predict_many(np.atleast_1d(x)[None])[0]  # type: ignore[no-any-return]
+        return self.predict_many(real_row("x", x, self.spec.n_in))[0]  # type: ignore[no-any-return]
 
     def learn(self, x: npt.ArrayLike, target: npt.ArrayLike) -> Reals:
         """Predict, then take one step towards ``target``, shape ``(n_out,)``, or with ``loss="external"`` along a
         gradient; return the prediction made before it."""
-        return self.learn_many(np.atleast_1d(x)[None], np.atleast_1d(target)[None])[0]  # type: ignore[no-any-return]
+        rows = real_row("x", x, self.spec.n_in), real_row("target", target, self.spec.n_out)
+        return self.learn_many(*rows)[0]  # type: ignore[no-any-return]
 
     def predict_many(self, x: npt.ArrayLike) -> Reals:
         """Predictions ``(n, n_out)`` for inputs ``(n, n_in)``, one sample after another."""
@@ -85,8 +86,8 @@ class BaselineSession(Closing):
     @weights.setter
     def weights(self, weights: list[npt.ArrayLike]) -> None:
         layers = self.spec.sums
-        if len(weights) != len(layers):
-            raise InputError(f"weights: {len(weights)} arrays; must be {len(layers)}, one for each layer")
+        if not isinstance(weights, (list, tuple)) or len(weights) != len(layers):
+            raise InputError(f"weights: give a list of arrays, one for each layer, here {len(layers)}")
         checked = []
         for index, (given, layer) in enumerate(zip(weights, layers, strict=True)):
             shape, format = (layer.n_out, layer.n_in + 1), layer.coefficient

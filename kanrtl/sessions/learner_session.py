@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import Reals, as_reals, check_finite, check_range, check_weights, real_rows
+from ..arrays import Reals, check_finite, check_range, check_weights, real_row, real_rows
 from ..errors import InputError, check_kind
 from ..files import write_arrays
 from ..learner.address_map import COUNTER_WIDTH, SATURATIONS
@@ -261,24 +261,16 @@ class Session(Closing):
         return self.spec.formats.output.to_float(codes[np.cumsum(steps) - steps])
 
     def _x_row(self, x: npt.ArrayLike) -> Reals:
-        return self._row("x", x, self.spec.n_in)
+        return real_row("x", x, self.spec.n_in)
 
     def _out_row(self, field: str, values: npt.ArrayLike) -> Reals:
-        row = self._row(field, values, self.spec.n_out)
+        row = real_row(field, values, self.spec.n_out)
         self._check_targets(field, row[0])
         return row
 
     def _check_targets(self, field: str, values: Reals) -> None:
         """Raise :exc:`InputError` where a target is not finite, or out of the range of the loss."""
         check_range(field, check_finite(field, values), self._loss.target_range, explain_target_range(self.spec.loss))
-
-    @staticmethod
-    def _row(field: str, values: npt.ArrayLike, count: int) -> Reals:
-        """One sample as a row of an array."""
-        array = np.atleast_1d(as_reals(field, values, f"shape ({count},)"))
-        if array.shape != (count,):
-            raise InputError(f"{field}: shape {array.shape}; must be ({count},)")
-        return array[None]
 
     def _codes(self, reals: Reals, format: Format, period: float | None = None) -> Codes:
         self._inputs_saturated += format.count_beyond(reals, period)

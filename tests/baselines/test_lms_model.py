@@ -75,6 +75,13 @@ def test_products_are_polynomials(chebyshev: bool) -> None:
     assert np.sort(found) == pytest.approx(np.sort(expected), abs=2e-5)
 
 
+@pytest.mark.parametrize("mixed", [True, False])
+def test_features_are_inputs_and_products(mixed: bool) -> None:
+    for n_in, degree in product(range(1, 5), range(1, 5)):
+        spec = LmsSpec(n_in=n_in, degree=degree, mixed=mixed)
+        assert spec.n_features == n_in + len(spec.products)
+
+
 def test_a_polynomial_follows_a_function_that_switches() -> None:
     task = TASKS["track"](1500, 0)
     errors = {}
@@ -113,6 +120,18 @@ def test_a_normalised_filter_is_stable_where_the_other_is_not(normalisation: str
         ({"n_in": 1, "pipeline": ["read"]}, "pipeline = ['read']: must be a preset or a list of stages: features, sum"),
         ({"n_in": 1, "mixed": 1}, "mixed = 1: must be true or false"),
         ({"n_in": 30, "degree": 3, "mixed": True}, "n_in = 30: makes 5456 weights; at most 1024 are built"),
+        (
+            {"n_in": 256, "degree": 9, "mixed": True},
+            "n_in = 256: makes 15481400876017505 weights; at most 1024 are built",
+        ),
+        ({"n_in": 1, "input_range": (0, 10**400)}, "input_range = (0, 1000"),
+        (
+            {"n_in": 1, "input_range": (0, float("inf"))},
+            "input_range = (0, inf): must be two numbers, the lowest first",
+        ),
+        ({"n_in": 1, "learning_rate": 10**400}, "learning_rate = 1000"),
+        ({"n_in": 1, "learning_rate": float("nan")}, "learning_rate = nan: must be a number from 2**-16 to 8"),
+        ({"n_in": 1, "pipeline": [["sum"]]}, "pipeline = [['sum']]: must be a preset or a list of stages: features"),
         ({"n_in": 1, "width": 8, "target_range": (-99, 99)}, "width = 8: leaves weights no fraction"),
         ({"n_in": 1, "normalisation": "yes"}, "normalisation = 'yes': must be 'none', 'power_of_two' or 'table'"),
     ],

@@ -53,12 +53,20 @@ def test_what_cannot_be_is_refused() -> None:
     with connect_baseline(SPEC) as learner:
         with pytest.raises(InputError, match="x: shape"):
             learner.learn([1], [1, 1])
+        for x in ([[1, 2], [3]], None, "x"):
+            with pytest.raises(InputError, match=r"^x: not an array of numbers; give shape \(2,\)$"):
+                learner.predict(x)  # type: ignore[arg-type]
+            with pytest.raises(InputError, match=r"^target: not an array of numbers; give shape \(2,\)$"):
+                learner.learn([1, 1], x)  # type: ignore[arg-type]
         with pytest.raises(InputError, match="target: shape"):
             learner.learn([1, 1], [1])
         with pytest.raises(InputError, match=r"target.* = inf: give a finite"):
             learner.learn([1, 1], [1, float("inf")])
-        with pytest.raises(InputError, match="weights: 2 arrays; must be 1"):
+        with pytest.raises(InputError, match="weights: give a list of arrays, one for each layer, here 1"):
             learner.weights = [np.zeros((2, 5), dtype=int)] * 2
+        for weights in (5, None, "w"):
+            with pytest.raises(InputError, match=r"^weights: give a list of arrays, one for each layer, here 1$"):
+                learner.weights = weights  # type: ignore[assignment]
         with pytest.raises(InputError, match=r"weights\[0\]: must be integer codes of shape \(2, 5\)"):
             learner.weights = [np.zeros((2, 5))]
         with pytest.raises(InputError, match=r"weights\[0\]: not an array of numbers; give integer codes"):
