@@ -8,6 +8,7 @@ from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from ...errors import check_kind
 from ...fabric.counted_component import CountedComponent
 from ...fabric.parts import Parts
 from ...fabric.run_time import count_events
@@ -89,6 +90,7 @@ class Guard(CountedComponent):
         *,
         addressed: bool = False,
     ) -> None:
+        check_kind("spec", spec, LearnerSpec, "a LearnerSpec")
         self.spec = spec
         self.settings_at_start = GuardSettings.of(settings)
         self._addressed = addressed

@@ -276,6 +276,11 @@ def test_what_cannot_be_is_refused(given: dict[str, Any], message: str) -> None:
         Guard(PLAIN, given)
 
 
+def test_it_guards_a_learner() -> None:
+    with pytest.raises(InputError, match=r"^spec: is of type str; give a LearnerSpec$"):
+        Guard("x")  # type: ignore[arg-type]
+
+
 def test_what_is_lost_must_be_counted() -> None:
     with pytest.raises(InputError, match=r'^imprecise = 4: needs a spec with counts = \["lost"\]$'):
         Guard(PLAIN.replace(counts=[]), {"imprecise": 4})
