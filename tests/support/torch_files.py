@@ -60,7 +60,13 @@ class Stored:
         return np.ascontiguousarray(self.numbers, "u1" if self.kind == "float8" else f"<{self.kind}").tobytes()
 
 
-def tensor(array: npt.ArrayLike, kind: str = "f4", stored: Stored | None = None, transposed: bool = False) -> Called:
+def tensor(
+    array: npt.ArrayLike,
+    kind: str = "f4",
+    stored: Stored | None = None,
+    transposed: bool = False,
+    metadata: dict[str, Any] | None = None,
+) -> Called:
     """A tensor of its own numbers, or one that shows those of another; of a matrix perhaps column by column."""
     array = np.asarray(array)
     strides = [int(np.prod(array.shape[axis + 1 :])) for axis in range(array.ndim)]
@@ -68,7 +74,7 @@ def tensor(array: npt.ArrayLike, kind: str = "f4", stored: Stored | None = None,
     if transposed and array.ndim == 2:
         strides, numbers = [1, array.shape[0]], array.T
     stored = stored or Stored(np.ascontiguousarray(numbers).reshape(-1), kind)
-    arguments = (stored, 0, array.shape, tuple(strides), False, OrderedDict())
+    arguments = (stored, 0, array.shape, tuple(strides), False, OrderedDict(), *([metadata] if metadata else []))
     return Called(Named("torch._utils", "_rebuild_tensor_v2"), arguments)
 
 
@@ -127,27 +133,44 @@ def write_archive(path: Path, content: Any, protocol: int = 2, more: dict[str, b
     return path
 
 
-def write_stream(path: Path, content: Any) -> Path:
-    """Write a file as ``torch.save`` did before torch 1.6."""
+def write_stream(path: Path, content: Any, machine: str = "little", counts: Any = "little") -> Path:
+    """Write a file as ``torch.save`` did before torch 1.6, on a machine of this order of bytes; its old versions wrote
+    how many numbers there are in that order too."""
     data, stored = pickled(content, legacy=True)
-    system = {"protocol_version": 1001, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}
+    system = {
+        "protocol_version": 1001,
+        "little_endian": machine == "little",
+        "type_sizes": {"short": 2, "int": 4, "long": 4},
+    }
     parts = [pickle.dumps(0x1950A86A20F9469CFC6C, 2), pickle.dumps(1001, 2), pickle.dumps(system, 2), data]
     parts.append(pickle.dumps([key for key, _ in stored], 2))
-    parts += [struct.pack("<q", numbers.numbers.size) + numbers.content for _, numbers in stored]
+    parts += [numbers.numbers.size.to_bytes(8, counts) + numbers.content for _, numbers in stored]
     path.write_bytes(b"".join(parts))
     return path
 
 
-def write_safetensors(path: Path, state: dict[str, Any], kind: str = "F32") -> Path:
-    """Write a file as safetensors does."""
-    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+_SAFETENSORS = {"F32": "f4", "BF16": "bfloat16", "F16": "f2", "F8_E4M3": "float8"}  # as the library sorts them
+
+
+def write_safetensors(
+    path: Path,
+    state: dict[str, Any],
+    kind: str = "F32",
+    kinds: dict[str, str] | None = None,
+    texts: dict[str, str] | None = None,
+) -> Path:
+    """Write a file as safetensors does, which sorts tensors by their formats and names; ``kinds`` are those of single
+    tensors."""
+    header: dict[str, Any] = {"__metadata__": {"format": "pt", **(texts or {})}}
     content = b""
-    for name, array in state.items():
-        numbers = Stored(np.asarray(array), {"F32": "f4", "BF16": "bfloat16", "F8_E4M3": "float8"}[kind]).content
+    chosen = {name: (kinds or {}).get(name, kind) for name in state}
+    for name in sorted(state, key=lambda name: (list(_SAFETENSORS).index(chosen[name]), name)):
+        numbers = Stored(np.asarray(state[name]), _SAFETENSORS[chosen[name]]).content
         spans = [len(content), len(content) + len(numbers)]
-        header[name] = {"dtype": kind, "shape": list(np.shape(array)), "data_offsets": spans}
+        header[name] = {"dtype": chosen[name], "shape": list(np.shape(state[name])), "data_offsets": spans}
         content += numbers
     table = json.dumps(header).encode()
+    table += b" " * (-len(table) % 8)
     path.write_bytes(struct.pack("<Q", len(table)) + table + content)
     return path
 

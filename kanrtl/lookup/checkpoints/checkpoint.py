@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from ..notes import Note
 from .flatten import FileEntry, flatten
 from .inert_pickle import Foreign
 from .numpy_objects import make_array
+from .safetensors_file import SortedTensors
 from .tensors import Tensor
 
 Array = npt.NDArray[Any]
@@ -57,9 +58,12 @@ _LAYOUTS = [
     ),
 ]
 
-# What trains or scales beside a network, and is no part of it.
+# What trains or scales beside a network, and is no part of it: whole words of a name. Statistics are the last ones, as
+# weights of a layer that is called so are none, nor are those of a batch normalisation.
 _BESIDE = re.compile(
-    r"scaler|scale|mean|std|var|min|max|offset|normali[sz]|standardi[sz]|criterion|loss|metric|optim|ema|n_averaged|seed"
+    r"(?<![^._])(?:(?:standard|minmax|maxabs|robust)?scalers?|normali[sz]\w*?|standardi[sz]\w*?|criterion|loss|losses|"
+    r"metrics?|optim|optimi[sz]ers?|ema|n_averaged|seeds?)(?![^._\d])"
+    r"|(?<![^._])(?<!running_)(?:scales?|means?|stds?|vars?|variances?|mins?|maxs?|offsets?)(?![^._\d])[^.]*(?:\.\d+)*$"
 )
 
 _SCALING = re.compile(r"scaler|(?:^|[._])(mean|std|scale|min|max|var)$|normali[sz]|standardi[sz]")
@@ -83,6 +87,8 @@ class Checkpoint:
         The file, if it is one.
     prefix : str
         What stands before the names of the arrays in whole names.
+    is_sorted : bool
+        Whether the file has sorted the arrays, so that their order is not that of the network.
     """
 
     family: str | None
@@ -91,6 +97,7 @@ class Checkpoint:
     notes: tuple[Note, ...] = ()
     path: Path | None = None
     prefix: str = ""
+    is_sorted: bool = False
 
     def find_settings(self, names: Sequence[str]) -> dict[str, Any]:
         """Give all settings whose names end in one of these, by their whole names; classes by the names of them."""
@@ -121,7 +128,7 @@ def find_network(content: Any, entry: str | None = None, path: Path | None = Non
     leaves = flatten(content)
     found = _candidates(leaves, entry)
     if not found:
-        return _find_unknown(leaves, entry, path)
+        return replace(_find_unknown(leaves, entry, path), is_sorted=isinstance(content, SortedTensors))
     layout, prefix, group = found[0]
     inside, outside = _split(leaves, layout, prefix)
     arrays = {name: _widen(to_array(leaf.name, leaf.value)) for name, leaf in inside.items()}
@@ -172,7 +179,9 @@ def _widen(array: Array) -> Array:
 
 
 def _equal(array: Array, value: Any) -> bool:
-    return np.array_equal(array, to_array("", value))
+    other = to_array("", value)
+    # Networks that diverged are twins too; text has no such numbers.
+    return np.array_equal(array, other, equal_nan=array.dtype.kind == other.dtype.kind == "f")
 
 
 def _check_beside(leaves: Sequence[FileEntry], prefix: str) -> None:
@@ -220,7 +229,7 @@ def _find_unknown(leaves: Sequence[FileEntry], entry: str | None, path: Path | N
     matrices of weights; where none has, of the one that has most arrays."""
     groups: dict[str, dict[str, FileEntry]] = {}
     for leaf in leaves:
-        if is_array(leaf.value) and not leaf.is_setting:
+        if _is_weight(leaf.value) and not leaf.is_setting:
             groups.setdefault(leaf.group, {})[leaf.name[len(leaf.group) :]] = leaf
     found = [
         group
@@ -236,6 +245,8 @@ def _find_unknown(leaves: Sequence[FileEntry], entry: str | None, path: Path | N
     outside = [leaf for leaf in leaves if not leaf.is_setting and leaf not in inside.values()]
     for other in found:
         twin = groups[other]
+        if other == group:
+            continue
         if set(twin) != set(arrays) or any(not _equal(arrays[name], leaf.value) for name, leaf in twin.items()):
             raise _several_stand_at(found)
         outside = [leaf for leaf in outside if leaf not in twin.values()]
@@ -295,7 +306,7 @@ def to_array(name: str, value: Any) -> Array:
             value = (value.float() if str(value.dtype) == "torch.bfloat16" else value).numpy()
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
-    except (TypeError, RuntimeError, NotImplementedError) as error:
+    except (TypeError, ValueError, OverflowError, RuntimeError, NotImplementedError) as error:
         reason = (str(error).splitlines() or ["no numbers"])[0]
         raise InputError(f"{name}: cannot be read ({reason}); give dense tensors of numbers") from None
     made = make_array(value) if isinstance(value, Foreign) else None

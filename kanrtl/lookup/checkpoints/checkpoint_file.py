@@ -81,6 +81,9 @@ def read_content(path: Path) -> Any:
     if path.suffix.lower() in _OTHER_SUFFIXES:
         raise InputError(f"not a kind of file that is known; {_KNOWN}")
     content = open_file(path)
+    # Asked first, as the length that it begins with may read as the beginning of another kind.
+    if is_safetensors(content):
+        return read_safetensors(content)
     if content.startswith(b"PK"):
         try:
             archive = is_torch_archive(path)
@@ -98,8 +101,6 @@ def read_content(path: Path) -> Any:
         return arrays
     if content.startswith(b"\x80"):
         return read_pickled(content)
-    if is_safetensors(content):
-        return read_safetensors(content)
     for start, what in _OTHERS:
         if content[:64].lstrip().lower().startswith(start.lower()):
             raise InputError(f"is {what}")

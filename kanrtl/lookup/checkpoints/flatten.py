@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from ...errors import InputError
 from .inert_pickle import Foreign
 
-_DEEPEST = 12  # of containers in one another; state dicts have three
+_DEEPEST = 32  # of containers in one another; state dicts have three
+
+_MOST_REPEATED = 10_000  # times that containers stand where they do not stand for the first time
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,27 +38,89 @@ class FileEntry:
     is_setting: bool = False
 
 
+class ModuleClass(str):
+    """The name of the class of a pickled module, among settings that may be texts of the same form."""
+
+
 def flatten(content: Any) -> list[FileEntry]:
-    """Give all values of nested containers and of pickled modules; each container once, by its first name."""
-    return list(_walk(content, "", set(), 0))
+    """Give all values of nested containers and of pickled modules, under each name that they stand at.
+
+    Raises
+    ------
+    InputError
+        If containers are nested so deep, or stand in so many places, as no network's are.
+    """
+    return list(_Walk().containers(content, "", 0))
 
 
-def _walk(content: Any, path: str, seen: set[int], depth: int) -> Iterator[FileEntry]:
-    if id(content) in seen or depth > _DEEPEST:
-        return
-    seen.add(id(content))
-    if isinstance(content, Foreign) and _is_module(content):
-        yield FileEntry(path, path.removesuffix("."), content.name, is_setting=True)
-        yield from _walk_module(content, path, path, seen, depth)
-        return
-    if isinstance(content, Foreign) and content.entries:
-        content = content.entries  # a class that is a dict
-    for key, value in _items(content):
-        name = f"{path}{_printable(key)}"
-        if _is_container(value):
-            yield from _walk(value, f"{name}.", seen, depth + 1)
-        else:
-            yield FileEntry(path, name, value)
+class _Walk:
+    """A way through containers, which may stand in several places, and in themselves."""
+
+    def __init__(self) -> None:
+        self._around: set[int] = set()
+        self._seen: set[int] = set()
+        self._repeated = 0
+
+    @contextmanager
+    def _inside(self, content: Any, path: str, depth: int) -> Iterator[bool]:
+        """Enter a container; tell whether it does not stand in itself."""
+        if depth > _DEEPEST:
+            raise InputError(
+                f"{path[:40]}...: more than {_DEEPEST} containers in one another; give the state dict alone"
+            )
+        own = id(content)
+        if own in self._around:
+            yield False
+            return
+        # Such as stand twice in one that stands twice become very many, where a file is made so.
+        self._repeated += own in self._seen
+        if self._repeated > _MOST_REPEATED:
+            raise InputError(f"{path[:40]}...: containers stand in too many places; give the state dict alone")
+        self._seen.add(own)
+        self._around.add(own)
+        yield True
+        self._around.remove(own)
+
+    def containers(self, content: Any, path: str, depth: int) -> Iterator[FileEntry]:
+        """Give the values of a container."""
+        with self._inside(content, path, depth) as is_new:
+            if not is_new:
+                return
+            if isinstance(content, Foreign) and _is_module(content):
+                yield FileEntry(path, path.removesuffix("."), ModuleClass(content.name), is_setting=True)
+                yield from self._module(content, path, path, depth)
+                return
+            # The entries of a class that is a dict.
+            for key, value in _items(content.entries if isinstance(content, Foreign) and content.entries else content):
+                name = f"{path}{_printable(key)}"
+                if _is_container(value):
+                    yield from self.containers(value, f"{name}.", depth + 1)
+                else:
+                    yield FileEntry(path, name, value)
+
+    def _module(self, module: Foreign, group: str, path: str, depth: int) -> Iterator[FileEntry]:
+        """Give the weights of a pickled ``torch.nn.Module`` by the names of its state dict, and its settings."""
+        state = module.state
+        dropped = state.get("_non_persistent_buffers_set")
+        dropped = dropped if isinstance(dropped, list) else []
+        for kind in ("_parameters", "_buffers"):
+            for name, value in _items(state.get(kind)):
+                if value is not None and name not in dropped:
+                    yield FileEntry(group, f"{path}{_printable(name)}", value)
+        for name, value in state.items():
+            if not str(name).startswith("_") and (value is None or isinstance(value, (bool, int, float, str, Foreign))):
+                yield FileEntry(group, f"{path}{_printable(name)}", value, is_setting=True)
+        for kind in ("_forward_pre_hooks", "_forward_hooks"):
+            if hooks := _list_hooks(kind, state.get(kind)):
+                yield FileEntry(group, f"{path}{kind}", hooks, is_setting=True)
+        for name, value in state["_modules"].items():
+            if isinstance(value, Foreign):
+                inner = f"{path}{_printable(name)}"
+                yield FileEntry(group, inner, ModuleClass(value.name), is_setting=True)
+                if _is_module(value):
+                    with self._inside(value, inner, depth + 1) as is_new:
+                        if is_new:
+                            yield from self._module(value, group, f"{inner}.", depth + 1)
 
 
 def _printable(name: Any) -> str:
@@ -72,12 +138,13 @@ def _items(content: Any) -> Iterator[tuple[Any, Any]]:
         yield from list(content.state.items())  # such as argparse.Namespace
 
 
-def _is_container(value: Any) -> bool:
+def _is_container(value: Any, levels: int = _DEEPEST) -> bool:
     if isinstance(value, Foreign):
         return bool(value.entries) or isinstance(value.state, Mapping)
     # Lists of plain numbers are values: sizes, ranges, betas.
     return isinstance(value, Mapping) or (
-        isinstance(value, (list, tuple)) and any(_is_container(one) or hasattr(one, "shape") for one in value)
+        isinstance(value, (list, tuple))
+        and (not levels or any(_is_container(one, levels - 1) or hasattr(one, "shape") for one in value))
     )
 
 
@@ -85,23 +152,7 @@ def _is_module(thing: Foreign) -> bool:
     return isinstance(thing.state, Mapping) and isinstance(thing.state.get("_modules"), Mapping)
 
 
-def _walk_module(module: Foreign, group: str, path: str, seen: set[int], depth: int) -> Iterator[FileEntry]:
-    """Give the weights of a pickled ``torch.nn.Module`` by the names of its state dict, and its settings."""
-    state = module.state
-    dropped = state.get("_non_persistent_buffers_set")
-    dropped = dropped if isinstance(dropped, list) else []
-    for kind in ("_parameters", "_buffers"):
-        for name, value in _items(state.get(kind)):
-            if value is not None and name not in dropped:
-                yield FileEntry(group, f"{path}{_printable(name)}", value)
-    for name, value in state.items():
-        if not str(name).startswith("_") and (value is None or isinstance(value, (bool, int, float, str, Foreign))):
-            yield FileEntry(group, f"{path}{_printable(name)}", value, is_setting=True)
-    for name, value in state["_modules"].items():
-        if isinstance(value, Foreign):
-            name = _printable(name)
-            yield FileEntry(group, f"{path}{name}", value.name, is_setting=True)
-            # One without modules in it may stand in several places, under each of its names.
-            if _is_module(value) and (id(value) not in seen or not value.state["_modules"]) and depth < _DEEPEST:
-                seen.add(id(value))
-                yield from _walk_module(value, group, f"{path}{name}.", seen, depth + 1)
+def _list_hooks(kind: str, hooks: Any) -> list[str]:
+    """List the names of a module's hooks, without those of torch that make its weights before each call."""
+    names = [hook.name if isinstance(hook, Foreign) else type(hook).__name__ for _, hook in _items(hooks)]
+    return [name for name in names if kind == "_forward_hooks" or not name.startswith("torch.nn.utils.")]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ...errors import InputError
 from ...file_content import parse_json
-from .tensors import BFLOAT16, widen_bfloat16
+from .tensors import BFLOAT16, Storage, Tensor, widen_bfloat16
 
 _NUMBER_TYPES = {
     "F64": "<f8",
@@ -31,37 +31,46 @@ _NUMBER_TYPES = {
 }
 
 
+class SortedTensors(dict[str, Any]):
+    """Tensors by name, in the order of their formats and names, as the library writes them; not in that of a model."""
+
+
 def is_safetensors(content: bytes) -> bool:
     """Tell whether a file begins as one of safetensors does."""
     return len(content) > 8 and content[8:9] == b"{" and int.from_bytes(content[:8], "little") <= len(content) - 8
 
 
-def read_safetensors(content: bytes) -> dict[str, Any]:
+def read_safetensors(content: bytes) -> SortedTensors:
     """Read the tensors of a file by name; its texts, where it has any, are the entry ``__metadata__``.
+
+    Those of a format that cannot be read are refused where their numbers are asked for, as in files of torch.
 
     Raises
     ------
     InputError
-        If it is damaged, or holds numbers of a format that cannot be read.
+        If it is damaged.
     """
     length = int.from_bytes(content[:8], "little")
     try:
         table = parse_json(content[8 : 8 + length])
         data = memoryview(content)[8 + length :]
         texts = {name: text for name, text in table.pop("__metadata__", {}).items() if name != "format"}
-        tensors = {name: _read_tensor(name, entry, data) for name, entry in table.items()}
-        return {**tensors, "__metadata__": texts} if texts else tensors
+        tensors = SortedTensors((name, _read_tensor(name, entry, data)) for name, entry in table.items())
+        if texts:
+            tensors["__metadata__"] = texts
+        return tensors
     except InputError:
         raise
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         raise InputError("is damaged: its table does not fit its numbers; save it again") from None
 
 
-def _read_tensor(name: str, entry: dict[str, Any], data: memoryview) -> npt.NDArray[Any]:
-    kind = _NUMBER_TYPES.get(entry["dtype"])
+def _read_tensor(name: str, entry: dict[str, Any], data: memoryview) -> npt.NDArray[Any] | Tensor:
+    kind, shape, (start, end) = _NUMBER_TYPES.get(entry["dtype"]), tuple(entry["shape"]), entry["data_offsets"]
+    if not 0 <= start <= end <= len(data) or min(shape, default=0) < 0:
+        raise ValueError
     if kind is None:
-        raise InputError(f"{name}: numbers of {entry['dtype']} cannot be read; save the model in float32")
-    start, end = entry["data_offsets"]
-    stored = "<u2" if kind == BFLOAT16 else kind
-    array = np.frombuffer(data[start:end], stored).reshape(entry["shape"])
+        return Tensor(Storage(str(entry["dtype"]), name, end - start), 0, shape, shape)
+    stored = np.dtype("<u2" if kind == BFLOAT16 else kind)
+    array = np.frombuffer(data[start:end], stored).reshape(shape)
     return widen_bfloat16(array) if kind == BFLOAT16 else array.astype(np.dtype(kind).newbyteorder("="))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -92,6 +94,8 @@ class Tensor:
         How many numbers there are along each axis, and how far they are apart.
     number_type : str or None
         What torch calls the numbers' format, such as ``torch.uint16``, where the storage has none.
+    is_negated : bool
+        Whether it shows the numbers with the other sign.
     """
 
     storage: Storage
@@ -99,6 +103,7 @@ class Tensor:
     shape: tuple[int, ...]
     strides: tuple[int, ...]
     number_type: str | None = None
+    is_negated: bool = False
 
     def to_array(self) -> npt.NDArray[Any]:
         """Give a copy of its numbers; those of bfloat16 as float32.
@@ -115,18 +120,21 @@ class Tensor:
         stored = np.dtype("u2" if name == BFLOAT16 else name).newbyteorder(self.storage.order)
         content = self.storage.content or b""
         numbers = np.frombuffer(content, stored, count=len(content) // stored.itemsize)
-        count = int(np.prod(self.shape, dtype=np.int64))
+        count = math.prod(self.shape)
         last = self.offset + sum((size - 1) * stride for size, stride in zip(self.shape, self.strides, strict=True))
-        if count and (min(self.offset, *self.shape, *self.strides, 0) < 0 or last >= len(numbers)):
+        if min(self.offset, *self.shape, *self.strides, 0) < 0 or (count and last >= len(numbers)):
             raise InputError("is damaged: it has fewer numbers than its shape; save the model again")
         if count > max(len(numbers), _LARGEST_EXPANSION):
             raise InputError(f"shape {self.shape}: repeats {len(numbers)} numbers; save it contiguous")
-        view = np.lib.stride_tricks.as_strided(
-            numbers[self.offset :], self.shape, [stride * stored.itemsize for stride in self.strides]
-        )
         if not count:
             return np.zeros(self.shape, np.float32 if name == BFLOAT16 else np.dtype(name))
-        return widen_bfloat16(view) if name == BFLOAT16 else view.astype(np.dtype(name))
+        # Along an axis of one number any stride is the same.
+        strides = [
+            stride * stored.itemsize if size > 1 else 0 for size, stride in zip(self.shape, self.strides, strict=True)
+        ]
+        view = np.lib.stride_tricks.as_strided(numbers[self.offset :], self.shape, strides)
+        array = widen_bfloat16(view) if name == BFLOAT16 else view.astype(np.dtype(name))
+        return -array if self.is_negated else array
 
 
 def widen_bfloat16(bits: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
@@ -138,10 +146,10 @@ def rebuild(name: str, arguments: tuple[Any, ...]) -> Any:
     """Make a :class:`Tensor` of what a pickle asks torch to make one of, or an inert :class:`Foreign`."""
     short = name.rpartition(".")[2]
     if name.startswith("torch."):
-        if short in ("_rebuild_tensor", "_rebuild_tensor_v2"):
-            return _tensor(arguments)
-        if short == "_rebuild_tensor_v3":
-            return _tensor(arguments, arguments[6].name if isinstance(arguments[6], Foreign) else "")
+        if short in ("_rebuild_tensor", "_rebuild_tensor_v2") and _is_readable(arguments[6:]):
+            return _tensor(arguments, arguments[6:])
+        if short == "_rebuild_tensor_v3" and _is_readable(arguments[7:]):
+            return _tensor(arguments, arguments[7:], arguments[6].name if isinstance(arguments[6], Foreign) else "")
         if short in ("_rebuild_parameter", "_rebuild_parameter_with_state"):
             return arguments[0]
         if short == "_rebuild_from_type_v2" and isinstance(arguments[0], Foreign):
@@ -149,7 +157,12 @@ def rebuild(name: str, arguments: tuple[Any, ...]) -> Any:
     return Foreign(name, arguments)
 
 
-def _tensor(arguments: tuple[Any, ...], number_type: str | None = None) -> Tensor:
+def _is_readable(metadata: tuple[Any, ...]) -> bool:
+    """Tell whether what stands behind a tensor's arguments is nothing, or says no more than that it is negated."""
+    return not any(metadata) or (isinstance(metadata[0], Mapping) and set(metadata[0]) <= {"neg"})
+
+
+def _tensor(arguments: tuple[Any, ...], metadata: tuple[Any, ...], number_type: str | None = None) -> Tensor:
     storage, offset, shape, strides = arguments[:4]
     sizes = [shape.arguments[0] if isinstance(shape, Foreign) and shape.arguments else shape, strides]  # torch.Size
     if not isinstance(storage, Storage) or not all(
@@ -158,4 +171,4 @@ def _tensor(arguments: tuple[Any, ...], number_type: str | None = None) -> Tenso
         raise BadPickleError("a tensor is of no storage")
     if not isinstance(offset, int) or len(sizes[0]) != len(sizes[1]):
         raise BadPickleError("a tensor has no shape")
-    return Tensor(storage, offset, sizes[0], sizes[1], number_type)
+    return Tensor(storage, offset, sizes[0], sizes[1], number_type, any(metadata) and bool(metadata[0]["neg"]))

@@ -102,16 +102,18 @@ def _read_stream(file: BinaryIO) -> Any:
         return first
     if _read_one(file, storages) != _PROTOCOL:
         raise BadPickleError("another version of torch.save")
-    system = _read_one(file, storages)
-    little = not isinstance(system, dict) or system.get("little_endian") is not False
+    _read_one(file, storages)  # the machine, whose order of bytes the numbers do not have: they are little endian
     found = _read_one(file, storages)
     keys = _read_one(file, storages)
     if not isinstance(keys, list) or not set(storages) >= set(map(str, keys)):
         raise BadPickleError("it lists storages that it has not")
     for key in keys:
         storage = storages[str(key)]
-        size = int.from_bytes(file.read(8), "little" if little else "big") * storage.item_bytes()
-        storage.content, storage.order = file.read(min(size, sys.maxsize)), "<" if little else ">"
+        count, size = file.read(8), storage.count * storage.item_bytes()
+        # Of old versions this one is in the machine's order.
+        if storage.count not in (int.from_bytes(count, "little"), int.from_bytes(count, "big")):
+            raise BadPickleError("it has other storages than it lists")
+        storage.content = file.read(min(size, sys.maxsize))
         if len(storage.content) != size:
             raise BadPickleError("it ends early")
     return found

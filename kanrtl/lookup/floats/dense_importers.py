@@ -7,7 +7,9 @@ and codes lie where f tells values apart.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +50,8 @@ def from_mlp(
           A classifier's outputs are those before softmax or sigmoid.
         - a ``torch.nn.Sequential`` of linear layers, batch normalisations and functions, in the mode ``eval``; or the
           path of a file to which ``torch.save`` wrote it whole.
-        - the state dict of one, or the path of a file that holds that, with ``activations``.
+        - the state dict of one, or the path of a file that holds that, with ``activations``. Its parts are in the order
+          of the indices in their names; in a file of safetensors, which sorts names, these must have numbers.
         - a sequence of weights, arrays ``(n_out, n_in)``, with ``activations`` and ``biases``.
     activations
         For arrays and state dicts, which do not have them: the name of the function behind every layer except for the
@@ -80,7 +83,7 @@ def from_mlp(
         notes = list(checkpoint.notes)
         parts = list_saved_parts(checkpoint)
         if parts is None:
-            draft = _draft_state(merge_pruned(checkpoint.arrays), activations, notes)
+            draft = _draft_state(merge_pruned(checkpoint.arrays), activations, notes, checkpoint.is_sorted)
         else:
             _leave_out(activations, None, "the file holds the whole model, which has its own")
             draft = draft_parts(parts)
@@ -144,15 +147,15 @@ def _read_state(source: Any, entry: str | None) -> Checkpoint:
 
 
 def _draft_state(
-    state: Mapping[str, npt.NDArray[Any]], activations: Activations | None, notes: list[Note]
+    state: Mapping[str, npt.NDArray[Any]], activations: Activations | None, notes: list[Note], is_sorted: bool
 ) -> DenseDraft:
-    """Draft a network of the state dict of a ``Sequential``, whose parts are in the order of their names; add to
-    ``notes`` what it does not tell."""
-    parts: dict[str, dict[str, npt.NDArray[Any]]] = {}
+    """Draft a network of the state dict of a ``Sequential``; add to ``notes`` what it does not tell."""
+    unordered: dict[str, dict[str, npt.NDArray[Any]]] = {}
     for name, array in state.items():
         part, _, field = name.rpartition(".")
         if field != "num_batches_tracked":
-            parts.setdefault(part, {})[field] = array
+            unordered.setdefault(part, {})[field] = array
+    parts = {name: unordered[name] for name in _in_order(list(unordered), is_sorted)}
     linear = [name for name, arrays in parts.items() if np.ndim(arrays.get("weight", 0.0)) == 2]
     names = _names(activations, len(linear)) if linear else []
     draft = DenseDraft()
@@ -180,6 +183,31 @@ def _draft_state(
     if waiting is not None:
         draft.add_function(*waiting)
     return draft
+
+
+_INDEX = re.compile(r"(?<![^.])([0-9]{1,9})(?![^.])")  # between dots, as a Sequential counts its parts
+
+_NUMBER = re.compile(r"([0-9]{1,9})")
+
+
+def _in_order(names: Sequence[str], is_sorted: bool) -> list[str]:
+    """Give the names of parts in the order of the indices in them: a state dict that was in a file of safetensors has
+    ``10`` before ``2``. Else they are in the order of the state dict; where the file has sorted that, numbers such as
+    those of ``fc1`` and ``fc2`` must tell it."""
+    # Texts and numbers by turns.
+    split = (_NUMBER if is_sorted else _INDEX).split
+    keys = {name: [int(one) if at % 2 else one for at, one in enumerate(split(name))] for name in names}
+    ordered = sorted(names, key=keys.__getitem__)
+    for one, other in pairwise(ordered):
+        at = next((at for at, pair in enumerate(zip(keys[one], keys[other], strict=False)) if pair[0] != pair[1]), 0)
+        if at % 2 == 0:
+            if not is_sorted:
+                return list(names)
+            raise InputError(
+                f"{other}: whether it stands before or behind {one} is not in the file, as safetensors sorts names; "
+                "give what torch.save wrote, or names with numbers"
+            )
+    return ordered
 
 
 def _is_behind(parts: Sequence[str], index: int) -> bool:

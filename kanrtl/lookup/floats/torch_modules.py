@@ -13,6 +13,7 @@ import numpy as np
 
 from ...errors import InputError
 from ..checkpoints.checkpoint import Checkpoint, to_array
+from ..checkpoints.flatten import ModuleClass
 from .dense_draft import DenseDraft
 
 _FUNCTIONS: dict[str, tuple[str, str | None]] = {
@@ -72,6 +73,13 @@ _OWN_CODE = (
     "what code of its own computes cannot be read; "
     "give a Sequential of torch's modules, or the state dict with activations"
 )
+
+
+_HOOKED = {
+    "_forward_pre_hooks": "forward pre-hook, which may change its inputs",
+    "_forward_hooks": "forward hook, which may change its outputs",
+}
+"""By what torch calls them, what functions that it calls around a module's own do."""
 
 
 @dataclass(frozen=True)
@@ -213,10 +221,14 @@ def _settle_weights(name: str, module: Any) -> None:
     """Let torch's own hooks make the weights that are used, as they do before each call; refuse all other hooks."""
     for hook in module._forward_pre_hooks.values():
         if not type(hook).__module__.startswith("torch.nn.utils."):
-            raise InputError(f"{name}: has a forward pre-hook, which may change its inputs; remove it")
+            raise _hook_error(name, "_forward_pre_hooks")
         hook(module, ())
     if module._forward_hooks:
-        raise InputError(f"{name}: has a forward hook, which may change its outputs; remove it")
+        raise _hook_error(name, "_forward_hooks")
+
+
+def _hook_error(name: str, hooks: str) -> InputError:
+    return InputError(f"{name}: has a {_HOOKED[hooks]}; remove it")
 
 
 def _find_live(module: Any, field: str) -> Any:
@@ -235,20 +247,22 @@ def list_saved_parts(checkpoint: Checkpoint) -> list[TorchPart] | None:
 
 
 def _name_class(name: Any) -> str:
-    """Give the name of a class without its module, if that is one of torch."""
-    text = name if isinstance(name, str) else ""
-    return text.rpartition(".")[2] if text.startswith("torch.") else text
+    """Give the name of a module's class, without that of its Python module if torch's own modules are in it."""
+    text = str(name) if isinstance(name, ModuleClass) else ""
+    return text.rpartition(".")[2] if text.startswith("torch.nn.modules.") else text
 
 
 def _walk_saved(path: str, checkpoint: Checkpoint) -> Iterable[TorchPart]:
     settings, around = checkpoint.settings, f"{path}." if path else ""
     arrays = merge_pruned(checkpoint.arrays)
     kind = _name_class(settings[path])
+    for hooks in _HOOKED:
+        if f"{around}{hooks}" in settings:
+            raise _hook_error(path or "model", hooks)
     if kind == "Sequential":
         for name, value in settings.items():
             inner = name.removeprefix(around)
-            # Its parts are the only settings of it that name classes.
-            if name.startswith(around) and inner and "." not in inner and isinstance(value, str) and "." in value:
+            if name.startswith(around) and inner and "." not in inner and isinstance(value, ModuleClass):
                 yield from _walk_saved(name, checkpoint)
         return
     own = path.removeprefix(checkpoint.prefix)

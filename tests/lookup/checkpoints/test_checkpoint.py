@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import pickle
 import zipfile
 from pathlib import Path
@@ -16,6 +17,7 @@ from kanrtl.lookup import from_efficient_kan
 from kanrtl.lookup.checkpoints.checkpoint import to_array
 from kanrtl.lookup.checkpoints.checkpoint_file import read_checkpoint
 from kanrtl.lookup.checkpoints.inert_pickle import Foreign
+from kanrtl.lookup.checkpoints.tensors import Storage, Tensor
 from kanrtl.lookup.floats.importers import read_state_dict
 from support.kan_checkpoints import efficient, pykan
 from support.torch_files import (
@@ -122,7 +124,7 @@ def test_other_containers(tmp_path: Path) -> None:
     check_same(read_state_dict(write_safetensors(tmp_path / "a.safetensors", prefixed("model."))))
     check_same(read_state_dict(write_safetensors(tmp_path / "b", STATE, "BF16")), tolerance=1e-2)
     with pytest.raises(
-        InputError, match=r"layers\.0\.grid: numbers of F8_E4M3 cannot be read; save the model in float32"
+        InputError, match=r"layers\.0\.base_weight: numbers of F8_E4M3 cannot be read; save the model in float32"
     ):
         read_state_dict(write_safetensors(tmp_path / "c", STATE, "F8_E4M3"))
     for protocol in (2, 5):
@@ -270,3 +272,147 @@ def test_a_member_that_is_no_array(tmp_path: Path) -> None:
         members.writestr("0.bias", b"\0" * 16)
     with pytest.raises(InputError, match=r"'0.bias' in it is no array, such as '0.bias.npy' would be; give the state"):
         read_checkpoint(path)
+
+
+def test_safetensors_may_begin_as_another_kind_of_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    for start in (b"PK", b"\x80"):
+        length = int.from_bytes(start, "little")
+        while not write_safetensors(path, STATE, texts={"note": "x" * length}).read_bytes().startswith(start):
+            length += int.from_bytes(start, "little") - int.from_bytes(path.read_bytes()[: len(start)], "little")
+            length %= 1 << 8 * len(start)
+        check_same(read_state_dict(path))
+
+
+def test_a_format_beside_the_network_that_cannot_be_read_is_no_matter(tmp_path: Path) -> None:
+    beside = {"scaler.mean": np.ones(3)}
+    path = write_safetensors(tmp_path / "a.safetensors", STATE | beside, kinds={"scaler.mean": "F8_E4M3"})
+    found = read_checkpoint(path)
+    check_same(found.arrays)
+    assert [(note.field, note.value) for note in found.notes] == [("scaler.mean", "array (3,)")]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "shape", "offsets"),
+    [
+        ("F32", [-1, 1], [0, 8]),
+        ("F32", [1], [-4, 8]),
+        ("F32", [1], [8, 4]),
+        ("F32", [0, 1 << 70], [0, 0]),
+        ("F8_E4M3", [-1], [0, 8]),
+    ],
+)
+def test_a_table_of_safetensors_that_cannot_be(dtype: str, shape: Any, offsets: Any, tmp_path: Path) -> None:
+    table = json.dumps({"0.weight": {"dtype": dtype, "shape": shape, "data_offsets": offsets}}).encode()
+    (tmp_path / "a").write_bytes(len(table).to_bytes(8, "little") + table + bytes(8))
+    with pytest.raises(InputError, match="is damaged: its table does not fit its numbers"):
+        read_checkpoint(tmp_path / "a")
+
+
+@pytest.mark.parametrize("counts", ["little", "big"])
+def test_numbers_of_an_old_file_are_little_endian_on_every_machine(counts: str, tmp_path: Path) -> None:
+    path = write_stream(tmp_path / "a.pt", tensors(STATE), "big", counts)
+    check_same(read_checkpoint(path).arrays)
+
+
+def test_what_torch_says_beside_a_tensor(tmp_path: Path) -> None:
+    negated = {name: tensor(-value, metadata={"neg": True}) for name, value in STATE.items()}
+    check_same(read_checkpoint(write_archive(tmp_path / "a.pt", negated)).arrays)
+    other = tensors(STATE) | {"layers.0.grid": tensor(STATE["layers.0.grid"], metadata={"conj": True})}
+    with pytest.raises(InputError, match=r"layers\.0\.grid: cannot be read \(tensor v2\); save dense tensors"):
+        read_checkpoint(write_archive(tmp_path / "b.pt", other))
+    dense = {"0.weight": np.ones((2, 2)), "1.weight": Foreign("torch._utils._rebuild_sparse_tensor", ())}
+    with pytest.raises(InputError, match=r"1\.weight: cannot be read \(sparse tensor\)"):
+        read_checkpoint(dense)
+
+
+@pytest.mark.parametrize(
+    ("shape", "strides", "message"),
+    [
+        ((1 << 32, 1 << 32), (0, 0), "repeats 4 numbers"),
+        ((1 << 70, 1), (0, 0), "repeats 4 numbers"),
+        ((0, -4), (4, 1), "fewer numbers than its shape"),
+        ((0, 1 << 62, 1 << 62), (4, 1, 1), "cannot be read"),
+        ((0, 1 << 70), (4, 1), "cannot be read"),
+        ((1,) * 70, (1,) * 70, "cannot be read"),
+    ],
+)
+def test_shapes_that_cannot_be(shape: Any, strides: Any, message: str) -> None:
+    with pytest.raises(InputError, match=rf"^w: .*{message}"):
+        to_array("w", Tensor(Storage("FloatStorage", "0", 4, bytes(16)), 0, shape, strides))
+
+
+@pytest.mark.parametrize("stride", [1 << 62, 1 << 70])
+def test_along_an_axis_of_one_number_any_stride_is_the_same(stride: int) -> None:
+    content = np.arange(4, dtype="<f4").tobytes()
+    array = to_array("w", Tensor(Storage("FloatStorage", "0", 4, content), 1, (1, 2), (stride, 1)))
+    assert array.tolist() == [[1, 2]]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "remap.weight",
+        "semantic_head.weight",
+        "terminal.weight",
+        "embed_max.weight",
+        "upscaler.weight",
+        "bn.running_mean",
+    ],
+)
+def test_a_part_of_a_word_does_not_make_an_array_one_beside_the_network(name: str) -> None:
+    with pytest.raises(InputError, match=f"{name}: cannot be represented beside the KAN"):
+        read_checkpoint(STATE | {name: np.ones((2, 2))})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "StandardScaler.mean_",
+        "x_std",
+        "max_of_y",
+        "mean1",
+        "std.0",
+        "normaliser.weight",
+        "loss_fn.weight",
+        "optimizer.0.exp_avg",
+    ],
+)
+def test_what_trains_or_scales_is_dropped_with_a_word(name: str) -> None:
+    assert [note.field for note in read_checkpoint(STATE | {name: np.ones((2, 2))}).notes] == [name]
+
+
+def test_networks_that_diverged_are_twins_too() -> None:
+    nowhere = {"0.weight": np.full((2, 2), np.nan), "1.weight": np.ones((2, 2))}
+    assert read_checkpoint(nowhere).family is None
+    assert read_checkpoint({"model": nowhere, "ema": dict(nowhere)}).family is None
+    state = STATE | {"layers.0.base_weight": np.full((2, 3), np.nan)}
+    check_same(read_checkpoint(prefixed("kan.", state) | prefixed("model.", state)).arrays, state)
+
+
+def test_the_same_container_stands_under_each_of_its_names(tmp_path: Path) -> None:
+    state = tensors(STATE)
+    path = write_archive(tmp_path / "a.pt", {"model": state, "ema": state})
+    for entry in (None, "model", "ema"):
+        check_same(read_checkpoint(path, entry).arrays)
+
+
+def test_containers_in_themselves_and_in_too_many_others() -> None:
+    own: dict[str, Any] = {"weights": STATE}
+    own["own"] = [own, {"own": own}]
+    numbers: list[Any] = []
+    numbers.append(numbers)
+    check_same(read_checkpoint(own | {"numbers": numbers}).arrays)
+    deep: dict[str, Any] = STATE
+    for _ in range(20):
+        deep = {"in": deep}
+    check_same(read_checkpoint(deep).arrays)
+    for _ in range(20):
+        deep = {"in": deep}
+    with pytest.raises(InputError, match=r"in\.in\..*: more than 32 containers in one another; give the state dict"):
+        read_checkpoint(deep)
+    many: dict[str, Any] = STATE
+    for _ in range(24):
+        many = {"a": many, "b": many}
+    with pytest.raises(InputError, match="containers stand in too many places; give the state dict alone"):
+        read_checkpoint(many)

@@ -18,6 +18,7 @@ from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, Normalizer, Robust
 import kanrtl
 from kanrtl import InputError, LookupNetwork
 from kanrtl.lookup import FloatKAN, from_mlp
+from support.torch_files import write_safetensors
 
 RANDOM = np.random.default_rng(11)
 X = RANDOM.normal(3.0, 2.0, (300, 4))
@@ -93,6 +94,32 @@ def test_arrays_and_state_dicts() -> None:
     np.testing.assert_allclose(behind.evaluate(X)[-1], 1 / (1 + np.exp(-expected)))
     assert behind.layer_sizes == (4, 5, 3, 2, 2)
     assert behind.layers[-1].edges.tolist() == [[True, False], [False, True]]
+
+
+def test_a_file_that_sorts_names_has_another_order_than_its_network(tmp_path: Path) -> None:
+    weights = [RANDOM.normal(size=(4, 4)).astype(np.float32) for _ in range(7)]
+    expected = X
+    for array in weights[:-1]:
+        expected = np.maximum(expected @ array.T, 0)
+    expected = expected @ weights[-1].T
+    sequential = {f"net.{2 * index}.weight": array for index, array in enumerate(weights)}
+    named = {f"fc{index + 8}.weight": array for index, array in enumerate(weights)}
+    for state in (sequential, named):
+        path = write_safetensors(tmp_path / "a.safetensors", state)
+        np.testing.assert_allclose(from_mlp(path, "relu").evaluate(X)[-1], expected)
+    # As the library itself gives them.
+    np.testing.assert_allclose(from_mlp(dict(sorted(sequential.items())), "relu").evaluate(X)[-1], expected)
+    parts = {f"{name}.weight": array for name, array in zip(("input", "hidden", "output"), weights, strict=False)}
+    with pytest.raises(InputError, match="input: whether it stands before or behind hidden is not in the file"):
+        from_mlp(write_safetensors(tmp_path / "b.safetensors", parts), "relu")
+    assert from_mlp(parts, "relu").layers[0].weights[:, :, 0].tolist() == weights[0].tolist()
+
+
+def test_a_file_that_sorts_formats_has_another_order_than_its_network(tmp_path: Path) -> None:
+    norm = {f"1.{field}": np.full(4, value) for field, value in (("running_mean", 1.0), ("running_var", 4.0))}
+    state = {"0.weight": np.eye(4), **norm, "3.weight": np.ones((1, 4))}
+    path = write_safetensors(tmp_path / "a.safetensors", state, kinds={"0.weight": "F16", "3.weight": "F16"})
+    np.testing.assert_allclose(from_mlp(path, "relu").evaluate(X)[-1], from_mlp(state, "relu").evaluate(X)[-1])
 
 
 def test_a_batch_norm_in_a_state_dict() -> None:

@@ -11,7 +11,7 @@ import pytest
 from kanrtl import InputError
 from kanrtl.lookup import from_mlp
 from support.importable import foreign
-from support.torch_files import Called, module, tensors, write_archive, write_stream
+from support.torch_files import Called, Named, module, tensors, write_archive, write_stream
 
 RANDOM = np.random.default_rng(12)
 X = RANDOM.normal(1.0, 2.0, (200, 4))
@@ -61,6 +61,50 @@ def test_one_linear_layer_may_stand_twice(tmp_path: Path) -> None:
     path = write_archive(tmp_path / "model.pt", sequential(saved("Linear", {"weight": FIRST}), shared, tanh, shared))
     expected = np.tanh(X @ FIRST.T @ SQUARE.T) @ SQUARE.T
     np.testing.assert_allclose(from_mlp(path).evaluate(X)[-1], expected, atol=1e-5)
+
+
+def test_a_block_may_stand_twice_and_deep(tmp_path: Path) -> None:
+    block = sequential(saved("Linear", {"weight": SQUARE}), saved("Tanh"))
+    deep = block
+    for _ in range(14):
+        deep = sequential(deep)
+    path = write_archive(tmp_path / "model.pt", sequential(saved("Linear", {"weight": FIRST}), block, deep, block))
+    expected = X @ FIRST.T
+    for _ in range(3):
+        expected = np.tanh(expected @ SQUARE.T)
+    np.testing.assert_allclose(from_mlp(path).evaluate(X)[-1], expected, atol=1e-5)
+    for _ in range(30):
+        deep = sequential(deep)
+    with pytest.raises(InputError, match=r"0\.0\..*: more than 32 containers in one another"):
+        from_mlp(write_archive(tmp_path / "model.pt", deep))
+
+
+def test_texts_of_a_sequential_in_a_file_are_no_parts(tmp_path: Path) -> None:
+    modules = {"0": saved("Linear", {"weight": FIRST})}
+    model = module({}, modules, "Sequential", "torch.nn.modules.container", version="torch.v1.0")
+    np.testing.assert_allclose(
+        from_mlp(write_archive(tmp_path / "model.pt", model)).evaluate(X)[-1], X @ FIRST.T, atol=1e-5
+    )
+
+
+def test_hooks_in_a_file_are_not_left_out_in_silence(tmp_path: Path) -> None:
+    def hooked(field: str, package: str) -> Path:
+        part = module(
+            tensors({"weight": FIRST}), {}, "Linear", "torch.nn.modules.any", **{field: {0: Named(package, "hook")}}
+        )
+        return write_archive(tmp_path / "model.pt", sequential(part))
+
+    for field, what in (("_forward_hooks", "forward hook"), ("_forward_pre_hooks", "forward pre-hook")):
+        with pytest.raises(InputError, match=f"0: has a {what}, which may change"):
+            from_mlp(hooked(field, "mine"))
+    kan = from_mlp(hooked("_forward_pre_hooks", "torch.nn.utils.prune"))
+    np.testing.assert_allclose(kan.evaluate(X)[-1], X @ FIRST.T, atol=1e-5)
+
+
+def test_other_modules_of_torch_in_a_file_have_code_of_their_own(tmp_path: Path) -> None:
+    quantised = module(tensors({"weight": FIRST}), {}, "Linear", "torch.ao.nn.qat.modules.linear")
+    with pytest.raises(InputError, match=r"0: torch\.ao\.nn\.qat\.modules\.linear\.Linear cannot be represented"):
+        from_mlp(write_archive(tmp_path / "model.pt", sequential(quantised)))
 
 
 def test_what_a_file_holds_in_code_of_its_own_is_no_sequential(tmp_path: Path) -> None:
