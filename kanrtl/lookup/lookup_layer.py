@@ -20,6 +20,7 @@ from ..arrays import Reals
 from ..errors import InputError
 from ..numeric.fixed import SQ, Codes, narrow
 from .number_checks import (
+    MAX_NODES,
     check_bits,
     check_entries,
     check_guard_bits,
@@ -100,7 +101,7 @@ class LookupLayer:
             If anything does not fit together, by its name.
         """
         n_in, n_out = (
-            check_integer(f"{name}.{field}", value, 1, 1 << 20) for field, value in (("n_in", n_in), ("n_out", n_out))
+            check_integer(f"{name}.{field}", value, 1, MAX_NODES) for field, value in (("n_in", n_in), ("n_out", n_out))
         )
         bits_in, bits_out = check_bits(f"{name}.bits_in", bits_in), check_bits(f"{name}.bits_out", bits_out)
         guard_bits = check_guard_bits(f"{name}.guard_bits", guard_bits)

@@ -15,6 +15,9 @@ from ..numeric.fixed import Codes
 MAX_BITS = 16
 """The widest code: a table has so many address bits at most."""
 
+MAX_NODES = 1 << 20
+"""The most inputs or nodes of a layer."""
+
 MAX_GUARD_BITS = 30
 """The most guard bits of a table, whose entries have 31 bits and a sign."""
 

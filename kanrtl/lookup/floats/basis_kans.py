@@ -13,6 +13,7 @@ from ...errors import InputError
 from ..checkpoints.checkpoint import Checkpoint
 from ..checkpoints.checkpoint_file import read_checkpoint
 from ..notes import Note
+from ..number_checks import check_array, check_tensor
 from .base_functions import find_base, read_base
 from .edge_functions import NamedFunctions
 from .float_kan import FloatKAN
@@ -50,18 +51,22 @@ def from_fast_kan(
     """
 
     def make(name: str, state: State) -> tuple[FloatLayer, list[Note]]:
-        centres = _take(state, name, "rbf.grid")
-        weights = state["spline_weight"] if "spline_weight" in state else _take(state, name, "spline_linear.weight")
-        n_out = len(weights)
-        weights = weights.reshape(n_out, -1, len(centres))
+        centres = check_array(f"{name}.rbf.grid", _take(state, name, "rbf.grid", 1))
+        found = "spline_weight" if "spline_weight" in state else "spline_linear.weight"
+        weights = _take(state, name, found)
+        if weights.ndim < 2 or not centres.size or not weights.size or weights[0].size % len(centres):
+            raise InputError(f"{name}.{found}: shape {weights.shape}; must be (n_out, n_in * {len(centres)})")
+        weights = weights.reshape(len(weights), -1, len(centres))
         width, notes = denominator, []
         if width is None:
+            if len(centres) == 1 and "spline_weight" not in state:
+                raise InputError(f"{name}.rbf.grid: one centre does not tell the width of its base; give denominator")
             width = 1.0 if "spline_weight" in state else float((centres[-1] - centres[0]) / (len(centres) - 1))
             notes = [Note("assumed", f"{name}.rbf.denominator", width, "FastKAN's default; not in its state dict")]
         n_in = weights.shape[1]
-        functions = NamedFunctions.radial(n_in, np.asarray(centres, np.float64), width)
+        functions = NamedFunctions.radial(n_in, centres, width)
         parts = [functions], [weights]
-        _add_base(*parts, state.get("base_linear.weight"), chosen)
+        _add_base(*parts, f"{name}.base_linear.weight", state.get("base_linear.weight"), chosen)
         return _layer(name, *parts, state.get("base_linear.bias")), notes
 
     checkpoint, chosen, notes = _open(model, base, entry, "base_linear.weight")
@@ -99,7 +104,7 @@ def from_cheby_kan(model: Any, base: str | None = None, entry: str | None = None
         if with_base:
             functions = NamedFunctions.of("hardtanh", n_in, count=count).then(functions)
         parts = [functions], [weights]
-        _add_base(*parts, state.get("base_weight"), chosen)
+        _add_base(*parts, f"{name}.base_weight", state.get("base_weight"), chosen)
         return _layer(name, *parts, state.get("bias")), []
 
     checkpoint, chosen, notes = _open(model, base, entry, "base_weight")
@@ -126,9 +131,11 @@ def from_fourier_kan(model: Any, base: str | None = None, entry: str | None = No
     def make(name: str, state: State) -> tuple[FloatLayer, list[Note]]:
         found = "fourier_coeffs" if "fourier_coeffs" in state else "fouriercoeffs"
         coefficients = _take(state, name, found, 4)
+        if len(coefficients) != 2:
+            raise InputError(f"{name}.{found}: shape {coefficients.shape}; must be (2, n_out, n_in, frequencies)")
         functions = NamedFunctions.fourier(coefficients.shape[2], coefficients.shape[3])
         parts = [functions], [np.concatenate([coefficients[0], coefficients[1]], axis=2)]
-        _add_base(*parts, state.get("base_weight"), chosen)
+        _add_base(*parts, f"{name}.base_weight", state.get("base_weight"), chosen)
         return _layer(name, *parts, state.get("bias")), []
 
     checkpoint, chosen, notes = _open(model, base, entry, "base_weight")
@@ -179,18 +186,20 @@ def _take(state: State, layer: str, name: str, axes: int | None = None) -> Array
     return state[name]
 
 
-def _add_base(functions: list[NamedFunctions], weights: list[Array], base_weights: Array | None, base: str) -> None:
+def _add_base(
+    functions: list[NamedFunctions], weights: list[Array], name: str, base_weights: Array | None, base: str
+) -> None:
     """Add a base function to the groups of functions, and its weights to theirs, where there are any."""
     if base_weights is not None:
         functions.append(NamedFunctions.of(base, weights[0].shape[1]))
-        weights.append(base_weights[:, :, None])
+        weights.append(check_tensor(name, base_weights, weights[0].shape[:2])[:, :, None])
 
 
 def _layer(name: str, functions: list[NamedFunctions], weights: list[Array], bias: Array | None) -> FloatLayer:
     return FloatLayer.of_functions(
         name,
         functions,
-        np.concatenate([np.asarray(part, np.float64) for part in weights], axis=2),
-        bias=None if bias is None else bias.reshape(-1),
+        np.concatenate([check_array(f"{name}.weights", part) for part in weights], axis=2),
+        bias=None if bias is None else check_tensor(f"{name}.bias", bias.reshape(-1), weights[0].shape[:1]),
         edges=np.ones(weights[0].shape[:2]),
     )

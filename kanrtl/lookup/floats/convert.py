@@ -158,6 +158,7 @@ def convert(
     path = weights_path(Path(path))
     source, kind = _read(path, kind, entry)
     _check_fits(kind, {"bits": bits, "steps": steps, "guard_bits": guard_bits}, kind in _FLOATS, "its codes are set")
+    _check_fits(kind, {"entry": entry}, kind not in _WHOLE.values(), "its file holds one network")
     _check_fits(kind, {"base": base}, kind in _CHECKPOINTS, "it tells its own")
     _check_fits(kind, {"activations": activations}, kind == "mlp", "it has none between its layers")
     _check_fits(kind, {"config": config}, kind == "pykan" or kind.startswith("kanele"), "it has none")
@@ -179,6 +180,9 @@ def convert(
 
 _FLOATS = (*_CHECKPOINTS, "mlp", "float-kan")
 
+_WHOLE = {"network": "network", "kan": "float-kan", "L0_table": "kanele-tables"}
+"""By the name of an array what a file that has it is, which holds nothing else."""
+
 
 def _check_fits(kind: str, given: Mapping[str, Any], fits: bool, why: str) -> None:
     """Refuse what is given where it does not fit the kind, and say why."""
@@ -197,10 +201,11 @@ def _read(path: Path, kind: str | None, entry: str | None) -> tuple[Any, str]:
         return path, "kanele-tables"
     try:
         content = read_content(path)
-        own = {"network": "network", "kan": "float-kan", "L0_table": "kanele-tables"}
-        found = next((known for sign, known in own.items() if isinstance(content, Mapping) and sign in content), None)
-        if (kind or found) in own.values() and isinstance(content, Mapping):
-            return content, kind or str(found)
+        if isinstance(content, Mapping):
+            # Else it is a container of that name.
+            found = next((known for sign, known in _WHOLE.items() if isinstance(content.get(sign), np.ndarray)), None)
+            if (kind or found) in _WHOLE.values():
+                return content, kind or str(found)
         checkpoint = find_network(content, entry, path)
     except InputError as error:
         raise InputError(f"{str(path)!r}: {error}") from None

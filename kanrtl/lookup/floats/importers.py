@@ -21,7 +21,7 @@ from ...files import decompress
 from ..checkpoints.checkpoint_file import Source, read_checkpoint
 from ..network import LookupNetwork
 from ..notes import Note
-from ..number_checks import check_tensor
+from ..number_checks import MAX_BITS, MAX_NODES, check_array, check_integer, check_shape, check_tensor, is_list
 from .base_functions import find_base, name_base, read_base
 from .float_kan import FloatKAN
 from .float_layer import FloatLayer
@@ -185,22 +185,19 @@ def kanele_floats(
     state = checkpoint.arrays
     settings = _kanele_config(checkpoint.settings, config)
     _check_names(state)
-    bits = [int(width) for width in _setting(settings, "layers_bitwidth")]
+    told, bits = _read_sizes(settings)
     base = name_base("base_activation", _setting(settings, "base_activation"))
     layers = _efficient_layers(state, base)
     sizes = [layers[0].n_in, *(layer.n_out for layer in layers)]
-    if sizes != list(_setting(settings, "layers")):
-        raise InputError(
-            f"layers = {settings['layers']}: but the state dict has {sizes}; give the config that belongs to it"
-        )
-    if len(bits) != len(sizes):
-        raise InputError(f"layers_bitwidth = {bits}: give {len(sizes)} numbers, for the inputs and for every layer")
+    if sizes != told:
+        raise InputError(f"layers = {told}: but the state dict has {sizes}; give the config that belongs to it")
     _check_against_config(layers, settings)
     names = [
         f"input_layer.{_QUANTISER}",
         *(f"layers.{index}.output_quantizer.{_QUANTISER}" for index in range(len(layers))),
     ]
-    steps = [float(abs(_take(state, name))) / (1 << (width - 1)) for name, width in zip(names, bits, strict=True)]
+    scales = [check_tensor(name, np.squeeze(_take(state, name)), ()) for name in names]
+    steps = [float(abs(scale)) / (1 << (width - 1)) for scale, width in zip(scales, bits, strict=True)]
     notes = [note for note in checkpoint.notes if note.field.rpartition(".")[2] != "config_json"]
     return FloatKAN.of(layers, *_affine(state, sizes[0])).with_notes(notes), bits, steps
 
@@ -253,18 +250,34 @@ def _setting(settings: Mapping[str, Any], name: str) -> Any:
     return settings[name]
 
 
+def _read_sizes(settings: Mapping[str, Any]) -> tuple[list[int], list[int]]:
+    """Read how many inputs there are and nodes of every layer, and how many bits their codes have."""
+    found = {}
+    for name, most in (("layers", MAX_NODES), ("layers_bitwidth", MAX_BITS)):
+        given = _setting(settings, name)
+        if not is_list(given):
+            raise InputError(f"{name} = {given!r}: give a list of integers, for the inputs and for every layer")
+        found[name] = [check_integer(f"{name}[{index}]", value, 1, most) for index, value in enumerate(given)]
+    sizes, bits = found.values()
+    if len(bits) != len(sizes):
+        raise InputError(f"layers_bitwidth = {bits}: give {len(sizes)} numbers, for the inputs and for every layer")
+    return sizes, bits
+
+
 def _affine(state: Mapping[str, Array], n_in: int) -> tuple[Array, Array]:
     """Give scale and offset of the inputs: batch normalisations and biases, in the order in which they stand."""
     scale, offset = np.ones(n_in), np.zeros(n_in)
-    numbers = sorted({int(name[len(_TRANSFORM) :].partition(".")[0]) for name in state if name.startswith(_TRANSFORM)})
-    for number in numbers:
-        prefix = f"{_TRANSFORM}{number}."
-        fields = {
-            name[len(prefix) :]: np.asarray(value, np.float64)
-            for name, value in state.items()
-            if name.startswith(prefix)
-        }
-        fields.pop("num_batches_tracked", None)
+    transforms: dict[int, dict[str, Array]] = {}
+    for name, value in state.items():
+        if not name.startswith(_TRANSFORM):
+            continue
+        match = re.fullmatch(r"([0-9]{1,9})\.(.+)", name.removeprefix(_TRANSFORM))
+        if not match:
+            raise InputError(f"{name}: cannot be represented; a batch norm or a bias can")
+        if match[2] != "num_batches_tracked":
+            # One bias may be that of all inputs.
+            transforms.setdefault(int(match[1]), {})[match[2]] = check_shape(name, value, (n_in,))
+    for number, fields in sorted(transforms.items()):
         if set(fields) == set(_BATCH_NORM):
             weight, bias, mean, variance = (fields[field] for field in _BATCH_NORM)
             factor = weight / np.sqrt(variance + _BATCH_NORM_EPSILON)
@@ -272,11 +285,11 @@ def _affine(state: Mapping[str, Array], n_in: int) -> tuple[Array, Array]:
         elif set(fields) == {"bias"}:
             offset = offset + fields["bias"]
         else:
-            raise InputError(f"{prefix}{min(fields)}: cannot be represented; a batch norm or a bias can")
+            raise InputError(f"{_TRANSFORM}{number}.{min(fields)}: cannot be represented; a batch norm or a bias can")
     for name in state:
         if name.startswith("input_layer.") and not name.startswith(_TRANSFORM) and not name.endswith(_QUANTISER):
             raise InputError(f"{name}: cannot be represented; a batch norm, a bias and a quantiser's scale can")
-    return np.broadcast_to(scale, (n_in,)), np.broadcast_to(offset, (n_in,))
+    return scale, offset
 
 
 def from_kanele_tables(
@@ -307,9 +320,7 @@ def from_kanele_tables(
         If a file cannot be read, or an entry does not belong to the network.
     """
     content = tables if isinstance(tables, Mapping) else _read_tables(Path(tables))
-    settings = _kanele_config({}, config)
-    sizes = [int(size) for size in _setting(settings, "layers")]
-    bits = [int(width) for width in _setting(settings, "layers_bitwidth")]
+    sizes, bits = _read_sizes(_kanele_config({}, config))
     edges: list[dict[str, list[Any]]] = [{"source": [], "node": [], "table": []} for _ in sizes[1:]]
     for name, entry in content.items():
         match = re.fullmatch(r"(\d{1,9})_(\d{1,9})_(\d{1,9})", name)
@@ -373,14 +384,13 @@ def kanele_packed_tables(
         If an array is missing, or does not fit the others.
     """
     settings = _kanele_config({name: value for name, value in tables.items() if np.ndim(value) == 0}, config)
-    sizes = [int(size) for size in _setting(settings, "layers")]
-    bits = [int(width) for width in _setting(settings, "layers_bitwidth")]
+    sizes, bits = _read_sizes(settings)
     names = {"source": "src", "node": "dst", "table": "table"}
     edges = [
         {field: _take(tables, f"L{layer}_{name}") for field, name in names.items()} for layer in range(len(sizes) - 1)
     ]
     clipped, notes = _clip(edges, bits)
-    steps = np.asarray(tables.get("steps", np.ones(len(sizes))), dtype=np.float64).tolist()
+    steps = check_array("steps", tables.get("steps", np.ones(len(sizes)))).tolist()
     if "steps" not in tables:
         notes.append(Note("assumed", "steps", steps, "the tables do not have them"))
     return LookupNetwork.of(sizes, bits, steps, clipped).with_notes(notes)

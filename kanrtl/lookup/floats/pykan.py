@@ -14,6 +14,7 @@ from ...errors import InputError
 from ..checkpoints.checkpoint import to_array
 from ..checkpoints.checkpoint_file import read_checkpoint
 from ..notes import Note
+from ..number_checks import check_array, check_tensor
 from .base_functions import name_base, name_function, read_base
 from .float_kan import FloatKAN
 from .float_layer import FloatLayer
@@ -121,7 +122,7 @@ def _layer(state: Mapping[str, Array], number: int, base: str | None, settings: 
         )
     n_in, n_out, _ = coefficients.shape
     following = state.get(f"act_fun.{number + 1}.coef")
-    widths = [len(state[name]) for name in (f"node_bias_{number}", f"node_scale_{number}") if name in state]
+    widths = [state[name].size for name in (f"node_bias_{number}", f"node_scale_{number}") if name in state]
     widths += [len(following)] if following is not None and following.ndim == 3 else []
     if any(width != n_out for width in widths):
         raise InputError(f"act_fun.{number}: multiplication nodes cannot be represented; train with sums alone")
@@ -130,8 +131,15 @@ def _layer(state: Mapping[str, Array], number: int, base: str | None, settings: 
         state, f"node_bias_{number}", n_out, 0.0
     )
     scale = (outer * inner)[:, None]
-    mask = state.get(f"{prefix}mask", np.ones((n_in, n_out)))
-    base_weights = _take(state, f"{prefix}scale_base").T * mask.T * scale
+    mask, of_base, of_splines = (
+        check_tensor(f"{prefix}{name}", values, (n_in, n_out))
+        for name, values in (
+            ("mask", state.get(f"{prefix}mask", np.ones((n_in, n_out)))),
+            ("scale_base", _take(state, f"{prefix}scale_base")),
+            ("scale_sp", _take(state, f"{prefix}scale_sp")),
+        )
+    )
+    base_weights = of_base.T * mask.T * scale
     if base is None and base_weights.any():
         raise InputError(
             "base: pykan's state dict does not hold its base function, and its weights (scale_base) are not all zero; "
@@ -143,7 +151,7 @@ def _layer(state: Mapping[str, Array], number: int, base: str | None, settings: 
         coefficients=coefficients.transpose(1, 0, 2),
         base_weights=base_weights,
         base=base or "zero",
-        scales=_take(state, f"{prefix}scale_sp").T * mask.T * scale,
+        scales=of_splines.T * mask.T * scale,
         edges=mask.T != 0,
         bias=bias,
     )
@@ -156,7 +164,7 @@ def _of_one_row(state: Mapping[str, Array], number: int) -> dict[str, Array]:
     Its grids have no knots outside of the range: pykan adds them with the mean distance of the others.
     """
     prefix = f"act_fun.{number}."
-    coefficients = _take(state, f"{prefix}coef").astype(np.float64)
+    coefficients = check_array(f"{prefix}coef", _take(state, f"{prefix}coef"))
     count = len(coefficients)
     n_out = _nodes_of_one_row(state, number)
     if not n_out or count % n_out:
@@ -165,9 +173,9 @@ def _of_one_row(state: Mapping[str, Array], number: int) -> dict[str, Array]:
             "give the whole state dict of pykan 0.0"
         )
     n_in = count // n_out
-    grid = _take(state, f"{prefix}grid").astype(np.float64)
-    order = coefficients.shape[1] - (grid.shape[-1] - 1)
-    if grid.shape[0] != count or order < 0:
+    grid = check_array(f"{prefix}grid", _take(state, f"{prefix}grid"))
+    order = coefficients.shape[1] - (grid.shape[1] - 1) if grid.ndim == 2 and grid.shape[1] > 1 else -1
+    if order < 0 or len(grid) != count:
         raise InputError(f"{prefix}grid: shape {grid.shape}; pykan 0.0 has ({count}, grid + 1)")
     grids = grid.reshape(n_out, n_in, -1)
     if np.abs(grids - grids[0]).max() > 1e-6 * np.abs(grids).max():
@@ -201,4 +209,4 @@ def _nodes_of_one_row(state: Mapping[str, Array], number: int) -> int:
 
 
 def _per_node(state: Mapping[str, Array], name: str, count: int, default: float) -> Array:
-    return np.broadcast_to(np.asarray(state.get(name, default), dtype=np.float64), (count,))
+    return check_tensor(name, state.get(name, np.full(count, default)), (count,))

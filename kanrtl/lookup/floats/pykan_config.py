@@ -39,7 +39,7 @@ def read_configuration(source: Mapping[str, Any] | str | Path) -> Mapping[str, A
         content = yaml.load(path.read_text(encoding="utf-8-sig"), _InertLoader)
     except OSError as error:
         raise InputError(f"config: {str(path)!r}: {error.strerror or 'cannot be read'}; give NAME_config.yml") from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
+    except (yaml.YAMLError, ValueError, RecursionError):  # such as a date that is none
         raise InputError(f"config: {str(path)!r}: is not YAML; give NAME_config.yml as pykan wrote it") from None
     if not isinstance(content, Mapping) or not {"width", "base_fun_name"} & set(content):
         raise InputError(f"config: {str(path)!r}: has neither width nor base_fun_name; give NAME_config.yml of pykan")
@@ -63,7 +63,8 @@ def weights_path(path: Path) -> Path:
         If it is the training data that stands beside.
     """
     for end in (_CONFIG, _CACHE, ""):
-        if path.name.endswith(end) and (end or not path.is_file()):
+        # A folder such as "." has no name.
+        if path.name and path.name.endswith(end) and (end or not path.is_file()):
             state = path.with_name(path.name.removesuffix(end) + _STATE)
             if state.is_file():
                 if end == _CACHE:

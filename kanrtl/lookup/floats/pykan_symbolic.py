@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from ...arrays import Reals
 from ...errors import InputError
+from ..number_checks import check_array
 from .edge_functions import NamedFunctions
 from .float_layer import FloatLayer
 
@@ -63,6 +64,10 @@ def add_symbolic(
     shape = (layer.n_out, layer.n_in)
     if mask.shape != shape or affine is None or affine.shape != (*shape, 4):
         raise InputError(f"symbolic_fun.{number}.affine: missing, or not {(*shape, 4)}; give the whole state dict")
+    mask, affine = (
+        check_array(f"symbolic_fun.{number}.mask", mask),
+        check_array(f"symbolic_fun.{number}.affine", affine),
+    )
     # One function for each input and node, that of other nodes being zero there.
     names, parameters = np.full(shape, "zero", dtype="<U16"), np.zeros(shape)
     for node, source in np.argwhere(mask):

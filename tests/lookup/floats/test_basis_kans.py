@@ -174,6 +174,46 @@ def test_the_width_of_radial_bases_can_be_given() -> None:
             {"0.cheby_coeffs": np.ones((2, 3, 4)), "1.weight": np.ones(3)},
             r"layers\.1\.weight: cannot be",
         ),
+        (
+            from_fast_kan,
+            fast_kan()[0] | {"layers.0.spline_linear.weight": np.ones((4, 16))},
+            r"layers\.0\.spline_linear\.weight: shape \(4, 16\); must be \(n_out, n_in \* 5\)",
+        ),
+        (
+            from_fast_kan,
+            fast_kan()[0] | {"layers.0.rbf.grid": np.ones(())},
+            r"rbf\.grid: shape \(\); must have 1 axes",
+        ),
+        (
+            from_fast_kan,
+            {"layers.0.rbf.grid": np.ones(1), "layers.0.spline_linear.weight": np.ones((4, 3))},
+            r"layers\.0\.rbf\.grid: one centre does not tell the width of its base; give denominator",
+        ),
+        (
+            from_fast_kan,
+            fast_kan()[0] | {"layers.0.base_linear.weight": np.ones((4, 2))},
+            r"layers\.0\.base_linear\.weight: shape \(4, 2\); must be \(4, 3\)",
+        ),
+        (
+            from_fast_kan,
+            fast_kan()[0] | {"layers.0.base_linear.bias": np.ones(1)},
+            r"layers\.0\.bias: shape \(1,\); must be \(4,\)",
+        ),
+        (
+            from_cheby_kan,
+            cheby_kan(True)[0] | {"layers.0.base_weight": np.ones(4)},
+            r"layers\.0\.base_weight: shape \(4,\); must be \(4, 3\)",
+        ),
+        (
+            from_cheby_kan,
+            {"layers.0.cheby_coeffs": np.full((2, 3, 4), "x")},
+            r"layers\.0\.weights: not an array of numbers",
+        ),
+        (
+            from_fourier_kan,
+            {"0.fouriercoeffs": np.ones((1, 3, 4, 5))},
+            r"layers\.0\.fouriercoeffs: shape \(1, 3, 4, 5\); must be \(2, n_out, n_in, frequencies\)",
+        ),
         (from_fourier_kan, {}, r"layers\.0\.fouriercoeffs: missing"),
         (from_fourier_kan, cheby_kan(True)[0], r"cheby_coeffs: cannot be represented"),
         (

@@ -13,6 +13,7 @@ from kanrtl import SQ, InputError, LookupNetwork
 from kanrtl.lookup import FixedQuantiser, from_efficient_kan, from_kanele, from_pykan
 from kanrtl.lookup.floats.convert import convert
 from support.kan_checkpoints import efficient, kanele, pykan
+from support.torch_files import tensors, write_archive
 
 RANDOM = np.random.default_rng(3)
 X = RANDOM.uniform(-1.9, 1.9, (60, 3))
@@ -131,6 +132,11 @@ def test_quantiser_in_hardware(files: dict[str, Path]) -> None:
         ("efficient-kan", {"x": X, "base": "bessel"}, "base = 'bessel': cannot be represented"),
         ("efficient-kan", {"x": X, "config": "config.json"}, "config: not for 'efficient-kan'"),
         ("efficient-kan", {"x": X, "output": "softmax"}, "output = 'softmax'"),
+        ("efficient-kan", {"x": X, "guard_bits": [-9]}, "^'.*': guard_bits = -9: must be an integer from 0 to 30"),
+        ("efficient-kan", {"steps": [1], "guard_bits": [2, 2.5]}, r"guard_bits\[1\] = 2.5: must be an integer"),
+        ("network", {"entry": "ema"}, "entry: not for 'network': its file holds one network; leave it out"),
+        ("kanele-tables", {"entry": "ema"}, "entry: not for 'kanele-tables'"),
+        ("json", {"entry": "ema", "config": "config.json"}, "entry: not for 'kanele-tables'"),
         ("kanele", {"bits": [4]}, "bits: not for 'kanele': its codes are set"),
         ("kanele", {"base": "silu"}, "base: not for 'kanele': it tells its own"),
         ("bare kanele", {}, "config: the state dict has no config_json"),
@@ -144,6 +150,20 @@ def test_quantiser_in_hardware(files: dict[str, Path]) -> None:
 def test_what_does_not_fit_is_refused(name: str, options: dict[str, Any], message: str, files: dict[str, Path]) -> None:
     with pytest.raises(InputError, match=message):
         convert(files[name], **options)
+
+
+@pytest.mark.parametrize("name", ["network", "kan", "L0_table"])
+def test_a_container_may_be_called_as_a_saved_network_is(name: str, tmp_path: Path) -> None:
+    path = write_archive(tmp_path / "a.pt", {name: tensors(efficient([3, 2]))})
+    for entry in (None, name):
+        assert convert(path, x=X, entry=entry).kind == "efficient-kan"
+
+
+@pytest.mark.parametrize("path", [".", "", "/", ".."])
+def test_folders_are_refused(path: str) -> None:
+    for load in (convert, from_pykan):
+        with pytest.raises(InputError, match="Is a directory; give the file of a trained network"):
+            load(path)
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:

@@ -30,6 +30,8 @@ from support.kan_checkpoints import RANDOM, efficient, kanele, knots, pykan
 from support.lookup_networks import published_folder
 from support.torch_files import tensors, write_archive
 
+SCALE = "brevitas_module.act_quant.fused_activation_quant_proxy.tensor_quant.scaling_impl.value"
+
 # Splines.
 
 
@@ -210,6 +212,13 @@ def test_kanele_checkpoints_as_they_are_saved(tmp_path: Path) -> None:
         ({}, {"base_activation": "nn.GLU"}, "base_activation = 'nn.GLU': cannot be represented"),
         ({}, {"layers": [2, 2]}, "but the state dict has"),
         ({}, {"layers_bitwidth": [6]}, "layers_bitwidth"),
+        ({}, {"layers_bitwidth": 6}, "layers_bitwidth = 6: give a list of integers"),
+        ({}, {"layers_bitwidth": [6, 2.7]}, r"layers_bitwidth\[1\] = 2.7: must be an integer from 1 to 16"),
+        ({}, {"layers": "21"}, "layers = '21': give a list of integers"),
+        ({f"input_layer.{SCALE}": np.ones(2)}, {}, r"scaling_impl\.value: shape \(2,\); must be \(\)"),
+        ({f"input_layer.{SCALE}": np.array("x")}, {}, r"scaling_impl\.value: not an array of numbers"),
+        ({"input_layer.pre_transforms.x.bias": np.ones(2)}, {}, r"pre_transforms\.x\.bias: cannot be represented"),
+        ({"input_layer.pre_transforms.1.bias": np.ones(3)}, {}, r"pre_transforms\.1\.bias: shape \(3,\); must be"),
         ({}, {"spline_order": 2}, "spline_order = 2: but layer 0 has 3"),
         ({"layers.0.spline_selector": np.full((1, 2), 0.5)}, {}, "spline_selector: a value between 0 and 1"),
         ({"input_layer.pre_transforms.2.conv": np.ones(2)}, {}, "conv: cannot be represented"),
@@ -220,6 +229,31 @@ def test_kanele_refuses_by_name(change: dict[str, Any], config: dict[str, Any], 
     state, settings = kanele([2, 1], [6, 6])
     with pytest.raises(InputError, match=message):
         from_kanele(state | change, settings | config)
+
+
+def test_the_scale_of_a_quantiser_may_be_an_array_of_one_number() -> None:
+    state, config = kanele([2, 1], [6, 6])
+    name = f"input_layer.{SCALE}"
+    assert from_kanele(state | {name: np.reshape(state[name], 1)}, config).steps == from_kanele(state, config).steps
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"layers_bitwidth": [2]}, r"layers_bitwidth = \[2\]: give 2 numbers"),
+        ({"layers_bitwidth": [2, 0]}, r"layers_bitwidth\[1\] = 0: must be an integer"),
+        ({"layers_bitwidth": [2, "a"]}, r"layers_bitwidth\[1\] = 'a': must be an integer"),
+        ({"layers": 2}, "layers = 2: give a list of integers"),
+        ({"layers": [1, 1.9]}, r"layers\[1\] = 1.9: must be an integer"),
+    ],
+)
+def test_configurations_of_tables_are_refused_by_name(config: dict[str, Any], message: str) -> None:
+    tables = {"0_0_0": {"acive": 1, "values_int": [0, 1, 2, 3]}}
+    settings = {"layers": [1, 1], "layers_bitwidth": [2, 4]} | config
+    with pytest.raises(InputError, match=message):
+        from_kanele_tables(tables, settings)
+    with pytest.raises(InputError, match=message):
+        kanele_packed_tables({"L0_src": [0], "L0_dst": [0], "L0_table": [[0, 1, 2, 3]]}, settings)
 
 
 def test_wrong_files_are_refused(tmp_path: Path) -> None:
@@ -326,6 +360,16 @@ def test_pykan_refuses_by_name() -> None:
         ({"node_bias_0": np.zeros(1), "node_scale_0": np.ones(1)}, "act_fun.0: multiplication nodes"),
         ({"act_fun.0.coef": np.zeros((6, 7))}, "pykan 0.0 has"),
         ({"act_fun.0.coef": np.zeros(7)}, r"pykan has \(n_in, n_out, grid \+ k\)"),
+        ({"act_fun.0.scale_base": np.ones((3, 1))}, r"act_fun\.0\.scale_base: shape \(3, 1\); must be \(3, 2\)"),
+        ({"act_fun.0.scale_sp": np.array("x")}, r"act_fun\.0\.scale_sp: not an array of numbers"),
+        ({"act_fun.0.mask": np.ones((2, 3))}, r"act_fun\.0\.mask: shape \(2, 3\); must be \(3, 2\)"),
+        ({"subnode_scale_0": np.ones(4)}, r"subnode_scale_0: shape \(4,\); must be \(2,\)"),
+        ({"node_bias_0": np.ones((2, 1))}, r"node_bias_0: shape \(2, 1\); must be \(2,\)"),
+        ({"node_bias_1": np.ones(())}, r"node_bias_1: shape \(\); must be \(1,\)"),
+        (
+            {"symbolic_fun.0.mask": np.ones((2, 3)), "symbolic_fun.0.affine": np.full((2, 3, 4), "x")},
+            r"symbolic_fun\.0\.affine: not an array of numbers",
+        ),
         ({"extra": np.zeros(2)}, "extra: cannot be represented"),
     ]:
         with pytest.raises(InputError, match=message):

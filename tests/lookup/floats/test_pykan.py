@@ -111,6 +111,7 @@ def test_configurations_hold_nothing_that_is_run(tmp_path: Path) -> None:
         ({"base_fun_name": "sine"}, r"a_config.yml: base_fun_name = 'sine': cannot be represented"),
         ({"width": [[3, 0], [1, 1], [1, 0]]}, r"width\[1\] = \[1, 1\]: multiplication nodes cannot be represented"),
         ("{", "config: .*a_config.yml': is not YAML"),
+        ("width: 2024-13-45", "config: .*a_config.yml': is not YAML"),
         ("grid: 3", "config: .*a_config.yml': has neither width nor base_fun_name"),
     ],
 )
