@@ -187,7 +187,8 @@ def _equal(array: Array, value: Any) -> bool:
 def _check_beside(leaves: Sequence[FileEntry], prefix: str) -> None:
     """Refuse arrays in the network's own state dict that may change what it computes."""
     for leaf in leaves:
-        if is_array(leaf.value) and _axes(leaf.value) and not _BESIDE.search(leaf.name.lower()):
+        is_part = _axes(leaf.value) if is_array(leaf.value) else _is_weight(leaf.value)
+        if is_part and not _BESIDE.search(leaf.name.lower()):
             mend = f"name the KAN alone, entry = {prefix[:-1]!r} (--entry), or" if prefix else "give the KAN alone, or"
             raise InputError(f"{leaf.name}: cannot be represented beside the KAN; {mend} leave it out of the file")
 

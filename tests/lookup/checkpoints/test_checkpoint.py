@@ -201,6 +201,8 @@ def test_what_may_be_part_of_the_network_is_refused_by_name() -> None:
     assert {note.field for note in found.notes} == {"head.weight", "scaler.mean", "criterion.weight"}
     with pytest.raises(InputError, match="extra: cannot be represented beside the KAN; give the KAN alone"):
         read_checkpoint(STATE | {"extra": np.ones(3)})
+    with pytest.raises(InputError, match=r"head\.weight: cannot be represented beside the KAN"):
+        read_checkpoint(STATE | {"head.weight": Foreign("torch._utils._rebuild_sparse_tensor", ())})
     with pytest.raises(InputError, match=r"norm\.weight: cannot be represented"):
         read_checkpoint({"state": prefixed("kan.") | {"norm.weight": np.ones(3)}})
 
