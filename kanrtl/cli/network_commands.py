@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..experiments.simulate_network import read_samples, simulate_network
 from ..lookup.floats.convert import KINDS, convert
 from ..lookup.floats.named_functions import BASES
-from ..lookup.network import Output
+from ..lookup.network import LookupNetwork, Output
 from ..lookup.notes import Note
 from ..numeric.fixed import Format
 from .console import score_pairs, show, show_pairs, show_work
@@ -28,8 +28,17 @@ def _read_format(_ctx: click.Context, param: click.Parameter, value: str | None)
 
 
 def _note_model(ctx: click.Context, _param: click.Parameter, value: str) -> str:
-    note_file(ctx, "MODEL", value)
+    if not _is_network(value):  # of a network nothing is lost, as another one of the same tables takes its place
+        note_file(ctx, "MODEL", value)
     return value
+
+
+def _is_network(path: str) -> bool:
+    try:
+        LookupNetwork.load(path)
+    except InputError:
+        return False
+    return True
 
 
 @cloup.command("convert")

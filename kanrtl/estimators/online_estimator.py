@@ -353,7 +353,8 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         given = state["spec"]
         state = state | {"spec": rename_presets(given) if isinstance(given, Mapping) else given}
         if "_learner" in state:
-            state.setdefault("_started", {name: state[name] for name in STARTED})
+            now = type(self)().get_params(deep=False) | state
+            state.setdefault("_started", {name: now[name] for name in STARTED})
         super().__setstate__(state)
 
     def save(self, path: str | Path) -> None:
@@ -385,7 +386,7 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
     def _restore(cls, path: Path, backend: str | None) -> Self:
         saved, arrays = SavedEstimator.read(path, cls.__name__)
         estimator = cls(**saved.parameters | ({} if backend is None else {"backend": backend}))
-        started = saved.state.get("_started", saved.parameters)
+        started = saved.state.get("_started", estimator.get_params(deep=False))
         estimator._started = {name: started[name] for name in STARTED}
         for name in cls._saved:
             setattr(estimator, name, saved.state[name])

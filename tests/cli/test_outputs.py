@@ -99,7 +99,7 @@ REFUSED: list[tuple[list[str], str]] = [
         "--frequency = 1e+300: must be from 0.001 to 10000 MHz",
     ),
     (
-        ["convert", "network.npz", "--stage", "argmax", "--thresholds", "1", "-o", "other.npz"],
+        ["convert", "network.npz", "--stage", "argmax", "--thresholds", "1"],
         "--thresholds: the stage argmax has none; leave them out, or give --stage threshold",
     ),
     # What is read is not lost.
@@ -108,7 +108,7 @@ REFUSED: list[tuple[list[str], str]] = [
         ["verilog", "./good.toml", "-o", "good.toml"],
         "--output = 'good.toml': is the file that SPEC reads; name another",
     ),
-    (["convert", "network.npz"], "--output = 'network.npz': is the file that MODEL reads; name another"),
+    (["convert", "pykan.npz", "-o", "pykan.npz"], "--output = 'pykan.npz': is the file that MODEL reads; name another"),
     (
         ["simulate", "classes.npz", "--data", "few.npz", "--trace", "few.npz"],
         "--trace = 'few.npz': is the file that --data reads; name another",
