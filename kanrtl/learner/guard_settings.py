@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, fields
+from numbers import Integral, Real
 from typing import Any
 
 from ..errors import InputError, cut
@@ -46,7 +47,8 @@ class GuardSettings:
         Precision loss: the steps of a window in which an update rounds to nothing, and those in which a gradient
         saturates, are so many together.
     slot : int
-        Missed deadline: clock cycles from the one in which a sample is taken to the latest for the next.
+        Missed deadline: clock cycles from the one in which a sample is taken to the latest for the next. None is
+        awaited before the first, nor from a fault to the first after its release.
     """
 
     window: int = 2048
@@ -74,13 +76,18 @@ class GuardSettings:
             raise InputError(f"slot = {cut(self.slot)}: must be a number of clock cycles below {1 << WORD_BITS}")
         for name in ("error", "stagnant_error"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)):
+            if isinstance(value, bool) or not isinstance(value, Real):
                 raise InputError(f"{name} = {cut(value)}: must be a number")
         if bool(self.stagnant_error) != bool(self.stagnant_lost):
             raise InputError(
                 f"stagnant_lost = {cut(self.stagnant_lost)}: stagnation is a high error while updates are lost; give "
                 "stagnant_error and stagnant_lost, or neither"
             )
+
+        for field in fields(self):
+            # Those of numpy become plain ones.
+            value = getattr(self, field.name)
+            object.__setattr__(self, field.name, int(value) if isinstance(value, Integral) else float(value))
 
     @property
     def is_idle(self) -> bool:
@@ -149,4 +156,4 @@ class GuardSettings:
 
 
 def _whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, Integral) and not isinstance(value, bool)
