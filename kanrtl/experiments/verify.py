@@ -289,7 +289,7 @@ def compare_cycles(spec: LearnerSpec, observed: dict[str, list[int]], sent: int)
         "interval": spec.interval,
     }
     # A sample may wait for an access of the guard, and for no longer.
-    waits = {"interval": Guard(spec, spec.guard).slot_cycles} if spec.guard is not None else {}
+    waits = {"interval": Guard(spec, spec.guard, addressed=True).slot_cycles} if spec.guard is not None else {}
     for kind, cycles in expected.items():
         allowed = range(cycles, cycles + waits.get(kind, 0) + 1)
         if any(found not in allowed for found in observed[kind]):

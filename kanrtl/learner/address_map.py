@@ -43,7 +43,7 @@ GUARD_RELEASE = GUARD_FAULT
 
 GUARD_ADOPT = GUARD_FAULT << 1
 """Bit of the guard's status that makes the coefficients as they are the good ones where it is written, and begins a
-window; it reads zero."""
+window, when the steps before are done; it reads zero."""
 
 _GUARD = ("status", "error_sum", *(f"limit {name}" for name in LIMITS), *(f"count {name}" for name in SIGNATURES))
 
@@ -155,7 +155,8 @@ class AddressMap:
         return self._guard("error_sum")
 
     def guard_limit(self, name: str) -> int:
-        """Address of one of the guard's limits (:data:`LIMITS`), read and write."""
+        """Address of one of the guard's limits (:data:`LIMITS`), read and write: a code that its register does not hold
+        is written as the highest, and so answered."""
         return self._guard(f"limit {name}")
 
     def guard_count(self, signature: str) -> int:

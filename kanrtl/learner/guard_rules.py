@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import UserDict
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -47,6 +48,19 @@ class WatchedLearner(Protocol):
         """The sum of the magnitudes of all outputs' gradients since the last call, in LSBs."""
 
 
+class _Limits(UserDict[str, int]):
+    """The registers of limits, ``widths`` bits wide: a code that one does not hold, also one below zero, is written as
+    its highest."""
+
+    def __init__(self, codes: Mapping[str, int], widths: Mapping[str, int]) -> None:
+        self._highest = {name: (1 << width) - 1 for name, width in widths.items()}
+        super().__init__(codes)
+
+    def __setitem__(self, name: str, code: int) -> None:
+        highest = self._highest[name]
+        super().__setitem__(name, code if 0 <= code <= highest else highest)
+
+
 class GuardRules:
     """A guard (:class:`kanrtl.learner.rtl.guard.Guard`) in integers. It has no clock: no deadline is missed.
 
@@ -65,7 +79,7 @@ class GuardRules:
     counts : dict
         How often each was seen.
     limits : dict
-        The registers; may be written to.
+        The registers; may be written to: a code that one does not hold becomes its highest.
     error_sum : int
         Of the last whole window.
     """
@@ -74,7 +88,8 @@ class GuardRules:
         self._spec, self._settings, self._learner = spec, settings, learner
         self._kinds = ("coefficient", "gradient", *(("lost",) if "lost" in spec.counts else ()))
         self._streaming = spec.timing.streaming
-        self.limits = settings.codes(spec.n_out, spec.formats.layers[-1].gradient, spec.counts)
+        gradient = spec.formats.layers[-1].gradient
+        self.limits = _Limits(settings.codes(spec.n_out, gradient, spec.counts), settings.widths(spec.n_out, gradient))
         self.fault, self.status, self.error_sum = False, set[str](), 0
         self.counts = dict.fromkeys(SIGNATURES, 0)
         self._edge = self._position = self._healthy = 0

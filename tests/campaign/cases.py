@@ -92,7 +92,7 @@ class LearnerCase:
     def _guard_waits(self) -> int:
         """The most clock cycles for which a sample waits for a guard."""
         settings = self.spec.guard
-        return 0 if settings is None else Guard(self.spec, settings).slot_cycles
+        return 0 if settings is None else Guard(self.spec, settings, addressed=True).slot_cycles
 
     def find_fault_in_netlist(self, device: str) -> str | None:
         try:

@@ -162,7 +162,7 @@ CONTRACTS = [
         "guard, frozen",
         "what a guard has frozen stays frozen until it is released",
         broken(_guard, freeze_until_released, forgive),
-        depth=4,
+        depth=5,
         unbounded=True,
     ),
     Contract(

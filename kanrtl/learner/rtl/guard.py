@@ -8,7 +8,7 @@ from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ...errors import check_kind
+from ...errors import InputError, check_kind
 from ...fabric.counted_component import CountedComponent
 from ...fabric.parts import Parts
 from ...fabric.run_time import count_events
@@ -67,7 +67,8 @@ class Guard(CountedComponent):
         Of the learner.
     settings : In, stream of ``number`` and ``code`` (and a ``channel``, which is 0)
         Sets the limit of that number of :data:`.LIMITS`. Errors are sums over a window, in LSBs of the gradient; two's
-        complement codes of as many bits as the widest has, and one. It never waits.
+        complement codes of as many bits as the widest has, and one; one that a limit does not hold is its highest. It
+        never waits.
     release : In(1)
         Ends a fault: the learner learns again. Not looked at before the good copy is restored: hold it until ``fault``
         is low.
@@ -91,6 +92,11 @@ class Guard(CountedComponent):
         addressed: bool = False,
     ) -> None:
         check_kind("spec", spec, LearnerSpec, "a LearnerSpec")
+        if spec.guard is not None and not addressed:
+            raise InputError(
+                f"guard = {spec.guard.to_dict()}: the learner of this spec has that guard inside; give "
+                "spec.replace(guard=None) to a guard beside its learner"
+            )
         self.spec = spec
         self.settings_at_start = GuardSettings.of(settings)
         self._addressed = addressed
@@ -175,7 +181,8 @@ class Guard(CountedComponent):
             m.d.comb += released.eq(self.release & self.fault & ~wanted)
         connect(m, flipped(self.settings), port.settings)
         restarted = released | adopted
-        self._reach(m, taken, wanted, due)
+        # A sample that is taken in that cycle is one before: nothing is due after it.
+        self._reach(m, taken & ~restarted, wanted, due)
         m.d.comb += hold.eq((due & wanted) | verdict.last)
 
         position, ended = Signal(range(self.settings_at_start.window)), Signal()
@@ -193,7 +200,7 @@ class Guard(CountedComponent):
             verdict.limits.eq(port.limits),
             self.error_sum.eq(verdict.error_sum),
         ]
-        self._judge(m, taken | self.fault, wanted, released, adopted)
+        self._judge(m, taken, wanted, released, adopted)
         return m
 
     def _reach(self, m: Module, taken: Value, wanted: Value, due: Signal) -> None:
@@ -234,13 +241,13 @@ class Guard(CountedComponent):
         with m.Elif(idle != IDLE_CYCLES):
             m.d.sync += idle.eq(idle + 1)
 
-    def _judge(self, m: Module, restart: Value, wanted: Value, released: Value, adopted: Value) -> None:
+    def _judge(self, m: Module, taken: Value, wanted: Value, released: Value, adopted: Value) -> None:
         """Begin and end faults, and copies."""
         port, verdict, shadow = self._port, self._verdict, self._shadow
-        late, copies, healthy_window = Signal(), Signal(), Signal()
+        copies, healthy_window = Signal(), Signal()
         healthy = Signal(range(self.settings_at_start.copy_every), name="healthy_windows")
-        self._time(m, restart, wanted, port.limits["slot"], late)
         seen = Signal(len(SIGNATURES))
+        late = self._time(m, taken, wanted, seen.any())
         m.d.comb += [
             seen.eq(verdict.seen | late << (len(SIGNATURES) - 1)),
             healthy_window.eq(verdict.judged & ~self.fault & ~seen.any() & ~shadow.busy),
@@ -276,14 +283,21 @@ class Guard(CountedComponent):
             m.d.sync += total.eq(total + error)
         return total
 
-    def _time(self, m: Module, restart: Value, wanted: Value, slot: Value, late: Signal) -> None:
-        """Say when the slot of a sample is over. For what the guard does itself time stands still."""
-        cycles = Signal(len(slot))
-        m.d.comb += late.eq((slot != 0) & (cycles == slot) & ~restart)
-        with m.If(restart):
+    def _time(self, m: Module, taken: Value, wanted: Value, failed: Value) -> Value:
+        """Say when the slot is over that began with a sample, unless there was a fault since. For what the guard does
+        itself time stands still."""
+        slot = self._port.limits["slot"]
+        cycles, begun = Signal(len(slot)), Signal()
+        # A slot that is written begins with the write, so that the count does not run past it.
+        with m.If(taken | self._port.slot_written):
             m.d.sync += cycles.eq(0)
-        with m.Elif((cycles != slot) & ~(wanted & self.samples.valid)):
+        with m.Elif(~(wanted & self.samples.valid)):
             m.d.sync += cycles.eq(cycles + 1)
+        with m.If(failed):
+            m.d.sync += begun.eq(0)
+        with m.Elif(taken & ~self.fault):
+            m.d.sync += begun.eq(1)
+        return begun & (slot != 0) & (cycles == slot)
 
     def count(self, parts: Parts) -> None:
         settings, spec = self.settings_at_start, self.spec
@@ -295,7 +309,7 @@ class Guard(CountedComponent):
         counters = clog2(settings.window) + clog2(settings.copy_every) + bits_for(IDLE_CYCLES)
         counters += len(self._port.limits["slot"]) + len(SIGNATURES) * COUNTER_WIDTH
         # Of the switch, whose request goes on: the user's, or one of the two others.
-        parts.register(errors + counters + len(SIGNATURES) + 4, moved=False)
+        parts.register(errors + counters + len(SIGNATURES) + 5, moved=False)
         parts.counts["counter"] += counters
         parts.adder(gradient.width, 2 * spec.n_out)
         parts.adder(self._error_bits)

@@ -34,7 +34,8 @@ class GuardPort(CountedComponent):
     """Holds the limits of a guard, and leads the user's requests to them and to the learner.
 
     A request is led on when the answer to the one before was taken, so that one that nobody takes does not keep the
-    guard from the learner; and only while the guard does not want to reach it.
+    guard from the learner; and only while the guard does not want to reach it. A write to the guard's status is led on,
+    too: it does what it says when the learner takes it, between samples, so that all steps before are done.
 
     Parameters
     ----------
@@ -58,6 +59,9 @@ class GuardPort(CountedComponent):
         The user sets this counter of the learner to zero.
     settings : In, as that of :class:`.Guard`
     limits : Out, one for each of :data:`.LIMITS`
+        A code that a limit's register does not hold, also one below zero, is written as the highest, and so answered.
+    slot_written : Out(1)
+        The limit ``slot`` is written.
     status : In, fault : In(1), error_sum : In, counts : In
         Those of :class:`.Guard`, to be read; only where ``addressed``.
     clear : Out, a bit for each counter; release, adopt : Out(1)
@@ -79,6 +83,7 @@ class GuardPort(CountedComponent):
             "cleared": Out(len(counted_kinds(spec))),
             "settings": In(settings_stream(len(LIMITS), 1, max(self._widths.values()) + 1)),
             "limits": Out(data.StructLayout(self._widths)),
+            "slot_written": Out(1),
         }
         if addressed:
             members |= {
@@ -102,7 +107,7 @@ class GuardPort(CountedComponent):
         request, response = self.outer.request, self.outer.response
         addresses = AddressMap.of(self._spec)
         kept, own, taken = Signal(), Signal(), Signal()
-        read = Signal(signed(addresses.data_width))
+        answer = Signal(signed(addresses.data_width))
         m.d.comb += [
             self.waiting.eq(request.valid & ~kept & ~response.valid),
             Value.cast(self.inner.request.payload).eq(Value.cast(request.payload)),
@@ -114,10 +119,7 @@ class GuardPort(CountedComponent):
         with m.If(self.inner.response.valid):
             m.d.sync += [response.payload.eq(self.inner.response.payload), response.valid.eq(1), kept.eq(0)]
         with m.Elif(taken & own):
-            m.d.sync += [
-                response.payload.eq(Mux(request.payload.write, request.payload.data, read)),
-                response.valid.eq(1),
-            ]
+            m.d.sync += [response.payload.eq(answer), response.valid.eq(1)]
         with m.Elif(response.ready):
             m.d.sync += response.valid.eq(0)
         with m.If(taken & ~own):
@@ -125,7 +127,7 @@ class GuardPort(CountedComponent):
         self._see_clearing(m, taken & request.payload.write, addresses)
         limits = self._hold_limits(m)
         if self._addressed:
-            self._serve(m, taken & request.payload.write, addresses, own, read, limits)
+            self._serve(m, taken & request.payload.write, addresses, own, answer, limits)
         return m
 
     def _see_clearing(self, m: Module, written: Value, addresses: AddressMap) -> None:
@@ -140,20 +142,33 @@ class GuardPort(CountedComponent):
             m.d.comb += self.cleared[index].eq(written & (named | restores))
 
     def _hold_limits(self, m: Module) -> dict[str, Signal]:
-        found = {}
-        for number, name in enumerate(LIMITS):
-            found[name] = register = Signal(self._widths[name], name=f"{name}_limit", init=self._codes[name])
+        found, payload = {}, self.settings.payload
+        highest = Signal.like(payload.code)
+        code = _fit(payload.code, highest)
+        for name, width in self._widths.items():
+            found[name] = register = Signal(width, name=f"{name}_limit", init=self._codes[name])
             m.d.comb += self.limits[name].eq(register)
-            with m.If(self.settings.valid & (self.settings.payload.number == number)):
-                m.d.sync += register.eq(self.settings.payload.code)
+        with m.Switch(payload.number):
+            for number, (name, register) in enumerate(found.items()):
+                with m.Case(number):
+                    m.d.comb += highest.eq((1 << len(register)) - 1)
+                    with m.If(self.settings.valid):
+                        m.d.comb += self.slot_written.eq(name == "slot")
+                        m.d.sync += register.eq(code)
         return found
 
     def _serve(
-        self, m: Module, written: Value, addresses: AddressMap, own: Signal, read: Signal, limits: dict[str, Signal]
+        self, m: Module, written: Value, addresses: AddressMap, own: Signal, answer: Signal, limits: dict[str, Signal]
     ) -> None:
         """Read and write the guard's own registers."""
         payload = self.outer.request.payload
         number = payload.address[:-1]
+        read, highest, stored = (Signal.like(answer, name=name) for name in ("read", "highest", "stored"))
+        m.d.comb += [
+            highest.eq(-1),
+            stored.eq(_fit(payload.data, highest)),
+            answer.eq(Mux(payload.write, stored, read)),
+        ]
 
         def at(address: int) -> Any:
             return m.Case(address & ((1 << len(number)) - 1))
@@ -161,7 +176,7 @@ class GuardPort(CountedComponent):
         with m.If(payload.address[-1]), m.Switch(number):
             with at(addresses.guard_status):
                 m.d.comb += [
-                    own.eq(1),
+                    own.eq(~payload.write),
                     read.eq(self.status | self.fault << len(SIGNATURES)),
                     self.release.eq(written & payload.data[GUARD_RELEASE.bit_length() - 1]),
                     self.adopt.eq(written & payload.data[GUARD_ADOPT.bit_length() - 1]),
@@ -170,9 +185,11 @@ class GuardPort(CountedComponent):
                 m.d.comb += [own.eq(1), read.eq(self.error_sum)]
             for name, register in limits.items():
                 with at(addresses.guard_limit(name)):
-                    m.d.comb += [own.eq(1), read.eq(register)]
+                    m.d.comb += [own.eq(1), read.eq(register), highest.eq((1 << len(register)) - 1)]
                     with m.If(written):
-                        m.d.sync += register.eq(payload.data)
+                        if name == "slot":
+                            m.d.comb += self.slot_written.eq(1)
+                        m.d.sync += register.eq(stored)
             for index, signature in enumerate(SIGNATURES):
                 with at(addresses.guard_count(signature)):
                     m.d.comb += [own.eq(1), read.eq(self.counts[index]), self.clear[index].eq(written)]
@@ -180,6 +197,9 @@ class GuardPort(CountedComponent):
     def count(self, parts: Parts) -> None:
         addresses, limits = AddressMap.of(self._spec), sum(self._widths.values())
         parts.register(limits + addresses.data_width + 2, moved=False)
+        # What is beyond a limit's register is written as its highest.
+        parts.choice(max(self._widths.values()))
+        parts.union(1, max(self._widths.values()) + 1 - min(self._widths.values()))
         if self._addressed:
             widths = (
                 len(SIGNATURES) + 1,
@@ -187,7 +207,12 @@ class GuardPort(CountedComponent):
                 *self._widths.values(),
                 *[COUNTER_WIDTH] * len(SIGNATURES),
             )
-            # Limits take what is written as it is: there nothing comes over the stream of settings.
-            for width in widths:
-                parts.choice(width)
-            parts.choice(addresses.data_width)
+            # An answer is what is written, or one of these. What limits take is chosen once: nothing comes over the
+            # stream of settings there.
+            for bit in range(addresses.data_width):
+                parts.choice(1, 1 + sum(width > bit for width in widths))
+
+
+def _fit(code: Value, highest: Value) -> Value:
+    """Give a code as a register holds it whose highest that is, all ones: itself, or the highest where it is beyond."""
+    return (code | (code & ~highest).any().replicate(len(code))) & highest

@@ -276,9 +276,28 @@ def test_what_cannot_be_is_refused(given: dict[str, Any], message: str) -> None:
         Guard(PLAIN, given)
 
 
-def test_it_guards_a_learner() -> None:
-    with pytest.raises(InputError, match=r"^spec: is of type str; give a LearnerSpec$"):
-        Guard("x")  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (PLAIN.replace(guard={"error": 0.5}), r"guard = {'error': 0.5}: the learner of this spec has that guard .*"),
+        ("x", "spec: is of type str; give a LearnerSpec"),
+        (None, "spec: is of type NoneType; give a LearnerSpec"),
+    ],
+)
+def test_a_guard_beside_its_learner_takes_the_spec_of_one_without(spec: Any, message: str) -> None:
+    with pytest.raises(InputError, match=f"^{message}$"):
+        Guard(spec, {"error": 0.5})
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.float32, np.float64])
+def test_numbers_of_numpy_are_plain_ones(kind: Any) -> None:
+    given = {"error": kind(1), "window": np.int64(16), "rails": np.uint8(3), "slot": np.int32(5)}
+    settings = GuardSettings.of(given)
+    assert settings == GuardSettings(error=1, window=16, rails=3, slot=5)
+    assert {type(value) for value in settings.to_dict().values()} <= {int, float}
+    for name in ("slot", "error"):
+        with pytest.raises(InputError, match=f"^{name} = .*: must be a number"):
+            GuardSettings.of({name: np.bool_(True)})
 
 
 def test_what_is_lost_must_be_counted() -> None:

@@ -11,6 +11,7 @@ from kanrtl import LearnerSpec
 from kanrtl.learner.address_map import CONTROL_RESTORE, GUARD_ADOPT, GUARD_FAULT, GUARD_RELEASE, AddressMap
 from kanrtl.learner.guard_settings import LIMITS, SIGNATURES, GuardSettings
 from kanrtl.learner.rtl.guard_port import GuardPort
+from kanrtl.loop import GuardedModel
 
 SETTINGS = GuardSettings(window=16, error=0.5, rails=3, slot=70_000)
 SPEC = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), counts=["lost"], guard=SETTINGS)
@@ -77,6 +78,34 @@ def test_registers_are_read_and_written() -> None:
         assert await ask(ctx, port, addresses.guard_count(SIGNATURES[2])) == 65535
         # Others are the learner's.
         assert await ask(ctx, port, addresses.coefficient(0, 0, 0, 5)) == 5
+
+    simulate(port, bench)
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_a_limit_beyond_its_register_is_the_highest(name: str) -> None:
+    """Never off; over the port, whose answer says so, over the stream, and in the integers."""
+    port, addresses = GuardPort(SPEC, SETTINGS, addressed=True), AddressMap.of(SPEC)
+    highest = (1 << SETTINGS.widths(1, SPEC.formats.layers[-1].gradient)[name]) - 1
+    model = GuardedModel(SPEC)
+
+    async def bench(ctx: Any) -> None:
+        for code in (highest, highest + 1, highest + 2, -1, -highest - 1, (1 << 31) - 1, 0, 1):
+            if code >> 31 > 0:
+                continue
+            expected = code if 0 <= code <= highest else highest
+            assert await ask(ctx, port, addresses.guard_limit(name), code) == expected
+            assert await ask(ctx, port, addresses.guard_limit(name)) == expected
+            assert await ask(ctx, port, addresses.guard_limit(name), 1) == 1
+            ctx.set(port.settings.payload.number, LIMITS.index(name))
+            ctx.set(port.settings.payload.code, code)
+            ctx.set(port.settings.valid, 1)
+            assert ctx.get(port.slot_written) == (name == "slot")
+            await ctx.tick()
+            ctx.set(port.settings.valid, 0)
+            assert ctx.get(port.limits[name]) == expected
+            model.limits.update({name: code})
+            assert model.report().limits[name] == expected
 
     simulate(port, bench)
 
