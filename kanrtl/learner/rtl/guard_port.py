@@ -143,15 +143,18 @@ class GuardPort(CountedComponent):
 
     def _hold_limits(self, m: Module) -> dict[str, Signal]:
         found, payload = {}, self.settings.payload
-        highest = Signal.like(payload.code)
-        code = _fit(payload.code, highest)
+        highest, beyond = Signal.like(payload.code), Signal()
+        code = _fit(payload.code, highest, beyond)
         for name, width in self._widths.items():
             found[name] = register = Signal(width, name=f"{name}_limit", init=self._codes[name])
             m.d.comb += self.limits[name].eq(register)
         with m.Switch(payload.number):
             for number, (name, register) in enumerate(found.items()):
                 with m.Case(number):
-                    m.d.comb += highest.eq((1 << len(register)) - 1)
+                    m.d.comb += [
+                        highest.eq((1 << len(register)) - 1),
+                        beyond.eq(payload.code[len(register) :].any()),
+                    ]
                     with m.If(self.settings.valid):
                         m.d.comb += self.slot_written.eq(name == "slot")
                         m.d.sync += register.eq(code)
@@ -163,10 +166,11 @@ class GuardPort(CountedComponent):
         """Read and write the guard's own registers."""
         payload = self.outer.request.payload
         number = payload.address[:-1]
+        beyond = Signal()
         read, highest, stored = (Signal.like(answer, name=name) for name in ("read", "highest", "stored"))
         m.d.comb += [
             highest.eq(-1),
-            stored.eq(_fit(payload.data, highest)),
+            stored.eq(_fit(payload.data, highest, beyond)),
             answer.eq(Mux(payload.write, stored, read)),
         ]
 
@@ -186,6 +190,7 @@ class GuardPort(CountedComponent):
             for name, register in limits.items():
                 with at(addresses.guard_limit(name)):
                     m.d.comb += [own.eq(1), read.eq(register), highest.eq((1 << len(register)) - 1)]
+                    m.d.comb += beyond.eq(payload.data[len(register) :].any())
                     with m.If(written):
                         if name == "slot":
                             m.d.comb += self.slot_written.eq(1)
@@ -213,6 +218,6 @@ class GuardPort(CountedComponent):
                 parts.choice(1, 1 + sum(width > bit for width in widths))
 
 
-def _fit(code: Value, highest: Value) -> Value:
+def _fit(code: Value, highest: Value, beyond: Value) -> Value:
     """Give a code as a register holds it whose highest that is, all ones: itself, or the highest where it is beyond."""
-    return (code | (code & ~highest).any().replicate(len(code))) & highest
+    return (code | beyond.replicate(len(code))) & highest
