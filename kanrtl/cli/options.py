@@ -109,9 +109,13 @@ def list_option(name: str, kind: Callable[[str], Any], metavar: str = "N,...", *
     return cloup.option(name, metavar=metavar, callback=parse, **settings)
 
 
+class _Count(click.IntRange):
+    name = "integer"  # click's own is that of a range
+
+
 def count_option(name: str, least: int, most: int | None = None, **settings: Any) -> Decorator:
     """An option for an integer from ``least`` to ``most``."""
-    return cloup.option(name, type=click.IntRange(least, most), metavar="N", show_default=True, **settings)
+    return cloup.option(name, type=_Count(least, most), metavar="N", show_default=True, **settings)
 
 
 def choice_option(name: str, choices: Any, **settings: Any) -> Decorator:

@@ -29,6 +29,9 @@ from .options import (
     spec_or_network_argument,
 )
 
+MOST_SAMPLES = 10_000_000
+"""A bound, so that a slip of the keyboard is refused before anything is synthesised: so many take days."""
+
 
 @cloup.command("verify")
 @spec_or_network_argument
@@ -43,7 +46,7 @@ from .options import (
         "--bitstream",
         help="With --board: this one.  [default: build it]",
     ),
-    count_option("--samples", 1, default=SAMPLES, help="Compare N samples."),
+    count_option("--samples", 1, MOST_SAMPLES, default=SAMPLES, help="Compare N samples."),
     count_option("--seed", 0, default=0, help="Draw samples at random with this seed."),
 )
 @network_group()

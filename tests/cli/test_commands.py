@@ -108,7 +108,7 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
     ),
     (
         (*SIMULATE, "--samples", "abc"),
-        "Invalid value for '--samples': 'abc' is not a valid integer range." + SEE.format(" simulate"),
+        "Invalid value for '--samples': 'abc' is not a valid integer." + SEE.format(" simulate"),
     ),
     (
         (*SIMULATE, "--seed", "-1"),

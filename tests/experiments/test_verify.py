@@ -176,6 +176,10 @@ def test_a_difference_is_exit_status_1(
             ["--device", "iCE40UP5K", "--bitstream", "a.bin"],
             "--bitstream: a file is verified for a board; give --board",
         ),
+        (
+            ["--device", "iCE40UP5K", "--samples", "1000000000000"],
+            "'--samples': 1000000000000 is not in the range 1<=x<=",
+        ),
         (["--board", "nowhere"], "--board = 'nowhere': unknown; use one of "),
         (["--board", "icebreaker", "--bitstream", "none.bin"], "--bitstream = 'none.bin': is no file"),
         (
