@@ -20,7 +20,7 @@ SCHEDULES: list[Any] = [
     {},
     {"pipeline": "all_registers"},
     {"schedule": "streaming"},
-    {"layer_sizes": [2, 1], "reuse_factor": 2},
+    thorough({"layer_sizes": [2, 1], "reuse_factor": 2}),
     thorough({"teaching": "after_prediction"}),
     thorough({"initial": "reset"}),
 ]
