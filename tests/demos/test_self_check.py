@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from amaranth.sim import Simulator
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kanrtl import SQ, LookupCore, LookupNetwork
@@ -17,6 +17,7 @@ from kanrtl.build import BuildError, build_self_check
 from kanrtl.demos import self_check
 from kanrtl.demos.self_check import SelfCheck, SelfCheckTop, samples_of_a_round, signature
 from support.lookup_networks import networks
+from support.search import examples
 
 
 def network(bits: int = 4) -> LookupNetwork:
@@ -57,7 +58,7 @@ def test_passes_and_sees_what_is_corrupted(factor: int) -> None:
     assert [leds["running"] for leds in told] == [0, 1, 1, 0] * 3 + [0, 1]
 
 
-@settings(max_examples=6, deadline=None)
+@examples(6)
 @given(networks(max_bits=4, wide=False), st.integers(0, 2**32 - 1))
 def test_one_wrong_entry_is_found(lookup: LookupNetwork, seed: int) -> None:
     """The core has another table than the model: unless no prediction of the round depends on it, that is seen."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from river import datasets, evaluate, metrics
 from river import preprocessing as river_preprocessing
@@ -28,6 +28,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from kanrtl import InputError, KANClassifier, KANRegressor, LearnerSpec, Session, connect
 from kanrtl.estimators import scaled_learner
+from support.search import examples
 
 # The smallest that learns what the checks ask for.
 SMALL: dict[str, Any] = {"grid_size": 4, "spline_order": 1, "epochs": 2}
@@ -67,7 +68,7 @@ def test_what_river_asks_of_a_classifier(check: Callable[[Any], None]) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:target = :kanrtl.LearningWarning")  # the narrowest format clips some targets
-@settings(max_examples=6, deadline=None)
+@examples(6)
 @given(
     st.integers(1, 3),
     st.integers(1, 3),

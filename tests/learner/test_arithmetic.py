@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kanrtl.errors import InputError
@@ -19,6 +19,7 @@ from kanrtl.numeric.bits import bits_for, clog2
 from kanrtl.numeric.fixed import SQ, UQ, Format
 from kanrtl.numeric.sigmoid import Sigmoid
 from support.reference_arithmetic import extremes, reference_narrow
+from support.search import examples
 
 layers = st.builds(
     lambda sizes, low, width, cells, order, table_size, coefficient, gradient, basis, slope, step, linear: LearnerSpec(
@@ -116,7 +117,7 @@ def exact_extremes(layer: LayerArithmetic) -> dict[str, tuple[int, int]]:
     } | linear
 
 
-@settings(max_examples=120, deadline=None)
+@examples(120)
 @given(layer=layers)
 def test_exact_formats_hold_every_corner(layer: LayerArithmetic) -> None:
     reached = exact_extremes(layer)
@@ -126,13 +127,13 @@ def test_exact_formats_hold_every_corner(layer: LayerArithmetic) -> None:
         assert formats[name].minimum <= low <= high <= formats[name].maximum, name
 
 
-@settings(max_examples=120, deadline=None)
+@examples(120)
 @given(layer=layers)
 def test_error_bounds_are_reached(layer: LayerArithmetic) -> None:
     assert layer.error_bounds == exact_extremes(layer)["error_sum"]
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(
     layer=layers,
     rounding=st.sampled_from(["floor", "half_up", "half_even"]),
@@ -173,7 +174,7 @@ def test_the_kinds_that_saturate_at_a_corner(
     assert ("slope" in listed) == (hidden and saturates(beyond, layer.slope_sum.f, formats.slope))
 
 
-@settings(max_examples=120, deadline=None)
+@examples(120)
 @given(layer=layers)
 def test_tables_are_codes_of_their_formats(layer: LayerArithmetic) -> None:
     for table, format in [

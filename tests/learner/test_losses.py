@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kanrtl import InputError, LearnerSpec, SpecError, connect
@@ -16,6 +16,7 @@ from kanrtl.learner import losses, validation
 from kanrtl.learner.losses import LOSSES, find_loss
 from kanrtl.numeric.fixed import SQ, fits, narrow
 from support.added_loss import ABSOLUTE
+from support.search import examples
 from support.strategies import codes_in, specs
 from support.tiers import thorough
 
@@ -47,7 +48,7 @@ def test_others_are_refused_by_name(loss: Any) -> None:
     assert str(failure.value).startswith("loss = ")
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(spec=specs(), loss=st.sampled_from(LOSSES), seed=st.integers(0, 2**32 - 1))
 def test_integers_lie_near_real_numbers(spec: LearnerSpec, loss: str, seed: int) -> None:
     spec = spec.replace(loss=loss)
@@ -63,7 +64,7 @@ def test_integers_lie_near_real_numbers(spec: LearnerSpec, loss: str, seed: int)
     assert np.abs(found - real)[inside].max(initial=0) <= (room if loss == "logistic" else 0)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(spec=specs(), loss=st.sampled_from(LOSSES), seed=st.integers(0, 2**32 - 1))
 def test_gradients_fit_their_format_and_saturate_only_where_a_loss_says_so(
     spec: LearnerSpec, loss: str, seed: int

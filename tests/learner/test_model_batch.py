@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.interpolate import BSpline
 
@@ -526,7 +526,7 @@ def places(layer: LayerArithmetic) -> tuple[npt.NDArray[np.int64], Any]:
     return x[inside], rows[inside]
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(spec=tight_specs)
 def test_every_kind_listed_for_one_layer_saturates_somewhere(spec: LearnerSpec) -> None:
     spec = spec.replace(layer_sizes=spec.layer_sizes[:2], loss="squared")
@@ -542,7 +542,7 @@ def test_every_kind_listed_for_one_layer_saturates_somewhere(spec: LearnerSpec) 
     assert counted_kinds(model) | {"coefficient"} == listed
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(spec=tight_specs)
 def test_a_coefficient_saturates_in_any_spec(spec: LearnerSpec) -> None:
     spec = spec.replace(layer_sizes=spec.layer_sizes[:2], loss="external")
@@ -619,7 +619,7 @@ def test_a_frozen_model_predicts_and_does_not_learn(numeric: Any) -> None:
     assert any((old != new).any() for old, new in zip(before, model.coefficients, strict=True))
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     order=st.integers(1, 3),
     n_in=st.integers(1, 3),

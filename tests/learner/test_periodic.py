@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kanrtl import SQ, InputError, LearnerSpec, Model, SpecError, connect
@@ -17,6 +17,7 @@ from kanrtl.numeric.fixed import Format
 from kanrtl.numeric.spline import Locator
 from kanrtl.transfer.addressing import edge_sums
 from kanrtl.transfer.edge_fit import EdgeFit
+from support.search import examples
 
 Reals = npt.NDArray[np.float64]
 
@@ -69,7 +70,7 @@ def test_a_grid_that_is_not_periodic_takes_any_number_of_cells() -> None:
     assert [layer.bases for layer in spec.layers] == [8, 8]
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(
     low=st.sampled_from([-2.0, 0.0, -1.3, 0.1, -4.0]),
     width=st.sampled_from([4.0, 1.0, 3.0, 2.3, 6.283185307179586, 8.0]),

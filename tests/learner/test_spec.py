@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -21,6 +21,7 @@ from kanrtl.learner.stages import PRESETS
 from kanrtl.loop import GuardSettings
 from kanrtl.numeric.fixed import SQ, UQ, Format
 from support.reference_arithmetic import reference_narrow
+from support.search import examples
 
 PLAIN = {"layer_sizes": [1, 1], "grid_range": [-2, 2]}
 TWO_LAYERS = PLAIN | {"layer_sizes": [1, 2, 1]}
@@ -465,7 +466,7 @@ scalars = st.one_of(
 values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3), max_leaves=6)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(
     fields=st.dictionaries(
         st.sampled_from([name for name in LearnerSpec.model_fields if name != "table_size"]),
@@ -482,14 +483,14 @@ def test_whatever_is_given_is_taken_or_refused_in_one_line(fields: dict[str, Any
     assert refusal is None or re.fullmatch(r"[a-z_]+(\[\d+\])* ?[=:].+", refusal)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(rate=st.floats(1e-9, 256))
 def test_the_default_register_holds_any_learning_rate(rate: float) -> None:
     spec = LearnerSpec(**PLAIN, learning_rate=rate, table_size=8, step_format=UQ(0, 40), update_rounding="half_up")
     assert spec.formats.learning_rate.to_float(spec.layers[0].learning_rate_code) == pytest.approx(rate, rel=2**-5)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(
     rate=st.floats(1e-5, 0.3),
     order=st.integers(1, 3),

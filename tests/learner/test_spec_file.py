@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kanrtl import LearnerSpec
 from kanrtl.learner.spec_file import derived, to_toml
+from support.search import examples
 from support.strategies import specs
 
 
@@ -17,14 +18,14 @@ def again(spec: LearnerSpec) -> LearnerSpec:
     return LearnerSpec.from_dict(tomllib.loads(to_toml(spec)))
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(specs())
 def test_toml_gives_the_spec_back(spec: LearnerSpec) -> None:
     assert again(spec) == spec
     assert again(spec).formats == spec.formats
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(st.floats(-4, 3, width=32), st.floats(2.0**-6, 2.0), st.floats(2.0**-7, 1.0))
 def test_toml_keeps_every_digit(low: float, span: float, rate: float) -> None:
     spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(low, low + span), learning_rate=rate)
@@ -81,7 +82,7 @@ def test_toml_tells_cycles_and_formats(tracker: LearnerSpec) -> None:
     assert f"# layer 0: 4 x 2 edges, 64 coefficients in {banks}, folded into 8 steps" in folded
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(specs())
 def test_derived_is_what_the_spec_says(spec: LearnerSpec) -> None:
     values = derived(spec)

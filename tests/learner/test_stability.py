@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kanrtl import LearnerSpec, Model, StabilityWarning, connect
 from kanrtl.cli.command_line import run
 from kanrtl.learner.spec_file import derived, to_toml
+from support.search import examples
 
 STREAMING: dict[str, Any] = {"grid_range": (-2, 2), "schedule": "streaming"}
 
@@ -58,7 +59,7 @@ def test_inputs_at_rest_diverge_from_the_critical_rate_on(fields: dict[str, Any]
     assert growth(scaled(1.03 * factor), 1.03 * critical, x) > 2
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(seed=st.integers(0, 1 << 31), n_in=st.integers(1, 3), period=st.integers(1, 30))
 def test_no_inputs_diverge_at_the_stable_rate(seed: int, n_in: int, period: int) -> None:
     """Inputs that repeat could swing each other up."""

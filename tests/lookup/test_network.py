@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import kanrtl
@@ -17,6 +17,7 @@ from kanrtl import SQ, UQ, InputError, LookupNetwork
 from kanrtl.lookup import FixedQuantiser, Quantiser
 from support.damaged import refused_or_harmless
 from support.lookup_networks import codes_for, networks
+from support.search import examples
 
 TABLE = np.arange(4) * 3 - 5
 
@@ -61,7 +62,7 @@ def reference(network: LookupNetwork, codes: list[int]) -> list[int]:
     return codes
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(networks(), st.integers(0, 2**32 - 1))
 def test_model_equals_a_sum_by_hand(network: LookupNetwork, seed: int) -> None:
     codes = codes_for(network, 6, seed)
@@ -108,7 +109,7 @@ def test_an_input_whose_scale_is_zero_may_be_infinite() -> None:
     assert quantiser.codes(np.array([[np.inf, np.inf], [-np.inf, -np.inf]])).tolist() == [[2, 3], [2, -4]]
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     st.lists(st.tuples(st.floats(-40, 40), st.floats(-40, 40)), min_size=1, max_size=3),
     st.integers(1, 10),
@@ -139,7 +140,7 @@ def test_fixed_quantiser_of_powers_of_two_takes_no_multiplier() -> None:
 # Files.
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(networks())
 def test_what_is_saved_is_loaded(tmp_path_factory: pytest.TempPathFactory, network: LookupNetwork) -> None:
     path = tmp_path_factory.mktemp("saved") / "network.npz"

@@ -115,7 +115,7 @@ def test_narrow_refuses_what_it_does_not_know() -> None:
         narrow(1, 4, SQ(4, 2), "floor", "clip")
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(
     beyond=st.tuples(st.integers(-4, 4), st.integers(-4, 4)),
     fraction=st.integers(0, 4),
@@ -178,7 +178,7 @@ def test_rounding_constant_is_what_narrow_adds(rounding: Rounding, dropped: int)
         assert adds(constant)
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(data=st.data())
 def test_arithmetic_is_exact(simulate: Callable[..., list[list[Any]]], data: st.DataObject) -> None:
     own, other = data.draw(formats()), data.draw(formats())

@@ -7,12 +7,13 @@ from math import floor, log2
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.interpolate import BSpline
 
 from kanrtl.numeric.fixed import SQ, Format
 from kanrtl.numeric.spline import ORDERS, Locator, basis_table, basis_values, derivative_table, derivative_values
+from support.search import examples
 
 SIZES = [1 << power for power in range(11)]
 
@@ -99,7 +100,7 @@ def bounds() -> st.SearchStrategy[tuple[float, float]]:
     return st.tuples(lows, widths).map(lambda pair: (pair[0], pair[0] + pair[1]))
 
 
-@settings(max_examples=250, deadline=None)
+@examples(250)
 @given(
     grid_range=bounds(),
     grid_size=st.one_of(st.sampled_from([1, 2, 5, 8, 256, 4096]), st.integers(1, 4096)),

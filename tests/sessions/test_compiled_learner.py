@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kanrtl import InputError, LearnerSpec, LookupNetwork, Session, connect
 from kanrtl.learner.loss import Loss
 from kanrtl.sessions import compiled_learner
+from support.search import examples
 
 pytestmark = pytest.mark.usefixtures("compiled")
 
@@ -48,7 +49,7 @@ def everything(session: Session) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(st.fixed_dictionaries(FIELDS), st.sets(st.sampled_from(sorted(FORMATS))), st.data())
 def test_any_spec_gives_the_same_bits(fields: dict[str, Any], formats: set[str], data: st.DataObject) -> None:
     spec = LearnerSpec(**fields, **{name: FORMATS[name] for name in formats})

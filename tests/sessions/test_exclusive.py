@@ -55,7 +55,7 @@ def test_calls_of_threads_follow_each_other(backend: str, samples: int) -> None:
 
 
 @pytest.mark.usefixtures("compiled")
-@pytest.mark.parametrize("backend", ["compiled", "native"])
+@pytest.mark.parametrize("backend", ["compiled", thorough("native")])
 def test_a_session_is_closed_between_calls(backend: str) -> None:
     session = connect(SPEC, backend)
     raised = run_together(lambda: [session.learn_many(X[:2000], X[:2000]) for _ in range(5)], session.close)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.datasets import load_diabetes, load_wine
 from sklearn.exceptions import NotFittedError
@@ -16,6 +16,7 @@ from kanrtl.lookup import FixedQuantiser, Scaling
 from kanrtl.numeric.fixed import Codes
 from kanrtl.sim import TASKS
 from kanrtl.transfer import freeze
+from support.search import examples
 from support.strategies import Learned, learners
 
 MOST_SAMPLES = 400
@@ -41,7 +42,7 @@ def inputs_for(spec: LearnerSpec, random: np.random.Generator) -> Codes:
     return np.concatenate([random.choice(ends, (40, spec.n_in)), inside])
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(learners(), st.none() | st.integers(1, 12), st.none() | st.integers(0, 12))
 def test_no_prediction_leaves_the_bound(learner: Learned, bits: int | None, guard_bits: int | None) -> None:
     spec, coefficients, random = learner
@@ -210,7 +211,7 @@ def test_a_frozen_classifier_gives_its_classes(classes: int) -> None:
     assert np.mean(estimator.classes_[few.predict(x)] == estimator.predict(x)) > 0.95
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(learners(), st.none() | st.integers(1, 10))
 def test_scaling_keeps_the_bound(learner: Learned, bits: int | None) -> None:
     spec, coefficients, random = learner

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.interpolate import BSpline
 
@@ -16,6 +16,7 @@ from kanrtl import InputError, LearnerSpec, LookupNetwork, connect
 from kanrtl.lookup import FixedQuantiser, FloatKAN, FloatLayer, Quantiser, Start, to_learner
 from kanrtl.sim import TASKS
 from kanrtl.transfer import freeze
+from support.search import examples
 from support.strategies import Learned, learners
 
 Reals = npt.NDArray[np.float64]
@@ -54,7 +55,7 @@ def spec_for(sizes: list[int], **fields: Any) -> LearnerSpec:
     return LearnerSpec(**{"layer_sizes": sizes, "grid_range": (-1, 1), "grid_size": 8} | fields)
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(
     st.integers(0, 2**32 - 1),
     st.sampled_from([[1, 1], [3, 2], [2, 3, 1], [1, 2, 2]]),
@@ -171,7 +172,7 @@ def test_the_fit_is_best_where_samples_are() -> None:
     assert errors[1] < errors[0] / 2
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(
     st.integers(0, 2**32 - 1),
     st.sampled_from([[1, 1], [2, 2], [2, 3, 1], [3, 2, 2, 1]]),
@@ -200,7 +201,7 @@ def test_what_was_frozen_to_the_bit_comes_back(seed: int, sizes: list[int], grid
     assert start.error.rms <= limit
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(learners(), st.none() | st.integers(2, 9))
 def test_any_frozen_learner_is_fitted_with_the_error_reported(learner: Learned, bits: int | None) -> None:
     spec, coefficients, random = learner

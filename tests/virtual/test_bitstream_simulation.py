@@ -64,6 +64,7 @@ def bitstream(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.thorough
 def test_a_bitstream_of_another_board_with_the_same_part_is_named(bitstream: Path) -> None:
     with pytest.raises(
         InputError, match=r"^bitstream = '.*echo.bin': uses no pin \w+, the \w+ of icesugar; give one that"

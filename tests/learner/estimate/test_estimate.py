@@ -99,7 +99,7 @@ def test_products_and_memories_are_those_of_the_hardware(spec: LearnerSpec) -> N
 @pytest.mark.parametrize(
     ("device", "fields"),
     [
-        ("LFE5U-25F", {"spline_order": 1, "table_size": 16}),
+        thorough("LFE5U-25F", {"spline_order": 1, "table_size": 16}),
         thorough("iCE40UP5K", {"spline_order": 1, "table_size": 16, "pipeline": "few_registers"}),
     ],
 )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from amaranth.hdl import Elaboratable, Module, Signal
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kanrtl.learner.arithmetic import LayerArithmetic
@@ -15,6 +15,7 @@ from kanrtl.learner.rtl.coefficient_bank import CoefficientBank, StreamingBank, 
 from kanrtl.numeric.fixed import SQ
 from support.components import convert, simulate
 from support.layers import get_codes, plan_of, random_codes, set_codes
+from support.search import examples
 
 FORMAT, LANES, DEPTH = SQ(2, 4), 3, 5
 
@@ -93,7 +94,7 @@ class Rows(Elaboratable):  # type: ignore[misc]
 
 
 @given(order=st.integers(1, 3), grid_size=st.integers(1, 9))
-@settings(max_examples=20, deadline=None)
+@examples(20)
 def test_a_window_has_a_row_in_every_bank(order: int, grid_size: int) -> None:
     dut = Rows(plan_of(spline_order=order, grid_size=grid_size).layer)
     banks = dut.layer.banks
@@ -107,7 +108,7 @@ def test_a_window_has_a_row_in_every_bank(order: int, grid_size: int) -> None:
     simulate(dut, bench)
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(
     block=st.booleans(),
     turnaround=st.integers(0, 4),

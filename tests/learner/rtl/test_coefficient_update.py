@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kanrtl.fabric.families import FAMILIES
@@ -16,6 +16,7 @@ from kanrtl.learner.plan import LayerPlan
 from kanrtl.learner.rtl.coefficient_update import CoefficientUpdate, count_coefficient_update
 from support.components import convert, simulate
 from support.layers import plan_of, random_codes, updated
+from support.search import examples
 
 ROUNDINGS = ["floor", "half_up", "half_even", "stochastic"]
 PIPELINES = [[], ["change"], ["update"], ["change", "update"], "all_registers"]
@@ -79,7 +80,7 @@ def check_coefficient(plan: LayerPlan, seed: int) -> None:
     simulate(dut, bench)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(plan=PLANS, seed=st.integers(0, 2**32 - 1))
 def test_a_coefficient_is_rounded_once_and_saturated(plan: LayerPlan, seed: int) -> None:
     check_coefficient(plan, seed)

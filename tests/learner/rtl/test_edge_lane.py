@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kanrtl.fabric.families import FAMILIES
@@ -23,6 +23,7 @@ from kanrtl.learner.rtl.edge_lane import (
 from kanrtl.numeric.fixed import SQ, UQ, Format, narrow
 from support.components import convert, register_bits, simulate
 from support.folded import PLANS, backward_steps, codes, drive, forward_steps, plan_of
+from support.search import examples
 
 formats = st.builds(Format, st.booleans(), st.integers(1, 6), st.integers(0, 6))
 
@@ -35,7 +36,7 @@ def operands(formats: list[Format], random: np.random.Generator) -> list[tuple[i
     return pairs + list(zip(*drawn, strict=True))
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(
     a=formats.filter(lambda a: a.signed),
     b=formats,

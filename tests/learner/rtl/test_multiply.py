@@ -7,7 +7,7 @@ import pytest
 from amaranth.back import rtlil
 from amaranth.hdl import Cat, Const, Elaboratable, Module, Shape, Signal
 from amaranth.sim import Simulator
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kanrtl.learner.plan import LayerPlan
@@ -54,7 +54,7 @@ class Product(Elaboratable):  # type: ignore[misc]
         return m
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(a=formats, b=formats, seed=st.integers(0, 2**32 - 1))
 def test_a_product_in_logic_is_exact(a: Format, b: Format, seed: int) -> None:
     dut = Product(a, b)
@@ -83,7 +83,7 @@ class Sum(Elaboratable):  # type: ignore[misc]
         return m
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(
     widths=st.tuples(st.integers(4, 10), st.integers(4, 10), st.integers(4, 10)),
     width=st.integers(4, 12),

@@ -9,7 +9,7 @@ import pytest
 from amaranth.hdl import Const, Elaboratable, Fragment, Module, Shape, Signal
 from amaranth.lib import data
 from amaranth.sim import Simulator
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kanrtl.fabric.families import FAMILIES
@@ -19,6 +19,7 @@ from kanrtl.numeric.fixed import SQ, FixedValue, Format
 from support.components import simulate
 from support.layers import plan_of
 from support.reference_arithmetic import reference_narrow
+from support.search import examples
 
 FORMAT = SQ(3, 2)
 
@@ -46,7 +47,7 @@ class Narrowed(Elaboratable):  # type: ignore[misc]
         return m
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(
     value=st.builds(Format, st.booleans(), st.integers(1, 5), st.integers(0, 5)),
     rounding=st.sampled_from(["floor", "half_up", "half_even"]),
@@ -107,7 +108,7 @@ class Resized(Elaboratable):  # type: ignore[misc]
 
 
 @given(bits=st.integers(1, 10), format=st.builds(SQ, st.integers(1, 5), st.integers(0, 5)), code=st.integers())
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_a_sum_that_fits_keeps_its_value(bits: int, format: Format, code: int) -> None:
     dut, width = Resized(bits, format), min(bits, format.width)
     code = (code & ((1 << width) - 1)) - (1 << width - 1)

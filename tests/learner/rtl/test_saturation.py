@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from kanrtl import LearnerSpec
 from kanrtl.learner.address_map import SATURATIONS
@@ -14,6 +14,7 @@ from kanrtl.learner.losses import find_loss
 from kanrtl.learner.rtl import saturation
 from kanrtl.learner.rtl.saturation import PassSaturation, SaturationCounters, count_flags
 from support.components import convert, record, simulate
+from support.search import examples
 from support.strategies import specs
 
 
@@ -66,7 +67,7 @@ SPECS = {
 }
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(spec=specs())
 def test_there_are_flags_of_whatever_can_saturate(spec: LearnerSpec) -> None:
     flags, last = count_flags(spec), spec.plans[-1]

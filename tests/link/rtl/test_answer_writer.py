@@ -3,11 +3,12 @@
 from typing import Any
 
 from amaranth.sim import Simulator
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kanrtl.link.frame_codec import encode_frame
 from kanrtl.link.rtl.answer_writer import AnswerWriter
+from support.search import examples
 
 
 class Bench:
@@ -59,7 +60,7 @@ class Bench:
 answers = st.binary(min_size=1, max_size=20) | st.lists(st.sampled_from([0, 0, 255]), min_size=1, max_size=9).map(bytes)
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(st.lists(answers, max_size=4))
 def test_it_writes_as_the_host_does(contents: list[bytes]) -> None:
     bench = Bench()

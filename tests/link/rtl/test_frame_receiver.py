@@ -4,12 +4,13 @@ from typing import Any
 
 from amaranth.sim import Simulator
 from cobs import cobs
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kanrtl.link.frame_codec import decode_frame, encode_frame
 from kanrtl.link.layout import Kind
 from kanrtl.link.rtl.frame_receiver import FrameReceiver
+from support.search import examples
 
 READ = Kind.READ
 
@@ -87,7 +88,7 @@ good = st.builds(
 bad = st.binary(max_size=20) | good.flatmap(lambda frame: st.integers(0, len(frame)).map(lambda size: frame[:size]))
 
 
-@settings(max_examples=12, deadline=None)
+@examples(12)
 @given(st.lists(good | bad, max_size=8))
 def test_it_keeps_what_is_whole_and_in_turn(parts: list[bytes]) -> None:
     stream = b"".join(parts) + b"\0"

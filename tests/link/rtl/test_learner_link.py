@@ -17,7 +17,6 @@ from kanrtl.sessions.linked_learner import LinkedLearner
 from kanrtl.sim import TASKS
 from kanrtl.virtual.simulated_wire import SimulatedWire, damage_bytes
 from support.linked_boards import CLOCK_HZ, connect_line, simulate_line, tracker
-from support.tiers import thorough
 
 
 @pytest.fixture(autouse=True)
@@ -26,9 +25,9 @@ def optimised(compiled: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa:
     monkeypatch.setenv("CXXFLAGS", "-O1 -fno-sanitize=all")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
-    ("schedule", "share", "samples"),
-    [thorough("sequential", 0.0, 500), ("sequential", 0.01, 200), thorough("streaming", 0.01, 200)],
+    ("schedule", "share", "samples"), [("sequential", 0.0, 500), ("sequential", 0.01, 200), ("streaming", 0.01, 200)]
 )
 def test_it_learns_as_the_model_does(schedule: str, share: float, samples: int) -> None:
     """Also where one byte in a hundred is damaged, both ways: no update is made twice, and none is lost."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kanrtl import InputError, LookupNetwork
@@ -101,7 +101,7 @@ def test_entries_saturate_unless_edges_are_to_cancel() -> None:
     assert np.abs(ended.predict(x) - exact.clip(-2, 127 / 64)).max() > 0.5
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.lists(st.lists(st.floats(-100, 100), min_size=3, max_size=3), min_size=1, max_size=30), st.integers(1, 9))
 @example([[0.0, 0.0, 0.0], [1e-300, 0.0, 0.0]], 1)  # parts of such a spread have no exact reciprocal
 def test_scales_hold_the_values(rows: list[list[float]], bits: int) -> None:
@@ -118,7 +118,7 @@ def test_scales_hold_the_values(rows: list[list[float]], bits: int) -> None:
     assert ends[-1] == pytest.approx(values[:, 0].max() if spread[0] > NO_SPREAD else ends[0] + len(ends) - 1, abs=1e-9)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.lists(st.lists(st.floats(-100, 100), min_size=2, max_size=2), min_size=1, max_size=30), st.integers(1, 9))
 @example([[0.0, 5e-324]], 1)
 @example([[0.0, 1e-300], [-1e-310, 0.0]], 4)
@@ -215,7 +215,7 @@ def test_what_cannot_be_is_refused(call: Callable[[], Any], message: str) -> Non
 # Files.
 
 
-@settings(max_examples=10, deadline=None)
+@examples(10)
 @given(kans())
 def test_what_is_saved_is_loaded(tmp_path_factory: pytest.TempPathFactory, kan: FloatKAN) -> None:
     path = tmp_path_factory.mktemp("saved") / "kan.npz"

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from kanrtl import InputError, LookupNetwork
@@ -30,9 +30,10 @@ from kanrtl.lookup import (
 )
 from support.float_kans import kans, random_kan, samples
 from support.lookup_networks import networks
+from support.search import examples
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(kans(), st.integers(0, 2**32 - 1))
 def test_an_effect_is_the_rise_of_the_error_without_the_edge(kan: FloatKAN, seed: int) -> None:
     x = samples(kan, 50)
@@ -55,7 +56,7 @@ def test_an_effect_is_the_rise_of_the_error_without_the_edge(kan: FloatKAN, seed
         assert effects[index][node, source] == pytest.approx(expected, rel=1e-6, abs=1e-9)
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(kans(), st.integers(1, 12))
 def test_pruning_leaves_so_many_edges_at_most(kan: FloatKAN, edges: int) -> None:
     x = samples(kan, 50)
@@ -153,7 +154,7 @@ def test_a_size_counts_what_is_left_of_tables_and_sums() -> None:
     assert network_size(network.with_output("threshold")).as_dict() == {"edges": 0, "table_bits": 0, "lut": 0}
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(networks(max_bits=5, wide=False), st.integers(1, 3))
 def test_a_constant_edge_costs_nothing(network: LookupNetwork, value: int) -> None:
     layers = []

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kanrtl import InputError
@@ -53,7 +53,7 @@ KINKED = {"relu", "relu6", "leaky_relu", "hardtanh", "abs", "selu"}
 """Base functions whose slope jumps, where finite differences across the jump are of neither side."""
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 # Of order 2 and more: slopes are then continuous, and no sample need keep away from knots.
 @given(kans(min_order=2), st.sampled_from(sorted(LOSSES)), st.booleans(), st.integers(0, 2**32 - 1))
 def test_gradients_are_those_of_finite_differences(kan: FloatKAN, loss: str, penalised: bool, seed: int) -> None:

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kanrtl import LookupCore, LookupNetwork
@@ -16,6 +16,7 @@ from kanrtl.lookup.rtl.core_area import CoreArea, count_core
 from kanrtl.lookup.rtl.folding import schedule_core
 from kanrtl.lookup.rtl.network_plan import LookupLayerPlan, plan_layers
 from support.lookup_networks import networks, pair, published
+from support.search import examples
 
 ALL_CODES = np.array(list(itertools.product(range(-8, 8), repeat=2)))
 
@@ -58,7 +59,7 @@ def test_a_pair_is_compared_by_ranks(family: str, guard_bits: int) -> None:
     assert any(rises)
 
 
-@settings(max_examples=6, deadline=None)
+@examples(6)
 @given(networks(max_bits=4, wide=False, max_nodes=3), st.sampled_from(sorted(CELLS)))
 def test_the_chosen_one_takes_no_more(network: LookupNetwork, family: str) -> None:
     schedule = schedule_core(network, plan_layers(network), family=family)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kanrtl.lookup.rtl.decompositions import (
@@ -23,6 +23,7 @@ from kanrtl.lookup.rtl.decompositions import (
     use_four_luts,
 )
 from kanrtl.lookup.rtl.gates import ALL_ROWS, INPUT_TRUTHS, count_support, split_rows
+from support.search import examples
 
 A, B, C, D, E, F = INPUT_TRUTHS
 POOL = np.array(INPUT_TRUTHS, dtype=np.uint64)
@@ -84,7 +85,7 @@ def test_functions_of_a_kind_are_recognised(
     assert luts(nodes) == count
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(truths)
 def test_what_is_found_is_right(truth: int) -> None:
     """Most functions of six bits are of no such kind; those that are found are made."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kanrtl import LookupNetwork
@@ -14,11 +14,12 @@ from kanrtl.lookup.rtl.equivalents import list_equivalents
 from kanrtl.lookup.rtl.folding import schedule_core
 from kanrtl.lookup.rtl.network_plan import plan_layers
 from support.lookup_networks import codes_for, networks, pair
+from support.search import examples
 
 ALL_CODES = np.array(list(itertools.product(range(-8, 8), repeat=2)))
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(networks(), st.integers(0, 2**32 - 1), st.booleans())
 def test_all_predict_the_same(network: LookupNetwork, seed: int, muxes: bool) -> None:
     codes = codes_for(network, 300, seed)

@@ -10,7 +10,7 @@ import pytest
 from amaranth.hdl import Cat, Module, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kanrtl import LookupNetwork
@@ -22,6 +22,7 @@ from kanrtl.lookup.rtl.nodes import Operand, saturate_sum
 from kanrtl.lookup.rtl.tables import Tables
 from support.components import simulate
 from support.lookup_networks import networks
+from support.search import examples
 
 
 class Layer(wiring.Component):  # type: ignore[misc]
@@ -83,7 +84,7 @@ def reachable_codes(plan: LookupLayerPlan, count: int, random: np.random.Generat
     return np.stack([random.choice(np.flatnonzero(row), count) - half for row in plan.reachable], axis=1)
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(networks(max_bits=4, wide=False), st.data())
 def test_nodes_are_those_of_the_model(network: LookupNetwork, data: st.DataObject) -> None:
     """Samples as soon as there is room for one, and now and then later."""

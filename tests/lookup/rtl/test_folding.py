@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from amaranth.hdl import Fragment, ResetInserter, Signal
 from amaranth.sim import Simulator
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kanrtl import SQ, InputError, LookupCore, LookupNetwork
@@ -50,7 +50,7 @@ def test_component_equals_model(network: LookupNetwork, data: st.DataObject) -> 
             assert session.status["observed"] == expected
 
 
-@settings(max_examples=8, deadline=None)
+@examples(8)
 @given(networks(max_bits=4, wide=False), st.data())
 def test_quantiser_in_hardware(network: LookupNetwork, data: st.DataObject) -> None:
     random = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
@@ -80,7 +80,7 @@ def full(layer_sizes: list[int], bits: list[int], seed: int = 0, output: str = "
     return LookupNetwork.of(layer_sizes, bits, [1.0] * len(bits), edges, output=output)
 
 
-@settings(max_examples=12, deadline=None)
+@examples(12)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([[2, 1], [5, 2], [1, 6], [6, 6]]), st.booleans())
 def test_nothing_is_lost_whoever_waits(seed: int, reuse_factor: list[int], reset: bool) -> None:
     """Samples come at any time, and predictions are taken at any time; ``rst`` forgets what is on its way."""

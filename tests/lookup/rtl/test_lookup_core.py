@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from amaranth.sim import Simulator
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import kanrtl
@@ -18,13 +18,14 @@ from kanrtl.lookup.rtl.network_plan import plan_layers
 from kanrtl.lookup.rtl.pipeline import Pipeline
 from kanrtl.tools.rtlil import component_rtlil
 from support.lookup_networks import chain, codes_for, networks
+from support.search import examples
 
 
 def pipeline(network: LookupNetwork, **options: Any) -> Pipeline:
     return Pipeline.of(network, plan_layers(network), **options)
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(networks(), st.data())
 def test_component_equals_model(network: LookupNetwork, data: st.DataObject) -> None:
     memory = [data.draw(st.sampled_from(["auto", "logic", "block"])) for _ in network.layers]
@@ -36,7 +37,7 @@ def test_component_equals_model(network: LookupNetwork, data: st.DataObject) -> 
         assert session.status["observed"] == {"latency": [latency or free.latency], "interval": [1]}
 
 
-@settings(max_examples=12, deadline=None)
+@examples(12)
 @given(networks(wide=False), st.integers(0, 2**32 - 1), st.sampled_from([SQ(3, 4), SQ(1, 7), kanrtl.UQ(4, 2)]))
 def test_quantiser_in_hardware(network: LookupNetwork, seed: int, format: kanrtl.Format) -> None:
     random = np.random.default_rng(seed)
@@ -50,7 +51,7 @@ def test_quantiser_in_hardware(network: LookupNetwork, seed: int, format: kanrtl
             session.predict_codes(np.zeros((1, network.n_in), np.int64))
 
 
-@settings(max_examples=12, deadline=None)
+@examples(12)
 @given(networks(max_bits=3, wide=False), st.data())
 def test_layers_as_one_table(network: LookupNetwork, data: st.DataObject) -> None:
     small = [number for number, layer in enumerate(network.layers) if layer.n_in * layer.bits_in <= 10]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kanrtl.lookup.rtl.gates import INPUTS, Logic
 from kanrtl.lookup.rtl.minimise import minimise
 from support.lookup_networks import SHAPES, table
+from support.search import examples
 
 EVERY_ROW = (1 << 64) - 1
 
@@ -41,7 +42,7 @@ def check(functions: tuple[int, ...], muxes: bool = True) -> Logic:
     return logic
 
 
-@settings(max_examples=8, deadline=None)
+@examples(8)
 @given(st.lists(st.integers(0, EVERY_ROW), min_size=1, max_size=2))
 def test_any_functions(functions: list[int]) -> None:
     assert check(tuple(functions)).luts <= 4 * len(functions)
@@ -49,7 +50,7 @@ def test_any_functions(functions: list[int]) -> None:
     assert check(tuple(functions), muxes=False).luts <= 6 * len(functions)
 
 
-@settings(max_examples=10, deadline=None)
+@examples(10)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 3), st.integers(1, INPUTS), st.booleans())
 def test_bits_of_tables(seed: int, count: int, bits: int, muxes: bool) -> None:
     random = np.random.default_rng(seed)

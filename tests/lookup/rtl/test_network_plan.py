@@ -7,15 +7,16 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kanrtl import LookupNetwork
 from kanrtl.lookup.rtl.network_plan import Term, list_whole_terms, plan_layers
 from support.lookup_networks import chain, codes_for, networks
+from support.search import examples
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(networks(max_nodes=3), st.integers(0, 2**32 - 1), st.sampled_from([None, True, False]))
 def test_plan_leaves_out_only_what_never_happens(network: LookupNetwork, seed: int, muxes: bool | None) -> None:
     codes = codes_for(network, 200, seed)
@@ -88,7 +89,7 @@ def test_a_table_is_as_narrow_as_what_it_spans() -> None:
     assert plan.nodes[0].constant == 0
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(networks(max_bits=3, wide=False, max_nodes=3))
 def test_an_address_is_reachable_if_any_inputs_lead_there(network: LookupNetwork) -> None:
     """All inputs that a layer can have, each by itself, are tried."""
@@ -168,7 +169,7 @@ def test_a_network_is_planned_once_for_each_kind_of_chip() -> None:
     assert plan_layers(network, True) is not plan_layers(network, False)
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(networks(max_bits=3, wide=False, max_nodes=3), st.data())
 def test_whole_tables_give_the_predictions(network: LookupNetwork, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(network.layers) - 1))

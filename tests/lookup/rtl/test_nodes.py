@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from amaranth.hdl import Const, Signal, Value
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kanrtl.lookup.rtl.network_plan import LookupLayerPlan, NodePlan
@@ -22,13 +22,14 @@ from kanrtl.lookup.rtl.nodes import (
     saturate_sum,
 )
 from support.components import evaluate
+from support.search import examples
 
 
 def layer_of(node: NodePlan, bits_out: int, guard_bits: int = 0) -> LookupLayerPlan:
     return LookupLayerPlan((), (node,), 1, bits_out, guard_bits, np.ones((1, 2), dtype=bool))
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(st.lists(st.integers(1, 300), min_size=1, max_size=9), st.integers(0, 2**32 - 1))
 def test_a_tree_of_pairs_gives_the_sum(highest: list[int], seed: int) -> None:
     signals = [Signal(range(one + 1)) for one in highest]
@@ -66,7 +67,7 @@ def test_a_plain_sum_has_the_width_that_it_is_given() -> None:
     assert evaluate([total], [one, other], rows) == [(sum(row),) for row in rows]
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(st.integers(1, 4), st.integers(0, 3), st.integers(0, 2), st.integers(1, 200))
 def test_sums_saturate(bits: int, guard_bits: int, pages_below: int, highest: int) -> None:
     node = NodePlan((), 0, highest, pages_below, None)

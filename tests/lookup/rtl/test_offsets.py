@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kanrtl import LookupNetwork
@@ -25,7 +25,7 @@ def luts_of(values: np.ndarray, muxes: bool) -> int:
     return sum(int(estimate_luts(np.tile(bit, 64 // len(bit))[None], muxes)[0]) for bit in bits_of(values))
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 6), st.sampled_from(SHAPES), st.booleans())
 def test_a_function_alone_takes_no_more_than_was_thought(seed: int, bits: int, shape: str, muxes: bool) -> None:
     values = np.tile(table(np.random.default_rng(seed), shape, 1 << bits, 16) + 16, 64 >> bits)
@@ -36,7 +36,7 @@ def test_a_function_alone_takes_no_more_than_was_thought(seed: int, bits: int, s
         assert minimise((truth,), muxes=muxes).luts <= estimate <= minimise((truth,), muxes=muxes).luts + 1
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(st.integers(0, 2**32 - 1), st.lists(st.sampled_from(SHAPES), min_size=1, max_size=3), st.booleans())
 def test_the_cheapest_of_all_offsets_is_found(seed: int, shapes: list[str], muxes: bool) -> None:
     random = np.random.default_rng(seed)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kanrtl import SQ, InputError, LookupNetwork
@@ -15,6 +15,7 @@ from kanrtl.lookup import Quantiser
 from kanrtl.lookup.rtl.network_plan import plan_layers
 from kanrtl.lookup.rtl.pipeline import Pipeline, choose_memories, count_levels, is_in_block_memory
 from support.lookup_networks import chain, networks
+from support.search import examples
 
 
 def pipeline(network: LookupNetwork, **options: Any) -> Pipeline:
@@ -47,7 +48,7 @@ def cost(found: Pipeline, registers: frozenset[str]) -> tuple[float, float]:
     return max(stages), sum(stage * stage for stage in stages)
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(networks(max_bits=3, wide=False, max_nodes=3), st.data())
 def test_no_other_choice_has_shorter_stages(network: LookupNetwork, data: st.DataObject) -> None:
     memory = [data.draw(st.sampled_from(["logic", "block"])) for _ in network.layers]
@@ -69,7 +70,7 @@ def test_no_other_choice_has_shorter_stages(network: LookupNetwork, data: st.Dat
     assert cost(found, found.registers) == (pytest.approx(longest), pytest.approx(squares))
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(networks(max_bits=3, wide=False), st.sampled_from(["auto", "block"]))
 def test_by_default_a_prediction_takes_the_least_time(network: LookupNetwork, memory: str) -> None:
     found = pipeline(network, memory=memory)

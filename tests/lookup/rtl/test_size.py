@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kanrtl import LookupNetwork
 from kanrtl.lookup.rtl.size import Size, network_size
 from support.lookup_networks import SHAPES, networks, table
+from support.search import examples
 
 
 def layer(tables: list[Any], bits: tuple[int, int], nodes: int = 1, **options: Any) -> LookupNetwork:
@@ -20,7 +21,7 @@ def layer(tables: list[Any], bits: tuple[int, int], nodes: int = 1, **options: A
     return LookupNetwork.of([n_in, nodes], bits, [1, 1], [edges], **options)
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 7), st.sampled_from(SHAPES))
 def test_a_single_table(seed: int, bits: int, shape: str) -> None:
     """Its bits are those of the next layer's address; a bit that depends on k inputs takes 2**(k - 4) LUTs."""
@@ -86,7 +87,7 @@ def test_codes_that_never_occur_are_not_counted() -> None:
     assert chained.table_bits == 4 * 2 + 2 * 4
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(networks(max_bits=4, wide=False))
 def test_edges_are_those_that_are_not_constant(network: LookupNetwork) -> None:
     network = network.with_output("raw").head(1)

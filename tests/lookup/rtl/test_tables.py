@@ -12,7 +12,7 @@ import pytest
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kanrtl.fabric.families import block_width
@@ -21,6 +21,7 @@ from kanrtl.lookup.rtl.tables import Tables
 from support.cell_netlist import settled, synthesised
 from support.components import convert, evaluate, simulate
 from support.lookup_networks import SHAPES, table
+from support.search import examples
 from support.tiers import thorough
 
 FAMILIES = ["any", "ecp5", "ice40"]
@@ -56,7 +57,7 @@ class InTables(wiring.Component):  # type: ignore[misc]
         return words
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 8), st.lists(st.sampled_from(SHAPES), min_size=1, max_size=3))
 def test_logic(seed: int, bits: int, shapes: list[str]) -> None:
     terms = terms_of(seed, bits, shapes)
@@ -105,7 +106,7 @@ def test_cells(family: str, device: str, kinds: set[str], tmp_path: Path) -> Non
     )
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(
     st.integers(0, 2**32 - 1),
     st.integers(1, 9),
