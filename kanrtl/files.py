@@ -244,8 +244,10 @@ def decompress(content: bytes) -> bytes:
     return found
 
 
-def _check_shapes(members: zipfile.ZipFile) -> None:
-    """Raise :exc:`ValueError` where an array is not as large as its shape says: numpy makes room for that first."""
+def _check_shapes(members: zipfile.ZipFile) -> set[str]:
+    """Raise :exc:`ValueError` where an array is not as large as its shape says: numpy makes room for that first. Give
+    the names of those of Python objects, which have no such size."""
+    objects = set()
     for member in members.infolist():
         if not member.filename.endswith(".npy"):
             continue
@@ -256,8 +258,11 @@ def _check_shapes(members: zipfile.ZipFile) -> None:
             size = math.prod(shape) * kind.itemsize
             # An array that is empty along one axis can say anything of the others.
             wrong = min(shape, default=0) < 0 or max(shape, default=0) > _MOST_ROWS
-            if not kind.hasobject and (wrong or size != member.file_size - file.tell()):
+            if kind.hasobject:
+                objects.add(member.filename.removesuffix(".npy"))
+            elif wrong or size != member.file_size - file.tell():
                 raise ValueError("the shape of an array does not fit its size")
+    return objects
 
 
 def _check_texts(arrays: dict[str, Any]) -> None:
@@ -269,18 +274,6 @@ def _check_texts(arrays: dict[str, Any]) -> None:
             codes = np.frombuffer(array.tobytes(), np.dtype("u4").newbyteorder(array.dtype.byteorder))
             if codes.size and codes.max() > sys.maxunicode:
                 raise ValueError("a text has what is no character")
-
-
-def _load(content: Any, name: str, *, foreign: bool) -> Any:
-    """One array of an open ``.npz`` file."""
-    try:
-        return content[name]
-    except ValueError as error:
-        if "Object arrays" not in str(error):
-            raise
-        if foreign:
-            return None
-        raise InputError(f"{name!r} in it {OBJECTS}") from None
 
 
 def write_arrays(path: Path, content: dict[str, Any]) -> None:
@@ -311,11 +304,13 @@ def read_arrays(
     try:
         with zipfile.ZipFile(path) as members:
             check_size(members)
-            _check_shapes(members)
+            objects = _check_shapes(members)
             damaged = members.testzip()
+        if objects and not foreign:
+            raise InputError(f"{min(objects)!r} in it {OBJECTS}")
         if damaged is None:
             with np.load(path, allow_pickle=False) as content:
-                arrays = {name: _load(content, name, foreign=foreign) for name in content}
+                arrays = {name: None if name in objects else content[name] for name in content}
             _check_texts(arrays)
             return arrays
     except OSError as error:

@@ -16,7 +16,6 @@ from ..fabric.device import Device
 from ..learner.spec import LearnerSpec
 from ..lookup.network import LookupNetwork
 from ..progress import Progress
-from ..virtual.bitstream_simulation import check_readable
 from .console import name_cycles, show, show_pairs, show_work
 from .options import (
     OUTPUT,
@@ -98,8 +97,6 @@ def _verify_bitstream(
         raise InputError("--board: the bitstream of a network has no link to send samples over; give --device")
     if bitstream is not None and not Path(bitstream).is_file():
         raise InputError(f"--bitstream = {bitstream!r}: is no file; give one that kanrtl build --host uart has made")
-    check_readable(board)
-    check_fits(spec, Device.parse(board.device))
     path = None if bitstream is None else Path(bitstream)
     return verify_bitstream(spec, board, samples, seed=seed, bitstream=path, progress=progress)
 

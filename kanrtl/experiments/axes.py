@@ -175,7 +175,9 @@ def _formats(spec: LearnerSpec, changes: dict[str, Any], bits: Any) -> dict[str,
     ends = {"input_format": layers[0].input, "output_format": layers[-1].output}
     found: dict[str, Format] = {name: format for name, format in ends.items() if getattr(fields, name) is None}
     if len(set(hidden)) > 1:
-        raise InputError(f"{BITS}: hidden layers have different formats, {_listed(hidden)}; give an activation_format")
+        raise InputError(
+            f"{BITS}: hidden layers have different formats, {', '.join(map(str, hidden))}; give an activation_format"
+        )
     if len({*hidden, *found.values()}) == 1:
         found = {"activation_format": [*hidden, *found.values()][0]}
     elif hidden:
@@ -183,10 +185,6 @@ def _formats(spec: LearnerSpec, changes: dict[str, Any], bits: Any) -> dict[str,
     formats: dict[str, Any] = {name: _with_bits(name, format, bits) for name, format in found.items()}
     coefficients = [_with_bits("coefficient_format", layer.coefficient, bits) for layer in layers]
     return formats | {"coefficient_format": coefficients if len(set(coefficients)) > 1 else coefficients[0]}
-
-
-def _listed(formats: Sequence[Format]) -> str:
-    return ", ".join(map(str, formats))
 
 
 def _with_bits(name: str, format: Format, bits: Any) -> Format:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..arrays import check_at_least
 from ..boards import Board
+from ..build.capacity import check_fits
 from ..build.design_builds import build_linked
 from ..build.programming import check_bitstream
 from ..errors import InputError, SpecError, join_choices
@@ -194,12 +195,14 @@ def verify_bitstream(
     SpecError
         If the learner takes multipliers of the chip, which cannot be read back, or has no link.
     BuildError
-        If the bitstream cannot be built.
+        If the learner does not fit, or the bitstream cannot be built.
     ToolError
         If a tool is missing or fails.
     """
     samples = check_at_least("samples", samples, 1)
-    fitted = spec.for_device(check_readable(board))
+    part = check_readable(board)
+    check_fits(spec, part)
+    fitted = spec.for_device(part)
     multipliers = fitted.estimate(board.device).dsp
     if multipliers:
         raise SpecError.of(

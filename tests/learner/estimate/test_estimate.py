@@ -26,7 +26,6 @@ from kanrtl.fabric.parts import KINDS, Parts
 from kanrtl.learner.estimate.estimate import count_parts
 from kanrtl.tools.rtlil import component_rtlil
 from support.strategies import specs
-from support.tiers import thorough
 
 T: dict[str, Any] = {"layer_sizes": [1, 1], "grid_range": (-2, 2), "grid_size": 5, "learning_rate": 0.3}
 ROWS_BUILT = fit.rows_built()
@@ -96,11 +95,12 @@ def test_products_and_memories_are_those_of_the_hardware(spec: LearnerSpec) -> N
         assert tables == blocks
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("device", "fields"),
     [
-        thorough("LFE5U-25F", {"spline_order": 1, "table_size": 16}),
-        thorough("iCE40UP5K", {"spline_order": 1, "table_size": 16, "pipeline": "few_registers"}),
+        ("LFE5U-25F", {"spline_order": 1, "table_size": 16}),
+        ("iCE40UP5K", {"spline_order": 1, "table_size": 16, "pipeline": "few_registers"}),
     ],
 )
 def test_a_build(device: str, fields: dict[str, Any]) -> None:
