@@ -20,6 +20,9 @@ from ..learner.stages import rename_presets
 from ..numeric.fixed import SQ, UQ, Codes, Format
 from ..numeric.lfsr import WIDTH as NOISE_WIDTH
 
+_WIDEST = 62
+"""Bits of a code in a file: it is an integer of 64, and learners have narrower ones."""
+
 FILE_FORMAT = 1
 """The version of the file's layout; files of before there was a number are the first too."""
 
@@ -141,6 +144,10 @@ def _parse(field: str, text: object, *, signed: bool) -> Format:
     if format.signed != signed:
         kind = "signed" if format.signed else "unsigned"
         raise InputError(f"{field}: {format} is {kind}; give a file that save wrote")
+    if format.width > _WIDEST:
+        raise InputError(
+            f"{field}: {format} has more bits than codes in a file, {_WIDEST}; give a file that save wrote"
+        )
     return format
 
 
