@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from .exclusive import exclusive
 from .rate_codes import find_rate_codes
 
 
-@exclusive(besides=())
+@exclusive(besides=("backend",))
 class BaselineSession(Closing):
     """A running baseline; made by :func:`connect_baseline`. A context manager, with the calls of
     :class:`kanrtl.Session` for real numbers, which are rounded to the formats of the spec as they come in
@@ -27,7 +26,7 @@ class BaselineSession(Closing):
     :exc:`kanrtl.LearningWarning`)."""
 
     def __init__(self, spec: BaselineSpec, backend: BaselineBackend) -> None:
-        self._lock = RLock()
+        super().__init__()
         self.spec = spec
         self._backend: BaselineBackend = backend
         self._samples = self._inputs_saturated = 0
@@ -41,7 +40,7 @@ class BaselineSession(Closing):
 
     def close(self) -> None:
         """End the baseline; what it has learned is lost."""
-        self._backend.close()
+        super().close()
 
     def predict(self, x: npt.ArrayLike) -> Reals:
         """The prediction, shape ``(n_out,)``, for inputs of shape ``(n_in,)``."""

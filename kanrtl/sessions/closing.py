@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from threading import RLock
 from types import TracebackType
 from typing import Self
 
@@ -13,6 +14,10 @@ class Closing(ABC):
     """A context manager that closes itself at the end. After an exception the files of a trace are as they were."""
 
     _backend: Running
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._closed = False
 
     def __enter__(self) -> Self:
         return self
@@ -27,3 +32,9 @@ class Closing(ABC):
     @abstractmethod
     def close(self) -> None:
         """End what this stands for."""
+        self._closed = True
+        self._backend.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RuntimeError("this session is closed; connect again")

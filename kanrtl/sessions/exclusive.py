@@ -1,4 +1,5 @@
-"""One call of a session at a time, whichever thread it comes from: another waits until it has ended."""
+"""One call of a session at a time, whichever thread it comes from: another waits until it has ended, and none begins
+once the session is closed."""
 
 from __future__ import annotations
 
@@ -11,10 +12,10 @@ Kind = TypeVar("Kind", bound=type[Any])
 
 
 def exclusive(besides: Collection[str]) -> Callable[[Kind], Kind]:
-    """Let the public methods and properties of a class take the lock ``_lock`` of its instances, a
-    :class:`threading.RLock`.
+    """Let the public methods and properties of a class of sessions take the lock of their session, and refuse with
+    :exc:`RuntimeError` what is called after ``close``.
 
-    Those ``besides`` take it themselves: a frame more for every sample would cost more than the lock.
+    Those ``besides`` do it themselves where they must: a frame more for every sample would cost more than the lock.
     """
 
     def wrap(kind: Kind) -> Kind:
@@ -35,6 +36,8 @@ def _locked(function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     def call(session: Any, *arguments: Any, **options: Any) -> Any:
         with session._lock:
+            if function.__name__ != "close":
+                session._check_open()
             return function(session, *arguments, **options)
 
     return call

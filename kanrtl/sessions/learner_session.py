@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -37,7 +36,7 @@ _PLAIN = (float, int)
 """Weights that need no closer look."""
 
 
-@exclusive(besides=("predict", "learn"))
+@exclusive(besides=("predict", "learn", "backend"))
 class Session(Closing):
     """A running learner; made by :func:`connect`. A context manager.
 
@@ -48,7 +47,7 @@ class Session(Closing):
     """
 
     def __init__(self, spec: LearnerSpec, backend: LearnerBackend) -> None:
-        self._lock = RLock()
+        super().__init__()
         self.spec = spec
         self._backend: LearnerBackend = backend
         self._samples = 0
@@ -71,7 +70,8 @@ class Session(Closing):
 
     def close(self) -> None:
         """End the learner; what it has learned is lost unless it was saved."""
-        self._backend.close()
+        self._step = None
+        super().close()
 
     # Predict and learn.
 

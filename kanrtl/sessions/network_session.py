@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,7 @@ class LookupSession(Closing):
     one after another."""
 
     def __init__(self, network: LookupNetwork, backend: NetworkBackend) -> None:
-        self._lock = RLock()
+        super().__init__()
         self.network = network
         self._backend: NetworkBackend = backend
         self._samples = 0
@@ -36,7 +35,8 @@ class LookupSession(Closing):
 
     def close(self) -> None:
         """End the network."""
-        self._backend.close()
+        self._step = None
+        super().close()
 
     def predict(self, x: npt.ArrayLike) -> npt.NDArray[Any]:
         """Predictions for real samples, with the shapes and errors of :meth:`LookupNetwork.predict`."""
@@ -50,6 +50,7 @@ class LookupSession(Closing):
             return self._predict_rows(x)
 
     def _predict_rows(self, x: npt.ArrayLike) -> npt.NDArray[Any]:
+        self._check_open()
         rows, single = self.network.real_rows(x)
         quantiser = self.network.quantiser
         samples = quantiser.raw_codes(rows) if isinstance(quantiser, FixedQuantiser) else quantiser.codes(rows)

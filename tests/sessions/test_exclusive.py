@@ -10,14 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kanrtl import LearnerSpec, LearningWarning, Session, connect
+from kanrtl import LearnerSpec, LearningWarning, LookupNetwork, Session, connect
 from kanrtl.baselines import LmsSpec
+from kanrtl.lookup import connect_network
 from kanrtl.sessions.baseline_session import BaselineSession, connect_baseline
 from kanrtl.sessions.exclusive import exclusive
 from kanrtl.sessions.network_session import LookupSession
 from support.tiers import thorough
 
 SPEC = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2))
+
+NETWORK = LookupNetwork.of([1, 1], [2, 4], [1, 1], [{"source": [0], "node": [0], "table": [[0, 1, 2, 3]]}])
 
 X = np.random.default_rng(0).uniform(-2, 2, (20_000, 1))
 
@@ -59,14 +62,40 @@ def test_calls_of_threads_follow_each_other(backend: str, samples: int) -> None:
 def test_a_session_is_closed_between_calls(backend: str) -> None:
     session = connect(SPEC, backend)
     raised = run_together(lambda: [session.learn_many(X[:2000], X[:2000]) for _ in range(5)], session.close)
-    assert {str(error) for error in raised} <= {"this learner is closed", "this simulation is closed"}
+    assert {str(error) for error in raised} <= {"this session is closed; connect again"}
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("backend", ["model", "compiled", "pysim", thorough("native")])
+def test_every_call_of_a_closed_session_is_refused(backend: str) -> None:
+    learner, network = connect(SPEC, backend), connect_network(NETWORK, backend.replace("compiled", "model"))
+    baseline = connect_baseline(LmsSpec(n_in=1), backend.replace("compiled", "model"))
+    calls: list[Callable[[], Any]] = [
+        *(lambda call=call: call(0.5) for call in (learner.predict, baseline.predict)),
+        *(lambda call=call: call(0.5, 1) for call in (learner.learn, baseline.learn)),
+        lambda: learner.learn_many([[0.5]], [[1]]),
+        lambda: learner.coefficients,
+        lambda: setattr(learner, "frozen", True),
+        lambda: learner.save("nothing.npz"),
+        lambda: network.predict([0.5]),
+        lambda: network.predict_codes([[0]]),
+        lambda: network.status,
+        lambda: setattr(baseline, "learning_rate", 0.5),
+    ]
+    for _twice in range(2):
+        for session in (learner, network, baseline):
+            session.close()
+    for call in calls:
+        with pytest.raises(RuntimeError, match="^this session is closed; connect again$"):
+            call()
+    assert "Session" in repr(learner)
 
 
 def test_every_public_call_takes_the_lock() -> None:
-    quick = {"predict", "learn"}
-    for kind in (Session, LookupSession, BaselineSession):
+    besides = {Session: {"predict", "learn", "backend"}, LookupSession: {"predict"}, BaselineSession: {"backend"}}
+    for kind, names in besides.items():
         for name, member in vars(kind).items():
-            if not name.startswith("_") and not (name in quick and kind is not BaselineSession):
+            if not name.startswith("_") and name not in names:
                 function = member.fget if isinstance(member, property) else member
                 assert hasattr(function, "__wrapped__"), (kind, name)
 
@@ -77,6 +106,8 @@ def test_what_is_wrapped_is_as_it_was() -> None:
         def __init__(self) -> None:
             self._lock = threading.RLock()
             self._count = 0
+
+        def _check_open(self) -> None: ...
 
         @property
         def count(self) -> int:
