@@ -20,7 +20,7 @@ from typing import IO, Any, BinaryIO, cast
 
 import numpy as np
 
-from .errors import InputError
+from .errors import InputError, check_kind
 from .file_content import describe_content
 from .folders import FULL
 
@@ -38,6 +38,12 @@ _MOST_TEXT = 1 << 29
 
 _NOT_REPLACED = (errno.EBUSY, errno.EPERM, errno.EACCES, errno.EXDEV)
 """The errors of a file that cannot be renamed over but may be rewritten: a mount, or one in another user's folder."""
+
+
+def as_path(path: object) -> Path:
+    """The path that an argument ``path`` names; raise :exc:`InputError` where it is none."""
+    check_kind("path", path, (str, os.PathLike), "the name of a file")
+    return Path(cast("str | os.PathLike[str]", path))
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -26,6 +26,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..arrays import Reals, check_at_least, check_weights
 from ..errors import InputError
+from ..files import as_path
 from ..learner.losses import find_loss
 from ..learner.spec import LearnerSpec
 from ..learner.stages import rename_presets
@@ -365,7 +366,9 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         check_is_fitted(self)
         state = {name: getattr(self, name) for name in (*self._saved, "_started")}
         named = hasattr(self, "feature_names_in_")
-        SavedEstimator(type(self).__name__, self.get_params(deep=False), state, named).write(Path(path), self._learner)
+        SavedEstimator(type(self).__name__, self.get_params(deep=False), state, named).write(
+            as_path(path), self._learner
+        )
 
     @classmethod
     def load(cls, path: str | Path, backend: str | None = None) -> Self:
@@ -374,9 +377,10 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         It runs on another ``backend`` if that is named. Raises :exc:`InputError` where the file is not one of this
         class.
         """
+        file = as_path(path)
         name = f"load: {str(path)!r}: "
         try:
-            return cls._restore(Path(path), backend)
+            return cls._restore(file, backend)
         except InputError as error:
             raise InputError(name + str(error).removeprefix(name)) from None
         except (LookupError, TypeError, AttributeError, ValueError):  # something is missing, or of another kind

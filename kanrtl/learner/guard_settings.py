@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from numbers import Integral, Real
 from typing import Any
 
-from ..errors import InputError, cut
+from ..errors import InputError, LearningWarning, cut, warn_user
 from ..numeric.bits import bits_for, clog2
 from ..numeric.fixed import Format
 
@@ -93,6 +93,18 @@ class GuardSettings:
     def is_idle(self) -> bool:
         """Whether all limits are off."""
         return not any(getattr(self, name) for name in LIMITS)
+
+    def warn(self, n_out: int, gradient_limit: float) -> None:
+        """Warn of errors that are never seen, as those of the ``n_out`` outputs end at the ``gradient_limit`` of the
+        spec; at 0 they do not."""
+        highest = n_out * gradient_limit
+        for name in ("error", "stagnant_error"):
+            if 0 < highest < getattr(self, name):
+                warn_user(
+                    f"guard.{name} = {getattr(self, name)}: is never seen, as gradient_limit = {gradient_limit} lets "
+                    f"errors reach {highest:g} at most; set it lower",
+                    LearningWarning,
+                )
 
     def codes(self, n_out: int, gradient: Format, counts: Collection[str]) -> dict[str, int]:
         """What the registers begin with; errors as sums over a window in LSBs of the gradient, rounded up.

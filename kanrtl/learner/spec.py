@@ -17,6 +17,7 @@ from ..errors import InputError, LearningWarning, SpecError, warn_user
 from ..fabric.device import Device
 from ..fabric.families import FAMILIES
 from ..file_content import read_text
+from ..files import as_path
 from ..numeric.fixed import Codes, Format
 from .arithmetic import LayerArithmetic, layers_of
 from .fields import LearnerFields, one_line
@@ -84,8 +85,9 @@ class LearnerSpec(LearnerFields):
     @classmethod
     def from_toml(cls, path: str | Path) -> Self:
         """Read a flat TOML file. Raise :exc:`SpecError` for a file that cannot be read or is not such a file."""
+        name = as_path(path)
         try:
-            fields = tomllib.loads(read_text(Path(path)))
+            fields = tomllib.loads(read_text(name))
         except OSError as error:
             raise SpecError(f"spec file {str(path)!r}: {error.strerror or error}; name a TOML file") from None
         except InputError as error:
@@ -129,9 +131,13 @@ class LearnerSpec(LearnerFields):
 
     def warn(self) -> None:
         """Warn of what works, and hardly as it is meant: a learning rate at which the learner may diverge
-        (:exc:`kanrtl.StabilityWarning`), a guard without a limit (:exc:`kanrtl.LearningWarning`)."""
+        (:exc:`kanrtl.StabilityWarning`), a guard without a limit, or with one that is never reached
+        (:exc:`kanrtl.LearningWarning`)."""
         self.stability.warn()
-        if self.guard is not None and self.guard.is_idle:
+        if self.guard is None:
+            return
+        self.guard.warn(self.n_out, self.gradient_limit)
+        if self.guard.is_idle:
             warn_user(
                 f"guard = {self.guard.to_dict()}: has no limit, so that it sees nothing; set one of "
                 f"{', '.join(LIMITS)}, here or in the session",

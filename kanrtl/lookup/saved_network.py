@@ -6,16 +6,15 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from os import PathLike
 from pathlib import Path
 from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError, check_kind
+from ..errors import InputError
 from ..file_content import parse_json
-from ..files import read_arrays, write_arrays
+from ..files import as_path, read_arrays, write_arrays
 from .notes import Note
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -42,8 +41,7 @@ class SavedNetwork(ABC):
 
     def save(self, path: str | Path) -> None:
         """Write the network to an ``.npz`` file, which is then complete or not there."""
-        check_kind("path", path, (str, PathLike), "the name of a file")
-        write_arrays(Path(path), dict(self.arrays()))
+        write_arrays(as_path(path), dict(self.arrays()))
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -54,9 +52,9 @@ class SavedNetwork(ABC):
         InputError
             If the file cannot be read, is damaged, or holds something else.
         """
-        check_kind("path", path, (str, PathLike), "the name of a file")
+        name = as_path(path)
         try:
-            return cls.from_arrays(read_arrays(Path(path), f"a saved {cls._kind}", cls._mend()))
+            return cls.from_arrays(read_arrays(name, f"a saved {cls._kind}", cls._mend()))
         except InputError as error:
             raise InputError(f"load: {str(path)!r}: {error}") from None
 

@@ -43,5 +43,6 @@ def limit_codes(spec: LearnerSpec, limits: Mapping[str, Any], read: Callable[[],
         if name not in LIMITS:
             raise InputError(f"{name} = {cut(value)}: the guard has no such limit; it has {', '.join(LIMITS)}")
     given = GuardSettings.of({"window": settings.window, **describe_guard(spec, read())["limits"], **limits})
+    given.warn(spec.n_out, spec.gradient_limit)
     codes = given.codes(spec.n_out, spec.formats.layers[-1].gradient, spec.counts)
     return {name: codes[name] for name in limits}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays import Reals, check_finite, check_range, check_weights, real_row, real_rows
-from ..errors import InputError, check_kind
-from ..files import write_arrays
+from ..errors import InputError
+from ..files import as_path, write_arrays
 from ..learner.address_map import COUNTER_WIDTH, SATURATIONS
 from ..learner.arithmetic import checked_coefficients
 from ..learner.losses import explain_target_range, find_loss
@@ -442,7 +441,7 @@ class Session(Closing):
 
     def save(self, path: str | Path) -> None:
         """Write what was learned, with the spec, to an ``.npz`` file; the file is complete or not there."""
-        check_kind("path", path, (str, PathLike), "the name of a file")
+        path = as_path(path)
         content: dict[str, Any] = {
             f"coefficients_{index}": layer for index, layer in enumerate(self._backend.read_coefficients())
         }
@@ -458,14 +457,14 @@ class Session(Closing):
             content["linear_rate_format"] = np.array(str(self.spec.formats.linear_rate))
         content["spec"] = np.array(json.dumps(self.spec.to_dict()))
         content["format"] = np.array(FILE_FORMAT)
-        write_arrays(Path(path), content)
+        write_arrays(path, content)
 
     def load(self, path: str | Path) -> None:
         """Take over what :meth:`save` wrote, if it is of the same sizes and grid, and this learner's formats hold every
         value in it; else change nothing."""
-        check_kind("path", path, (str, PathLike), "the name of a file")
+        name = as_path(path)
         try:
-            self._load(SavedLearner.read(Path(path)))
+            self._load(SavedLearner.read(name))
         except InputError as error:
             raise InputError(f"load: {str(path)!r}: {error}") from None
 

@@ -164,10 +164,10 @@ def _former_formats(spec: LearnerSpec) -> tuple[list[Format], Format]:
 def _convert(field: str, codes: Codes, theirs: Format, ours: Format) -> Codes:
     """The same values in our format, if it has a code for each of them."""
     finer = ours.f - theirs.f
-    shifted = codes << max(0, finer)
-    if finer < 0 or (shifted < ours.minimum).any() or (shifted > ours.maximum).any():
+    # The bounds are compared before the shift, which could wrap.
+    if finer < 0 or (codes < -(-ours.minimum >> finer)).any() or (codes > ours.maximum >> finer).any():
         raise InputError(f"{field} = {theirs}, but this learner has {ours}; load it into one with the same")
-    return shifted
+    return codes << finer
 
 
 def _in_range(field: str, codes: npt.NDArray[Any], highest: int) -> npt.NDArray[Any]:

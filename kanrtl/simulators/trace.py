@@ -16,7 +16,7 @@ from vcd.gtkw import GTKWSave
 from vcd.writer import VCDWriter
 
 from ..errors import InputError, TraceError
-from ..files import find_obstacle, open_replacement, write_whole
+from ..files import as_path, find_obstacle, open_replacement, write_whole
 from ..numeric.fixed import Format
 
 PERIOD = 10
@@ -127,7 +127,7 @@ class Trace:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self._path = Path(path)
+        self._path = as_path(path)
         self._check()
         self._files = ExitStack()
         self._ports: list[Port] = []

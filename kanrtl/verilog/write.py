@@ -6,7 +6,7 @@ from amaranth.hdl import Elaboratable
 from amaranth.lib import wiring
 
 from ..errors import ToolError
-from ..files import make_folder, write_whole
+from ..files import as_path, make_folder, write_whole
 from ..folders import temporary_folder
 from ..progress import Progress
 from ..tools.rtlil import FLATTEN, component_ports, component_rtlil
@@ -133,7 +133,7 @@ def write_verilog(
         If the file cannot be written.
     """
     check_module_name(name, list_ports(component, clocking))
-    path = Path(path)
+    path = as_path(path)
     text = _component_text(component, clocking)
     with temporary_folder() as cwd:
         (cwd / "top.il").write_text(text, encoding="utf-8")

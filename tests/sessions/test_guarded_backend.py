@@ -272,6 +272,19 @@ def test_one_limit_is_set_beside_the_others() -> None:
         assert session.status["guard"]["limits"]["rails"] == 3
 
 
+def test_a_limit_beyond_the_gradients_is_warned_of() -> None:
+    line = "is never seen, as gradient_limit = 0.5 lets errors reach 0.5 at most; set it lower"
+    spec = PLAIN.replace(gradient_limit=0.5, counts=["lost"], guard={"window": 16, "error": 0.75})
+    with pytest.warns(LearningWarning, match=rf"^guard\.error = 0\.75: {line}$"):
+        session = connect(spec)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        session.set_limits(error=0.5)
+        connect(spec.replace(gradient_limit=0.0)).close()
+    with pytest.warns(LearningWarning, match=rf"^guard\.stagnant_error = 0\.6: {line}$"):
+        session.set_limits(stagnant_error=0.6, stagnant_lost=2)
+
+
 def test_a_guard_without_limits_is_warned_of() -> None:
     spec = PLAIN.replace(guard={"window": 16})
     with pytest.warns(

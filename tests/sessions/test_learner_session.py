@@ -16,7 +16,17 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from kanrtl import InputError, LearnerSpec, LearningWarning, Model, Session, SpecError, connect
+from kanrtl import (
+    InputError,
+    KANRegressor,
+    LearnerSpec,
+    LearningWarning,
+    LookupNetwork,
+    Model,
+    Session,
+    SpecError,
+    connect,
+)
 from kanrtl.baselines import LmsSpec
 from kanrtl.link.transports import is_address
 from kanrtl.numeric.fixed import SQ, UQ, Format
@@ -695,10 +705,14 @@ def test_a_file_of_a_wider_format_loads_if_what_is_in_it_fits(saved: Path, learn
         np.savez(wide, **{**content, "coefficients_0": codes})
     line = "coefficient_format = SQ(3, 12), but this learner has SQ(2, 14); load it into one with the same"
     assert refused(narrower, wide) == line
+    codes[-1, -1, -1] = 1 << 52  # in 64 bits, nothing is left of it where it is shifted by 12
+    with np.load(saved) as content:
+        np.savez(wide, **{**content, "coefficients_0": codes, "coefficient_formats": ["SQ(60, 2)"]})
+    assert refused(narrower, wide) == line.replace("SQ(3, 12)", "SQ(60, 2)")
 
 
 def test_what_is_no_name_of_a_file_is_refused(learner: Session) -> None:
-    for call in (learner.save, learner.load):
+    for call in (learner.save, learner.load, LearnerSpec.from_toml, LookupNetwork.load, KANRegressor.load):
         with pytest.raises(InputError, match=r"^path: is of type NoneType; give the name of a file$"):
             call(None)  # type: ignore[arg-type]
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import InputError
+from ...files import as_path
 from ...numeric.fixed import Format
 from ..checkpoints.checkpoint import Checkpoint, find_network
 from ..checkpoints.checkpoint_file import read_content
@@ -155,7 +156,7 @@ def convert(
     InputError
         If something cannot be represented, or does not belong to this kind; by its name.
     """
-    path = weights_path(Path(path))
+    path = weights_path(as_path(path))
     source, kind = _read(path, kind, entry)
     _check_fits(kind, {"bits": bits, "steps": steps, "guard_bits": guard_bits}, kind in _FLOATS, "its codes are set")
     _check_fits(kind, {"entry": entry}, kind not in _WHOLE.values(), "its file holds one network")

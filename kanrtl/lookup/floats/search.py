@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ...arrays import Reals, check_weights
 from ...errors import InputError
+from ...files import as_path
 from ...plots.search_plot import plot_search
 from ..network import LookupNetwork
 from ..number_checks import CODES, check_classes, check_each_bits, check_each_guard_bits, check_known
@@ -147,7 +148,7 @@ class Search(Generic[Kan]):
 
     def plot(self, path: str | Path) -> None:
         """Draw score against LUTs into a file; see :func:`kanrtl.plots.search_plot.plot_search`."""
-        plot_search(self.as_dict(), Path(path))
+        plot_search(self.as_dict(), as_path(path))
 
 
 def search(
