@@ -83,10 +83,13 @@ class FloatPerceptron:
             alpha=0.0,
             random_state=0,
         )
+        self._diverged = False
         self._teach(np.zeros(n_in), np.zeros(n_out))  # which makes its weights
 
     def predict(self, x: Any) -> Reals:
-        """The prediction ``(n_out,)``."""
+        """The prediction ``(n_out,)``; :data:`MOST` once it has diverged."""
+        if self._diverged:
+            return np.full(self._n_out, MOST)
         return _cut(self._model.predict(np.asarray(x)[None]).reshape(-1))
 
     def learn(self, x: Any, target: Any) -> Reals:
@@ -95,4 +98,9 @@ class FloatPerceptron:
         return np.zeros(self._n_out)
 
     def _teach(self, x: Reals, target: Reals) -> None:
-        self._model.partial_fit(x[None], target[None] if self._n_out > 1 else target)
+        try:
+            self._model.partial_fit(x[None], target[None] if self._n_out > 1 else target)
+        except ValueError as error:  # its own words for weights that are not finite
+            if "non-finite" not in str(error):
+                raise
+            self._diverged = True

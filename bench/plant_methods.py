@@ -31,18 +31,13 @@ DEVICE = "LFE5U-85F-6"
 METHODS = ("kan", "nlms", "polynomial", "mlp", "mlp-lut", "mlp-folded", "rls", "volterra", "mlp-float")
 """By which every plant is learned. A learner is run in float64 too, and a touch pad by the 1 euro filter."""
 
-POWERS = tuple(2.0**power for power in range(-8, 4))
-RATES = {
-    "kan": POWERS[2:],
-    "nlms": (1 / 32, 1 / 8, 1 / 4, 1 / 2, 1.0),
-    "polynomial": (1 / 128, 1 / 32, 1 / 16, 1 / 8, 1 / 4),
-    "mlp": (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2),
-    "mlp-lut": (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2),
-    "mlp-folded": (1 / 128, 1 / 64, 1 / 32, 1 / 16, 1 / 8),
-}
-"""Where samples are small, all but those of the learner, of which every power is tried, are times a factor."""
+FIXED = ("kan", "nlms", "polynomial", "mlp", "mlp-lut", "mlp-folded")
+"""Those in fixed point."""
 
-FORGETTING = (0.98, 0.99, 0.995, 0.999, 0.9999)
+RATES = tuple(2.0**power for power in range(-8, 4))
+"""Tried of every method that has a rate, so that the best lies within; floats and fixed point alike."""
+
+FORGETTING = (0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 0.9999, 1.0)
 MOST_HIDDEN = 12
 FOLDED_HIDDEN, REUSE_FACTORS = 16, (2, 4, 8, 16)
 
@@ -185,7 +180,7 @@ def find_candidates(setup: Setup, method: str) -> Iterator[Candidate]:
     """A method with every setting that is tried on a plant."""
     if method == "none":
         yield Candidate({}, lambda: NoLearner(setup.kind.n_out))
-    elif method in RATES:
+    elif method in FIXED:
         yield from _fixed(setup, method)
     else:
         yield from _floats(setup, method)
@@ -206,9 +201,7 @@ def _columns(setup: Setup, method: str) -> tuple[int, ...]:
 
 
 def _fixed(setup: Setup, method: str) -> Iterator[Candidate]:
-    factor = 1.0 if method == "kan" else setup.rate_factor
-    rates = tuple(rate * factor for rate in RATES[method])
-    for chosen in _products({"learning_rate": rates, **_ALSO.get(method, {})}):
+    for chosen in _products({"learning_rate": RATES, **_ALSO.get(method, {})}):
         spec = method_spec(setup, method, **chosen)
         yield Candidate(chosen, lambda spec=spec: start(spec), _columns(setup, method), spec)  # type: ignore[misc]
 
@@ -217,8 +210,7 @@ def _floats(setup: Setup, method: str) -> Iterator[Candidate]:
     columns, n_out = _columns(setup, method), setup.kind.n_out
     sizes = len(columns), n_out
     if method == "mlp-float":
-        rates = tuple(rate * setup.rate_factor for rate in (0.01, 0.03, 0.1))
-        for chosen in _products({"rate": rates, "activation": ("relu",)}):
+        for chosen in _products({"rate": RATES, "activation": ("relu", "tanh")}):
             yield Candidate(chosen, lambda chosen=chosen: FloatPerceptron(*sizes, **chosen), columns)  # type: ignore[misc]
     elif method == "one-euro":
         for chosen in _products({"corner": (0.3, 1.0, 3.0, 8.0), "beta": (0.0, 0.3, 1.0, 3.0, 10.0)}):

@@ -41,8 +41,6 @@ class Setup:
         The numbers of a sample that a learner, a filter and a perceptron are given.
     file
         The file that it needs; empty if none.
-    rate_factor
-        By how much higher rates are tried, as samples are small.
     """
 
     name: str
@@ -53,7 +51,6 @@ class Setup:
     mlp_columns: tuple[int, ...]
     kan: Mapping[str, Any] = field(default_factory=dict)
     file: str = ""
-    rate_factor: float = 1.0
 
     @property
     def obstacle(self) -> str | None:
@@ -83,7 +80,7 @@ def _predistortion(name: str, create: Callable[[int, int], Plant], file: str = "
     """Filters are given I and Q of both taps, and what can learn a curve their sizes too."""
     modulated = {"layer_sizes": [2, 2], "modulated": "complex", "grid_range": (0, 1)}
     everything = tuple(range(Predistortion.n_in))
-    return Setup(name, Predistortion, create, everything, (0, 1, 3, 4), everything, modulated, file, 4.0)
+    return Setup(name, Predistortion, create, everything, (0, 1, 3, 4), everything, modulated, file)
 
 
 def _measured_predistortion(samples: int, seed: int) -> Plant:
@@ -124,7 +121,6 @@ _TOUCH = Setup(
     (0, 1),
     (0, 1),
     {"layer_sizes": [2, 1], "modulated": True},
-    rate_factor=4.0,
 )
 """A learner gives the jump times a curve of the strength and one of the jump's size."""
 

@@ -31,8 +31,9 @@ NOMINAL, NOMINAL_FOLDED = 100e-9, 20e-9
 """Seconds of a cycle of a core that has not been built: of one whose step takes a cycle, and of one with more of them,
 as the first of those that was built has."""
 
-WINDOW = 50
-"""Samples that an error is the root of the mean square of, where the time to recover is looked for."""
+WINDOW, SETTLED = 100, 2.0
+"""Recovered is what has an error, the root of the mean square of so many samples, that stays below so many times that
+of all learned again."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,8 @@ class PlantRow(Row):
         kind, core = self.setup.kind, core_result(candidate.spec) if candidate.spec else None
         chip = find_timing(candidate, core)
         runs = [self._run(candidate, seed, chip) for seed in self.seeds]
-        samples = _mean(find_recovery(run, kind.switch, kind.drift) for run in runs)
+        recoveries = [find_recovery(run, kind.switch, kind.drift) for run in runs]
+        samples = None if None in recoveries else _mean(map(float, recoveries))  # type: ignore[arg-type]
         about = {"method": method, "chosen": dict(candidate.chosen), "cycle_ns": chip.cycle * 1e9}
         if candidate.spec:
             found = estimate(candidate.spec)
@@ -99,7 +101,7 @@ class PlantRow(Row):
             "adapted": _mean(run.mean_square(CHOSEN_ON, kind.switch) for run in runs),
             "drifting": _mean(run.mean_square(kind.drift, 1) for run in runs),
             "recovery_samples": samples,
-            "recovery_us": samples * kind.period * 1e6,
+            "recovery_us": None if samples is None else samples * kind.period * 1e6,
         }
         if kind.decides:
             parts = {"wrong_adapted": (CHOSEN_ON, kind.switch), "wrong_drifting": (kind.drift, 1)}
@@ -123,15 +125,16 @@ def _mean(values: Iterable[float]) -> float:
     return float(np.mean(list(values)))
 
 
-def find_recovery(run: LoopRun, switch: float, drift: float) -> float:
-    """Samples from a switch until the error is below one and a half of what it is when all is learned again."""
+def find_recovery(run: LoopRun, switch: float, drift: float) -> int | None:
+    """Samples from a switch until the error has settled: it stays below :data:`SETTLED` times what it is in the second
+    half of the time from there to the drift. None where it does not stay there."""
     first, last = (int(part * len(run.errors)) for part in (switch, drift))
     squares = run.errors[first:last] ** 2
     running = np.sqrt(np.convolve(squares, np.ones(WINDOW) / WINDOW, mode="valid"))
-    bound = 1.5 * np.sqrt(squares[len(squares) // 2 :].mean())
-    above = np.flatnonzero(running > bound)
-    settled = above[above < len(running) // 2]
-    return float(settled[-1] + WINDOW) if len(settled) else 0.0
+    above = np.flatnonzero(running > SETTLED * np.sqrt(squares[len(squares) // 2 :].mean()))
+    if not len(above):
+        return 0
+    return int(above[-1]) + WINDOW if above[-1] < len(running) // 2 else None
 
 
 FAMILY = Family(

@@ -17,7 +17,7 @@ from kanrtl.sim import TASKS
 from kanrtl.sim.plant import ChipTiming
 
 from .method_cores import RATE, MethodCore, core_name
-from .plant_methods import POWERS, Candidate, Spec, estimate, start
+from .plant_methods import RATES, Candidate, Spec, estimate, start
 from .plant_setups import SETUPS, Setup
 from .row import Progress, Result, Row
 from .stored import RESULTS, load
@@ -26,33 +26,22 @@ __all__ = ["TRACKER_ROWS", "USUAL", "SizesRow", "TrackRow", "find_compared_cores
 
 _TRACK_RANGES: dict[str, Any] = {"input_range": (-2, 2), "target_range": (-3, 3)}
 
-KAN_RATES, POLYNOMIAL_RATES, MLP_RATES = POWERS[3:10], POWERS[2:8], POWERS[2:9]
-
-MAKERS: dict[str, tuple[tuple[float, ...], Callable[[float], Spec]]] = {
+MAKERS: dict[str, Callable[[float], Spec]] = {
     **{
-        f"kan-{cells}": (
-            KAN_RATES,
-            lambda rate, cells=cells: LearnerSpec(
-                layer_sizes=[1, 1], grid_range=(-2, 2), grid_size=cells, target_range=(-3, 3), learning_rate=rate
-            ),
+        f"kan-{cells}": lambda rate, cells=cells: LearnerSpec(
+            layer_sizes=[1, 1], grid_range=(-2, 2), grid_size=cells, target_range=(-3, 3), learning_rate=rate
         )
         for cells in (2, 3, 5)
     },
-    "polynomial-5": (
-        POLYNOMIAL_RATES,
-        lambda rate: LmsSpec(n_in=1, degree=5, **_TRACK_RANGES, learning_rate=rate),
-    ),
+    "polynomial-5": lambda rate: LmsSpec(n_in=1, degree=5, **_TRACK_RANGES, learning_rate=rate),
     **{
-        f"mlp-{hidden}": (
-            MLP_RATES,
-            lambda rate, hidden=hidden: MlpSpec(
-                n_in=1, hidden=hidden, activation="hard_tanh", **_TRACK_RANGES, learning_rate=rate
-            ),
+        f"mlp-{hidden}": lambda rate, hidden=hidden: MlpSpec(
+            n_in=1, hidden=hidden, activation="hard_tanh", **_TRACK_RANGES, learning_rate=rate
         )
         for hidden in (2, 4, 8, 16, 32, 64)
     },
 }
-"""On ``track``: the rates that are tried, and a spec of a rate."""
+"""On ``track``: a spec of a rate."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +52,10 @@ class TrackRow(Row):
 
     def measure(self, progress: Progress) -> Result:
         methods = []
-        for name, (rates, make) in MAKERS.items():
+        for name, make in MAKERS.items():
             progress(name)
             # The rate is chosen on samples of another seed.
-            rate = min(rates, key=lambda rate: self._errors(make(rate), 100)["all"])
+            rate = min(RATES, key=lambda rate: self._errors(make(rate), 100)["all"])
             found = [self._errors(make(rate), seed) for seed in range(self.seeds)]
             means = {key: float(np.mean([one[key] for one in found])) for key in found[0]}
             about = estimate(make(rate))
@@ -141,10 +130,10 @@ class SizesRow(Row):
     def _sizes(self) -> Iterator[tuple[str, list[Spec]]]:
         for cells in CELLS:
             name = f"kan-{cells}"
-            yield name, [_size_spec(self.setup, name, rate) for rate in KAN_RATES]
+            yield name, [_size_spec(self.setup, name, rate) for rate in RATES]
         for hidden in HIDDEN:
             name = f"mlp-{hidden}"
-            rates = [(rate, activation) for activation in ("relu", "hard_tanh") for rate in MLP_RATES]
+            rates = [(rate, activation) for activation in ("relu", "hard_tanh") for rate in RATES]
             yield name, [_size_spec(self.setup, name, *one) for one in rates]
 
     def _error(self, spec: Spec, seed: int, first: float, last: float) -> float:
@@ -195,7 +184,7 @@ def find_compared_cores() -> Iterator[MethodCore]:
     # The usual learner has a row of its own.
     compared = {*_find_compared(tracked, USUAL["track"])} - {USUAL["track"]} if tracked else set()
     for name in sorted({"polynomial-5", "mlp-2"} | compared):
-        yield MethodCore(f"track-{name}", f"{name} on track, one cycle", partial(MAKERS[name][1], 0.125))
+        yield MethodCore(f"track-{name}", f"{name} on track, one cycle", partial(MAKERS[name], 0.125))
     for plant in PLANTS:
         methods = _methods(f"sizes-{plant}")
         for name, method in _find_compared(methods, USUAL["plant"]).items() if methods else ():
