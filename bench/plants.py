@@ -32,8 +32,8 @@ NOMINAL, NOMINAL_FOLDED = 100e-9, 20e-9
 as the first of those that was built has."""
 
 WINDOW, SETTLED = 100, 2.0
-"""Recovered is what has an error, the root of the mean square of so many samples, that stays below so many times that
-of all learned again."""
+"""Recovered is what has an error, the root of the mean square of so many samples, below so many times that of all
+learned again."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,7 @@ class PlantRow(Row):
         kind, core = self.setup.kind, core_result(candidate.spec) if candidate.spec else None
         chip = find_timing(candidate, core)
         runs = [self._run(candidate, seed, chip) for seed in self.seeds]
-        recoveries = [find_recovery(run, kind.switch, kind.drift) for run in runs]
-        samples = None if None in recoveries else _mean(map(float, recoveries))  # type: ignore[arg-type]
+        samples = _mean(find_recovery(run, kind.switch, kind.drift) for run in runs)
         about = {"method": method, "chosen": dict(candidate.chosen), "cycle_ns": chip.cycle * 1e9}
         if candidate.spec:
             found = estimate(candidate.spec)
@@ -101,7 +100,7 @@ class PlantRow(Row):
             "adapted": _mean(run.mean_square(CHOSEN_ON, kind.switch) for run in runs),
             "drifting": _mean(run.mean_square(kind.drift, 1) for run in runs),
             "recovery_samples": samples,
-            "recovery_us": None if samples is None else samples * kind.period * 1e6,
+            "recovery_us": samples * kind.period * 1e6,
         }
         if kind.decides:
             parts = {"wrong_adapted": (CHOSEN_ON, kind.switch), "wrong_drifting": (kind.drift, 1)}
@@ -125,16 +124,15 @@ def _mean(values: Iterable[float]) -> float:
     return float(np.mean(list(values)))
 
 
-def find_recovery(run: LoopRun, switch: float, drift: float) -> int | None:
-    """Samples from a switch until the error has settled: it stays below :data:`SETTLED` times what it is in the second
-    half of the time from there to the drift. None where it does not stay there."""
+def find_recovery(run: LoopRun, switch: float, drift: float) -> float:
+    """Samples from a switch until the error, after it has been highest, is below :data:`SETTLED` times what it is in the
+    second half of the time from there to the drift; 0 where it was never above."""
     first, last = (int(part * len(run.errors)) for part in (switch, drift))
     squares = run.errors[first:last] ** 2
     running = np.sqrt(np.convolve(squares, np.ones(WINDOW) / WINDOW, mode="valid"))
-    above = np.flatnonzero(running > SETTLED * np.sqrt(squares[len(squares) // 2 :].mean()))
-    if not len(above):
-        return 0
-    return int(above[-1]) + WINDOW if above[-1] < len(running) // 2 else None
+    settled = running <= SETTLED * np.sqrt(squares[len(squares) // 2 :].mean())
+    peak = int(np.argmax(running[: len(running) // 2]))
+    return 0.0 if settled[peak] else float(peak + np.argmax(settled[peak:]) + WINDOW - 1)
 
 
 FAMILY = Family(

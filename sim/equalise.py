@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..arrays import as_integer
+from ..errors import InputError
 from .task import Reals, Regime, Task
 
 SYMBOLS = np.array([-3.0, -1.0, 1.0, 3.0])
@@ -30,8 +32,8 @@ class Equalise(Task):
     has_formula = False
 
     def __init__(self, samples: int = 1500, seed: int = 0, *, snr: float = 32.0) -> None:
-        if samples < 3:
-            raise ValueError(f"samples = {samples}: too few to learn from; use 3 or more")
+        if as_integer("samples", samples) < 3:
+            raise InputError(f"samples = {samples}: too few to learn from; use 3 or more")
         super().__init__(samples, seed)
         self.regimes = (Regime(0, samples),)
         noise = np.random.default_rng(seed)

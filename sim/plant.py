@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import check_at_least
+from ..arrays import as_integer, check_at_least
 from ..errors import InputError
 from .task import Reals
 
@@ -91,8 +91,8 @@ class Plant(ABC):
     decides: ClassVar[bool] = False
 
     def __init__(self, samples: int, seed: int) -> None:
-        if samples < 8:
-            raise ValueError(f"samples = {samples}: a run has four parts; use 8 or more")
+        if as_integer("samples", samples) < 8:
+            raise InputError(f"samples = {samples}: a run has four parts; use 8 or more")
         self.samples = samples
         self.random = np.random.default_rng(seed)
         self.now = 0
@@ -159,7 +159,10 @@ class LoopRun:
         return None if self.wrong is None else float(100 * self.wrong[self._part(first, last)].mean())
 
     def _part(self, first: float, last: float) -> slice:
-        return slice(int(first * len(self.errors)), int(last * len(self.errors)))
+        part = slice(int(first * len(self.errors)), int(last * len(self.errors)))
+        if not 0 <= part.start < part.stop <= len(self.errors):
+            raise InputError(f"first = {first}, last = {last}: no sample lies between; give parts of a run, 0 to 1")
+        return part
 
 
 def run_loop(plant: Plant, learner: Learning, chip: ChipTiming, samples: int | None = None) -> LoopRun:
@@ -172,7 +175,7 @@ def run_loop(plant: Plant, learner: Learning, chip: ChipTiming, samples: int | N
     """
     stride = chip.periods(plant.period)
     held = np.zeros(plant.n_out)
-    errors = np.empty(plant.samples if samples is None else samples)
+    errors = np.empty(plant.samples if samples is None else check_at_least("samples", samples, 1))
     wrong = np.zeros(len(errors), dtype=bool)
     coming: deque[tuple[float, Reals]] = deque()
     taken: tuple[Reals, Reals] | None = None

@@ -6,6 +6,8 @@ import itertools
 
 import numpy as np
 
+from ..arrays import as_integer
+from ..errors import InputError
 from .task import Reals, Regime, Task
 
 
@@ -21,8 +23,8 @@ class Track(Task):
     n_out = 1
 
     def __init__(self, samples: int = 1500, seed: int = 0) -> None:
-        if samples < 3:
-            raise ValueError(f"samples = {samples}: track has three regimes; use 3 or more")
+        if as_integer("samples", samples) < 3:
+            raise InputError(f"samples = {samples}: track has three regimes; use 3 or more")
         super().__init__(samples, seed)
         bounds = [samples * third // 3 for third in range(4)]
         self.regimes = tuple(Regime(*pair) for pair in itertools.pairwise(bounds))

@@ -87,16 +87,15 @@ def plant_rows(folder: Path, plants: Sequence[str]) -> tuple[list[str], list[lis
         errors = {part: [method[part] for method in methods] for part in ("adapted", "drifting")}
         for method in methods:
             core = _read(folder, method.get("core", ""))
-            samples = None if method["method"] == "none" else method["recovery_samples"]
-            settles = samples is not None
+            settles = method["method"] != "none"
             rows.append(
                 [
                     f"{plant}, {data['unit']}",
                     NAMES[method["method"]],
                     *(_marked(errors[part], method[part]) for part in errors),
-                    f"{samples:.0f}" if settles else "-",
+                    f"{method['recovery_samples']:.0f}" if settles else "-",
                     f"{method['recovery_us']:,.0f}" if settles else "-",
-                    f"{samples * core['sample_cycles'] / core['fmax_mhz']:,.1f}" if settles and core else "-",
+                    f"{method['recovery_samples'] * core['sample_cycles'] / core['fmax_mhz']:,.1f}" if core else "-",
                     *_built(core, method),
                 ]
             )

@@ -6,6 +6,7 @@ are :class:`kanrtl.KANRegressor` and :class:`kanrtl.KANClassifier`.
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -122,10 +123,13 @@ class _LookupEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             "penalty": Penalty(self.l2, self.l1, self.entropy),
         }
         if self.early_stopping:
+            share = self.validation_fraction
+            if isinstance(share, bool) or not isinstance(share, Real) or not 0 < share < 1:
+                raise InputError(f"validation_fraction = {share!r}: must be a number above 0 and below 1")
             given = [x, target] if weights is None else [x, target, weights]
             parts = train_test_split(
                 *given,
-                test_size=self.validation_fraction,
+                test_size=float(share),
                 random_state=seeds[0],
                 stratify=target if stratify else None,
             )

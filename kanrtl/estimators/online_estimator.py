@@ -196,7 +196,8 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
     ) -> Frozen:
         """Make a :class:`kanrtl.LookupNetwork` of what has been learned; its samples and predictions are unscaled.
 
-        A classifier's network gives classes, as their indices in ``classes_``.
+        A classifier's network gives classes, as their indices in ``classes_``. Its inputs are the columns of ``X``; of
+        features that are known by names alone they are in the order of ``feature_names_in_``.
 
         Parameters
         ----------
@@ -211,11 +212,16 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
             If there are several outputs, each with a scale of its own, or nothing yet to tell apart.
         """
         check_is_fitted(self)
-        x = None if X is None else self._by_number(validate_data(self, X, dtype=np.float64, reset=False))
-        session = self._learner.session
-        scaling, output = Scaling(*self._learner.inputs.affine(), *self._output_scale()), self._output_stage()
-        frozen = freeze(session.spec, session.coefficients, bits, guard_bits=guard_bits, x=x, scaling=scaling)
-        return replace(frozen, network=frozen.network.with_output(output))
+        x = None if X is None else validate_data(self, X, dtype=np.float64, reset=False)
+        if x is not None:
+            self._check_numbers()
+        session, inputs = self._learner.session, np.argsort(self._columns())
+        scale, offset = self._learner.inputs.affine()
+        scaling = Scaling(scale[inputs], offset[inputs], *self._output_scale())
+        first, *others = session.coefficients
+        coefficients = [first[:, inputs], *others]
+        frozen = freeze(session.spec, coefficients, bits, guard_bits=guard_bits, x=x, scaling=scaling)
+        return replace(frozen, network=frozen.network.with_output(self._output_stage()))
 
     def _output_stage(self) -> str:
         """The output stage of a frozen network."""
@@ -269,15 +275,23 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
 
         Raises :exc:`InputError` where they are not those of columns.
         """
+        self._check_numbers()
+        columns = self._columns()
+        return x if columns == list(range(len(columns))) else x[:, columns]
+
+    def _columns(self) -> list[int]:
+        """The column of each input: its number, where features are those of all columns, else its place."""
+        places = list(range(len(self._names)))
+        return self._names if all(map(is_number, self._names)) and sorted(self._names) == places else places
+
+    def _check_numbers(self) -> None:
+        """Raise :exc:`InputError` where features are known by numbers, and these are not those of columns."""
         numbers = self._names
-        if not all(map(is_number, numbers)) or numbers == list(range(len(numbers))):
-            return x
-        if sorted(numbers) != list(range(len(numbers))):
+        if all(map(is_number, numbers)) and sorted(numbers) != list(range(len(numbers))):
             raise InputError(
                 f"X: its columns have the numbers 0 to {len(numbers) - 1}, and features {sorted(numbers)} are known; "
                 "give dicts to predict_one and learn_one"
             )
-        return x[:, numbers]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

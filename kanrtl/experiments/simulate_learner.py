@@ -147,13 +147,14 @@ def simulate(
     task = fit_task(spec, task)
     grid = _curve_grid(spec)
     with connect(spec, backend, trace=trace, progress=starting) as learner, connect(spec, "model") as reference:
-        initial = learner.coefficients
         if is_address(backend):  # a device may have learned something already
             _take_over(learner, reference)
+        initial = reference.coefficients
         predictions, curves, mismatches = _drive(learner, reference, task, grid, progress)
+        status = learner.status  # before what is asked besides the samples of the task
+        mismatches += int((learner.predict_many(grid) != curves[-1]).sum())
         final = zip(learner.coefficients, reference.coefficients, strict=True)
         mismatches += sum(int((ours != theirs).sum()) for ours, theirs in final)
-        status = learner.status
     if starting:
         starting("float64")
     float_predictions, float_curves = _drive_float64(spec, task, grid, initial)
@@ -196,9 +197,8 @@ def _drive(
             mismatches += int((ours != theirs).sum())
             if progress:
                 progress(len(ours))
-        ours, theirs = learner.predict_many(grid), reference.predict_many(grid)
-        mismatches += int((ours != theirs).sum())
-        curves.append(ours)
+        # Their bits are the learner's, of which they would be counted as samples.
+        curves.append(reference.predict_many(grid))
     return np.concatenate(predictions), curves, mismatches
 
 

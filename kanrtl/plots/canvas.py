@@ -7,6 +7,9 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from ..arrays import Reals
 from ..errors import InputError
 from ..files import write_whole
 
@@ -19,6 +22,9 @@ ENDINGS = (".png", ".svg", ".pdf")
 TARGET, PREDICTION, FLOAT, ERROR = "#444444", "#0072B2", "#E69F00", "#D55E00"
 
 AVERAGE = 25  # samples in the running mean of the squared error
+
+POINTS = 1000
+"""At so many samples a running error is drawn, at most."""
 
 
 def check_picture(path: Path) -> None:
@@ -40,6 +46,17 @@ def make_figure(**settings: Any) -> Figure:
     except OSError as error:
         raise InputError(f"plot: matplotlib: {error}; set MPLCONFIGDIR to a folder that can be written") from None
     return Figure(layout="constrained", **settings)
+
+
+def running_mean_square(error: Reals, window: int) -> tuple[Reals, Reals]:
+    """Samples, and the mean square of the ``window`` errors up to each, or of as many as there are; where these are not
+    finite, so is not the mean."""
+    at = np.unique(np.linspace(1, len(error), min(POINTS, len(error))).astype(int))
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = np.concatenate([[0.0], np.cumsum(np.where(np.isfinite(error), error, np.nan) ** 2)])
+        start = np.maximum(0, at - window)
+        mean = np.maximum(total[at] - total[start], 0) / (at - start)
+    return at.astype(np.float64), mean
 
 
 def save_picture(figure: Figure, path: Path, **settings: Any) -> None:

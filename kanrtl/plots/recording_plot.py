@@ -9,13 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from ..arrays import Reals
-from .canvas import AVERAGE, PREDICTION, TARGET, check_picture, make_figure, save_picture
+from .canvas import AVERAGE, PREDICTION, TARGET, check_picture, make_figure, running_mean_square, save_picture
 
 SHOWN = 200
 """Samples at the end of the run that are drawn one by one."""
-
-POINTS = 1000
-"""At so many samples the running error is drawn, at most."""
 
 # Okabe and Ito's; the learner and float64 in the colours that they have in other pictures.
 _COLORS = (PREDICTION, "#E69F00", "#009E73", "#CC79A7", "#D55E00")
@@ -64,21 +61,11 @@ def plot_recording(run: RecordingCurves, path: Path) -> None:
     end.set_title(run.title, loc="left", fontsize=11)
     window = max(AVERAGE, samples // 100)
     for index, (name, error) in enumerate(run.errors.items()):
-        at, rms = _running_rms(error, window)
+        at, mean = running_mean_square(error, window)
         color, style = _COLORS[index % len(_COLORS)], "-" if index == 0 else "--"
-        over_time.semilogy(at, rms, style, color=color, linewidth=1.8 if index == 0 else 1.2, label=name)
+        over_time.semilogy(at, np.sqrt(mean), style, color=color, linewidth=1.8 if index == 0 else 1.2, label=name)
     over_time.axvspan(0, run.first, color="#000000", alpha=0.06, linewidth=0)
     grey = "; grey: where scales are found" if run.first else ""
     over_time.set(ylabel=f"error (RMS of {window} samples)", xlabel=f"sample{grey}", xlim=(0, samples))
     over_time.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=len(run.errors), frameon=False, fontsize=8)
     save_picture(figure, path)
-
-
-def _running_rms(error: Reals, window: int) -> tuple[Reals, Reals]:
-    """Samples, and the RMS of the errors before each; where these are not finite, so is not the RMS."""
-    at = np.unique(np.linspace(1, len(error), min(POINTS, len(error))).astype(int))
-    with np.errstate(over="ignore", invalid="ignore"):
-        total = np.concatenate([[0.0], np.cumsum(np.where(np.isfinite(error), error, np.nan) ** 2)])
-        start = np.maximum(0, at - window)
-        rms = np.sqrt(np.maximum(total[at] - total[start], 0) / (at - start))
-    return at.astype(np.float64), rms

@@ -6,10 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from ..arrays import Reals
-from .canvas import AVERAGE, ERROR, FLOAT, PREDICTION, TARGET, check_picture, make_figure, save_picture
+from .canvas import (
+    AVERAGE,
+    ERROR,
+    FLOAT,
+    PREDICTION,
+    TARGET,
+    check_picture,
+    make_figure,
+    running_mean_square,
+    save_picture,
+)
 
 
 @dataclass(frozen=True)
@@ -70,9 +78,9 @@ def plot_simulation(run: SimulationCurves, path: Path) -> None:
         (run.predictions_float64, FLOAT, "-", "float64"),
         (run.predictions, ERROR, "--", "hardware"),
     ):
-        squared = ((predictions - run.target) ** 2)[:, 0]
-        errors.semilogy(_running_mean(squared), style, color=color, linewidth=1.3, label=label)
-    errors.set(ylabel="squared error\n(running mean)", xlabel="sample")
+        at, mean = running_mean_square((predictions - run.target)[:, 0], AVERAGE)
+        errors.semilogy(at, mean, style, color=color, linewidth=1.3, label=label)
+    errors.set(ylabel=f"squared error\n(mean of {AVERAGE})", xlabel="sample")
     errors.legend(loc="upper right", ncols=2, frameon=False)
     for axes in (over_time, errors):
         for stop in run.stops[:-1]:
@@ -89,7 +97,3 @@ def plot_simulation(run: SimulationCurves, path: Path) -> None:
             curves.set_ylabel("y")
             curves.legend(frameon=False)
     save_picture(figure, path)
-
-
-def _running_mean(values: Reals) -> Reals:
-    return np.convolve(values, np.ones(AVERAGE) / AVERAGE, mode="same")

@@ -35,6 +35,10 @@ class _Line:
     float64: npt.NDArray[np.float64]  # (points,)
 
 
+_FLOAT64: dict[str, Any] = {"linewidth": 1.4, "marker": "o", "markersize": 3, "markerfacecolor": "none"}
+"""Points are marked, as one alone has no line."""
+
+
 def plot_sweep(data: Mapping[str, Any], path: Path) -> None:
     """Draw what ``Sweep.to_json`` gives into a file, whose ending says the kind of picture.
 
@@ -80,9 +84,9 @@ def draw_panel(axes: Axes, data: Mapping[str, Any], panel: int = 0) -> None:
         axes.fill_between(x, line.errors.min(axis=1), line.errors.max(axis=1), color=color, alpha=0.15, linewidth=0)
         axes.plot(x, line.errors.mean(axis=1), f"-{mark}", color=color, markersize=5, linewidth=1.4, label=line.label)
         if not alike:
-            axes.plot(x, line.float64, ":", color=color, linewidth=1.4)
+            axes.plot(x, line.float64, ":", color=color, **_FLOAT64)
     if alike:
-        axes.plot(x, lines[0].float64, ":", color="black", linewidth=1.4, label="float64")
+        axes.plot(x, lines[0].float64, ":", color="black", label="float64", **_FLOAT64)
     axes.grid(color="#e4e4e4", linewidth=0.7, which="both")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

@@ -84,6 +84,13 @@ def test_training_with_codes_pays_where_these_are_few(wine: Any) -> None:
     assert after.score(held_x, held_y) >= before.score(held_x, held_y)
 
 
+@pytest.mark.parametrize("share", [0, 1, 2, 1.5, "half"])
+def test_only_a_part_can_be_held_back(share: Any) -> None:
+    model = LookupRegressor(early_stopping=True, validation_fraction=share)
+    with pytest.raises(InputError, match=r"^validation_fraction = .*: must be a number above 0 and below 1$"):
+        model.fit(np.eye(5), np.arange(5.0))
+
+
 @pytest.mark.thorough
 def test_bits_and_edges_are_searched_within_a_limit(wine: Any) -> None:
     x, _, y, _ = wine

@@ -644,7 +644,11 @@ def test_columns_are_features_by_their_numbers() -> None:
     for row in x[:9]:
         again.learn_one(dict(enumerate(row)), row[2])
     assert model.predict(x).tolist() == again.predict(x).tolist()
+    for samples in (None, x):
+        frozen = model.freeze(X=samples).network.predict(x)[:, 0]
+        np.testing.assert_allclose(frozen, model.predict(x), rtol=1e-12)
     model.add_features([20])
+    assert model.freeze().network.layer_sizes[0] == 13
     with pytest.raises(InputError, match=r"^X: its columns have the numbers 0 to 12, and features \[0, .*, 20\] are"):
         model.predict(np.ones((1, 13)))
 

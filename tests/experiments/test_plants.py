@@ -21,6 +21,17 @@ MODULATED = {"layer_sizes": [2, 2], "grid_range": (0, 1), "modulated": "complex"
 """A learner of a signal's I, Q and size, which is small most of the time."""
 
 
+def test_what_no_run_can_be_is_refused() -> None:
+    with pytest.raises(InputError, match=r"^samples = 4: a run has four parts; use 8 or more$"):
+        PLANTS["servo"](4, 0)
+    plant = PLANTS["servo"](20, 0)
+    with pytest.raises(InputError, match=r"^samples = -1: must be 1 or more$"):
+        run_loop(plant, NoLearner(1), QUICK, -1)
+    run = run_loop(plant, NoLearner(1), QUICK)
+    with pytest.raises(InputError, match=r"^first = 0\.5, last = 0\.5: no sample lies between; give parts of a run"):
+        run.mean_square(0.5, 0.5)
+
+
 @pytest.mark.parametrize("name", PLANTS)
 def test_a_plant_is_seeded_and_keeps_its_ranges(name: str) -> None:
     kind = PLANTS[name]

@@ -7,14 +7,14 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from kanrtl import InputError, LearnerSpec
+from kanrtl import InputError, LearnerSpec, connect
 from kanrtl.experiments.simulate_learner import simulate
 from kanrtl.numeric.fixed import Codes
-from kanrtl.plots.canvas import check_picture
+from kanrtl.plots.canvas import check_picture, running_mean_square
 from kanrtl.sessions.backend import BackendKind
 from kanrtl.sessions.backends.model import ModelLearner, ModelNetwork
 from kanrtl.sessions.standalone_model import Model
-from kanrtl.sim import TASKS, Equalise, Track
+from kanrtl.sim import TASKS, Equalise, Recording, Track
 
 FORMULAS = (
     lambda x: np.sin(x) + 0.3 * x**2,
@@ -60,7 +60,7 @@ def test_track_has_three_regimes_with_their_formulas(samples: int) -> None:
 
 
 def test_track_needs_three_samples() -> None:
-    with pytest.raises(ValueError, match=r"^samples = 2: track has three regimes; use 3 or more$"):
+    with pytest.raises(InputError, match=r"^samples = 2: track has three regimes; use 3 or more$"):
         Track(2)
 
 
@@ -90,7 +90,7 @@ def test_equalise_is_the_channel_of_its_paper() -> None:
     assert 10 * np.log10(np.var(task.x) / np.var(noise)) == pytest.approx(32, abs=0.3)
     assert np.abs(Equalise(30_000).x).max() < 6
     assert Equalise.decide(np.array([-9, -2.1, -1.9, 0.1, 1.9, 2.1])).tolist() == [-3, -3, -1, 1, 1, 3]
-    with pytest.raises(ValueError, match=r"^samples = 2: too few to learn from; use 3 or more$"):
+    with pytest.raises(InputError, match=r"^samples = 2: too few to learn from; use 3 or more$"):
         Equalise(2)
 
 
@@ -116,6 +116,29 @@ def test_simulate_gives_the_models_and_float64s_predictions(loss: str, tracker: 
     assert sum(done) == 130
     assert len(result.curves) == len(result.curves_float64) == 3
     assert np.abs(result.curves[2] - result.curves_float64[2]).max() < 0.02
+
+
+def test_counts_are_those_of_the_samples_alone() -> None:
+    """Curves are drawn at inputs that no one gave."""
+    spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), learning_rate=0.25, input_format="SQ(2, 14)")
+    x = np.random.default_rng(0).uniform(-1, 1, 60)
+    with connect(spec, "pysim") as session:
+        session.learn_many(x[:, None], np.sin(x)[:, None])
+        alone = session.status
+    found = simulate(spec, Recording(x, np.sin(x), scale=False), "pysim").to_json()
+    for name in ("inputs_saturated", "saturations"):
+        assert found[name] == alone[name], name
+    assert alone["inputs_saturated"] == 0
+    assert alone["cycles"] <= found["cycles"] < alone["cycles"] + 10  # it is sent them in parts
+
+
+def test_a_running_error_is_that_of_samples_before_it() -> None:
+    for count in (1, 10, 60, 3000):
+        at, mean = running_mean_square(2 * np.ones(count), 25)
+        assert (at[-1], mean.tolist()) == (count, [4.0] * len(at))
+    at, mean = running_mean_square(np.repeat([0.0, 1.0, np.inf], [50, 50, 1]), 25)
+    assert mean[[49, 50, 73, 74]].tolist() == [0, 1 / 25, 24 / 25, 1]
+    assert np.isnan(mean[100])
 
 
 def test_gradients_from_elsewhere_are_waited_for_in_float64_too() -> None:

@@ -423,6 +423,7 @@ def test_one_axis_is_drawn_with_a_line_for_each_regime(spec: LearnerSpec) -> Non
     exact = [line for line in axes.lines if line.get_linestyle() == ":"]
     assert [line.get_color() for line in exact] == list(COLORS[:3])
     assert exact[1].get_ydata().tolist() == [row.mse_float64[:, 1].mean() for row in found.rows]
+    assert {line.get_marker() for line in exact} == {"o"}  # a point alone has no line
     assert len(axes.collections) == 3  # the spread over the seeds
 
 
