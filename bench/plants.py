@@ -125,8 +125,8 @@ def _mean(values: Iterable[float]) -> float:
 
 
 def find_recovery(run: LoopRun, switch: float, drift: float) -> float:
-    """Samples from a switch until the error, after it has been highest, is below :data:`SETTLED` times what it is in the
-    second half of the time from there to the drift; 0 where it was never above."""
+    """Samples from a switch until the error, after it has been highest, is below :data:`SETTLED` times what it is in
+    the second half of the time from there to the drift; 0 where it was never above."""
     first, last = (int(part * len(run.errors)) for part in (switch, drift))
     squares = run.errors[first:last] ** 2
     running = np.sqrt(np.convolve(squares, np.ones(WINDOW) / WINDOW, mode="valid"))
