@@ -86,7 +86,7 @@ def test_every_call_of_a_closed_session_is_refused(backend: str) -> None:
         for session in (learner, network, baseline):
             session.close()
     for call in calls:
-        with pytest.raises(RuntimeError, match="^this session is closed; connect again$"):
+        with pytest.raises(RuntimeError, match=r"^this session is closed; connect again$"):
             call()
     assert "Session" in repr(learner)
 
