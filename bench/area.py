@@ -41,14 +41,18 @@ class Sample:
 
     device: str
     fields: dict[str, Any]
+    is_new: bool = False
+    """Whether it has the defaults of now."""
 
     @property
     def name(self) -> str:
-        return f"{self.device} {json.dumps(self.fields, sort_keys=True)}"
+        return f"{self.device} {json.dumps(self.fields, sort_keys=True)}{', with defaults' if self.is_new else ''}"
 
     @property
     def complete(self) -> dict[str, Any]:
         """The fields with those that have other defaults now, as they were when most of it was measured."""
+        if self.is_new:
+            return self.fields
         ranges, rates = self.fields["grid_range"], self.fields["learning_rate"]
         whole = max(6, exponent(max(map(abs, ranges))) + 2)
         activation = self.fields.get("activation_format", f"SQ({whole}, {16 - whole})")
@@ -136,6 +140,26 @@ CHANGES: tuple[dict[str, Any], ...] = (
     {"table_memory": "logic", "table_size": 256},
     {"multiplier": "lut"},
 )
+# What was added later, with the formats that are derived now.
+HALF_UP = {"update_rounding": "half_up"}
+NEW_CHANGES: tuple[dict[str, Any], ...] = (
+    {},
+    {"linear": True},
+    {"leak": 4},
+    HALF_UP | {"counts": ["lost"]},
+    HALF_UP | {"linear": True, "leak": 4, "counts": ["lost", "outside"], "gradient_limit": 0.7},
+    {"layer_sizes": [1, 2], "modulated": "complex", "leak": 4},
+    HALF_UP | {"leak": 4},
+    {"periodic": True, "grid_size": 8},
+    HALF_UP | {"linear": True},
+    {"layer_sizes": [2, 1], "linear": True, "leak": 4},
+    {"layer_sizes": [2, 1], "modulated": True},
+    {"layer_sizes": [4, 1], "reuse_factor": 4, "linear": True, "leak": 4, "pipeline": "most_registers"},
+    {"linear": True, "schedule": "streaming"},
+    HALF_UP | {"counts": ["lost", "outside"], "spline_order": 2},
+)
+NEW_ON_ICE40 = tuple(change for change in NEW_CHANGES if change.get("layer_sizes", [1, 1]) in ([1, 1], [4, 1]))
+
 # Multipliers are few there: two layers only where they are folded or of a low order, and one node instead of two.
 ICE40_CHANGES = tuple(
     change | {"layer_sizes": [1, 1]} if change.get("layer_sizes") in ([1, 2], [2, 2]) else change
@@ -196,6 +220,9 @@ def _interleaved(*lists: Sequence[Sample]) -> tuple[Sample, ...]:
 
 _ON_ECP5 = [Sample(ECP5, BASE | change) for change in CHANGES]
 SAMPLES = _interleaved(
+    [Sample(ECP5, BASE | change, is_new=True) for change in NEW_CHANGES],
+    [Sample(UP5K, BASE | change, is_new=True) for change in NEW_ON_ICE40],
+) + _interleaved(
     _ON_ECP5[::2],
     _ON_ECP5[1::2],
     [Sample(UP5K, BASE | change) for change in ICE40_CHANGES[::2]],

@@ -19,7 +19,7 @@ from typing import Any
 import click
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import nnls
+from scipy.optimize import lsq_linear
 
 import kanrtl.learner.estimate
 from kanrtl import LearnerSpec
@@ -39,6 +39,9 @@ __all__ = ["Build", "builds", "fit", "rows_built"]
 COSTS = Path(kanrtl.learner.estimate.__file__).with_name("costs.json")
 
 PULLS = (0.0001, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
+
+MOST = 3
+"""A cost that is more times what the part costs by itself stands for something else, which other designs lack."""
 
 
 @dataclass(frozen=True)
@@ -152,12 +155,15 @@ def fit(found: Sequence[Build], what: str) -> Fit:
 
 
 def _solve(design: Vector, target: Vector, prior: Vector, pull: float) -> Vector:
-    """Least squares with no negative cost. A cost is drawn to its prior by as much as builds have of its kind that have
-    any; it is the prior where none has."""
+    """Least squares with no negative cost, and none of more than :data:`MOST` times its prior. A cost is drawn to its
+    prior by as much as builds have of its kind that have any; it is the prior where none has."""
     some = (design > 0).sum(axis=0)
     share = np.sqrt(pull * len(target)) * np.where(some, design.sum(axis=0) / np.maximum(some, 1), 1)
-    costs, _ = nnls(np.vstack([design, np.diag(share)]), np.concatenate([target, share * prior]))
-    return costs  # type: ignore[no-any-return]
+    highest = np.where(prior > 0, MOST * prior, np.inf)
+    found = lsq_linear(
+        np.vstack([design, np.diag(share)]), np.concatenate([target, share * prior]), bounds=(0, highest)
+    )
+    return found.x  # type: ignore[no-any-return]
 
 
 def _rms(errors: Vector) -> float:

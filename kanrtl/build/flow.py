@@ -212,7 +212,13 @@ def _synthesise(job: Job, cwd: Path, progress: Progress) -> list[str]:
 
 def _run_yosys(script: str, cwd: Path, progress: Progress) -> None:
     (cwd / "synthesis.ys").write_text(script)
-    YOSYS.run(["-q", "-s", "synthesis.ys"], cwd, "yosys.log", progress, produces=["netlist.json"])
+    YOSYS.run(
+        ["-q", "-e", "Driver-driver conflict", "-s", "synthesis.ys"],
+        cwd,
+        "yosys.log",
+        progress,
+        produces=["netlist.json"],
+    )
 
 
 def _check_operands(netlist: Netlist) -> None:

@@ -59,6 +59,13 @@ def test_a_learners_netlist_gives_the_models_bits(device: str, pipeline: str, ki
     assert found.observed["latency"] == [spec.for_device(Device.parse(device)).latency]
 
 
+@pytest.mark.thorough
+@pytest.mark.usefixtures("compiled")
+def test_a_product_alone_behind_two_registers_is_not_lost() -> None:
+    """That of a linear path: with 16 by 16 bits both registers would go into its SB_MAC16, and what they hold."""
+    assert verify(SMALL.replace(linear=True, activation_format=None, pipeline="all_registers"), "iCE40UP5K", 40).matches
+
+
 @pytest.mark.usefixtures("compiled")
 def test_a_networks_netlist_gives_the_models_bits_and_a_fault_in_it_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """A block memory of a whole layer behind logic; then the same with one bit of its content inverted."""

@@ -61,9 +61,10 @@ def find_chip(name: str) -> Chip | None:
     )
 
 
-# What `synth_ice40 -dsp` does at its label `coarse`, except that adders are kept from `ice40_dsp`. yosys 0.70 takes the
-# register of one product into the SB_MAC16 that adds another to it, and into the first one's own as well: with that it
-# is read nowhere, and the sum has lost a product.
+# What `synth_ice40 -dsp` does at its label `coarse`, except that adders, and the second of two registers behind a
+# product, are kept from `ice40_dsp`. yosys 0.70 takes the register of one product into the SB_MAC16 that adds another
+# to it, and into the first one's own as well: with that it is read nowhere, and the sum has lost a product. So has what
+# is behind both registers of a product of 16 by 16 bits, where both go in.
 _COARSE = """\
 opt_expr
 check
@@ -89,7 +90,9 @@ select a:mul2dsp
 setattr -unset mul2dsp
 opt_expr -fine
 wreduce
-select t:* t:$add t:$sub %u %d
+select -set first t:SB_MAC16 %x:+SB_MAC16[O] %co t:$dff %i
+select -set second @first %co2 t:$dff %i @first %d
+select t:* t:$add t:$sub @second %u %u %d
 ice40_dsp
 select -clear
 chtype -set $mul t:$__soft_mul

@@ -62,7 +62,7 @@ class CoefficientUpdate(wiring.Component):  # type: ignore[misc]
             members["again"] = In(1)
         if not plan.folded:
             members |= {"access_write": In(1), "access_data": In(format)}
-        if plan.layer.leak and (plan.folded or (plan.leaks_by_bank and not linear)):
+        if has_leaks(plan, linear=linear):
             members["leaks"] = In(1)
         super().__init__(members)
 
@@ -152,6 +152,11 @@ class CoefficientUpdate(wiring.Component):  # type: ignore[misc]
         return cast(FixedValue, kept)
 
 
+def has_leaks(plan: LayerPlan, *, linear: bool) -> bool:
+    """Whether a coefficient, or the w of a linear path, leaks in some steps alone."""
+    return bool(plan.layer.leak) and (plan.folded or (plan.leaks_by_bank and not linear))
+
+
 def count_coefficient_update(parts: Parts, plan: LayerPlan, times: int, *, linear: bool = False) -> None:
     """Count what ``times`` :class:`CoefficientUpdate` have."""
     layer, rounding = plan.linear if linear else plan.layer, Rounding(plan.update_rounding)
@@ -161,6 +166,8 @@ def count_coefficient_update(parts: Parts, plan: LayerPlan, times: int, *, linea
     simple = rounding == Rounding.STOCHASTIC or rounding_constant(rounding, dropped) is not None
     if layer.leak:
         parts.adder(coefficient.width + layer.leak, times)
+        if has_leaks(plan, linear=linear):
+            parts.choice(coefficient.width, times=times)
         if simple:
             parts.adder(layer.update_product.width + 1, times)
     if simple and dropped and plan.registers_change and not layer.leak:

@@ -184,7 +184,7 @@ def count_layer_update(parts: Parts, plan: LayerPlan) -> None:
     count_coefficient_update(parts, plan, edges)
     if plan.counts_lost:
         # Whether a gradient is zero, and a coefficient as it was, and what of that waits.
-        parts.counts["detection"] += formats.gradient.width * layer.n_out + formats.coefficient.width * edges
+        parts.counts["detection"] += formats.gradient.width * layer.n_out + 2 * formats.coefficient.width * edges
         parts.register(formats.coefficient.width * edges if plan.registers_update else 0)
         count_meeting(parts, plan, layer.n_out, plan.multiplied, plan.times.changed)
     if layer.linear:
@@ -344,7 +344,7 @@ def count_folded_update(parts: Parts, plan: LayerPlan) -> None:
     count_coefficient_update(parts, plan, lanes)
     if plan.counts_lost:
         parts.counts["detection"] += layer.formats.gradient.width * passes.node_lanes
-        parts.counts["detection"] += layer.formats.coefficient.width * lanes
+        parts.counts["detection"] += 2 * layer.formats.coefficient.width * lanes
         count_delay(parts, passes, passes.node_lanes, passes.stepped, passes.written if passes.steps > 1 else 0)
     if layer.linear:
         count_coefficient_update(parts, plan, passes.node_lanes * passes.input_lanes, linear=True)
