@@ -12,8 +12,9 @@ from ..baselines import BaselineSpec, create_learner
 from ..boards import Board
 from ..demos.self_check import SelfCheckTop
 from ..demos.self_teaching import BoardTop
-from ..errors import BuildError
+from ..errors import BuildError, SpecError
 from ..fabric.device import Device
+from ..fabric.families import FAMILIES
 from ..learner.rtl.learner import Learner
 from ..learner.spec import LearnerSpec
 from ..learner.stages import PRESETS
@@ -47,6 +48,23 @@ def _facts(design: LearnerSpec | LookupCore | BaselineSpec) -> dict[str, int]:
     return {"latency_cycles": design.latency, "interval_cycles": design.interval}
 
 
+def fit_spec(spec: LearnerSpec, device: Device) -> LearnerSpec:
+    """The spec as it is built for a device, which computes the same to the bit.
+
+    Raises :exc:`SpecError` where a choice cannot be had, or would make another learner: where samples stream, updates
+    are seen later behind the registers of block memories, if the pipeline has none there.
+    """
+    fitted = spec.for_device(device)
+    if fitted.delays != spec.delays:
+        raise SpecError.of(
+            "memory",
+            spec.memory,
+            f"{FAMILIES[device.family].title} has no distributed memory, and with block memory the delays of this "
+            f'streaming learner are {fitted.delays}, not {spec.delays}; use "block"',
+        )
+    return fitted
+
+
 def build_learner(
     spec: LearnerSpec,
     device: str,
@@ -64,7 +82,7 @@ def build_learner(
     """
     part = Device.parse(device)
     check_fits(spec, part)
-    spec = spec.for_device(part)
+    spec = fit_spec(spec, part)
     with _advise(partial(advise_built, spec)):
         return build_core(
             Learner(spec),
@@ -116,7 +134,8 @@ def build_exercise(
     """Make the bitstream with which a board teaches itself (:class:`kanrtl.demos.self_teaching.BoardTop`).
 
     With ``pipeline="auto"`` the presets are built from the fewest registers to the most, up to the first that meets the
-    board's clock. Other arguments and errors as those of :func:`build_board`; what certainly does not fit is refused at
+    board's clock; on iCE40 from ``most_registers`` on. In the streaming schedule registers change the bits, so that only
+    ``all_registers`` is built, which ``auto`` stands for there. Other arguments and errors as those of :func:`build_board`; what certainly does not fit is refused at
     once.
     """
     part = Device.parse(board.device)
@@ -127,7 +146,7 @@ def build_exercise(
             top = BoardTop(candidate, board)
             return build_board(top, board, seed=seed, output=output, facts=_facts(candidate), progress=progress)
 
-    return _build_in_time(spec.for_device(part), board, build, progress)
+    return _build_in_time(spec, board, build, progress)
 
 
 def build_linked(
@@ -153,14 +172,20 @@ def build_linked(
             top = LinkTop(candidate, board, baud)
             return build_board(top, board, seed=seed, output=output, facts=_facts(candidate), progress=progress)
 
-    return _build_in_time(spec.for_device(part), board, build, progress)
+    return _build_in_time(spec, board, build, progress)
 
 
 def _build_in_time(
     spec: LearnerSpec, board: Board, build: Callable[[LearnerSpec], Report], progress: Progress | None
 ) -> Report:
-    """Build with the first preset that meets the board's clock, where the spec leaves that open."""
-    candidates = [spec.replace(pipeline=preset) for preset in PRESETS] if spec.pipeline == "auto" else [spec]
+    """Build with the first preset that meets the board's clock and keeps the bits, where the spec leaves that open."""
+    fitted = fit_spec(spec, Device.parse(board.device))
+    candidates = [fitted]
+    if spec.pipeline == "auto":
+        presets = list(PRESETS)
+        fewest = 0 if fitted.pipeline == "auto" else presets.index(str(fitted.pipeline))
+        replaced = [fitted.replace(pipeline=preset) for preset in presets[fewest:]]
+        candidates = [candidate for candidate in replaced if candidate.delays == spec.delays]
     for candidate in candidates:
         try:
             return build(candidate)

@@ -9,7 +9,7 @@ import click
 import cloup
 from amaranth.lib import wiring
 
-from ..build.design_builds import core_for
+from ..build.design_builds import core_for, fit_spec
 from ..bus.core_ports import Core
 from ..bus.register_map import BYTES, RegisterMap
 from ..bus.shells import SHELLS, has_streams
@@ -157,7 +157,7 @@ def verilog_command(
             raise InputError(f"--initial = {initial!r}: only for a network; a learner has it in its spec, as initial")
         check_only_for("network", {"optimise": optimise, **hardware})
         spec.warn()
-        core = Learner(spec if part is None else spec.for_device(part))
+        core = Learner(spec if part is None else fit_spec(spec, part))
     _write(core, name, path, part, bus, clocking, contents=initial != "reset")
     if not to_output:
         show({"verilog": str(path), "top": name}, as_json, lambda: click.echo(f"wrote {path}"))

@@ -11,7 +11,7 @@ import numpy as np
 from ..arrays import check_at_least
 from ..boards import Board
 from ..build.capacity import check_fits
-from ..build.design_builds import build_linked
+from ..build.design_builds import build_linked, fit_spec
 from ..build.programming import check_bitstream
 from ..errors import InputError, SpecError, join_choices
 from ..fabric.device import Device
@@ -141,7 +141,7 @@ def verify(
         return _verify_network(design, part, samples, seed, cells, rewrite, progress, options)
     if options:
         raise InputError(f"{min(options)}: not known for a learner; set it in the spec")
-    spec = design.for_device(part)
+    spec = fit_spec(design, part)
     netlist = NativeLearner(spec, None, progress, rewrite)
     try:
         if progress is not None:
@@ -202,7 +202,7 @@ def verify_bitstream(
     samples = check_at_least("samples", samples, 1)
     part = check_readable(board)
     check_fits(spec, part)
-    fitted = spec.for_device(part)
+    fitted = fit_spec(spec, part)
     multipliers = fitted.estimate(board.device).dsp
     if multipliers:
         raise SpecError.of(
@@ -263,13 +263,14 @@ def compare_linked(
     LinkError
         If nothing answers, or nothing does any more.
     """
-    fitted = spec.for_device(Device.parse(board.device))
+    fitted = fit_spec(spec, Device.parse(board.device))
     tables = sum(plan.making_cycles for plan in fitted.plans if not plan.folded and plan.block_tables)
     computed = LARGEST_PAYLOAD * fitted.interval + tables
     link = HostLink(wire, PATIENCE_BYTES * WIRE_BITS / baud + computed / (board.clock_mhz * 1e6))
     learner = LinkedLearner(link)
-    # A build for a board chooses the pipeline where that is left open.
-    if learner.spec != (fitted.replace(pipeline=learner.spec.pipeline) if spec.pipeline == "auto" else fitted):
+    # A build for a board chooses the pipeline where that is left open, and changes no bit.
+    expected = fitted.replace(pipeline=learner.spec.pipeline) if spec.pipeline == "auto" else fitted
+    if learner.spec != expected or expected.delays != fitted.delays:
         differing = find_difference(link.device, fitted)
         if differing is None:
             raise InputError("bitstream: has a learner of another spec; give that, or build it anew")

@@ -104,8 +104,9 @@ class LearnerSpec(LearnerFields):
         """The spec as it is built for a device, with ``auto`` decided.
 
         Where a family has no distributed memory, as iCE40, what would go there goes to block memory. Where multipliers
-        are timed only with registers around them, there is a register after every stage. Raises :exc:`SpecError` where
-        a choice cannot be had.
+        are timed only with registers around them, there is a register after every stage. The bits are the same,
+        except where samples stream and :attr:`delays` change: behind a block memory, if the pipeline has no register
+        there; builds refuse that. Raises :exc:`SpecError` where a choice cannot be had.
         """
         if self.multiplier == "dsp" and not device.dsp:
             raise SpecError.of("multiplier", "dsp", f'{device.name} has no multipliers; use "auto", "lut" or "serial"')

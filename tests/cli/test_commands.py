@@ -47,6 +47,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec_file: Callable[
     spec_file("two_inputs.toml", layer_sizes="[2, 1]")
     spec_file("external.toml", loss='"external"')
     spec_file("modulated.toml", modulated="true")
+    spec_file("few.toml", schedule='"streaming"', pipeline='"no_registers"')
     Path("empty.toml").write_text("")
     Path("not_toml.toml").write_text("layer_sizes = [1,")
     Path("binary.toml").write_bytes(b"\xff\xfe\x00")
@@ -151,6 +152,11 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
         "--name = 'logic': is a keyword of Verilog or SystemVerilog; add to it, as in 'logic_core'",
     ),
     (("verilog", "good.toml", "--name", "clk"), "--name = 'clk': is the name of a port; add to it, as in 'clk_core'"),
+    (
+        ("verilog", "few.toml", "--device", "iCE40UP5K"),
+        "memory = 'auto': iCE40 has no distributed memory, and with block memory the delays of this streaming learner "
+        'are (2,), not (1,); use "block"',
+    ),
     (("verilog", "good.toml", "--device", "Z80"), f"device: 'Z80' is not known; it is {DEVICES}"),
     (BUILD, "build: name either --device (the core alone) or --board (a bitstream)"),
     ((*ECP5, "--board", "icestick"), "build: name either --device (the core alone) or --board (a bitstream)"),

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
-from kanrtl import LearnerSpec, LookupNetwork
+from kanrtl import LearnerSpec, LookupNetwork, SpecError
 from kanrtl.boards import BOARDS
+from kanrtl.bus.identification import Identification
 from kanrtl.cli.command_line import run
 from kanrtl.errors import InputError, ToolError
 from kanrtl.experiments import verify as verifying
 from kanrtl.experiments.exercise import Difference, Operation, compare_learners, draw_exercise
-from kanrtl.experiments.verify import Verification, verify, verify_bitstream
+from kanrtl.experiments.verify import Verification, compare_linked, verify, verify_bitstream
 from kanrtl.fabric.device import Device
+from kanrtl.link.identification_rom import LinkedDevice
 from kanrtl.sessions.backends.model import ModelLearner
 from kanrtl.sessions.backends.native import NativeLearner
 from kanrtl.simulators import netlist_rtlil
@@ -211,6 +214,19 @@ def test_a_file_that_is_no_bitstream_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"no bits")
     with pytest.raises(InputError, match=r"^bitstream = '.*a.bin': is no bitstream for iCE40; icebreaker has an "):
         verify_bitstream(SMALL.replace(multiplier="lut", memory="auto"), BOARDS["icebreaker"], 1, bitstream=path)
+
+
+def test_a_bitstream_whose_registers_change_the_bits_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Former versions built streaming learners with fewer registers than their spec has."""
+    board = BOARDS["icebreaker"]
+    spec = SMALL.replace(schedule="streaming", pipeline="auto", memory="auto")
+    built = spec.for_device(Device.parse(board.device)).replace(pipeline="most_registers")
+    link = SimpleNamespace(device=LinkedDevice(built, Identification.of(built)))
+    monkeypatch.setattr(verifying, "HostLink", lambda *_: link)
+    monkeypatch.setattr(verifying, "LinkedLearner", lambda _: SimpleNamespace(spec=built))
+    line = r"^pipeline = 'auto': the bitstream has a learner with 'most_registers'; give its spec, or build it anew$"
+    with pytest.raises(SpecError, match=line):
+        compare_linked(spec, board, cast(Any, None), 1)
 
 
 @pytest.mark.usefixtures("compiled")
