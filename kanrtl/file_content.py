@@ -84,7 +84,11 @@ def _explain_nulls(raw: bytes) -> str:
 
 
 def describe_content(path: Path) -> str | None:
-    """What a file is, such as "text", where its first bytes say so; None where they do not, or it cannot be read."""
+    """What a file is, such as "text", where its first bytes say so; None where they do not, or it cannot be read.
+
+    Of a pipe nothing is read, as that would be gone."""
+    if not path.is_file():
+        return None
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +118,16 @@ def test_what_cannot_be_told_is_not(tmp_path: Path) -> None:
     assert describe_content(tmp_path / "none") is None
     with pytest.raises(InputError, match=r"not an \.npz file; give one with X"):
         read_samples(tmp_path / "data.npz")
+
+
+@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="there are no paths of pipes")
+def test_what_comes_through_a_pipe_is_left_in_it() -> None:
+    reader, writer = os.pipe()
+    with os.fdopen(reader, "rb") as pipe, os.fdopen(writer, "wb") as source:
+        source.write(b"x,y\n1,2\n")
+        source.close()
+        assert describe_content(Path(f"/dev/fd/{reader}")) is None
+        assert pipe.read() == b"x,y\n1,2\n"
 
 
 @pytest.mark.parametrize("text", ["9" * 5000, "[" * 100_000, b"\xff", "", '{"a": 1'])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -70,11 +71,11 @@ class Programming:
 
 def looks_like_bitstream(path: Path) -> bool:
     """Whether a file is meant as a bitstream, by its first bytes; where it has none or is not there, by its name."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(4)
-    except OSError:
-        head = b""
+    head = b""
+    with suppress(OSError):
+        if path.is_file():  # what is read of a pipe is gone
+            with path.open("rb") as file:
+                head = file.read(4)
     return head.startswith(_BEGINNINGS) or path.suffix.lower() in _SUFFIXES
 
 

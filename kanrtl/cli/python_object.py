@@ -40,7 +40,7 @@ def load_component(text: str, field: str) -> wiring.Component:
             found = getattr(found, name)
             if not isinstance(found, wiring.Component) and callable(found):
                 found = found()
-    except Exception as error:  # whatever the user's own code raises
+    except (Exception, SystemExit) as error:  # whatever the user's own code raises
         why = str(error) if isinstance(error, InputError) else f"running it: {type(error).__name__}: {error}"
         raise InputError(f"{field} = {text!r}: {' '.join(why.split())}") from error
     if not isinstance(found, wiring.Component):
@@ -57,11 +57,20 @@ def _run(source: str) -> ModuleType:
     path = Path(source)
     if not path.is_file():
         raise InputError(f"there is no file {source}")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    name = path.stem
+    while name in sys.modules:
+        name += "_"
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    # Dataclasses, among others, look for the module of a class there.
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
     return module
 
 

@@ -200,13 +200,12 @@ def _write(
 ) -> None:
     if bus is not None:
         component: Any = SHELLS[bus](core)
-        comment = shell_header(component, clocking)
     else:
         component = core
-        comment = _comment(core, clocking)
     ports = list_ports(component, clocking)
     check_module_name(name, ports, field="--name")
     clocking.check_ports(ports[2:])
+    comment = _comment(core, clocking) if bus is None else shell_header(component, clocking)
     with show_work("writing Verilog") as progress:
         if isinstance(core, LookupCore):
             core.progress = progress

@@ -85,9 +85,13 @@ class GuardSettings:
             )
 
         for field in fields(self):
-            # Those of numpy become plain ones.
+            # Those of numpy become plain ones, and equal ones the same: 1 and 1.0, and both zeros.
             value = getattr(self, field.name)
-            object.__setattr__(self, field.name, int(value) if isinstance(value, Integral) else float(value))
+            try:
+                plain = float(value) + 0.0 if isinstance(field.default, float) else int(value)
+            except OverflowError:
+                raise InputError(f"{field.name} = {cut(value)}: is higher than any error; set it lower") from None
+            object.__setattr__(self, field.name, plain)
 
     @property
     def is_idle(self) -> bool:

@@ -10,6 +10,7 @@ from amaranth.hdl import Const, Elaboratable, Fragment, Value
 from amaranth.hdl._ir import PortDirection
 from amaranth.lib import wiring
 
+from ..errors import InputError
 from .garbage import collect_rarely
 
 FLATTEN = ("flatten", "opt_clean -purge")
@@ -48,9 +49,17 @@ def _package_relative(file: str) -> str:
 
 
 def component_ports(component: wiring.Component) -> dict[str, Value]:
-    """The ports of ``component`` by the names that they have in RTLIL and Verilog, except clock and reset."""
-    members = component.signature.flatten(component)
-    values = {"__".join(map(str, path)): Value.cast(value) for path, _, value in members}
+    """The ports of ``component`` by the names that they have in RTLIL and Verilog, except clock and reset.
+
+    Raises :exc:`InputError` where two have one name, as ``a__b`` and ``b`` of ``a`` have.
+    """
+    values: dict[str, Value] = {}
+    for path, _, value in component.signature.flatten(component):
+        port = "__".join(map(str, path))
+        if port in values:
+            kind = type(component).__name__
+            raise InputError(f"port {port!r} of {kind}: two of its members become this port; call one otherwise")
+        values[port] = Value.cast(value)
     return {port: value for port, value in values.items() if not isinstance(value, Const)}
 
 

@@ -5,14 +5,14 @@ from pathlib import Path
 from amaranth.hdl import Elaboratable
 from amaranth.lib import wiring
 
-from ..errors import ToolError
+from ..errors import BuildError, InputError, SpecError, ToolError
 from ..files import as_path, make_folder, write_whole
 from ..folders import temporary_folder
 from ..progress import Progress
 from ..tools.rtlil import FLATTEN, component_ports, component_rtlil
 from ..tools.toolchain import YOSYS
 from .clocking import ClockedModule, Clocking
-from .names import check_module_name, unescape_names
+from .names import KEYWORDS, check_module_name, unescape_names
 
 _TOP = "kanrtl_top"  # while it is made; no signal has this name
 
@@ -57,8 +57,20 @@ _LINT_ON = "/* verilator lint_restore */\n"
 
 
 def list_ports(component: Elaboratable, clocking: Clocking = Clocking()) -> list[str]:
-    """List the names of the ports that a component has in its Verilog file, clock and reset among them."""
-    named = component_ports(component) if isinstance(component, wiring.Component) else ()
+    """List the names of the ports that a component has in its Verilog file, clock and reset among them.
+
+    Raises :exc:`InputError` where it has none, or one that Verilog cannot have.
+    """
+    named = component_ports(component) if isinstance(component, wiring.Component) else {}
+    kind = type(component).__name__
+    if isinstance(component, wiring.Component) and not named:
+        raise InputError(f"{kind}: has no ports; give its signature members")
+    for port, value in named.items():
+        if port in KEYWORDS:
+            refusal = f"is a keyword of Verilog or SystemVerilog; add to it, as in '{port}_data'"
+            raise InputError(f"port {port!r} of {kind}: {refusal}")
+        if not len(value):
+            raise InputError(f"port {port!r} of {kind}: has no bits; leave it out")
     return [clocking.clock, clocking.reset, *named]
 
 
@@ -77,11 +89,15 @@ def _origin(name: str, device: str | None, clocking: Clocking, contents: bool, f
 
 def _component_text(component: Elaboratable, clocking: Clocking) -> str:
     """Give the RTLIL of a component, clocked and reset as told."""
-    if clocking == Clocking():
-        return component_rtlil(component, _TOP)
     clocking.check_ports(list_ports(component)[2:])
-    top = ClockedModule(component, clocking)
-    return component_rtlil(component, _TOP, inputs=top.ports, top=top)
+    top = None if clocking == Clocking() else ClockedModule(component, clocking)
+    try:
+        return component_rtlil(component, _TOP, inputs=top and top.ports, top=top)
+    except (InputError, SpecError, BuildError, ToolError, MemoryError):
+        raise
+    except (Exception, SystemExit) as error:  # whatever a user's own code raises
+        reason = f"elaborating it: {type(error).__name__}: {error}"
+        raise InputError(f"{type(component).__name__}: {reason}") from error
 
 
 def write_verilog(
@@ -126,7 +142,8 @@ def write_verilog(
     Raises
     ------
     InputError
-        If ``name`` is not one that every tool takes, or a port is called as clock or reset are.
+        If ``name`` is not one that every tool takes, a port is called as clock or reset are, or is none that Verilog
+        can have, or the component cannot be elaborated.
     ToolError
         If yosys is missing or fails; or if without initial values a memory of the component would never hold anything.
     InputError

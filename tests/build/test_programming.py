@@ -1,5 +1,6 @@
 """Bitstreams are loaded as each board's platform would load them, into the part that they were made for."""
 
+import os
 import shlex
 import subprocess
 from contextlib import nullcontext
@@ -115,6 +116,16 @@ def test_what_dfu_suffix_adds_is_no_damage(tmp_path: Path) -> None:
 def test_files_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"^BITSTREAM = .*: No such file or directory; name a file that can be read$"):
         plan_programming(BOARDS["icebreaker"], tmp_path / "none.bin")
+
+
+@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="there are no paths of pipes")
+def test_what_comes_through_a_pipe_is_left_in_it() -> None:
+    reader, writer = os.pipe()
+    with os.fdopen(reader, "rb") as pipe, os.fdopen(writer, "wb") as source:
+        source.write(b"layer_sizes = [1, 1]")
+        source.close()
+        assert not looks_like_bitstream(Path(f"/dev/fd/{reader}"))
+        assert pipe.read() == b"layer_sizes = [1, 1]"
 
 
 def test_what_is_meant_as_a_bitstream(tmp_path: Path) -> None:

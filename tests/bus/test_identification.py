@@ -125,6 +125,18 @@ def test_how_it_is_built_does_not_count(schedule: str) -> None:
     assert {digest_spec(other) for other in same} == {digest_spec(spec)}
 
 
+def test_a_guards_numbers_count_by_their_value() -> None:
+    spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), counts=["lost"])
+    one, other = (
+        spec.replace(guard={"error": high, "stagnant_error": low, "stagnant_lost": 1})
+        for high, low in ((2, 1), (2.0, 1.0))
+    )
+    assert one == other
+    assert digest_spec(one) == digest_spec(other)
+    negative, positive = (spec.replace(guard={"rails": 1, "error": zero}) for zero in (-0.0, 0.0))
+    assert digest_spec(negative) == digest_spec(positive)
+
+
 def test_digest_is_the_same_in_another_process(tracker: LearnerSpec) -> None:
     """With another seed of Python's own hashes."""
     network = NETWORKS[0].network

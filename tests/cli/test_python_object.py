@@ -1,11 +1,15 @@
 """A component of a user's own is found where it is named; what is none is told in one line."""
 
+import json
+import sys
 from pathlib import Path
 
 import pytest
 
 from kanrtl.cli.command_line import run
 from kanrtl.cli.python_object import load_component, names_object
+from kanrtl.errors import InputError
+from kanrtl.verilog.write import write_verilog
 
 PLAIN = """\
 from amaranth.hdl import Module
@@ -37,9 +41,64 @@ def strange():
 """
 
 
+PORTS = """\
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+@dataclass
+class Settings:
+    members: dict
+
+class Ported(wiring.Component):
+    _MustUse__silence = True
+
+    def __init__(self, settings, fail=lambda: None):
+        self.fail = fail
+        super().__init__(settings.members)
+
+    def elaborate(self, platform):
+        self.fail()
+        return Module()
+
+def good():
+    return Ported(Settings({"a": In(1)}))
+
+def portless():
+    return Ported(Settings({}))
+
+def keyword():
+    return Ported(Settings({"output": Out(1)}))
+
+def joined():
+    return Ported(Settings({"a__b": In(1), "a": In(wiring.Signature({"b": In(1)}))}))
+
+def empty():
+    return Ported(Settings({"a": In(0)}))
+
+def clocked():
+    return Ported(Settings({"clk": In(1)}))
+
+def failing():
+    return Ported(Settings({"a": In(1)}), lambda: [][0])
+
+def ending():
+    return Ported(Settings({"a": In(1)}), lambda: sys.exit("over"))
+
+def leave():
+    sys.exit("usage: leave")
+"""
+
+
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     (tmp_path / "beside.py").write_text("WIDTH = 3\n")
+    (tmp_path / "left.py").write_text(PORTS)
     path = tmp_path / "mine.py"
     path.write_text(PLAIN)
     return path
@@ -67,6 +126,7 @@ def test_what_names_an_object(tmp_path: Path) -> None:
         ("mine.py:nothing", "has no nothing; name what is a component there"),
         ("other.py:make", "there is no file "),
         ("mine.py:broken", "running it: ZeroDivisionError: division by zero"),
+        ("left.py:leave", "running it: SystemExit: usage: leave"),
         ("mine.py:number", "is int; must be an amaranth.lib.wiring.Component, or give one when it is called"),
         ("mine.py:strange", "is int; must be an amaranth.lib.wiring.Component, or give one when it is called"),
     ],
@@ -80,6 +140,50 @@ def test_what_is_none_is_told(
     assert "SPEC = " in line
     assert message in line
     assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("portless", "Ported: has no ports; give its signature members"),
+        (
+            "keyword",
+            "port 'output' of Ported: is a keyword of Verilog or SystemVerilog; add to it, as in 'output_data'",
+        ),
+        ("joined", "port 'a__b' of Ported: two of its members become this port; call one otherwise"),
+        ("empty", "port 'a' of Ported: has no bits; leave it out"),
+        ("failing", "Ported: elaborating it: IndexError: list index out of range"),
+        ("ending", "Ported: elaborating it: SystemExit: over"),
+    ],
+)
+def test_what_verilog_cannot_have_is_refused(
+    name: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, output = tmp_path / "ported.py", tmp_path / "out.v"
+    path.write_text(PORTS)
+    assert run(["verilog", f"{path}:{name}", "-o", str(output)]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == f"kanrtl: {message}"
+    assert not output.exists()
+
+
+def test_a_port_that_is_called_as_the_clock_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "ported.py"
+    path.write_text(PORTS)
+    with pytest.raises(InputError, match=r"^--clock = 'clk': is the name of another port; add to it, as in 'clk_i'$"):
+        write_verilog(load_component(f"{path}:clocked", "SPEC"), "top", tmp_path / "out.v")
+
+
+def test_its_module_is_where_python_looks_for_it(tmp_path: Path) -> None:
+    """Dataclasses with annotations as text need it; a module of that name which is there already stays."""
+    path = tmp_path / "json.py"
+    path.write_text(PORTS)
+    assert load_component(f"{path}:good", "SPEC").__module__ == "json_"
+    assert sys.modules["json"] is json
+    del sys.modules["json_"]
+    path.write_text("1 / 0")
+    with pytest.raises(InputError):
+        load_component(f"{path}:good", "SPEC")
+    assert "json_" not in sys.modules
 
 
 @pytest.mark.parametrize(
