@@ -134,9 +134,9 @@ def build_exercise(
     """Make the bitstream with which a board teaches itself (:class:`kanrtl.demos.self_teaching.BoardTop`).
 
     With ``pipeline="auto"`` the presets are built from the fewest registers to the most, up to the first that meets the
-    board's clock; on iCE40 from ``most_registers`` on. In the streaming schedule registers change the bits, so that only
-    ``all_registers`` is built, which ``auto`` stands for there. Other arguments and errors as those of :func:`build_board`; what certainly does not fit is refused at
-    once.
+    board's clock; on iCE40 from ``most_registers`` on. In the streaming schedule registers change the bits, so that
+    only ``all_registers`` is built, which ``auto`` stands for there. Other arguments and errors as those of
+    :func:`build_board`; what certainly does not fit is refused at once.
     """
     part = Device.parse(board.device)
     check_exercise_fits(spec, part, leds=len(board.leds))

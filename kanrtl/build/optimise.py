@@ -29,7 +29,7 @@ from ..tools.toolchain import YOSYS
 from ..version import __version__
 from .design_builds import build_network
 from .network_capacity import check_network_fits
-from .network_settings import list_memories, list_reuse_factors, list_whole_layers
+from .network_settings import drop_defaults, list_memories, list_reuse_factors, list_whole_layers
 from .report import Report
 from .shortage import ShortageError
 
@@ -136,7 +136,8 @@ def optimise_network(
     progress : callable, optional
         Told what begins.
     fixed
-        Parameters of :class:`kanrtl.LookupCore` that are not to be changed. With ``memory`` no layers become one table.
+        Parameters of :class:`kanrtl.LookupCore` that are not to be changed, unless they are at their defaults. With
+        ``memory`` no layers become one table.
 
     Raises
     ------
@@ -149,6 +150,7 @@ def optimise_network(
     """
     chosen = check_goal(goal)
     part = Device.parse(device)
+    fixed = drop_defaults(network, fixed)
     told = progress or (lambda _: None)
     made_with: dict[str, Any] = {
         "seed": seed,
@@ -215,7 +217,9 @@ def describe_options(options: dict[str, Any]) -> str:
 
 
 def list_settings(network: LookupNetwork, device: Device, goal: Goal, **fixed: Any) -> list[Setting]:
-    """List the settings with which a network fits, by estimate the best first."""
+    """List the settings with which a network fits, by estimate the best first. What is ``fixed`` at its default may be
+    changed."""
+    fixed = drop_defaults(network, fixed)
     found: list[Setting] = []
     seen = set()
     for kind in _list_kinds(network, goal, fixed):

@@ -33,7 +33,7 @@ from ..folders import advise_room, attribute_errors, find_full_folder
 from ..progress import Progress
 from ..tools.processes import run_program
 from ..tools.rtlil import component_rtlil
-from ..tools.toolchain import YOSYS
+from ..tools.toolchain import YOSYS, split_words
 from .split_eval import SPLIT_EDITION, split_eval
 
 More = Callable[[Fragment], Mapping[str, Value]]
@@ -161,7 +161,7 @@ class Compiler:
         """
         chosen = os.environ.get("CXX")
         if chosen:
-            words = shlex.split(chosen)
+            words = split_words("CXX")
             if not words or shutil.which(words[0]) is None:
                 raise ToolError(f"CXX={chosen} is not a program: correct it, or unset it to use another C++ compiler")
             return cls(tuple(words), _identify(tuple(words)))
@@ -266,7 +266,7 @@ def load(design: Design, progress: Progress | None = None) -> Any:
 
 def find_flags() -> tuple[str, ...]:
     """The compiler's flags, with those in ``CXXFLAGS``."""
-    return (*COMPILER_FLAGS, *shlex.split(os.environ.get("CXXFLAGS", "")))
+    return (*COMPILER_FLAGS, *split_words("CXXFLAGS"))
 
 
 def _first_of(read: Callable[[Path], T | None], name: str) -> T | None:

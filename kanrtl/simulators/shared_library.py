@@ -5,8 +5,6 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import json
-import os
-import shlex
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -14,6 +12,7 @@ from pathlib import Path
 from ..cache import WORK, find_entries, identify, publish, remove_leftovers, writable_cache
 from ..errors import ToolError
 from ..folders import attribute_errors
+from ..tools.toolchain import split_words
 from .cxxrtl import Compiler
 
 _KIND = "libraries"
@@ -32,7 +31,7 @@ def load_library(*sources: Path) -> ctypes.CDLL:
         If a C++ compiler is missing or fails.
     """
     compiler = Compiler.find()
-    flags = (*_FLAGS, *shlex.split(os.environ.get("CXXFLAGS", "")))
+    flags = (*_FLAGS, *split_words("CXXFLAGS"))
     source = b"\n".join(path.read_bytes() for path in sources)
     name = hashlib.sha256(json.dumps([compiler.identity, flags]).encode() + source).hexdigest()[:32]
     for entry in find_entries(_KIND, name):

@@ -11,6 +11,7 @@ import importlib.metadata
 import importlib.util
 import os
 import re
+import shlex
 import shutil
 import signal
 import sys
@@ -42,6 +43,21 @@ def find_chosen(variable: str, instead: str) -> str | None:
     if found is None:
         raise ToolError(f"{variable}={chosen} is not a program: correct it, or unset it to use {instead}")
     return found
+
+
+def split_words(variable: str) -> list[str]:
+    """Give the words of an environment variable, as a shell has them; none where it is not set.
+
+    Raises
+    ------
+    ToolError
+        If it has a quotation that does not end.
+    """
+    chosen = os.environ.get(variable, "")
+    try:
+        return shlex.split(chosen)
+    except ValueError as error:
+        raise ToolError(f"{variable}={chosen} is no list of words ({error}): correct it, or unset it") from None
 
 
 @dataclass(frozen=True)

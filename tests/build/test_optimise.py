@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ import pytest
 from kanrtl import InputError, LookupNetwork
 from kanrtl.build import BuildError, Device, Report, optimise_network
 from kanrtl.build import optimise as module
-from kanrtl.build.optimise import describe_options, list_settings
+from kanrtl.build.optimise import Goal, describe_options, list_settings
 from kanrtl.build.shortage import ShortageError
 
 
@@ -144,6 +144,15 @@ def test_what_is_given_stays(builds: Any) -> None:
     found = optimise_network(network(), "LFE5U-25F-6", latency=4, placer="heap", builds=2)
     assert {(one["latency"], one["placer"]) for one in asked} == {(4, "heap")}
     assert found.placer == "heap"
+
+
+@pytest.mark.parametrize("default", [{"reuse_factor": 1}, {"reuse_factor": [1, 1]}, {"memory": "auto"}])
+def test_what_is_given_at_its_default_leaves_the_choice(default: dict[str, Any]) -> None:
+    part, lookup = Device.parse("LFE5U-25F-6"), network()
+    for goal in get_args(Goal):
+        assert list_settings(lookup, part, goal, **default) == list_settings(lookup, part, goal)
+    with pytest.raises(InputError, match=r"^reuse_factor: 3 values; "):
+        list_settings(lookup, part, "ns", reuse_factor=[1, 1, 1])
 
 
 def test_goals_rank_settings() -> None:

@@ -22,6 +22,7 @@ from kanrtl.sessions.backends.native import NativeLearner, _identify
 from kanrtl.sessions.backends.pysim import PysimLearner
 from kanrtl.sim import TASKS
 from kanrtl.simulators import cxxrtl as made
+from kanrtl.simulators.shared_library import load_library
 from kanrtl.simulators.split_eval import split_eval
 from kanrtl.tools.toolchain import Tool
 from kanrtl.verilog.learner_header import learner_header
@@ -306,9 +307,19 @@ def test_ziglang_is_used_where_there_is_no_other(monkeypatch: pytest.MonkeyPatch
     assert compiler.identity == "ziglang 9.9"
 
 
+def test_flags_that_are_no_words_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXXFLAGS", "-O2 'a")
+    line = r"^CXXFLAGS=-O2 'a is no list of words \(No closing quotation\): correct it, or unset it$"
+    with pytest.raises(ToolError, match=line):
+        made.find_flags()
+    with pytest.raises(ToolError, match=line):
+        load_library(Path("none.cc"))
+
+
 @pytest.mark.parametrize(
     ("cxx", "line"),
     [
+        ('g++ "', 'CXX=g++ " is no list of words (No closing quotation): correct it, or unset it'),
         ("no-such-compiler", "CXX=no-such-compiler is not a program: correct it, or unset it to use another C++"),
         ("false", "C++ compiler false failed: return code 1 (log: "),
     ],

@@ -8,6 +8,88 @@ from .described_map import DescribedMap
 
 __all__ = ["write_rdl"]
 
+_KEYWORDS = frozenset(
+    [
+        "abstract",
+        "accesstype",
+        "addressingtype",
+        "addrmap",
+        "alias",
+        "all",
+        "alternate",
+        "bit",
+        "boolean",
+        "bothedge",
+        "byte",
+        "compact",
+        "component",
+        "componentwidth",
+        "constraint",
+        "default",
+        "desc",
+        "encode",
+        "enum",
+        "external",
+        "false",
+        "field",
+        "fullalign",
+        "hw",
+        "inside",
+        "int",
+        "internal",
+        "level",
+        "longint",
+        "mem",
+        "na",
+        "name",
+        "negedge",
+        "nonsticky",
+        "number",
+        "onreadtype",
+        "onwritetype",
+        "posedge",
+        "precedencetype",
+        "property",
+        "r",
+        "rclr",
+        "real",
+        "ref",
+        "reg",
+        "regalign",
+        "regfile",
+        "rset",
+        "ruser",
+        "rw",
+        "rw1",
+        "shortint",
+        "shortreal",
+        "signal",
+        "signed",
+        "string",
+        "struct",
+        "sw",
+        "this",
+        "true",
+        "type",
+        "unsigned",
+        "w",
+        "w1",
+        "wclr",
+        "with",
+        "within",
+        "woclr",
+        "woset",
+        "wot",
+        "wr",
+        "wset",
+        "wuser",
+        "wzc",
+        "wzs",
+        "wzt",
+    ]
+)
+"""The words of SystemRDL 2.0 that are no identifiers; of another case they are."""
+
 
 def write_rdl(described: DescribedMap) -> str:
     """Write the map as an address map; arrays are nested register files."""
@@ -15,7 +97,12 @@ def write_rdl(described: DescribedMap) -> str:
     body += [f"default regwidth = {WORD};", f"default accesswidth = {WORD};"]
     for each in described.map.entries:
         body += _write_numbers(each) if isinstance(each, Numbers) else _write_register(each)
-    return "\n".join([f"addrmap {described.name} {{", *_indent(body), "};"]) + "\n"
+    return "\n".join([f"addrmap {_escape(described.name)} {{", *_indent(body), "};"]) + "\n"
+
+
+def _escape(name: str) -> str:
+    """Write a name as an identifier: one that is a keyword begins with a backslash, which is no part of it."""
+    return f"\\{name}" if name in _KEYWORDS else name
 
 
 def _indent(lines: list[str]) -> list[str]:

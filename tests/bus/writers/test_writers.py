@@ -46,6 +46,15 @@ def access(readable: bool, writable: bool) -> str:
     return "r" * readable + "w" * writable
 
 
+@pytest.mark.parametrize("name", ["level", "field", "internal", "w1", "true", "Level", "wzt"])
+def test_names_that_are_keywords_of_system_rdl(name: str, tmp_path: Path) -> None:
+    described = DescribedMap(RegisterMap.of(SPECS["linear"], streams=False), name, BASE, "A core, for tests")
+    (tmp_path / "map.rdl").write_text(WRITERS["rdl"](described))
+    compiler = RDLCompiler()
+    compiler.compile_file(str(tmp_path / "map.rdl"))
+    assert compiler.elaborate().top.inst_name.removeprefix("\\") == name
+
+
 def test_system_rdl(described: DescribedMap, tmp_path: Path) -> None:
     """By the reference compiler."""
     (tmp_path / "map.rdl").write_text(WRITERS["rdl"](described))
