@@ -105,12 +105,16 @@ def is_standard_output(path: Path) -> bool:
     return _find_descriptor(path) == 1
 
 
+_NO_DESCRIPTOR = (1 << 31) - 1
+"""The highest number that an open file could have, which none has."""
+
+
 def _find_descriptor(path: Path) -> int | None:
     """The open file of this process that a path such as ``/dev/stdout`` stands for, links to it included."""
     own = os.path.realpath("/proc/self/fd")
     for _ in range(40):  # as many links as Linux follows
-        if path.name.isdigit() and os.path.realpath(path.parent) in (own, "/dev/fd"):
-            return int(path.name)
+        if path.name.isascii() and path.name.isdigit() and os.path.realpath(path.parent) in (own, "/dev/fd"):
+            return min(int(path.name[:20]), _NO_DESCRIPTOR)
         if not path.is_symlink():
             return None
         path = path.parent / path.readlink()

@@ -113,6 +113,14 @@ def test_a_link_into_no_folder_is_refused(tmp_path: Path) -> None:
     assert names(tmp_path) == {"link"}
 
 
+@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="there are no paths of open files")
+@pytest.mark.parametrize("name", ["9" * 20, "²"])
+def test_numbers_that_no_open_file_has(name: str) -> None:
+    with pytest.raises(InputError, match=r"name another|name an output that can be written"):
+        write_whole(Path("/dev/fd") / name, NEW)
+    assert not is_standard_output(Path("/dev/fd") / name)
+
+
 def test_links_in_a_circle_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")

@@ -7,6 +7,7 @@ standard error. Progress goes to standard error, results to standard output.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -88,14 +89,15 @@ def _stop(number: int, _frame: object) -> None:
 
 def run(arguments: list[str] | None) -> int:
     """Run the command line; return the exit status."""
+    if sys.stdout is None:  # it is closed: printing nothing there would pass for success
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a name that cannot be printed is no failure
     try:
         with _lines_for_warnings():
             cli.main(arguments, prog_name="kanrtl", standalone_mode=False)
-            if sys.stdout is not None:
-                sys.stdout.flush()
+            sys.stdout.flush()
     except click.exceptions.Abort as error:  # click makes one of what interrupts it
         return _fail("stopped", getattr(error.__cause__, "status", 130))
     except click.ClickException as error:
@@ -111,6 +113,9 @@ def run(arguments: list[str] | None) -> int:
         return 141
     except OSError as error:
         # All other files and folders that are written to are named in their errors.
+        if error.filename is None and error.errno == errno.EBADF:
+            _abandon_output()
+            return _fail("standard output: is closed; let it go somewhere, such as to /dev/null", 1)
         if error.filename is None and error.errno in FULL:
             _abandon_output()
             return _fail(f"standard output: {error.strerror}; make room where it goes", 1)

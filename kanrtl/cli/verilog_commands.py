@@ -10,6 +10,7 @@ import cloup
 from amaranth.lib import wiring
 
 from ..build.design_builds import core_for, fit_spec
+from ..build.network_settings import drop_defaults
 from ..bus.core_ports import Core
 from ..bus.register_map import BYTES, RegisterMap
 from ..bus.shells import SHELLS, has_streams
@@ -127,7 +128,8 @@ def verilog_command(
     if output is None:
         check_output("--output", str(path))
     axi = bus in ("axi", "axi-lite")
-    clock, reset = clock or ("aclk" if axi else "clk"), reset or ("aresetn" if axi else "rst")
+    usual_clock, usual_reset = ("aclk", "aresetn") if axi else ("clk", "rst")
+    clock, reset = usual_clock if clock is None else clock, usual_reset if reset is None else reset
     clocking = Clocking.of(clock, reset, reset_level)
     if bus == "plain":
         for field, given in (("--name", name), ("--clock", clock), ("--reset", reset)):
@@ -136,7 +138,7 @@ def verilog_command(
     if isinstance(spec, LookupNetwork):
         options = hardware_options(hardware)
         if initial == "reset":
-            options = _keep_in_logic(options)
+            options = _keep_in_logic(drop_defaults(spec, options))
         if optimise is not None:
             if device is None:
                 raise InputError(f"--optimise = {optimise!r}: for which part? name it with --device")
@@ -171,7 +173,7 @@ def _keep_in_logic(options: dict[str, Any]) -> dict[str, Any]:
     refused = {
         "memory": "block" in kinds,
         "whole_from": "whole_from" in options,
-        "reuse_factor": options.get("reuse_factor", 1) != 1,
+        "reuse_factor": "reuse_factor" in options,
     }
     for name, is_refused in refused.items():
         if is_refused:

@@ -244,7 +244,8 @@ class LearnerFields(BaseModel):
     pipeline
         Where registers stand in a step: a preset, or a list of stages; see :mod:`kanrtl.learner.schedule`. ``auto`` is
         ``no_registers``, except ``most_registers`` on iCE40, and on a board the first preset from there on that meets
-        its clock; with streaming, where registers change the bits, it is always ``all_registers``. *Each*: a list of such lists, or of presets.
+        its clock; with streaming, where registers change the bits, it is always ``all_registers``. *Each*: a list of
+        such lists, or of presets.
     reuse_factor
         How many edges share one set of multipliers: the layer is gone through in that many steps; see
         :mod:`kanrtl.learner.folded_schedule`. Inputs are folded first, then nodes. *Each.*

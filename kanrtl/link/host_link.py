@@ -159,10 +159,8 @@ class HostLink:
                     self._next = 1 + len(frame) + 1
                     return self._identify()
                 late = hellos[last] + self._timing.limit(len(hello) + len(frame))
-        raise LinkError(
-            f"{self.name}: nothing there answers; see that the board is loaded with a bitstream that has a link, and "
-            "that the rate is the one it was built for"
-        )
+        *others, final = (f"that {each}" for each in self._transport.requirements)
+        raise LinkError(f"{self.name}: nothing there answers; see {', '.join(others)}, and {final}")
 
     def _identify(self) -> LinkedDevice:
         """Read what the device is, as the first after a hello."""

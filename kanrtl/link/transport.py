@@ -15,9 +15,15 @@ class Transport(ABC):
     ----------
     name : str
         Its address, for messages.
+    requirements : tuple of str
+        What has to be so for a device to answer, for messages.
     """
 
     name: str
+    requirements: tuple[str, ...] = (
+        "the board is loaded with a bitstream that has a link",
+        "the rate is the one it was built for",
+    )
 
     @abstractmethod
     def send(self, content: bytes) -> None:

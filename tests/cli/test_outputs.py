@@ -282,6 +282,17 @@ def test_standard_output_that_is_full_is_named() -> None:
 
 
 @pytest.mark.usefixtures("folder")
+def test_standard_output_that_is_closed_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    assert command_line.run(["spec", "good.toml"]) == 1
+    line = "kanrtl: standard output: is closed; let it go somewhere, such as to /dev/null\n"
+    assert capsys.readouterr().err == line
+    assert command_line.run(["spec", "none.toml"]) == 2
+
+
+@pytest.mark.usefixtures("folder")
 def test_names_that_cannot_be_printed_are_one_line_too() -> None:
     process = start("spec", "é none.toml", stdout=subprocess.PIPE, env={**os.environ, "PYTHONIOENCODING": "ascii"})
     out, line = process.communicate()

@@ -87,6 +87,8 @@ def test_clock_and_reset_have_names(
             ["--clock", "wire"],
             "--clock = 'wire': is a keyword of Verilog or SystemVerilog; add to it, as in 'wire_core'",
         ),
+        (["--clock", ""], "--clock = '': must be a Verilog identifier of letters, digits and underscores"),
+        (["--reset", ""], "--reset = '': must be a Verilog identifier of letters, digits and underscores"),
         (["--reset", "clk"], "--reset = 'clk': is the name of the clock; give it another one"),
         (["--clock", "freeze"], "--clock = 'freeze': is the name of another port; add to it, as in 'freeze_i'"),
         (["--clock", "core", "--name", "core"], "--name = 'core': is the name of a port; add to it, as in 'core_core'"),
@@ -161,7 +163,7 @@ def test_a_network_without_initial_values(tmp_path: Path, capsys: pytest.Capture
         message = "tables in block memory need initial contents; with --initial reset leave it out"
         assert capsys.readouterr().err == f"kanrtl: {others[0]} = {said}: {message}\n"
         assert not path.exists()
-    assert run([*command, "--memory", "auto"]) == 0
+    assert run([*command, "--memory", "auto", "--reuse-factor", "1,1"]) == 0
     text = path.read_text()
     assert "initial" not in text[text.index("\nmodule ") :]
     assert "// Nothing has an initial value: let rst be active at a clock edge first.\n" in text

@@ -5,14 +5,23 @@ import pytest
 from kanrtl.errors import InputError
 from kanrtl.verilog.clocking import Clocking
 
+LOW = (
+    "rst_n rst_ni resetn aresetn ARESETN nreset n_rst sys_rst_n rstn rstni por_n i_rst_n rst_n_i rstn_i resetn_i "
+    "RST_N_I rst_n_in reset_n_sync aresetn_0 arst_n_o sys_nrst i_nreset nrst_i"
+)
+HIGH = (
+    "rst reset areset reset_in rst_main rst_network open resetting rst_i reset_i rst_in rstin reset_next rst_no "
+    "resetname gen_rst main_rst RST_I rst_0 reset_sync"
+)
 
-@pytest.mark.parametrize("name", ["rst_n", "rst_ni", "resetn", "aresetn", "ARESETN", "nreset", "n_rst", "sys_rst_n"])
+
+@pytest.mark.parametrize("name", LOW.split())
 def test_names_of_low_resets(name: str) -> None:
     assert Clocking.of("clk", name) == Clocking("clk", name, active_low=True)
     assert Clocking.of("clk", name, "high") == Clocking("clk", name, active_low=False)
 
 
-@pytest.mark.parametrize("name", ["rst", "reset", "areset", "reset_in", "rst_main", "rst_network", "open", "resetting"])
+@pytest.mark.parametrize("name", HIGH.split())
 def test_names_of_high_resets(name: str) -> None:
     assert Clocking.of("clk", name) == Clocking("clk", name, active_low=False)
     assert Clocking.of("clk", name, "low") == Clocking("clk", name, active_low=True)

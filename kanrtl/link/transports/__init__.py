@@ -37,6 +37,8 @@ def open_transport(address: str) -> Transport:
     if parts.scheme not in TRANSPORTS:
         kinds = join_choices(f"{kind}://" for kind in TRANSPORTS)
         raise InputError(f"address = {address!r}: must begin with {kinds}")
+    if parts.fragment:
+        raise InputError(f"address = {address!r}: {'#' + parts.fragment!r} is not known; leave it out")
     transport = import_module(f"{__name__}.{parts.scheme}").open_wire(address, parts)
     assert isinstance(transport, Transport)
     return transport

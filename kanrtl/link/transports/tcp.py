@@ -30,6 +30,9 @@ class TcpSocket(Transport):
         The socket, connected.
     """
 
+    # One who listens may take a second connection, and not read it before the first has ended.
+    requirements = (*Transport.requirements, "no other host is connected")
+
     def __init__(self, name: str, connection: socket.socket) -> None:
         self.name = name
         self._connection = connection
@@ -72,7 +75,7 @@ def open_wire(name: str, parts: SplitResult) -> TcpSocket:
         host, port = parts.hostname, parts.port
     except ValueError:
         host = port = None
-    if not host or not port or parts.path not in ("", "/"):
+    if not host or not port or "@" in parts.netloc or parts.path not in ("", "/"):
         raise InputError(f"address = {name!r}: give host and port, as in tcp://localhost:4000")
     try:
         return TcpSocket(name, socket.create_connection((host, port), TIMEOUT))

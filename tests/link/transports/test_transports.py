@@ -9,6 +9,7 @@ import tty
 import pytest
 
 from kanrtl import InputError, LinkError, connect
+from kanrtl.link.host_link import HostLink
 from kanrtl.link.transports import open_transport
 
 
@@ -37,6 +38,16 @@ def test_a_tcp_connection() -> None:
         with pytest.raises(LinkError) as failure:
             transport.receive(1.0)
         assert str(failure.value) == f"{address}: the other side has closed the connection"
+        transport.close()
+
+
+def test_a_second_host_is_told_that_there_may_be_another() -> None:
+    """A server that takes one connection at a time leaves others waiting."""
+    with socket.create_server(("localhost", 0)) as server:
+        transport = open_transport(f"tcp://localhost:{server.getsockname()[1]}")
+        line = "that the rate is the one it was built for, and that no other host is connected$"
+        with pytest.raises(LinkError, match=line):
+            HostLink(transport, patience=0.05)
         transport.close()
 
 
@@ -77,6 +88,9 @@ def test_a_pseudo_terminal() -> None:
         ("tcp://a..b:4000", "'a..b' is no name of a host; correct it"),
         (f"tcp://{'a' * 64}:4000", f"'{'a' * 64}' is no name of a host; correct it"),
         ("tcp://localhost:4000?baud=3", "'baud=3' is not known; leave it out"),
+        ("serial:///dev/none?baud=9600#junk", "'#junk' is not known; leave it out"),
+        ("tcp://localhost:4000#junk", "'#junk' is not known; leave it out"),
+        ("tcp://user@localhost:4000", "give host and port, as in tcp://localhost:4000"),
         ("tcp://[", ".*; give one such as serial:///dev/ttyUSB0"),
     ],
 )
