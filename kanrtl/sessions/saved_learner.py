@@ -91,19 +91,29 @@ class SavedLearner:
     def convert(self, spec: LearnerSpec) -> tuple[list[Codes], list[int]]:
         """The coefficients and the content of the registers of rates, in the formats of a learner of the same sizes.
 
+        Where its linear paths take x times another power of two, w and its rate are for that.
+
         Raises :exc:`InputError` where its formats do not hold one of the values.
         """
         theirs = checked_coefficients(self._layers(), self.coefficients)
         coefficients = [
-            _convert("coefficient_format", codes, own, layer.formats.coefficient)
+            _convert("coefficient_format", codes[..., : layer.bases], own, layer.formats.coefficient)
             for codes, own, layer in zip(theirs, self.coefficient_formats, spec.layers, strict=True)
         ]
-        names = ["learning_rate_format"] * spec.n_layers + ["linear_rate_format"] * len(spec.linear_layers)
-        rates = [
-            int(_convert(name, np.array(code, dtype=np.int64), own, register.format))
+        count = spec.n_layers
+        names = ["learning_rate_format"] * count + ["linear_rate_format"] * len(spec.linear_layers)
+        registers = [
+            (name, np.array(code, dtype=np.int64), own, register.format)
             for name, code, own, register in zip(names, self.rates, self.rate_formats, spec.rate_registers, strict=True)
         ]
-        return coefficients, rates
+        rates = [_convert(*register) for register in registers[:count]]
+        for index, register in zip(spec.linear_layers, registers[count:], strict=True):
+            own, ours = self.coefficient_formats[index], spec.layers[index].formats.coefficient
+            scale = _LinearScale.of(self.spec, spec, index)
+            weights = scale.convert("coefficient_format", theirs[index][..., -1:], own, ours)
+            coefficients[index] = np.concatenate([coefficients[index], weights], axis=2)
+            rates.append(scale.convert(*register, power=2))  # of a step of the rate times x, times x
+        return coefficients, [int(rate) for rate in rates]
 
     def _layers(self) -> list[LayerArithmetic]:
         """The layers of the saved learner, with the coefficients' own formats."""
@@ -163,11 +173,70 @@ def _former_formats(spec: LearnerSpec) -> tuple[list[Format], Format]:
 
 def _convert(field: str, codes: Codes, theirs: Format, ours: Format) -> Codes:
     """The same values in our format, if it has a code for each of them."""
-    finer = ours.f - theirs.f
+    converted = _change(codes, theirs, ours, 0)
+    if converted is None:
+        raise _other_format(field, theirs, ours)
+    return converted
+
+
+def _other_format(field: str, theirs: Format, ours: Format, why: str = "") -> InputError:
+    return InputError(f"{field} = {theirs}, but this learner has {ours}{why}; load it into one with the same")
+
+
+def _change(codes: Codes, theirs: Format, ours: Format, shift: int) -> Codes | None:
+    """The values times ``2**shift`` in our format; None where that is coarser, or has no code for one of them."""
+    finer = ours.f - theirs.f + shift
+    up, down = max(0, finer), max(0, -finer)
+    kept = codes >> down
     # The bounds are compared before the shift, which could wrap.
-    if finer < 0 or (codes < -(-ours.minimum >> finer)).any() or (codes > ours.maximum >> finer).any():
-        raise InputError(f"{field} = {theirs}, but this learner has {ours}; load it into one with the same")
-    return codes << finer
+    if (
+        ours.f < theirs.f
+        or (kept << down != codes).any()
+        or (kept < -(-ours.minimum >> up)).any()
+        or (kept > ours.maximum >> up).any()
+    ):
+        return None
+    return kept << up
+
+
+@dataclass(frozen=True)
+class _LinearScale:
+    """What a learner takes x of a layer's linear paths times, compared with the one that was saved.
+
+    Attributes
+    ----------
+    field : str
+        The field that it follows from.
+    theirs, ours : Format
+        The layer's input in the learner that was saved, and in the one that loads it.
+    shift : int
+        The power of two that w is larger by here, for the same w x.
+    """
+
+    field: str
+    theirs: Format
+    ours: Format
+    shift: int
+
+    @classmethod
+    def of(cls, theirs: LearnerSpec, ours: LearnerSpec, index: int) -> Self:
+        saved, layer = theirs.layers[index], ours.layers[index]
+        assert saved.linear, "the saved layer has no linear paths"
+        assert layer.linear, "the layer has no linear paths"
+        given = index == 0 and (theirs.input_format or ours.input_format)
+        field = "input_format" if given else "activation_format"
+        shift = saved.linear.input_shift - layer.linear.input_shift
+        return cls(field, saved.formats.input, layer.formats.input, shift)
+
+    def convert(self, field: str, codes: Codes, theirs: Format, ours: Format, power: int = 1) -> Codes:
+        """What goes with a ``power`` of x, as :func:`_convert`."""
+        if not self.shift:
+            return _convert(field, codes, theirs, ours)
+        converted = _change(codes, theirs, ours, power * self.shift)
+        if converted is None:
+            why = ", with which its linear paths take x times another power of two"
+            raise _other_format(self.field, self.theirs, self.ours, why)
+        return converted
 
 
 def _in_range(field: str, codes: npt.NDArray[Any], highest: int) -> npt.NDArray[Any]:

@@ -28,7 +28,7 @@ from ..lookup.floats.float_kan import FloatKAN
 from ..lookup.network import LookupNetwork
 from ..lookup.quantiser import FixedQuantiser
 from ..numeric.fixed import Codes, Format, narrow
-from .addressing import edge_values
+from .addressing import edge_values, grid_position
 from .edge_fit import EdgeFit, find_outside_format, middle_activations, weigh_positions
 
 TrainedNetwork = FloatKAN | LookupNetwork
@@ -57,6 +57,9 @@ class TrainedSource(Protocol):
 
     def domain(self) -> tuple[Reals, Reals]:
         """Give the lowest and the highest inputs, ``(n_in,)`` each, that the network was made for."""
+
+    def limits(self, index: int, source: int) -> tuple[float, float]:
+        """Give the lowest and the highest value that the edges from one input of a layer tell from those beyond."""
 
 
 def open_source(network: TrainedNetwork) -> TrainedSource:
@@ -88,6 +91,9 @@ class _FloatSource:
         scale = np.where(kan.input_scale == 0, np.inf, kan.input_scale)
         ends = [(end - kan.input_offset) / scale for end in known]
         return np.minimum(*ends), np.maximum(*ends)
+
+    def limits(self, index: int, source: int) -> tuple[float, float]:
+        return -np.inf, np.inf
 
 
 class _TableSource:
@@ -140,6 +146,17 @@ class _TableSource:
         if isinstance(quantiser, FixedQuantiser):
             low, high = (quantiser.format.to_float(quantiser.format.quantise(end)) for end in (low, high))
         return low, high
+
+    def limits(self, index: int, source: int) -> tuple[float, float]:
+        if index == 0:
+            low, high = self.domain()
+            return float(low[source]), float(high[source])
+        layer, before = self._network.layers[index], self._network.layers[index - 1]
+        # Where no activation comes a frozen learner's tables go on as they are at the last.
+        changes = np.flatnonzero(np.diff(layer.table[layer.source == source]).any(axis=0))
+        codes = np.array([changes[0], changes[-1] + 1]) - (1 << (layer.bits_in - 1)) if len(changes) else np.zeros(2)
+        low, high = codes * before.steps[source] + before.offsets[source]
+        return float(low), float(high)
 
 
 SAMPLES = 4096
@@ -285,22 +302,34 @@ def _share_outside(network: TrainedSource, spec: LearnerSpec, index: int, source
     """Give the share of the values before a layer that lie outside its grid, where its edges are not what they are at
     the grid's ends."""
     low, high = spec.per_layer("grid_range")[index]
-    lsb = spec.layers[index].formats.input.lsb
+    layer = spec.layers[index]
+    x = layer.formats.input
     beyond = values[(values < low) | (values >= high)]
     if not len(beyond):
         return 0.0
-    ends = middle_activations(spec.layers[index])[[0, -1]] * lsb  # where a learner takes what is beyond to be
-    x = spec.layers[index].formats.input
-    taken = np.clip(beyond, *ends)
-    if spec.layers[index].periodic:  # a learner takes it to be within the grid, and the format
+    codes = x.to_float(x.quantise(beyond))
+    # Between its codes a network of tables has steps; but what saturates is one value to the learner alone.
+    beyond = np.where(x.is_beyond(x.nearest(beyond)), beyond, codes)
+
+    def changes(taken: Reals) -> Reals:
+        return network.edges(index, source, beyond) - network.edges(index, source, taken)
+
+    if layer.periodic:  # a learner takes it to be within the grid, and the format
         taken = low + np.mod(beyond - low, high - low)
         taken = np.where(taken > x.to_float(x.maximum), beyond, taken)
-    changes = network.edges(index, source, beyond) - network.edges(index, source, taken)
-    layer = spec.layers[index]
-    if layer.linear:
-        slopes = _find_slopes(layer, lambda values: network.edges(index, source, values))
-        changes -= slopes[:, None] * (beyond - taken)
-    return float((np.abs(changes) > layer.formats.coefficient.lsb).any(axis=0).sum() / len(values))
+        # There it is between codes, whose tables may tell it from the one that has its position.
+        wrapped = x.quantise(beyond, layer.input_period)
+        middle = x.to_float(middle_activations(layer)[grid_position(layer.locator, wrapped)])
+        change = np.minimum(*(np.abs(changes(each)) for each in (taken, middle)))
+    else:
+        ends = x.to_float(middle_activations(layer)[[0, -1]])  # where a learner takes what is beyond to be
+        taken = np.clip(beyond, *ends)
+        change = changes(taken)
+        if layer.linear:
+            limits = network.limits(index, source)
+            slopes = _find_slopes(layer, lambda values: network.edges(index, source, values), limits)
+            change -= slopes[:, None] * (codes - taken)
+    return float((np.abs(change) > layer.formats.coefficient.lsb).any(axis=0).sum() / len(values))
 
 
 @dataclass(frozen=True)
@@ -387,9 +416,8 @@ def _fit_layer(
     formats, format = layer.formats, layer.formats.coefficient
     output = index + 1 == spec.n_layers
     constant = (after(network.biases[index]) + (_mean_loss(spec, formats.output) if output else 0.0)) / layer.n_in
-    middle: Reals = (
-        middle_activations(layer) * formats.input.lsb + (_mean_loss(spec, formats.input) if index else 0.0)
-    ).astype(np.float64)
+    codes = formats.input.to_float(middle_activations(layer))
+    middle = codes + (_mean_loss(spec, formats.input) if index else 0.0)
     real = np.empty((layer.n_out, layer.n_in, layer.coefficients))
     for source in range(layer.n_in):
 
@@ -401,8 +429,10 @@ def _fit_layer(
         if layer.linear:
             # As it is rounded, so that the spline makes up for that.
             scale = 2.0**layer.linear.input_shift
-            weight = formats.factor.to_float(formats.factor.quantise(_find_slopes(layer, edges) / scale))
-            target -= weight[:, None] * scale * middle
+            limits = before.scale[source] * np.array(network.limits(index, source)) + before.offset[source]
+            slopes = _find_slopes(layer, edges, (float(limits[0]), float(limits[1])))
+            weight = formats.factor.to_float(formats.factor.quantise(slopes / scale))
+            target -= weight[:, None] * scale * codes
             real[:, source, -1] = weight
         weights = weigh_positions(layer, taken[:, source])
         real[:, source, : layer.bases] = EdgeFit(layer, weights, target).coefficients()
@@ -421,19 +451,32 @@ def _fit_layer(
 _BEYOND = 17
 """At how many values beyond either end of a grid a slope is looked for."""
 
+_LEAST = 8
+"""How many codes there have to be beyond it for that."""
 
-def _find_slopes(layer: LayerArithmetic, edges: Callable[[Reals], Reals]) -> Reals:
-    """Find the slope ``(n_out,)`` that edges, functions of activations ``(n,)``, have beyond both ends of the grid.
+
+def _find_slopes(layer: LayerArithmetic, edges: Callable[[Reals], Reals], limits: tuple[float, float]) -> Reals:
+    """Find the slope ``(n_out,)`` that edges, functions of activations ``(n,)``, have beyond the ends of the grid.
 
     It is looked for next to the grid, and then further out, as the splines of trained networks end some cells behind
-    their grid. It is 0 where an edge has no one slope there, or one that no coefficient can be.
+    their grid; but only as far as the format of activations goes, and the ``limits`` beyond which edges are constant.
+    It is 0 where an edge has no one slope there, or one that no coefficient can be.
     """
     assert layer.linear, "the layer has no linear paths"
     span, formats, scale = layer.grid_max - layer.grid_min, layer.formats, 2.0**layer.linear.input_shift
     slopes, found = np.zeros(layer.n_out), np.zeros(layer.n_out, dtype=bool)
-    for first in (0.0, 4.0):
-        far = np.linspace(first * span, (first + 1) * span, _BEYOND)
-        x = np.stack([layer.grid_min - far[::-1], layer.grid_max + far])
+    lowest, highest = formats.input.to_float([formats.input.minimum, formats.input.maximum])
+    sides = [
+        (border, way, room)
+        for border, way, room in (
+            (layer.grid_min, -1, layer.grid_min - max(lowest, limits[0])),
+            (layer.grid_max, 1, min(highest, limits[1]) - layer.grid_max),
+        )
+        if room >= _LEAST * formats.input.lsb
+    ]
+    for part, reach in ((0.0, span), (0.8, 5 * span)) if sides else ():
+        far = np.linspace(part, 1, _BEYOND)
+        x = np.stack([border + way * min(reach, room) * far for border, way, room in sides])
         x = formats.input.to_float(np.rint(x / formats.input.lsb))
         values = np.stack([edges(side) for side in x], axis=1)
         run, rise = (each - each.mean(axis=-1, keepdims=True) for each in (x, values))

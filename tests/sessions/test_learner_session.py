@@ -744,6 +744,58 @@ def test_linear_paths_and_their_rates_are_saved(tmp_path: Path, random: np.rando
     assert refused(learner, rewritten(path, linear_rates=None)) == NOT_SAVED
 
 
+NEAR = LearnerSpec(layer_sizes=[1, 1], grid_range=(-1e-3, 1e-3), grid_size=4, table_size=4, linear=True)
+HIDDEN = NEAR.replace(layer_sizes=[1, 2, 1], grid_range=[(-2, 2), (-1e-3, 1e-3)])
+
+
+@pytest.mark.parametrize(
+    ("spec", "field", "wide", "narrow"),
+    [
+        (NEAR, "input_format", "SQ(-7, 23)", "SQ(-7, 12)"),
+        (HIDDEN, "activation_format", "SQ(6, 23)", "SQ(6, 12)"),
+        (NEAR, "activation_format", "SQ(6, 23)", "SQ(6, 12)"),
+    ],
+)
+def test_a_file_of_linear_paths_of_another_scale(
+    spec: LearnerSpec, field: str, wide: str, narrow: str, tmp_path: Path, random: np.random.Generator
+) -> None:
+    """They take x times a power of two that depends on its format: what they give stays, or the file is refused."""
+    given = {"factor_format": "SQ(6, 10)", "coefficient_format": "SQ(6, 14)", "output_format": "SQ(6, 10)"}
+    path, last = tmp_path / "linear.npz", spec.n_layers - 1
+    learner = connect(spec.replace(**given, **{field: wide}))
+    learner.coefficients = [random.integers(1, 1 << 16, codes.shape) for codes in learner.coefficients]
+    learner.save(path)
+    scale = 2.0 ** learner.spec.layers[last].linear.input_shift
+
+    other = connect(spec.replace(**given, **{field: narrow}))
+    other.load(path)
+    ours = 2.0 ** other.spec.layers[last].linear.input_shift
+    assert ours == scale / 2
+    weights = [session.coefficients[last][:, :, -1] for session in (learner, other)]
+    assert np.array_equal(weights[1], 2 * weights[0])
+    for a, b in zip(learner.coefficients, other.coefficients, strict=True):
+        assert np.array_equal(a[..., :-1], b[..., :-1])
+    assert other.linear_rate[last] == 4 * learner.linear_rate[last]
+    assert other.linear_rate[:-1] == learner.linear_rate[:-1]
+
+    other.save(path)
+    connect(other.spec).load(path)  # of one scale nothing changes
+    back = connect(learner.spec)
+    back.load(path)
+    for a, b in zip(learner.coefficients, back.coefficients, strict=True):
+        assert np.array_equal(a, b)
+    assert back.linear_rate == learner.linear_rate
+
+    codes = other.coefficients
+    codes[last][0, 0, -1] |= 1
+    other.coefficients = codes
+    other.save(path)
+    assert refused(back, path) == (
+        f"{field} = {narrow}, but this learner has {wide}, with which its linear paths take x times another power of "
+        "two; load it into one with the same"
+    )
+
+
 @pytest.mark.usefixtures("saved")
 def test_a_file_without_noise_leaves_it(learner: Session, tmp_path: Path) -> None:
     plain = connect(SMALL.replace(update_rounding="half_up"))

@@ -201,6 +201,75 @@ def test_what_was_frozen_to_the_bit_comes_back(seed: int, sizes: list[int], grid
     assert start.error.rms <= limit
 
 
+def frozen_of(spec: LearnerSpec, scale: float = 1.0) -> tuple[list[Any], LookupNetwork]:
+    """Coefficients of a learner that has learned something, and the network of them."""
+    random = np.random.default_rng(0)
+    reals = [scale * random.uniform(-1, 1, codes.shape) for codes in spec.initial_codes()]
+    codes = [layer.formats.coefficient.quantise(real) for layer, real in zip(spec.layers, reals, strict=True)]
+    return codes, freeze(spec, codes).network
+
+
+@pytest.mark.parametrize("reach", [2, 10, 11, 16, 100])
+def test_a_frozen_linear_learner_comes_back_on_any_grid(reach: float) -> None:
+    """Its tables end where its format does, and have steps between codes."""
+    spec = LearnerSpec(layer_sizes=[2, 1], grid_range=(-reach, reach), linear=True)
+    codes, network = frozen_of(spec, 0.25)
+    x = np.random.default_rng(1).uniform(-reach, reach, (300, 2))
+    guard = spec.formats.layers[0].guard_bits
+    for samples in (None, x):
+        start = spec.start_from(network, samples)
+        assert np.array_equal(start.coefficients[0][..., -1] >> guard, codes[0][..., -1] >> guard)
+        assert start.error.max <= spec.formats.output.lsb
+        assert start.error.rms < spec.formats.output.lsb / 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "remains"),
+    [
+        ({"input_format": "SQ(3, 13)"}, True),
+        ({"input_format": "SQ(3, 8)", "grid_range": (-3, 1)}, True),
+        ({"input_format": "SQ(3, 8)", "grid_range": (-4, 1)}, True),
+        ({"input_format": "SQ(2, 14)"}, False),
+    ],
+    ids=["narrow", "uneven", "one side", "none"],
+)
+def test_a_slope_is_looked_for_where_the_format_leaves_room(fields: dict[str, Any], remains: bool) -> None:
+    spec = LearnerSpec(**{"layer_sizes": [2, 1], "grid_range": (-2, 2), "linear": True} | fields)
+    codes, network = frozen_of(spec, 0.25)
+    start = spec.start_from(network)
+    guard = spec.formats.layers[0].guard_bits
+    assert np.array_equal(start.coefficients[0][..., -1] >> guard, codes[0][..., -1] >> guard) == remains
+    assert start.error.rms < (0.25 if remains else 4) * spec.formats.output.lsb
+
+
+@pytest.mark.parametrize("rounding", ["half_up", "floor"])
+def test_slopes_of_hidden_layers_come_back_from_as_far_as_their_nodes_reach(rounding: str) -> None:
+    spec = LearnerSpec(layer_sizes=[2, 2, 1], grid_range=[(-2, 2), (-1, 1)], linear=True, rounding=rounding)
+    codes, network = frozen_of(spec, 0.25)
+    start = spec.start_from(network, np.random.default_rng(1).uniform(-2, 2, (300, 2)))
+    for layer, ours, theirs in zip(spec.layers, start.coefficients, codes, strict=True):
+        guard = layer.formats.guard_bits
+        assert np.abs((ours[..., -1] >> guard) - (theirs[..., -1] >> guard)).max() <= 1
+    assert start.error.rms < 0.5 * spec.formats.output.lsb
+
+
+def test_a_frozen_periodic_learner_comes_back_on_a_grid_between_codes() -> None:
+    spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-np.pi, np.pi), periodic=True)
+    _, network = frozen_of(spec)
+    assert spec.start_from(network).error.max == 0
+
+
+def test_inputs_that_saturate_on_a_linear_path_lie_outside() -> None:
+    straight = FloatLayer.of(
+        "layer", knots=[[-1.0, 1.0]], coefficients=[[[0.0]]], base_weights=[[0.1]], base="identity"
+    )
+    spec = spec_for([1, 1], linear=True, activation_format="SQ(6, 10)", grid_range=(-20, 20))
+    trained = FloatKAN.of([straight])
+    assert spec.start_from(trained, np.linspace(-31, 31, 50)[:, None]).error.max < 0.002
+    message = refused(trained, spec, x=np.linspace(-62, 62, 50)[:, None])
+    assert message.startswith("grid_range = (-20.0, 20.0): 48 % of input 0 lies outside")
+
+
 @examples(20)
 @given(learners(), st.none() | st.integers(2, 9))
 def test_any_frozen_learner_is_fitted_with_the_error_reported(learner: Learned, bits: int | None) -> None:
