@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..learner.address_map import COUNTER_WIDTH
+from ..learner.arithmetic import check_code_rows
+from ..learner.model_samples import check_lengths
 from ..numeric.fixed import Codes
 from .baseline_spec import SATURATING, BaselineSpec
 from .sum_arithmetic import Rows, find_narrowing
@@ -57,7 +59,11 @@ class BaselineModel(ABC):
 
         ``teaching`` ``(n, n_out)`` holds targets or gradients, and ``learn`` ``(n,)`` says whether they are learned.
         """
-        predictions = np.empty((len(x), self.spec.n_out), dtype=np.int64)
+        spec, learn = self.spec, np.asarray(learn)
+        x = check_code_rows("x", x, spec.n_in, spec.input_format)
+        teaching = check_code_rows("target", teaching, spec.n_out, spec.target_format)
+        check_lengths(len(x), len(teaching), learn)
+        predictions = np.empty((len(x), spec.n_out), dtype=np.int64)
         for row, (sample, taught, wanted) in enumerate(zip(x.tolist(), teaching.tolist(), learn.tolist(), strict=True)):
             predictions[row] = self.predict(sample)
             if wanted and not self.frozen:

@@ -426,23 +426,45 @@ def check_codes(field: str, codes: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return codes
 
 
+def check_code_rows(field: str, values: npt.ArrayLike, width: int, format: Format) -> Codes:
+    """Samples ``(n, width)`` in codes of a format; raises :exc:`InputError`, which names ``field``, if ``values`` are
+    not."""
+    codes = as_array(field, values, f"shape (n, {width})")
+    if codes.ndim != 2 or codes.shape[1] != width:
+        raise InputError(f"{field}: shape {codes.shape}; must be (n, {width})")
+    if codes.size:
+        check_format(field, check_codes(field, codes), format)
+    return codes.astype(np.int64, copy=False)
+
+
+def check_format(field: str, codes: npt.NDArray[Any], format: Format) -> None:
+    """Raise :exc:`InputError`, which names ``field``, where one of the codes is none of the format's."""
+    if codes.min() < format.minimum or codes.max() > format.maximum:
+        raise InputError(
+            f"{field}: codes from {codes.min()} to {codes.max()} do not fit {format} "
+            f"({format.minimum} to {format.maximum})"
+        )
+
+
 def checked_coefficients(layers: Sequence[LayerArithmetic], coefficients: Sequence[npt.ArrayLike]) -> list[Codes]:
     """``coefficients`` as the codes of a learner, one array ``(n_out, n_in, coefficients)`` per layer; raises
     :exc:`InputError` if they are not."""
+    arrays = checked_layers(layers, coefficients)
+    for index, (codes, layer) in enumerate(zip(arrays, layers, strict=True)):
+        field = f"coefficients[{index}]"
+        check_format(field, check_codes(field, codes), layer.formats.coefficient)
+    return [codes.astype(np.int64) for codes in arrays]
+
+
+def checked_layers(layers: Sequence[LayerArithmetic], coefficients: Sequence[npt.ArrayLike]) -> list[npt.NDArray[Any]]:
+    """The same in any numbers."""
     shapes = [(layer.n_out, layer.n_in, layer.coefficients) for layer in layers]
     if not isinstance(coefficients, (list, tuple)) or len(coefficients) != len(shapes):
         raise InputError(f"coefficients: give a list of arrays, one for each layer, here {len(shapes)}")
     checked = []
-    for index, (given, shape, layer) in enumerate(zip(coefficients, shapes, layers, strict=True)):
-        format = layer.formats.coefficient
-        codes = as_array(f"coefficients[{index}]", given, f"shape {shape}")
-        if codes.shape != shape:
-            raise InputError(f"coefficients[{index}]: shape {codes.shape}; must be {shape}")
-        check_codes(f"coefficients[{index}]", codes)
-        if codes.min() < format.minimum or codes.max() > format.maximum:
-            raise InputError(
-                f"coefficients[{index}]: codes from {codes.min()} to {codes.max()} do not fit {format} "
-                f"({format.minimum} to {format.maximum})"
-            )
-        checked.append(codes.astype(np.int64))
+    for index, (given, shape) in enumerate(zip(coefficients, shapes, strict=True)):
+        array = as_array(f"coefficients[{index}]", given, f"shape {shape}")
+        if array.shape != shape:
+            raise InputError(f"coefficients[{index}]: shape {array.shape}; must be {shape}")
+        checked.append(array)
     return checked

@@ -92,4 +92,5 @@ class GuardedModel(GuardRules):
     def run(self, x: npt.ArrayLike, teaching: npt.ArrayLike, learn: npt.NDArray[np.bool_]) -> Codes:
         """Run samples ``(samples, n_in)`` with ``teaching`` ``(samples, n_out)``; give ``(samples, n_out)``. Where
         samples stream, they come at every clock, except for what the guard does."""
-        return super().run(np.asarray(x), np.asarray(teaching), learn)
+        x, teaching, learn = self._batch.check_samples(x, teaching, learn)
+        return super().run(x[0], teaching[0], learn)

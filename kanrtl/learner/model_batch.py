@@ -34,13 +34,13 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import SpecError
+from ..errors import InputError, SpecError
 from ..numeric import lfsr as noise
 from ..numeric.fixed import Codes
 from .address_map import COUNTER_WIDTH, SATURATIONS
-from .arithmetic import check_codes
 from .linear_arithmetic import LinearArithmetic
 from .model_layers import Array, IntegerLayer, Located, ModelLayer, RealLayer, Rounded
+from .model_samples import ModelSamples, check_lengths
 from .spec import LearnerSpec
 
 Numeric = Literal["integer", "float64"]
@@ -134,9 +134,12 @@ class ModelBatch:
     def __init__(self, specs: Sequence[LearnerSpec], numeric: Numeric = "integer") -> None:
         _check_shapes(specs)
         if numeric not in ("integer", "float64"):
-            raise ValueError(f'numeric = {numeric!r}: must be "integer" or "float64"')
+            raise InputError(f'numeric = {numeric!r}: must be "integer" or "float64"')
         self.specs = tuple(specs)
         self.numeric = numeric
+        integer, (n_in, n_out) = numeric == "integer", (specs[0].n_in, specs[0].n_out)
+        self._x = ModelSamples("x", n_in, [spec.formats.input for spec in specs], integer=integer)
+        self._target = ModelSamples("target", n_out, [spec.target_format for spec in specs], integer=integer)
         self._stochastic = np.array([spec.update_rounding == "stochastic" for spec in specs])
         self._draws = numeric == "integer" and bool(self._stochastic.any())
         self._layers: list[ModelLayer] = []
@@ -182,12 +185,16 @@ class ModelBatch:
 
     @coefficients.setter
     def coefficients(self, coefficients: Sequence[npt.ArrayLike]) -> None:
-        for ours, theirs in zip(self.coefficients, coefficients, strict=True):
+        own, arrays = self.coefficients, [np.asarray(layer) for layer in coefficients]
+        found, wanted = ([layer.shape for layer in layers] for layers in (arrays, own))
+        if found != wanted:
+            raise InputError(f"coefficients: shapes {found}; must be {wanted}, an array for each layer")
+        for ours, theirs in zip(own, arrays, strict=True):
             ours[...] = theirs
 
     def predict_many(self, x: npt.ArrayLike) -> Array:
         """Outputs ``(learners, samples, n_out)``; ``x`` as in :meth:`learn_many`."""
-        x = self._per_learner("x", x)
+        x = self._x.check(x)
         return self.run(
             x, np.zeros((*x.shape[:2], self.specs[0].n_out), dtype=np.int64), np.zeros(x.shape[1], dtype=bool)
         )
@@ -199,17 +206,17 @@ class ModelBatch:
         ``x`` has shape ``(samples, n_in)``, the same for all learners, or ``(learners, samples, n_in)``; ``target``
         likewise, with ``n_out``. With ``loss="external"`` targets are dL/dy.
         """
-        x = self._per_learner("x", x)
+        x = self._x.check(x)
         return self.run(x, target, np.ones(x.shape[1], dtype=bool))
 
-    def _per_learner(self, field: str, values: npt.ArrayLike) -> Array:
-        array = np.asarray(values)
-        if self.numeric == "integer" and array.size:
-            check_codes(field, array)
-        array = array.astype(self._layers[0].dtype, copy=False)
-        if array.ndim == 3:
-            return array
-        return array[None] if len(self.specs) == 1 else np.broadcast_to(array, (len(self.specs), *array.shape))
+    def check_samples(
+        self, x: npt.ArrayLike, teaching: npt.ArrayLike, learn: npt.ArrayLike
+    ) -> tuple[Array, Array, npt.NDArray[np.bool_]]:
+        """Samples for :meth:`run` as arrays, each learner's own: ``(learners, samples, n_in)``, ``(learners, samples,
+        n_out)`` and ``(samples,)``; raises :exc:`InputError` where they are not."""
+        x, teaching, learn = self._x.check(x), self._target.check(teaching), np.asarray(learn)
+        check_lengths(x.shape[1], teaching.shape[1], learn)
+        return x, teaching, learn
 
     def run(
         self,
@@ -225,19 +232,20 @@ class ModelBatch:
         the last after :meth:`settle`. Without ``edges`` all that is in flight lands before the first sample is taken,
         and every update before the next.
         """
+        x, teaching, learn = self.check_samples(x, teaching, learn)
         # Samples first, learners last.
-        x, teaching = (
-            self._per_learner(field, values).transpose(1, 2, 0) for field, values in (("x", x), ("target", teaching))
-        )
+        x, teaching = x.transpose(1, 2, 0), teaching.transpose(1, 2, 0)
         if edges is None:
             self.settle()
             outputs = self._run(x, teaching, learn, range(len(x)), (1,) * len(self._layers))
             self.settle()
         else:
+            if len(edges) != len(x):
+                raise InputError(f"edges: {len(edges)} for {len(x)} samples; give one for each")
             before = self._last_edge
             for edge in edges:
                 if edge <= before:
-                    raise ValueError(f"edge = {edge}: must be above that of the sample before, {before}")
+                    raise InputError(f"edge = {edge}: must be above that of the sample before, {before}")
                 before = edge
             outputs = self._run(x, teaching, learn, edges, self.specs[0].delays)
         return outputs.transpose(2, 0, 1)
@@ -257,7 +265,8 @@ class ModelBatch:
         common format, so integer models refuse.
         """
         if self.numeric != "float64":
-            raise ValueError('gradients need numeric="float64"')
+            raise InputError('gradients need numeric="float64"')
+        x, target = self._x.check_one(x), self._target.check_one(target)
         self.settle()
         chunk = _Chunk(self._layers, 1, learns=True)
         first = self._layers[0].locate(np.transpose(x))
@@ -450,7 +459,7 @@ def _first_rate(linear: LinearArithmetic, numeric: Numeric) -> float:
 
 def _check_shapes(specs: Sequence[LearnerSpec]) -> None:
     if not specs:
-        raise ValueError("specs: empty; give one or more")
+        raise InputError("specs: empty; give one or more")
     for spec in specs[1:]:
         for field, ours in shape_of(spec).items():
             if ours != (first := shape_of(specs[0])[field]):

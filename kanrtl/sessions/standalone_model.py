@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays import as_array, as_integer, check_finite
 from ..errors import InputError, check_kind
-from ..learner.arithmetic import check_codes, checked_coefficients
+from ..learner.arithmetic import check_codes, checked_coefficients, checked_layers
 from ..learner.guard_model import WatchedBatch
 from ..learner.model_batch import ModelBatch, Numeric
 from ..learner.model_layers import Array
 from ..learner.spec import LearnerSpec
+from ..numeric.lfsr import WIDTH as NOISE_WIDTH
 from ..transfer.freeze import Frozen, freeze
 
 
@@ -46,6 +48,9 @@ class Model:
     def coefficients(self, coefficients: Sequence[npt.ArrayLike]) -> None:
         if self.numeric == "integer":
             coefficients = checked_coefficients(self.spec.layers, coefficients)
+        else:
+            arrays = enumerate(checked_layers(self.spec.layers, coefficients))
+            coefficients = [check_finite(f"coefficients[{index}]", array) for index, array in arrays]
         self._batch.coefficients = [np.asarray(layer)[None] for layer in coefficients]
 
     @property
@@ -67,9 +72,15 @@ class Model:
         self._batch.linear_rates[0] = self._checked_rates("linear_rates", rates)
 
     def _checked_rates(self, field: str, rates: npt.ArrayLike) -> npt.ArrayLike:
+        shape = (self.spec.n_layers,)
+        codes = as_array(field, rates, f"shape {shape}")
+        if codes.shape != shape:
+            raise InputError(f"{field}: shape {codes.shape}; must be {shape}, one for each layer")
         if self.numeric != "integer":
-            return rates
-        codes = check_codes(field, np.asarray(rates))
+            if not ((codes >= 0) & np.isfinite(codes)).all():
+                raise InputError(f"{field} = {codes.tolist()}: must be finite, 0 or more")
+            return codes
+        check_codes(field, codes)
         format = self.spec.formats.linear_rate if field == "linear_rates" else self.spec.formats.learning_rate
         highest = format.maximum if format else 0
         if codes.size and not 0 <= codes.min() <= codes.max() <= highest:
@@ -88,6 +99,8 @@ class Model:
 
     @noise_state.setter
     def noise_state(self, state: int) -> None:
+        if not 0 < as_integer("noise_state", state) < 1 << NOISE_WIDTH:
+            raise InputError(f"noise_state = {state}: must be from 1 to {(1 << NOISE_WIDTH) - 1}")
         self._batch.noise_states[0] = state
 
     @property
@@ -112,10 +125,12 @@ class Model:
         return self._one(x, target, True, edge)
 
     def _one(self, x: npt.ArrayLike, target: npt.ArrayLike, learn: bool, edge: int | None) -> Array:
-        outputs = self.run(
-            np.asarray(x)[None], np.asarray(target)[None], np.array([learn]), None if edge is None else [edge]
-        )
+        outputs = self.run(*self._rows(x, target), np.array([learn]), None if edge is None else [edge])
         return outputs[0]  # type: ignore[no-any-return]
+
+    def _rows(self, x: npt.ArrayLike, target: npt.ArrayLike) -> tuple[Array, Array]:
+        """One sample and its target as rows of arrays; numbers where they have one element."""
+        return _one_row("x", x, self.spec.n_in), _one_row("target", target, self.spec.n_out)
 
     def run(
         self,
@@ -151,4 +166,11 @@ class Model:
     def gradients(self, x: npt.ArrayLike, target: npt.ArrayLike) -> list[Array]:
         """dL/dc for one sample, one array per layer, shaped as :attr:`coefficients`; see
         :meth:`ModelBatch.gradients`."""
-        return [layer[0] for layer in self._batch.gradients(np.asarray(x)[None], np.asarray(target)[None])]
+        return [layer[0] for layer in self._batch.gradients(*self._rows(x, target))]
+
+
+def _one_row(field: str, values: npt.ArrayLike, count: int) -> Array:
+    array = np.atleast_1d(as_array(field, values, f"shape ({count},)"))
+    if array.shape != (count,):
+        raise InputError(f"{field}: shape {array.shape}; must be ({count},)")
+    return array[None]

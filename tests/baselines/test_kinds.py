@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from kanrtl import InputError, LearnerSpec
-from kanrtl.baselines import LmsSpec, create_learner, create_model, estimate_baseline
+from kanrtl.baselines import LmsSpec, MlpSpec, create_learner, create_model, estimate_baseline
 
 
 @pytest.mark.parametrize("make", [create_model, create_learner, lambda spec: estimate_baseline(spec, "LFE5U-25F")])
@@ -18,3 +19,20 @@ def test_only_baselines_are_made(make: Callable[[Any], object]) -> None:
 def test_a_device_is_called_by_its_name() -> None:
     with pytest.raises(InputError, match=r"^device: is of type int; give its name, such as \"LFE5U-25F\"$"):
         estimate_baseline(LmsSpec(n_in=1), 5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("spec", [LmsSpec(n_in=2), MlpSpec(n_in=2, hidden=2)])
+def test_models_refuse_samples_that_are_none(spec: LmsSpec | MlpSpec) -> None:
+    model, x, target, learn = create_model(spec), np.ones((3, 2), int), np.ones((3, 1), int), np.ones(3, bool)
+    before = [layer.copy() for layer in model.weights]
+    for arguments, line in (
+        ((x[:, :1], target, learn), r"x: shape \(3, 1\); must be \(n, 2\)"),
+        ((x / 2, target, learn), r"x: type float64; give integer codes \(Format.quantise\)"),
+        ((x << 20, target, learn), r"x: codes from 1048576 to 1048576 do not fit SQ.*"),
+        ((x, target << 40, learn), r"target: codes from 1099511627776 to 1099511627776 do not fit SQ.*"),
+        ((x, target[1:], learn), r"target: 2 rows for 3 samples; give one for each"),
+        ((x, target, learn[1:]), r"learn: shape \(2,\); must be \(3,\), one for each sample"),
+    ):
+        with pytest.raises(InputError, match=f"^{line}$"):
+            model.run(*arguments)
+    assert all(np.array_equal(a, b) for a, b in zip(model.weights, before, strict=True))

@@ -16,6 +16,7 @@ from scipy.interpolate import BSpline
 from kanrtl.errors import InputError, SpecError
 from kanrtl.learner.address_map import COUNTER_WIDTH, SATURATIONS
 from kanrtl.learner.arithmetic import LayerArithmetic
+from kanrtl.learner.guard_model import GuardedModel
 from kanrtl.learner.model_batch import ModelBatch
 from kanrtl.learner.spec import LearnerSpec
 from kanrtl.numeric.fixed import SQ, UQ, Format
@@ -847,6 +848,111 @@ def test_refusals() -> None:
         Model(spec, numeric="float")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=re.escape('gradients need numeric="float64"')):
         Model(spec).gradients([0], [0])
+
+
+PAIR = LearnerSpec(layer_sizes=[2, 2], grid_range=(-2, 2), linear=True)
+TAUGHT = np.ones(2, dtype=bool)
+
+
+@pytest.mark.parametrize("numeric", ["integer", "float64"])
+@pytest.mark.parametrize(
+    ("call", "line"),
+    [
+        (lambda model: model.predict([1]), "x: shape (1,); must be (2,)"),
+        (lambda model: model.predict([1, 2, 3]), "x: shape (3,); must be (2,)"),
+        (lambda model: model.predict(1), "x: shape (1,); must be (2,)"),
+        (lambda model: model.predict(["a", "b"]), "x: not an array of numbers; give shape (2,)"),
+        (lambda model: model.learn([1, 2], [3]), "target: shape (1,); must be (2,)"),
+        (lambda model: model.learn([1, 2], [3, 4, 5]), "target: shape (3,); must be (2,)"),
+        (lambda model: model.run([1, 2], [[1, 2]], TAUGHT), "x: shape (2,); must be (n, 2)"),
+        (
+            lambda model: model.run([[1, 2]] * 2, [[1, 2]], TAUGHT),
+            "target: 1 rows for 2 samples; give one for each",
+        ),
+        (
+            lambda model: model.run([[1, 2]] * 2, [[1, 2]] * 2, TAUGHT[:1]),
+            "learn: shape (1,); must be (2,), one for each sample",
+        ),
+        (
+            lambda model: model.run([[1, 2]] * 2, [[1, 2]] * 2, TAUGHT, [3]),
+            "edges: 1 for 2 samples; give one for each",
+        ),
+        (
+            lambda model: model.run([[1, 2]] * 2, [[1, 2]] * 2, TAUGHT, [3, 3]),
+            "edge = 3: must be above that of the sample before, 3",
+        ),
+        (
+            lambda model: setattr(model, "coefficients", [[1]]),
+            "coefficients[0]: shape (1,); must be (2, 2, 12)",
+        ),
+        (
+            lambda model: setattr(model, "learning_rates", [1, 2]),
+            "learning_rates: shape (2,); must be (1,), one for each layer",
+        ),
+        (
+            lambda model: setattr(model, "noise_state", 0),
+            "noise_state = 0: must be from 1 to 4294967295",
+        ),
+    ],
+)
+def test_what_no_model_takes_is_refused_in_one_line(call: Any, line: str, numeric: Any) -> None:
+    model = Model(PAIR, numeric)
+    with pytest.raises(InputError) as caught:
+        call(model)
+    assert str(caught.value) == line
+    assert not any(layer.any() for layer in model.coefficients)
+
+
+@pytest.mark.parametrize(
+    ("call", "line"),
+    [
+        (lambda model: model.predict([np.nan, 0]), "x[0, 0] = nan: give a number"),
+        (lambda model: setattr(model, "linear_rates", [-1]), "linear_rates = [-1]: must be finite, 0 or more"),
+        (lambda model: model.gradients([1], [1, 2]), "x: shape (1,); must be (2,)"),
+        (
+            lambda model: setattr(model, "coefficients", [np.full((2, 2, 12), np.nan)]),
+            "coefficients[0][0, 0, 0] = nan: give a finite number",
+        ),
+    ],
+)
+def test_what_no_float_model_takes_is_refused_in_one_line(call: Any, line: str) -> None:
+    with pytest.raises(InputError) as caught:
+        call(Model(PAIR, "float64"))
+    assert str(caught.value) == line
+
+
+def test_codes_beyond_their_formats_are_refused() -> None:
+    narrow = LearnerSpec(layer_sizes=[2, 1], grid_range=(-2, 2), input_format="SQ(3, 5)", output_format="SQ(2, 4)")
+    model, batch = Model(narrow), ModelBatch([narrow.replace(input_format="SQ(4, 6)"), narrow])
+    model.learn([-128, 127], [31])
+    for sample, line in (
+        (([128, 0], [0]), "x: codes from 0 to 128 do not fit SQ(3, 5) (-128 to 127)"),
+        (([1 << 50, -129], [0]), f"x: codes from -129 to {1 << 50} do not fit SQ(3, 5) (-128 to 127)"),
+        (([0, 0], [-33]), "target: codes from -33 to -33 do not fit SQ(2, 4) (-32 to 31)"),
+    ):
+        with pytest.raises(InputError) as caught:
+            model.learn(*sample)
+        assert str(caught.value) == line
+    x = np.zeros((2, 3, 2), dtype=int)
+    x[0] = 500
+    batch.predict_many(x)
+    for wrong in (x[::-1], x[0]):
+        with pytest.raises(InputError, match=r"^x: codes from 500 to 500 do not fit SQ\(3, 5\) \(-128 to 127\)$"):
+            batch.predict_many(wrong)
+    with pytest.raises(InputError, match=r"^x: shape \(3, 3, 2\); must be \(n, 2\) or \(2, n, 2\)$"):
+        batch.predict_many(np.zeros((3, 3, 2), dtype=int))
+    with pytest.raises(InputError, match=r"^coefficients: shapes \[\(1, 11\)\]; must be \[\(2, 1, 2, 11\)\]"):
+        batch.coefficients = [np.zeros((1, 11), dtype=int)]
+
+
+def test_a_guarded_model_refuses_samples_before_it_begins() -> None:
+    model = GuardedModel(PAIR)
+    samples = np.ones((20, 2), dtype=int)
+    with pytest.raises(InputError, match=r"^target: 19 rows for 20 samples; give one for each$"):
+        model.run(samples, samples[1:], np.ones(20, dtype=bool))
+    with pytest.raises(InputError, match=r"^x: codes from 1 to 1048576 do not fit SQ"):
+        model.run(np.append(samples[1:], [[1 << 20, 1]], axis=0), samples, np.ones(20, dtype=bool))
+    assert not model.coefficients[0].any()
 
 
 def test_integer_models_refuse_real_numbers() -> None:
