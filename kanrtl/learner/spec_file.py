@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import SpecError
 from ..numeric.fixed import Format
 from .folded_schedule import fold
 from .formats import Formats, linear_rates_of
@@ -148,30 +149,85 @@ def _plain(formats: Format | tuple[Format, ...]) -> str | list[str]:
 def to_toml(spec: LearnerSpec) -> str:
     """A TOML file that gives an equal spec, with every field, and in comments what follows from it.
 
-    Fields that were not given appear as comments with the value that they have.
+    Fields that were not given appear as comments with the value that they have. Any one of them may be uncommented, and
+    the learner stays as it is, unless it says that others are to be taken together with it. Where no value would do
+    that, none is there.
     """
     lines = ["# A kanrtl learner. Lines that begin with '#' hold what follows from the others.", ""]
-    for field, comment in _COMMENTS.items():
-        if field.startswith("linear_") and not spec.linear_layers:
-            continue
-        value = getattr(spec, field)
-        given = field in spec.model_fields_set and value is not None
-        if field.endswith("_format") and value is None:
-            value = _derived_format(spec, field.removesuffix("_format"))
-        if field == "target_range" and value is None:
-            reach = 2.0 ** (spec.formats.output.i - 2)
-            value = (-reach, reach)
-        if field == "linear_rate" and value is None:
-            value = linear_rates_of(spec)
-        if field == "initial_coefficients" and value is None:
-            value = "zeros" if spec.n_layers == 1 else "uniform"
-        if field == "guard":
-            value = value.to_dict() if value else {}
-        entry = f"{field} = {_toml_value(value)}"
-        if not given:
-            entry = f"# {entry}"
+    shown = [field for field in _COMMENTS if spec.linear_layers or not field.startswith("linear_")]
+    given = {field for field in shown if field in spec.model_fields_set and getattr(spec, field) is not None}
+    followed = {field: _find_value(spec, field) for field in shown if field not in given}
+    for field in shown:
+        comment = _COMMENTS[field]
+        if field in given:
+            value = getattr(spec, field)
+            entry = f"{field} = {_toml_value(value.to_dict() if field == 'guard' else value)}"
+        else:
+            mend = _find_partners(spec, field, followed)
+            if mend is None:
+                lines.append(f"# {field}: {comment}" + _describe_format(field, followed[field]))
+                continue
+            entry, comment = f"# {field} = {_toml_value(followed[field])}", comment + mend
         lines.append(f"{entry:<44}  # {comment}" if len(entry) <= 60 else f"# {comment}\n{entry}")
     return "\n".join([*lines, "", *_derived_comments(spec)]) + "\n"
+
+
+def _find_value(spec: LearnerSpec, field: str) -> Any:
+    """The value that a field has which was not given."""
+    value = getattr(spec, field)
+    if value is not None:
+        return value
+    if field.endswith("_format"):
+        return _derived_format(spec, field.removesuffix("_format"))
+    if field == "target_range":
+        reach = 2.0 ** (spec.formats.output.i - 2)
+        return -reach, reach
+    if field == "linear_rate":
+        return linear_rates_of(spec)
+    if field == "initial_coefficients":
+        return "zeros" if spec.n_layers == 1 else "uniform"
+    return value
+
+
+_TOGETHER = {"coefficient_format": "factor_format", "factor_format": "coefficient_format"}
+"""Formats that follow from each other where one of them is given."""
+
+
+def _find_partners(spec: LearnerSpec, field: str, followed: dict[str, Any]) -> str | None:
+    """What is to be said of a field that is uncommented: nothing, if the learner stays as it is, or else what is to be
+    taken together with it. None where that changes it too."""
+    if followed[field] is None:
+        return None
+    formats = [name for name, value in followed.items() if name.endswith("_format") and _is_format(name, value)]
+    partner = _TOGETHER.get(field)
+    choices = [([field], "")]
+    if partner in formats:
+        choices.append(([field, partner], f"; take it together with {partner}"))
+    if field in formats:
+        choices.append((formats, "; take it together with all formats that stand as comments"))
+    for names, mend in choices:
+        if _keeps(spec, {name: followed[name] for name in names}):
+            return mend
+    return None
+
+
+def _is_format(field: str, value: Any) -> bool:
+    """Whether a value can be given: there is one format of all hidden layers' outputs."""
+    return field != "activation_format" or isinstance(value, Format)
+
+
+def _keeps(spec: LearnerSpec, changes: dict[str, Any]) -> bool:
+    """Whether the learner is the same with some fields given."""
+    try:
+        other = spec.replace(**changes)
+    except SpecError:
+        return False
+    return (other.formats, other.layers, other.guard) == (spec.formats, spec.layers, spec.guard)
+
+
+def _describe_format(field: str, value: Any) -> str:
+    """What a format is that cannot be given."""
+    return f"; here {_toml_value(value)}" if field.endswith("_format") else ""
 
 
 def _derived_format(spec: LearnerSpec, name: str) -> Format | tuple[Format, ...]:

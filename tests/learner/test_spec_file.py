@@ -1,7 +1,9 @@
 """A spec printed as TOML is the same spec, and what is derived is what the spec says."""
 
 import tomllib
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,7 +49,7 @@ def test_toml_shows_what_was_not_given_as_comments(tracker: LearnerSpec, tmp_pat
     assert tomllib.loads(text) == tracker.to_dict()
     lines = [line.removeprefix("# ") for line in text.splitlines()]
     fields = [line for line in lines if line.partition(" =")[0] in LearnerSpec.model_fields]
-    hidden = set() if linear else {"linear_rate", "linear_rate_format", "linear_step_format"}
+    hidden = {"guard"} if linear else {"guard", "linear_rate", "linear_rate_format", "linear_step_format"}
     assert sorted(line.partition(" =")[0] for line in fields) == sorted(LearnerSpec.model_fields.keys() - hidden)
     path = tmp_path / "full.toml"
     path.write_text("\n".join(fields))
@@ -55,6 +57,69 @@ def test_toml_shows_what_was_not_given_as_comments(tracker: LearnerSpec, tmp_pat
     assert full.formats == tracker.formats
     assert full.timing == tracker.timing
     assert np.array_equal(full.initial_codes(), tracker.initial_codes())
+
+
+def uncommented(spec: LearnerSpec) -> list[tuple[dict[str, Any], str]]:
+    """The fields that stand as comments, each with what is said of it."""
+    lines, found = to_toml(spec).splitlines(), []
+    for above, line in pairwise(lines):
+        field = line.removeprefix("# ")
+        if line.startswith("# ") and field.partition(" = ")[0] in LearnerSpec.model_fields and " = " in field:
+            comment = field.partition("  # ")[2] or above
+            found.append((tomllib.loads(field), comment))
+    return found
+
+
+def is_same(spec: LearnerSpec, other: LearnerSpec) -> bool:
+    return (
+        (other.formats, other.layers, other.guard, other.timing) == (spec.formats, spec.layers, spec.guard, spec.timing)
+        and other.plans == spec.plans
+        and all(map(np.array_equal, other.initial_codes(), spec.initial_codes()))
+    )
+
+
+RANGES = st.sampled_from([(-2, 2), (0, 1), (-100, 100), (-0.01, 0.02), (0, 1e-4)])
+
+
+@examples(10)
+@given(
+    st.one_of(
+        specs(),
+        st.integers(1, 3).flatmap(
+            lambda count: st.builds(
+                LearnerSpec,
+                layer_sizes=st.just([2] * count + [1]),
+                grid_range=st.lists(RANGES, min_size=count, max_size=count),
+                target_range=st.none() | RANGES,
+                linear=st.booleans(),
+                factor_format=st.none() | st.just("SQ(6, 12)"),
+            )
+        ),
+    )
+)
+def test_any_line_uncommented_leaves_the_learner(spec: LearnerSpec) -> None:
+    """What it is to be taken together with is said beside it."""
+    fields = uncommented(spec)
+    formats = {name: value for field, _ in fields for name, value in field.items() if name.endswith("_format")}
+    for field, comment in fields:
+        _, _, partner = comment.partition("; take it together with ")
+        others = formats if partner.startswith("all") else {partner: formats[partner]} if partner else {}
+        assert is_same(spec, LearnerSpec.from_dict(spec.to_dict() | others | field)), field
+
+
+def test_what_no_comment_can_say_is_described() -> None:
+    spec = LearnerSpec(layer_sizes=[1, 1, 1, 1], grid_range=[(-2, 2), (-100, 100), (-1, 1)])
+    text = to_toml(spec)
+    assert "# guard: what a guard looks at" in text
+    assert "# activation_format: outputs of hidden layers; " in text
+    assert '; here ["SQ(9, 7)", "SQ(6, 10)"]' in text
+    lines = {next(iter(field)): comment for field, comment in uncommented(spec)}
+    assert lines["coefficient_format"].endswith("; take it together with factor_format")
+    assert lines["factor_format"].endswith("; take it together with coefficient_format")
+    assert "together" not in lines["input_format"]
+    wide = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), target_range=(-100, 100))
+    lines = {next(iter(field)): comment for field, comment in uncommented(wide)}
+    assert lines["activation_format"].endswith("; take it together with all formats that stand as comments")
 
 
 def test_toml_tells_of_linear_paths(tracker: LearnerSpec) -> None:
