@@ -136,10 +136,12 @@ class BaselineSpec(ABC):
             raise SpecError.of("width", self.width, mend)
 
     def check_integer(self, field: str, least: int, most: int) -> None:
-        """Raise :exc:`SpecError` where a field is no integer from ``least`` to ``most``."""
+        """Raise :exc:`SpecError` where a field is no integer from ``least`` to ``most``; those of numpy become plain
+        ones."""
         value = getattr(self, field)
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not least <= value <= most:
             raise SpecError.of(field, value, f"must be an integer from {least} to {most}")
+        object.__setattr__(self, field, int(value))
 
     def check_choice(self, field: str, choices: Sequence[str]) -> None:
         """Raise :exc:`SpecError` where a field is none of ``choices``."""

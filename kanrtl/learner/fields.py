@@ -114,11 +114,16 @@ def _parse_guard(value: object) -> object:
         raise SpecError(f"guard.{error}" if not str(error).startswith("guard") else str(error)) from None
 
 
+def _to_plain(value: object) -> object:
+    """A number of numpy's kinds as Python's."""
+    return value.item() if isinstance(value, (np.integer, np.floating)) else value
+
+
 FormatField = Annotated[Format, BeforeValidator(_parse_format), PlainSerializer(str)]
 
-Real = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+Real = Annotated[float, Strict(), Field(allow_inf_nan=False), BeforeValidator(_to_plain)]
 
-Integer = Annotated[int, Strict()]
+Integer = Annotated[int, Strict(), BeforeValidator(_to_plain)]
 
 Range = tuple[Real, Real]
 

@@ -1,12 +1,13 @@
 """What is made of the spec of a baseline."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
-from kanrtl import InputError, LearnerSpec
+from kanrtl import InputError, LearnerSpec, SpecError
 from kanrtl.baselines import LmsSpec, MlpSpec, create_learner, create_model, estimate_baseline
 
 
@@ -36,3 +37,12 @@ def test_models_refuse_samples_that_are_none(spec: LmsSpec | MlpSpec) -> None:
         with pytest.raises(InputError, match=f"^{line}$"):
             model.run(*arguments)
     assert all(np.array_equal(a, b) for a, b in zip(model.weights, before, strict=True))
+
+
+def test_integers_of_numpy_are_plain_ones() -> None:
+    for spec in (LmsSpec(n_in=np.int64(2), degree=np.uint8(2)), MlpSpec(n_in=np.int64(2), hidden=np.int16(3))):
+        content = spec.to_dict()
+        assert content == type(spec)(**{name: value for name, value in content.items() if name != "kind"}).to_dict()
+        assert json.loads(json.dumps(content)) == content
+    with pytest.raises(SpecError, match=r"^n_in = np.True_: must be an integer from 1 to 256$"):
+        LmsSpec(n_in=np.bool_(True))

@@ -833,3 +833,32 @@ def test_a_representation_makes_the_spec_again(fields: dict[str, Any], shown: st
     assert repr(spec).startswith(f"LearnerSpec(layer_sizes=(1, 1), grid_range=(-2.0, 2.0){shown}")
     assert str(spec) == repr(spec)
     assert eval(repr(spec), {"LearnerSpec": LearnerSpec, "SQ": SQ, "GuardSettings": GuardSettings}) == spec
+
+
+def test_numbers_of_numpy_are_plain_ones() -> None:
+    i = np.int64
+    spec = LearnerSpec(
+        layer_sizes=[i(1), np.uint8(2), i(1)],
+        grid_range=(i(-2), np.float32(2)),
+        grid_size=[i(8), np.int16(4)],
+        spline_order=i(2),
+        table_size=i(16),
+        leak=(i(0), 1),
+        seed=np.uint32(5),
+        reuse_factor=i(1),
+        learning_rate=np.float32(0.5),
+        guard={"rails": i(3)},
+    )
+    plain = {"layer_sizes": [1, 2, 1], "grid_range": [-2.0, 2.0], "grid_size": [8, 4], "spline_order": 2}
+    plain |= {"table_size": 16, "leak": [0, 1], "seed": 5, "reuse_factor": 1, "learning_rate": 0.5}
+    assert spec == LearnerSpec(**plain, guard={"rails": 3})
+    assert all(type(size) is int for size in (*spec.layer_sizes, *spec.grid_size, spec.seed, spec.table_size))
+    assert json.loads(json.dumps(spec.to_dict())) == plain | {"guard": {"rails": 3}}
+    for wrong, line in (
+        ({"layer_sizes": [np.bool_(True), 1]}, "layer_sizes[0] = np.True_: must be an integer"),
+        ({"grid_size": np.float64(2)}, "grid_size = 2.0: must be an integer"),
+        ({"grid_size": i(0)}, "grid_size = np.int64(0): must be 1 or more"),
+    ):
+        with pytest.raises(SpecError) as caught:
+            LearnerSpec(**{"layer_sizes": [1, 1], "grid_range": (-2, 2)} | wrong)
+        assert str(caught.value) == line
