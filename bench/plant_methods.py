@@ -34,7 +34,7 @@ METHODS = ("kan", "nlms", "polynomial", "mlp", "mlp-lut", "mlp-folded", "rls", "
 FIXED = ("kan", "nlms", "polynomial", "mlp", "mlp-lut", "mlp-folded")
 """Those in fixed point."""
 
-RATES = tuple(2.0**power for power in range(-8, 4))
+RATES = tuple(2.0**power for power in range(-12, 4))
 """Tried of every method that has a rate, so that the best lies within; floats and fixed point alike."""
 
 FORGETTING = (0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 0.9999, 1.0)
