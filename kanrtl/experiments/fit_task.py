@@ -45,6 +45,11 @@ def fit_task(spec: LearnerSpec, task: TaskKind) -> TaskKind:
         _check_scaling(spec)
     grid = spec.per_layer("grid_range")[0]
     loss = find_loss(spec.loss)
+    if loss.binary_targets and isinstance(task, Recording) and task.target_range is not None:
+        raise InputError(
+            f'target_range = {task.target_range!r}: with loss = "{spec.loss}" targets are classes, 0 and 1, and not '
+            "scaled; leave it out"
+        )
     fitted = task.fit_to(grid, None if loss.binary_targets else _choose_target_range(spec))
     _check_targets(spec, fitted)
     return fitted

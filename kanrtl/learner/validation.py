@@ -18,6 +18,8 @@ from .losses import LOSSES, find_loss
 
 MAX_WIDTH = 62  # an exact sum must fit the int64 of the integer model, with a bit to spare for rounding
 
+MOST_COEFFICIENTS = 1 << 27  # a gibibyte of codes, and more than any chip holds
+
 MAX_FRACTION = 1020  # its LSB must be a number that floats hold
 
 LEAST, MOST = 1e-300, 1e300  # of ranges and rates, so that what follows from them are numbers that floats hold
@@ -82,6 +84,10 @@ def check_fields(spec: LearnerFields) -> None:
 def check_arithmetic(spec: LearnerFields, formats: LearnerFormats, layers: Sequence[LayerArithmetic]) -> None:
     """Raise :exc:`SpecError` where what follows from the fields, ``formats`` and ``layers``, cannot be."""
     _check_formats(spec, formats)
+    count = sum(layer.n_out * layer.n_in * layer.coefficients for layer in layers)
+    if count > MOST_COEFFICIENTS:
+        sizes, mend = list(spec.layer_sizes), f"may have {MOST_COEFFICIENTS}; set smaller ones, or a lower grid_size"
+        raise SpecError.of("layer_sizes", sizes, f"a learner of {count} coefficients, and {mend}")
     for index, layer in enumerate(layers):
         _check_layer(spec, index, layer)
         _check_linear(index, layer)

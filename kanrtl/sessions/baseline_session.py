@@ -10,6 +10,7 @@ import numpy.typing as npt
 from ..arrays import Reals, as_array, check_finite, real_row, real_rows
 from ..baselines.baseline_spec import BaselineSpec
 from ..errors import InputError, check_kind, join_choices
+from ..learner.address_map import COUNTER_WIDTH
 from ..numeric.fixed import Codes
 from .baseline_backends import BASELINE_BACKENDS, BaselineBackend
 from .clipped_targets import ClippedTargets
@@ -119,14 +120,15 @@ class BaselineSession(Closing):
 
     @property
     def status(self) -> dict[str, Any]:
-        """The counts and states by name, as :attr:`kanrtl.Session.status` has them."""
-        timing = self.spec.timing
+        """The counts and states by name, as :attr:`kanrtl.Session.status` has them; a counter that is full stays so."""
+        timing, saturations = self.spec.timing, self._backend.read_saturations()
         return {
             "backend": self._backend.name,
             "samples": self._samples,
             "cycles": self._backend.cycles,
             "frozen": self.frozen,
-            "saturations": self._backend.read_saturations(),
+            "saturations": saturations,
+            "counters_full": [kind for kind, count in saturations.items() if count == (1 << COUNTER_WIDTH) - 1],
             "inputs_saturated": self._inputs_saturated,
             "targets_saturated": self._clipped.count,
             "latency": timing.latency,

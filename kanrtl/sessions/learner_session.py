@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from .clipped_targets import ClippedTargets
 from .closing import Closing
 from .exclusive import exclusive
 from .guard_values import describe_guard, limit_codes, settings_of
-from .rate_codes import find_rate_codes
+from .rate_codes import find_least_codes, find_rate_codes, warn_of_idle_layers
 from .sample_history import SampleHistory
 from .sample_weights import check_highest, weigh_one, weigh_rates
 from .saved_learner import FILE_FORMAT, SavedLearner
@@ -58,6 +59,10 @@ class Session(Closing):
         # Of a loss that is computed elsewhere: what was predicted, and the sample that feedback without a name is for.
         self._history = SampleHistory(spec.n_in) if self._loss.takes_gradients else None
         self._pending: int | None = None
+
+    @cached_property
+    def _least(self) -> list[int]:
+        return find_least_codes(self.spec)
 
     def __repr__(self) -> str:
         return f"<Session of {self.spec!r} on {self._backend.name!r}, {self._samples} samples>"
@@ -107,7 +112,7 @@ class Session(Closing):
     def _learn_weighted(self, step: SampleStep, x: npt.ArrayLike, target: npt.ArrayLike, weight: float) -> Reals:
         """:meth:`learn` with a weight; what takes one step does without arrays."""
         registers = self._backend.read_learning_rates()
-        rates = weigh_one(weight, registers, self._rate_formats) if type(weight) in _PLAIN else None
+        rates = weigh_one(weight, registers, self._rate_formats, self._least) if type(weight) in _PLAIN else None
         if rates is None:
             return self._learn_row(x, target, weight)
         self._fill(step, x, target)
@@ -252,7 +257,7 @@ class Session(Closing):
             return None
         registers = self._backend.read_learning_rates()
         check_highest("weight", weights, registers, self._rate_formats)
-        return weigh_rates(weights, registers, self._rate_formats)
+        return weigh_rates(weights, registers, self._rate_formats, self._least)
 
     def _run_weighted(self, x: Codes, teaching: Codes, steps: Codes, rates: Codes) -> Reals:
         self._samples += len(rates)
@@ -348,7 +353,8 @@ class Session(Closing):
         self._warn_of_rates(codes)
 
     def _warn_of_rates(self, codes: Sequence[int]) -> None:
-        """Warn where the last layer may diverge with these contents of the registers."""
+        """Warn where the last layer may diverge with these contents of the registers, or a layer learns nothing."""
+        warn_of_idle_layers(self.spec, codes, self._least)
         rates = [
             float(register.format.to_float(code))
             for register, code in zip(self.spec.rate_registers, codes, strict=True)

@@ -2,16 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
 from ..arrays import as_reals
 from ..errors import InputError, LearningWarning, warn_user
+from ..learner.spec import LearnerSpec
 from ..numeric.fixed import Format
 
 MOST_ROUNDED = 1 / 32
 """A rate that changes by more than this share of itself as it goes into the register is warned of. Rates with five
 significant bits, as the default format has for the smallest rate of a spec, are within it."""
+
+
+def find_least_codes(spec: LearnerSpec) -> list[int]:
+    """The least codes of all registers of rates with which anything is learned; beyond the register's range where
+    nothing is at any rate. What a linear path needs depends on its inputs alone."""
+    found = []
+    for layer in spec.layers:
+        rate, format = layer.smallest_learning_rate(spec.rounding, spec.update_rounding), spec.formats.learning_rate
+        found.append(format.maximum + 1 if rate is None else int(format.quantise(rate)))
+    return found + [1] * len(spec.linear_layers)
+
+
+def warn_of_idle_layers(spec: LearnerSpec, codes: Sequence[int], least: Sequence[int]) -> None:
+    """Warn of layers in which nothing is learned with these contents of the registers, which are not zero."""
+    for index, (code, lowest) in enumerate(zip(codes[: spec.n_layers], least, strict=False)):
+        format, step = spec.formats.learning_rate, spec.layers[index].formats.step
+        if 0 < code < lowest:
+            mend = f"give {format.to_float(lowest):g} or more, or " if lowest <= format.maximum else ""
+            warn_user(
+                f"learning_rate = {format.to_float(code):g}: moves no coefficient of layer {index}, whose steps, in "
+                f"{step}, or updates round to zero; {mend}set step_format, a field of the spec, with more fraction "
+                f"bits",
+                LearningWarning,
+            )
 
 
 def find_rate_codes(field: str, given: npt.ArrayLike, count: int, format: Format) -> list[int]:

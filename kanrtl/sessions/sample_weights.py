@@ -24,7 +24,9 @@ def find_highest(registers: Sequence[int], formats: Sequence[Format]) -> float:
     )
 
 
-def weigh_one(weight: float, registers: Sequence[int], formats: Sequence[Format]) -> list[int] | None:
+def weigh_one(
+    weight: float, registers: Sequence[int], formats: Sequence[Format], least: Sequence[int]
+) -> list[int] | None:
     """Give the codes of the registers for one sample that takes one step, as :func:`weigh_rates` does, but quicker.
 
     None where it takes several or none, or cannot have this weight: :func:`check_highest` and :func:`weigh_rates` say
@@ -34,7 +36,7 @@ def weigh_one(weight: float, registers: Sequence[int], formats: Sequence[Format]
     if not all(0 <= rate <= format.maximum for rate, format in zip(exact, formats, strict=True)):
         return None
     rates = list(map(round, exact))
-    return rates if any(rates) else None
+    return rates if any(rate >= lowest for rate, lowest in zip(rates, least, strict=True)) else None
 
 
 def check_highest(field: str, weights: Reals, registers: Sequence[int], formats: Sequence[Format]) -> None:
@@ -51,12 +53,14 @@ def check_highest(field: str, weights: Reals, registers: Sequence[int], formats:
         )
 
 
-def weigh_rates(weights: Reals, registers: Sequence[int], formats: Sequence[Format]) -> tuple[Codes, Codes]:
+def weigh_rates(
+    weights: Reals, registers: Sequence[int], formats: Sequence[Format], least: Sequence[int]
+) -> tuple[Codes, Codes]:
     """The steps that samples with ``weights``, shape ``(n,)``, take, and their learning rates.
 
     The rate of a step is the register times the weight, rounded to the nearest code, ties to even. Where one of the
-    registers cannot hold that, the sample takes as few equal steps as they can hold. A weight that rounds to zero in
-    all registers is warned of.
+    registers cannot hold that, the sample takes as few equal steps as they can hold. A weight with which
+    nothing is learned is warned of, unless nothing is without it.
 
     Parameters
     ----------
@@ -66,6 +70,8 @@ def weigh_rates(weights: Reals, registers: Sequence[int], formats: Sequence[Form
         The codes of all registers of rates (:attr:`kanrtl.LearnerSpec.rate_registers`) for a weight of 1.
     formats
         The formats of these registers.
+    least
+        The least codes with which anything is learned (:func:`.find_least_codes`).
 
     Returns
     -------
@@ -76,12 +82,15 @@ def weigh_rates(weights: Reals, registers: Sequence[int], formats: Sequence[Form
     exact = weights[:, None] * np.array(registers, dtype=np.float64)
     steps = np.maximum(1, np.ceil((exact / [format.maximum for format in formats]).max(axis=1)))
     rates = np.rint(exact / steps[:, None]).astype(np.int64)
-    lost = (weights > 0) & ~rates.any(axis=1)
-    if lost.any() and any(registers):
+    lost = (weights > 0) & (rates < least).all(axis=1)
+    if lost.any() and np.greater_equal(registers, least).any():
+        zero = not rates[lost].any()
         names = " and ".join(dict.fromkeys(map(str, formats)))
         warn_user(
-            f"sample weights: the learning rate of {lost.sum()} of {len(weights)} samples rounds to zero in {names}, "
-            f"and they are not learned; set learning_rate_format, a field of the spec, with more fraction bits",
+            f"sample weights: the learning rate of {lost.sum()} of {len(weights)} samples "
+            + (f"rounds to zero in {names}" if zero else "is so low that their steps round to zero")
+            + f", and they are not learned; set {'learning_rate_format' if zero else 'step_format'}, a field of the "
+            "spec, with more fraction bits",
             RuntimeWarning,
         )
     counts = steps.astype(np.int64)

@@ -28,7 +28,8 @@ def component_header(component: wiring.Component, clocking: Clocking = Clocking(
     lines += [
         f"A transfer on a stream takes place at a rising edge of {clocking.clock} at which valid and ready are both "
         "high.",
-        f"{clocking.words}; it does not restore coefficients and learning rates of a learner.",
+        f"{clocking.words}; it restores coefficients and learning rates of a learner whose spec has "
+        'initial = "reset", and of no other.',
         "",
         *align_rows(
             [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import math
 import pickle
 import re
@@ -392,6 +393,18 @@ def test_classes_come_back_as_they_were(labels: list[Any], tmp_path: Path) -> No
     assert other.classes_.dtype == model.classes_.dtype
     np.testing.assert_array_equal(other.predict(x), model.predict(x))
     np.testing.assert_array_equal(other.predict_proba(x), model.predict_proba(x))
+
+
+@pytest.mark.parametrize("label", [2**63, 1e308, float("inf"), "a", None])
+def test_a_label_that_is_another_is_refused(label: Any, tmp_path: Path) -> None:
+    KANClassifier(epochs=1).fit([[0.0], [1.0]], [0, 1]).save(tmp_path / "model.npz")
+    with np.load(tmp_path / "model.npz") as content:
+        arrays = dict(content)
+    about = json.loads(str(arrays["estimator"]))
+    about["state"]["_labels"][0] = label
+    np.savez(tmp_path / "other.npz", **{**arrays, "estimator": np.array(json.dumps(about))})
+    with pytest.raises(InputError, match=r"^load: '.*': not a saved KANClassifier; give a file that save wrote$"):
+        KANClassifier.load(tmp_path / "other.npz")
 
 
 def test_files_that_are_none(tmp_path: Path) -> None:

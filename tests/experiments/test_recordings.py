@@ -111,6 +111,14 @@ def test_errors_are_in_units_whatever_the_grid() -> None:
     assert ours == pytest.approx(theirs)
 
 
+def test_classes_have_no_range() -> None:
+    spec = LearnerSpec(layer_sizes=[2, 1], grid_range=(-1, 1), loss="logistic")
+    with pytest.raises(
+        InputError, match=r'^target_range = \(-1\.0, 1\.0\): with loss = "logistic" targets are classes'
+    ):
+        simulate(spec, Recording(X, LINEAR > np.median(LINEAR), target_range=(-1, 1)), "model")
+
+
 @pytest.mark.parametrize(
     ("fields", "given", "onto"),
     [

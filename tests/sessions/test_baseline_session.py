@@ -35,6 +35,15 @@ def run(backend: str) -> dict[str, object]:
         }
 
 
+def test_a_counter_that_is_full_says_so() -> None:
+    with connect_baseline(LmsSpec(n_in=1, target_range=(-0.1, 0.1))) as learner:
+        learner.weights = [np.full((1, 2), learner.spec.sums[0].coefficient.maximum)]
+        assert learner.status["counters_full"] == []
+        learner.predict_many(np.ones((70_000, 1)))
+        status = learner.status
+    assert status["saturations"][status["counters_full"][0]] == 65535
+
+
 @pytest.mark.usefixtures("compiled")
 def test_all_backends_do_the_same() -> None:
     found = {backend: run(backend) for backend in ("model", "pysim", "native")}

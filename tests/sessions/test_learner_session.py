@@ -223,9 +223,11 @@ def test_learning_rate_can_change(pair: Pair, random: np.random.Generator) -> No
 
 def test_learning_rate_can_be_lowered_far() -> None:
     with connect(LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), learning_rate=0.25)) as session:
-        for rate in (2**-12, 2**-8):
-            session.learning_rate = rate
-            assert session.learning_rate == (rate,)
+        with pytest.warns(LearningWarning, match="moves no coefficient of layer 0"):
+            session.learning_rate = 2**-12
+        assert session.learning_rate == (2**-12,)
+        session.learning_rate = 2**-8
+        assert session.learning_rate == (2**-8,)
         errors = 5 - session.learn_many(np.full((300, 1), 0.3), np.full((300, 1), 5))[:, 0]
     # Each step leaves 1 - 2**-8 sum b^2 of the error.
     layer = session.spec.layers[0]
@@ -709,6 +711,23 @@ def test_a_file_of_a_wider_format_loads_if_what_is_in_it_fits(saved: Path, learn
     with np.load(saved) as content:
         np.savez(wide, **{**content, "coefficients_0": codes, "coefficient_formats": ["SQ(60, 2)"]})
     assert refused(narrower, wide) == line.replace("SQ(3, 12)", "SQ(60, 2)")
+
+
+@pytest.mark.parametrize("power", range(1, 13))
+def test_a_rate_at_which_nothing_moves_is_warned_of(power: int) -> None:
+    """Steps have the format that suits the rate of the spec."""
+    spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), learning_rate=1.0)
+    with connect(spec) as session, warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        session.learning_rate = 2.0**-power
+        session.learn_many(np.linspace(-2, 2, 40)[:, None], np.full((40, 1), 30.0))
+        said = any("moves no coefficient of layer 0, whose steps, in UQ(1, 9)," in str(one.message) for one in found)
+        assert said != bool(session.coefficients[0].any())
+
+
+def test_a_learner_that_no_memory_holds_is_refused() -> None:
+    with pytest.raises(SpecError, match=r"^layer_sizes = \[1024, 1024\]: a learner of \d+ coefficients, and may have"):
+        LearnerSpec(layer_sizes=[1024, 1024], grid_range=(-2, 2), grid_size=4096)
 
 
 def test_what_is_no_name_of_a_file_is_refused(learner: Session) -> None:

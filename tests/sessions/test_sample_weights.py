@@ -216,3 +216,18 @@ def test_weights_too_small_for_the_register_are_said() -> None:
         ):
             session.learn_many(*samples(spec, 3), weight=[1e-9, 0, 1e-9])
         assert_same(session.coefficients, before["coefficients"])
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("backend", ["model", "compiled"])
+def test_weights_too_small_for_the_steps_are_said(backend: str) -> None:
+    spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), learning_rate=0.25)
+    line = r"^sample weights: the learning rate of 1 of 1 samples is so low that their steps .* set step_format"
+    with connect(spec, backend) as session:
+        for call in (
+            lambda: session.learn(0.3, 1, weight=0.001),
+            lambda: session.learn_many([[0.3]], [[1]], weight=0.001),
+        ):
+            with pytest.warns(RuntimeWarning, match=line):
+                call()
+        assert not session.coefficients[0].any()

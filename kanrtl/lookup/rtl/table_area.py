@@ -120,9 +120,9 @@ def _count_mapped(sources: Sequence[npt.NDArray[np.bool_]], smooth: float, hard:
             multiplexers += int((halves[:, 0] != halves[:, 1]).any(axis=1).sum())
             functions = _distinct(halves.reshape(2 * len(functions), halves.shape[2]))
         halved.append(functions)
-    small = np.concatenate(halved)
-    if not len(small):
+    if not sum(map(len, halved)):  # nothing looks at an input, as where all tables are constant
         return 0.0
+    small = np.concatenate(halved)
     # Estimated together: of a few functions at a time, it takes much longer.
     chosen = np.linspace(0, len(small) - 1, min(len(small), _ESTIMATED)).astype(int)
     luts = estimate_luts(small[chosen], muxes=False)

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+import numpy as np
 import pytest
 
 from bench.network_area import Drawn
+from kanrtl import LookupNetwork
 from kanrtl.build import Device
 from kanrtl.build.design_builds import core_for
 from kanrtl.build.out_of_context import AreaJob
 from kanrtl.lookup.rtl.network_estimate import estimate_network
 from support.tiers import thorough
+
+
+@pytest.mark.parametrize("device", ["LFE5U-25F", "iCE40HX1K"])
+def test_a_layer_that_looks_at_nothing_takes_nothing(device: str) -> None:
+    """As that of a learner that has learned nothing; on iCE40 a flip-flop takes a cell."""
+    edges = [{"source": [0], "node": [0], "table": [np.full(256, 5)]}]
+    assert estimate_network(LookupNetwork.of([1, 1], [8, 4], [1, 1], edges), device).lut <= 2
 
 
 @pytest.mark.parametrize(
