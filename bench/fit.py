@@ -97,17 +97,26 @@ def rows_built(folder: Path = RESULTS) -> list[Build]:
     found = []
     for name, row in ROWS.items():
         if isinstance(row, Core) and (folder / f"{name}.json").exists():
-            result = load(folder, name)
-            ports = sum(int(bits) for note in result["notes"] for bits in re.findall(r"each of the (\d+) bits", note))
-            found.append(Build.of(name, result["device"], result["spec"], result, ports))
+            found.append(_read_build(load(folder, name)))
     return found
+
+
+def cores_built(folder: Path = RESULTS) -> list[Build]:
+    """The learners among the cores that plants are controlled by (:mod:`bench.method_cores`)."""
+    results = [load(folder, path.stem) for path in sorted(folder.glob("core-*.json"))]
+    return [_read_build(result) for result in results if "layer_sizes" in result["spec"]]
+
+
+def _read_build(result: dict[str, Any]) -> Build:
+    ports = sum(int(bits) for note in result["notes"] for bits in re.findall(r"each of the (\d+) bits", note))
+    return Build.of(result["row"], result["device"], result["spec"], result, ports)
 
 
 def builds(folder: Path = RESULTS) -> list[Build]:
     """All builds that there are, every design once."""
     areas = load_areas(folder / AREAS.name)
     found = [Build.of(name, area["device"], area["fields"], area) for name, area in areas.items()]
-    return list({build.design: build for build in found + rows_built(folder)}.values())
+    return list({build.design: build for build in found + rows_built(folder) + cores_built(folder)}.values())
 
 
 Vector = npt.NDArray[np.float64]
