@@ -133,7 +133,7 @@ def test_what_the_mends_name_fits() -> None:
     assert fit.setting.estimate == smaller.estimate(device)
 
 
-MAY_FIT = {"layer_sizes": [2, 1], "spline_order": 2, "multiplier": "lut"}
+MAY_FIT = {"layer_sizes": [2, 1], "spline_order": 2, "multiplier": "lut", "activation_format": "SQ(6, 6)"}
 
 
 def test_what_may_fit_is_not_refused() -> None:

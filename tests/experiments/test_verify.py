@@ -196,7 +196,7 @@ def test_a_difference_is_exit_status_1(
             ["--board", "ulx3s-85f"],
             "board = 'ulx3s-85f': a bitstream of ecp5 cannot be read back into logic; verify for",
         ),
-        (["--device", "iCE40HX1K"], "needs 2408 or more LUTs, there are 1280; take iCE40UP5K"),
+        (["--device", "iCE40HX1K"], "needs 2313 or more LUTs, there are 1280; take iCE40UP5K"),
         (["--board", "icebreaker"], "multiplier = 'auto': takes 4 multipliers of the chip, which no tool reads back"),
     ],
 )
