@@ -98,12 +98,12 @@ def test_a_placer_at_a_learner(pretend: Pretend) -> None:
     said = str(refuse(lambda: build_learner(spec, "LFE5U-45F")))
     found = re.fullmatch(
         r"device = 'LFE5U-45F': the learner needs 43849 LUTs, there are 43848; "
-        r'set memory = "block" \(about (\d+) LUTs, interval \d+\), or take LFE5U-85F',
+        r"set reuse_factor = 4 \(about (\d+) LUTs, interval \d+\), or take LFE5U-85F",
         said,
     )
     assert found, said
     # What is proposed is taken to be as much larger than its estimate as this was, and fits all the same.
-    estimates = [one.estimate("LFE5U-45F").lut for one in (spec.replace(memory="block"), spec)]
+    estimates = [one.estimate("LFE5U-45F").lut for one in (spec.replace(reuse_factor=4), spec)]
     assert int(found[1]) == pytest.approx(estimates[0] * 43_849 / estimates[1], abs=1)
 
 
