@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from kanrtl.errors import SpecError
 from kanrtl.experiments.simulate_network import read_samples
 from kanrtl.file_content import describe_content, parse_json, read_text
 from kanrtl.lookup.floats.convert import convert
+from support.pipes import by_descriptor, piped
 
 SPEC = "layer_sizes = [1, 1]\ngrid_range = [-2, 2]  # é\n"
 
@@ -120,14 +120,11 @@ def test_what_cannot_be_told_is_not(tmp_path: Path) -> None:
         read_samples(tmp_path / "data.npz")
 
 
-@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="there are no paths of pipes")
+@by_descriptor
 def test_what_comes_through_a_pipe_is_left_in_it() -> None:
-    reader, writer = os.pipe()
-    with os.fdopen(reader, "rb") as pipe, os.fdopen(writer, "wb") as source:
-        source.write(b"x,y\n1,2\n")
-        source.close()
-        assert describe_content(Path(f"/dev/fd/{reader}")) is None
-        assert pipe.read() == b"x,y\n1,2\n"
+    with piped(b"x,y\n1,2\n") as (path, left):
+        assert describe_content(path) is None
+        assert left.read() == b"x,y\n1,2\n"
 
 
 @pytest.mark.parametrize("text", ["9" * 5000, "[" * 100_000, b"\xff", "", '{"a": 1'])

@@ -29,6 +29,7 @@ from kanrtl.files import (
     write_arrays,
     write_whole,
 )
+from support.pipes import by_descriptor
 
 OLD, NEW = b"what was there before", b"new"
 
@@ -113,7 +114,7 @@ def test_a_link_into_no_folder_is_refused(tmp_path: Path) -> None:
     assert names(tmp_path) == {"link"}
 
 
-@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="there are no paths of open files")
+@by_descriptor
 @pytest.mark.parametrize("name", ["9" * 20, "²"])
 def test_numbers_that_no_open_file_has(name: str) -> None:
     with pytest.raises(InputError, match=r"name another|name an output that can be written"):

@@ -397,13 +397,8 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
             return cls._restore(file, backend)
         except InputError as error:
             raise InputError(name + str(error).removeprefix(name)) from None
-        except (
-            LookupError,
-            TypeError,
-            AttributeError,
-            ValueError,
-            OverflowError,
-        ):  # something is missing, or of another kind
+        except (LookupError, TypeError, AttributeError, ValueError, OverflowError):
+            # Something is missing, or of another kind.
             raise InputError(f"{name}not a saved {cls.__name__}; give a file that save wrote") from None
 
     @classmethod

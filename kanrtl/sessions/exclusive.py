@@ -36,7 +36,7 @@ def _locked(function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     def call(session: Any, *arguments: Any, **options: Any) -> Any:
         with session._lock:
-            if function.__name__ != "close":
+            if function.__name__ != "close":  # which may be called twice, as of any file
                 session._check_open()
             return function(session, *arguments, **options)
 

@@ -32,11 +32,11 @@ def warn_of_idle_layers(spec: LearnerSpec, codes: Sequence[int], least: Sequence
     for index, (code, lowest) in enumerate(zip(codes[: spec.n_layers], least, strict=False)):
         format, step = spec.formats.learning_rate, spec.layers[index].formats.step
         if 0 < code < lowest:
-            mend = f"give {format.to_float(lowest):g} or more, or " if lowest <= format.maximum else ""
+            higher = f"give {format.to_float(lowest):g} or more, or " if lowest <= format.maximum else ""
+            mend = f"{higher}set step_format, a field of the spec, with more fraction bits"
             warn_user(
                 f"learning_rate = {format.to_float(code):g}: moves no coefficient of layer {index}, whose steps, in "
-                f"{step}, or updates round to zero; {mend}set step_format, a field of the spec, with more fraction "
-                f"bits",
+                f"{step}, or updates round to zero; {mend}",
                 LearningWarning,
             )
 

@@ -59,8 +59,8 @@ def weigh_rates(
     """The steps that samples with ``weights``, shape ``(n,)``, take, and their learning rates.
 
     The rate of a step is the register times the weight, rounded to the nearest code, ties to even. Where one of the
-    registers cannot hold that, the sample takes as few equal steps as they can hold. A weight with which
-    nothing is learned is warned of, unless nothing is without it.
+    registers cannot hold that, the sample takes as few equal steps as they can hold. A weight with which nothing is
+    learned is warned of, unless nothing is without it.
 
     Parameters
     ----------

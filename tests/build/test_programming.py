@@ -1,6 +1,5 @@
 """Bitstreams are loaded as each board's platform would load them, into the part that they were made for."""
 
-import os
 import shlex
 import subprocess
 from contextlib import nullcontext
@@ -14,6 +13,7 @@ from kanrtl.boards import BOARDS, Board
 from kanrtl.build import plan_programming
 from kanrtl.build.programming import looks_like_bitstream
 from support.bitstream_heads import ICE40_BANKS, ULX3S_85F, ecp5, ice40
+from support.pipes import by_descriptor, piped
 
 
 class Products:
@@ -118,14 +118,11 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
         plan_programming(BOARDS["icebreaker"], tmp_path / "none.bin")
 
 
-@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="there are no paths of pipes")
+@by_descriptor
 def test_what_comes_through_a_pipe_is_left_in_it() -> None:
-    reader, writer = os.pipe()
-    with os.fdopen(reader, "rb") as pipe, os.fdopen(writer, "wb") as source:
-        source.write(b"layer_sizes = [1, 1]")
-        source.close()
-        assert not looks_like_bitstream(Path(f"/dev/fd/{reader}"))
-        assert pipe.read() == b"layer_sizes = [1, 1]"
+    with piped(b"layer_sizes = [1, 1]") as (path, left):
+        assert not looks_like_bitstream(path)
+        assert left.read() == b"layer_sizes = [1, 1]"
 
 
 def test_what_is_meant_as_a_bitstream(tmp_path: Path) -> None:
