@@ -186,7 +186,7 @@ def _find_smaller(
     while share <= max(layer.edges for layer in network.layers):
         few = network.edges // share <= _PLANNED
         if few and (found := _try(pruned := _cut_edges(network, share), device, options, of)):
-            yield NetworkMend(f"prune it to {pruned.edges} edges of {network.edges}", found)
+            yield NetworkMend(f"prune it to {pruned.edges} of its {network.edges} edges", found)
             break
         share *= 2
 

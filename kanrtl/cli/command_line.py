@@ -139,7 +139,7 @@ def _lines_for_warnings() -> Iterator[None]:
 
         def print_line(message: Any, category: type[Warning], *more: Any, **named: Any) -> None:
             if issubclass(category, (CacheWarning, LearningWarning)):
-                click.echo(f"kanrtl: {message}", err=True)
+                click.echo(f"kanrtl: warning: {message}", err=True)
             else:
                 show(message, category, *more, **named)
 

@@ -49,6 +49,7 @@ from .options import (
 )
 from .signal_options import (
     check_without_data,
+    choose_seed,
     read_recording,
     say_all_are_taken,
     show_comparison,
@@ -70,7 +71,7 @@ LOWEST_MHZ, HIGHEST_MHZ = 0.001, 10_000.0
 @cloup.option_group(
     "The run",
     count_option("--samples", 3, help="Run N samples.  [default: 1500, or all of --data]"),
-    count_option("--seed", 0, default=0, help="Draw samples at random with this seed."),
+    count_option("--seed", 0, help="Draw samples at random with this seed.  [default: 0]"),
     backend_option(
         help="Run on this backend, or a learner at this address.  [default: pysim, or model for a learner with --data]"
     ),
@@ -97,7 +98,7 @@ def simulate_command(
     task: str | None,
     samples: int | None,
     data: str | None,
-    seed: int,
+    seed: int | None,
     backend: str | None,
     plot: Path | None,
     trace: Path | None,
@@ -112,6 +113,7 @@ def simulate_command(
     """
     simulation: Simulation | NetworkSimulation
     signals = take_signal_options(hardware)
+    seed = choose_seed(seed, data)
     if backend is None:
         backend = "model" if data is not None and isinstance(spec, LearnerSpec) else "pysim"
     if isinstance(spec, LookupNetwork):

@@ -16,7 +16,7 @@ from ..sim import TASKS
 from ..sim.task import Task
 from .console import say, show_work
 from .options import backend_option, choice_option, count_option, input_option, learner_argument
-from .signal_options import check_without_data, read_recording, signal_group, take_signal_options
+from .signal_options import check_without_data, choose_seed, read_recording, signal_group, take_signal_options
 
 __all__ = ["live_command"]
 
@@ -30,7 +30,7 @@ SAMPLES = 1500
     choice_option("--task", TASKS, help="Let it learn this task.  [default: track]"),
     input_option("--data", help="Let it learn the signals of this file: CSV (also .gz), .npz or Parquet."),
     count_option("--samples", 3, help="Begin again after N samples.  [default: 1500, or all of --data]"),
-    count_option("--seed", 0, default=0, help="Draw samples at random with this seed."),
+    count_option("--seed", 0, help="Draw samples at random with this seed.  [default: 0]"),
 )
 @cloup.option_group(
     "Where it runs",
@@ -48,7 +48,7 @@ def live_command(
     task: str | None,
     data: str | None,
     samples: int | None,
-    seed: int,
+    seed: int | None,
     backend: str | None,
     speed: int,
     port: int,
@@ -64,6 +64,7 @@ def live_command(
     spec.
     """
     signals = take_signal_options(signals)
+    seed = choose_seed(seed, data)
     check_bokeh()
     learned: Task
     if data is None:

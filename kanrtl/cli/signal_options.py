@@ -67,6 +67,13 @@ def check_without_data(signals: dict[str, Any]) -> None:
             raise InputError(f"--{name.replace('_', '-')} = {value!r}: only with --data; name a file, or leave it out")
 
 
+def choose_seed(seed: int | None, data: str | None) -> int:
+    """The seed that ``--seed`` gives, or 0; raise :exc:`InputError` where ``--data`` leaves nothing to draw."""
+    if seed is not None and data is not None:
+        raise InputError(f"--seed = {seed}: with --data nothing is drawn at random; leave it out")
+    return seed or 0
+
+
 def read_recording(
     data: str, task: str | None, samples: int | None, signals: dict[str, Any], spec: LearnerSpec | None = None
 ) -> Recording:

@@ -286,7 +286,7 @@ def registers_command(
     map = RegisterMap.of(spec, streams=bool(has_streams(bus)))
     size = 1 << map.address_width
     if base % size:
-        raise InputError(f"--base = {base:#x}: the map has {size:#x} bytes; give a multiple of that")
+        raise InputError(f"--base = {base:#x}: must be a multiple of the {size:#x} bytes that the map has")
     if base + size > 1 << 32:
         raise InputError(f"--base = {base:#x}: the map has {size:#x} bytes, and ends beyond 32 bits; give a lower one")
     title = title_network(spec) if isinstance(spec, LookupNetwork) else title_learner(spec)

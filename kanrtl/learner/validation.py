@@ -280,9 +280,20 @@ def _check_format(spec: LearnerFields, index: int, name: str, format: Format) ->
             field, format, f"has {format.f} fraction bits, the limit is {MAX_FRACTION}; scale the signal"
         )
     if format.width > MAX_WIDTH:
-        given = spec.per_layer(field)[index]
-        mend = "narrow it" if given else f"it follows from {_FOLLOWS[field]}: change that, or give {field}"
+        mend = _narrowing(spec, index, field)
         raise SpecError.of(field, format, f"is {format.width} bits wide, the limit is {MAX_WIDTH}; {mend}")
+
+
+def _narrowing(spec: LearnerFields, index: int, field: str, other: str = "") -> str:
+    """The mend of a format that is too wide: to narrow it or an ``other`` if it is given, else what it follows from."""
+    if spec.per_layer(field)[index]:
+        return f"narrow it or {other}" if other else "narrow it"
+    source = _FOLLOWS[field]
+    if field in _FOLLOW_OUTPUTS:
+        last = index == spec.n_layers - 1
+        given = [name for name in (("output_format",) * last + ("activation_format",)) if getattr(spec, name)]
+        source = given[0] if given else source
+    return f"it follows from {source}: change that, or give {field}"
 
 
 def _check_reach(spec: LearnerFields, index: int, x: Format) -> None:
@@ -318,6 +329,9 @@ _FOLLOWS = {
     "linear_rate_format": "linear_rate",
     "linear_step_format": "input_format and linear_rate",
 }
+
+_FOLLOW_OUTPUTS = ("coefficient_format", "factor_format", "basis_format", "slope_format", "gradient_format")
+"""What follows from the format of a layer's outputs where that is given."""
 
 # The fields that make an exact value wide, and the format that it is narrowed to: it is aligned to that one's
 # fraction, so it must fit with the fraction bits of both.
@@ -365,10 +379,12 @@ def _check_widths(spec: LearnerFields, index: int, layer: LayerArithmetic) -> No
                     layer.leak,
                     f"{name} of layer {index} would need {width} bits, the limit is {MAX_WIDTH}; choose it smaller",
                 )
+            value = getattr(layer.formats, widest)
+            if other in _FOLLOWS and spec.per_layer(other)[index] and not spec.per_layer(field)[index]:
+                field, value, other = other, spec.per_layer(other)[index], ""
+            mend = _narrowing(spec, index, field, other)
             raise SpecError.of(
-                field,
-                getattr(layer.formats, widest),
-                f"{name} of layer {index} would need {width} bits, the limit is {MAX_WIDTH}; narrow it or {other}",
+                field, value, f"{name} of layer {index} would need {width} bits, the limit is {MAX_WIDTH}; {mend}"
             )
 
 

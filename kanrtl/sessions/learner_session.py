@@ -446,7 +446,10 @@ class Session(Closing):
     # Files.
 
     def save(self, path: str | Path) -> None:
-        """Write what was learned, with the spec, to an ``.npz`` file; the file is complete or not there."""
+        """Write what was learned, with the spec, to an ``.npz`` file; the file is complete or not there.
+
+        Limits of a guard that :meth:`set_limits` changed are not in it: those that are to last belong in the spec.
+        """
         path = as_path(path)
         content: dict[str, Any] = {
             f"coefficients_{index}": layer for index, layer in enumerate(self._backend.read_coefficients())

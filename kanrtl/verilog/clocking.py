@@ -13,8 +13,8 @@ from .names import check_module_name
 
 __all__ = ["Clocking"]
 
-# What is active low by custom: rst_n, rst_ni, resetn, aresetn, rst_n_i, nreset, sys_nrst.
-_LOW = re.compile(r"_ni?$|(rst|reset)_?n(?=_|i?$)|(^|_)n_?(rst|reset)", re.IGNORECASE)
+# What is active low by custom: rst_n, rst_ni, resetn, aresetn, rst_n_i, rst_n0, rst_b, reset_l, nreset, sys_nrst.
+_LOW = re.compile(r"_ni?$|(rst|reset)_?(n|b|l|bar|low)(?=_|\d|i?$)|(^|_)n_?(rst|reset)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Clocking:
     @classmethod
     def of(cls, clock: str, reset: str, level: str | None = None) -> Clocking:
         """Make it of names, which say the level where ``level``, "high" or "low", does not: ``rst_n``, ``resetn``,
-        ``aresetn``, ``rst_n_i`` and ``nreset`` are active low, ``reset_in`` is not.
+        ``aresetn``, ``rst_n_i``, ``rst_b`` and ``nreset`` are active low, ``reset_in`` is not.
 
         Raises
         ------

@@ -304,7 +304,7 @@ def test_simulate_says_what_was_clipped(run: Callable[..., Outcome], spec_file: 
     outcome = run("simulate", "narrow.toml", "--samples", "60", "--backend", "model")
     assert outcome.status == 0
     (line,) = outcome.stderr.splitlines()
-    assert line.startswith("kanrtl: target = ")
+    assert line.startswith("kanrtl: warning: target = ")
     assert "set target_range in the spec" in line
     assert "Saturated in the learner: " in outcome.stdout
     assert "Clipped before they reached it: " in outcome.stdout

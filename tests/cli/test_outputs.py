@@ -208,7 +208,7 @@ def test_a_cache_that_cannot_be_written_is_one_line(
         "/cache': Not a directory; going on without it, which takes longer. "
         "Set KANRTL_CACHE_DIR to a folder that can be written"
     )
-    assert (said.startswith("kanrtl: cache '"), done) == (True, "kanrtl: done")
+    assert (said.startswith("kanrtl: warning: cache '"), done) == (True, "kanrtl: done")
 
 
 @pytest.mark.usefixtures("folder")

@@ -150,9 +150,7 @@ def test_a_learner_that_diverges_is_told_of(run: Callable[..., tuple[int, str, s
     head, *rows = Path("signals.csv").read_text().splitlines()
     Path("long.csv").write_text("\n".join([head, *rows * 6]))
     status, out, err = run("simulate", "spec.toml", *options, "--json", "--plot", "run.svg")
-    warning = (
-        "kanrtl: learning_rate = 1.9: diverges where inputs stand still; it is stable up to 0.334: give a lower one\n"
-    )
+    warning = "kanrtl: warning: learning_rate = 1.9: diverges where inputs stand still; it is stable up to 0.334: give a lower one\n"
     assert (status, err) == (0, f"{warning}drew run.svg\n")
     data = json.loads(out, parse_constant=pytest.fail)
     assert data["methods"][1]["rms"] == {"y": None}
@@ -213,3 +211,9 @@ def test_refusals(
     assert (status, out) == (2, "")
     assert err.splitlines()[-1].removeprefix("kanrtl: ").removeprefix("over seed = 1: ").startswith(line)
     assert sum(text.startswith("kanrtl: ") for text in err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", ["simulate", "live"])
+def test_a_seed_of_nothing_that_is_drawn(command: str, run: Callable[..., tuple[int, str, str]]) -> None:
+    line = "kanrtl: --seed = 3: with --data nothing is drawn at random; leave it out\n"
+    assert run(command, "spec.toml", "--data", "signals.csv", "--targets", "y", "--seed", "3") == (2, "", line)

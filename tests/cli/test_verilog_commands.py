@@ -139,7 +139,7 @@ def test_registers_are_written(
         ("4k", "must be a number, such as 0x30000000"),
         ("-4096", "must be a multiple of 4 below 0x100000000"),
         ("0x30000002", "must be a multiple of 4 below 0x100000000"),
-        ("0x30000004", "the map has 0x1000 bytes; give a multiple of that"),
+        ("0x30000004", "must be a multiple of the 0x1000 bytes that the map has"),
     ],
 )
 def test_base_has_to_be_one(base: str, message: str, spec_file: SpecFile, capsys: pytest.CaptureFixture[str]) -> None:

@@ -242,6 +242,20 @@ ARRAYS = 'must be "zeros", "uniform", or a list of one array (n_out, n_in, bases
             "narrow it or basis_format",
         ),
         (
+            {"coefficient_format": None, "gradient_format": None, "activation_format": "SQ(10, 30)"},
+            "gradient_format = SQ(10, 30): downstream_sum of layer 1 would need 80 bits, the limit is 62; "
+            "it follows from activation_format: change that, or give gradient_format",
+        ),
+        (
+            {"coefficient_format": None, "output_format": "SQ(9, 43)"},
+            "gradient_format = SQ(12, 40): update_product of layer 0 would need 78 bits, the limit is 62; "
+            "it follows from output_format and grid_range: change that, or give gradient_format",
+        ),
+        (
+            {"learning_rate_format": "UQ(1, 60)"},
+            "learning_rate_format = UQ(1, 60): step_product of layer 0 would need 71 bits, the limit is 62; narrow it",
+        ),
+        (
             {
                 "grid_range": [-3, 3],
                 "activation_format": "SQ(30, 25)",
@@ -263,8 +277,7 @@ ARRAYS = 'must be "zeros", "uniform", or a list of one array (n_out, n_in, bases
         ),
         (
             {"step_format": "UQ(2, 44)"},
-            "gradient_format = SQ(6, 10): update_sum of layer 0 would need 63 bits, the limit is 62; "
-            "narrow it or step_format",
+            "step_format = UQ(2, 44): update_sum of layer 0 would need 63 bits, the limit is 62; narrow it",
         ),
         (
             {"leak": 32, "coefficient_format": "SQ(8, 24)"},

@@ -177,5 +177,5 @@ def test_commands_warn_in_one_line(
     lines = [line for line in capsys.readouterr().err.splitlines() if "stable" in line]
     assert len(lines) == 1
     assert lines[0].startswith(
-        "kanrtl: learning_rate = 1.5: diverges where inputs stand still, as updates are seen 10 "
+        "kanrtl: warning: learning_rate = 1.5: diverges where inputs stand still, as updates are seen 10 "
     )

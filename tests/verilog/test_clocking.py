@@ -7,11 +7,12 @@ from kanrtl.verilog.clocking import Clocking
 
 LOW = (
     "rst_n rst_ni resetn aresetn ARESETN nreset n_rst sys_rst_n rstn rstni por_n i_rst_n rst_n_i rstn_i resetn_i "
-    "RST_N_I rst_n_in reset_n_sync aresetn_0 arst_n_o sys_nrst i_nreset nrst_i"
+    "RST_N_I rst_n_in reset_n_sync aresetn_0 arst_n_o sys_nrst i_nreset nrst_i "
+    "rst_n0 rst_b resetb RESET_B reset_b_i rst_l rst_bar resetn1"
 )
 HIGH = (
     "rst reset areset reset_in rst_main rst_network open resetting rst_i reset_i rst_in rstin reset_next rst_no "
-    "resetname gen_rst main_rst RST_I rst_0 reset_sync"
+    "resetname gen_rst main_rst RST_I rst_0 reset_sync rst_bus reset_link reset_block rst_lane"
 )
 
 
