@@ -150,7 +150,10 @@ def test_a_learner_that_diverges_is_told_of(run: Callable[..., tuple[int, str, s
     head, *rows = Path("signals.csv").read_text().splitlines()
     Path("long.csv").write_text("\n".join([head, *rows * 6]))
     status, out, err = run("simulate", "spec.toml", *options, "--json", "--plot", "run.svg")
-    warning = "kanrtl: warning: learning_rate = 1.9: diverges where inputs stand still; it is stable up to 0.334: give a lower one\n"
+    warning = (
+        "kanrtl: warning: learning_rate = 1.9: diverges where inputs stand still; it is stable up to 0.334: "
+        "give a lower one\n"
+    )
     assert (status, err) == (0, f"{warning}drew run.svg\n")
     data = json.loads(out, parse_constant=pytest.fail)
     assert data["methods"][1]["rms"] == {"y": None}
