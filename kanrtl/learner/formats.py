@@ -17,6 +17,9 @@ MULTIPLIER_WIDTH = 16
 # Integer bits where nothing asks for others: values from -32 to 32, in steps of 1/1024.
 ORDINARY = 6
 
+# A grid with fewer inputs than that, or than cells, cannot be learned on.
+MIN_GRID_CODES = 8
+
 # With 16 bits from -32 to 32 and noise of a fiftieth of the signal, stochastic rounding at the last of them trebles the
 # error at low rates; at 4 bits below it adds an eighth.
 GUARD_BITS = 4
@@ -150,8 +153,8 @@ def derive_formats(spec: LearnerFields) -> LearnerFormats:
     A value between -r and r gets the integer bits that r needs and one more, and fraction bits up to 16. Without a
     ``target_range``, and for a grid's reach r from above 1/4 to 16, that is SQ(6, 10).
 
-    - input: r is the reach of the first grid; there are at least as many bits as give every row of the basis table
-      an input;
+    - input: r is the reach of the first grid; where 16 bits leave rows of the basis table without an input, as many
+      more as give every row two at least;
     - output: of a hidden layer what the next takes, as the input; of the last r is the reach of ``target_range``;
     - factor: as the output, within 16 bits; coefficient: the factor and 4 guard bits;
     - slope: the integer bits of the factor, and as many more as the layer's inputs have less than 6;
@@ -318,10 +321,13 @@ def _grid_scale(bounds: tuple[float, float]) -> int:
 
 def _input(scale: int, bounds: tuple[float, float], rows: int) -> Format:
     """For inputs of a grid with ``rows`` rows of the basis table from end to end."""
-    filled, least = _filled(scale), -exponent((Fraction(bounds[1]) - Fraction(bounds[0])) / rows)
+    codes = max(rows, MIN_GRID_CODES)
+    filled, least = _filled(scale), exponent(codes / (Fraction(bounds[1]) - Fraction(bounds[0])))
     if filled.f >= least:
         return filled
-    # Two bits more than one code for every row, as far as that costs none.
+    # Four codes for every row add little to the error of rows; two are enough where more would not fit in the operand
+    # of a multiplier, one is not.
     reach = _reach_bits(bounds)
-    fraction = max(least, min(least + 2, MULTIPLIER_WIDTH - reach))
+    room = MULTIPLIER_WIDTH - reach
+    fraction = min(least + 2, room) if least < room else least + 2
     return _filled(max(reach, MULTIPLIER_WIDTH - fraction), max(reach, MULTIPLIER_WIDTH - fraction) + fraction)

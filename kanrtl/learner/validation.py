@@ -13,7 +13,7 @@ from ..numeric.fixed import Format, narrow
 from .arithmetic import LayerArithmetic, banks_for
 from .fields import MAX_GRID_SIZE, LearnerFields
 from .folded_schedule import fold, folds
-from .formats import Formats, LearnerFormats, exponent, linear_rates_of
+from .formats import MIN_GRID_CODES, Formats, LearnerFormats, exponent, linear_rates_of
 from .losses import LOSSES, find_loss
 
 MAX_WIDTH = 62  # an exact sum must fit the int64 of the integer model, with a bit to spare for rounding
@@ -23,8 +23,6 @@ MOST_COEFFICIENTS = 1 << 27  # a gibibyte of codes, and more than any chip holds
 MAX_FRACTION = 1020  # its LSB must be a number that floats hold
 
 LEAST, MOST = 1e-300, 1e300  # of ranges and rates, so that what follows from them are numbers that floats hold
-
-MIN_GRID_CODES = 8  # a grid with fewer inputs than that, or than cells, cannot be learned on
 
 
 def check_fields(spec: LearnerFields) -> None:

@@ -1,7 +1,11 @@
 """Formats that are derived: what is learned is learned equally well at every scale."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from kanrtl.learner.model_batch import ModelBatch
 from kanrtl.learner.spec import LearnerSpec
@@ -30,6 +34,37 @@ def test_a_sine_is_learned_equally_well_on_grids_of_every_reach(rate: float) -> 
     errors = relative_errors(learners, list(SCALES), [1.0] * len(SCALES))
     assert max(errors) < 1.3 * min(errors)
     assert max(errors) < (2e-4 if rate == 0.25 else 2e-3)
+
+
+@given(
+    low=st.floats(-1e6, 1e6),
+    reach=st.floats(1e-3, 1e6),
+    grid_size=st.integers(1, 40),
+    table_size=st.sampled_from([1, 16, 64, 256]),
+)
+def test_every_row_has_an_input_and_where_bits_are_added_two(
+    low: float, reach: float, grid_size: int, table_size: int
+) -> None:
+    """With one, rounding of inputs adds as much as three times the error of rows."""
+    assume(low + reach > low)
+    spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(low, low + reach), grid_size=grid_size, table_size=table_size)
+    format, rows = spec.formats.input, grid_size * table_size
+    codes = (Fraction(low + reach) - Fraction(low)) * 2**format.f
+    assert codes >= rows * (2 if format.width > 16 else 1)
+
+
+@pytest.mark.parametrize(
+    ("grid_range", "format"),
+    {
+        (5, 5.001): "SQ(5, 21)",
+        (5, 5.2): "SQ(5, 14)",
+        (5, 5.2501): "SQ(5, 13)",
+        (0, 0.3): "SQ(3, 13)",
+        (0, 1): "SQ(6, 10)",
+    }.items(),
+)
+def test_inputs_of_grids_far_from_zero(grid_range: tuple[float, float], format: str) -> None:
+    assert str(LearnerSpec(layer_sizes=[1, 1], grid_range=grid_range).formats.input) == format
 
 
 def test_a_sine_of_every_amplitude_is_learned_equally_well() -> None:
