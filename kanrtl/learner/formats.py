@@ -20,6 +20,9 @@ ORDINARY = 6
 # A grid with fewer inputs than that, or than cells, cannot be learned on.
 MIN_GRID_CODES = 8
 
+# So many rows of the basis table, from end to end of a grid, are as fine as outputs of 10 fraction bits on (-2, 2).
+FINE_ROWS = 4096
+
 # With 16 bits from -32 to 32 and noise of a fiftieth of the signal, stochastic rounding at the last of them trebles the
 # error at low rates; at 4 bits below it adds an eighth.
 GUARD_BITS = 4
@@ -153,8 +156,8 @@ def derive_formats(spec: LearnerFields) -> LearnerFormats:
     A value between -r and r gets the integer bits that r needs and one more, and fraction bits up to 16. Without a
     ``target_range``, and for a grid's reach r from above 1/4 to 16, that is SQ(6, 10).
 
-    - input: r is the reach of the first grid; where 16 bits leave rows of the basis table without an input, as many
-      more as give every row two at least;
+    - input: r is the reach of the first grid; every row of the basis table has an input, and two at least where that
+      takes more than 16 bits and the grid has less than 4096 rows;
     - output: of a hidden layer what the next takes, as the input; of the last r is the reach of ``target_range``;
     - factor: as the output, within 16 bits; coefficient: the factor and 4 guard bits;
     - slope: the integer bits of the factor, and as many more as the layer's inputs have less than 6;
@@ -326,8 +329,8 @@ def _input(scale: int, bounds: tuple[float, float], rows: int) -> Format:
     if filled.f >= least:
         return filled
     # Four codes for every row add little to the error of rows; two are enough where more would not fit in the operand
-    # of a multiplier, one is not.
+    # of a multiplier, one is where rows are as fine as outputs.
     reach = _reach_bits(bounds)
     room = MULTIPLIER_WIDTH - reach
-    fraction = min(least + 2, room) if least < room else least + 2
+    fraction = least + 2 if least >= room and rows < FINE_ROWS else max(least, min(least + 2, room))
     return _filled(max(reach, MULTIPLIER_WIDTH - fraction), max(reach, MULTIPLIER_WIDTH - fraction) + fraction)
