@@ -7,7 +7,7 @@ The integer model and the hardware both take their numbers from here and from no
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -25,6 +25,13 @@ from ..numeric.spline import Locator, basis_table, derivative_table
 from .fields import LearnerFields
 from .formats import Formats, LearnerFormats, exponent, linear_rates_of
 from .linear_arithmetic import LinearArithmetic
+
+
+def _find_first(rate: Format, moves: Callable[[int], bool]) -> float | None:
+    """The lowest rate that a register holds and that moves a coefficient."""
+    codes = range(1, rate.maximum + 1)
+    first = bisect_left(codes, True, key=moves)
+    return float(rate.to_float(codes[first])) if first < len(codes) else None
 
 
 def _bounds(format: Format) -> tuple[int, int]:
@@ -295,6 +302,24 @@ class LayerArithmetic:
         their format or in the last layer the limit has them, and the largest basis; with stochastic updates on average.
         None where no rate does."""
         formats = self.formats
+        moves = self._moves(int(self.basis_table.max()), self.step_product, formats.step, rounding, update_rounding)
+        return _find_first(formats.learning_rate, moves)
+
+    def smallest_linear_rate(self, rounding: str, update_rounding: str) -> float | None:
+        """The same of the linear paths' rate, for inputs at the grid's reach. None where no rate does, and without
+        linear paths."""
+        if not self.linear:
+            return None
+        reach = int(self.formats.input.quantise(max(abs(self.grid_min), abs(self.grid_max))))
+        moves = self._moves(reach, self.linear.step_product, self.linear.step, rounding, update_rounding)
+        return _find_first(self.linear.rate, moves)
+
+    def _moves(
+        self, factor: int, exact: Format, step: Format, rounding: str, update_rounding: str
+    ) -> Callable[[int], bool]:
+        """Whether a rate's code moves a coefficient that is learned by the rate times ``factor``, narrowed to ``step``,
+        times the largest gradient."""
+        formats, coefficient = self.formats, self.formats.coefficient
         gradients = np.array(_bounds(formats.gradient))
         if self.gradient_limit is not None:
             gradients = self.gradient_limit * np.array([-1, 1])
@@ -304,14 +329,10 @@ class LayerArithmetic:
         update_rounding = "floor" if update_rounding == "stochastic" else update_rounding
 
         def moves(code: int) -> bool:
-            exact = np.array(code * int(self.basis_table.max()))
-            step = narrow(exact, self.step_product.f, formats.step, rounding).result
-            change = -step * gradients
-            return bool(narrow(change, self.update_product.f, formats.coefficient, update_rounding).result.any())
+            change = -narrow(np.array(code * factor), exact.f, step, rounding).result * gradients
+            return bool(narrow(change, step.f + formats.gradient.f, coefficient, update_rounding).result.any())
 
-        codes = range(1, formats.learning_rate.maximum + 1)
-        first = bisect_left(codes, True, key=moves)
-        return float(formats.learning_rate.to_float(codes[first])) if first < len(codes) else None
+        return moves
 
     @property
     def dropped_bits(self) -> int:

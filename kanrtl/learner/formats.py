@@ -159,10 +159,12 @@ def derive_formats(spec: LearnerFields) -> LearnerFormats:
     - input: r is the reach of the first grid; every row of the basis table has an input, and two at least where that
       takes more than 16 bits and the grid has less than 4096 rows;
     - output: of a hidden layer what the next takes, as the input; of the last r is the reach of ``target_range``;
-    - factor: as the output, within 16 bits; coefficient: the factor and 4 guard bits;
+    - factor: as the output, within 16 bits, or where edges are modulated by what a grid's reach keeps below one, with
+      as many integer bits more; coefficient: the factor and 4 guard bits;
     - slope: the integer bits of the factor, and as many more as the layer's inputs have less than 6;
     - gradient: in the last layer the integer bits of the output, in the others as many more as the layer's outputs
-      have less than those, and -16 at least;
+      have less than those, and -16 at least; here and for the slopes of the last layer, what has a grid's reach has
+      the bits of that reach alone where the reach of outputs is known, by ``target_range`` or their format;
     - basis: half the bits of the widest factor, and at least 9 below one;
     - learning_rate: from 0 to at least just below twice the largest rate, with at least five significant bits for the
       smallest, and 12 below one;
@@ -186,9 +188,13 @@ def derive_formats(spec: LearnerFields) -> LearnerFormats:
     target = ORDINARY if spec.target_range is None else _reach_bits(spec.target_range)
     given_outputs = [*[spec.activation_format] * (spec.n_layers - 1), spec.output_format or spec.activation_format]
     outputs = [*inputs[1:], given_outputs[-1] or _filled(target)]
+    curves = [*scales[1:], target]
+    if spec.modulation and (scales[1] != ORDINARY if spec.n_layers > 1 else spec.target_range is not None):
+        # Curves that are multiplied by what is less than one are larger than outputs.
+        curves[0] += max(0, _reach_bits((-1, 1)) - _reach_bits(spec.per_layer("grid_range")[0]))
     factors, coefficients = [], []
     for scale, output, factor, coefficient in zip(
-        [*scales[1:], target],
+        curves,
         given_outputs,
         spec.per_layer("factor_format"),
         spec.per_layer("coefficient_format"),
@@ -201,17 +207,20 @@ def derive_formats(spec: LearnerFields) -> LearnerFormats:
     rate = spec.learning_rate_format or _rate(rates)
     basis = spec.basis_format or UQ(1, max(9, max(factor.width for factor in factors) // 2))
     steps = [_step(layer_rate, basis) for layer_rate in rates]
-    # The first layer has none.
+    # Integer bits of what layers take: as given, or where the reach of outputs is known those of the grid's reach;
+    # other outputs are as wide as inputs of ordinary grids. Hidden layers give what is as wide as the next's inputs.
+    known = spec.target_range is not None or given_outputs[-1] is not None
+    reaches = [_reach_bits(bounds) for bounds in spec.per_layer("grid_range")] if known else scales
+    taken = [given.i if given else span for given, span in zip(given_outputs[:-1], reaches[1:], strict=True)]
+    beside = [given.i if given else span for given, span in zip(given_outputs[:-1], scales[1:], strict=True)]
+    # The first layer has no slopes.
     slopes = [
-        _filled(factor.i + ORDINARY - (scale if index else ORDINARY), factor.width)
-        for index, (factor, scale) in enumerate(zip(factors, scales, strict=True))
+        _filled(factor.i + ORDINARY - span, factor.width)
+        for factor, span in zip(factors, [ORDINARY, *beside[:-1], *taken[-1:]], strict=True)
     ]
     error, spread = _filled(outputs[-1].i, outputs[-1].width), 2 * outputs[-1].i
     gradients = [
-        *(
-            _filled(max(spread - (given.i if given else scale), -MULTIPLIER_WIDTH), error.width)
-            for given, scale in zip(given_outputs[:-1], scales[1:], strict=True)
-        ),
+        *(_filled(max(spread - span, -MULTIPLIER_WIDTH), error.width) for span in taken),
         error,
     ]
     found = _given_or(spec, "gradient_format", gradients)
@@ -259,7 +268,7 @@ def _linear_formats(spec: LearnerFields, inputs: Sequence[Format]) -> tuple[Form
         spec.per_layer("linear_step_format"), rates, spec.per_layer("grid_range"), inputs, strict=True
     ):
         shift = input_shift(bounds, x)
-        whole = max(1, x.i + shift + exponent(2 * rate))
+        whole = x.i + shift + exponent(2 * rate)
         steps.append(given or SQ(whole, min(x.f - shift - min(0, exponent(rate)), max(0, MULTIPLIER_WIDTH - whole))))
     return spec.linear_rate_format or _rate(held), steps
 

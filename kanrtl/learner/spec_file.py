@@ -9,9 +9,9 @@ import numpy as np
 
 from ..errors import SpecError
 from ..numeric.fixed import Format
+from .arithmetic import LayerArithmetic
 from .folded_schedule import fold
 from .formats import Formats, linear_rates_of
-from .linear_arithmetic import LinearArithmetic
 from .losses import LOSSES
 from .spec import LearnerSpec
 from .stages import STAGES
@@ -105,7 +105,7 @@ def derived(spec: LearnerSpec) -> dict[str, Any]:
                     "shift": layer.locator.shift,
                 },
                 "formats": formats,
-                **(_linear_path(layer.linear) if layer.linear else {}),
+                **_linear_path(spec, layer),
             }
         )
     return {
@@ -133,13 +133,21 @@ def _stable_rates(spec: LearnerSpec, index: int) -> dict[str, float | None]:
     }
 
 
-def _linear_path(linear: LinearArithmetic) -> dict[str, Any]:
-    return {"linear_rate": linear.linear_rate, "linear_input_shift": linear.input_shift}
+def _linear_path(spec: LearnerSpec, layer: LayerArithmetic) -> dict[str, Any]:
+    if not layer.linear:
+        return {}
+    return {
+        "linear_rate": layer.linear.linear_rate,
+        "smallest_linear_rate": layer.smallest_linear_rate(spec.rounding, spec.update_rounding),
+        "linear_input_shift": layer.linear.input_shift,
+    }
 
 
 def _linear_comment(values: dict[str, Any]) -> str:
     shift = values["linear_input_shift"]
-    return f"#   linear path with rate {values['linear_rate']:g}" + (f", for x * 2^{shift}" if shift else "")
+    smallest = values["smallest_linear_rate"]
+    learns = f"learns at rates from {smallest:g} on" if smallest else "learns at no rate"
+    return f"#   linear path with rate {values['linear_rate']:g}, {learns}" + (f", for x * 2^{shift}" if shift else "")
 
 
 def _plain(formats: Format | tuple[Format, ...]) -> str | list[str]:

@@ -60,6 +60,8 @@ class Stability:
         Up to here, whatever the inputs.
     at_rest
         Below this, where inputs stand still; at more they diverge.
+    modulated
+        Whether inputs multiply curves.
     """
 
     learning_rate: float
@@ -69,6 +71,7 @@ class Stability:
     gain: float
     any_inputs: float
     at_rest: float
+    modulated: bool
 
     @classmethod
     def of(
@@ -91,7 +94,10 @@ class Stability:
             gain += linear * reach**2
         periods = 2 * delay - 1
         gain *= loss.curvature * layer.n_in
-        return cls(rate, linear, delay, not loss.takes_gradients, gain, 2 / periods, 2 * sin(pi / (2 * periods)))
+        any_inputs, at_rest = 2 / periods, 2 * sin(pi / (2 * periods))
+        return cls(
+            rate, linear, delay, not loss.takes_gradients, gain, any_inputs, at_rest, modulated=layer.modulation > 0
+        )
 
     @property
     def stable_learning_rate(self) -> float:
@@ -124,7 +130,8 @@ class Stability:
         stable = " and ".join(f"{bound:.3g}" for _, bound in at_work.values())
         mend = "lower ones" if len(at_work) > 1 else "a lower one"
         registers = ", or fewer registers" if late else ""
+        factors = " and multiply curves by one" if self.modulated else ""
         warn_user(
-            f"{names}: {what}{seen}; it is stable up to {stable}: give {mend}{registers}",
+            f"{names}: {what}{factors}{seen}; it is stable up to {stable}: give {mend}{registers}",
             StabilityWarning,
         )

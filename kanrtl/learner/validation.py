@@ -208,10 +208,11 @@ def _check_formats(spec: LearnerFields, formats: LearnerFormats) -> None:
                 output,
                 f"does not reach the target_range ({low}, {high}); add integer bits",
             )
-    if find_loss(spec.loss).binary_targets and not output.holds(1):
-        if spec.target_range is not None and (spec.output_format or spec.activation_format) is None:
-            mend = f'gives an output_format {output}, and loss = "{spec.loss}" has targets 0 and 1; leave it out'
-            raise SpecError.of("target_range", spec.target_range, mend)
+    binary = find_loss(spec.loss).binary_targets
+    if binary and spec.target_range is not None and (spec.output_format or spec.activation_format) is None:
+        about = f'gives outputs {output}, and with loss = "{spec.loss}" targets are 0 and 1 and outputs are logits'
+        raise SpecError.of("target_range", spec.target_range, f"{about}; leave it out, or give an output_format")
+    if binary and not output.holds(1):
         raise SpecError.of(
             _field_of(spec, spec.n_layers - 1, "output"),
             output,

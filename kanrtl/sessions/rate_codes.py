@@ -18,25 +18,32 @@ significant bits, as the default format has for the smallest rate of a spec, are
 
 
 def find_least_codes(spec: LearnerSpec) -> list[int]:
-    """The least codes of all registers of rates with which anything is learned; beyond the register's range where
-    nothing is at any rate. What a linear path needs depends on its inputs alone."""
-    found = []
-    for layer in spec.layers:
-        rate, format = layer.smallest_learning_rate(spec.rounding, spec.update_rounding), spec.formats.learning_rate
-        found.append(format.maximum + 1 if rate is None else int(format.quantise(rate)))
-    return found + [1] * len(spec.linear_layers)
+    """The least codes of all registers of rates with which anything is learned, by linear paths at the grid's reach;
+    beyond the register's range where nothing is at any rate."""
+    roundings = spec.rounding, spec.update_rounding
+    rates = [layer.smallest_learning_rate(*roundings) for layer in spec.layers]
+    rates += [spec.layers[index].smallest_linear_rate(*roundings) for index in spec.linear_layers]
+    return [
+        register.format.maximum + 1 if rate is None else int(register.format.quantise(rate))
+        for rate, register in zip(rates, spec.rate_registers, strict=True)
+    ]
 
 
 def warn_of_idle_layers(spec: LearnerSpec, codes: Sequence[int], least: Sequence[int]) -> None:
     """Warn of layers in which nothing is learned with these contents of the registers, which are not zero."""
-    for index, (code, lowest) in enumerate(zip(codes[: spec.n_layers], least, strict=False)):
-        format, step = spec.formats.learning_rate, spec.layers[index].formats.step
+    layers = [*range(spec.n_layers), *spec.linear_layers]
+    for number, (index, code, lowest) in enumerate(zip(layers, codes, least, strict=True)):
+        linear, format = number >= spec.n_layers, spec.rate_registers[number].format
         if 0 < code < lowest:
+            formats = spec.layers[index].formats
+            field, moved, step = "learning_rate", "coefficient", formats.step
+            if linear:
+                field, moved, step = "linear_rate", "linear path", formats.linear_step
             higher = f"give {format.to_float(lowest):g} or more, or " if lowest <= format.maximum else ""
-            mend = f"{higher}set step_format, a field of the spec, with more fraction bits"
+            name = "linear_step_format" if linear else "step_format"
             warn_user(
-                f"learning_rate = {format.to_float(code):g}: moves no coefficient of layer {index}, whose steps, in "
-                f"{step}, or updates round to zero; {mend}",
+                f"{field} = {format.to_float(code):g}: moves no {moved} of layer {index}, whose steps, in {step}, or "
+                f"updates round to zero; {higher}set {name}, a field of the spec, with more fraction bits",
                 LearningWarning,
             )
 

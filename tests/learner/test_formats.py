@@ -90,3 +90,36 @@ def test_hidden_layers_learn_equally_well_on_grids_of_every_reach() -> None:
     ]
     errors = relative_errors(learners, list(SCALES), [1.0] * len(SCALES))
     assert max(errors) < 1.3 * min(errors)
+
+
+@pytest.mark.parametrize(
+    ("reach", "factor"), {0.1: "SQ(2, 14)", 0.25: "SQ(2, 14)", 1: "SQ(2, 14)", 4: "SQ(4, 12)"}.items()
+)
+def test_curves_that_are_multiplied_by_little_are_as_large_as_they_must(reach: float, factor: str) -> None:
+    spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(0, reach), target_range=(-reach, reach), modulated=True)
+    assert str(spec.formats.factor) == factor
+    assert str(LearnerSpec(layer_sizes=[1, 1], grid_range=(0, reach), modulated=True).formats.factor) == "SQ(6, 10)"
+
+
+@pytest.mark.parametrize(("reach", "step"), {1e-3: "SQ(-12, 28)", 2: "SQ(-7, 23)", 1000: "SQ(-13, 29)"}.items())
+def test_steps_of_linear_paths_suit_low_rates(reach: float, step: str) -> None:
+    spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-reach, reach), linear=True, learning_rate=2**-12)
+    assert str(spec.formats.layers[0].linear_step) == step
+    smallest = spec.layers[0].smallest_linear_rate(spec.rounding, spec.update_rounding)
+    assert smallest
+    linear = spec.layers[0].linear
+    assert linear
+    assert smallest <= linear.linear_rate / 16
+
+
+@pytest.mark.parametrize("reach", [1, 2, 4])
+def test_hidden_layers_learn_as_well_with_a_range_of_targets(reach: int) -> None:
+    """Grids of usual inputs reach less far than their formats; gradients and slopes are for what they reach."""
+    x = np.random.default_rng(0).uniform(-1, 1, (3000, 2))
+    target = 0.8 * np.sin(4 * x[:, :1]) * np.cos(2 * x[:, 1:])
+    spec = LearnerSpec(layer_sizes=[2, 4, 1], grid_range=(-reach, reach), target_range=(-1, 1), learning_rate=2**-4)
+    codes = spec.formats.input.quantise(x * reach), spec.formats.output.quantise(target)
+    batch = ModelBatch([spec])
+    found = spec.formats.output.to_float(batch.learn_many(*codes)[0])
+    exact = ModelBatch([spec], "float64").learn_many(x * reach, target)[0]
+    assert np.mean((found - target)[1000:] ** 2) < 1.05 * np.mean((exact - target)[1000:] ** 2)

@@ -113,8 +113,13 @@ ARRAYS = 'must be "zeros", "uniform", or a list of one array (n_out, n_in, bases
         ),
         (
             {"loss": "logistic", "target_range": [-0.1, 0.1]},
-            'target_range = (-0.1, 0.1): gives an output_format SQ(-1, 17), and loss = "logistic" has targets 0 and 1; '
-            "leave it out",
+            'target_range = (-0.1, 0.1): gives outputs SQ(-1, 17), and with loss = "logistic" targets are '
+            "0 and 1 and outputs are logits; leave it out, or give an output_format",
+        ),
+        (
+            {"loss": "logistic", "target_range": [0, 1]},
+            'target_range = (0.0, 1.0): gives outputs SQ(2, 14), and with loss = "logistic" targets are '
+            "0 and 1 and outputs are logits; leave it out, or give an output_format",
         ),
         ({"outside": "clamp"}, "outside = 'clamp': must be 'auto', 'hold' or 'learn'"),
         ({"outside": ["hold"]}, f"outside = ('hold',): {EACH}"),

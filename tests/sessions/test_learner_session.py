@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
@@ -234,6 +235,20 @@ def test_learning_rate_can_be_lowered_far() -> None:
     _, row, _ = layer.locator.locate(layer.formats.input.quantise(0.3))
     bases = layer.formats.basis.to_float(layer.basis_table[row])
     assert errors[-1] / errors[0] == pytest.approx((1 - 2**-8 * (bases**2).sum()) ** 299, rel=0.05)
+
+
+def test_the_rate_of_linear_paths_can_be_lowered_far() -> None:
+    fields = {"learning_rate": 0.25, "linear": True, "linear_step_format": "SQ(3, 6)"}
+    with connect(LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), **fields)) as session:
+        with pytest.warns(LearningWarning, match=r"^linear_rate = 0.000244141: moves no linear path of layer 0, "):
+            session.linear_rate = 2**-12
+        with pytest.warns(LearningWarning, match=r"give ([0-9.]+) or more") as caught:
+            session.linear_rate = 2**-11
+        told = re.search(r"give ([0-9.e-]+) or more", str(caught[0].message))
+        assert told
+        session.linear_rate = float(told[1])
+        session.learn([2], [30])
+        assert session.coefficients[0][0, 0, -1] != 0
 
 
 def test_frozen_predicts_but_does_not_learn(pair: Pair, random: np.random.Generator) -> None:
