@@ -40,10 +40,12 @@ class BaselineModel(ABC):
         self.learning_rate = spec.rate_register.code
         self.frozen = False
         self.saturations = dict.fromkeys(SATURATING, 0)
-        total, output = self.layers[-1].total, spec.output_format
+        total, output, gradient = self.layers[-1].total, spec.output_format, spec.gradient_format
         self._narrow_output = find_narrowing(total.f - output.f, output, spec.rounding)
-        self._narrow_gradient = find_narrowing(total.f - spec.gradient_format.f, spec.gradient_format, spec.rounding)
-        self._target_shift = total.f - spec.target_format.f
+        # Sums of narrow factors may have fewer fraction bits than a target.
+        fraction = max(total.f, spec.target_format.f)
+        self._narrow_gradient = find_narrowing(fraction - gradient.f, gradient, spec.rounding)
+        self._total_shift, self._target_shift = fraction - total.f, fraction - spec.target_format.f
 
     @property
     def weights(self) -> list[Codes]:
@@ -92,8 +94,8 @@ class BaselineModel(ABC):
         """dL/dy: the gradient that comes in, or the last layer's exact sums less the target, narrowed once."""
         if self.spec.loss == "external":
             return teaching
-        shift = self._target_shift
+        up, shift = self._total_shift, self._target_shift
         pairs = zip(totals, teaching, strict=True)
-        found = [self._narrow_gradient(total - (target << shift)) for total, target in pairs]
+        found = [self._narrow_gradient((total << up) - (target << shift)) for total, target in pairs]
         self.note("gradient", any(outside for _, outside in found))
         return [code for code, _ in found]

@@ -42,8 +42,8 @@ class MlpSpec(BaselineSpec):
     reuse_factor
         How many hidden nodes share their multipliers, one after another: 1, or what ``hidden`` can be divided by. A
         folded perceptron does the same to the bit, and goes through its nodes forward and then backward, a cycle for
-        each of those that share. Its weights lie in memories, and registers are behind sums and steps, whatever the
-        pipeline says.
+        each of those that share. Its weights lie in memories. Whatever the pipeline says, registers are behind sums
+        and steps, and behind ``downstream`` where it names neither that nor ``hidden``.
     memory
         Where the weights of a folded one lie: ``"distributed"``, memories made of LUTs, or ``"block"``. Chips without
         the first get flip-flops.
@@ -113,7 +113,12 @@ class MlpSpec(BaselineSpec):
     def stages(self) -> frozenset[str]:
         """The stages that end in a register; a folded one's sums grow in theirs, and its steps are kept in them."""
         named = super().stages
-        return named - {"sum"} | {"step"} if self.folded else named
+        if not self.folded:
+            return named
+        named = named - {"sum"} | {"step"}
+        # Without either, v x -> a -> w a and h w -> d -> d x would be a loop through the multipliers that they share.
+        # Behind d the register takes fewer LUTs, and a prediction is there as early.
+        return named if named & {"hidden", "downstream"} else named | {"downstream"}
 
     @property
     def activation_format(self) -> Format:

@@ -8,6 +8,7 @@ from kanrtl.baselines import BaselineSpec, LmsSpec, MlpSpec, create_learner
 from kanrtl.baselines.rtl.baseline_learner import BaselineLearner, count_output_steps
 from kanrtl.fabric.families import FAMILIES
 from kanrtl.fabric.parts import Parts
+from support.baselines import check_equality
 from support.components import simulate
 
 SPECS = [LmsSpec(n_in=1, n_out=2, learning_rate=0.5), MlpSpec(n_in=1, n_out=2, hidden=1, learning_rate=0.5)]
@@ -42,6 +43,20 @@ def test_members_and_the_gradient_beside_the_update(spec: BaselineSpec) -> None:
     if isinstance(spec, LmsSpec):  # a perceptron starts from random weights
         assert list(found[0]) == expected
     assert len(set(found[0])) == 2
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        MlpSpec(n_in=1, hidden=2, width=8, headroom=6, target_range=(-0.1, 0.1)),
+        MlpSpec(n_in=1, hidden=2, width=10, headroom=8, target_range=(-0.1, 0.1)),
+        LmsSpec(n_in=1, width=8, headroom=8, target_range=(-0.1, 0.1)),
+        LmsSpec(n_in=1, degree=2, width=8, headroom=8, target_range=(-0.1, 0.1), rounding="half_even"),
+    ],
+)
+def test_sums_with_fewer_fraction_bits_than_a_target_are_the_model_to_the_bit(spec: BaselineSpec) -> None:
+    assert spec.sums[-1].total.f < spec.target_format.f
+    check_equality(spec, 1)
 
 
 def test_products_are_counted() -> None:

@@ -16,7 +16,7 @@ from support.components import simulate
 def test_a_node_goes_forward_and_backward(activation: str, pipeline: list[str]) -> None:
     spec = MlpSpec(n_in=2, n_out=2, hidden=2, reuse_factor=2, activation=activation, pipeline=pipeline, width=12)
     dut = NodeLane(spec)
-    assert (dut.latency, dut.change_latency) == ("hidden" in pipeline, "downstream" in pipeline)
+    assert (dut.latency, dut.change_latency) == ("hidden" in pipeline, "downstream" in pipeline or not pipeline)
     first, second = spec.sums
     random = np.random.default_rng(0)
     narrow_a = find_narrowing(first.total.f - spec.activation_format.f, spec.activation_format, spec.rounding)
