@@ -6,7 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from math import inf
+from math import inf, nan
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -57,6 +58,14 @@ class BaselineTiming:
     def access_cycles(self) -> int:
         """From a request's first cycle to the end of that in which it is answered."""
         return 2
+
+
+def _to_plain(value: Any) -> float:
+    """A number of any kind, numpy's too, as a plain one; NaN where it is none, or floats do not hold it."""
+    try:
+        return float(value) if isinstance(value, Real) and not isinstance(value, bool) else nan
+    except OverflowError:
+        return nan
 
 
 @dataclass(frozen=True)
@@ -125,9 +134,10 @@ class BaselineSpec(ABC):
         self.check_integer("headroom", 0, 8)
         for field in ("input_range", "target_range"):
             self._check_range(field)
-        rate = self.learning_rate
-        if not (isinstance(rate, (int, float)) and 2**-16 <= rate <= 8):
-            raise SpecError.of("learning_rate", rate, "must be a number from 2**-16 to 8")
+        rate = _to_plain(self.learning_rate)
+        if not 2**-16 <= rate <= 8:
+            raise SpecError.of("learning_rate", self.learning_rate, "must be a number from 2**-16 to 8")
+        object.__setattr__(self, "learning_rate", rate)
         self.check_choice("loss", ("squared", "external"))
         self.check_choice("rounding", tuple(kind for kind in Rounding if kind is not Rounding.STOCHASTIC))
         self._check_pipeline()
@@ -151,13 +161,12 @@ class BaselineSpec(ABC):
 
     def _check_range(self, field: str) -> None:
         bounds = getattr(self, field)
-        pair = tuple(bounds) if isinstance(bounds, (list, tuple)) else ()
-        numbers = len(pair) == 2 and all(isinstance(bound, (int, float)) and abs(bound) < inf for bound in pair)
-        if not numbers or not pair[0] < pair[1]:
+        pair = tuple(map(_to_plain, bounds)) if isinstance(bounds, (list, tuple)) else ()
+        if len(pair) != 2 or not -inf < pair[0] < pair[1] < inf:
             raise SpecError.of(field, bounds, "must be two numbers, the lowest first")
         if not -12 <= reach_of(pair) <= 12:
             raise SpecError.of(field, bounds, "must reach between 2**-12 and 2**12; scale the signal")
-        object.__setattr__(self, field, (float(pair[0]), float(pair[1])))
+        object.__setattr__(self, field, pair)
 
     def _check_pipeline(self) -> None:
         given = self.pipeline

@@ -25,6 +25,7 @@ from .vectors import (
     as_codes,
     as_signed_format,
     check_exact,
+    check_index,
     check_rounding,
     count_events,
     count_events_parts,
@@ -292,7 +293,9 @@ class FeedbackErrorModel:
 
     def write(self, output: int, number: int, code: int) -> None:
         """Set kp (``number`` 0), ki (1) or kd (2) of an output."""
-        self._gains[number][output] = as_codes("code", [code], self._learner.gain_format, 1)[0]
+        output = check_index("output", output, self._learner.spec.n_out)
+        gains = self._gains[check_index("number", number, len(GAINS))]
+        gains[output] = as_codes("code", [code], self._learner.gain_format, 1)[0]
 
     def step(self, errors: npt.ArrayLike) -> Codes:
         """The gradient ``(n_out,)`` that the learner is taught, for control errors ``(n_out,)``."""

@@ -21,10 +21,12 @@ from .vectors import (
     as_signed_format,
     check_count,
     check_exact,
+    check_index,
     check_rounding,
     count_events,
     count_events_parts,
     count_narrowed_sum,
+    count_setting,
     initial_codes,
     initial_gains,
     narrow_codes,
@@ -65,7 +67,8 @@ class Scale(LoopPart):
     i : In, stream of ``channels`` numbers in ``input``
     o : Out, stream of ``channels`` numbers in ``output``
     settings : In, stream of ``channel``, ``number`` and ``code``
-        Sets the gain (``number`` 0) or the offset (1) of a channel, as an integer code. It never waits.
+        Sets the gain (``number`` 0) or the offset (1) of a channel, as an integer code; one beyond the format of the
+        register becomes its lowest or highest. It never waits.
     saturations : Out(16)
         Words of which any number has saturated; stops at its highest value.
     clear : In(1)
@@ -96,12 +99,12 @@ class Scale(LoopPart):
         self._offsets = initial_codes("offset", offset, channels, self.offset_format)
         self._exact = _exact_sum(input, gain_format, self.offset_format)
         check_exact(self._exact, "Scale", output)
-        width = max(gain_format.width, self.offset_format.width)
+        self._code_width = max(gain_format.width, self.offset_format.width)
         super().__init__(
             {
                 "i": In(vector_stream(input, channels)),
                 "o": Out(vector_stream(output, channels)),
-                "settings": In(settings_stream(2, channels, width)),
+                "settings": In(settings_stream(2, channels, self._code_width)),
                 "saturations": Out(COUNTER_WIDTH),
                 "clear": In(1),
             }
@@ -158,6 +161,8 @@ class Scale(LoopPart):
         parts.product(self.input, self.gain_format, in_logic=False, times=self.channels)
         parts.adder(self._exact.width, self.channels)
         count_narrowed_sum(parts, self._exact, self.output, self.rounding, self.channels)
+        for format in (self.gain_format, self.offset_format):
+            count_setting(parts, self._code_width, format)
         count_events_parts(parts)
 
 
@@ -183,7 +188,9 @@ class ScaleModel:
 
     def write(self, channel: int, number: int, code: int) -> None:
         """Set the gain (``number`` 0) or the offset (1) of a channel."""
-        format = (self._scale.gain_format, self._scale.offset_format)[number]
+        formats = self._scale.gain_format, self._scale.offset_format
+        channel = check_index("channel", channel, self._scale.channels)
+        format = formats[check_index("number", number, len(formats))]
         self._numbers[number][channel] = as_codes("code", [code], format, 1)[0]
 
     def step(self, codes: npt.ArrayLike) -> Codes:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import data, stream
 
-from ..arrays import as_array, check_at_least
+from ..arrays import as_array, as_integer, check_at_least
 from ..errors import InputError, check_kind
 from ..fabric.parts import Parts
 from ..fabric.run_time import count_events, settings_stream
@@ -25,10 +25,12 @@ __all__ = [
     "as_signed_format",
     "check_count",
     "check_exact",
+    "check_index",
     "check_rounding",
     "count_events",
     "count_events_parts",
     "count_narrowed_sum",
+    "count_setting",
     "initial_codes",
     "initial_gains",
     "narrow_codes",
@@ -124,6 +126,13 @@ def initial_gains(field: str, values: float | Sequence[float], count: int, forma
     return codes
 
 
+def check_index(field: str, value: int, count: int) -> int:
+    """``value``, if it is the index of one of ``count`` things."""
+    if not 0 <= as_integer(field, value) < count:
+        raise InputError(f"{field} = {value}: must be {f'0 to {count - 1}' if count > 1 else 0}")
+    return int(value)
+
+
 def as_codes(field: str, codes: npt.ArrayLike, format: Format, count: int) -> Codes:
     """``codes`` as an array ``(count,)``, if they are codes of ``format``."""
     array = as_array(field, codes, f"{count} integer codes")
@@ -147,10 +156,13 @@ def register_stage(m: Module, source: tuple[Value, Value], target: tuple[Value, 
 
 
 def write_setting(m: Module, settings: Any, number: int, channel: int, register: FixedValue) -> None:
-    """Let the stream of settings write a register."""
-    payload = settings.payload
+    """Let the stream of settings write a register; a code beyond it becomes the nearest that it holds."""
+    payload, format = settings.payload, register.format
+    code = payload.code
+    if len(code) > format.width:
+        code = narrow(code, format.f, format, Rounding.FLOOR).result.raw
     with m.If(settings.valid & (payload.number == number) & (payload.channel == channel)):
-        m.d.sync += register.raw.eq(payload.code)
+        m.d.sync += register.raw.eq(code)
 
 
 def narrow_numbers(
@@ -178,6 +190,11 @@ def count_events_parts(parts: Parts) -> None:
     """Count what :func:`count_events` takes."""
     parts.counts["counter"] += COUNTER_WIDTH
     parts.register(COUNTER_WIDTH, moved=False)
+
+
+def count_setting(parts: Parts, width: int, register: Format) -> None:
+    """Count what :func:`write_setting` takes besides registers of that format, for codes of ``width`` bits."""
+    parts.narrowed(SQ(width - register.f, register.f), register, Rounding.FLOOR, saturates=width > register.width)
 
 
 def count_narrowed_sum(parts: Parts, exact: Format, format: Format, rounding: str, times: int) -> None:

@@ -55,21 +55,21 @@ class BaselineSession(Closing):
 
     def predict_many(self, x: npt.ArrayLike) -> Reals:
         """Predictions ``(n, n_out)`` for inputs ``(n, n_in)``, one sample after another."""
-        codes = self._input_codes(x)
+        codes = self._input_codes(real_rows("x", x, self.spec.n_in))
         return self._run(codes, np.zeros((len(codes), self.spec.n_out), dtype=np.int64), learn=False)
 
     def learn_many(self, x: npt.ArrayLike, target: npt.ArrayLike) -> Reals:
         """Learn from samples ``(n, n_in)`` and targets, or gradients, ``(n, n_out)``, one after another; return the
         predictions, each made before its step."""
-        codes, targets = self._input_codes(x), real_rows("target", target, self.spec.n_out)
-        if len(codes) != len(targets):
-            raise InputError(f"target: {len(targets)} rows for {len(codes)} samples; give one for each")
+        reals, targets = real_rows("x", x, self.spec.n_in), real_rows("target", target, self.spec.n_out)
+        if len(reals) != len(targets):
+            raise InputError(f"target: {len(targets)} rows for {len(reals)} samples; give one for each")
         check_finite("target", targets)
+        codes = self._input_codes(reals)
         self._clipped.note(self.spec.target_format.count_beyond(targets), targets)
         return self._run(codes, self.spec.target_format.quantise(targets), learn=True)
 
-    def _input_codes(self, x: npt.ArrayLike) -> Codes:
-        reals = real_rows("x", x, self.spec.n_in)
+    def _input_codes(self, reals: Reals) -> Codes:
         self._inputs_saturated += self.spec.input_format.count_beyond(reals)
         return self.spec.input_format.quantise(reals)
 

@@ -130,7 +130,10 @@ def connect(
     LinkError
         If a device does not answer.
     """
-    wanted = "a LearnerSpec, the path of its file or a LookupNetwork; baselines have kanrtl.baselines.connect_baseline"
+    wanted = (
+        "a LearnerSpec, the path of its file or a LookupNetwork; baselines have "
+        "kanrtl.sessions.baseline_session.connect_baseline"
+    )
     check_kind("spec", spec, (LearnerSpec, LookupNetwork, str, PathLike), wanted)
     if isinstance(spec, str) and is_address(spec):
         if backend != "model":

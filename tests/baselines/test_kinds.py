@@ -46,3 +46,23 @@ def test_integers_of_numpy_are_plain_ones() -> None:
         assert json.loads(json.dumps(content)) == content
     with pytest.raises(SpecError, match=r"^n_in = np.True_: must be an integer from 1 to 256$"):
         LmsSpec(n_in=np.bool_(True))
+
+
+def test_numbers_of_numpy_are_plain_ones_and_booleans_are_none() -> None:
+    spec = LmsSpec(n_in=1, learning_rate=np.float32(0.125), input_range=(np.float32(-1), np.int64(1)))
+    assert spec == LmsSpec(n_in=1)
+    assert type(spec.learning_rate) is float
+    assert {type(bound) for bound in spec.input_range} == {float}
+    assert json.dumps(spec.to_dict()) == json.dumps(LmsSpec(n_in=1).to_dict())
+    for fields, line in (
+        ({"learning_rate": True}, "learning_rate = True: must be a number from 2**-16 to 8"),
+        ({"learning_rate": "1"}, "learning_rate = '1': must be a number from 2**-16 to 8"),
+        ({"learning_rate": float("nan")}, "learning_rate = nan: must be a number from 2**-16 to 8"),
+        ({"learning_rate": 10**400}, "learning_rate = 1000"),
+        ({"input_range": (True, 2)}, "input_range = (True, 2): must be two numbers, the lowest first"),
+        ({"target_range": (0, np.inf)}, "target_range = (0, inf): must be two numbers, the lowest first"),
+        ({"target_range": (0, 10**400)}, "target_range = (0, 1000"),
+    ):
+        with pytest.raises(SpecError) as raised:
+            LmsSpec(n_in=1, **fields)  # type: ignore[arg-type]
+        assert str(raised.value).startswith(line)

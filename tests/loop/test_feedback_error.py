@@ -176,3 +176,17 @@ def test_sums_wider_than_an_integer_are_refused() -> None:
     """The sum is shifted to the command's fraction before it is rounded."""
     with pytest.raises(InputError, match=r"^FeedbackErrorLearner: its exact sum has 69 bits, and may"):
         FeedbackErrorLearner(SMALL, "SQ(20, 0)", "SQ(2, 30)", kp=24576.0, gain_format="SQ(16, 2)")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((-1, 0, 1), "output = -1: must be 0"),
+        ((1, 0, 1), "output = 1: must be 0"),
+        ((0, 3, 1), "number = 3: must be 0 to 2"),
+        ((0, -1, 1), "number = -1: must be 0 to 2"),
+    ],
+)
+def test_the_model_writes_no_register_that_is_not_there(arguments: tuple[int, int, int], message: str) -> None:
+    with pytest.raises(InputError, match=f"^{message}$"):
+        FeedbackErrorLearner(SMALL, ERROR, COMMAND).model().write(*arguments)

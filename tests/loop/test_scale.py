@@ -83,6 +83,39 @@ def test_registers_at_run_time_and_what_saturates_is_counted() -> None:
     assert [row.tolist() for row in expected] == [[4, 4], [4, 8], [3, 15], [3, 15]]
 
 
+@pytest.mark.parametrize(
+    ("gain_format", "output", "number", "code", "value"),
+    [
+        (SQ(4, 0), SQ(12, 0), 0, 8, 7),
+        (SQ(4, 0), SQ(12, 0), 0, -2048, -8),
+        (SQ(4, 0), SQ(12, 0), 0, -8, -8),
+        (SQ(8, 0), SQ(4, 0), 1, 127, 6),
+        (SQ(8, 0), UQ(4, 0), 1, 127, 14),
+    ],
+)
+def test_a_setting_beyond_its_register_becomes_the_nearest(
+    gain_format: Format, output: Format, number: int, code: int, value: int
+) -> None:
+    """It wrapped, so that a gain could change its sign; here of words of 1 with gain 1, or of -1 with an offset."""
+    dut = Scale(SQ(4, 0), output, gain_format=gain_format)
+    width = max(gain_format.width, output.width + (not output.signed))
+    written = {"settings.valid": 1, "settings.payload": number << 1 | (code & ((1 << width) - 1)) << 2}
+    word = 15 if number else 1
+    found = record(dut, [{"i.valid": 1, "i.payload": word, "o.ready": 1, **written}, {}, {}], ["o.payload"])
+    assert found["o.payload"][2] & ((1 << output.width) - 1) == value & ((1 << output.width) - 1)
+    with pytest.raises(InputError, match=r"^code = \["):
+        dut.model().write(0, number, 1 << 20)
+
+
+def test_settings_take_luts_where_a_register_is_narrower() -> None:
+    limits = []
+    for gain_format in (SQ(4, 4), SQ(4, 6)):
+        parts = Parts(FAMILIES["ecp5"].blocks, multiplies=True)
+        Scale(SQ(4, 4), SQ(4, 4), gain_format=gain_format).count(parts)
+        limits.append(parts.counts["limit"])
+    assert limits == [8, 8 + 8]
+
+
 @pytest.mark.parametrize("registers", [1, 2])
 def test_it_is_counted_to_the_flip_flop(registers: int) -> None:
     dut = Scale(SQ(6, 10), SQ(4, 8), channels=2, registers=registers)
@@ -133,3 +166,18 @@ def test_the_model_refuses_what_are_no_codes() -> None:
         model.step([0.5])
     with pytest.raises(InputError, match=r"^codes: not an array of numbers; give 1 integer codes$"):
         model.step([[1], [2, 3]])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((-1, 0, 1), "channel = -1: must be 0 to 1"),
+        ((2, 0, 1), "channel = 2: must be 0 to 1"),
+        ((0, 2, 1), "number = 2: must be 0 to 1"),
+        ((0, -1, 1), "number = -1: must be 0 to 1"),
+        ((0.0, 0, 1), "channel = 0.0: must be an integer"),
+    ],
+)
+def test_the_model_writes_no_register_that_is_not_there(arguments: tuple[Any, ...], message: str) -> None:
+    with pytest.raises(InputError, match=f"^{message}$"):
+        Scale(SQ(4, 4), SQ(4, 4), channels=2).model().write(*arguments)

@@ -1,9 +1,11 @@
 """The session of a baseline: the same calls and the same bits on every backend."""
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 
-from kanrtl import InputError, LearnerSpec, LearningWarning
+from kanrtl import InputError, LearnerSpec, LearningWarning, connect
 from kanrtl.baselines import LmsSpec
 from kanrtl.sessions.baseline_session import connect_baseline
 
@@ -90,3 +92,26 @@ def test_a_learner_is_no_baseline() -> None:
     spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-1, 1))
     with pytest.raises(InputError, match=r"^spec: is of type LearnerSpec; give the spec of a baseline; kanrtl.connect"):
         connect_baseline(spec)  # type: ignore[arg-type]
+
+
+def test_a_refused_call_counts_nothing() -> None:
+    with connect_baseline(LmsSpec(n_in=1)) as learner:
+        for x, target in (
+            ([[9.0]], [[0.0], [0.0]]),
+            ([[9.0]], [[np.nan]]),
+            ([[9.0]], [[np.inf]]),
+            ([[9.0]], [[1.0, 1]]),
+        ):
+            with pytest.raises(InputError, match=r"^target"):
+                learner.learn_many(x, target)
+        assert (learner.status["inputs_saturated"], learner.status["samples"]) == (0, 0)
+        learner.learn_many([[9.0]], [[0.0]])
+        assert (learner.status["inputs_saturated"], learner.status["samples"]) == (1, 1)
+
+
+def test_the_way_to_it_is_told() -> None:
+    with pytest.raises(InputError) as raised:
+        connect(LmsSpec(n_in=1))  # type: ignore[call-overload]
+    path = str(raised.value).rpartition(" ")[2]
+    module, _, name = path.rpartition(".")
+    assert getattr(import_module(module), name) is connect_baseline
