@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..arrays import as_integer
-from ..errors import InputError
-from .task import Reals, Regime, Task
+from .task import Reals, Regime, Task, check_samples
 
 SYMBOLS = np.array([-3.0, -1.0, 1.0, 3.0])
 
@@ -32,8 +30,7 @@ class Equalise(Task):
     has_formula = False
 
     def __init__(self, samples: int = 1500, seed: int = 0, *, snr: float = 32.0) -> None:
-        if as_integer("samples", samples) < 3:
-            raise InputError(f"samples = {samples}: too few to learn from; use 3 or more")
+        samples = check_samples(samples, 3, "too few to learn from", self.n_in)
         super().__init__(samples, seed)
         self.regimes = (Regime(0, samples),)
         noise = np.random.default_rng(seed)

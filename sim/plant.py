@@ -12,9 +12,14 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import as_integer, check_at_least
-from ..errors import InputError
-from .task import Reals
+from ..arrays import check_at_least
+from ..errors import InputError, cut
+from .task import Reals, check_samples
+
+
+def _check_seconds(field: str, value: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < inf:
+        raise InputError(f"{field} = {value!r}: must be a number of seconds above 0")
 
 
 @dataclass(frozen=True)
@@ -36,8 +41,7 @@ class ChipTiming:
     interval: int
 
     def __post_init__(self) -> None:
-        if isinstance(self.cycle, bool) or not isinstance(self.cycle, Real) or not 0 < self.cycle < inf:
-            raise InputError(f"cycle = {self.cycle!r}: must be a number of seconds above 0")
+        _check_seconds("cycle", self.cycle)
         check_at_least("prediction_latency", self.prediction_latency, 0)
         check_at_least("interval", self.interval, 1)
 
@@ -48,7 +52,13 @@ class ChipTiming:
 
     def periods(self, period: float) -> int:
         """In how many periods of a plant the chip predicts once and learns once; more than one is a missed deadline."""
-        return max(1, ceil((self.prediction_latency + self.interval) * self.cycle / period - 1e-9))
+        _check_seconds("period", period)
+        cycles = self.prediction_latency + self.interval
+        try:
+            return max(1, ceil(cycles * float(self.cycle) / period - 1e-9))
+        except OverflowError:
+            mend = f"{cut(cycles)} cycles are beyond what can be counted in periods of {period} s; give seconds"
+            raise InputError(f"cycle = {self.cycle!r}: {mend}") from None
 
 
 class Learning(Protocol):
@@ -91,10 +101,8 @@ class Plant(ABC):
     decides: ClassVar[bool] = False
 
     def __init__(self, samples: int, seed: int) -> None:
-        if as_integer("samples", samples) < 8:
-            raise InputError(f"samples = {samples}: a run has four parts; use 8 or more")
-        self.samples = samples
-        self.random = np.random.default_rng(seed)
+        self.samples = check_samples(samples, 8, "a run has four parts")
+        self.random = np.random.default_rng(check_at_least("seed", seed, 0))
         self.now = 0
         self.wrong = False
 
@@ -159,23 +167,28 @@ class LoopRun:
         return None if self.wrong is None else float(100 * self.wrong[self._part(first, last)].mean())
 
     def _part(self, first: float, last: float) -> slice:
-        part = slice(int(first * len(self.errors)), int(last * len(self.errors)))
-        if not 0 <= part.start < part.stop <= len(self.errors):
-            raise InputError(f"first = {first}, last = {last}: no sample lies between; give parts of a run, 0 to 1")
-        return part
+        count = len(self.errors)
+        parts = all(isinstance(bound, Real) and 0 <= bound <= 1 for bound in (first, last))
+        if not parts or not int(first * count) < int(last * count):
+            raise InputError(f"first = {first!r}, last = {last!r}: no sample lies between; give parts of a run, 0 to 1")
+        return slice(int(first * count), int(last * count))
 
 
 def run_loop(plant: Plant, learner: Learning, chip: ChipTiming, samples: int | None = None) -> LoopRun:
-    """Let a learner control a plant for as many samples as that has, or for the first ``samples`` of them.
+    """Let a learner control a plant for as many samples as that has left, or for the next ``samples`` of them.
 
     In every period that the chip can take, it predicts the action for what the sensors say, which reaches the plant
     when the prediction is there, and then learns the sample before, whose target is known by then: that of the period
     after it, whether the chip takes that or misses it. Until an action arrives, and in the periods that the chip
-    misses, the one before is held.
+    misses, the one before is held. Raises :exc:`InputError` where the plant has fewer samples left.
     """
     stride = chip.periods(plant.period)
+    left = plant.samples - plant.now
+    samples = left if samples is None else check_at_least("samples", samples, 1)
+    if not 0 < samples <= left:
+        raise InputError(f"samples = {samples}: the plant has {left} of {plant.samples} left; give fewer, or a new one")
     held = np.zeros(plant.n_out)
-    errors = np.empty(plant.samples if samples is None else check_at_least("samples", samples, 1))
+    errors = np.empty(samples)
     wrong = np.zeros(len(errors), dtype=bool)
     coming: deque[tuple[float, Reals]] = deque()
     taken: tuple[Reals, Reals] | None = None

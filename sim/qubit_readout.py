@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from math import cos, pi, sin
+from math import cos, inf, pi, sin
 
 import numpy as np
+import numpy.typing as npt
 
+from ..arrays import as_reals, check_finite
+from ..errors import InputError
 from .plant import Plant
 from .task import Reals
 
@@ -46,7 +49,7 @@ class QubitReadout(Plant):
     unit = "10^-2"
     decides = True
 
-    def __init__(self, samples: int = 20000, seed: int = 0, shots: Reals | None = None) -> None:
+    def __init__(self, samples: int = 20000, seed: int = 0, shots: npt.ArrayLike | None = None) -> None:
         super().__init__(samples, seed)
         self._shots = None if shots is None else _scale(shots)
         self._prepared = self._before = 0
@@ -84,7 +87,14 @@ class QubitReadout(Plant):
         return np.array([self._before - 0.5])
 
 
-def _scale(shots: Reals) -> Reals:
+def _scale(shots: npt.ArrayLike) -> Reals:
     """The shots with their middle where the model has it, and the states as far apart; turned about nothing."""
-    first, second = shots.mean(axis=1)
-    return np.asarray((shots - (first + second) / 2) / np.linalg.norm(second - first) * _DISTANCE + [0, 0.25])
+    wanted = "(2, n, 2), by prepared state, shot, and I and Q"
+    points = check_finite("shots", as_reals("shots", shots, f"shape {wanted}"))
+    if points.ndim != 3 or points.shape[::2] != (2, 2) or not points.size:
+        raise InputError(f"shots: shape {points.shape}; must be {wanted}")
+    first, second = points.mean(axis=1)
+    distance = np.linalg.norm(second - first)
+    if not 0 < distance < inf:
+        raise InputError(f"shots: the means of the two states are {distance} apart; give shots that tell them apart")
+    return np.asarray((points - (first + second) / 2) / distance * _DISTANCE + [0, 0.25])

@@ -7,7 +7,25 @@ from typing import ClassVar, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays import as_integer, check_at_least
+from ..errors import InputError
+
 Reals = npt.NDArray[np.float64]
+
+
+MOST_NUMBERS = 1 << 27
+"""Of the inputs of a task, or of the errors of a run: a gibibyte."""
+
+
+def check_samples(samples: int, least: int, why: str, numbers: int = 1) -> int:
+    """``samples``, if they are ``least`` or more, and have no more numbers, so many each, than memory should hold.
+    Raises :exc:`InputError`, which says ``why`` there have to be so many."""
+    if as_integer("samples", samples) < least:
+        raise InputError(f"samples = {samples}: {why}; use {least} or more")
+    most = MOST_NUMBERS // numbers
+    if samples > most:
+        raise InputError(f"samples = {samples}: these take too much memory; use {most} or fewer")
+    return int(samples)
 
 
 class Regime(NamedTuple):
@@ -41,7 +59,7 @@ class Task:
 
     def __init__(self, samples: int, seed: int) -> None:
         self.samples = samples
-        self.seed = seed
+        self.seed = check_at_least("seed", seed, 0)
 
     def curve(self, x: Reals, regime: int) -> Reals:
         """The target at any inputs, shape ``(n, n_in)``, in one of the regimes; shape ``(n, n_out)``.

@@ -6,9 +6,7 @@ import itertools
 
 import numpy as np
 
-from ..arrays import as_integer
-from ..errors import InputError
-from .task import Reals, Regime, Task
+from .task import Reals, Regime, Task, check_samples
 
 
 class Track(Task):
@@ -23,8 +21,7 @@ class Track(Task):
     n_out = 1
 
     def __init__(self, samples: int = 1500, seed: int = 0) -> None:
-        if as_integer("samples", samples) < 3:
-            raise InputError(f"samples = {samples}: track has three regimes; use 3 or more")
+        samples = check_samples(samples, 3, "track has three regimes")
         super().__init__(samples, seed)
         bounds = [samples * third // 3 for third in range(4)]
         self.regimes = tuple(Regime(*pair) for pair in itertools.pairwise(bounds))

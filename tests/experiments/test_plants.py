@@ -1,5 +1,7 @@
 """Plants and the loop around them: seeded, in their units, and moving on while the chip computes."""
 
+import re
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +12,7 @@ from kanrtl import InputError, LearnerSpec, connect
 from kanrtl.arrays import Reals
 from kanrtl.baselines import LmsSpec
 from kanrtl.sessions.baseline_session import connect_baseline
-from kanrtl.sim import PLANTS
+from kanrtl.sim import PLANTS, TASKS
 from kanrtl.sim.plant import ChipTiming, NoLearner, Plant, run_loop
 from kanrtl.sim.predistortion import Predistortion
 from kanrtl.sim.qubit_readout import QubitReadout
@@ -28,8 +30,39 @@ def test_what_no_run_can_be_is_refused() -> None:
     with pytest.raises(InputError, match=r"^samples = -1: must be 1 or more$"):
         run_loop(plant, NoLearner(1), QUICK, -1)
     run = run_loop(plant, NoLearner(1), QUICK)
-    with pytest.raises(InputError, match=r"^first = 0\.5, last = 0\.5: no sample lies between; give parts of a run"):
-        run.mean_square(0.5, 0.5)
+    for first, last in ((0.5, 0.5), (np.nan, 1), (0, np.inf), ("a", 1), (-0.1, 1), (0, 1.1)):
+        line = f"first = {first!r}, last = {last!r}: no sample lies between; give parts of a run, 0 to 1"
+        with pytest.raises(InputError, match=f"^{re.escape(line)}$"):
+            run.mean_square(first, last)
+
+
+def test_no_run_is_longer_than_its_plant() -> None:
+    """Beyond its end a plant would drift on, and further than it says."""
+    plant = PLANTS["servo"](20, 0)
+    with pytest.raises(InputError, match=r"^samples = 21: the plant has 20 of 20 left; give fewer, or a new one$"):
+        run_loop(plant, NoLearner(1), QUICK, 21)
+    assert len(run_loop(plant, NoLearner(1), QUICK, 15).errors) == 15
+    with pytest.raises(InputError, match=r"^samples = 6: the plant has 5 of 20 left; give fewer, or a new one$"):
+        run_loop(plant, NoLearner(1), QUICK, 6)
+    assert len(run_loop(plant, NoLearner(1), QUICK).errors) == 5
+    assert plant.drifted == 1
+    with pytest.raises(InputError, match=r"^samples = 0: the plant has 0 of 20 left; give fewer, or a new one$"):
+        run_loop(plant, NoLearner(1), QUICK)
+
+
+@pytest.mark.parametrize("kind", [*PLANTS.values(), *TASKS.values()])
+def test_seeds_and_samples_are_checked(kind: Callable[..., object]) -> None:
+    for seed, line in (
+        (-1, "seed = -1: must be 0 or more"),
+        ("a", "seed = 'a': must be an integer"),
+        (1.5, "seed = 1.5: must be an integer"),
+        (None, "seed = None: must be an integer"),
+    ):
+        with pytest.raises(InputError, match=f"^{line}$"):
+            kind(30, seed)
+    kind(np.int64(30), np.int64(1))
+    with pytest.raises(InputError, match=r"^samples = 10{15}: these take too much memory; use \d+ or fewer$"):
+        kind(10**15, 0)
 
 
 @pytest.mark.parametrize("name", PLANTS)
@@ -191,6 +224,23 @@ def test_shots_that_were_measured_stand_in_for_those_of_the_model() -> None:
     assert run.count_wrong(0.25, 0.5) == 0
 
 
+@pytest.mark.parametrize(
+    ("shots", "line"),
+    [
+        (np.ones((2, 5, 2)), r"shots: the means of the two states are 0\.0 apart; give shots that tell them apart"),
+        (np.ones((5, 2)), r"shots: shape \(5, 2\); must be \(2, n, 2\), by prepared state, shot, and I and Q"),
+        (np.ones((2, 0, 2)), r"shots: shape \(2, 0, 2\); must be .*"),
+        ([[[0, 0]], [[0, np.inf]]], r"shots\[1, 0, 1\] = inf: give a finite number"),
+        ([[[0, 0]], [[0, np.nan]]], r"shots\[1, 0, 1\] = nan: give a number"),
+        ("shots.npz", r"shots: not an array of numbers; give shape \(2, n, 2\), by .*"),
+    ],
+)
+def test_shots_that_are_none_are_refused(shots: Any, line: str) -> None:
+    with pytest.raises(InputError, match=f"^{line}$"):
+        QubitReadout(20, 0, shots)
+    assert QubitReadout(20, 0, [[[0, 0], [0, 1]], [[1, 0], [1, 1]]]).observe().shape == (2,)
+
+
 def test_an_amplifier_that_is_straight_needs_no_predistortion() -> None:
     plant = Predistortion(200, 0, amplifier=lambda inputs: complex(inputs[0]))
     assert run_loop(plant, NoLearner(2), QUICK).mean_square(0, 0.75) == pytest.approx(0, abs=1e-9)
@@ -230,3 +280,21 @@ def test_a_run_has_four_parts() -> None:
 def test_times_that_cannot_be_are_refused(changes: dict[str, Any], line: str) -> None:
     with pytest.raises(InputError, match=f"^{line}$"):
         replace(QUICK, **changes)
+
+
+@pytest.mark.parametrize(
+    ("chip", "period", "line"),
+    [
+        (QUICK, 0, "period = 0: must be a number of seconds above 0"),
+        (QUICK, float("nan"), "period = nan: must be a number of seconds above 0"),
+        (
+            ChipTiming(1e308, 10**9, 1),
+            1e-6,
+            r"cycle = 1e\+308: 1000000001 cycles are beyond .* of 1e-06 s; give seconds",
+        ),
+        (ChipTiming(1e-9, 10**400, 1), 1e-6, "cycle = 1e-09: 1000.* cycles are beyond .* of 1e-06 s; give seconds"),
+    ],
+)
+def test_periods_that_cannot_be_counted_are_refused(chip: ChipTiming, period: float, line: str) -> None:
+    with pytest.raises(InputError, match=f"^{line}$"):
+        chip.periods(period)
