@@ -6,12 +6,12 @@ import operator
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import Reals
+from ..arrays import EXACT, Reals
 from ..errors import InputError, join_choices
 
 SHOWN = 8
@@ -31,37 +31,49 @@ class Column:
     read
         Gives its numbers, shape ``(rows,)``; raises :exc:`InputError`, which names the line or the index, where one is
         missing or is not a finite number.
+    unusable
+        Why it has no numbers, with the mend, in words that follow its name; empty where it has.
     """
 
     name: str
     read: Callable[[], Reals]
     group: str = ""
+    unusable: str = ""
+
+    @classmethod
+    def without_numbers(cls, name: str, reason: str) -> Self:
+        """A column that has no numbers for a ``reason``, and counts as one of the file nevertheless."""
+
+        def read() -> Reals:
+            raise InputError(f"{name!r} {reason}")
+
+        return cls(name, read, unusable=reason)
 
 
 @dataclass(frozen=True)
 class Columns:
-    """All columns of a file, and what to say of those that cannot be had.
+    """All columns of a file.
 
     Attributes
     ----------
     columns
-        In the order of the file.
-    unusable
-        The reasons why others are no columns, by name.
+        In the order of the file, so that their numbers are those of the file.
     """
 
     columns: tuple[Column, ...]
-    unusable: dict[str, str]
 
     def find(self, field: str, wanted: Sequence[str | int], others: Sequence[int] = ()) -> list[int]:
         """The indices of columns, which are named, or counted from 1; in the order in which they are ``wanted``.
 
         A name may be that of a group. Raises :exc:`InputError`, which names ``field``, where there is no such column,
-        more than one, or one is named twice or is among ``others``.
+        more than one, or one has no numbers, is named twice or is among ``others``.
         """
         indices: list[int] = []
         for one in wanted:
             for index in self._find(field, one):
+                if reason := self.columns[index].unusable:
+                    label = "" if one == self.columns[index].name else f"{self._label(index)} "
+                    raise InputError(f"{field} = {one!r}: {label}{reason}")
                 if index in (*indices, *others):
                     raise InputError(f"{field} = {one!r}: {self._label(index)} is named twice; leave one out")
                 indices.append(index)
@@ -93,31 +105,32 @@ class Columns:
             grouped = [index for index, column in enumerate(self.columns) if column.group == wanted]
             if named or grouped:
                 return named or grouped
-            if wanted in self.unusable:
-                raise InputError(f"{field} = {wanted!r}: {self.unusable[wanted]}")
         number = _parse_number(wanted)
         if number is None or not 1 <= number <= len(self.columns):
             raise InputError(f"{field} = {wanted!r}: no such column; {self.describe()}")
         return [number - 1]
 
     def describe(self) -> str:
-        """The columns in one phrase."""
-        count = len(self.columns)
-        if not count:
-            reasons = "".join(f"; {name!r}: {reason}" for name, reason in [*self.unusable.items()][:SHOWN])
+        """The columns that have numbers, in one phrase."""
+        usable = [index for index, column in enumerate(self.columns) if not column.unusable]
+        if not usable:
+            reasons = "".join(f"; {column.name!r}: {column.unusable}" for column in self.columns[:SHOWN])
             return f"there are no columns of numbers{reasons}"
+        count = len(self.columns)
         if not any(column.name for column in self.columns):
             what = "the column has no name" if count == 1 else f"the {count} columns have no names"
             return f"{what}, as the first line is a row of numbers; give numbers from 1 to {count}"
-        shown = [f"{index + 1} {self._label(index)!r}" for index in range(min(count, SHOWN))]
-        if count > SHOWN:
-            return f"columns are {', '.join(shown)}, and so on up to {count}"
+        shown = [f"{index + 1} {self._label(index)!r}" for index in usable[:SHOWN]]
+        if len(usable) > SHOWN:
+            return f"columns are {', '.join(shown)}, and so on up to {usable[-1] + 1}"
         return f"columns are {join_choices(shown)}".replace(" or ", " and ")
 
 
 def _parse_number(wanted: str | int) -> int | None:
     if isinstance(wanted, str):
         return int(wanted) if wanted.isascii() and wanted.isdigit() else None
+    if isinstance(wanted, bool):
+        return None
     try:
         return operator.index(wanted)  # numpy's integers too
     except TypeError:
@@ -159,6 +172,22 @@ def _reader(name: str, array: npt.NDArray[Any]) -> Callable[[], Reals]:
         bad = np.flatnonzero(~np.isfinite(values))
         if bad.size:
             raise InputError(f"row {bad[0] + 1} of {name!r} is {values[bad[0]]}; give a number, or leave the row out")
+        if array.dtype.kind in "iu":
+            check_exact(name, array, values)
         return values
 
     return read
+
+
+def check_exact(name: str, integers: npt.NDArray[Any], values: Reals) -> None:
+    """Raise :exc:`InputError`, which names the row, where one of the ``integers`` of a column, of any type, is not the
+    number that it became among ``values``."""
+    large = np.flatnonzero(np.abs(values) >= EXACT)
+    for row, integer, value in zip(large.tolist(), integers[large].tolist(), values[large].tolist(), strict=True):
+        if integer != value:  # as Python compares them, exactly
+            raise InputError(f"row {row + 1} of {name!r} is {integer}, {explain_rounding(value)}")
+
+
+def explain_rounding(value: float) -> str:
+    """What is said of an integer that becomes another, ``value``; with the mend."""
+    return f"which would be rounded to {value:.0f}; subtract an offset from the column"

@@ -6,15 +6,18 @@ import csv
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
 
 import numpy as np
 
-from ..arrays import Reals
+from ..arrays import EXACT, Reals
 from ..errors import InputError
-from .column import Column, Columns
+from .column import Column, Columns, explain_rounding
 
 _NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)*|[.,]\d+)([eE][-+]?\d+)?|[-+]?(nan|inf|infinity)", re.IGNORECASE)
 """What is meant as a number, with a comma or a point in it; whether it is one is another question."""
+
+_INTEGER = re.compile(r"[-+]?\d+")
 
 _SEPARATORS = {";": "semicolons", "\t": "tabs", ",": "commas"}
 
@@ -27,7 +30,7 @@ _MISSING = {"", "na", "n/a", "null", "none", "-", "?"}
 """What stands for a number that is missing, in small letters: no name of a column."""
 
 Row = tuple[int, list[str]]
-"""The number of a line, counted from 1, and its cells."""
+"""The number of its first line, counted from 1, and its cells."""
 
 
 def read_csv(text: str, decimal: str = ".") -> Columns:
@@ -65,16 +68,14 @@ def read_csv(text: str, decimal: str = ".") -> Columns:
     for line, cells in rows:
         if len(cells) != width:
             if any("\n" in cell for cell in cells):
-                opened = line - sum(cell.count("\n") for cell in cells)
-                raise InputError(f"line {opened}: a quote is opened and not closed in it; close it")
+                raise InputError(f"line {line}: a quote is opened and not closed in it; close it")
             missing = "line " + (f"{line} is empty" if cells in ([], [""]) else f"{line} has {_count(len(cells))}")
             raise InputError(f"{missing}, line {first} has {width}; give each row as many")
     return Columns(
         tuple(
             Column(names[index] if names else "", _reader(rows, index, names[index] if names else "", decimal))
             for index in range(width)
-        ),
-        {},
+        )
     )
 
 
@@ -102,11 +103,13 @@ def _split(table: Sequence[str], separator: str, before: int) -> Iterator[Row]:
             yield number, _cells(line, separator)
         return
     reader = csv.reader((f"{line}\n" for line in table), delimiter=separator, skipinitialspace=True)
+    first = before + 1  # of the lines of a row
     try:
         for cells in reader:
-            yield before + reader.line_num, [cell.strip() for cell in cells]
+            yield first, [cell.strip() for cell in cells]
+            first = before + reader.line_num + 1
     except csv.Error as error:
-        raise InputError(f"line {before + reader.line_num}: {error}; give a table of numbers") from None
+        raise InputError(f"line {first}: {error}; give a table of numbers") from None
 
 
 def _cells(line: str, separator: str) -> list[str]:
@@ -141,15 +144,14 @@ def _reader(rows: Sequence[Row], index: int, name: str, decimal: str) -> Callabl
     def read() -> Reals:
         try:
             values = np.array([_parse(cells[index], decimal) for _, cells in rows])
-            if np.isfinite(values).all():
-                return values
         except ValueError:
-            pass
+            values = np.full(len(rows), math.nan)  # one of them is no number
         where = f"column {index + 1}" + (f" {name!r}" if name else "")
-        for line, cells in rows:
+        for row in np.flatnonzero(~(np.abs(values) < EXACT)).tolist():
+            line, cells = rows[row]
             if reason := _explain(cells[index], decimal):
                 raise InputError(f"line {line}, {where}: {reason}")
-        raise AssertionError  # one of them was no finite number
+        return values
 
     return read
 
@@ -161,7 +163,7 @@ def _parse(cell: str, decimal: str) -> float:
 
 
 def _explain(cell: str, decimal: str) -> str | None:
-    """Why a cell is no finite number, with the mend; None where it is one."""
+    """Why a cell is no finite number, or an integer that float64 rounds, with the mend; None where it is neither."""
     if not cell:
         return "is missing; give a number, or leave the row out"
     shown = repr(cell if len(cell) <= 40 else f"{cell[:37]}...")
@@ -173,4 +175,8 @@ def _explain(cell: str, decimal: str) -> str | None:
         if _NUMBER.fullmatch(cell):
             return f"{shown} is not a number with {'a point' if decimal == '.' else 'a comma'} as its decimal mark"
         return f"{shown} is not a number; mend it, or name another column"
-    return None if math.isfinite(value) else f"{shown} is not finite; give a number, or leave the row out"
+    if not math.isfinite(value):
+        return f"{shown} is not finite; give a number, or leave the row out"
+    if _INTEGER.fullmatch(cell) and Decimal(cell) != Decimal(value):
+        return f"{shown} is an integer, {explain_rounding(value)}"
+    return None

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..arrays import Reals
 from ..errors import InputError
-from .column import Column, Columns, columns_of_array
+from .column import Column, Columns, check_exact, columns_of_array
 
 
 def read_parquet(path: Path) -> Columns:
@@ -27,19 +27,26 @@ def read_parquet(path: Path) -> Columns:
     except (pyarrow.ArrowException, OSError) as error:
         reason = " ".join(str(error).split())[:200].rstrip(".")
         raise InputError(f"is not a Parquet file that can be read: {reason}; write it again") from None
-    columns, unusable = [], {}
-    for name, values in zip(table.column_names, table.columns, strict=True):
-        if not _is_number(values.type):
-            unusable[name] = f"is of type {values.type}; name a column of numbers"
-        else:
-            columns.append(Column(name, _reader(name, values)))
-    return Columns(tuple(columns), unusable)
+    return Columns(
+        tuple(
+            Column(name, _reader(name, values))
+            if _is_number(values.type)
+            else Column.without_numbers(name, f"is of type {values.type}; name a column of numbers")
+            for name, values in zip(table.column_names, table.columns, strict=True)
+        )
+    )
 
 
 def _is_number(kind: Any) -> bool:
     from pyarrow import types  # an extra
 
     return any(test(kind) for test in (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal))
+
+
+def _is_integer(kind: Any) -> bool:
+    from pyarrow import types  # an extra
+
+    return bool(types.is_integer(kind) or (types.is_decimal(kind) and kind.scale <= 0))
 
 
 def _reader(name: str, values: Any) -> Callable[[], Reals]:
@@ -49,6 +56,9 @@ def _reader(name: str, values: Any) -> Callable[[], Reals]:
             raise InputError(f"row {row} of {name!r} is missing; give a number, or leave the row out")
         found = columns_of_array(name, np.asarray(values.cast("float64", safe=False).to_numpy()))
         assert not isinstance(found, str)
-        return found[0].read()
+        reals = found[0].read()
+        if _is_integer(values.type):
+            check_exact(name, values.to_numpy(), reals)
+        return reals
 
     return read

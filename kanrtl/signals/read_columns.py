@@ -50,14 +50,10 @@ def read_columns(path: Path, decimal: str = ".") -> Columns:
 
 def _read_npz(path: Path) -> Columns:
     columns: list[Column] = []
-    unusable = {}
     for name, array in read_arrays(path, "an .npz file", _MEND, foreign=True).items():
         if isinstance(array, np.ndarray):
             found = columns_of_array(name, array)
         else:  # in a zip archive of other files, what numpy gives are their bytes
             found = OBJECTS if array is None else "is no array; name an array"
-        if isinstance(found, str):
-            unusable[name] = found
-        else:
-            columns += found
-    return Columns(tuple(columns), unusable)
+        columns += [Column.without_numbers(name, found)] if isinstance(found, str) else found
+    return Columns(tuple(columns))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gzip
 import zipfile
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from kanrtl import InputError
@@ -102,6 +105,15 @@ CELLS = {
     "a line above": ("# made at noon\nu\n1\nx\n", "line 4, column 1 'u': 'x' is not a number"),
     "lines in quotes": ('u,v\n1,"a\nb"\nx,2\n', "line 4, column 1 'u': 'x' is not a number"),
     "an empty line": ("u\n1\n\n2\n", "line 3, column 1 'u': is missing"),
+    "behind lines in quotes": ('v,u\n1,2\n"a\nb",x\n', "line 3, column 2 'u': 'x' is not a number"),
+    "an integer of 54 bits": (
+        "u\n9007199254740992\n+9007199254740993\n",
+        "line 3, column 1 'u': '+9007199254740993' is an integer, which would be rounded to 9007199254740992; subtract",
+    ),
+    "an integer of thousands of digits": (
+        f"u\n1\n{'0' * 5000}{2**64 - 1}\n",
+        f"line 3, column 1 'u': '{'0' * 37}...' is an integer, which would be rounded to {2**64}; subtract an offset",
+    ),
     "long": (f"u\n1\n{'x' * 99}\n", f"line 3, column 1 'u': '{'x' * 37}...' is not a number"),
 }
 
@@ -201,6 +213,7 @@ def test_separators_in_quotes_are_none(tmp_path: Path) -> None:
         ("ERR,1\n2,3\n", ".", "line 1: has 'ERR' above numbers"),
         ("u,y\n1.5,2.5\n", ",", "separates columns by commas, which are decimal marks here; leave decimal (--decimal)"),
         ('u,y\n1,2\n"3,4\n5,6\n7,8\n', ".", "line 3: a quote is opened and not closed in it; close it"),
+        ('u,y\n"1\n",2\n"3\n"\n', ".", "line 4 has 1 cell, line 1 has 2"),
     ],
 )
 def test_tables_that_may_be_two_things_are_refused(text: str, decimal: str, line: str, tmp_path: Path) -> None:
@@ -242,6 +255,69 @@ def test_arrays_are_columns(tmp_path: Path) -> None:
         assert str(refusal.value) == line
 
 
+def test_numbers_of_columns_are_those_of_the_file_in_every_format(tmp_path: Path) -> None:
+    pyarrow, parquet = foreign("pyarrow"), foreign("pyarrow.parquet")
+    content = {"t": ["one", "two"], "a": [1, 2], "b": [3, 4]}
+    np.savez(tmp_path / "signals.npz", **{name: np.array(values) for name, values in content.items()})
+    parquet.write_table(pyarrow.table(content), tmp_path / "signals.parquet")
+    write(tmp_path, "t,a,b\none,1,3\ntwo,2,4\n")
+    for kind, reason in (
+        ("csv", "line 2, column 1 't': 'one' is not a number; mend it, or name another column"),
+        ("npz", "inputs = 1: t is text; name an array of numbers"),
+        ("parquet", "inputs = 1: t is of type string; name a column of numbers"),
+    ):
+        columns = read_columns(tmp_path / f"signals.{kind}")
+        assert [name for name, _ in columns.select("inputs", [2, "3"])] == ["a", "b"]
+        with pytest.raises(InputError, match=r"^inputs = 4: no such column; columns are .*2 'a' and 3 'b'$"):
+            columns.select("inputs", [4])
+        with pytest.raises(InputError) as refusal:
+            columns.select("inputs", [1])
+        assert str(refusal.value) == reason
+
+
+def test_only_columns_of_numbers_are_offered(tmp_path: Path) -> None:
+    arrays = {f"x{index}": np.array("text") if index % 2 else np.arange(2.0) for index in range(20)}
+    np.savez(tmp_path / "signals.npz", **arrays)  # type: ignore[arg-type]
+    offered = read_columns(tmp_path / "signals.npz").describe()
+    assert offered.startswith("columns are 1 'x0', 3 'x2', 5 'x4',")
+    assert offered.endswith("15 'x14', and so on up to 19")
+
+
+@pytest.mark.parametrize(
+    ("column", "refused"),
+    [
+        (
+            2**53 + np.arange(3),
+            "row 2 of 'u' is 9007199254740993, which would be rounded to 9007199254740992; subtract",
+        ),
+        (-(2**53) - np.arange(3), "row 2 of 'u' is -9007199254740993, which would be rounded to -9007199254740992"),
+        (np.array([1, 2**63 - 1]), f"row 2 of 'u' is {2**63 - 1}, which would be rounded to {2**63}"),
+        (2**63 + np.arange(3, dtype=np.uint64), f"row 2 of 'u' is {2**63 + 1}, which would be rounded to {2**63}"),
+        (2**62 + 1024 * np.arange(3), ""),
+        (np.array([0, 2**53]), ""),
+    ],
+)
+def test_integers_that_would_be_rounded_are_refused(column: npt.NDArray[Any], refused: str, tmp_path: Path) -> None:
+    pyarrow, parquet = foreign("pyarrow"), foreign("pyarrow.parquet")
+    np.savez(tmp_path / "signals.npz", u=column)
+    parquet.write_table(pyarrow.table({"u": column}), tmp_path / "signals.parquet")
+    decimals = pyarrow.array([Decimal(value) for value in column.tolist()], pyarrow.decimal128(20, 0))
+    parquet.write_table(pyarrow.table({"u": decimals}), tmp_path / "decimals.parquet")
+    for name in ("signals.npz", "signals.parquet", "decimals.parquet"):
+        columns = read_columns(tmp_path / name)
+        if refused:
+            with pytest.raises(InputError, match=f"^{refused}"):
+                columns.select("inputs", ["u"])
+        else:
+            assert columns.select("inputs", ["u"])[0][1].tolist() == column.tolist()
+
+
+def test_integers_of_text_that_are_floats_are_read(tmp_path: Path) -> None:
+    values = [2**53, -(2**62) - 1024, 10**22, 10**16]
+    columns = read_columns(write(tmp_path, "u\n" + "".join(f"{value}\n" for value in values) + "1e300\n0.1\n"))
+    assert columns.select("inputs", ["u"])[0][1].tolist() == [*values, 1e300, 0.1]
+
+
 def test_other_archives_have_no_columns(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "signals.zip", "w") as archive:
         archive.writestr("signals.csv", "u\n1\n")
@@ -252,7 +328,7 @@ def test_other_archives_have_no_columns(tmp_path: Path) -> None:
 def test_numbers_of_numpy_are_numbers(tmp_path: Path) -> None:
     columns = read_columns(write(tmp_path, "1,2\n3,4\n"))
     assert columns.find("inputs", [*np.array([2, 1])]) == [1, 0]
-    for wanted in ("", "-1", "1.0", 1.5):
+    for wanted in ("", "-1", "1.0", 1.5, True):
         with pytest.raises(InputError, match="no such column"):
             columns.find("inputs", [wanted])  # type: ignore[list-item]
 
@@ -300,5 +376,8 @@ def test_parquet_needs_an_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_an_empty_array_has_no_columns_however_many_it_says(tmp_path: Path) -> None:
     np.savez(tmp_path / "signals.npz", x=np.arange(3.0), none=np.zeros((0, 1 << 31)))
     columns = read_columns(tmp_path / "signals.npz")
-    assert len(columns.columns) == 1
-    assert columns.unusable == {"none": "has shape (0, 2147483648), which is empty; name one that holds numbers"}
+    assert [column.name for column in columns.columns] == ["x", "none"]
+    with pytest.raises(
+        InputError, match=r"^inputs = 'none': has shape \(0, 2147483648\), which is empty; name one that"
+    ):
+        columns.select("inputs", ["none"])
