@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
 
 from ..arrays import Reals, as_integer, check_at_least, check_unmasked
-from ..errors import InputError
+from ..errors import InputError, cut
 from ..signals.column import columns_of_array
 from ..signals.column_scale import ColumnScale
 from ..signals.read_columns import read_columns
 from .task import Regime, Task
 
-_Names = str | int | Sequence[str | int]
+_Names = str | SupportsIndex | Sequence[str | int]
 
 _Range = tuple[float, float]
 
@@ -93,7 +95,7 @@ class Recording(Task):
         cls,
         path: str | Path,
         *,
-        inputs: _Names = (),
+        inputs: _Names | None = (),
         targets: _Names,
         taps: int = 0,
         target_taps: int = 0,
@@ -105,18 +107,18 @@ class Recording(Task):
     ) -> Self:
         """Read a recording from CSV, which may be compressed with gzip, from ``.npz``, or from Parquet.
 
-        ``inputs`` and ``targets`` are names of columns, or their numbers from 1 on. In ``.npz`` files arrays are
-        columns: ``name.2`` is the second column of an array with several, ``name.I`` and ``name.Q`` are the parts of a
-        complex one, and ``name`` means all of them. ``rows`` is how many rows are taken, from the first on; ``decimal``
-        the decimal mark in CSV, a point or a comma. Other parameters are those of the class. Raises :exc:`InputError`,
-        which names the line and the column, where it cannot be read.
+        ``inputs`` and ``targets`` are names of columns, or their numbers from 1 on, which count all columns of the
+        file. In ``.npz`` files arrays are columns: ``name.2`` is the second column of an array with several, ``name.I``
+        and ``name.Q`` are the parts of a complex one, and ``name`` means all of them. ``rows`` is how many rows are
+        taken, from the first on; ``decimal`` the decimal mark in CSV, a point or a comma. Other parameters are those of
+        the class. Raises :exc:`InputError`, which names the line and the column, where it cannot be read.
         """
         path = Path(path)
         if decimal not in (".", ","):
             raise InputError(f"decimal = {decimal!r}: must be '.' or ','")
         if rows is not None:
             check_at_least("rows", rows, 1)
-        wanted = {"inputs": _as_list(inputs), "targets": _as_list(targets)}
+        wanted = {"inputs": _as_list("inputs", inputs), "targets": _as_list("targets", targets)}
         try:
             columns = read_columns(path, decimal)
             if not wanted["targets"]:
@@ -260,8 +262,19 @@ def _check_range(field: str, wanted: _Range | None) -> _Range | None:
     return low, high
 
 
-def _as_list(names: _Names) -> list[str | int]:
-    return [names] if isinstance(names, (str, int)) else list(names)
+def _as_list(field: str, names: Any) -> list[str | int]:
+    if names is None:
+        return []
+    if isinstance(names, str):
+        return [names]
+    if not isinstance(names, (bool, bytes, bytearray)):
+        with suppress(TypeError):
+            return [operator.index(names)]
+        with suppress(TypeError):  # arrays are asked for an index too
+            return list(names)
+    raise InputError(
+        f"{field} = {cut(names)}: is of type {type(names).__name__}; give names of columns, or their numbers from 1 on"
+    )
 
 
 def _columns(field: str, values: npt.ArrayLike) -> list[tuple[str, Reals]]:

@@ -101,9 +101,29 @@ def test_a_file_is_read(tmp_path: Path) -> None:
     np.testing.assert_array_equal(few.target[:, 0], Y[:7])
 
 
+def test_columns_are_named_in_any_usual_way(tmp_path: Path) -> None:
+    path = tmp_path / "run.csv"
+    path.write_text("t,u,y\n" + "".join(f"{t},{t * t},{t % 3}\n" for t in range(6)))
+    for inputs in (1, "1", np.int64(1), np.array(1), np.array([1]), ("t",), np.array(["t"]), iter(["t"])):
+        assert Recording.read(path, inputs=inputs, targets="u").input_names == ("t[n]",)  # type: ignore[arg-type]
+    assert Recording.read(path, inputs=np.array([1, 3]), targets=2).input_names == ("t[n]", "y[n]")  # type: ignore[arg-type]
+    assert Recording.read(path, inputs=None, targets="u", target_taps=1).input_names == ("u[n-1]",)
+
+
+@pytest.mark.parametrize("inputs", [1.0, True, b"t", bytearray(b"t"), np.float64(1), np.bool_(True), np.array("t")])
+def test_what_names_no_columns_is_refused_by_its_type(inputs: Any) -> None:
+    kind = type(inputs).__name__
+    with pytest.raises(InputError) as refusal:
+        Recording.read("run.csv", inputs=inputs, targets="u")
+    assert str(refusal.value) == (
+        f"inputs = {inputs!r}: is of type {kind}; give names of columns, or their numbers from 1 on"
+    )
+
+
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
+        ({"targets": None}, "targets: name the columns that are to be learned; columns are 1 't', 2 'u' and 3 'c'"),
         ({"targets": []}, "targets: name the columns that are to be learned; columns are 1 't', 2 'u' and 3 'c'"),
         ({"inputs": []}, "inputs: none; name columns, or give target_taps for past values of the targets"),
         ({"inputs": [], "target_taps": 1, "taps": 1}, "taps = 1: there are no inputs to take past values of"),
@@ -145,6 +165,12 @@ def test_a_column_that_is_constant_at_first_has_no_scale() -> None:
     ("inputs", "targets", "line"),
     [
         ([1, 2, np.nan, 4], [1, 2, 3, 4], "row 3 of 'inputs' is nan; give a number, or leave the row out"),
+        (
+            2**53 + np.arange(4),
+            [1, 2, 3, 4],
+            "row 2 of 'inputs' is 9007199254740993, which would be rounded to 9007199254740992; subtract an offset from "
+            "the column",
+        ),
         ([[1, 2], [3]], [1, 2], "inputs: is of type object; name an array of numbers"),
         (["a", "b"], [1, 2], "inputs: is text; name an array of numbers"),
         ([1, 2, 3, 4], [1, 2, 3], "'targets' has 3 rows, 'inputs' has 4; give columns of one length"),
