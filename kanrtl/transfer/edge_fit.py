@@ -8,7 +8,7 @@ import numpy.typing as npt
 from ..arrays import Reals
 from ..learner.arithmetic import LayerArithmetic
 from ..numeric.fixed import Codes
-from .addressing import grid_position
+from .addressing import grid_position, unroll
 
 _EVEN = 0.02  # of all weight: spread evenly over where samples are, so that no gap between them is left open
 
@@ -25,18 +25,22 @@ def find_outside_format(layer: LayerArithmetic, real: Reals) -> npt.NDArray[np.b
     return format.is_beyond(format.nearest(real))
 
 
-def middle_activations(layer: LayerArithmetic) -> Codes:
+def middle_activations(layer: LayerArithmetic, turns: Codes | int = 0) -> Codes:
     """Give an activation in the middle of each position of the grid, or next to it where there is none.
 
-    Where the format goes around a periodic grid once, from wherever it begins, they are those that it has.
+    Where the format goes around a periodic grid once, from wherever it begins, they are those that it has. In one that
+    it goes around more often, activations are so many ``turns`` on, one number for each position or for all.
 
     Returns
     -------
     array of codes ``(positions,)``
     """
     locator = layer.locator
-    borders = -((locator.offset - (np.arange(locator.end + 1) << locator.shift)) // locator.scale)
-    middle: Codes = (borders[:-1] + np.maximum(borders[1:] - 1, borders[:-1])) // 2
+    positions = np.arange(locator.end) + turns * locator.end
+    first, beyond = (
+        -((locator.offset - (each << locator.shift)) // locator.scale) for each in (positions, positions + 1)
+    )
+    middle: Codes = (first + np.maximum(beyond - 1, first)) // 2
     if layer.periodic:
         format = layer.formats.input
         middle = format.minimum + (middle - format.minimum) % (1 << format.width)
@@ -45,10 +49,12 @@ def middle_activations(layer: LayerArithmetic) -> Codes:
 
 def weigh_positions(layer: LayerArithmetic, taken: Codes) -> Reals:
     """Weigh the positions of the grid, ``(positions,)``, by how often activations ``taken`` ``(n,)`` come there."""
-    positions = grid_position(layer.locator, taken)
-    counts = np.bincount(positions, minlength=layer.locator.end).astype(np.float64)
-    within = np.zeros(len(counts))
-    within[positions.min() : positions.max() + 1] = 1
+    end = layer.locator.end
+    positions = grid_position(unroll(layer), taken)  # where samples go beyond a periodic grid, they leave a gap in it
+    first, last = positions.min(), positions.max()
+    counts = np.bincount(positions % end, minlength=end).astype(np.float64)
+    within = np.zeros(end)
+    within[np.arange(first, min(last, first + end - 1) + 1) % end] = 1
     result: Reals = counts / counts.sum() + _EVEN * within / within.sum()
     return result
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -26,137 +25,13 @@ from ..learner.arithmetic import LayerArithmetic
 from ..learner.spec import LearnerSpec
 from ..lookup.floats.float_kan import FloatKAN
 from ..lookup.network import LookupNetwork
-from ..lookup.quantiser import FixedQuantiser
 from ..numeric.fixed import Codes, Format, narrow
 from .addressing import edge_values, grid_position
 from .edge_fit import EdgeFit, find_outside_format, middle_activations, weigh_positions
+from .trained_source import TrainedSource, open_source
 
 TrainedNetwork = FloatKAN | LookupNetwork
 """What a learner can start from."""
-
-
-class TrainedSource(Protocol):
-    """A trained network, whose first layer takes real inputs.
-
-    Attributes
-    ----------
-    layer_sizes : tuple of int
-        The inputs, then the nodes of every layer.
-    biases : list of arrays ``(n_out,)``
-        The biases of every layer's nodes.
-    """
-
-    layer_sizes: tuple[int, ...]
-    biases: list[Reals]
-
-    def edges(self, index: int, source: int, values: Reals) -> Reals:
-        """Give what the edges from one input of a layer add to its nodes ``(n_out, n)``, at values ``(n,)``."""
-
-    def evaluate(self, x: Reals) -> list[Reals]:
-        """Give the values after every layer, each ``(n, n_out)``, for inputs ``(n, n_in)``."""
-
-    def domain(self) -> tuple[Reals, Reals]:
-        """Give the lowest and the highest inputs, ``(n_in,)`` each, that the network was made for."""
-
-    def limits(self, index: int, source: int) -> tuple[float, float]:
-        """Give the lowest and the highest value that the edges from one input of a layer tell from those beyond."""
-
-
-def open_source(network: TrainedNetwork) -> TrainedSource:
-    """Make the functions of a trained network."""
-    return _TableSource(network) if isinstance(network, LookupNetwork) else _FloatSource(network)
-
-
-class _FloatSource:
-    """A network of real numbers."""
-
-    def __init__(self, kan: FloatKAN) -> None:
-        self.layer_sizes = kan.layer_sizes
-        self._kan = kan
-        self.biases: list[Reals] = [layer.bias for layer in kan.layers]
-
-    def edges(self, index: int, source: int, values: Reals) -> Reals:
-        layer = self._kan.layers[index]
-        if index == 0:
-            values = values * self._kan.input_scale[source] + self._kan.input_offset[source]
-        return layer.edges[:, source, None] * layer.edge_values(source, values)
-
-    def evaluate(self, x: Reals) -> list[Reals]:
-        return self._kan.evaluate(x)
-
-    def domain(self) -> tuple[Reals, Reals]:
-        kan, known = self._kan, self._kan.layers[0].domain()
-        if known is None:
-            raise InputError("x: the functions of the first layer have no range of their own; give samples")
-        scale = np.where(kan.input_scale == 0, np.inf, kan.input_scale)
-        ends = [(end - kan.input_offset) / scale for end in known]
-        return np.minimum(*ends), np.maximum(*ends)
-
-    def limits(self, index: int, source: int) -> tuple[float, float]:
-        return -np.inf, np.inf
-
-
-class _TableSource:
-    """A network of tables as functions of real numbers: of those nearest to a code, they have the value of the code."""
-
-    def __init__(self, network: LookupNetwork) -> None:
-        self.layer_sizes = network.layer_sizes
-        self._network = network
-        self._entries = [layer.steps / (1 << layer.guard_bits) for layer in network.layers]
-        self.biases: list[Reals] = [
-            layer.bias.astype(np.float64) * entry + layer.offsets
-            for layer, entry in zip(network.layers, self._entries, strict=True)
-        ]
-
-    def edges(self, index: int, source: int, values: Reals) -> Reals:
-        layer = self._network.layers[index]
-        half = 1 << (layer.bits_in - 1)
-        if index == 0:
-            x = np.zeros((len(values), layer.n_in))
-            x[:, source] = values
-            address = self._network.quantiser.codes(x)[:, source] + half
-        else:
-            before = self._network.layers[index - 1]
-            nearest = np.floor((values - before.offsets[source]) / before.steps[source] + 0.5)
-            address = np.clip(nearest, -half, half - 1).astype(np.int64) + half
-        result = np.zeros((layer.n_out, len(values)))
-        here = np.flatnonzero(layer.source == source)
-        nodes = layer.node[here]
-        result[nodes] = layer.table[here][:, address] * self._entries[index][nodes, None]
-        return result
-
-    def evaluate(self, x: Reals) -> list[Reals]:
-        codes, result = self._network.quantiser.codes(x), []
-        for layer, entry in zip(self._network.layers, self._entries, strict=True):
-            half = 1 << (layer.bits_out - 1)
-            sums = np.clip(layer.sums(codes) * entry, -half * layer.steps, (half - 1) * layer.steps)
-            result.append(sums + layer.offsets)
-            codes = layer.evaluate(codes)
-        result[-1] = layer.real_values(codes)
-        return result
-
-    def domain(self) -> tuple[Reals, Reals]:
-        quantiser = self._network.quantiser
-        half, unit = 1 << (quantiser.bits - 1), 1.0
-        if isinstance(quantiser, FixedQuantiser):
-            half, unit = half << quantiser.shift, quantiser.format.lsb
-        scale = np.where(quantiser.scale == 0, np.inf, quantiser.scale)
-        ends = [(end - quantiser.offset) / scale * unit for end in (-half, half)]
-        low, high = np.minimum(*ends), np.maximum(*ends)
-        if isinstance(quantiser, FixedQuantiser):
-            low, high = (quantiser.format.to_float(quantiser.format.quantise(end)) for end in (low, high))
-        return low, high
-
-    def limits(self, index: int, source: int) -> tuple[float, float]:
-        if index == 0:
-            low, high = self.domain()
-            return float(low[source]), float(high[source])
-        layer, before = self._network.layers[index], self._network.layers[index - 1]
-        # Where no activation comes a frozen learner's tables go on as they are at the last.
-        changes = np.flatnonzero(np.diff(layer.table[layer.source == source]).any(axis=0))
-        codes = np.array([changes[0], changes[-1] + 1]) - (1 << (layer.bits_in - 1)) if len(changes) else np.zeros(2)
-        low, high = codes * before.steps[source] + before.offsets[source]
-        return float(low), float(high)
 
 
 SAMPLES = 4096
@@ -319,7 +194,9 @@ def _share_outside(network: TrainedSource, spec: LearnerSpec, index: int, source
         taken = np.where(taken > x.to_float(x.maximum), beyond, taken)
         # There it is between codes, whose tables may tell it from the one that has its position.
         wrapped = x.quantise(beyond, layer.input_period)
-        middle = x.to_float(middle_activations(layer)[grid_position(layer.locator, wrapped)])
+        known = _include(network.limits(index, source), beyond)
+        middle = x.to_float(_known_activations(layer, known)[grid_position(layer.locator, wrapped)])
+        taken += _find_turns(layer, taken, known) * (high - low)
         change = np.minimum(*(np.abs(changes(each)) for each in (taken, middle)))
     else:
         ends = x.to_float(middle_activations(layer)[[0, -1]])  # where a learner takes what is beyond to be
@@ -330,6 +207,30 @@ def _share_outside(network: TrainedSource, spec: LearnerSpec, index: int, source
             slopes = _find_slopes(layer, lambda values: network.edges(index, source, values), limits)
             change -= slopes[:, None] * (codes - taken)
     return float((np.abs(change) > layer.formats.coefficient.lsb).any(axis=0).sum() / len(values))
+
+
+def _include(limits: tuple[float, float], values: Reals) -> tuple[float, float]:
+    """Widen limits so far that values are within them: an edge may be constant before it ends."""
+    return min(limits[0], float(values.min())), max(limits[1], float(values.max()))
+
+
+def _find_turns(layer: LayerArithmetic, x: Reals, limits: tuple[float, float]) -> Codes:
+    """Find by how many periods of a grid activations ``(n,)`` are to be moved into the limits of what is known, as a
+    network of tables ends where no activation comes; 0 where no period of one is within them."""
+    period = layer.grid_max - layer.grid_min
+    room = max(period / layer.locator.end, layer.formats.input.lsb) / 2  # as one stands for all at its position
+    low, high = limits[0] - room, limits[1] + room
+    turns = np.maximum(np.ceil((low - x) / period), 0) + np.minimum(np.floor((high - x) / period), 0)
+    moved = x + turns * period
+    return np.where((moved >= low) & (moved <= high), turns, 0).astype(np.int64)
+
+
+def _known_activations(layer: LayerArithmetic, limits: tuple[float, float]) -> Codes:
+    """Give an activation for each position of the grid, of a periodic one from a period within the limits."""
+    codes = middle_activations(layer)
+    if not layer.periodic:
+        return codes
+    return middle_activations(layer, _find_turns(layer, layer.formats.input.to_float(codes), limits))
 
 
 @dataclass(frozen=True)
@@ -416,8 +317,7 @@ def _fit_layer(
     formats, format = layer.formats, layer.formats.coefficient
     output = index + 1 == spec.n_layers
     constant = (after(network.biases[index]) + (_mean_loss(spec, formats.output) if output else 0.0)) / layer.n_in
-    codes = formats.input.to_float(middle_activations(layer))
-    middle = codes + (_mean_loss(spec, formats.input) if index else 0.0)
+    lost = _mean_loss(spec, formats.input) if index else 0.0
     real = np.empty((layer.n_out, layer.n_in, layer.coefficients))
     for source in range(layer.n_in):
 
@@ -425,12 +325,15 @@ def _fit_layer(
             values = (x - before.offset[source]) / before.scale[source]
             return network.edges(index, source, values) * after.scale[:, None]
 
-        target = edges(middle) + constant[:, None]
+        low, high = before.scale[source] * np.array(network.limits(index, source)) + before.offset[source]
+        limits = float(low), float(high)
+        known = _include(limits, formats.input.to_float(taken[:, source]))
+        codes = formats.input.to_float(_known_activations(layer, known))
+        target = edges(codes + lost) + constant[:, None]
         if layer.linear:
             # As it is rounded, so that the spline makes up for that.
             scale = 2.0**layer.linear.input_shift
-            limits = before.scale[source] * np.array(network.limits(index, source)) + before.offset[source]
-            slopes = _find_slopes(layer, edges, (float(limits[0]), float(limits[1])))
+            slopes = _find_slopes(layer, edges, limits)
             weight = formats.factor.to_float(formats.factor.quantise(slopes / scale))
             target -= weight[:, None] * scale * codes
             real[:, source, -1] = weight

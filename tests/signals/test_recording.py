@@ -168,8 +168,8 @@ def test_a_column_that_is_constant_at_first_has_no_scale() -> None:
         (
             2**53 + np.arange(4),
             [1, 2, 3, 4],
-            "row 2 of 'inputs' is 9007199254740993, which would be rounded to 9007199254740992; subtract an offset from "
-            "the column",
+            "row 2 of 'inputs' is 9007199254740993, which would be rounded to 9007199254740992; subtract an offset "
+            "from the column",
         ),
         ([[1, 2], [3]], [1, 2], "inputs: is of type object; name an array of numbers"),
         (["a", "b"], [1, 2], "inputs: is text; name an array of numbers"),

@@ -259,6 +259,44 @@ def test_a_frozen_periodic_learner_comes_back_on_a_grid_between_codes() -> None:
     assert spec.start_from(network).error.max == 0
 
 
+@pytest.mark.parametrize("order", [1, 3])
+@pytest.mark.parametrize("middle", [0.0, 1.3], ids=["around", "apart"])
+@pytest.mark.parametrize("grid", [(-0.125, 0.375), (-0.5, 0.5), (-0.1, 0.3)])
+def test_a_frozen_learner_with_a_periodic_hidden_layer_comes_back(
+    grid: tuple[float, float], middle: float, order: int
+) -> None:
+    """Its tables end where no activation comes, inside one period, and samples beyond the seam leave a gap."""
+    random = np.random.default_rng(0)
+    spec = LearnerSpec(
+        layer_sizes=[2, 3, 1],
+        grid_range=[(-1, 1), grid],
+        grid_size=[8, 4],
+        spline_order=[3, order],
+        periodic=[False, True],
+        initial_coefficients=[
+            (middle / 2 + random.uniform(-0.4, 0.4, (3, 2, 11))).tolist(),
+            random.uniform(-0.4, 0.4, (1, 3, 4)).tolist(),
+        ],
+    )
+    start = spec.start_from(freeze(spec, spec.initial_codes()).network)
+    assert start.error.max <= 2 * spec.formats.output.lsb
+    assert start.layers[0].max <= spec.formats.output.lsb  # so the activations are those that they were
+
+
+def test_a_periodic_edge_may_be_constant_where_its_activations_end() -> None:
+    """Its table does not tell how far they go."""
+    spec = LearnerSpec(
+        layer_sizes=[1, 1, 1],
+        grid_range=[(-1, 1), (-0.125, 0.375)],
+        grid_size=[1, 8],
+        spline_order=1,
+        periodic=[False, True],
+        initial_coefficients=[[[[-0.375, 0.0625]]], [[[0.0, 0.2, 0.3, 0.1, 0.4, 0.4, 0.4, 0.0]]]],
+    )
+    start = spec.start_from(freeze(spec, spec.initial_codes()).network)
+    assert start.error.max <= 2 * spec.formats.output.lsb
+
+
 def test_inputs_that_saturate_on_a_linear_path_lie_outside() -> None:
     straight = FloatLayer.of(
         "layer", knots=[[-1.0, 1.0]], coefficients=[[[0.0]]], base_weights=[[0.1]], base="identity"
