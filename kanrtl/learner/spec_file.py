@@ -143,11 +143,12 @@ def _linear_path(spec: LearnerSpec, layer: LayerArithmetic) -> dict[str, Any]:
     }
 
 
-def _linear_comment(values: dict[str, Any]) -> str:
-    shift = values["linear_input_shift"]
-    smallest = values["smallest_linear_rate"]
-    learns = f"learns at rates from {smallest:g} on" if smallest else "learns at no rate"
-    return f"#   linear path with rate {values['linear_rate']:g}, {learns}" + (f", for x * 2^{shift}" if shift else "")
+def _linear_comments(values: dict[str, Any]) -> list[str]:
+    shift, smallest = values["linear_input_shift"], values["smallest_linear_rate"]
+    return [
+        f"#   linear path with rate {values['linear_rate']:g}" + (f", for x * 2^{shift}" if shift else ""),
+        "#   linear path learns at " + (f"rates from {smallest:g} on" if smallest else "no rate"),
+    ]
 
 
 def _plain(formats: Format | tuple[Format, ...]) -> str | list[str]:
@@ -291,7 +292,7 @@ def _derived_comments(spec: LearnerSpec) -> list[str]:
             if values["smallest_learning_rate"]
             else "#   learns at no rate: no update reaches a coefficient",
             _describe_stability(spec, values),
-            *([_linear_comment(values)] if "linear_rate" in values else []),
+            *(_linear_comments(values) if "linear_rate" in values else []),
         ]
         width = max(16, *map(len, values["formats"]))
         lines += [f"#   {name:<{width}} {format}" for name, format in values["formats"].items()]

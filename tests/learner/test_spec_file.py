@@ -126,6 +126,7 @@ def test_toml_tells_of_linear_paths(tracker: LearnerSpec) -> None:
     spec = tracker.replace(layer_sizes=[1, 2, 1], linear=[True, False], learning_rate=0.25)
     lines = to_toml(spec).splitlines()
     assert lines.count("#   linear path with rate 0.0625") == 1
+    assert lines.count("#   linear path learns at rates from 0.000244141 on") == 1
     wide = to_toml(spec.replace(grid_range=[(-1000, 1000), (-2, 2)])).splitlines()
     assert "#   linear path with rate 0.000976562, for x * 2^-6" in wide
     assert "#   linear_step_product   SQ(6, 22)" in lines
