@@ -196,6 +196,7 @@ def prepare(job: Job, cwd: Path) -> Netlist:
 
 def _synthesise(job: Job, cwd: Path, progress: Progress) -> list[str]:
     """Make ``netlist.json``; return notes."""
+    YOSYS.check_version()
     progress(f"synthesising for {job.device.name}")
     try:
         _run_yosys(job.synthesis_script, cwd, progress)

