@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,12 @@ _BEGINNINGS = {
     b"\x80\x04": "a Python pickle",
     b"\x80\x05": "a Python pickle",
 }
+
+
+def is_file(path: str | Path) -> bool:
+    """Whether there is a regular file. Where that cannot be told, as in a folder that may not be entered, there is
+    none, and what reads it says why."""
+    return os.path.isfile(path)  # Path.is_file raises most errors
 
 
 def read_text(path: Path) -> str:
@@ -87,7 +94,7 @@ def describe_content(path: Path) -> str | None:
     """What a file is, such as "text", where its first bytes say so; None where they do not, or it cannot be read.
 
     Of a pipe nothing is read, as that would be gone."""
-    if not path.is_file():
+    if not is_file(path):
         return None
     try:
         with path.open("rb") as file:

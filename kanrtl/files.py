@@ -136,12 +136,21 @@ def open_replacement(path: Path) -> Iterator[BinaryIO]:
     """
     target = Path(os.path.realpath(path))
     draft = target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}")
+    with explain_errors(path, target, draft), _open_what_is_there(path, target, draft) as file:
+        yield file
+
+
+@contextmanager
+def explain_errors(path: Path, *others: Path) -> Iterator[None]:
+    """Raise :exc:`InputError`, which says why ``path`` cannot be written, for errors of writing it or its ``others``.
+
+    For what is written into the file of :func:`open_replacement` from outside of its context.
+    """
     try:
-        with _open_what_is_there(path, target, draft) as file:
-            yield file
+        yield
     except OSError as error:
         # What is written to a file has no name in its error. Others may be of what the caller does meanwhile.
-        if error.filename not in (None, str(path), str(target), str(draft)):
+        if error.filename not in (None, *map(str, (path, *others))):
             raise
         if error.errno == errno.EPIPE and is_standard_output(path):
             raise  # as of anything else that is printed

@@ -5,6 +5,7 @@ Options that only a network takes, and those that only a learner takes, are grou
 
 from __future__ import annotations
 
+import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ import cloup
 
 from ..build.programming import looks_like_bitstream
 from ..errors import InputError
-from ..file_content import describe_content
+from ..file_content import describe_content, is_file
 from ..files import find_obstacle
 from ..learner.spec import LearnerSpec
 from ..link.layout import BAUD
@@ -42,7 +43,7 @@ def note_file(ctx: click.Context, name: str, value: str, *, written: bool = Fals
         If it is to be written and is another of them, which would be lost.
     """
     path = Path(value)
-    if written or path.is_file():
+    if written or is_file(path):
         files: list[tuple[str, Path, bool]] = ctx.meta.setdefault(_FILES, [])
         for other, there, also_written in files:
             if (written or also_written) and _is_same(path, there):
@@ -54,8 +55,8 @@ def note_file(ctx: click.Context, name: str, value: str, *, written: bool = Fals
 
 def _is_same(path: Path, other: Path) -> bool:
     """Whether two paths are of one regular file, or of one that would be."""
-    if path.exists() and other.exists():
-        return path.is_file() and path.samefile(other)
+    if os.path.exists(path) and os.path.exists(other):
+        return is_file(path) and path.samefile(other)
     return path.absolute() == other.absolute()
 
 
@@ -140,7 +141,7 @@ def backend_option(**settings: Any) -> Decorator:
 
 def _holds_arrays(path: str) -> bool:
     """Whether a file is one of arrays by what is in it or, where nothing is or it is not there, by its name."""
-    found = describe_content(Path(path)) if Path(path).is_file() else None
+    found = describe_content(Path(path)) if is_file(path) else None
     return "zip archive" in found if found else Path(path).suffix == ".npz"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ __all__ = ["load_component", "names_object"]
 def names_object(text: str) -> bool:
     """Whether a word names something in a Python file or module, and not a file by itself."""
     source, colon, name = text.rpartition(":")
-    if not colon or not name.isidentifier() or Path(text).exists():
+    if not colon or not name.isidentifier() or os.path.exists(text):
         return False
     return source.endswith(".py") or all(part.isidentifier() for part in source.split("."))
 

@@ -13,6 +13,7 @@ from ..build.network_capacity import check_network_fits
 from ..errors import InputError, ToolError
 from ..experiments.verify import SAMPLES, Verification, verify, verify_bitstream
 from ..fabric.device import Device
+from ..file_content import is_file
 from ..learner.spec import LearnerSpec
 from ..lookup.network import LookupNetwork
 from ..progress import Progress
@@ -95,8 +96,10 @@ def _verify_bitstream(
     board = BOARDS[name]
     if isinstance(spec, LookupNetwork):
         raise InputError("--board: the bitstream of a network has no link to send samples over; give --device")
-    if bitstream is not None and not Path(bitstream).is_file():
-        raise InputError(f"--bitstream = {bitstream!r}: is no file; give one that kanrtl build --host uart has made")
+    if bitstream is not None and not is_file(bitstream):
+        raise InputError(
+            f"--bitstream = {bitstream!r}: is no file that can be read; give one that kanrtl build --host uart has made"
+        )
     path = None if bitstream is None else Path(bitstream)
     return verify_bitstream(spec, board, samples, seed=seed, bitstream=path, progress=progress)
 

@@ -16,7 +16,7 @@ from vcd.gtkw import GTKWSave
 from vcd.writer import VCDWriter
 
 from ..errors import InputError, TraceError
-from ..files import as_path, find_obstacle, open_replacement, write_whole
+from ..files import as_path, explain_errors, find_obstacle, open_replacement, write_whole
 from ..numeric.fixed import Format
 
 PERIOD = 10
@@ -150,7 +150,7 @@ class Trace:
     def begin(self, ports: Sequence[Port]) -> None:
         """Open the file for ``ports``, whose values :meth:`cycle` will be given."""
         file = self._files.enter_context(open_replacement(self._path))
-        text = io.TextIOWrapper(cast(Any, _Open(file)), encoding="ascii")
+        text = io.TextIOWrapper(cast(Any, _Open(file, self._path)), encoding="ascii")
         # A date would make every file another.
         writer = VCDWriter(cast(TextIO, text), timescale="1 ns", date="", version="kanrtl", check_values=False)
         self._files.callback(text.flush)
@@ -197,10 +197,12 @@ class Trace:
         """Complete both files."""
         if not self._ports:
             return
-        ports, self._ports = self._ports, []
+        # The name of the file in it has bytes that are no characters as surrogates.
+        view = self._view(self._ports).encode(errors="surrogateescape")
+        self._ports = []
         with self._files:  # where the disk is full, what was written of it is removed
             self._writer.close(self._edge * PERIOD)
-        write_whole(self.view, self._view(ports).encode())
+        write_whole(self.view, view)
 
     def discard(self) -> None:
         """Leave both files as they were; nothing is written any more."""
@@ -238,13 +240,15 @@ class _DiscardedError(Exception):
 
 
 class _Open(io.RawIOBase):
-    """A binary file that stays open when what writes text into it is done."""
+    """The binary file ``path``, which stays open when what writes text into it is done."""
 
-    def __init__(self, file: Any) -> None:
+    def __init__(self, file: Any, path: Path) -> None:
         self._file = file
+        self._path = path
 
     def writable(self) -> bool:
         return True
 
     def write(self, content: Any) -> int:
-        return int(self._file.write(content))
+        with explain_errors(self._path):  # most is written by `cycle`, outside of open_replacement
+            return int(self._file.write(content))

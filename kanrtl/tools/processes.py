@@ -76,6 +76,11 @@ def _process_group() -> Iterator[dict[str, Any]]:
                 _WATCH, stdin=reader, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0
             )
         except OSError as error:
+            if error.filename == os.devnull:
+                raise ToolError(
+                    f"{os.devnull!r}: {error.strerror}; programs are run with it: see that it is there, and that "
+                    "everyone can read and write it"
+                ) from None
             raise ToolError(
                 f"{_WATCH[0]} does not run: {error.strerror}; it ends programs with this process: see that it is "
                 "there, and that processes can be started"

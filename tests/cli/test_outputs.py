@@ -1,5 +1,6 @@
 """What commands write and read: any kind of file, any terminal, and caches that cannot be written."""
 
+import errno
 import json
 import os
 import subprocess
@@ -298,3 +299,37 @@ def test_names_that_cannot_be_printed_are_one_line_too() -> None:
     out, line = process.communicate()
     assert (out, process.returncode, line.count("\n")) == ("", 2, 1)
     assert line.endswith(" none.toml': No such file or directory; name a TOML file\n")
+
+
+LONG = 300 * "x"
+"""No file has a name as long: like one in a folder that may not be entered, it cannot even be told to be missing."""
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["spec", f"{LONG}.toml"], "spec file '{name}.toml': {why}; name a TOML file"),
+        (["estimate", f"{LONG}.npz"], "load: '{name}.npz': {why}; give a file that LookupNetwork.save wrote"),
+        (["convert", f"{LONG}.pt"], "'{name}.pt': {why}; give the file of a trained network"),
+        (["convert", LONG], "'{name}': {why}; give the file of a trained network"),
+        (["simulate", "good.toml", "--data", f"{LONG}.csv"], "data = '{name}.csv': {why}; give CSV, .npz or Parquet"),
+        (
+            ["program", f"{LONG}.bin", "--board", "icestick"],
+            "BITSTREAM = '{name}.bin': {why}; name a file that can be read",
+        ),
+        (
+            ["verify", "good.toml", "--board", "icestick", "--bitstream", f"{LONG}.bin"],
+            "--bitstream = '{name}.bin': is no file that can be read; give one that kanrtl build --host uart has made",
+        ),
+        (["verilog", f"{LONG}.py:a"], "SPEC = '{name}.py:a': running it: OSError: [Errno {number}] {why}: '{name}.py'"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_inputs_that_cannot_be_looked_at_are_told_by_what_reads_them(
+    arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command_line.run(arguments) == 2
+    number = errno.ENAMETOOLONG
+    line = line.format(name=LONG, why=os.strerror(number), number=number)
+    assert capsys.readouterr() == ("", f"kanrtl: {line}\n")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import os
+import sys
 import threading
 import warnings
 from contextlib import nullcontext
@@ -14,6 +16,7 @@ import pytest
 from amaranth.sim import Simulator
 
 from kanrtl import Learner, Session, StabilityWarning, connect
+from kanrtl.errors import InputError
 from kanrtl.simulators.amaranth_simulator import AmaranthSimulator
 from support.linked_boards import tracker
 
@@ -120,3 +123,23 @@ def test_an_exception_leaves_the_files_of_a_trace(
     complete = not inside and not block
     assert (files_of(tmp_path) == before) == (not complete)
     assert sorted(files_of(tmp_path)) == ["a.gtkw", "a.vcd"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="there is no device that is always full")
+def test_a_disk_that_becomes_full_under_a_trace_is_told_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.vcd"
+    path.symlink_to("/dev/full")
+    line = f"^'{path}': No space left on device; make room there, or name an output elsewhere$"
+    x = np.linspace(-1, 1, 100)[:, None]
+    with pytest.raises(InputError, match=line), connect(tracker(), "pysim", trace=path) as session:
+        session.learn_many(x, x)
+    assert [each.name for each in tmp_path.iterdir()] == ["a.vcd"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names of files are text")
+def test_a_trace_whose_name_is_no_text_has_its_view(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"b\xe9.vcd")
+    with connect(tracker(), "pysim", trace=path) as session:
+        session.learn_many(X, X)
+    assert path.is_file()
+    assert b'[dumpfile] "b\xe9.vcd"' in path.with_suffix(".gtkw").read_bytes()

@@ -59,6 +59,12 @@ def test_a_shell_that_does_not_run_is_told_as_such(monkeypatch: pytest.MonkeyPat
     assert os.listdir("/proc/self/fd") == before
 
 
+def test_a_null_device_that_cannot_be_opened_is_told_as_such(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("os.devnull", str(tmp_path / "null"))
+    with pytest.raises(ToolError, match=rf"^'{tmp_path}/null': No such file or directory; programs are run with it: "):
+        run_program(["/bin/true"])
+
+
 def test_errors_can_be_kept_apart() -> None:
     command = ["/bin/sh", "-c", "echo out; echo err >&2; kill -TERM $$"]
     done = run_program(command, stderr=subprocess.PIPE)

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from ...errors import InputError
+from ...file_content import is_file
 
 _STATE, _CONFIG, _CACHE = "_state", "_config.yml", "_cache_data"
 
@@ -51,7 +52,7 @@ def configuration_beside(path: Path) -> Path | None:
     if not path.name.endswith(_STATE):
         return None
     beside = path.with_name(path.name.removesuffix(_STATE) + _CONFIG)
-    return beside if beside.is_file() else None
+    return beside if is_file(beside) else None
 
 
 def weights_path(path: Path) -> Path:
@@ -64,9 +65,9 @@ def weights_path(path: Path) -> Path:
     """
     for end in (_CONFIG, _CACHE, ""):
         # A folder such as "." has no name.
-        if path.name and path.name.endswith(end) and (end or not path.is_file()):
+        if path.name and path.name.endswith(end) and (end or not is_file(path)):
             state = path.with_name(path.name.removesuffix(end) + _STATE)
-            if state.is_file():
+            if is_file(state):
                 if end == _CACHE:
                     raise InputError(f"{str(path)!r}: training data of pykan; give {str(state)!r}")
                 return state
