@@ -43,8 +43,13 @@ def test_memories_are_cut_into_blocks(family: str, memory: MemoryDemand, blocks:
         (19, 10, 1, 2),
         (24, 10, 2, 2),
         (24, 24, 4, 4),
-        (4, 5, 1, 0),
-        (4, 4, 0, 0),
+        (6, 5, 1, 1),
+        (6, 4, 1, 0),
+        (2, 2, 1, 0),
+        (2, 1, 0, 0),
+        (18, 1, 0, 0),
+        (19, 2, 1, 1),
+        (20, 2, 2, 1),
     ],
 )
 def test_products_are_split(a: int, b: int, ecp5: int, ice40: int) -> None:

@@ -201,7 +201,7 @@ FAMILY = Family(
         cost=128,
         distributed=(BlockShape(4, 16, 4),),
         operand=18,
-        least_product=9,
+        least_product=4,  # yosys asks for operands of two bits, not for a width of the product
         registered=True,
     ),
     costs={"lut": LUT_COSTS, "ff": FF_COSTS},
