@@ -208,5 +208,7 @@ def count_baseline_control(parts: Parts, spec: BaselineSpec) -> None:
     parts.register(addresses.width + 1 + addresses.data_width)
     parts.register(addresses.data_width + 1 + spec.rate_register.format.width, moved=False)
     parts.counts["counter"] += COUNTER_WIDTH * len(SATURATING)
+    # Cleared from outside: that takes the flip-flops' resets, and every bit chooses whether it counts.
+    parts.choice(COUNTER_WIDTH, times=len(SATURATING))
     parts.choice(addresses.data_width, 3 + len(SATURATING))
     parts.choice(addresses.data_width)

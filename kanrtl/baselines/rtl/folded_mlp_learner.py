@@ -19,7 +19,7 @@ from .node_lane import NodeLane, count_node_lane, node_layout
 from .node_memory import NodeMemory, count_node_memory
 from .node_passes import NodePasses, count_node_passes
 from .output_error import OutputError, count_output_error
-from .weighted_sum import change_weight, count_changed_weights
+from .weighted_sum import change_weight, count_changed_biases
 
 
 def activations_layout(spec: MlpSpec) -> data.ArrayLayout:
@@ -203,9 +203,9 @@ def count_folded_mlp_learner(parts: Parts, spec: MlpSpec) -> None:
     for _ in range(lanes):
         count_node_lane(parts, spec)
     parts.register(second.coefficient.width * spec.n_out + second.total.width * spec.n_out, moved=False)
-    parts.sum(lanes + 1, second.total.width, spec.n_out)
+    parts.adder(second.total.width, lanes * spec.n_out)
     parts.choice(second.total.width, times=spec.n_out)
-    count_changed_weights(parts, second, spec.rounding, spec.n_out)
+    count_changed_biases(parts, second, spec.rounding, spec.n_out)
     parts.choice(second.coefficient.width, times=spec.n_out)
     # What is written to a row, and what is read of it.
     parts.choice(node * lanes, 3)

@@ -12,7 +12,7 @@ from ...fabric.parts import Parts
 from ...learner.rtl.multiply import add_tree
 from ...learner.rtl.pipeline_registers import name_signal
 from ...numeric.bits import clog2
-from ...numeric.fixed import SQ, Format, narrow
+from ...numeric.fixed import SQ, Format, Rounding, narrow
 from ..mlp_spec import RELU, MlpSpec
 
 
@@ -154,9 +154,15 @@ def count_hidden_nodes(parts: Parts, spec: MlpSpec, nodes: int) -> None:
     """Count what :class:`HiddenActivation` and :class:`HiddenStep` of so many nodes have."""
     total = spec.sums[0].total
     parts.narrowed(total, spec.activation_format, spec.rounding, saturates=True, times=nodes)
+    if spec.activation != RELU:
+        # All bits below one tell -1 from what is above it.
+        parts.counts["detection"] += total.f * nodes
     parts.register((spec.activation_format.width + 1) * nodes * spec.ends("hidden"), moved=False)
     exact = _exact_downstream(spec)
     parts.adder(exact.width, (spec.n_out - 1) * nodes)
-    parts.choice(exact.width, times=nodes)
+    # Bits that are dropped without a look at them need not be made zero.
+    dropped = max(0, exact.f - spec.hidden_step_format.f)
+    unseen = {Rounding.FLOOR: dropped, Rounding.HALF_UP: max(0, dropped - 1)}.get(Rounding(spec.rounding), 0)
+    parts.choice(exact.width - unseen, times=nodes)
     parts.narrowed(exact, spec.hidden_step_format, spec.rounding, saturates=True, times=nodes)
     parts.register(spec.hidden_step_format.width * nodes * spec.ends("downstream"), moved=False)

@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 from ...fabric.parts import Parts
 from ...learner.rtl.multiply import add_in_chains, shift_up
 from ...learner.rtl.narrowing import cut_guard_bits, resize
-from ...numeric.fixed import SQ, Codes, FixedValue, Narrowed, narrow
+from ...numeric.fixed import SQ, Codes, FixedValue, Format, Narrowed, narrow, rounding_constant
 from ..sum_arithmetic import SumArithmetic
 
 
@@ -116,17 +116,33 @@ def count_weighted_sum(parts: Parts, layer: SumArithmetic, rounding: str) -> Non
     """Count what :class:`WeightedSum` has."""
     n_in, n_out, weight = layer.n_in, layer.n_out, layer.coefficient
     parts.product(layer.factor, layer.feature, in_logic=False, times=n_in * n_out)
-    parts.adder(layer.total.width, n_in * n_out)
+    # Nothing meets the bits below a bias, which bypass the adder.
+    parts.adder(layer.total.width, (n_in - 1) * n_out)
+    parts.adder(layer.total.width - layer.feature.f, n_out)
     parts.product(layer.step, layer.feature, in_logic=False, times=n_in * n_out)
-    count_changed_weights(parts, layer, rounding, layer.weights)
+    count_changed_weights(parts, layer, rounding, n_in * n_out)
+    count_changed_biases(parts, layer, rounding, n_out)
     parts.register(weight.width * layer.weights, moved=False)
     parts.choice(weight.width, times=layer.weights)
     parts.choice(weight.width, layer.weights)
 
 
 def count_changed_weights(parts: Parts, layer: SumArithmetic, rounding: str, weights: int) -> None:
-    """Count what :func:`change_weight` takes for so many weights of a layer."""
-    exact = SQ(max(layer.coefficient.i, layer.step.i + layer.feature.i) + 1, layer.update_fraction)
-    parts.adder(exact.width, weights)
-    # What is rounded is added in the same chain, where synthesis can.
-    parts.narrowed(exact, layer.coefficient, rounding, saturates=True, times=weights)
+    """Count what :func:`change_weight` takes for so many weights of a layer that are changed by products."""
+    step, feature = layer.step, layer.feature
+    _count_changed(parts, layer, SQ(step.i + feature.i, step.f + feature.f), rounding, weights)
+
+
+def count_changed_biases(parts: Parts, layer: SumArithmetic, rounding: str, biases: int) -> None:
+    """Count what :func:`change_weight` takes for so many biases of a layer, which are changed by its steps alone."""
+    _count_changed(parts, layer, layer.step, rounding, biases)
+
+
+def _count_changed(parts: Parts, layer: SumArithmetic, change: Format, rounding: str, weights: int) -> None:
+    weight = layer.coefficient
+    exact = SQ(max(weight.i, change.i) + 1, max(weight.f, change.f))
+    # Bits of a weight below those of its change stay as they are.
+    parts.adder(exact.width - max(0, weight.f - change.f), weights)
+    # A constant that rounds is added in the same chain.
+    chained = rounding_constant(rounding, exact.f - weight.f) is not None
+    parts.narrowed(exact, weight, rounding, saturates=True, times=weights, rounds=not chained)

@@ -4,8 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from kanrtl.baselines.rtl.weighted_sum import WeightedSum
+from kanrtl.baselines.rtl.weighted_sum import WeightedSum, count_changed_biases, count_changed_weights
 from kanrtl.baselines.sum_arithmetic import SumArithmetic
+from kanrtl.fabric.families import FAMILIES
+from kanrtl.fabric.parts import Parts
 from kanrtl.numeric.fixed import SQ
 from support.components import simulate
 
@@ -62,3 +64,14 @@ def test_the_sum_holds_the_largest() -> None:
     assert layer.total.minimum <= total <= layer.total.maximum
     [total] = layer.add(weights, [7] * 3)
     assert layer.total.minimum <= total <= layer.total.maximum
+
+
+def test_a_constant_that_rounds_takes_no_adder_of_its_own() -> None:
+    # Weights of 8 fraction bits less products of 13, and biases less steps of 7.
+    for rounding, adders in (("floor", 1), ("half_up", 1), ("half_even", 2)):
+        parts = Parts(FAMILIES["ecp5"].blocks, multiplies=True)
+        count_changed_weights(parts, LAYER, rounding, 1)
+        assert (parts.counts["adder"], parts.counts["chain"]) == (16 * adders, adders)
+        parts = Parts(FAMILIES["ecp5"].blocks, multiplies=True)
+        count_changed_biases(parts, LAYER, rounding, 1)
+        assert (parts.counts["adder"], parts.counts["chain"]) == (10, 1)
