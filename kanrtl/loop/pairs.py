@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import atan, log2, tau
+from math import atan, ceil, log2, tau
 from numbers import Real
 from typing import Any
 
@@ -174,12 +174,16 @@ class Pairs(LoopPart):
             return
         bits = sum(shape.width for _, shape in phase.registers)
         parts.register(self.pairs * (bits + 1) + bits_for(phase.steps - 1) + 2, moved=False)
-        parts.adder(2 * width, self.pairs)  # negated as they come in
+        # Negated as they come in; then one that adds and one that subtracts, and a choice of what is taken.
+        parts.adder(width + 1, 2 * self.pairs)
+        parts.choice(width + 1, 2, 2 * 2 * self.pairs)
         for _, shape in phase.registers:
-            parts.adder(shape.width, self.pairs)
-        parts.choice(phase.registers[0][1].width, phase.steps, 2 * self.pairs)
-        parts.counts["truth table"] += phase.z.width * phase.steps
-        parts.choice(bits, 2, self.pairs)
+            parts.adder(shape.width, 2 * self.pairs)
+            parts.choice(shape.width, 2, self.pairs)
+        # x and y are shifted by a choice for every bit of the number of the step, which also looks up the angle.
+        parts.choice(phase.registers[0][1].width, 2, 2 * clog2(phase.steps) * self.pairs)
+        parts.counts["truth table"] += ceil(phase.z.width * (1 << clog2(phase.steps)) / 16)
+        parts.choice(width, 2, self.pairs)  # zero has the phase zero
         parts.narrowed(phase.z, phase.code, "half_up", saturates=False, times=self.pairs)
 
 

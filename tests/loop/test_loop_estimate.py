@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from kanrtl import SQ, InputError, LearnerSpec
-from kanrtl.loop import Taps, estimate_loop
+from kanrtl.loop import Pairs, Taps, estimate_loop
+from kanrtl.numeric.fixed import Format
 
 SPEC = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2))
 
@@ -13,6 +14,16 @@ SPEC = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2))
 def test_parts_are_added_to_the_learner() -> None:
     alone, whole = (estimate_loop(SPEC, parts, "LFE5U-25F") for parts in ([], [Taps(SQ(4, 4), 9)]))
     assert whole.ff > alone.ff
+
+
+@pytest.mark.parametrize(
+    ("format", "pairs", "lut"),
+    [(SQ(1, 7), 1, 440), (SQ(1, 11), 1, 671), (SQ(1, 11), 2, 1222), (SQ(4, 12), 1, 715), (SQ(1, 15), 1, 901)],
+)
+def test_phases_take_what_synthesis_makes_of_them(format: Format, pairs: int, lut: int) -> None:
+    part = Pairs(format, pairs=pairs, second="phase")
+    alone, whole = (estimate_loop(SPEC, parts, "LFE5U-25F") for parts in ([], [part]))
+    assert whole.lut - alone.lut == pytest.approx(lut, rel=0.1)
 
 
 @pytest.mark.parametrize(

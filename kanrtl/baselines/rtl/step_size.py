@@ -95,7 +95,7 @@ def count_step_size(parts: Parts, spec: LmsSpec) -> None:
     parts.adder(2 * feature.width + energy.i, spec.n_features)
     if spec.normalisation == "table":
         parts.choice(RECIPROCAL_ROWS.bit_length() - 1, energy.i)
-        parts.counts["truth table"] += RECIPROCAL_ROWS * RECIPROCAL_BITS
+        parts.counts["truth table"] += RECIPROCAL_ROWS * RECIPROCAL_BITS // 16
         parts.product(rate, UQ(0, RECIPROCAL_BITS), in_logic=False)
         rate = UQ(rate.i, rate.f + RECIPROCAL_BITS)
     parts.choice(rate.width, energy.i)

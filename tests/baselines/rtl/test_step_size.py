@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from kanrtl.baselines import LmsSpec
-from kanrtl.baselines.rtl.step_size import StepSize
+from kanrtl.baselines.rtl.step_size import StepSize, count_step_size
+from kanrtl.fabric.families import FAMILIES
+from kanrtl.fabric.parts import Parts
 from support.components import simulate
 
 
@@ -37,3 +39,9 @@ def test_it_is_the_rate_over_the_squared_norm(normalisation: str, pipeline: list
             assert low < part < high
 
     simulate(dut, bench)
+
+
+def test_the_table_of_reciprocals_is_counted_in_luts() -> None:
+    parts = Parts(FAMILIES["ecp5"].blocks, multiplies=True)
+    count_step_size(parts, LmsSpec(n_in=2, normalisation="table"))
+    assert parts.counts["truth table"] == 8  # sixteen rows of eight bits
