@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..errors import check_kind
+from ..errors import InputError, check_kind
 from ..fabric.device import Device
 from ..fabric.families import FAMILIES
 from ..fabric.parts import Parts
@@ -58,13 +58,22 @@ def create_learner(spec: BaselineSpec) -> Any:
     return _find_kind(spec).learner(spec)
 
 
+def check_memory(spec: BaselineSpec, device: Device) -> None:
+    """Raise :exc:`InputError` where a device has no memory in LUTs, and a folded perceptron asks for it."""
+    family = FAMILIES[device.family]
+    if isinstance(spec, MlpSpec) and spec.folded and spec.memory == "distributed" and not family.blocks.distributed:
+        raise InputError(f"memory = 'distributed': {family.title} has no distributed memory; set it to \"block\"")
+
+
 def estimate_baseline(spec: BaselineSpec, device: str | Device) -> Estimate:
     """What a baseline takes of a device, as :meth:`kanrtl.LearnerSpec.estimate` says it of a learner.
 
     LUTs and flip-flops are what its parts cost in learners, which the costs are fitted to: baselines are not, so the
-    margin is the wide one. Raises :exc:`BuildError` for an unknown device.
+    margin is the wide one. Raises :exc:`BuildError` for an unknown device, and :exc:`InputError` where it has no such
+    memory as the spec asks for.
     """
     part = Device.of(device)
+    check_memory(spec, part)
     parts = Parts(FAMILIES[part.family].blocks, multiplies=bool(part.dsp))
     _find_kind(spec).count(parts, spec)
     return replace(estimate_parts(spec, part, parts), lut_margin=UNFITTED_MARGIN)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..baselines import BaselineSpec, create_learner
+from ..baselines.kinds import check_memory
 from ..boards import Board
 from ..demos.self_check import SelfCheckTop
 from ..demos.self_teaching import BoardTop
@@ -108,7 +109,11 @@ def build_baseline(
     wide_luts: bool = False,
     progress: Progress | None = None,
 ) -> Report:
-    """Place and route a baseline alone; arguments and errors as those of :func:`build_core`."""
+    """Place and route a baseline alone; arguments and errors as those of :func:`build_core`.
+
+    Raises :exc:`InputError` too, where the device has no such memory as the spec asks for.
+    """
+    check_memory(spec, Device.of(device))
     return build_core(
         create_learner(spec),
         device=device,

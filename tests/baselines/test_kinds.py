@@ -10,12 +10,22 @@ import pytest
 from bench.stored import RESULTS, load
 from kanrtl import InputError, LearnerSpec, SpecError
 from kanrtl.baselines import LmsSpec, MlpSpec, create_learner, create_model, estimate_baseline
+from kanrtl.build.design_builds import build_baseline
 
 
 @pytest.mark.parametrize("make", [create_model, create_learner, lambda spec: estimate_baseline(spec, "LFE5U-25F")])
 def test_only_baselines_are_made(make: Callable[[Any], object]) -> None:
     with pytest.raises(InputError, match=r"^spec: is of type LearnerSpec; give the spec of a baseline$"):
         make(LearnerSpec(layer_sizes=[1, 1], grid_range=(-1, 1)))
+
+
+@pytest.mark.parametrize("find", [estimate_baseline, build_baseline])
+def test_a_folded_perceptron_asks_for_memory_that_is_there(find: Callable[[MlpSpec, str], object]) -> None:
+    spec = MlpSpec(n_in=2, hidden=4, reuse_factor=2)
+    line = r"^memory = 'distributed': iCE40 has no distributed memory; set it to \"block\"$"
+    with pytest.raises(InputError, match=line):
+        find(spec, "iCE40UP5K")
+    assert estimate_baseline(MlpSpec(n_in=2, hidden=4, reuse_factor=2, memory="block"), "iCE40UP5K").bram
 
 
 def test_a_device_is_called_by_its_name() -> None:
