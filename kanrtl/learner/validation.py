@@ -438,8 +438,8 @@ def _check_step(spec: LearnerFields, layer: LayerArithmetic) -> None:
         if not narrow(np.array(at_reach), linear.step_product.f, linear.step, spec.rounding).result:
             if spec.linear_step_format is None:
                 mend = (
-                    f"every step inside the grid rounds to zero in {linear.step}, which follows from it; raise it, "
-                    "scale the inputs, or give a finer linear_step_format"
+                    f"every step inside the grid rounds to zero in {linear.step}, which follows from it and inputs in "
+                    f"{layer.formats.input}; narrow these, or give a finer linear_step_format"
                 )
                 raise SpecError.of("linear_rate", linear.linear_rate, mend)
             raise SpecError.of(

@@ -107,9 +107,14 @@ ARRAYS = 'must be "zeros", "uniform", or a list of one array (n_out, n_in, bases
             "it follows from learning_rate: change that, or give learning_rate_format",
         ),
         (
-            {"linear": True, "linear_rate": 1e-9},
-            "linear_rate = 1e-09: every step inside the grid rounds to zero in SQ(1, 15), which follows from it; raise "
-            "it, scale the inputs, or give a finer linear_step_format",
+            {"linear": True, "input_format": "SQ(24, 10)"},
+            "linear_rate = 0.03125: every step inside the grid rounds to zero in SQ(20, 0), which follows from it and "
+            "inputs in SQ(24, 10); narrow these, or give a finer linear_step_format",
+        ),
+        (
+            {"linear": True, "linear_rate": 1e-9, "linear_step_format": "SQ(1, 15)"},
+            "linear_step_format = SQ(1, 15): every step of linear_rate 1e-09 inside the grid rounds to zero; "
+            "add fraction bits, or scale the inputs",
         ),
         (
             {"loss": "logistic", "target_range": [-0.1, 0.1]},
@@ -253,7 +258,7 @@ ARRAYS = 'must be "zeros", "uniform", or a list of one array (n_out, n_in, bases
         ),
         (
             {"coefficient_format": None, "output_format": "SQ(9, 43)"},
-            "gradient_format = SQ(12, 40): update_product of layer 0 would need 78 bits, the limit is 62; "
+            "gradient_format = SQ(15, 37): update_product of layer 0 would need 78 bits, the limit is 62; "
             "it follows from output_format and grid_range: change that, or give gradient_format",
         ),
         (
