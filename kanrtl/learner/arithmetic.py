@@ -169,9 +169,7 @@ class LayerArithmetic:
     @property
     def position(self) -> Format:
         """Place in the grid in table steps, before its fraction is cut off: what :attr:`locator` computes."""
-        locator = self.locator
-        reach = max(abs(x * locator.scale + locator.offset) for x in _bounds(self.formats.input))
-        return SQ(max(1, bits_for(reach) + 1 - locator.shift), locator.shift)
+        return self.locator.position(self.formats.input)
 
     def factors_of(self, coefficients: Codes) -> Codes:
         """The factor codes of coefficient codes: guard bits are cut off."""

@@ -9,10 +9,14 @@ from math import ceil, log2
 
 from ..errors import InputError
 from ..numeric.fixed import SQ, UQ, Format
+from ..numeric.spline import Locator
 from .fields import LearnerFields
 
 # The narrower of the multipliers of ECP5 (MULT18X18D: 18 x 18) and iCE40 (SB_MAC16: 16 x 16).
 MULTIPLIER_WIDTH = 16
+
+# An exact sum must fit the int64 of the integer model, with a bit to spare for rounding.
+MAX_WIDTH = 62
 
 # Integer bits where nothing asks for others: values from -32 to 32, in steps of 1/1024.
 ORDINARY = 6
@@ -159,8 +163,9 @@ def derive_formats(spec: LearnerFields) -> LearnerFormats:
     - input: r is the reach of the first grid; every row of the basis table has an input, and two at least where that
       takes more than 16 bits and the grid has less than 4096 rows;
     - output: of a hidden layer what the next takes, as the input; of the last r is the reach of ``target_range``;
-    - factor: as the output, within 16 bits, or where edges are modulated by what a grid's reach keeps below one, with
-      as many integer bits more; coefficient: the factor and 4 guard bits;
+    - factor: as the output, within 16 bits; of edges modulated by what a grid's reach keeps below one, with as many
+      integer bits more as the outputs' known reach, a ``target_range`` or the next grid, takes then; coefficient: the
+      factor and 4 guard bits;
     - slope: the integer bits of the factor, and as many more as the layer's inputs have less than 6;
     - gradient: in the last layer the integer bits of the output, in the others as many more as the layer's outputs
       have less than those, and -16 at least; here and for the slopes of the last layer, what has a grid's reach has
@@ -176,31 +181,30 @@ def derive_formats(spec: LearnerFields) -> LearnerFormats:
     """
     scales = [_grid_scale(grid_range) for grid_range in spec.per_layer("grid_range")]
     inputs = [
-        given or _input(scale, layer_range, size * spec.table_size)
-        for given, scale, layer_range, size in zip(
+        given or _input(scale, layer_range, size, spec.table_size, periodic=periodic)
+        for given, scale, layer_range, size, periodic in zip(
             [spec.input_format or spec.activation_format, *[spec.activation_format] * (spec.n_layers - 1)],
             scales,
             spec.per_layer("grid_range"),
             spec.per_layer("grid_size"),
+            spec.per_layer("periodic"),
             strict=True,
         )
     ]
     target = ORDINARY if spec.target_range is None else _reach_bits(spec.target_range)
     given_outputs = [*[spec.activation_format] * (spec.n_layers - 1), spec.output_format or spec.activation_format]
     outputs = [*inputs[1:], given_outputs[-1] or _filled(target)]
-    curves = [*scales[1:], target]
-    if spec.modulation and (scales[1] != ORDINARY if spec.n_layers > 1 else spec.target_range is not None):
-        # Curves that are multiplied by what is less than one are larger than outputs.
-        curves[0] += max(0, _reach_bits((-1, 1)) - _reach_bits(spec.per_layer("grid_range")[0]))
+    curves = [output or _filled(scale) for output, scale in zip(given_outputs, [*scales[1:], target], strict=True)]
+    if spec.modulation:
+        curves[0] = _modulated(spec, curves[0])
     factors, coefficients = [], []
-    for scale, output, factor, coefficient in zip(
+    for curve, factor, coefficient in zip(
         curves,
-        given_outputs,
         spec.per_layer("factor_format"),
         spec.per_layer("coefficient_format"),
         strict=True,
     ):
-        factors.append(factor or coefficient or output or _filled(scale))
+        factors.append(factor or coefficient or curve)
         guarded = Format(factors[-1].signed, factors[-1].i, factors[-1].f + GUARD_BITS)
         coefficients.append(coefficient or (factor or guarded))
     rates = spec.per_layer("learning_rate")
@@ -224,7 +228,7 @@ def derive_formats(spec: LearnerFields) -> LearnerFormats:
         error,
     ]
     found = _given_or(spec, "gradient_format", gradients)
-    linear_rate, linear_steps = _linear_formats(spec, inputs)
+    linear_rate, linear_steps = _linear_formats(spec, inputs, found, coefficients)
     return LearnerFormats(
         tuple(
             Formats(
@@ -257,19 +261,42 @@ def derive_formats(spec: LearnerFields) -> LearnerFormats:
     )
 
 
-def _linear_formats(spec: LearnerFields, inputs: Sequence[Format]) -> tuple[Format | None, list[Format | None]]:
+def _modulated(spec: LearnerFields, output: Format) -> Format:
+    """For curves of the first layer that are multiplied by what is less than one: these are larger than its outputs,
+    where it is known what those reach."""
+    ranges = spec.per_layer("grid_range")
+    reached = ranges[1] if spec.n_layers > 1 else spec.target_range
+    more = _reach_bits((-1, 1)) - _reach_bits(ranges[0])
+    if reached is None or more <= 0:
+        return output
+    whole = max(output.i, _reach_bits(reached) + more)
+    return Format(output.signed, whole, max(0, output.width - whole))
+
+
+def _linear_formats(
+    spec: LearnerFields, inputs: Sequence[Format], gradients: Sequence[Format], coefficients: Sequence[Format]
+) -> tuple[Format | None, list[Format | None]]:
     """Of the linear paths' rates, and for every layer of the rate times x; None where no layer has a linear path."""
     if not spec.linear_layers:
         return None, [None] * spec.n_layers
     rates = linear_rates_of(spec)
     held = [rate for rate, linear in zip(rates, spec.per_layer("linear"), strict=True) if linear]
     steps = []
-    for given, rate, bounds, x in zip(
-        spec.per_layer("linear_step_format"), rates, spec.per_layer("grid_range"), inputs, strict=True
+    for given, rate, bounds, x, gradient, coefficient in zip(
+        spec.per_layer("linear_step_format"),
+        rates,
+        spec.per_layer("grid_range"),
+        inputs,
+        gradients,
+        coefficients,
+        strict=True,
     ):
         shift = input_shift(bounds, x)
         whole = x.i + shift + exponent(2 * rate)
-        steps.append(given or SQ(whole, min(x.f - shift - min(0, exponent(rate)), max(0, MULTIPLIER_WIDTH - whole))))
+        # As many as leave room for what w is changed by, but no fewer than one integer bit would leave.
+        room = MAX_WIDTH - 1 - max(coefficient.i, whole + gradient.i) - gradient.f
+        fraction = min(MULTIPLIER_WIDTH - whole, max(MULTIPLIER_WIDTH - max(1, whole), room))
+        steps.append(given or SQ(whole, min(x.f - shift - min(0, exponent(rate)), max(0, fraction))))
     return spec.linear_rate_format or _rate(held), steps
 
 
@@ -331,10 +358,11 @@ def _grid_scale(bounds: tuple[float, float]) -> int:
     return ORDINARY if 1 <= bits <= ORDINARY else bits
 
 
-def _input(scale: int, bounds: tuple[float, float], rows: int) -> Format:
-    """For inputs of a grid with ``rows`` rows of the basis table from end to end."""
-    codes = max(rows, MIN_GRID_CODES)
-    filled, least = _filled(scale), exponent(codes / (Fraction(bounds[1]) - Fraction(bounds[0])))
+def _input(scale: int, bounds: tuple[float, float], grid_size: int, table_size: int, *, periodic: bool) -> Format:
+    """For inputs of a grid."""
+    low, high = map(Fraction, bounds)
+    rows = grid_size * table_size
+    filled, least = _filled(scale), exponent(max(rows, MIN_GRID_CODES) / (high - low))
     if filled.f >= least:
         return filled
     # Four codes for every row add little to the error of rows; two are enough where more would not fit in the operand
@@ -342,4 +370,11 @@ def _input(scale: int, bounds: tuple[float, float], rows: int) -> Format:
     reach = _reach_bits(bounds)
     room = MULTIPLIER_WIDTH - reach
     fraction = least + 2 if least >= room and rows < FINE_ROWS else max(least, min(least + 2, room))
-    return _filled(max(reach, MULTIPLIER_WIDTH - fraction), max(reach, MULTIPLIER_WIDTH - fraction) + fraction)
+    found = []
+    for bits in range(fraction, least - 2, -1):  # fewer where positions would be too wide
+        whole = max(reach, MULTIPLIER_WIDTH - bits)
+        found.append(_filled(whole, whole + bits))
+        locator = Locator.of(low, high, grid_size, table_size, found[-1], periodic=periodic)
+        if locator.position(found[-1]).width <= MAX_WIDTH:
+            return found[-1]
+    return found[0]

@@ -13,10 +13,8 @@ from ..numeric.fixed import Format, narrow
 from .arithmetic import LayerArithmetic, banks_for
 from .fields import MAX_GRID_SIZE, LearnerFields
 from .folded_schedule import fold, folds
-from .formats import MIN_GRID_CODES, Formats, LearnerFormats, exponent, linear_rates_of
+from .formats import MAX_WIDTH, MIN_GRID_CODES, Formats, LearnerFormats, exponent, linear_rates_of
 from .losses import LOSSES, find_loss
-
-MAX_WIDTH = 62  # an exact sum must fit the int64 of the integer model, with a bit to spare for rounding
 
 MOST_COEFFICIENTS = 1 << 27  # a gibibyte of codes, and more than any chip holds
 
@@ -209,7 +207,8 @@ def _check_formats(spec: LearnerFields, formats: LearnerFormats) -> None:
                 f"does not reach the target_range ({low}, {high}); add integer bits",
             )
     binary = find_loss(spec.loss).binary_targets
-    if binary and spec.target_range is not None and (spec.output_format or spec.activation_format) is None:
+    labels = binary and spec.target_range is not None and max(map(abs, spec.target_range)) <= 1
+    if labels and (spec.output_format or spec.activation_format) is None:
         about = f'gives outputs {output}, and with loss = "{spec.loss}" targets are 0 and 1 and outputs are logits'
         raise SpecError.of("target_range", spec.target_range, f"{about}; leave it out, or give an output_format")
     if binary and not output.holds(1):
@@ -292,6 +291,8 @@ def _narrowing(spec: LearnerFields, index: int, field: str, other: str = "") -> 
         last = index == spec.n_layers - 1
         given = [name for name in (("output_format",) * last + ("activation_format",)) if getattr(spec, name)]
         source = given[0] if given else source
+    if spec.target_range is not None:
+        source = source.replace("output_format", "target_range")
     return f"it follows from {source}: change that, or give {field}"
 
 

@@ -18,7 +18,8 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from .fixed import Codes, Format
+from .bits import bits_for
+from .fixed import SQ, Codes, Format
 
 # Coefficients of u**0, u**1, ... of each basis in the cell it shares with its S neighbours, times S factorial:
 # the uniform Cox-de Boor recursion (de Boor 1972), written out.
@@ -161,6 +162,11 @@ class Locator:
         # Rounded down, it changes no position: floor((n + floor(r)) / m) == floor((n + r) / m) for integers n, m.
         offset = floor(-grid_min * (1 << x.f) * scale)
         return cls(scale, offset, shift, grid_size, table_size, periodic)
+
+    def position(self, x: Format) -> Format:
+        """The position of inputs in format ``x``, before its fraction is cut off."""
+        reach = max(abs(code * self.scale + self.offset) for code in (x.minimum, x.maximum))
+        return SQ(max(1, bits_for(reach) + 1 - self.shift), self.shift)
 
     @property
     def row_bits(self) -> int:

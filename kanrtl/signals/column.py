@@ -190,4 +190,4 @@ def check_exact(name: str, integers: npt.NDArray[Any], values: Reals) -> None:
 
 def explain_rounding(value: float) -> str:
     """What is said of an integer that becomes another, ``value``; with the mend."""
-    return f"which would be rounded to {value:.0f}; subtract an offset from the column"
+    return f"which would be rounded to {value:.17g}; subtract an offset from the column"

@@ -1,6 +1,7 @@
 """Formats that are derived: what is learned is learned equally well at every scale."""
 
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,6 +60,7 @@ def test_every_row_has_an_input_and_where_bits_are_added_two(
         (5, 5.001): "SQ(5, 21)",
         (5, 5.2): "SQ(5, 14)",
         (5, 5.2501): "SQ(5, 13)",
+        (5, 5 + 2.0**-20): "SQ(5, 31)",
         (0, 0.3): "SQ(3, 13)",
         (0, 1): "SQ(6, 10)",
     }.items(),
@@ -99,6 +101,41 @@ def test_curves_that_are_multiplied_by_little_are_as_large_as_they_must(reach: f
     spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(0, reach), target_range=(-reach, reach), modulated=True)
     assert str(spec.formats.factor) == factor
     assert str(LearnerSpec(layer_sizes=[1, 1], grid_range=(0, reach), modulated=True).formats.factor) == "SQ(6, 10)"
+
+
+@pytest.mark.parametrize(
+    ("fields", "factor"),
+    [
+        ({"output_format": "SQ(2, 14)", "target_range": (-1, 1)}, "SQ(6, 10)"),
+        ({"activation_format": "SQ(2, 14)", "target_range": (-1, 1)}, "SQ(6, 10)"),
+        ({"output_format": "SQ(2, 14)"}, "SQ(2, 14)"),
+        ({"factor_format": "SQ(3, 13)", "target_range": (-1, 1)}, "SQ(3, 13)"),
+        ({"layer_sizes": [1, 2, 1], "grid_range": [(-1 / 16, 1 / 16), (-8, 8)]}, "SQ(9, 7)"),
+    ],
+)
+def test_curves_of_modulated_edges_heed_what_is_given(fields: dict[str, Any], factor: str) -> None:
+    spec = LearnerSpec(**{"layer_sizes": [1, 1], "grid_range": (-1 / 16, 1 / 16), "modulated": True, **fields})
+    assert str(spec.formats.layers[0].factor) == factor
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"grid_range": [(-64, 64), (-64, 64)], "target_range": (-0.05, 0.05)},
+        {"grid_range": [(-0.25, 0.25), (-8, 8)], "target_range": (-0.01, 0.01)},
+    ],
+)
+def test_steps_of_linear_paths_leave_room_for_exact_sums(fields: dict[str, Any]) -> None:
+    learner = LearnerSpec(layer_sizes=[1, 4, 1], learning_rate=[2**-10, 0.0625], linear=[True, False], **fields)
+    linear = learner.layers[0].linear
+    assert linear
+    assert linear.update_sum.width == 62
+
+
+def test_inputs_of_grids_very_far_from_zero_leave_room_for_positions() -> None:
+    fields = {"grid_size": 16, "table_size": 256, "periodic": True}
+    spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(1e5, 1e5 + 1e5 / 65536), **fields)
+    assert spec.layers[0].position.width <= 62
 
 
 @pytest.mark.parametrize(("reach", "step"), {1e-3: "SQ(-12, 28)", 2: "SQ(-7, 23)", 1000: "SQ(-13, 29)"}.items())

@@ -122,6 +122,11 @@ ARRAYS = 'must be "zeros", "uniform", or a list of one array (n_out, n_in, bases
             "0 and 1 and outputs are logits; leave it out, or give an output_format",
         ),
         (
+            {"linear": True, "target_range": [-1, 1], "linear_step_format": "SQ(1, 52)"},
+            "linear_step_format = SQ(1, 52): linear_update_product of layer 0 would need 69 bits, the limit is 62; "
+            "narrow it",
+        ),
+        (
             {"loss": "logistic", "target_range": [0, 1]},
             'target_range = (0.0, 1.0): gives outputs SQ(2, 14), and with loss = "logistic" targets are '
             "0 and 1 and outputs are logits; leave it out, or give an output_format",
