@@ -293,9 +293,9 @@ def _linear_formats(
     ):
         shift = input_shift(bounds, x)
         whole = x.i + shift + exponent(2 * rate)
-        # As many as leave room for what w is changed by, but no fewer than one integer bit would leave.
+        # As many as leave room for what w is changed by, not fewer than one integer bit would leave, or a step needs.
         room = MAX_WIDTH - 1 - max(coefficient.i, whole + gradient.i) - gradient.f
-        fraction = min(MULTIPLIER_WIDTH - whole, max(MULTIPLIER_WIDTH - max(1, whole), room))
+        fraction = min(MULTIPLIER_WIDTH - whole, max(MULTIPLIER_WIDTH - max(1, whole), 2 - whole, room))
         steps.append(given or SQ(whole, min(x.f - shift - min(0, exponent(rate)), max(0, fraction))))
     return spec.linear_rate_format or _rate(held), steps
 
