@@ -137,7 +137,7 @@ def test_steps_of_linear_paths_leave_room_for_exact_sums(fields: dict[str, Any])
 def test_steps_of_lowest_rates_have_formats(rate: float) -> None:
     """Bits are left where no room is for them beside the gradients; exact sums are then refused by name."""
     fields = {"layer_sizes": [1, 4, 1], "grid_range": [(-64, 64), (-8, 8)], "linear": [True, False]}
-    with pytest.raises(SpecError, match="^linear_|^gradient_format = .* would need"):
+    with pytest.raises(SpecError, match=r"^linear_|^gradient_format = .* would need"):
         LearnerSpec(linear_rate=rate, target_range=(-1e-6, 1e-6), **fields)
     assert LearnerSpec(linear_rate=1e-9, target_range=(-1e6, 1e6), **fields).formats.layers[0].linear_step
 
