@@ -190,4 +190,5 @@ def check_exact(name: str, integers: npt.NDArray[Any], values: Reals) -> None:
 
 def explain_rounding(value: float) -> str:
     """What is said of an integer that becomes another, ``value``; with the mend."""
-    return f"which would be rounded to {value:.17g}; subtract an offset from the column"
+    digits = f"{value:.0f}" if abs(value) < 1 << 65 else f"{value:.17g}"
+    return f"which would be rounded to {digits}; subtract an offset from the column"
