@@ -304,8 +304,8 @@ class LayerArithmetic:
         return _find_first(formats.learning_rate, moves)
 
     def smallest_linear_rate(self, rounding: str, update_rounding: str) -> float | None:
-        """The same of the linear paths' rate, for inputs at the grid's reach. None where no rate does, and without
-        linear paths."""
+        """The smallest rate of linear paths that their register holds and that still moves a w, for inputs at the
+        grid's reach; else as :meth:`smallest_learning_rate`. None without linear paths, too."""
         if not self.linear:
             return None
         reach = int(self.formats.input.quantise(max(abs(self.grid_min), abs(self.grid_max))))

@@ -177,7 +177,7 @@ def derive_formats(spec: LearnerFields) -> LearnerFormats:
       rate shifts it down, within 16 bits;
     - linear_rate: as learning_rate, of the rates of linear paths;
     - linear_step: holds twice such a rate times any input, and the fraction of an input with as many bits more as the
-      rate shifts it down, within 16 bits.
+      rate shifts it down, within 16 bits and such that exact sums are not too wide.
     """
     scales = [_grid_scale(grid_range) for grid_range in spec.per_layer("grid_range")]
     inputs = [
@@ -359,7 +359,7 @@ def _grid_scale(bounds: tuple[float, float]) -> int:
 
 
 def _input(scale: int, bounds: tuple[float, float], grid_size: int, table_size: int, *, periodic: bool) -> Format:
-    """For inputs of a grid."""
+    """For inputs of a grid, by how many codes its rows get."""
     low, high = map(Fraction, bounds)
     rows = grid_size * table_size
     filled, least = _filled(scale), exponent(max(rows, MIN_GRID_CODES) / (high - low))
