@@ -60,6 +60,10 @@ class BaselineBackend(Running):
     def read_saturations(self) -> dict[str, int]:
         """How many values have saturated, by kind."""
 
+    @abstractmethod
+    def clear_saturations(self) -> None:
+        """Set these counters to zero."""
+
 
 class ModelBaseline(BaselineBackend):
     """The integer model of a baseline."""
@@ -93,6 +97,9 @@ class ModelBaseline(BaselineBackend):
 
     def read_saturations(self) -> dict[str, int]:
         return dict(self._model.saturations)
+
+    def clear_saturations(self) -> None:
+        self._model.saturations = dict.fromkeys(SATURATING, 0)
 
 
 class _AddressedBaseline(BaselineBackend):
@@ -136,6 +143,10 @@ class _AddressedBaseline(BaselineBackend):
 
     def read_saturations(self) -> dict[str, int]:
         return {kind: self._read(self.addresses.counter_number(kind)) for kind in SATURATING}
+
+    def clear_saturations(self) -> None:
+        for kind in SATURATING:
+            self._write(self.addresses.counter_number(kind), 0)
 
 
 def _ports(fragment: Any) -> list[Port]:

@@ -118,9 +118,22 @@ class BaselineSession(Closing):
     def frozen(self, frozen: bool) -> None:
         self._backend.write_frozen(bool(frozen))
 
+    def restore(self) -> None:
+        """Forget everything: weights, learning rate and counters become what they were at the start, so that the same
+        samples give the same bits again. It stays frozen if it is."""
+        self._backend.write_weights(self.spec.initial_codes())
+        self._backend.write_rate(self.spec.rate_register.code)
+        self.clear_counters()
+
+    def clear_counters(self) -> None:
+        """Set to zero what :attr:`status` counts of values that saturated, in the baseline and before it."""
+        self._backend.clear_saturations()
+        self._inputs_saturated = self._clipped.count = 0
+
     @property
     def status(self) -> dict[str, Any]:
-        """The counts and states by name, as :attr:`kanrtl.Session.status` has them; a counter that is full stays so."""
+        """The counts and states by name, as :attr:`kanrtl.Session.status` has them; a counter that is full stays so
+        until :meth:`clear_counters`."""
         timing, saturations = self.spec.timing, self._backend.read_saturations()
         return {
             "backend": self._backend.name,

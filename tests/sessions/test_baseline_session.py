@@ -1,12 +1,14 @@
 """The session of a baseline: the same calls and the same bits on every backend."""
 
+import warnings
 from importlib import import_module
 
 import numpy as np
 import pytest
 
 from kanrtl import InputError, LearnerSpec, LearningWarning, connect
-from kanrtl.baselines import LmsSpec
+from kanrtl.baselines import LmsSpec, MlpSpec
+from kanrtl.baselines.baseline_spec import BaselineSpec
 from kanrtl.sessions.baseline_session import connect_baseline
 
 SPEC = LmsSpec(n_in=2, n_out=2, degree=2, normalisation="table", learning_rate=0.7)
@@ -53,6 +55,29 @@ def test_all_backends_do_the_same() -> None:
     assert found["native"] == found["model"]
     assert found["model"]["inputs_saturated"]
     assert found["model"]["targets_saturated"]
+
+
+@pytest.mark.parametrize("spec", [SPEC, MlpSpec(n_in=2, n_out=2, hidden=3, seed=4, target_range=(-2, 2))])
+@pytest.mark.parametrize("backend", ["model", "pysim"])
+def test_what_is_restored_does_the_same_again(backend: str, spec: BaselineSpec) -> None:
+    x = np.random.default_rng(1).uniform(-3, 3, (12, 2))
+    with connect_baseline(spec, backend) as learner, warnings.catch_warnings():
+        warnings.simplefilter("ignore", LearningWarning)
+        start = [layer.tolist() for layer in learner.weights]
+        first, status = learner.learn_many(x, x), learner.status
+        assert status["inputs_saturated"]
+        learner.learning_rate = learner.learning_rate / 2
+        learner.clear_counters()
+        cleared = learner.status
+        assert not (cleared["inputs_saturated"])
+        assert not (cleared["targets_saturated"])
+        assert not (any(cleared["saturations"].values()))
+        assert [layer.tolist() for layer in learner.weights] != start
+        learner.restore()
+        assert [layer.tolist() for layer in learner.weights] == start
+        assert learner.learn_many(x, x).tolist() == first.tolist()
+        kinds = "saturations", "inputs_saturated", "targets_saturated"
+        assert {kind: learner.status[kind] for kind in kinds} == {kind: status[kind] for kind in kinds}
 
 
 def test_what_cannot_be_is_refused() -> None:
