@@ -21,6 +21,9 @@ _INTEGER = re.compile(r"[-+]?\d+")
 
 _SEPARATORS = {";": "semicolons", "\t": "tabs", ",": "commas"}
 
+_TOLD = re.compile(r"sep=([^\w\s\".]|\t)", re.IGNORECASE)
+"""The line in which a spreadsheet says by what columns are separated."""
+
 _LOOKED_AT = 10
 """As many rows are looked at to tell names from numbers."""
 
@@ -37,14 +40,16 @@ def read_csv(text: str, decimal: str = ".") -> Columns:
     """The columns of a text; ``decimal`` is the mark between whole digits and fraction, a point or a comma.
 
     Columns are separated by semicolons, tabs, commas or blanks; by commas also where these are decimal marks, if such
-    numbers are in quotes. The first line has their names where it is all text and numbers stand below. Lines above the
-    table that begin with ``#`` are comments, of which the last may have the names.
+    numbers are in quotes; a first line such as ``sep=;``, which spreadsheets write, says by what. The next line has
+    their names where it is all text and numbers stand below. Lines above the table that begin with ``#`` are comments,
+    of which the last may have the names.
 
     Raises :exc:`InputError` where rows have different numbers of cells, or there are none, or the first may be one of
-    names or of numbers.
+    names or of numbers, or is a title.
     """
     lines = text.split("\n")
-    comments = 0
+    told = _TOLD.fullmatch(lines[0].strip(" \r"))
+    comments = int(told is not None)
     while comments < len(lines) and (not lines[comments].strip() or lines[comments].lstrip().startswith("#")):
         comments += 1
     end = len(lines)
@@ -53,7 +58,7 @@ def read_csv(text: str, decimal: str = ".") -> Columns:
     table = lines[comments:end]
     if not table:
         raise InputError("has no rows; give a table of numbers")
-    separator = _find_separator(table, decimal)
+    separator = told[1] if told else _find_separator(table, comments, decimal)
     rows = list(_split(table, separator, comments))
     names = _find_names(rows)
     if names:
@@ -83,14 +88,21 @@ def _count(cells: int) -> str:
     return "1 cell" if cells == 1 else f"{cells} cells"
 
 
-def _find_separator(table: Sequence[str], decimal: str) -> str:
+def _find_separator(table: Sequence[str], before: int, decimal: str) -> str:
     """The separator of the columns; a blank where they are separated by any number of those, empty where there is one
-    column."""
+    column. ``before``: how many lines stand above."""
     looked_at = table[:_LOOKED_AT]
     outside = [_QUOTED.sub("", line) for line in looked_at]
     for separator in _SEPARATORS:
         if separator in outside[0] and (separator != decimal or any(map(_QUOTED.search, looked_at))):
             return separator
+        # What has commas in it may be numbers without a separator.
+        words = [word for line in outside[1:] for word in line.split()]
+        if all(separator in line for line in outside[1:]) and not all(map(_NUMBER.fullmatch, words)):
+            raise InputError(
+                f"line {before + 1}: {_show(table[0].strip())} has no {_SEPARATORS[separator]}, by which the lines "
+                "below it are separated; begin a title with #, or leave it out"
+            )
     if decimal in _SEPARATORS and decimal in table[0] and not _NUMBER.fullmatch(table[0].strip().strip('"')):
         raise InputError("separates columns by commas, which are decimal marks here; leave decimal (--decimal) out")
     counts = {len(line.split()) for line in looked_at}
@@ -162,11 +174,15 @@ def _parse(cell: str, decimal: str) -> float:
     return float(cell.replace(",", ".") if decimal == "," else cell)
 
 
+def _show(cell: str) -> str:
+    return repr(cell if len(cell) <= 40 else f"{cell[:37]}...")
+
+
 def _explain(cell: str, decimal: str) -> str | None:
     """Why a cell is no finite number, or an integer that float64 rounds, with the mend; None where it is neither."""
     if not cell:
         return "is missing; give a number, or leave the row out"
-    shown = repr(cell if len(cell) <= 40 else f"{cell[:37]}...")
+    shown = _show(cell)
     try:
         value = _parse(cell, decimal)
     except ValueError:

@@ -203,6 +203,22 @@ def test_separators_in_quotes_are_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "decimal"),
+    [
+        ("sep=;\nu;y\n1.5;2\n-3;4\n", "."),
+        ("SEP=\t\r\nu\ty\r\n1,5\t2\r\n-3\t4\r\n", ","),
+        ("sep=|\nu|y\n1.5|2\n-3|4\n", "."),
+        ("sep=,\n1.5,2\n-3,4\n", "."),
+    ],
+)
+def test_a_spreadsheet_says_by_what_columns_are_separated(tmp_path: Path, text: str, decimal: str) -> None:
+    path = tmp_path / "sheet.csv"
+    path.write_text(text, newline="")
+    columns = read_columns(path, decimal).columns
+    np.testing.assert_array_equal([column.read() for column in columns], [[1.5, -3], [2, 4]])
+
+
+@pytest.mark.parametrize(
     ("text", "decimal", "line"),
     [
         (
@@ -214,6 +230,9 @@ def test_separators_in_quotes_are_none(tmp_path: Path) -> None:
         ("u,y\n1.5,2.5\n", ",", "separates columns by commas, which are decimal marks here; leave decimal (--decimal)"),
         ('u,y\n1,2\n"3,4\n5,6\n7,8\n', ".", "line 3: a quote is opened and not closed in it; close it"),
         ('u,y\n"1\n",2\n"3\n"\n', ".", "line 4 has 1 cell, line 1 has 2"),
+        ("Measured today\nu,y\n1,2\n", ".", "line 1: 'Measured today' has no commas, by which the lines below it are"),
+        ("# bench 3\n\nOscilloscope\nu;y\n1;2\n", ",", "line 3: 'Oscilloscope' has no semicolons, by which the lines"),
+        ("sep=;\nu;y\n1;2\n3\n", ".", "line 4 has 1 cell, line 2 has 2"),
     ],
 )
 def test_tables_that_may_be_two_things_are_refused(text: str, decimal: str, line: str, tmp_path: Path) -> None:
