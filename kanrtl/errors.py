@@ -79,7 +79,7 @@ class LinkError(ToolError):
     answered_bytes = 0
 
 
-def join_choices(choices: Iterable[str]) -> str:
+def join_choices(choices: Iterable[str], conjunction: str = "or") -> str:
     """The choices in one phrase: "a, b or c"."""
     *others, last = choices
-    return f"{', '.join(others)} or {last}" if others else last
+    return f"{', '.join(others)} {conjunction} {last}" if others else last

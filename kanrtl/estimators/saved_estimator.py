@@ -55,7 +55,7 @@ class SavedEstimator:
                 raise InputError(f"save: {name!r} is a tuple; give features and classes names of numbers and strings")
         with np.load(io.BytesIO(learner.to_bytes()), allow_pickle=False) as content:
             arrays = dict(content)
-        arrays |= learner.inputs.arrays("inputs") | {"frozen": np.array(learner.session.frozen)}
+        arrays |= learner.inputs.arrays("inputs") | {"frozen": np.array(learner.is_copied_frozen())}
         if learner.targets is not None:
             arrays |= learner.targets.arrays("targets")
         try:

@@ -13,15 +13,17 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Reals
-from ..errors import ToolError, warn_user
+from ..errors import InputError, LearningWarning, ToolError, warn_user
 from ..folders import temporary_folder
 from ..learner.spec import LearnerSpec
 from ..learner.stages import rename_presets
 from ..numeric.fixed import Format
 from ..sessions.compiled_learner import load_compiled
 from ..sessions.connect import connect
+from ..sessions.guard_values import explain_fault
 from ..sessions.learner_session import Session
 from ..sessions.sample_weights import check_highest, find_highest
+from ..sessions.saved_learner import write_learner
 from .scaling import RunningScale
 
 SpecMaker = Callable[[int, int], LearnerSpec]
@@ -181,7 +183,13 @@ class OnlineLearner:
         the number of inputs.
         New inputs start from zero coefficients. The bases of an edge sum to one, so a bias is a constant added to their
         coefficients.
+
+        Raises :exc:`InputError`, with nothing changed, while the guard has seen a fault, which would be lost.
         """
+        if seen := self._explain_fault():
+            raise InputError(
+                f"{seen}, which a learner with a new feature or class would forget; call session_.release() before"
+            )
         old = self.session.coefficients
         session = connect(design(n_in, len(outputs)), choose_backend(self.backend))
         formats, bases = session.spec.formats.layers[-1], session.spec.layers[-1].bases
@@ -215,16 +223,30 @@ class OnlineLearner:
             codes.append(min(max(scaled, min(code, 1)), new.format.maximum))  # none is lost that is not zero
         return codes
 
+    def _explain_fault(self) -> str | None:
+        return explain_fault(self.session.spec, self.session.backend.read_guard)
+
     def to_bytes(self) -> bytes:
         """The content of the file that :meth:`kanrtl.Session.save` writes."""
         with temporary_folder() as folder:
             path = folder / "learned.npz"
-            self.session.save(path)
+            write_learner(path, self.session.spec, self.session.backend)
             return path.read_bytes()
+
+    def is_copied_frozen(self) -> bool:
+        """Whether a copy is frozen: if this is, or its guard has seen a fault, of which it warns: a copy has a guard
+        that starts anew."""
+        if seen := self._explain_fault():
+            warn_user(
+                f"{seen}, and a copy does not hold that: it is frozen until its session_.frozen is set to False",
+                LearningWarning,
+            )
+            return True
+        return self.session.frozen
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy or a pickle is made from; the backend itself may be a device."""
-        return self.__dict__ | {"session": (self.session.spec.to_dict(), self.to_bytes(), self.session.frozen)}
+        return self.__dict__ | {"session": (self.session.spec.to_dict(), self.to_bytes(), self.is_copied_frozen())}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         fields, learned, *frozen = state["session"]  # former versions do not say whether it was frozen

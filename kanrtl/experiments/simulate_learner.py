@@ -141,6 +141,7 @@ def simulate(
 ) -> Simulation:
     """Learn a task, sample by sample; a recording is scaled to the spec, and other methods learn it too.
 
+    To a streaming learner samples come without a pause within a regime.
     ``progress`` is called with the number of samples done since the last call; ``trace`` and ``starting`` are the
     ``trace`` and ``progress`` of :func:`kanrtl.connect`. Raises :exc:`InputError` where the task does not fit the spec.
     """
@@ -188,7 +189,7 @@ def _take_over(learner: Session, reference: Session) -> None:
 def _drive(
     learner: Session, reference: Session, task: Task, grid: Reals, progress: Callable[[int], None] | None
 ) -> tuple[Reals, list[Reals], int]:
-    predictions, curves, mismatches, chunk = [], [], 0, _chunk(task)
+    predictions, curves, mismatches, chunk = [], [], 0, _chunk(learner.spec, task)
     for start, stop in task.regimes:
         for first in range(start, stop, chunk):
             rows = slice(first, min(first + chunk, stop))
@@ -226,10 +227,10 @@ def _drive_float64(spec: LearnerSpec, task: Task, grid: Reals, initial: list[Cod
         model.coefficients = [
             layer.formats.coefficient.to_float(codes) for layer, codes in zip(spec.layers, initial, strict=True)
         ]
-    predictions, curves, chunk = [], [], _chunk(task)
+    predictions, curves, chunk = [], [], _chunk(spec, task)
     for start, stop in task.regimes:
         for first in range(start, stop, chunk):
-            # As _drive does: samples follow each other without a pause, except after every chunk.
+            # As _drive does: samples follow each other without a pause, except after every regime.
             model.settle()
             rows = slice(first, min(first + chunk, stop))
             x, learn = task.x[rows], np.ones(rows.stop - rows.start, dtype=bool)
@@ -240,5 +241,8 @@ def _drive_float64(spec: LearnerSpec, task: Task, grid: Reals, initial: list[Cod
     return np.concatenate(predictions), curves
 
 
-def _chunk(task: Task) -> int:
-    return max(CHUNK, task.samples // 500)
+def _chunk(spec: LearnerSpec, task: Task) -> int:
+    """How many samples are taught at once. In the pauses between, updates of a streaming learner land earlier than
+    those that it has on its own: it has none within a regime."""
+    pauses = not spec.timing.streaming or find_loss(spec.loss).takes_gradients
+    return max(CHUNK, task.samples // 500) if pauses else task.samples

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..errors import InputError, cut
+from ..errors import InputError, cut, join_choices
 from ..learner.guard_report import GuardReport
 from ..learner.guard_settings import LIMITS, GuardSettings
 from ..learner.spec import LearnerSpec
 
-__all__ = ["describe_guard", "limit_codes", "settings_of"]
+__all__ = ["describe_guard", "explain_fault", "limit_codes", "settings_of"]
 
 
 def settings_of(spec: LearnerSpec, name: str) -> GuardSettings:
@@ -33,6 +33,12 @@ def describe_guard(spec: LearnerSpec, report: GuardReport) -> dict[str, Any]:
             name: code * unit if name in ("error", "stagnant_error") else code for name, code in report.limits.items()
         },
     }
+
+
+def explain_fault(spec: LearnerSpec, read: Callable[[], GuardReport]) -> str | None:
+    """What the guard has seen, as it is ``read``, while there is a fault; None without one."""
+    report = None if spec.guard is None else read()
+    return f"the guard has seen {join_choices(report.seen, 'and')}" if report is not None and report.fault else None
 
 
 def limit_codes(spec: LearnerSpec, limits: Mapping[str, Any], read: Callable[[], GuardReport]) -> dict[str, int]:

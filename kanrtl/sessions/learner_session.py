@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays import Reals, check_finite, check_range, check_weights, real_row, real_rows
-from ..errors import InputError
-from ..files import as_path, write_arrays
+from ..errors import InputError, LearningWarning, warn_user
+from ..files import as_path
 from ..learner.address_map import COUNTER_WIDTH, SATURATIONS
 from ..learner.arithmetic import checked_coefficients
 from ..learner.losses import explain_target_range, find_loss
@@ -24,11 +23,11 @@ from .backend import FEEDBACK, LEARN, PREDICT, LearnerBackend, SampleStep
 from .clipped_targets import ClippedTargets
 from .closing import Closing
 from .exclusive import exclusive
-from .guard_values import describe_guard, limit_codes, settings_of
+from .guard_values import describe_guard, explain_fault, limit_codes, settings_of
 from .rate_codes import find_least_codes, find_rate_codes, warn_of_idle_layers
 from .sample_history import SampleHistory
 from .sample_weights import check_highest, weigh_one, weigh_rates
-from .saved_learner import FILE_FORMAT, SavedLearner
+from .saved_learner import SavedLearner, write_learner
 
 __all__ = ["Session"]
 
@@ -448,25 +447,13 @@ class Session(Closing):
     def save(self, path: str | Path) -> None:
         """Write what was learned, with the spec, to an ``.npz`` file; the file is complete or not there.
 
-        Limits of a guard that :meth:`set_limits` changed are not in it: those that are to last belong in the spec.
+        A guard starts anew in what is loaded. Limits that :meth:`set_limits` changed are not in the file: those that
+        are to last belong in the spec. Nor is a fault, which is warned of, as :exc:`kanrtl.LearningWarning`.
         """
-        path = as_path(path)
-        content: dict[str, Any] = {
-            f"coefficients_{index}": layer for index, layer in enumerate(self._backend.read_coefficients())
-        }
-        rates = np.array(self._backend.read_learning_rates(), dtype=np.int64)
-        content["learning_rates"] = rates[: self.spec.n_layers]
-        if self.spec.linear_layers:
-            content["linear_rates"] = rates[self.spec.n_layers :]
-        if self.spec.update_rounding == "stochastic":
-            content["noise"] = np.array(self._backend.read_noise(), dtype=np.int64)
-        content["coefficient_formats"] = np.array([str(layer.formats.coefficient) for layer in self.spec.layers])
-        content["learning_rate_format"] = np.array(str(self.spec.formats.learning_rate))
-        if self.spec.formats.linear_rate:
-            content["linear_rate_format"] = np.array(str(self.spec.formats.linear_rate))
-        content["spec"] = np.array(json.dumps(self.spec.to_dict()))
-        content["format"] = np.array(FILE_FORMAT)
-        write_arrays(path, content)
+        name = as_path(path)
+        if seen := explain_fault(self.spec, self._backend.read_guard):
+            warn_user(f"save: {seen}, and a file does not hold that: what is loaded from it learns", LearningWarning)
+        write_learner(name, self.spec, self._backend)
 
     def load(self, path: str | Path) -> None:
         """Take over what :meth:`save` wrote, if it is of the same sizes and grid, and this learner's formats hold every

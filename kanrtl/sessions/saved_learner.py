@@ -1,4 +1,4 @@
-"""What a learner has learned, read from a file."""
+"""What a learner has learned, in a file."""
 
 from __future__ import annotations
 
@@ -12,19 +12,40 @@ import numpy.typing as npt
 
 from ..errors import InputError, SpecError
 from ..file_content import parse_json
-from ..files import read_arrays
+from ..files import read_arrays, write_arrays
 from ..learner.arithmetic import LayerArithmetic, checked_coefficients
 from ..learner.formats import exponent
 from ..learner.spec import LearnerSpec
 from ..learner.stages import rename_presets
 from ..numeric.fixed import SQ, UQ, Codes, Format
 from ..numeric.lfsr import WIDTH as NOISE_WIDTH
+from .backend import LearnerBackend
 
 _WIDEST = 62
 """Bits of a code in a file: it is an integer of 64, and learners have narrower ones."""
 
 FILE_FORMAT = 1
 """The version of the file's layout; files of before there was a number are the first too."""
+
+
+def write_learner(path: Path, spec: LearnerSpec, backend: LearnerBackend) -> None:
+    """Write what was learned, with the spec, to a file, which is complete or not there."""
+    content: dict[str, Any] = {
+        f"coefficients_{index}": layer for index, layer in enumerate(backend.read_coefficients())
+    }
+    rates = np.array(backend.read_learning_rates(), dtype=np.int64)
+    content["learning_rates"] = rates[: spec.n_layers]
+    if spec.linear_layers:
+        content["linear_rates"] = rates[spec.n_layers :]
+    if spec.update_rounding == "stochastic":
+        content["noise"] = np.array(backend.read_noise(), dtype=np.int64)
+    content["coefficient_formats"] = np.array([str(layer.formats.coefficient) for layer in spec.layers])
+    content["learning_rate_format"] = np.array(str(spec.formats.learning_rate))
+    if spec.formats.linear_rate:
+        content["linear_rate_format"] = np.array(str(spec.formats.linear_rate))
+    content["spec"] = np.array(json.dumps(spec.to_dict()))
+    content["format"] = np.array(FILE_FORMAT)
+    write_arrays(path, content)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from kanrtl import InputError, KANClassifier, KANRegressor, LearnerSpec, Session, connect
+from kanrtl import InputError, KANClassifier, KANRegressor, LearnerSpec, LearningWarning, Session, connect
 from kanrtl.estimators import scaled_learner
 from support.search import examples
 
@@ -443,6 +443,60 @@ def test_a_frozen_estimator_stays_so(way: str, tmp_path: Path) -> None:
     assert other.session_.frozen
     other.learn_one({"a": 0.5, "b": 0.1}, 9.0)
     assert other.session_.coefficients[0].tolist() == model.session_.coefficients[0].tolist()
+
+
+def failed(model: Any, *labels: Any) -> Any:
+    """The model after its guard has seen a fault."""
+    random = np.random.default_rng(0)
+    model.set_params(grid_size=4, random_state=0, spec={"guard": {"window": 16, "error": 0.4}})
+    for _ in range(100):
+        model.learn_one({"a": float(random.normal())}, random.choice(labels).item())
+        if model.session_.status["guard"]["fault"]:
+            return model
+    raise AssertionError("no fault")
+
+
+@pytest.mark.parametrize("way", ["file", "pickle", "copy"])
+def test_a_copy_of_a_learner_in_fault_is_frozen(way: str, tmp_path: Path) -> None:
+    model = failed(KANRegressor(), -9.0, 9.0)
+
+    def copied() -> KANRegressor:
+        if way == "file":
+            model.save(tmp_path / "model.npz")
+            return KANRegressor.load(tmp_path / "model.npz")
+        return pickle.loads(pickle.dumps(model)) if way == "pickle" else copy.deepcopy(model)
+
+    with pytest.warns(
+        LearningWarning, match=r"^the guard has seen divergence, and a copy does not hold that: it is fr"
+    ):
+        other = copied()
+    assert other.session_.frozen
+    assert not other.session_.status["guard"]["fault"]
+    before = other.session_.coefficients[0].tolist()
+    other.learn_one({"a": 0.5}, 9.0)
+    assert other.session_.coefficients[0].tolist() == before
+    other.session_.frozen = False
+    other.learn_one({"a": 0.5}, 9.0)
+    assert other.session_.coefficients[0].tolist() != before
+
+
+def test_a_learner_in_fault_does_not_grow() -> None:
+    model, three = failed(KANRegressor(), -9.0, 9.0), failed(KANClassifier(), 0, 1)
+    refusal = r"^the guard has seen divergence, which a learner with .* forget; call session_\.release\(\) before$"
+    for grow in (
+        lambda: model.add_features(["b"]),
+        lambda: model.learn_one({"a": 0.5, "b": 1.0}, 9.0),
+        lambda: three.add_class(2),
+        lambda: three.learn_one({"a": 0.5}, 2),
+    ):
+        with pytest.raises(InputError, match=refusal):
+            grow()
+    assert model.session_.status["guard"]["fault"]
+    assert (model.n_features_in_, len(three.classes_)) == (1, 2)
+    model.learn_one({"a": 0.5}, 9.0)  # goes on predicting
+    model.session_.release()
+    model.add_features(["b"])
+    assert model.n_features_in_ == 2
 
 
 @pytest.mark.parametrize("spec", [{}, {"learning_rate": 0.125}])

@@ -149,6 +149,17 @@ def test_gradients_from_elsewhere_are_waited_for_in_float64_too() -> None:
     np.testing.assert_array_equal(result.predictions_float64, exact.predictions_float64)
 
 
+def test_samples_stream_without_a_pause() -> None:
+    """Pauses within a regime would hide a streaming learner's divergence where inputs stand still."""
+    spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), learning_rate=0.4, schedule="streaming")
+    x, target = 0.5 + 1e-3 * np.random.default_rng(0).normal(size=400), np.sin(np.arange(400) / 7)
+    regimes = slice(0, 40), slice(40, 400)
+    with connect(spec) as session:
+        alone = [session.learn_many(x[part, None], target[part, None]) for part in regimes]
+    found = simulate(spec, Recording(x, target, scale=False, first=40), "model")
+    np.testing.assert_array_equal(found.predictions, np.concatenate(alone))
+
+
 def test_simulate_json_holds_the_errors(tracker: LearnerSpec) -> None:
     task = Track(90)
     result = simulate(tracker, task, "model")

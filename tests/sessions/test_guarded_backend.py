@@ -167,13 +167,18 @@ def test_files_keep_it(tmp_path: Path) -> None:
     assert LearnerSpec.from_dict(tomllib.loads(to_toml(GUARDED))) == GUARDED
     assert LearnerSpec.from_dict(tomllib.loads(to_toml(PLAIN))).guard is None
     with kanrtl.connect(GUARDED) as session:
-        fail(session)
         session.save(tmp_path / "guarded.npz")
+        fail(session)
+        with pytest.warns(
+            LearningWarning, match=r"^save: the guard has seen divergence, and a file does not hold that"
+        ):
+            session.save(tmp_path / "guarded.npz")
         saved = session.coefficients
     for spec in (GUARDED, PLAIN):
         with kanrtl.connect(spec) as session:
             session.load(tmp_path / "guarded.npz")
             assert np.array_equal(session.coefficients[0], saved[0])
+            assert not session.status.get("guard", {}).get("fault")
 
 
 def test_a_spec_without_has_the_digest_that_it_had() -> None:
