@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from ..errors import InputError, SpecError
+from ..errors import InputError, SpecError, cut
 from ..learner.fields import LearnerFields, one_line
 from ..learner.formats import derive_formats
 from ..learner.spec import LearnerSpec
@@ -110,13 +110,13 @@ def axis_of(fields: str | tuple[str, ...], values: Sequence[Any]) -> Axis:
     names = (fields,) if isinstance(fields, str) else tuple(fields)
     where = f"over {', '.join(names)}"
     if not isinstance(values, (list, tuple, range, np.ndarray)) or not len(values):
-        raise InputError(f"{where} = {values!r}: give a list of values")
+        raise InputError(f"{where} = {cut(values)}: give a list of values")
     points: list[tuple[Any, ...]] = []
     for value in values.tolist() if isinstance(values, np.ndarray) else values:
         point = (value,) if isinstance(fields, str) else value
         if not isinstance(point, (list, tuple)) or len(point) != len(names):
-            raise InputError(f"{where} = {value!r}: give {len(names)} values, one for each field")
-        points.append(tuple(point))
+            raise InputError(f"{where} = {cut(value)}: give {len(names)} values, one for each field")
+        points.append(tuple(one.item() if isinstance(one, np.generic) else one for one in point))
     return Axis(names, tuple(points))
 
 
@@ -130,7 +130,7 @@ def check_axes(axes: Sequence[Axis]) -> None:
         if name != BITS and name not in LearnerSpec.model_fields:
             near = difflib.get_close_matches(name, [BITS, *LearnerSpec.model_fields], n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"use {BITS!r} or a field of the spec"
-            raise InputError(f"over = {name!r}: unknown field; {hint}")
+            raise InputError(f"over = {cut(name)}: unknown field; {hint}")
         for other in names[:index]:
             if sets.get(name, {name}) & sets.get(other, {other}):
                 raise InputError(f"over = {name!r}: {other!r} sets it too; sweep one of them")
@@ -189,5 +189,5 @@ def _formats(spec: LearnerSpec, changes: dict[str, Any], bits: Any) -> dict[str,
 
 def _with_bits(name: str, format: Format, bits: Any) -> Format:
     if not isinstance(bits, int) or isinstance(bits, bool) or bits <= format.i:
-        raise InputError(f"{BITS} = {bits!r}: must be an integer above the {format.i} integer bits of {name}")
+        raise InputError(f"{BITS} = {cut(bits)}: must be an integer above the {format.i} integer bits of {name}")
     return Format(format.signed, format.i, bits - format.i)

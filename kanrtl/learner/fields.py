@@ -43,11 +43,12 @@ def _one_or_each(one: Any) -> Any:
     return Annotated[
         Annotated[one, Tag("one")] | Annotated[tuple[one, ...], Tag("each")],
         Discriminator(lambda value: "each" if isinstance(value, (list, tuple)) else "one"),
+        BeforeValidator(_to_plain),
     ]
 
 
 def _is_each_range(value: object) -> str:
-    nested = isinstance(value, (list, tuple)) and value and isinstance(value[0], (list, tuple))
+    nested = isinstance(value, (list, tuple)) and value and isinstance(value[0], (list, tuple, np.ndarray))
     return "each" if nested else "one"
 
 
@@ -82,23 +83,28 @@ def _parse_pipeline(value: object) -> object:
 
 
 def _parse_modulated(value: object) -> object:
+    value = _to_plain(value)
     if isinstance(value, bool) or value == "complex":
         return value
     raise ValueError('must be true, false or "complex"')
 
 
 def _parse_coefficients(value: object) -> object:
-    if isinstance(value, str) and value in ("zeros", "uniform"):
+    if value is None or (isinstance(value, str) and value in ("zeros", "uniform")):
         return value
     if not isinstance(value, (list, tuple)):
         raise ValueError('must be "zeros", "uniform", or a list of one array (n_out, n_in, bases) per layer')
-    return tuple(_nested_tuple(layer) for layer in value)
+    return _nested_tuple(value, "initial_coefficients")
 
 
-def _nested_tuple(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        value = value.tolist()
-    return tuple(_nested_tuple(item) for item in value) if isinstance(value, (list, tuple)) else value
+def _nested_tuple(value: object, place: str) -> object:
+    """Numbers in lists in lists, of Python's kinds alone, so that they can be written to a file."""
+    plain = _to_plain(value)
+    if isinstance(plain, (list, tuple)):
+        return tuple(_nested_tuple(item, f"{place}[{index}]") for index, item in enumerate(plain))
+    if isinstance(plain, bool) or not isinstance(plain, (int, float)):
+        raise SpecError.of(place, value, "must be a number, of one array (n_out, n_in, bases) per layer")
+    return plain
 
 
 def _drop_repeated(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -115,8 +121,8 @@ def _parse_guard(value: object) -> object:
 
 
 def _to_plain(value: object) -> object:
-    """A number of numpy's kinds as Python's."""
-    return value.item() if isinstance(value, (np.integer, np.floating)) else value
+    """A number, a truth value or an array of numpy's kinds as Python's."""
+    return value.tolist() if isinstance(value, (np.integer, np.floating, np.bool_, np.ndarray)) else value
 
 
 FormatField = Annotated[Format, BeforeValidator(_parse_format), PlainSerializer(str)]
@@ -125,7 +131,9 @@ Real = Annotated[float, Strict(), Field(allow_inf_nan=False), BeforeValidator(_t
 
 Integer = Annotated[int, Strict(), BeforeValidator(_to_plain)]
 
-Range = tuple[Real, Real]
+Truth = Annotated[bool, Strict(), BeforeValidator(_to_plain)]
+
+Range = Annotated[tuple[Real, Real], BeforeValidator(_to_plain)]
 
 Memory = Literal["auto", "distributed", "block"]
 
@@ -191,8 +199,8 @@ class LearnerFields(BaseModel):
     linear_rate
         The initial content of the linear path's rate register: w moves by the rate times x for a gradient of one. By
         default the learning rate over max(1, R^2), with R the largest magnitude in ``grid_range``, scaled as x is,
-        rounded down to a power of two. In a list, what stands for a layer without a linear path is not looked at.
-        *Each.*
+        rounded down to a power of two. In a list, what stands for a layer without a linear path has to be a rate too,
+        and is not used. *Each.*
     linear_rate_format, linear_step_format
         Of that register, unsigned; and of the rate times x, signed. The latter: *each.*
     gradient_limit
@@ -275,15 +283,18 @@ class LearnerFields(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     layer_sizes: Annotated[
-        tuple[Annotated[Integer, Field(ge=1, le=1024)], ...], Field(min_length=2, max_length=MAX_LAYERS + 1)
+        tuple[Annotated[Integer, Field(ge=1, le=1024)], ...],
+        Field(min_length=2, max_length=MAX_LAYERS + 1),
+        BeforeValidator(_to_plain),
     ]
     grid_range: Annotated[
         Annotated[Range, Tag("one")] | Annotated[tuple[Range, ...], Tag("each")],
         Discriminator(_is_each_range),
+        BeforeValidator(_to_plain),
     ]
     grid_size: _one_or_each(Annotated[Integer, Field(ge=1, le=MAX_GRID_SIZE)]) = 8  # type: ignore[valid-type]
     spline_order: _one_or_each(Annotated[Integer, Field(ge=1, le=3)]) = 3  # type: ignore[valid-type]
-    periodic: _one_or_each(Annotated[bool, Strict()]) = False  # type: ignore[valid-type]
+    periodic: _one_or_each(Truth) = False  # type: ignore[valid-type]
     modulated: Annotated[Any, BeforeValidator(_parse_modulated)] = False
     learning_rate: _one_or_each(Annotated[Real, Field(gt=0, le=256)]) = 0.125  # type: ignore[valid-type]
     table_size: Annotated[Integer, Field(ge=1, le=4096)] = 64
@@ -298,7 +309,7 @@ class LearnerFields(BaseModel):
     gradient_format: _one_or_each(FormatField) | None = None  # type: ignore[valid-type]
     step_format: _one_or_each(FormatField) | None = None  # type: ignore[valid-type]
     learning_rate_format: FormatField | None = None
-    linear: _one_or_each(Annotated[bool, Strict()]) = False  # type: ignore[valid-type]
+    linear: _one_or_each(Truth) = False  # type: ignore[valid-type]
     linear_rate: _one_or_each(Annotated[Real, Field(gt=0, le=256)]) | None = None  # type: ignore[valid-type]
     linear_rate_format: FormatField | None = None
     linear_step_format: _one_or_each(FormatField) | None = None  # type: ignore[valid-type]
@@ -319,7 +330,7 @@ class LearnerFields(BaseModel):
     schedule: Literal["sequential", "streaming"] = "sequential"
     pipeline: Annotated[str | tuple[str | tuple[str, ...], ...], BeforeValidator(_parse_pipeline)] = "auto"
     reuse_factor: _one_or_each(Annotated[Integer, Field(ge=1)]) = 1  # type: ignore[valid-type]
-    share_multipliers: Annotated[bool, Strict()] = False
+    share_multipliers: Truth = False
     multiplier: Literal["auto", "dsp", "lut", "serial"] = "auto"
     initial: Initial = "memory"
     guard: Annotated[

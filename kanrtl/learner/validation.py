@@ -490,9 +490,11 @@ def _check_initial_coefficients(spec: LearnerFields, layers: Sequence[LayerArith
             )
 
 
-def _as_reals(value: object) -> np.ndarray[Any, np.dtype[np.float64]] | None:
+def _as_reals(value: Any) -> np.ndarray[Any, np.dtype[np.float64]] | None:
     convert: Callable[..., Any] = np.array
     try:
         return convert(value, dtype=np.float64)  # type: ignore[no-any-return]
+    except OverflowError:  # an integer of hundreds of digits
+        return np.full(np.shape(value), np.inf)
     except (TypeError, ValueError):
         return None

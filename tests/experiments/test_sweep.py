@@ -122,6 +122,22 @@ def test_bits_are_those_of_the_ranges_of_a_point(fields: Any, over: dict[Any, An
     assert [str(layer.input), str(layer.output), str(layer.coefficient)] == formats
 
 
+def test_values_of_numpy_are_plain_ones(spec: LearnerSpec) -> None:
+    over = {"bits": [np.int64(8), 10], ("table_size", "linear"): [(np.int32(8), np.True_), (16, False)]}
+    found = sweep(spec, over, samples=3)
+    assert [axis.labels for axis in found.axes] == [(8, 10), ("[8, true]", "[16, false]")]
+    assert json.dumps(found.to_json())
+
+
+def test_what_is_no_list_of_values_is_refused_in_one_line(spec: LearnerSpec) -> None:
+    class Column:
+        def __repr__(self) -> str:
+            return "0    0.1\n1    0.2"
+
+    with pytest.raises(InputError, match=r"^over learning_rate = 0 0\.1 1 0\.2: give a list of values$"):
+        sweep(spec, {"learning_rate": Column()}, samples=3)
+
+
 def test_bits_of_layers_of_other_ranges() -> None:
     spec = LearnerSpec(layer_sizes=[1, 2, 1], grid_range=(-2, 2))
     (row,) = sweep(spec, {"bits": [14], "grid_range": [[(-2, 2), (-1000, 1000)]]}, samples=3).rows

@@ -4,6 +4,7 @@ import inspect
 import json
 import pickle
 import re
+from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -398,11 +399,22 @@ ARRAYS = 'must be "zeros", "uniform", or a list of one array (n_out, n_in, bases
         ),
         (
             {"grid_size": 1, "spline_order": 1, "initial_coefficients": [[[[0, "a"]]] * 2, [[[0, 0]] * 2]]},
-            "initial_coefficients[0] = (((0, 'a'),), ((0, 'a'),)): not an array of numbers; must have shape (2, 1, 2)",
+            "initial_coefficients[0][0][0][1] = 'a': must be a number, of one array (n_out, n_in, bases) per layer",
         ),
         (
             {"grid_size": 1, "spline_order": 1, "initial_coefficients": [[[[0, 0]]] * 2, [[[0, 32]] * 2]]},
             "initial_coefficients[1] = (((0, 32), (0, 32)),): holds a value beyond coefficient_format SQ(6, 14)",
+        ),
+        *(
+            (
+                {"initial_coefficients": [[[[0.0, foreign]]]]},
+                f"initial_coefficients[0][0][0][1] = {foreign!r}: must be a number, of one array",
+            )
+            for foreign in ("0.5", b"0", True, np.True_, None, Fraction(1, 2), Decimal("0.5"), np.longdouble(0.5))
+        ),
+        (
+            {"grid_size": 1, "spline_order": 1, "initial_coefficients": [[[[0, 0]]] * 2, [[[0, 10**400]] * 2]]},
+            "initial_coefficients[1] = (((0, 1" + 50 * "0" + "...: holds a value beyond",
         ),
         (
             {"grid_size": 1, "spline_order": 1, "initial_coefficients": [np.full((2, 1, 2), np.nan)] * 2},
@@ -863,6 +875,39 @@ def test_a_representation_makes_the_spec_again(fields: dict[str, Any], shown: st
     assert eval(repr(spec), {"LearnerSpec": LearnerSpec, "SQ": SQ, "GuardSettings": GuardSettings}) == spec
 
 
+def test_arrays_of_numpy_are_lists() -> None:
+    fields = {
+        "layer_sizes": [1, 2, 1],
+        "grid_range": [[-2, 2], [-1, 1]],
+        "grid_size": [4, 8],
+        "learning_rate": [0.1, 0.2],
+        "linear": [True, False],
+        "target_range": [-1.0, 1.0],
+    }
+    spec = LearnerSpec(**{name: np.array(value) for name, value in fields.items()})
+    assert spec == LearnerSpec(**fields)
+    assert spec.to_dict() == LearnerSpec(**fields).to_dict()
+    assert spec == spec.replace(grid_range=[np.array([-2, 2]), (-1, 1)], grid_size=[np.array(4), 8])
+    assert LearnerSpec(**PLAIN, periodic=np.True_, modulated=np.False_).to_dict()["periodic"] is True
+    with pytest.raises(SpecError, match=r"^grid_size\[0\] = \[4, 8\]: must be an integer$"):
+        LearnerSpec(**TWO_LAYERS, grid_size=np.array([[4, 8]]))
+
+
+def test_coefficients_of_numpy_are_plain_numbers() -> None:
+    given = [[[[np.float32(0.5), np.int64(1), np.uint8(2), np.float64(0.25)]]]]
+    spec = LearnerSpec(**PLAIN, grid_size=1, initial_coefficients=given)
+    assert [type(number) for number in spec.initial_coefficients[0][0][0]] == [float, int, int, float]
+    assert json.loads(spec.model_dump_json())["initial_coefficients"] == [[[[0.5, 1, 2, 0.25]]]]
+
+
+def test_no_initial_coefficients_are_those_of_the_default() -> None:
+    spec = LearnerSpec(**PLAIN)
+    none = spec.replace(initial_coefficients=None)
+    assert none == spec
+    assert LearnerSpec.model_validate_json(spec.model_dump_json()) == spec
+    assert np.array_equal(none.initial_codes()[0], spec.initial_codes()[0])
+
+
 def test_numbers_of_numpy_are_plain_ones() -> None:
     i = np.int64
     spec = LearnerSpec(
@@ -883,9 +928,9 @@ def test_numbers_of_numpy_are_plain_ones() -> None:
     assert all(type(size) is int for size in (*spec.layer_sizes, *spec.grid_size, spec.seed, spec.table_size))
     assert json.loads(json.dumps(spec.to_dict())) == plain | {"guard": {"rails": 3}}
     for wrong, line in (
-        ({"layer_sizes": [np.bool_(True), 1]}, "layer_sizes[0] = np.True_: must be an integer"),
+        ({"layer_sizes": [np.bool_(True), 1]}, "layer_sizes[0] = True: must be an integer"),
         ({"grid_size": np.float64(2)}, "grid_size = 2.0: must be an integer"),
-        ({"grid_size": i(0)}, "grid_size = np.int64(0): must be 1 or more"),
+        ({"grid_size": i(0)}, "grid_size = 0: must be 1 or more"),
     ):
         with pytest.raises(SpecError) as caught:
             LearnerSpec(**{"layer_sizes": [1, 1], "grid_range": (-2, 2)} | wrong)
