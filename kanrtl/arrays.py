@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .errors import InputError
+from .errors import InputError, cut
 
 Reals = npt.NDArray[np.float64]
 
@@ -16,8 +16,15 @@ Reals = npt.NDArray[np.float64]
 def as_integer(field: str, value: Any) -> int:
     """An integer, numpy's kinds too; raises :exc:`InputError`, which names ``field``, where it is none."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise InputError(f"{field} = {value!r}: must be an integer")
+        raise InputError(f"{field} = {cut(value)}: must be an integer")
     return int(value)
+
+
+def as_bool(field: str, value: Any) -> bool:
+    """A truth value, numpy's kind too, or 0 or 1; raises :exc:`InputError`, which names ``field``, where it is none."""
+    if not isinstance(value, (bool, np.bool_, int, np.integer)) or value not in (0, 1):
+        raise InputError(f"{field} = {cut(value)}: must be True or False")
+    return bool(value)
 
 
 def check_at_least(field: str, value: Any, least: int) -> int:

@@ -17,17 +17,18 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from ..arrays import Reals, check_weights
-from ..errors import InputError
+from ..arrays import Reals, check_at_least, check_weights
+from ..errors import InputError, cut
 from ..lookup.floats.calibration import GUARD_BITS, Calibration
 from ..lookup.floats.float_kan import FloatKAN
 from ..lookup.floats.search import Search, search
 from ..lookup.floats.training import initial_kan, train
-from ..lookup.floats.training_losses import Penalty
+from ..lookup.floats.training_losses import Penalty, check_penalty
 from ..lookup.network import LookupNetwork
-from .refusals import unless_refused
+from ..lookup.number_checks import check_positive
+from .refusals import unless_refused, validate_unmasked
 from .scaling import check_scalable
 
 
@@ -100,8 +101,18 @@ class _LookupEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
     def _sizes(self, n_in: int, n_out: int) -> list[int]:
         hidden = () if self.hidden_layer_sizes is None else self.hidden_layer_sizes
         if not isinstance(hidden, (list, tuple)):
-            raise InputError(f"hidden_layer_sizes = {hidden!r}: must be a tuple of sizes, such as (8,), or None")
+            raise InputError(f"hidden_layer_sizes = {cut(hidden)}: must be a tuple of sizes, such as (8,), or None")
         return [n_in, *hidden, n_out]
+
+    def _check_training(self) -> None:
+        """Raise :exc:`InputError` where a parameter is refused that training knows by another name, or needs late."""
+        for field in ("epochs", "batch_size", *(["n_iter_no_change"] if self.early_stopping else [])):
+            check_at_least(field, getattr(self, field), 1)
+        if self.fine_tuning_epochs is not None:
+            check_at_least("fine_tuning_epochs", self.fine_tuning_epochs, 0)
+        check_positive("learning_rate", self.learning_rate)
+        for field in ("l2", "l1", "entropy"):
+            check_penalty(field, getattr(self, field))
 
     def _fit(
         self,
@@ -114,6 +125,7 @@ class _LookupEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         stratify: bool,
     ) -> None:
         """Train, prune, quantise, and train on with codes."""
+        self._check_training()
         random = check_random_state(self.random_state)
         seeds = random.randint(np.iinfo(np.int32).max, size=4).tolist()
         sizes = self._sizes(x.shape[1], n_out)
@@ -125,7 +137,7 @@ class _LookupEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         if self.early_stopping:
             share = self.validation_fraction
             if isinstance(share, bool) or not isinstance(share, Real) or not 0 < share < 1:
-                raise InputError(f"validation_fraction = {share!r}: must be a number above 0 and below 1")
+                raise InputError(f"validation_fraction = {cut(share)}: must be a number above 0 and below 1")
             given = [x, target] if weights is None else [x, target, weights]
             parts = train_test_split(
                 *given,
@@ -146,7 +158,7 @@ class _LookupEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
                     x,
                     target,
                     epochs=epochs,
-                    learning_rate=share * self.learning_rate,
+                    learning_rate=share * float(self.learning_rate),
                     seed=seed,
                     progress=lambda done, loss: bar.update(task, completed=done, now=f"loss {loss:.4f}"),
                     **settings,
@@ -191,7 +203,7 @@ class _LookupEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
 
     def _rows(self, X: Any) -> Reals:  # noqa: N803  # scikit-learn's name
         check_is_fitted(self, "network_")
-        return validate_data(self, X, dtype=np.float64, reset=False)  # type: ignore[no-any-return]
+        return validate_unmasked(self, X, dtype=np.float64, reset=False)  # type: ignore[no-any-return]
 
 
 class LookupClassifier(ClassifierMixin, _LookupEstimator):  # type: ignore[misc]
@@ -255,11 +267,11 @@ class LookupClassifier(ClassifierMixin, _LookupEstimator):  # type: ignore[misc]
         parameter cannot be used.
         """
         with unless_refused(self, "network_"):
-            x, labels = validate_data(self, X, y, dtype=np.float64)
+            x, labels = validate_unmasked(self, X, y, dtype=np.float64)
             check_classification_targets(labels)
             self.classes_, numbers = np.unique(labels, return_inverse=True)
             if len(self.classes_) < 2:
-                raise InputError(f"y: one class only, {self.classes_.tolist()[0]!r}; give samples of two or more")
+                raise InputError(f"y: one class only, {cut(self.classes_.tolist()[0])}; give samples of two or more")
             check_scalable("X", x, first=True)
             binary = len(self.classes_) == 2
             kept, weights = _keep_weighted(sample_weight, len(x))
@@ -311,7 +323,7 @@ class LookupRegressor(RegressorMixin, _LookupEstimator):  # type: ignore[misc]
         """Learn from samples ``(n, n_in)`` and targets ``(n,)`` or ``(n, n_out)``; ``sample_weight`` as in
         :meth:`LookupClassifier.fit`."""
         with unless_refused(self, "network_"):
-            x, target = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
+            x, target = validate_unmasked(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
             self._flat = target.ndim == 1
             target = target.astype(np.float64).reshape(len(x), -1)
             check_scalable("X", x, first=True)

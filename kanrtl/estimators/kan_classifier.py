@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from ..arrays import Reals
-from ..errors import InputError
+from ..errors import InputError, cut
 from .online_estimator import OnlineEstimator
-from .refusals import unless_refused
+from .refusals import unless_refused, validate_unmasked
 from .river_bases import RiverClassifier
 from .river_samples import FeatureDict, check_features, check_values
 from .scaled_learner import OutputStart
@@ -56,7 +56,7 @@ class KANClassifier(ClassifierMixin, OnlineEstimator, RiverClassifier):  # type:
         class all the same.
         """
         with unless_refused(self, "_learner"):
-            x, labels = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan")
+            x, labels = validate_unmasked(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan")
             check_classification_targets(labels)
             check_scalable("X", x, first=True)
             weights, epochs = self._check_trained(sample_weight, x), self._check_epochs()
@@ -68,7 +68,7 @@ class KANClassifier(ClassifierMixin, OnlineEstimator, RiverClassifier):  # type:
         """Learn from samples one after another, once. The first call needs to know all ``classes``."""
         first = not self.__sklearn_is_fitted__()
         with unless_refused(self, "_learner"):
-            x, labels = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan", reset=first)
+            x, labels = validate_unmasked(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan", reset=first)
             check_scalable("X", x, first=first)
             if first and classes is None:
                 raise InputError("classes: must be given in the first call of partial_fit")
@@ -78,7 +78,7 @@ class KANClassifier(ClassifierMixin, OnlineEstimator, RiverClassifier):  # type:
                 _teach(labels, known.tolist())  # so that a label that is none of them starts nothing
                 self._start_for_classes(x, known, weights)
             elif classes is not None and set(unique_labels(classes).tolist()) != set(self._labels):
-                raise InputError(f"classes = {classes!r}: were {self.classes_.tolist()!r} before; leave them out")
+                raise InputError(f"classes = {cut(classes)}: were {cut(self._labels)} before; leave them out")
         self._learner.learn(self._by_number(x), _teach(labels, self._labels), weights)
         return self
 
@@ -101,7 +101,7 @@ class KANClassifier(ClassifierMixin, OnlineEstimator, RiverClassifier):  # type:
         unless the weight is 0."""
         y = y.item() if isinstance(y, np.generic) else y
         fitted = self.__sklearn_is_fitted__()
-        if not fitted or y not in self._labels:
+        if not fitted or type(y) not in (int, str) or y not in self._labels:
             _check_label("y", y)
         weight = self._check_weight(w)
         if weight == 0:
@@ -141,7 +141,7 @@ class KANClassifier(ClassifierMixin, OnlineEstimator, RiverClassifier):  # type:
         check_is_fitted(self)
         _check_label("add_class", label)
         if label in self._labels:
-            raise InputError(f"add_class: {label!r} is a class already")
+            raise InputError(f"add_class: {cut(label)} is a class already")
         if len(self._labels) >= 2:
             # As probable as one sample among all so far.
             new = OutputStart(None, bias=max(LEAST_LOGIT, -math.log(max(1, self.n_samples_seen_))))
@@ -151,7 +151,7 @@ class KANClassifier(ClassifierMixin, OnlineEstimator, RiverClassifier):  # type:
 
     def _output_stage(self) -> str:
         if len(self._labels) < 2:
-            raise InputError(f"freeze: there is one class so far, {self._labels[0]!r}; learn another")
+            raise InputError(f"freeze: there is one class so far, {cut(self._labels[0])}; learn another")
         return "threshold" if len(self._labels) == 2 else "argmax"
 
     # Classes and outputs.
@@ -190,10 +190,11 @@ class KANClassifier(ClassifierMixin, OnlineEstimator, RiverClassifier):  # type:
 
 def _check_label(field: str, label: Any) -> None:
     """Raise :exc:`InputError` where something cannot be the name of a class."""
-    if label is None or label != label:
-        raise InputError(f"{field} = {label!r}: is no class; leave samples without one out")
     if not isinstance(label, Hashable):
-        raise InputError(f"{field} = {label!r}: a {type(label).__name__} cannot be a class; use numbers or strings")
+        raise InputError(f"{field} = {cut(label)}: a {type(label).__name__} cannot be a class; use numbers or strings")
+    same = label == label  # not so of NaN; of what is missing in pandas nobody knows
+    if label is None or not isinstance(same, (bool, np.bool_)) or not same:
+        raise InputError(f"{field} = {cut(label)}: is no class; leave samples without one out")
 
 
 def _teach(labels: npt.NDArray[Any], classes: list[Any]) -> Reals:
@@ -201,7 +202,7 @@ def _teach(labels: npt.NDArray[Any], classes: list[Any]) -> Reals:
     numbers = {label: index for index, label in enumerate(classes)}
     unknown = [label for label in labels.tolist() if label not in numbers]
     if unknown:
-        raise InputError(f"y: {unknown[0]!r} is none of the classes, {classes!r}")
+        raise InputError(f"y: {cut(unknown[0])} is none of the classes, {cut(classes)}")
     return _taught_rows(len(numbers))[[numbers[label] for label in labels.tolist()]]
 
 

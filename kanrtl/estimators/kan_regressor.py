@@ -7,12 +7,11 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.utils.validation import validate_data
 
 from ..arrays import Reals
-from ..errors import InputError
+from ..errors import InputError, cut
 from .online_estimator import OnlineEstimator
-from .refusals import unless_refused
+from .refusals import unless_refused, validate_unmasked
 from .river_bases import RiverRegressor
 from .river_samples import FeatureDict, check_features, check_values, to_scalable
 from .scaling import check_scalable
@@ -97,7 +96,7 @@ class KANRegressor(RegressorMixin, OnlineEstimator, RiverRegressor):  # type: ig
         return outputs[:, 0] if self._flat else outputs
 
     def _validate(self, X: Any, y: Any, *, first: bool) -> tuple[Reals, Reals]:  # noqa: N803
-        x, target = validate_data(
+        x, target = validate_unmasked(
             self, X, y, dtype=np.float64, ensure_all_finite="allow-nan", multi_output=True, y_numeric=True, reset=first
         )
         flat = target.ndim == 1
@@ -123,7 +122,7 @@ class KANRegressor(RegressorMixin, OnlineEstimator, RiverRegressor):  # type: ig
         """
         target = to_scalable("y", y)
         if math.isnan(target):
-            raise InputError(f"y = {y!r}: not a number")
+            raise InputError(f"y = {cut(y)}: not a number")
         weight = self._check_weight(w)
         if weight == 0:
             (check_values if self.__sklearn_is_fitted__() else check_features)(x)

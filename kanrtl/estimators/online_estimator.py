@@ -12,7 +12,7 @@ rounded to the formats of the hardware: inputs, and targets of a regression, to 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from numbers import Integral, Real
 from pathlib import Path
@@ -22,10 +22,10 @@ import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from ..arrays import Reals, check_at_least, check_weights
-from ..errors import InputError
+from ..errors import InputError, check_kind, cut
 from ..files import as_path
 from ..learner.losses import find_loss
 from ..learner.spec import LearnerSpec
@@ -34,6 +34,7 @@ from ..link.transports import is_address
 from ..sessions.learner_session import Session
 from ..sessions.sample_weights import check_highest
 from ..transfer import Frozen, Scaling, freeze
+from .refusals import validate_unmasked
 from .river_samples import FeatureDict, FeatureRow, check_values, is_number, sort_names
 from .saved_estimator import SavedEstimator
 from .scaled_learner import OnlineLearner
@@ -106,9 +107,9 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
     def _design(self, n_in: int, n_out: int) -> LearnerSpec:
         """The spec for these numbers of inputs and outputs."""
         chosen = self._started
-        given = chosen["spec"] or {}
+        given = {} if chosen["spec"] is None else chosen["spec"]
         if not isinstance(given, Mapping) or not all(isinstance(field, str) for field in given):
-            raise InputError(f"spec = {given!r}: must be a dict of fields of LearnerSpec")
+            raise InputError(f"spec = {cut(given)}: must be a dict of fields of LearnerSpec")
         for field in FROM_DATA:
             if field in given:
                 raise InputError(f"spec[{field!r}]: follows from the data and the other parameters; leave it out")
@@ -116,7 +117,7 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
             raise InputError("spec['modulated']: a column is one input here, and not a pair; connect such a spec")
         hidden = () if chosen["hidden_layer_sizes"] is None else chosen["hidden_layer_sizes"]
         if not isinstance(hidden, (list, tuple)):
-            raise InputError(f"hidden_layer_sizes = {hidden!r}: must be a tuple of sizes, such as (8,), or None")
+            raise InputError(f"hidden_layer_sizes = {cut(hidden)}: must be a tuple of sizes, such as (8,), or None")
         for index, size in enumerate(hidden):
             check_at_least(f"hidden_layer_sizes[{index}]", size, 1)
         sizes = [n_in, *hidden, n_out]
@@ -212,7 +213,7 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
             If there are several outputs, each with a scale of its own, or nothing yet to tell apart.
         """
         check_is_fitted(self)
-        x = None if X is None else validate_data(self, X, dtype=np.float64, reset=False)
+        x = None if X is None else validate_unmasked(self, X, dtype=np.float64, reset=False)
         if x is not None:
             self._check_numbers()
         session, inputs = self._learner.session, np.argsort(self._columns())
@@ -267,7 +268,7 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
 
     def _outputs(self, X: Any) -> Reals:  # noqa: N803  # scikit-learn's name
         check_is_fitted(self)
-        x = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
+        x = validate_unmasked(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
         return self._learner.predict(self._by_number(x))
 
     def _by_number(self, x: Reals) -> Reals:
@@ -308,6 +309,10 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         check_is_fitted(self)
         if isinstance(names, str):
             raise InputError(f"names = {names!r}: must be a list of names, such as [{names!r}]")
+        check_kind("names", names, Iterable, "a list of names")
+        names = list(names)
+        for name in names:
+            check_kind("names", name, Hashable, "names that are numbers or strings")
         new = sort_names(set(names).difference(self._names))
         if new:
             self._learner.grow(self._design, len(self._names) + len(new), self._learner.outputs())
@@ -438,5 +443,5 @@ def _check_parameter(field: str, value: Any, kind: type, wanted: str, is_good: C
     """The value of a parameter that only the estimators have; :exc:`InputError` unless it is good."""
     if isinstance(value, bool) or not isinstance(value, kind) or not is_good(value):
         name = "an integer" if kind is Integral else "a number"
-        raise InputError(f"{field} = {value!r}: must be {name}, {wanted}")
+        raise InputError(f"{field} = {cut(value)}: must be {name}, {wanted}")
     return value

@@ -1,10 +1,22 @@
-"""What a call that is refused leaves of an estimator: all that it was before."""
+"""What estimators refuse of samples, and what a call that is refused leaves of them: all that they were before."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from sklearn.utils.validation import validate_data
+
+from ..arrays import check_unmasked
+
+
+def validate_unmasked(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:  # noqa: N803  # scikit-learn's name
+    """scikit-learn's ``validate_data``, which takes what lies below a mask of numpy's for values: raises
+    :exc:`InputError` where there is one."""
+    for field, values in zip(("X", "y"), (X, *y), strict=False):
+        check_unmasked(field, values)
+    return validate_data(estimator, X, *y, **options)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import RowBuffer
-from ..errors import InputError
+from ..errors import InputError, cut
 from .scaling import EXPLAIN_LARGEST, LARGEST
 
 FeatureDict = Mapping[Any, Any]
@@ -28,14 +28,14 @@ def to_number(field: str, value: Any) -> float:
         return math.nan
     if not isinstance(value, (Real, np.bool_)):
         raise InputError(
-            f"{field} = {value!r}: not a number; make it one, for example with river's OneHotEncoder in a pipeline"
+            f"{field} = {cut(value)}: not a number; make it one, for example with river's OneHotEncoder in a pipeline"
         )
     try:
         number = float(value)
     except OverflowError:  # an integer or a fraction of hundreds of digits
         raise InputError(f"{field}: above {sys.float_info.max:.2g}; scale it") from None
     if math.isinf(number):
-        raise InputError(f"{field} = {value!r}: must be finite; leave it out, or give None, where it is missing")
+        raise InputError(f"{field} = {cut(value)}: must be finite; leave it out, or give None, where it is missing")
     return number
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Reals
+from ..errors import check_kind
 from ..learner.losses import find_loss
 from ..learner.spec import LearnerSpec
 from ..link.transports import is_address
@@ -145,6 +146,8 @@ def simulate(
     ``progress`` is called with the number of samples done since the last call; ``trace`` and ``starting`` are the
     ``trace`` and ``progress`` of :func:`kanrtl.connect`. Raises :exc:`InputError` where the task does not fit the spec.
     """
+    check_kind("spec", spec, LearnerSpec, "a LearnerSpec")
+    check_kind("task", task, Task, "a Task, such as kanrtl.sim.TASKS['track'](1500, 0), or a Recording")
     task = fit_task(spec, task)
     grid = _curve_grid(spec)
     with connect(spec, backend, trace=trace, progress=starting) as learner, connect(spec, "model") as reference:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Reals, check_at_least
-from ..errors import InputError
+from ..errors import InputError, cut
 from ..learner.address_map import SATURATIONS
 from ..learner.model_batch import shape_of
 from ..learner.spec import LearnerSpec
@@ -199,7 +199,7 @@ def sweep(
         check_address(scheduler)
     for name, value, known in (("task", task, list(TASKS)), ("backend", backend, list(BACKENDS))):
         if not isinstance(value, Recording) and value not in known:
-            raise InputError(f"{name} = {value!r}: unknown; use one of {', '.join(map(repr, known))}")
+            raise InputError(f"{name} = {cut(value)}: unknown; use one of {', '.join(map(repr, known))}")
     for name, number, least in (("samples", samples, 3), ("seeds", seeds, 1), ("jobs", jobs, 1)):
         check_at_least(name, number, least)
     kind: Recording | type[Task] = task if isinstance(task, Recording) else TASKS[task]

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays import as_array
-from ..errors import InputError
+from ..errors import InputError, cut
 from ..numeric.fixed import Codes
 
 MAX_BITS = 16
@@ -42,7 +42,7 @@ def check_integer(field: str, value: Any, low: int, high: int) -> int:
         If it is not, by the name ``field``; so do all other functions here.
     """
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not low <= value <= high:
-        raise InputError(f"{field} = {value!r}: must be an integer from {low} to {high}")
+        raise InputError(f"{field} = {cut(value)}: must be an integer from {low} to {high}")
     return int(value)
 
 
@@ -98,7 +98,7 @@ def check_positive(field: str, value: Any) -> float:
     except (TypeError, ValueError):
         real = 0.0
     if not (np.isfinite(real) and real > 0):
-        raise InputError(f"{field} = {value!r}: must be a number above 0")
+        raise InputError(f"{field} = {cut(value)}: must be a number above 0")
     return real
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from amaranth.hdl import Const, Module, Mux, Signal, Value, signed
 from amaranth.lib.wiring import In, Out
 
-from ..errors import InputError
+from ..errors import InputError, cut
 from ..fabric.parts import Parts
 from ..learner.address_map import COUNTER_WIDTH
 from ..numeric.bits import bits_for, clog2
@@ -79,7 +79,7 @@ class Pairs(LoopPart):
         rounding: str = "half_up",
     ) -> None:
         if second not in ("power", "phase"):
-            raise InputError(f"second = {second!r}: must be power or phase")
+            raise InputError(f"second = {cut(second)}: must be power or phase")
         self.format = format = as_signed_format("format", format, "I and Q")
         self.pairs = check_count("pairs", pairs, 3 * format.width)
         self.second = second
@@ -199,7 +199,9 @@ class _PhaseSteps:
         codes = float(turn) * 2.0**format.f if fits else 0.0
         bits = round(log2(codes)) if codes >= 8 else 0
         if bits < 3 or codes != 2.0**bits:
-            raise InputError(f"turn = {turn!r}: must be a power of two, with 8 codes of {format} or more, and fit it")
+            raise InputError(
+                f"turn = {cut(turn)}: must be a power of two, with 8 codes of {format} or more, and fit it"
+            )
         self.steps = bits + 2
         """A step for every bit of the phase, and two."""
         self.spare = clog2(self.steps) + 1

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from amaranth.hdl import Module, Signal
 from amaranth.lib.wiring import In, Out
 
-from ..errors import InputError
+from ..errors import InputError, cut
 from ..fabric.parts import Parts
 from ..learner.address_map import COUNTER_WIDTH
 from ..numeric.fixed import SQ, Codes, FixedValue, Format
@@ -92,7 +92,7 @@ class Scale(LoopPart):
         self.offset_format = SQ(output.i + (not output.signed), output.f)
         self.channels = check_count("channels", channels, max(input.width, output.width))
         if registers not in (1, 2):
-            raise InputError(f"registers = {registers!r}: must be 1 or 2")
+            raise InputError(f"registers = {cut(registers)}: must be 1 or 2")
         self.registers = registers
         self.rounding = check_rounding(rounding)
         self._gains = initial_gains("gain", gain, channels, gain_format)

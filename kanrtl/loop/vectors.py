@@ -12,7 +12,7 @@ from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import data, stream
 
 from ..arrays import as_array, as_integer, check_at_least
-from ..errors import InputError, check_kind
+from ..errors import InputError, check_kind, cut
 from ..fabric.parts import Parts
 from ..fabric.run_time import count_events, settings_stream
 from ..learner.address_map import COUNTER_WIDTH
@@ -94,7 +94,7 @@ def check_rounding(value: str) -> Rounding:
     """The rounding of that name, of those that need no noise."""
     names = [rounding.value for rounding in Rounding if rounding is not Rounding.STOCHASTIC]
     if value not in names:
-        raise InputError(f"rounding = {value!r}: must be one of {', '.join(names)}")
+        raise InputError(f"rounding = {cut(value)}: must be one of {', '.join(names)}")
     return Rounding(value)
 
 
@@ -110,11 +110,11 @@ def initial_codes(field: str, values: float | Sequence[float], count: int, forma
     """The codes ``(count,)`` of one number for all, or of one for each; refused where the format does not hold it."""
     given = as_array(field, values, f"one number, or {count}").astype(np.float64)
     if given.shape not in ((), (count,)):
-        raise InputError(f"{field} = {values!r}: must be one number, or {count}")
+        raise InputError(f"{field} = {cut(values)}: must be one number, or {count}")
     if not np.isfinite(given).all():
-        raise InputError(f"{field} = {values!r}: must be finite")
+        raise InputError(f"{field} = {cut(values)}: must be finite")
     if format.is_beyond(format.nearest(given)).any():
-        raise InputError(f"{field} = {values!r}: is beyond {format}; give a wider format")
+        raise InputError(f"{field} = {cut(values)}: is beyond {format}; give a wider format")
     return np.broadcast_to(format.quantise(given), (count,)).copy()
 
 
@@ -122,7 +122,7 @@ def initial_gains(field: str, values: float | Sequence[float], count: int, forma
     """The same of gains: one that is not zero and would become zero, so that nothing went on, is refused too."""
     codes = initial_codes(field, values, count, format)
     if ((codes == 0) & (np.asarray(values) != 0)).any():
-        raise InputError(f"{field} = {values!r}: becomes 0 in {format}; give a gain_format with more fraction bits")
+        raise InputError(f"{field} = {cut(values)}: becomes 0 in {format}; give a gain_format with more fraction bits")
     return codes
 
 
@@ -139,7 +139,7 @@ def as_codes(field: str, codes: npt.ArrayLike, format: Format, count: int) -> Co
     if array.shape != (count,) or array.dtype.kind not in "iu":
         raise InputError(f"{field}: must be {count} integer codes, not an array {array.shape} of {array.dtype}")
     if (array < format.minimum).any() or (array > format.maximum).any():
-        raise InputError(f"{field} = {array.tolist()}: codes of {format} are {format.minimum} to {format.maximum}")
+        raise InputError(f"{field} = {cut(array.tolist())}: codes of {format} are {format.minimum} to {format.maximum}")
     return array.astype(np.int64)
 
 

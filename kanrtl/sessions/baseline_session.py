@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import Reals, as_array, check_finite, real_row, real_rows
+from ..arrays import Reals, as_array, as_bool, check_finite, real_row, real_rows
 from ..baselines.baseline_spec import BaselineSpec
 from ..errors import InputError, check_kind, join_choices
 from ..learner.address_map import COUNTER_WIDTH
@@ -116,7 +116,7 @@ class BaselineSession(Closing):
 
     @frozen.setter
     def frozen(self, frozen: bool) -> None:
-        self._backend.write_frozen(bool(frozen))
+        self._backend.write_frozen(as_bool("frozen", frozen))
 
     def restore(self) -> None:
         """Forget everything: weights, learning rate and counters become what they were at the start, so that the same

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import Reals, check_finite, check_range, check_weights, real_row, real_rows
-from ..errors import InputError, LearningWarning, warn_user
+from ..arrays import Reals, as_bool, check_finite, check_range, check_weights, real_row, real_rows
+from ..errors import InputError, LearningWarning, cut, warn_user
 from ..files import as_path
 from ..learner.address_map import COUNTER_WIDTH, SATURATIONS
 from ..learner.arithmetic import checked_coefficients
@@ -331,7 +331,7 @@ class Session(Closing):
     @linear_rate.setter
     def linear_rate(self, rate: float | tuple[float, ...]) -> None:
         if not self.spec.linear_layers:
-            raise InputError(f"linear_rate = {rate}: no layer of the spec has a linear path; set linear in it")
+            raise InputError(f"linear_rate = {cut(rate)}: no layer of the spec has a linear path; set linear in it")
         self._set_rates("linear_rate", rate)
 
     def _rates_of(self, field: str) -> slice:
@@ -369,7 +369,7 @@ class Session(Closing):
 
     @frozen.setter
     def frozen(self, frozen: bool) -> None:
-        self._backend.write_frozen(bool(frozen))
+        self._backend.write_frozen(as_bool("frozen", frozen))
 
     @property
     def status(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import kanrtl
 from kanrtl import InputError, LookupClassifier, LookupRegressor
+from kanrtl.estimators import frozen
 from kanrtl.lookup import Search, network_size
 from kanrtl.verilog.network_header import network_header
 from support.tiers import thorough
@@ -138,7 +139,11 @@ def test_several_outputs_of_different_sizes() -> None:
         ({"hidden_layer_sizes": 4}, "hidden_layer_sizes = 4: must be a tuple"),
         ({"bits": (4, 4, 4)}, "bits: 3 values; give one for all, or 2"),
         ({"edges": 0}, "edges = 0: must be 1 or more"),
-        ({"l1": -1}, "penalty.l1 = -1"),
+        ({"l1": -1}, "^l1 = -1: must be a number, 0 or more$"),
+        ({"fine_tuning_epochs": -1}, "^fine_tuning_epochs = -1: must be 0 or more$"),
+        ({"early_stopping": True, "n_iter_no_change": 0}, "^n_iter_no_change = 0: must be 1 or more$"),
+        ({"learning_rate": "fast"}, "^learning_rate = 'fast': must be a number above 0$"),
+        ({"hidden_layer_sizes": np.eye(30)}, "^hidden_layer_sizes = .{60}: must be a tuple of sizes"),
         ({"epochs": 0}, "epochs = 0"),
         thorough({"bits": None, "max_lut": 1, "epochs": 1}, "max_lut = 1: the smallest network"),
     ],
@@ -272,6 +277,26 @@ def test_weights_that_cannot_be_are_refused(estimator: type[Any], weight: list[f
     with pytest.raises(InputError) as refusal:
         estimator(**SMALL).fit([[0.0], [1.0], [2.0]], [0, 1, 0], sample_weight=weight)
     assert str(refusal.value) == line
+
+
+def test_parameters_are_refused_before_training(wine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frozen, "train", None)
+    for parameters in ({"fine_tuning_epochs": -1}, {"early_stopping": True, "n_iter_no_change": 0}):
+        with pytest.raises(InputError):
+            LookupClassifier(**SMALL | parameters).fit(wine[0], wine[2])
+
+
+def test_masked_values_are_refused() -> None:
+    x, y = np.linspace(-1, 1, 24).reshape(12, 2), np.linspace(-1, 1, 12)
+    masked_x, masked_y = np.ma.masked_greater(x, 0.9), np.ma.masked_greater(y, 0.9)
+    model = LookupRegressor(**SMALL)
+    with pytest.raises(InputError, match=r"^X\[11, 0\] is masked; give a number, or leave the row out$"):
+        model.fit(masked_x, y)
+    with pytest.raises(InputError, match=r"^y\[11\] is masked; "):
+        model.fit(x, masked_y)
+    model.fit(np.ma.masked_greater(x, 9), np.ma.masked_greater(y, 9))
+    with pytest.raises(InputError, match=r"^X\[11, 0\] is masked; "):
+        model.predict(masked_x)
 
 
 @pytest.mark.parametrize("estimator", [LookupRegressor, LookupClassifier])

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -621,6 +622,15 @@ def test_the_largest_logit_is_the_class() -> None:
         ({"spline_order": 4}, "spline_order = 4: must be 3 or less"),
         ({"grid_size": 0}, "grid_size = 0: must be 1 or more"),
         ({"spec": {"loss": "squared"}}, "spec['loss']: follows from the data and the other parameters; leave it out"),
+        ({"spec": []}, "spec = []: must be a dict of fields of LearnerSpec"),
+        (
+            {"spec": np.zeros((9, 99))},
+            f"spec = array([[{'0., ' * 12}0...: must be a dict of fields of LearnerSpec",
+        ),
+        (
+            {"hidden_layer_sizes": np.zeros((9, 99))},
+            f"hidden_layer_sizes = array([[{'0., ' * 12}0...: must be a tuple of sizes, such as (8,), or None",
+        ),
         ({"spec": 1}, "spec = 1: must be a dict of fields of LearnerSpec"),
         ({"spec": {1: 1}}, "spec = {1: 1}: must be a dict of fields of LearnerSpec"),
         (
@@ -662,6 +672,11 @@ def test_samples_that_cannot_be() -> None:
     model.learn_one({}, 1.0, w=0)  # as with any other weight, once there are features
     with pytest.raises(InputError, match=r"^names = 'wind': must be a list of names, such as \['wind'\]$"):
         model.add_features("wind")
+    with pytest.raises(InputError, match=r"^names: is of type int; give a list of names$"):
+        model.add_features(3)
+    with pytest.raises(InputError, match=r"^names: is of type list; give names that are numbers or strings$"):
+        model.add_features(["b", ["q"]])
+    assert model.n_features_in_ == 1
     two = KANRegressor(epochs=1).fit([[0.0], [1.0]], [[0, 1], [2, 3]])
     for use in (lambda: two.predict_one({0: 1.0}), lambda: two.learn_one({0: 1.0}, 1.0)):
         with pytest.raises(InputError, match=r"^learn_one and predict_one: this estimator has 2 outputs; use partial"):
@@ -680,13 +695,37 @@ def test_classes_that_cannot_be() -> None:
         model.partial_fit([[0.0]], ["d"])
     with pytest.raises(InputError, match=r"^classes = \['a'\]: were \['a', 'b', 'c'\] before; leave them out$"):
         model.partial_fit([[0.0]], ["a"], classes=["a"])
+    with pytest.raises(
+        InputError, match=r"^classes = array\(\[.{50}\.\.\.: were \['a', 'b', 'c'\] before; leave them out$"
+    ):
+        model.partial_fit([[0.0]], ["a"], classes=np.arange(200))
     late = KANClassifier()
-    for label in (math.nan, None, [1]):
-        with pytest.raises(
-            InputError, match=r"^y = .*: (is no class; leave samples without one out|a list cannot be a)"
-        ):
+    refusal = r"^y = .*: (is no class; leave samples without one out|a (list|ndarray) cannot be a)"
+    labels = (math.nan, None, [1], np.array([1, 2]), pd.NA, pd.NaT)
+    for label in labels:
+        with pytest.raises(InputError, match=refusal):
             late.learn_one({"a": 1.0}, label)
     assert late.predict_one({"a": 1.0}) is None
+    late.learn_one({"a": 1.0}, 0)
+    for label in labels:
+        with pytest.raises(InputError, match=refusal):
+            late.learn_one({"a": 1.0}, label)
+    assert late.classes_.tolist() == [0]
+
+
+@pytest.mark.parametrize("model", [KANRegressor(**SMALL), KANClassifier(**SMALL)])
+def test_masked_values_are_refused(model: Any) -> None:
+    x, y = np.linspace(-1, 1, 24).reshape(12, 2), np.arange(12) % 2
+    masked = np.ma.masked_greater(x, 0.9)
+    refusal = r"^X\[11, 0\] is masked; give a number, or leave the row out$"
+    with pytest.raises(InputError, match=refusal):
+        model.fit(masked, y)
+    with pytest.raises(InputError, match=r"^y\[1\] is masked; "):
+        model.fit(x, np.ma.masked_equal(y, 1))
+    model.fit(np.ma.masked_greater(x, 9), y)
+    for use in (model.predict, lambda x: model.partial_fit(x, y), lambda x: model.freeze(X=x)):
+        with pytest.raises(InputError, match=refusal):
+            use(masked)
 
 
 def test_classes_may_be_tuples_or_of_several_kinds() -> None:

@@ -149,6 +149,13 @@ def test_gradients_from_elsewhere_are_waited_for_in_float64_too() -> None:
     np.testing.assert_array_equal(result.predictions_float64, exact.predictions_float64)
 
 
+def test_what_is_no_task_or_spec_is_refused(tracker: LearnerSpec) -> None:
+    with pytest.raises(InputError, match=r"^task: is of type str; give a Task, such as "):
+        simulate(tracker, "track", "model")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"^spec: is of type str; give a LearnerSpec$"):
+        simulate("lamp.toml", Track(60), "model")  # type: ignore[arg-type]
+
+
 def test_samples_stream_without_a_pause() -> None:
     """Pauses within a regime would hide a streaming learner's divergence where inputs stand still."""
     spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), learning_rate=0.4, schedule="streaming")

@@ -136,6 +136,10 @@ def test_it_is_counted_to_the_flip_flop(registers: int) -> None:
         ),
         ({"gain": "much"}, "gain: not an array of numbers; give one number, or 1"),
         ({"gain": 200}, r"gain = 200: is beyond SQ\(8, 10\); give a wider format"),
+        (
+            {"channels": 40, "gain": np.full(40, 1e9)},
+            r"gain = array.{52}\.\.\.: is beyond SQ\(8, 10\); give a wider format",
+        ),
         ({"offset": 9}, r"offset = 9: is beyond SQ\(4, 4\); give a wider format"),
         ({"registers": 3}, r"registers = 3: must be 1 or 2"),
         ({"registers": 0}, r"registers = 0: must be 1 or 2"),

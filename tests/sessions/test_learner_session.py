@@ -31,6 +31,7 @@ from kanrtl import (
 from kanrtl.baselines import LmsSpec
 from kanrtl.link.transports import is_address
 from kanrtl.numeric.fixed import SQ, UQ, Format
+from kanrtl.sessions.baseline_session import connect_baseline
 from kanrtl.sessions.saved_learner import SavedLearner
 from support.linked_boards import serve_board
 from support.tiers import only, thorough
@@ -249,6 +250,20 @@ def test_the_rate_of_linear_paths_can_be_lowered_far() -> None:
         session.linear_rate = float(told[1])
         session.learn([2], [30])
         assert session.coefficients[0][0, 0, -1] != 0
+
+
+@pytest.mark.parametrize("connected", [lambda: connect(SMALL), lambda: connect_baseline(LmsSpec(n_in=1))])
+def test_frozen_is_a_truth_value(connected: Callable[[], Any]) -> None:
+    with connected() as session:
+        for value in (True, np.True_, 1, np.int64(1)):
+            session.frozen = False
+            session.frozen = value
+            assert session.frozen is True
+        session.frozen = 0
+        for wrong in ("no", None, 2, 1.0, [], np.array([1, 2])):
+            with pytest.raises(InputError, match=r"^frozen = .*: must be True or False$"):
+                session.frozen = wrong
+        assert session.frozen is False
 
 
 def test_frozen_predicts_but_does_not_learn(pair: Pair, random: np.random.Generator) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...arrays import Reals, as_array
-from ...errors import InputError
+from ...errors import InputError, cut
 from .calibration import rows_of
 
 _TINY = 1e-8
@@ -81,6 +81,12 @@ def check_targets(field: str, loss: str, y: npt.ArrayLike, rows: int, n_out: int
     return reals
 
 
+def check_penalty(field: str, value: Any) -> None:
+    """Raise :exc:`InputError`, which names ``field``, where something cannot be a weight of a penalty."""
+    if not (isinstance(value, (int, float)) and value >= 0 and math.isfinite(value)):
+        raise InputError(f"{field} = {cut(value)}: must be a number, 0 or more")
+
+
 @dataclass(frozen=True)
 class Penalty:
     """What is added to the loss, of the weights of every edge (its coefficients and its base weight).
@@ -103,8 +109,7 @@ class Penalty:
 
     def __post_init__(self) -> None:
         for field, value in vars(self).items():
-            if not (isinstance(value, (int, float)) and value >= 0 and math.isfinite(value)):
-                raise InputError(f"penalty.{field} = {value!r}: must be a number, 0 or more")
+            check_penalty(f"penalty.{field}", value)
 
     def add(self, weights: Reals, gradient: Reals) -> float:
         """Give the penalty of one layer's weights ``(n_out, n_in, weights)``, and add its gradient to ``gradient``."""
