@@ -13,6 +13,7 @@ import stat
 import sys
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,7 +21,7 @@ from typing import IO, Any, BinaryIO, cast
 
 import numpy as np
 
-from .errors import InputError, check_kind
+from .errors import InputError, check_kind, cut
 from .file_content import describe_content
 from .folders import FULL
 
@@ -248,16 +249,25 @@ def _overwrite(file: io.FileIO, content: IO[bytes]) -> None:
 
 def check_size(members: zipfile.ZipFile) -> None:
     """Raise :exc:`InputError` where what an archive says that it holds is more than any file of this package: it is
-    read whole, and a small file can hold a thousand times its size."""
+    read whole, and a small file can hold a thousand times its size.
+
+    Of methods other than numpy's and torch's :mod:`zipfile` decompresses more than the archive says.
+    """
+    for member in members.infolist():
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise InputError(f"{cut(member.filename)} in it is compressed by another method than deflate; use that")
     size = sum(member.file_size for member in members.infolist())
     if size > MOST_BYTES:
         raise InputError(f"holds {size >> 20} MB, and {MOST_BYTES >> 20} MB can be read; save less in one file")
 
 
 def decompress(content: bytes) -> bytes:
-    """Decompress what gzip wrote. Raise :exc:`InputError` where it is more than is read of any file."""
-    with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
-        found = file.read(_MOST_TEXT + 1)
+    """Decompress what gzip wrote. Raise :exc:`InputError` where it is damaged, or more than is read of any file."""
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+            found = file.read(_MOST_TEXT + 1)
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise InputError("is damaged: it cannot be decompressed; write it again") from None
     if len(found) > _MOST_TEXT:
         raise InputError(f"holds more than {_MOST_TEXT >> 20} MB of text; decompress it, and give a part of it")
     return found

@@ -385,3 +385,19 @@ def test_a_text_of_what_is_no_character_is_refused(tmp_path: Path) -> None:
         read_arrays(tmp_path / "saved.npz")
     write_arrays(tmp_path / "saved.npz", {"spec": np.array("\ud800\U0010ffff"), "none": np.array([], "U")})
     assert str(read_arrays(tmp_path / "saved.npz")["spec"]) == "\ud800\U0010ffff"
+
+
+def test_archives_that_decompress_to_more_than_they_say_are_refused(tmp_path: Path) -> None:
+    for method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        path = tmp_path / "arrays.npz"
+        with zipfile.ZipFile(path, "w", method) as members:
+            members.writestr("a.npy", b"")
+        with pytest.raises(InputError, match=r"^'a.npy' in it is compressed by another method than deflate; use that$"):
+            read_arrays(path)
+
+
+def test_text_that_cannot_be_decompressed() -> None:
+    whole = bytearray(gzip.compress(b"0123456789" * 99 + bytes(range(256))))
+    for damaged in (whole[:40], whole[:12] + b"\xff" * 18 + whole[30:], whole[:-8] + bytes(8), b"\x1f\x8b" + whole):
+        with pytest.raises(InputError, match=r"^is damaged: it cannot be decompressed; write it again$"):
+            files.decompress(bytes(damaged))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from ..arrays import Reals
 from ..errors import InputError
+from ..files import MOST_BYTES
 from .column import Column, Columns, check_exact, columns_of_array
 
 
@@ -18,23 +20,33 @@ def read_parquet(path: Path) -> Columns:
     """The columns of a Parquet file; raises :exc:`InputError` where it is damaged, or pyarrow is not installed."""
     if importlib.util.find_spec("pyarrow") is None:
         raise InputError("is Parquet, and pyarrow is not installed; run `pip install 'kanrtl[parquet]'`")
+    columns: list[Column] = []
+    with _open(path) as file:
+        rows = file.metadata.num_rows
+        for index, field in enumerate(file.schema_arrow):
+            if _is_number(field.type):
+                columns.append(Column(field.name, _reader(path, field.name, index)))
+            else:
+                reason = f"is of type {field.type}; name a column of numbers"
+                columns.append(Column.without_numbers(field.name, reason))
+    size = rows * 8 * sum(not column.unusable for column in columns)
+    if size > MOST_BYTES:  # a small file can say a number very many times
+        raise InputError(f"holds {size >> 20} MB, and {MOST_BYTES >> 20} MB can be read; save less in one file")
+    return Columns(tuple(columns))
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[Any]:
+    """Open a file; raise :exc:`InputError` for whatever pyarrow raises where it is damaged."""
     import pyarrow  # an extra, of a hundred megabytes
     import pyarrow.parquet
 
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:  # read_table refuses names that are repeated
-            table = file.read()
-    except (pyarrow.ArrowException, OSError) as error:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            yield file
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:  # the last one of names
         reason = " ".join(str(error).split())[:200].rstrip(".")
         raise InputError(f"is not a Parquet file that can be read: {reason}; write it again") from None
-    return Columns(
-        tuple(
-            Column(name, _reader(name, values))
-            if _is_number(values.type)
-            else Column.without_numbers(name, f"is of type {values.type}; name a column of numbers")
-            for name, values in zip(table.column_names, table.columns, strict=True)
-        )
-    )
 
 
 def _is_number(kind: Any) -> bool:
@@ -49,8 +61,10 @@ def _is_integer(kind: Any) -> bool:
     return bool(types.is_integer(kind) or (types.is_decimal(kind) and kind.scale <= 0))
 
 
-def _reader(name: str, values: Any) -> Callable[[], Reals]:
+def _reader(path: Path, name: str, index: int) -> Callable[[], Reals]:
     def read() -> Reals:
+        with _open(path) as file:
+            values = file.reader.read_column(index)  # by its number, as names can be repeated
         if values.null_count:
             row = np.flatnonzero(values.is_null().to_numpy())[0] + 1
             raise InputError(f"row {row} of {name!r} is missing; give a number, or leave the row out")

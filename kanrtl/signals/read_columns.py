@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -37,8 +35,6 @@ def read_columns(path: Path, decimal: str = ".") -> Columns:
         raw = path.read_bytes()
         if "gzip" in found:
             raw = decompress(raw)
-    except (EOFError, zlib.error, gzip.BadGzipFile):
-        raise InputError("is damaged: it cannot be decompressed; write it again") from None
     except OSError as error:
         raise InputError(f"{error.strerror}; {_MEND}") from None
     try:

@@ -385,6 +385,36 @@ def test_parquet_with_names_that_are_repeated(tmp_path: Path) -> None:
         columns.select("inputs", ["z"])
 
 
+def test_parquet_between_columns_of_several(tmp_path: Path) -> None:
+    pyarrow, parquet = foreign("pyarrow"), foreign("pyarrow.parquet")
+    nested = pyarrow.array([{"u": 1.0, "b": [1.0]}] * 3)
+    maps = pyarrow.array([[("a", 1.0)]] * 3, pyarrow.map_(pyarrow.string(), pyarrow.float64()))
+    table = pyarrow.table([nested, U, maps, Y], names=["s", "u", "m", "s.u"])
+    parquet.write_table(table, tmp_path / "signals.parquet")
+    found = read_columns(tmp_path / "signals.parquet").select("inputs", ["u", "s.u"])
+    np.testing.assert_array_equal([values for _, values in found], [U, Y])
+
+
+def test_parquet_of_more_than_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pyarrow, parquet = foreign("pyarrow"), foreign("pyarrow.parquet")
+    path = tmp_path / "signals.parquet"
+    parquet.write_table(pyarrow.table({"u": np.zeros(100), "t": ["text"] * 100}), path)
+    monkeypatch.setattr("kanrtl.signals.parquet_columns.MOST_BYTES", 800)
+    assert len(read_columns(path).select("inputs", ["u"])[0][1]) == 100
+    monkeypatch.setattr("kanrtl.signals.parquet_columns.MOST_BYTES", 799)
+    with pytest.raises(InputError, match=r"^holds 0 MB, and 0 MB can be read; save less in one file$"):
+        read_columns(path)
+
+
+def test_parquet_with_names_that_are_no_text(tmp_path: Path) -> None:
+    pyarrow, parquet = foreign("pyarrow"), foreign("pyarrow.parquet")
+    path = tmp_path / "signals.parquet"
+    parquet.write_table(pyarrow.table({"letters": U}), path, store_schema=False)
+    path.write_bytes(path.read_bytes().replace(b"letters", b"let\xffers"))
+    with pytest.raises(InputError, match=r"^is not a Parquet file that can be read: 'utf-8' codec can't decode"):
+        read_columns(path)
+
+
 def test_parquet_needs_an_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "signals.parquet").write_bytes(b"PAR1")
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from ...errors import InputError
@@ -13,6 +14,12 @@ from .inert_pickle import Foreign
 _DEEPEST = 32  # of containers in one another; state dicts have three
 
 _MOST_REPEATED = 10_000  # times that containers stand where they do not stand for the first time
+
+_MOST_REPEATED_NUMBERS = 1 << 20  # in lists that stand where they do not stand for the first time
+
+_MOST_VALUES = 1 << 20  # in one file; one of a network has thousands
+
+_LONGEST_NAME = 10_000  # characters, of all containers around a value
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,9 +55,12 @@ def flatten(content: Any) -> list[FileEntry]:
     Raises
     ------
     InputError
-        If containers are nested so deep, or stand in so many places, as no network's are.
+        If containers are nested so deep, or stand in so many places, as no network's are; or hold as many values.
     """
-    return list(_Walk().containers(content, "", 0))
+    entries = list(islice(_Walk().containers(content, "", 0), _MOST_VALUES + 1))
+    if len(entries) > _MOST_VALUES:
+        raise InputError(f"holds more than {_MOST_VALUES} values; give the state dict alone")
+    return entries
 
 
 class _Walk:
@@ -60,6 +70,8 @@ class _Walk:
         self._around: set[int] = set()
         self._seen: set[int] = set()
         self._repeated = 0
+        self._lists: dict[int, tuple[Any, bool, int]] = {}  # each itself too, so that none has its identity later
+        self._repeated_numbers = 0
 
     @contextmanager
     def _inside(self, content: Any, path: str, depth: int) -> Iterator[bool]:
@@ -68,6 +80,8 @@ class _Walk:
             raise InputError(
                 f"{path[:40]}...: more than {_DEEPEST} containers in one another; give the state dict alone"
             )
+        if len(path) > _LONGEST_NAME:
+            raise InputError(f"{path[:40]}...: a name of more than {_LONGEST_NAME} letters; give the state dict alone")
         own = id(content)
         if own in self._around:
             yield False
@@ -93,16 +107,44 @@ class _Walk:
             # The entries of a class that is a dict.
             for key, value in _items(content.entries if isinstance(content, Foreign) and content.entries else content):
                 name = f"{path}{_printable(key)}"
-                if _is_container(value):
+                if self._is_container(value):
                     yield from self.containers(value, f"{name}.", depth + 1)
                 else:
                     yield FileEntry(path, name, value)
+
+    def _is_container(self, value: Any) -> bool:
+        """Tell whether a value holds others. Lists of plain numbers are values: sizes, ranges, betas."""
+        if isinstance(value, Foreign):
+            return bool(value.entries) or isinstance(value.state, Mapping)
+        if not isinstance(value, (list, tuple)):
+            return isinstance(value, Mapping)
+        return self._look_into(value, _DEEPEST)[0]
+
+    def _look_into(self, values: Sequence[Any], levels: int) -> tuple[bool, int]:
+        """Tell whether a list holds more than numbers, and how many these are in all its lists; each is seen once."""
+        if (known := self._lists.get(id(values))) is not None:
+            return known[1:]
+        self._lists[id(values)] = values, True, 0  # while it is looked into, as one that holds itself is
+        holds_more, count = not levels, len(values)
+        for one in values if levels else ():
+            if isinstance(one, (list, tuple)):
+                is_repeated = id(one) in self._lists
+                inner, numbers = self._look_into(one, levels - 1)
+                holds_more, count = holds_more or inner, count + numbers
+                # Lists of one that stands in them twice are twice as long each, to whoever reads their numbers.
+                self._repeated_numbers += numbers * is_repeated
+                if self._repeated_numbers > _MOST_REPEATED_NUMBERS:
+                    raise InputError("lists of numbers stand in too many places; give the state dict alone")
+            else:
+                holds_more = holds_more or self._is_container(one) or hasattr(one, "shape")
+        self._lists[id(values)] = values, holds_more, count
+        return holds_more, count
 
     def _module(self, module: Foreign, group: str, path: str, depth: int) -> Iterator[FileEntry]:
         """Give the weights of a pickled ``torch.nn.Module`` by the names of its state dict, and its settings."""
         state = module.state
         dropped = state.get("_non_persistent_buffers_set")
-        dropped = dropped if isinstance(dropped, list) else []
+        dropped = {name for name in dropped if isinstance(name, str)} if isinstance(dropped, list) else set()
         for kind in ("_parameters", "_buffers"):
             for name, value in _items(state.get(kind)):
                 if value is not None and name not in dropped:
@@ -125,7 +167,8 @@ class _Walk:
 
 def _printable(name: Any) -> str:
     """Give a name as text that stands in one line of a message, whatever a damaged file calls it."""
-    text = str(name) if isinstance(name, (str, int, float)) else type(name).__name__
+    is_long = isinstance(name, int) and abs(name) >> 64  # Python does not write any number of digits
+    text = str(name) if isinstance(name, (str, int, float)) and not is_long else type(name).__name__
     return text if text.isprintable() else ascii(text)[1:-1]
 
 
@@ -136,16 +179,6 @@ def _items(content: Any) -> Iterator[tuple[Any, Any]]:
         yield from enumerate(content)
     elif isinstance(content, Foreign) and isinstance(content.state, Mapping):
         yield from list(content.state.items())  # such as argparse.Namespace
-
-
-def _is_container(value: Any, levels: int = _DEEPEST) -> bool:
-    if isinstance(value, Foreign):
-        return bool(value.entries) or isinstance(value.state, Mapping)
-    # Lists of plain numbers are values: sizes, ranges, betas.
-    return isinstance(value, Mapping) or (
-        isinstance(value, (list, tuple))
-        and (not levels or any(_is_container(one, levels - 1) or hasattr(one, "shape") for one in value))
-    )
 
 
 def _is_module(thing: Foreign) -> bool:

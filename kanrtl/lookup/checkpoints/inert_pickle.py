@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pickletools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
@@ -37,10 +37,11 @@ class Foreign:
     """
 
     name: str
-    arguments: tuple[Any, ...] | None = None
-    state: Any = None
-    entries: dict[Any, Any] = field(default_factory=dict)
-    items: list[Any] = field(default_factory=list)
+    # Its representation has the name alone: the others can hold the same one very many times.
+    arguments: tuple[Any, ...] | None = field(default=None, repr=False)
+    state: Any = field(default=None, repr=False)
+    entries: dict[Any, Any] = field(default_factory=dict, repr=False)
+    items: list[Any] = field(default_factory=list, repr=False)
 
 
 Rebuild = Callable[[str, tuple[Any, ...]], Any]
@@ -186,7 +187,7 @@ class _Machine:
 
     def _dict(self, _argument: Any) -> None:
         items = self._since_mark()
-        self.stack.append(dict(zip(items[::2], items[1::2], strict=True)))
+        self.stack.append(dict(_pairs(items[::2], items[1::2])))
 
     def _append(self, _argument: Any) -> None:
         item = self.stack.pop()
@@ -200,11 +201,11 @@ class _Machine:
 
     def _setitem(self, _argument: Any) -> None:
         key, value = self.stack.pop(-2), self.stack.pop()
-        _entries_of(self.stack[-1])[key] = value
+        _entries_of(self.stack[-1]).update(_pairs([key], [value]))
 
     def _setitems(self, _argument: Any) -> None:
         items = self._since_mark()
-        _entries_of(self.stack[-1]).update(zip(items[::2], items[1::2], strict=True))
+        _entries_of(self.stack[-1]).update(_pairs(items[::2], items[1::2]))
 
     # What would import or call.
 
@@ -214,6 +215,8 @@ class _Machine:
 
     def _stack_global(self, _argument: Any) -> None:
         module, name = self.stack.pop(-2), self.stack.pop()
+        if not isinstance(module, str) or not isinstance(name, str):
+            raise BadPickleError("it names by what is no text")
         self.stack.append(Foreign(f"{module}.{name}"))
 
     def _call(self, called: Any, arguments: Any) -> None:
@@ -266,11 +269,27 @@ def _entries_of(target: Any) -> dict[Any, Any]:
     return found
 
 
+def _pairs(keys: Iterable[Any], values: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+    """Keys with their values. A tuple that holds others is no key: its hash takes as long as all that is in it, which
+    can be the same one many times."""
+    for key, value in zip(keys, values, strict=True):
+        if isinstance(key, tuple) and any(isinstance(one, tuple) for one in key):
+            raise BadPickleError("it has tuples of tuples as keys")
+        yield key, value
+
+
+def _mapping(content: Any) -> dict[Any, Any]:
+    if isinstance(content, dict):
+        return dict(content)
+    pairs = list(content)
+    return dict(_pairs([pair[0] for pair in pairs], [pair[1] for pair in pairs]))
+
+
 def _container(name: str, arguments: tuple[Any, ...], rebuild: Rebuild) -> Any:
     if name == "collections.OrderedDict":
-        return dict(arguments[0]) if arguments else {}
+        return _mapping(arguments[0]) if arguments else {}
     if name == "collections.defaultdict":
-        return dict(arguments[1]) if len(arguments) > 1 else {}
+        return _mapping(arguments[1]) if len(arguments) > 1 else {}
     if name in ("copyreg._reconstructor", "copy_reg._reconstructor") and isinstance(arguments[0], Foreign):
         return Foreign(arguments[0].name, ())
     if name == "_codecs.encode" and isinstance(arguments[0], str):

@@ -55,6 +55,9 @@ def read_safetensors(content: bytes) -> SortedTensors:
         table = parse_json(content[8 : 8 + length])
         data = memoryview(content)[8 + length :]
         texts = {name: text for name, text in table.pop("__metadata__", {}).items() if name != "format"}
+        # The format forbids that they share bytes, of which a small file could make any number of tensors.
+        if sum(entry["data_offsets"][1] - entry["data_offsets"][0] for entry in table.values()) > len(data):
+            raise ValueError
         tensors = SortedTensors((name, _read_tensor(name, entry, data)) for name, entry in table.items())
         if texts:
             tensors["__metadata__"] = texts

@@ -105,7 +105,7 @@ def _read_stream(file: BinaryIO) -> Any:
     _read_one(file, storages)  # the machine, whose order of bytes the numbers do not have: they are little endian
     found = _read_one(file, storages)
     keys = _read_one(file, storages)
-    if not isinstance(keys, list) or not set(storages) >= set(map(str, keys)):
+    if not isinstance(keys, list) or not all(isinstance(key, (str, int)) and str(key) in storages for key in keys):
         raise BadPickleError("it lists storages that it has not")
     for key in keys:
         storage = storages[str(key)]

@@ -403,7 +403,7 @@ def _read_tables(path: Path) -> Mapping[str, Any]:
         raise InputError(f"{str(path)!r}: {error.strerror or 'damaged'}; give truth_tables.json") from None
     except InputError as error:
         raise InputError(f"{str(path)!r}: {error}") from None
-    except (ValueError, EOFError):
+    except ValueError:
         raise InputError(f"{str(path)!r}: is not JSON, or damaged; give truth_tables.json") from None
     if not isinstance(content, Mapping):
         raise InputError(f"{str(path)!r}: holds no edges; give truth_tables.json")

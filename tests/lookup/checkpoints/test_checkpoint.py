@@ -15,7 +15,7 @@ import pytest
 from kanrtl import InputError
 from kanrtl.lookup import from_efficient_kan
 from kanrtl.lookup.checkpoints.checkpoint import to_array
-from kanrtl.lookup.checkpoints.checkpoint_file import read_checkpoint
+from kanrtl.lookup.checkpoints.checkpoint_file import read_checkpoint, read_content
 from kanrtl.lookup.checkpoints.inert_pickle import Foreign
 from kanrtl.lookup.checkpoints.tensors import Storage, Tensor
 from kanrtl.lookup.floats.importers import read_state_dict
@@ -418,3 +418,42 @@ def test_containers_in_themselves_and_in_too_many_others() -> None:
         many = {"a": many, "b": many}
     with pytest.raises(InputError, match="containers stand in too many places; give the state dict alone"):
         read_checkpoint(many)
+
+
+def test_numbers_in_the_same_lists_again_and_again_are_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers: list[Any] = [1.0]
+    for _ in range(30):
+        numbers = [numbers, numbers]
+    with pytest.raises(InputError, match=r"^lists of numbers stand in too many places; give the state dict alone$"):
+        read_checkpoint(STATE | {"numbers": numbers})
+    betas = (0.9, 0.999)
+    check_same(read_checkpoint(STATE | {"betas": [betas] * 100}).arrays)
+    with pytest.raises(InputError, match=r"^a{40}\.\.\.: a name of more than 10000 letters; give the state dict alone"):
+        read_checkpoint({"a" * 10_000: STATE})
+    monkeypatch.setattr("kanrtl.lookup.checkpoints.flatten._MOST_VALUES", 3)
+    with pytest.raises(InputError, match=r"^holds more than 3 values; give the state dict alone$"):
+        read_checkpoint({"a": [STATE] * 3})
+
+
+def test_names_that_are_long_integers() -> None:
+    check_same(read_checkpoint({"weights": STATE, "others": {1 << 20_000: 1}}).arrays)
+
+
+def test_safetensors_that_share_bytes_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    entry = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
+    for names in ("a", "ab"):
+        table = json.dumps(dict.fromkeys(names, entry)).encode()
+        path.write_bytes(len(table).to_bytes(8, "little") + table + bytes(8))
+        if names == "a":
+            assert read_content(path)["a"].tolist() == [0, 0]
+    with pytest.raises(InputError, match=r"^is damaged: its table does not fit its numbers; save it again$"):
+        read_content(path)
+
+
+def test_damage_of_a_compression_that_torch_never_has(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pt"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as members:
+        members.writestr("archive/data.pkl", bytes(99))
+    with pytest.raises(InputError, match=r"'archive/data.pkl' in it is compressed by another method than deflate"):
+        read_checkpoint(path)

@@ -151,3 +151,30 @@ def test_foreign_numbers_are_refused_by_name(tmp_path: Path) -> None:
     path = write_archive(tmp_path / "c.pt", tensors(efficient([2, 1])), more={"constants.pkl": b""})
     with pytest.raises(InputError, match="holds a TorchScript program, not weights"):
         read_content(path)
+
+
+NESTED = b")" + b"2\x86" * 30
+"""A tuple of twice the same tuple, which is one of twice the same, and so on."""
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"}" + NESTED + b"K\x01s.",
+        b"}(" + NESTED + b"K\x01u.",
+        b"(" + NESTED + b"K\x01d.",
+        b"ccollections\nOrderedDict\n]" + NESTED + b"K\x01\x86a\x85R.",
+    ],
+    ids=["SETITEM", "SETITEMS", "DICT", "OrderedDict"],
+)
+def test_tuples_of_tuples_are_no_keys(content: bytes) -> None:
+    """Their hash would take minutes."""
+    with pytest.raises(BadPickleError, match="it has tuples of tuples as keys"):
+        read(b"\x80\x02" + content)
+
+
+def test_what_holds_the_same_again_and_again_is_not_written_out() -> None:
+    """As it would be as a name, as the key of a storage, or in an error."""
+    with pytest.raises(BadPickleError, match="it names by what is no text"):
+        read(b"\x80\x04" + NESTED + b"\x8c\x01a\x93.")
+    assert repr(read(b"\x80\x02ca\nb\n" + NESTED + b"R.")) == "Foreign(name='a.b')"
