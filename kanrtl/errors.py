@@ -18,7 +18,12 @@ def represent(value: object) -> str:
 
 def cut(value: object) -> str:
     """The same in one line; a long value is cut."""
-    text = " ".join(represent(value).split())
+    return cut_text(represent(value))
+
+
+def cut_text(text: str) -> str:
+    """A text in one line; a long one is cut."""
+    text = " ".join(text.split())
     return text if len(text) <= 60 else text[:57] + "..."
 
 

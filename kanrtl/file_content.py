@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ from .errors import InputError
 
 _HEAD = 65536
 """As many bytes of a file are looked at to tell what it is."""
+
+MOST_TEXT = 1 << 29
+"""As many bytes of text are read, and of what has no size before it is read, as a pipe."""
 
 _MARKS = {
     codecs.BOM_UTF32_LE: "UTF-32",
@@ -49,17 +53,36 @@ def is_file(path: str | Path) -> bool:
     return os.path.isfile(path)  # Path.is_file raises most errors
 
 
-def read_text(path: Path) -> str:
+def read_bytes(path: Path, most: int) -> bytes:
+    """What a file holds. Raises :exc:`InputError`, in words that follow its name, where that is more than ``most``
+    bytes, and :exc:`OSError` where it cannot be read."""
+    with path.open("rb") as file:
+        status = os.fstat(file.fileno())
+        if stat.S_ISREG(status.st_mode):
+            if status.st_size <= most:
+                return file.read()
+        else:
+            most = min(most, MOST_TEXT)
+            content = bytearray()
+            while len(content) <= most:
+                if not (block := file.read(_HEAD)):
+                    return bytes(content)
+                content += block
+    raise InputError(f"holds more than {most >> 20} MB, as many as are read; give a smaller file")
+
+
+def read_text(path: Path, most: int = MOST_TEXT) -> str:
     """The text of a UTF-8 file, without a byte order mark, with ``\\n`` at the end of each line.
 
     Raises
     ------
     InputError
-        If it is text in another encoding or no text, in words that follow the name of the file.
+        If it is text in another encoding or no text, or of more than ``most`` bytes; in words that follow the name of
+        the file.
     OSError
         If it cannot be read.
     """
-    return decode_text(path.read_bytes())
+    return decode_text(read_bytes(path, most))
 
 
 def decode_text(raw: bytes) -> str:

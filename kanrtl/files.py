@@ -22,7 +22,7 @@ from typing import IO, Any, BinaryIO, cast
 import numpy as np
 
 from .errors import InputError, check_kind, cut
-from .file_content import describe_content
+from .file_content import MOST_TEXT, describe_content
 from .folders import FULL
 
 _IN_MEMORY = 1 << 26
@@ -33,9 +33,6 @@ MOST_BYTES = 1 << 32
 
 _MOST_ROWS = 1 << 32
 """As many rows or columns an array has that can be read."""
-
-_MOST_TEXT = 1 << 29
-"""As many bytes of compressed text are read."""
 
 _NOT_REPLACED = (errno.EBUSY, errno.EPERM, errno.EACCES, errno.EXDEV)
 """The errors of a file that cannot be renamed over but may be rewritten: a mount, or one in another user's folder."""
@@ -265,11 +262,11 @@ def decompress(content: bytes) -> bytes:
     """Decompress what gzip wrote. Raise :exc:`InputError` where it is damaged, or more than is read of any file."""
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
-            found = file.read(_MOST_TEXT + 1)
+            found = file.read(MOST_TEXT + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile):
         raise InputError("is damaged: it cannot be decompressed; write it again") from None
-    if len(found) > _MOST_TEXT:
-        raise InputError(f"holds more than {_MOST_TEXT >> 20} MB of text; decompress it, and give a part of it")
+    if len(found) > MOST_TEXT:
+        raise InputError(f"holds more than {MOST_TEXT >> 20} MB of text; decompress it, and give a part of it")
     return found
 
 
@@ -331,6 +328,9 @@ def read_arrays(
     says that the file is not ``kind``, what it is, and how to ``mend`` that, where it is not one.
     """
     try:
+        # Of a device that has no end zipfile looks for the end.
+        if not stat.S_ISREG(mode := path.stat().st_mode) and not stat.S_ISDIR(mode):
+            raise InputError(f"not {kind}, as it is no regular file; {mend}")
         with zipfile.ZipFile(path) as members:
             check_size(members)
             objects = _check_shapes(members)

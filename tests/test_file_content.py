@@ -10,7 +10,8 @@ import pytest
 from kanrtl import InputError, LearnerSpec
 from kanrtl.errors import SpecError
 from kanrtl.experiments.simulate_network import read_samples
-from kanrtl.file_content import describe_content, parse_json, read_text
+from kanrtl.file_content import describe_content, parse_json, read_bytes, read_text
+from kanrtl.files import read_arrays
 from kanrtl.lookup.floats.convert import convert
 from support.pipes import by_descriptor, piped
 
@@ -131,3 +132,18 @@ def test_what_comes_through_a_pipe_is_left_in_it() -> None:
 def test_what_is_not_json_is_told_as_such(text: str | bytes) -> None:
     with pytest.raises(json.JSONDecodeError):
         parse_json(text)
+
+
+def test_no_more_is_read_than_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not of what ends nowhere either."""
+    path = tmp_path / "file"
+    path.write_bytes(bytes(9))
+    assert read_bytes(path, 9) == bytes(9)
+    monkeypatch.setattr("kanrtl.file_content.MOST_TEXT", 1 << 20)
+    for file, most in ((path, 8), (Path("/dev/zero"), 5), (Path("/dev/zero"), 1 << 60)):
+        with pytest.raises(InputError, match=r"^holds more than [01] MB, as many as are read; give a smaller file$"):
+            read_bytes(file, most)
+    with pytest.raises(
+        InputError, match=r"^not a saved learner, as it is no regular file; give a file that save wrote$"
+    ):
+        read_arrays(Path("/dev/zero"))

@@ -368,7 +368,7 @@ def test_a_declared_shape_is_checked_before_it_is_believed(shape: tuple[int, ...
 
 def test_what_a_small_file_makes_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "MOST_BYTES", 1 << 20)
-    monkeypatch.setattr(files, "_MOST_TEXT", 1 << 20)
+    monkeypatch.setattr(files, "MOST_TEXT", 1 << 20)
     np.savez_compressed(tmp_path / "zeros.npz", x=np.zeros(1 << 18))
     with pytest.raises(InputError, match="holds 2 MB, and 1 MB can be read; save less in one file"):
         read_arrays(tmp_path / "zeros.npz")

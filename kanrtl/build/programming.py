@@ -12,6 +12,7 @@ from ..boards import Board
 from ..errors import InputError, join_choices
 from ..fabric.device import Device
 from ..fabric.families import FAMILIES
+from ..file_content import read_bytes
 from ..tools.flashers import find_flasher
 
 __all__ = ["LONGEST_SECONDS", "Programming", "looks_like_bitstream", "plan_programming"]
@@ -94,6 +95,10 @@ def plan_programming(board: Board, bitstream: Path) -> Programming:
     return Programming(board.name, name, board.flasher, arguments, board.keeps_bitstream)
 
 
+_LARGEST = 1 << 26
+"""Bytes of a bitstream; the largest of the chips takes few millions."""
+
+
 def check_bitstream(board: Board, path: Path, field: str) -> None:
     """Check that a file is a whole bitstream for a board's part, as far as its family says.
 
@@ -104,7 +109,9 @@ def check_bitstream(board: Board, path: Path, field: str) -> None:
     """
     given = f"{field} = {str(path)!r}"
     try:
-        content = path.read_bytes()
+        content = read_bytes(path, _LARGEST)
+    except InputError as error:
+        raise InputError(f"{given}: {error}") from None
     except OSError as error:
         raise InputError(f"{given}: {error.strerror}; name a file that can be read") from None
     part = Device.parse(board.device)

@@ -172,6 +172,8 @@ _CHECKPOINTS = ("layers.0.", "act_fun.0.", "input_layer.", "L0_table", "kan.npy"
 
 def _explain_arrays(path: str) -> str | None:
     """What a file of arrays is that is no network, and what to do with it, by the names in it."""
+    if not is_file(path):
+        return None
     try:
         with zipfile.ZipFile(path) as members:
             names = members.namelist()

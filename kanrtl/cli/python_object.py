@@ -61,6 +61,10 @@ def _run(source: str) -> ModuleType:
     name = path.stem
     while name in sys.modules:
         name += "_"
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise InputError(f"{source}: {error.strerror}; give a file that can be read") from None
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None

@@ -15,6 +15,7 @@ from ..experiments.verify import SAMPLES, Verification, verify, verify_bitstream
 from ..fabric.device import Device
 from ..file_content import is_file
 from ..learner.spec import LearnerSpec
+from ..link.layout import BAUD
 from ..lookup.network import LookupNetwork
 from ..progress import Progress
 from .console import name_cycles, show, show_pairs, show_work
@@ -46,6 +47,7 @@ MOST_SAMPLES = 10_000_000
         "--bitstream",
         help="With --board: this one.  [default: build it]",
     ),
+    count_option("--baud", 1, help=f"With --board: rate of its serial port in bits a second.  [default: {BAUD}]"),
     count_option("--samples", 1, MOST_SAMPLES, default=SAMPLES, help="Compare N samples."),
     count_option("--seed", 0, default=0, help="Draw samples at random with this seed."),
 )
@@ -56,6 +58,7 @@ def verify_command(
     device: str | None,
     board: str | None,
     bitstream: str | None,
+    baud: int | None,
     samples: int,
     seed: int,
     as_json: bool,
@@ -74,10 +77,12 @@ def verify_command(
         raise InputError("--device or --board: give one of the two, what to verify it for")
     if bitstream is not None and board is None:
         raise InputError("--bitstream: a file is verified for a board; give --board")
+    if baud is not None and board is None:
+        raise InputError(f"--baud = {baud}: is the rate of a board's serial port; give --board, or leave it out")
     with show_work(f"verifying for {device or board}") as progress:
         if board is not None:
             what = "bitstream"
-            found = _verify_bitstream(spec, board, bitstream, samples, seed, progress)
+            found = _verify_bitstream(spec, board, bitstream, baud or BAUD, samples, seed, progress)
         elif device is not None:
             what = "netlist"
             options = hardware_options(hardware)
@@ -89,7 +94,13 @@ def verify_command(
 
 
 def _verify_bitstream(
-    spec: LearnerSpec | LookupNetwork, name: str, bitstream: str | None, samples: int, seed: int, progress: Progress
+    spec: LearnerSpec | LookupNetwork,
+    name: str,
+    bitstream: str | None,
+    baud: int,
+    samples: int,
+    seed: int,
+    progress: Progress,
 ) -> Verification:
     if name not in BOARDS:
         raise InputError(f"--board = {name!r}: unknown; use one of {', '.join(BOARDS)}")
@@ -101,7 +112,7 @@ def _verify_bitstream(
             f"--bitstream = {bitstream!r}: is no file that can be read; give one that kanrtl build --host uart has made"
         )
     path = None if bitstream is None else Path(bitstream)
-    return verify_bitstream(spec, board, samples, seed=seed, bitstream=path, progress=progress)
+    return verify_bitstream(spec, board, samples, seed=seed, baud=baud, bitstream=path, progress=progress)
 
 
 def _check_fits(design: LearnerSpec | LookupNetwork, device: str, options: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ from pydantic import (
     ValidationError,
 )
 
-from ..errors import InputError, SpecError, represent
+from ..errors import InputError, SpecError, cut_text, represent
 from ..numeric.fixed import Format
 from .guard_settings import GuardSettings
 from .stages import FORMER_PRESETS, PRESETS, STAGES
@@ -409,7 +409,7 @@ def one_line(error: ValidationError) -> SpecError:
         return known
     if not first["loc"]:  # it is the name of a field that is no text
         return SpecError.of("field", ascii(first["input"]), "is no name of a field; mend its letters")
-    field = " ".join(str(first["loc"][0]).split())
+    field = cut_text(str(first["loc"][0]))
     inner = [part for part in first["loc"][1:] if isinstance(part, int)]
     if first["type"] == "extra_forbidden":
         near = difflib.get_close_matches(field, LearnerFields.model_fields, n=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -41,6 +42,10 @@ class RateRegister(NamedTuple):
 
     format: Format
     code: int
+
+
+_LARGEST = 1 << 24
+"""Bytes of a file of a spec, which has a few hundred; more where it lists coefficients."""
 
 
 class LearnerSpec(LearnerFields):
@@ -87,13 +92,16 @@ class LearnerSpec(LearnerFields):
         """Read a flat TOML file. Raise :exc:`SpecError` for a file that cannot be read or is not such a file."""
         name = as_path(path)
         try:
-            fields = tomllib.loads(read_text(name))
+            fields = tomllib.loads(read_text(name, _LARGEST))
         except OSError as error:
             raise SpecError(f"spec file {str(path)!r}: {error.strerror or error}; name a TOML file") from None
         except InputError as error:
             raise SpecError(f"spec file {str(path)!r}: {error}") from None
-        except (ValueError, RecursionError) as error:
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
             raise SpecError(f"spec file {str(path)!r}: not TOML ({error}); mend the file") from None
+        except ValueError:  # Python reads no more
+            reason = f"has an integer of more than {sys.get_int_max_str_digits()} digits"
+            raise SpecError(f"spec file {str(path)!r}: {reason}; mend the file") from None
         return cls.from_dict(fields)
 
     def replace(self, **changes: Any) -> Self:

@@ -70,7 +70,7 @@ class Format(ShapeCastable):  # type: ignore[misc]  # amaranth has no type infor
     @classmethod
     def parse(cls, text: str) -> Format:
         """Read ``"SQ(6, 10)"`` or ``"UQ(1, 8)"``; raise :exc:`ValueError` on anything else."""
-        match = re.fullmatch(r"\s*([SU])Q\(\s*(-?\d+)\s*,\s*(\d+)\s*\)\s*", text)
+        match = re.fullmatch(r"\s*([SU])Q\(\s*(-?\d{1,4})\s*,\s*(\d{1,4})\s*\)\s*", text)
         if not match:
             raise ValueError(f"{text!r} is not a format; write SQ(i, f) for signed or UQ(i, f) for unsigned")
         return cls(match[1] == "S", int(match[2]), int(match[3]))

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from ..file_content import decode_text, describe_content
-from ..files import OBJECTS, decompress, read_arrays
+from ..file_content import decode_text, describe_content, read_bytes
+from ..files import MOST_BYTES, OBJECTS, decompress, read_arrays
 from .column import Column, Columns, columns_of_array
 from .csv_columns import read_csv
 from .parquet_columns import read_parquet
@@ -32,7 +32,7 @@ def read_columns(path: Path, decimal: str = ".") -> Columns:
     if found == "Parquet":
         return read_parquet(path)
     try:
-        raw = path.read_bytes()
+        raw = read_bytes(path, MOST_BYTES)
         if "gzip" in found:
             raw = decompress(raw)
     except OSError as error:

@@ -345,6 +345,7 @@ def test_a_cache_that_cannot_be_written_costs_time_alone(sham_tools, tmp_path, m
     expected = build_core(MultiplyAccumulate(), device="LFE5U-25F-6")
     (tmp_path / "file").touch()
     monkeypatch.setattr("kanrtl.cache._stead", {})
+    monkeypatch.setattr("kanrtl.cache.tempfile.tempdir", str(tmp_path))  # what is in its stead keeps its builds
     monkeypatch.setenv("KANRTL_CACHE_DIR", str(tmp_path / "file" / "cache"))
     with pytest.warns(CacheWarning, match="Not a directory; going on without it"):
         assert build_core(MultiplyAccumulate(), device="LFE5U-25F-6") == expected
@@ -355,9 +356,10 @@ def test_a_cache_that_cannot_be_written_costs_time_alone(sham_tools, tmp_path, m
     assert [tool for tool, _ in sham_tools] == ["yosys", "nextpnr-ecp5"] * 2 + ["nextpnr-ecp5"]
 
 
-def test_a_cache_that_can_only_be_read_is_read(sham_tools, monkeypatch):
+def test_a_cache_that_can_only_be_read_is_read(sham_tools, tmp_path, monkeypatch):
     build_core(MultiplyAccumulate(), device="LFE5U-25F-6")
     monkeypatch.setattr("kanrtl.cache._stead", {})
+    monkeypatch.setattr("kanrtl.cache.tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr("kanrtl.cache._find_obstacle", lambda *_: "Read-only file system")
 
     def refuse(*_):

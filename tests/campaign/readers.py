@@ -3,6 +3,8 @@ happens."""
 
 from __future__ import annotations
 
+import gzip
+import importlib.util
 import io
 import json
 import resource
@@ -24,6 +26,7 @@ from kanrtl.errors import InputError, SpecError
 from kanrtl.lookup import from_efficient_kan, from_kanele_tables
 from kanrtl.sessions.learner_session import Session
 from kanrtl.signals.read_columns import read_columns
+from support.importable import foreign
 from support.kan_checkpoints import efficient
 from support.lookup_networks import chain
 from support.torch_files import tensors, write_archive, write_safetensors, write_stream
@@ -60,6 +63,14 @@ def columns_file(_folder: Path) -> bytes:
     return buffer.getvalue()
 
 
+def parquet_file(_folder: Path) -> bytes:
+    pyarrow, parquet = foreign("pyarrow"), foreign("pyarrow.parquet")
+    buffer = io.BytesIO()
+    numbers = {"a": np.arange(5.0), "b": np.ones(5, np.int8)}
+    parquet.write_table(pyarrow.table({**numbers, "c": list("texts"), "d": [None, 1, 2, 3, 4]}), buffer)
+    return buffer.getvalue()
+
+
 def read_all_columns(path: Path) -> None:
     columns = read_columns(path)
     for column in columns.columns:
@@ -85,24 +96,38 @@ def spec_file(_folder: Path) -> bytes:
     return "".join(lines).encode()
 
 
+CSV = b't;x;y\n0;1.5;-2\n1;1e3;0\n2;"3";4\n'
+
+
+def read_tables(path: Path) -> None:
+    from_kanele_tables(path, CONFIG)
+
+
 READERS: dict[str, tuple[Callable[[Path], bytes], Read, str]] = {
     "spec": (spec_file, LearnerSpec.from_toml, "spec.toml"),
     "learner": (saved_learner, load_learner, "learner.npz"),
     "network": (saved_network, LookupNetwork.load, "network.npz"),
-    "csv": (lambda _: b't;x;y\n0;1.5;-2\n1;1e3;0\n2;"3";4\n', read_all_columns, "signals.csv"),
+    "csv": (lambda _: CSV, read_all_columns, "signals.csv"),
+    "compressed csv": (lambda _: gzip.compress(CSV), read_all_columns, "signals.csv.gz"),
     "columns": (columns_file, read_all_columns, "signals.npz"),
     "checkpoint": (checkpoint(write_archive), from_efficient_kan, "weights.pt"),
     "old checkpoint": (checkpoint(write_stream), from_efficient_kan, "old.pt"),
     "safetensors": (checkpoint(write_safetensors, wrap=False), from_efficient_kan, "weights.safetensors"),
-    "tables": (lambda _: json.dumps(TABLES).encode(), lambda path: from_kanele_tables(path, CONFIG), "tables.json"),
+    "tables": (lambda _: json.dumps(TABLES).encode(), read_tables, "tables.json"),
+    "compressed tables": (lambda _: gzip.compress(json.dumps(TABLES).encode()), read_tables, "tables.json.gz"),
 }
 """By name: what a good file holds, what reads it, and what the file is called."""
 
+if importlib.util.find_spec("pyarrow") is not None:  # an extra
+    READERS["parquet"] = (parquet_file, read_all_columns, "signals.parquet")
+
 
 def mutate(content: bytes, random: Random) -> bytes:
-    """Change a file in some places; of an archive also what is in it, so that its sums are right again."""
+    """Change a file in some places; of what is compressed also what is in it, so that its sums are right again."""
     if content.startswith(b"PK") and random.random() < 0.7:
         return _mutate_members(content, random)
+    if content.startswith(b"\x1f\x8b") and random.random() < 0.3:
+        return gzip.compress(_mutate_bytes(gzip.decompress(content), random), mtime=0)
     return _mutate_bytes(content, random)
 
 
@@ -162,11 +187,15 @@ def _mutate_members(content: bytes, random: Random) -> bytes:
             members[chosen] = stored.getvalue()
         case _:
             members[chosen] = _mutate_bytes(members[chosen], random)
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+    buffer, is_other = io.BytesIO(), random.random() < 0.2
+    with zipfile.ZipFile(buffer, "w") as archive:
         for name, member in members.items():
-            archive.writestr(name, member)
+            archive.writestr(name, member, random.choice(METHODS) if is_other else zipfile.ZIP_STORED)
     return buffer.getvalue()
+
+
+METHODS = [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+"""How a member can be compressed; the last two are refused."""
 
 
 def _text_of(member: bytes) -> str | None:

@@ -14,6 +14,7 @@ from kanrtl import LearnerSpec, LookupNetwork, connect
 from kanrtl.build import design_builds
 from kanrtl.cli import link_commands
 from kanrtl.cli.command_line import run
+from kanrtl.experiments.verify import Verification
 from kanrtl.link.board_top import LinkTop
 from support.command_line import noted_builds
 from support.linked_boards import serve_board, tracker
@@ -54,6 +55,25 @@ def test_a_bitstream_with_a_link(
         assert isinstance(builds[0]["component"], NotedTop)
     assert asked == [baud]
     assert json.loads(capsys.readouterr().out)["device"] == built("a device", 1, 1.0).device
+
+
+def test_a_bitstream_of_another_rate_is_verified(
+    spec_file: SpecFile, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    asked: list[int] = []
+
+    def note(*_: Any, baud: int, **__: Any) -> Verification:
+        asked.append(baud)
+        return Verification("iCE40UP5K", 1, 1, 0, {}, {}, None)
+
+    monkeypatch.setattr("kanrtl.cli.verify_command.verify_bitstream", note)
+    verify = ["verify", str(spec_file())]
+    assert run([*verify, "--board", "icebreaker", "--json"]) == 0
+    assert run([*verify, "--board", "icebreaker", "--baud", "115200", "--json"]) == 0
+    assert asked == [3_000_000, 115_200]
+    capsys.readouterr()
+    line = "--baud = 9600: is the rate of a board's serial port; give --board, or leave it out"
+    refuses([*verify, "--device", "iCE40UP5K", "--baud", "9600"], line, capsys)
 
 
 def test_bitstreams_that_cannot_have_one(spec_file: SpecFile, network: str, capsys: Captured) -> None:

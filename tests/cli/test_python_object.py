@@ -125,6 +125,7 @@ def test_what_names_an_object(tmp_path: Path) -> None:
     [
         ("mine.py:nothing", "has no nothing; name what is a component there"),
         ("other.py:make", "there is no file "),
+        ("closed.py:make", "closed.py: Permission denied; give a file that can be read"),
         ("mine.py:broken", "running it: ZeroDivisionError: division by zero"),
         ("left.py:leave", "running it: SystemExit: usage: leave"),
         ("mine.py:number", "is int; must be an amaranth.lib.wiring.Component, or give one when it is called"),
@@ -132,9 +133,20 @@ def test_what_names_an_object(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_none_is_told(
-    name: str, message: str, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str,
+    message: str,
+    source: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    def refuse() -> None:
+        raise PermissionError(13, "Permission denied")
+
     output = tmp_path / "out.v"
+    (tmp_path / "closed.py").touch(0)
+    real = Path.open
+    monkeypatch.setattr(Path, "open", lambda path, *rest: refuse() if path.stem == "closed" else real(path, *rest))
     assert run(["verilog", str(source.parent / name), "-o", str(output)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "SPEC = " in line

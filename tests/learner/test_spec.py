@@ -478,8 +478,10 @@ def test_a_panic_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
         (b"layer_sizes = [1, 1\ngrid", "not TOML (Unclosed array (at line 2, column 1)); mend the file"),
         (bytes(range(256)), "is binary; give a text file"),
         (b"a = " + b"[" * 10_000, "not TOML (maximum recursion depth exceeded"),
+        (b"seed = " + b"9" * 5000, "has an integer of more than 4300 digits; mend the file"),
         (None, "No such file or directory; name a TOML file"),
     ],
+    ids=["array", "binary", "nested", "integer", "none"],
 )
 def test_bad_files_are_refused_in_one_line(tmp_path: Path, content: bytes | None, message: str) -> None:
     path = tmp_path / "learner.toml"
@@ -935,3 +937,8 @@ def test_numbers_of_numpy_are_plain_ones() -> None:
         with pytest.raises(SpecError) as caught:
             LearnerSpec(**{"layer_sizes": [1, 1], "grid_range": (-2, 2)} | wrong)
         assert str(caught.value) == line
+
+
+def test_a_long_name_of_a_field_is_cut() -> None:
+    with pytest.raises(SpecError, match=rf"^{'a' * 57}\.\.\. = 1: unknown field; known are"):
+        LearnerSpec(**PLAIN, **{"a" * 10**6: 1})

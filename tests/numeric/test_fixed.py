@@ -241,7 +241,10 @@ def test_limits() -> None:
     assert not signed.holds(-4.01)
 
 
-@pytest.mark.parametrize("text", ["", "SQ(3)", "SQ(3, -1)", "Q(3, 2)", "SQ(3.0, 2)", "UQ(1, 8) x"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "SQ(3)", "SQ(3, -1)", "Q(3, 2)", "SQ(3.0, 2)", "UQ(1, 8) x", f"SQ({'9' * 5000}, 3)", f"SQ(3, {'9' * 5000})"],
+)
 def test_parse_refuses(text: str) -> None:
     message = f"{text!r} is not a format; write SQ(i, f) for signed or UQ(i, f) for unsigned"
     with pytest.raises(ValueError, match=re.escape(message)):

@@ -41,7 +41,8 @@ def window_row(layer: LayerArithmetic, cell: Value, bank: int) -> Value:
 class CoefficientBank(wiring.Component):  # type: ignore[misc]
     """A memory of words with one coefficient for every node lane, which are written one by one.
 
-    Reading and writing a row of a block memory at the same edge is left to those who use it: they do not.
+    Reading and writing a row of a block memory at the same edge is left to those who use it: steps of samples one after
+    another never do, and a :class:`StreamingBank` is made for it.
 
     Parameters
     ----------

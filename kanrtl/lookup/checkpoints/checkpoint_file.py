@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ...errors import InputError
-from ...files import read_arrays
+from ...file_content import read_bytes
+from ...files import MOST_BYTES, read_arrays
 from .checkpoint import Checkpoint, find_network
 from .safetensors_file import is_safetensors, read_safetensors
 from .torch_file import is_torch_archive, read_pickled, read_torch_archive
@@ -62,10 +63,10 @@ def open_file(path: Path) -> bytes:
     Raises
     ------
     InputError
-        If it cannot be read.
+        If it cannot be read, or holds more than any file of weights that is.
     """
     try:
-        return path.read_bytes()
+        return read_bytes(path, MOST_BYTES)
     except OSError as error:
         raise InputError(f"{error.strerror or 'cannot be read'}; give the file of a trained network") from None
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import InputError
-from ...file_content import parse_json, read_text
+from ...file_content import MOST_TEXT, parse_json, read_bytes, read_text
 from ...files import decompress
 from ..checkpoints.checkpoint_file import Source, read_checkpoint
 from ..network import LookupNetwork
@@ -398,7 +398,7 @@ def kanele_packed_tables(
 
 def _read_tables(path: Path) -> Mapping[str, Any]:
     try:
-        content = parse_json(decompress(path.read_bytes()) if path.suffix == ".gz" else read_text(path))
+        content = parse_json(decompress(read_bytes(path, MOST_TEXT)) if path.suffix == ".gz" else read_text(path))
     except OSError as error:
         raise InputError(f"{str(path)!r}: {error.strerror or 'damaged'}; give truth_tables.json") from None
     except InputError as error:

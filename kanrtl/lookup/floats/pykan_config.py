@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from ...errors import InputError
-from ...file_content import is_file
+from ...file_content import is_file, read_text
 
 _STATE, _CONFIG, _CACHE = "_state", "_config.yml", "_cache_data"
 
@@ -37,9 +37,11 @@ def read_configuration(source: Mapping[str, Any] | str | Path) -> Mapping[str, A
         return source
     path = Path(source)
     try:
-        content = yaml.load(path.read_text(encoding="utf-8-sig"), _InertLoader)
+        content = yaml.load(read_text(path), _InertLoader)
     except OSError as error:
         raise InputError(f"config: {str(path)!r}: {error.strerror or 'cannot be read'}; give NAME_config.yml") from None
+    except InputError as error:
+        raise InputError(f"config: {str(path)!r}: {error}") from None
     except (yaml.YAMLError, ValueError, RecursionError):  # such as a date that is none
         raise InputError(f"config: {str(path)!r}: is not YAML; give NAME_config.yml as pykan wrote it") from None
     if not isinstance(content, Mapping) or not {"width", "base_fun_name"} & set(content):
