@@ -168,7 +168,7 @@ def _count_streamed(
 ) -> None:
     registers = schedule.registers
     area.register(schedule.latency + 1, moved=True)  # a bit for every stage
-    values, position = _count_inputs(network, area)
+    values, position = _count_inputs(network, plans[0], area)
     for index, plan in enumerate(plans[:whole_from]):
         values, position = _count_layer(network, index, plan, values, position, schedule, area)
     if whole_from is None:
@@ -198,14 +198,15 @@ def _prediction_width(network: LookupNetwork) -> int:
     return max(1, (network.n_out - 1).bit_length()) if network.output == "argmax" else 1
 
 
-def _count_inputs(network: LookupNetwork, area: CoreArea) -> tuple[list[_Bits], str]:
-    """Count what makes codes of samples, and give the codes."""
+def _count_inputs(network: LookupNetwork, first: LookupLayerPlan, area: CoreArea) -> tuple[list[_Bits], str]:
+    """Count what makes codes of those samples that the ``first`` layer takes, and give the codes."""
     quantiser = network.quantiser
     if not isinstance(quantiser, FixedQuantiser):
         return [_full(network.bits[0], direct=True, name=index) for index in range(network.n_in)], "sample"
     width = quantiser.format.width
-    area.register(width * network.n_in, moved=True)
-    for scale, offset in zip(quantiser.scale.tolist(), quantiser.offset.tolist(), strict=True):
+    area.register(width * len(first.sources), moved=True)
+    for source in first.sources:
+        scale, offset = int(quantiser.scale[source]), int(quantiser.offset[source])
         magnitude = abs(scale)
         total = max(width + magnitude.bit_length(), abs(offset).bit_length() + 1) + 1
         if magnitude & (magnitude - 1):
@@ -235,13 +236,12 @@ def _count_layer(
 ) -> tuple[list[_Bits], str]:
     """Count a layer, and give its addresses."""
     registers, block = schedule.registers, schedule.block[index]
-    sources = sorted({term.source for term in plan.terms})
     terms = [term.by_code() if index == 0 else term for term in plan.terms]
     if block:
-        for source in sources:
+        for source in plan.sources:
             area.memory(1 << plan.bits_in, [term.width for term in terms if term.source == source])
     else:
-        for source in sources:
+        for source in plan.sources:
             area.hold(position, values[source], registers)
         area.logic += _count_logic_tables(plan, terms, area.family)
     position = f"table{index}"
@@ -361,7 +361,7 @@ def _count_folded(network: LookupNetwork, folding: Folding, area: CoreArea) -> N
     # What counts the pause, and what says that a sample is taken and that all moves.
     area.logic += area.chain(pause) + ceil(pause / 3) + 4
     area.register(folding.before + folding.after + 1, moved=True)
-    _count_inputs(network, area)
+    _count_inputs(network, folding.layers[0].plan, area)
     for layer in folding.layers:
         _count_fold(layer, area)
     last = folding.layers[-1].plan

@@ -110,7 +110,7 @@ class LayerFold:
         word_register
             Whether there is a register behind that.
         """
-        live = sorted({term.source for term in plan.terms})
+        live = plan.sources
         summed = [number for number, node in enumerate(plan.nodes) if node.terms]
         count = -(-len(live) // reuse_factor)
         passes = max(1, min(reuse_factor // max(1, len(live)), len(summed)))
@@ -118,9 +118,7 @@ class LayerFold:
         groups = tuple(tuple(summed[start : start + columns]) for start in range(0, len(summed), max(1, columns)))
         steps = -(-len(live) // max(1, count))
         lanes = tuple(
-            Lane(
-                tuple(live[start : start + steps]), _make_words(index, plan, live[start : start + steps], steps, groups)
-            )
+            Lane(live[start : start + steps], _make_words(index, plan, live[start : start + steps], steps, groups))
             for start in range(0, len(live), max(1, steps))
         )
         return cls(plan, _add_constants(plan, lanes, groups), groups, block, word_register)

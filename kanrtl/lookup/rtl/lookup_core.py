@@ -217,6 +217,9 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
             return values, "sample"
         codes = []
         for index, value in enumerate(values):
+            if index not in self.plans[0].sources:
+                codes.append(Const(0, quantiser.bits))  # nothing depends on it
+                continue
             held = self._hold(m, "sample", value, f"sample{index}")
             held = held.as_signed() if quantiser.format.signed else held
             codes.append(_quantise(m, quantiser, index, held))
@@ -285,7 +288,7 @@ class LookupCore(wiring.Component):  # type: ignore[misc]
     ) -> list[Operand]:
         """Make the tables of a layer, and give the values of all terms in their order."""
         results = []
-        for source in sorted({term.source for term in plan.terms}):
+        for source in plan.sources:
             if self.progress:
                 self.progress(f"making tables: layer {index}, input {source + 1} of {len(plan.reachable)}")
             terms = [term.by_code() if index == 0 else term for term in plan.terms if term.source == source]

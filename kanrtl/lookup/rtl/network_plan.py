@@ -81,7 +81,7 @@ class NodePlan:
         The value of the sum's bits above the address at which the sum does not saturate: below this it saturates at the
         lowest code, above it at the highest.
     address : int or None
-        The address of a node that is a constant; None for all others.
+        The address of a node that is a constant, or that nothing takes, so that any will do; None for all others.
     above : int or None
         Where a threshold is all that matters, the bit of the sum that says whether the node is above it; the sum then
         holds no address.
@@ -117,6 +117,11 @@ class LookupLayerPlan:
     bits_out: int
     guard_bits: int
     reachable: Mask
+
+    @cached_property
+    def sources(self) -> tuple[int, ...]:
+        """The numbers of the inputs that any node takes, in their order."""
+        return tuple(sorted({term.source for term in self.terms}))
 
     @cached_property
     def fan_in(self) -> int:
@@ -182,21 +187,45 @@ def list_whole_terms(network: LookupNetwork, start: int, width: int) -> list[Ter
 
 
 def _plan(network: LookupNetwork, muxes: bool | None) -> tuple[LookupLayerPlan, ...]:
+    if muxes is not None:
+        return _plan_taken(network, muxes, _find_taken(plan_layers(network)))
+    plans = _plan_taken(network, None, [np.ones(layer.n_out, dtype=bool) for layer in network.layers])
+    taken = _find_taken(plans)
+    built = [np.array([bool(node.terms) for node in plan.nodes]) for plan in plans]
+    if not any((one & ~kept).any() for one, kept in zip(built, taken, strict=True)):
+        return plans
+    return _plan_taken(network, None, taken)
+
+
+def _find_taken(plans: Sequence[LookupLayerPlan]) -> list[Mask]:
+    """Tell for each layer's nodes whether anything takes them: a prediction, or a term that leads to one."""
+    taken: list[Mask] = [np.ones(len(plans[-1].nodes), dtype=bool)]
+    for plan in reversed(plans[1:]):
+        used = [term for node, one in zip(plan.nodes, taken[0], strict=True) if one for term in node.terms]
+        following = np.zeros(len(plan.reachable), dtype=bool)
+        following[[plan.terms[term].source for term in used]] = True
+        taken.insert(0, following)
+    return taken
+
+
+def _plan_taken(network: LookupNetwork, muxes: bool | None, taken: Sequence[Mask]) -> tuple[LookupLayerPlan, ...]:
+    """Plan all layers, with nothing for nodes that are not ``taken``."""
     reachable = np.ones((network.n_in, 1 << network.bits[0]), dtype=bool)
     plans = []
     for index, layer in enumerate(network.layers):
         ends = network.output == "threshold" and index == len(network.layers) - 1
-        plan, reachable = _plan_layer(layer, reachable, muxes, network.thresholds if ends else None)
+        plan, reachable = _plan_layer(layer, reachable, muxes, taken[index], network.thresholds if ends else None)
         plans.append(plan)
     return tuple(plans)
 
 
 def _plan_layer(
-    layer: LookupLayer, reachable: Mask, muxes: bool | None, thresholds: Sequence[int] | None
+    layer: LookupLayer, reachable: Mask, muxes: bool | None, taken: Mask, thresholds: Sequence[int] | None
 ) -> tuple[LookupLayerPlan, Mask]:
     """Plan a layer, and give the addresses of its nodes that can occur.
 
-    ``thresholds`` are those of the last layer's nodes, where its codes are only compared with them.
+    Nodes that are not ``taken`` become constants. ``thresholds`` are those of the last layer's nodes, where its codes
+    are only compared with them.
     """
     lowest = np.array([table[reachable[source]].min() for source, table in zip(layer.source, layer.table, strict=True)])
     shifted = [
@@ -205,8 +234,8 @@ def _plan_layer(
     ]
     keys = [(int(source), values.tobytes()) for source, values in zip(layer.source, shifted, strict=True)]
     users: dict[tuple[int, bytes], int] = {}
-    for key in keys:
-        users[key] = users.get(key, 0) + 1
+    for key, node in zip(keys, layer.node, strict=True):
+        users[key] = users.get(key, 0) + bool(taken[node])
     terms: dict[tuple[int, bytes, int], Term] = {}
     drafts: list[tuple[list[tuple[int, bytes, int]], NodePlan]] = []
     following = np.zeros((layer.n_out, 1 << layer.bits_out), dtype=bool)
@@ -225,7 +254,7 @@ def _plan_layer(
                 edges = []  # always above, or never
             else:
                 page, (above, start) = 0, _start_for_threshold(layer, thresholds[node], least, span)
-        if not edges:
+        if not edges or not taken[node]:
             drafts.append(([], NodePlan((), 0, 0, 0, int(addresses[0]))))
             continue
         own = [users[keys[edge]] == 1 for edge in edges]

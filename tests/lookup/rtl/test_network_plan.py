@@ -21,7 +21,8 @@ from support.search import examples
 def test_plan_leaves_out_only_what_never_happens(network: LookupNetwork, seed: int, muxes: bool | None) -> None:
     codes = codes_for(network, 200, seed)
     plans = plan_layers(network, muxes)
-    for plan, layer in zip(plans, network.layers, strict=True):
+    for plan, layer, following in zip(plans, network.layers, [*plans[1:], None], strict=True):
+        taken = range(layer.n_out) if following is None else {term.source for term in following.terms}
         addresses = codes + (1 << (layer.bits_in - 1))
         assert plan.reachable[np.arange(layer.n_in), addresses].all()
         sums = np.array(
@@ -35,6 +36,10 @@ def test_plan_leaves_out_only_what_never_happens(network: LookupNetwork, seed: i
         )
         codes = layer.evaluate(codes)
         for number, node in enumerate(plan.nodes):
+            if number not in taken:
+                assert following is not None
+                assert following.reachable[number, node.address]
+                continue
             if node.address is not None:
                 found = codes[:, number] + (1 << (layer.bits_out - 1))
                 if network.output == "threshold" and plan is plans[-1]:
@@ -53,6 +58,24 @@ def test_plan_leaves_out_only_what_never_happens(network: LookupNetwork, seed: i
             assert np.array_equal(
                 np.clip(found, 0, (1 << layer.bits_out) - 1), codes[:, number] + (1 << (layer.bits_out - 1))
             )
+
+
+@pytest.mark.parametrize("muxes", [None, True])
+def test_nodes_that_nothing_takes_are_constants(muxes: bool | None) -> None:
+    rising = np.arange(-4, 4)
+    edges = [
+        {"source": [0, 1, 1, 0, 1], "node": [0, 0, 1, 2, 2], "table": [rising, rising, rising, rising, -1 - rising]},
+        {"source": [0, 1], "node": [0, 1], "table": [rising, rising]},
+        {"source": [0, 1], "node": [0, 0], "table": [0 * rising, rising]},
+    ]
+    plans = plan_layers(LookupNetwork.of([2, 3, 2, 1], [3] * 4, [1] * 4, edges), muxes)
+    assert [[node.address is None for node in plan.nodes] for plan in plans] == [
+        [False, True, False],
+        [False, True],
+        [True],
+    ]
+    assert [[term.source for term in plan.terms] for plan in plans] == [[1], [1], [1]]
+    assert [plan.fan_in for plan in plans] == [1, 1, 1]
 
 
 def test_codes_that_never_occur_need_no_table() -> None:
