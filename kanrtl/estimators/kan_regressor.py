@@ -148,17 +148,14 @@ class KANRegressor(RegressorMixin, OnlineEstimator, RiverRegressor):  # type: ig
         if self._n_out != 1:
             raise InputError(f"learn_one and predict_one: this estimator has {self._n_out} outputs; use partial_fit")
 
-    def _output_scale(self) -> tuple[float, float]:
+    def _output_scale(self) -> tuple[Reals, Reals]:
         targets = self._learner.targets
         assert targets is not None
-        if len(targets.mean) != 1:
-            raise InputError(
-                f"freeze: {len(targets.mean)} outputs, each with a scale of its own, and a network has one; freeze "
-                f"session_, which has none, and scale what it gives"
-            )
-        if not targets.deviation[0]:
-            raise InputError(f"freeze: every target so far is {targets.mean[0]:g}; learn others")
-        return float(targets.deviation[0]), float(targets.mean[0])
+        flat = np.flatnonzero(targets.deviation == 0)
+        if len(flat):
+            which = f" of output {flat[0]}" if len(targets.mean) > 1 else ""
+            raise InputError(f"freeze: every target{which} so far is {targets.mean[flat[0]]:g}; learn others")
+        return targets.deviation, targets.mean
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -210,7 +210,7 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         Raises
         ------
         InputError
-            If there are several outputs, each with a scale of its own, or nothing yet to tell apart.
+            If there is nothing yet to tell apart.
         """
         check_is_fitted(self)
         x = None if X is None else validate_unmasked(self, X, dtype=np.float64, reset=False)
@@ -228,8 +228,8 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         """The output stage of a frozen network."""
         return "raw"
 
-    def _output_scale(self) -> tuple[float, float]:
-        """The factor of the learner's output, and what is added to the product."""
+    def _output_scale(self) -> tuple[float | Reals, float | Reals]:
+        """The factor of the learner's outputs, and what is added to the product: of all, or of each."""
         return 1.0, 0.0
 
     def __sklearn_is_fitted__(self) -> bool:

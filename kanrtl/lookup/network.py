@@ -100,7 +100,6 @@ class LookupNetwork(SavedNetwork):
         """
         for name, value in (("layer_sizes", layer_sizes), ("edges", edges)):
             check_kind(name, value, (Sequence, np.ndarray), "a list")
-        check_kind("thresholds", thresholds, (Sequence, np.ndarray, type(None)), "a list, or leave it out")
         count = len(layer_sizes) - 1
         if count < 1:
             raise InputError(f"layer_sizes = {list(layer_sizes)}: give the inputs and the nodes of at least one layer")
@@ -206,10 +205,11 @@ class LookupNetwork(SavedNetwork):
             If there is no such output stage, the thresholds do not fit it or are needed, or outputs whose codes stand
             for different numbers are to be compared.
         """
+        check_kind("thresholds", thresholds, (Sequence, np.ndarray, type(None)), "a list, or leave it out")
         if output not in get_args(Output):
             raise InputError(f"output = {output!r}: must be one of {', '.join(map(repr, get_args(Output)))}")
         if output != "threshold":
-            if thresholds:
+            if thresholds is not None and len(thresholds):
                 raise InputError(
                     f'thresholds: output = {output!r} has none; leave them out, or set output = "threshold" '
                     "(--stage threshold)"

@@ -19,6 +19,9 @@ from .learner_session import Session
 from .linked_learner import LinkedLearner
 from .network_session import LookupSession
 
+NETWORK_OPTIONS = ("latency", "memory", "whole_from", "reuse_factor")
+"""The parameters of :class:`kanrtl.LookupCore` that a session of a network takes."""
+
 
 def connect_network(
     network: LookupNetwork,
@@ -142,6 +145,9 @@ def connect(
     if is_address(backend) and not isinstance(spec, LookupNetwork):
         return connect_device(backend, spec, trace, options)
     if isinstance(spec, LookupNetwork):
+        unknown = set(options) - set(NETWORK_OPTIONS)
+        if unknown:
+            raise InputError(f"{min(unknown)}: not known for a network; it must be one of {', '.join(NETWORK_OPTIONS)}")
         return connect_network(spec, backend, trace=trace, progress=progress, **options)
     if options:
         raise InputError(f"{min(options)}: not known for a learner; set it in the spec")

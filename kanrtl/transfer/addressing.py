@@ -26,14 +26,14 @@ class Scaling:
     ----------
     scale, offset : arrays ``(n_in,)``
         They map the inputs.
-    output_scale, output_offset : float
+    output_scale, output_offset : float or arrays ``(n_out,)``
         They map the outputs. The scale has to be above 0.
     """
 
     scale: Reals
     offset: Reals
-    output_scale: float = 1.0
-    output_offset: float = 0.0
+    output_scale: float | Reals = 1.0
+    output_offset: float | Reals = 0.0
 
     def unscale(self, inputs: Reals) -> Reals:
         """Give the real inputs ``(n, n_in)`` that the learner takes as ``inputs``; zeros where a scale is zero."""

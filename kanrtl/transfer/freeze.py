@@ -159,11 +159,11 @@ def freeze(
     if guard_bits is not None:
         guard_bits = check_guard_bits("guard_bits", guard_bits)
     if scaling is not None:
-        check_positive("scaling.output_scale", scaling.output_scale)
+        check_positive("scaling.output_scale", float(np.min(scaling.output_scale)))
     draft = NetworkDraft(spec, codes, limits, precise=bits is None, guard_bits=guard_bits, scaling=scaling)
     network = draft.network()
     errors = _measure_errors(spec, codes, network, scaling, _real_samples(spec, x, scaling))
-    lsb = network.steps[-1] / draft.output_codes
+    lsb = float(network.layers[-1].steps.max()) / draft.output_codes
     return Frozen(
         network=network,
         spec=spec,

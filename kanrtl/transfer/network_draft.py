@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import Reals
 from ..errors import InputError
 from ..learner.spec import LearnerSpec
 from ..lookup.network import LookupNetwork
@@ -94,14 +95,17 @@ class NetworkDraft:
         spec, formats = self.spec, self.spec.formats
         lsbs = [*(each.input.lsb for each in formats.layers), formats.output.lsb]
         first, scaling = self._addressings[0], self._scaling
-        steps = [float(addressing.step) * lsb for addressing, lsb in zip(self._addressings, lsbs, strict=True)]
+        steps: list[float | Reals] = [
+            float(addressing.step) * lsb for addressing, lsb in zip(self._addressings, lsbs, strict=True)
+        ]
         quantiser: FixedQuantiser | Quantiser
+        output_offset: float | Reals = 0.0
         if scaling is None:
-            quantiser, output_offset = first.quantiser(formats.input, spec.n_in), 0.0
+            quantiser = first.quantiser(formats.input, spec.n_in)
         else:
             quantiser = first.real_quantiser(formats.input, spec.n_in, scaling)
             output_offset = scaling.output_offset
-            steps[-1] *= scaling.output_scale
+            steps[-1] = steps[-1] * scaling.output_scale
         lost = 0 if spec.rounding == "floor" else Fraction(1, 2)
         return LookupNetwork.of(
             spec.layer_sizes,

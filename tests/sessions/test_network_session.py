@@ -246,6 +246,10 @@ def test_what_cannot_be_is_refused(tmp_path: Path, tracker: kanrtl.LearnerSpec) 
         ({"backend": "model", "trace": tmp_path / "a.vcd"}, 'trace: backend "model" has no signals'),
         ({"backend": "pysim", "trace": tmp_path / "a.fst"}, "waveforms are written as VCD"),
         ({"backend": "native", "latency": 99}, "latency = 99: must be an integer from 1 to"),
+        ({"latency": 99}, "latency = 99: must be an integer from 1 to"),
+        ({"memory": "rom"}, "memory = 'rom': must be one of"),
+        ({"reuse_factor": 2, "whole_from": 0}, "whole_from = 0: not with reuse_factor = 2"),
+        ({"depth": 3}, "depth: not known for a network; it must be one of latency, memory, whole_from, reuse_factor$"),
         ({"backend": "serial"}, "backend = 'serial': unknown; use one of 'model', 'compiled', 'pysim', 'native'"),
         ({"backend": None}, "backend = None: unknown; use one of 'model', 'compiled', 'pysim', 'native'"),
     ]:

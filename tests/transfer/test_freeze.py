@@ -232,10 +232,21 @@ def test_scaling_keeps_the_bound(learner: Learned, bits: int | None) -> None:
     assert frozen.max_error == errors.max()
 
 
+@pytest.mark.parametrize("bits", [None, 5])
+def test_each_output_of_a_regression_keeps_its_scale(bits: int | None) -> None:
+    x = np.random.default_rng(0).normal(size=(60, 2))
+    estimator = KANRegressor(epochs=1).fit(x, np.sin(x) * [1, 50] + [0, 900])
+    frozen = estimator.freeze(bits, X=x)
+    errors = np.abs(frozen.network.predict(x) - estimator.predict(x))
+    assert frozen.max_error == pytest.approx(errors.max(), abs=1e-9)
+    assert errors.max() <= frozen.bound + 1e-9
+    assert (frozen.max_error == 0) == (bits is None)
+
+
 def test_what_an_estimator_cannot_freeze_is_named() -> None:
     x = np.random.default_rng(0).normal(size=(20, 2))
-    several = KANRegressor(epochs=1).fit(x, x * [1, 5])
-    with pytest.raises(InputError, match=r"^freeze: 2 outputs, each with a scale of its own"):
+    several = KANRegressor(epochs=1).fit(x, x * [1, 0])
+    with pytest.raises(InputError, match=r"^freeze: every target of output 1 so far is 0; learn others$"):
         several.freeze()
     with pytest.raises(InputError, match=r"^freeze: every target so far is 3; learn others$"):
         KANRegressor(epochs=1).fit(x, np.full(20, 3.0)).freeze()

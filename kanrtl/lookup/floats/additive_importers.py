@@ -172,6 +172,9 @@ def _read_gradient_boosting(model: Any) -> list[FloatLayer]:
 def _read_hist_gradient_boosting(model: Any) -> list[FloatLayer]:
     predictors = model._predictors  # there is no public name
     sums = StepSums(model.n_features_in_, len(predictors[0]) if predictors else 1)
+    sources = np.arange(model.n_features_in_)
+    if model.is_categorical_ is not None:  # the trees take inputs of categories first
+        sources = np.argsort(~model.is_categorical_, kind="stable")
     for number, row in enumerate(predictors):
         for output, predictor in enumerate(row):
             name = f"tree {number}, {output}"
@@ -182,7 +185,8 @@ def _read_hist_gradient_boosting(model: Any) -> list[FloatLayer]:
                     return float(own["value"])
                 if own["is_categorical"]:
                     raise InputError(f"{name}: a split by categories cannot be represented; give numbers")
-                return int(own["feature_idx"]), float(own["num_threshold"]), int(own["left"]), int(own["right"])
+                source = int(sources[own["feature_idx"]])
+                return source, float(own["num_threshold"]), int(own["left"]), int(own["right"])
 
             _add_tree(sums, name, output, 0, read)
     sums.constant += np.asarray(model._baseline_prediction, np.float64).ravel()

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from ...arrays import Reals
 from ...errors import InputError
-from ..number_checks import check_shape
+from ..number_checks import check_shape, check_tensor
 from .named_functions import BASES, FUNCTIONS, known_function
 
 Chosen = npt.NDArray[np.int64] | slice
@@ -238,15 +238,18 @@ class NamedFunctions(EdgeFunctions):
 
     @classmethod
     def from_archive(cls, name: str, about: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
-        steps: list[FunctionStep] = []
-        for index, names in enumerate(about["names"]):
-            table = np.asarray(names, dtype=np.str_)
+        tables = [np.asarray(names, dtype=np.str_) for names in about["names"]]
+        for table in tables:
             if table.ndim != 2:
                 raise InputError(f"{name}.names: shape {table.shape}; must be (n_in, count)")
-            constants = {field: arrays[field][index] for field in _STEP_ARRAYS}
-            steps += cls.of(table, table.shape[0], count=table.shape[1], **constants, field=name).steps
-        if not steps or len({step.names.shape for step in steps}) != 1:
+        if len({table.shape for table in tables}) != 1:
             raise InputError(f"{name}.names: steps of different shapes, or none; give a file that was saved whole")
+        shape = (len(tables), *tables[0].shape)
+        constants = {field: check_tensor(f"{name}.{field}", arrays[field], shape) for field in _STEP_ARRAYS}
+        steps: list[FunctionStep] = []
+        for index, table in enumerate(tables):
+            own = {field: values[index] for field, values in constants.items()}
+            steps += cls.of(table, table.shape[0], count=table.shape[1], **own, field=name).steps
         return cls(tuple(steps))
 
 

@@ -214,8 +214,11 @@ class FloatNetwork(SavedNetwork):
 
     @classmethod
     def _restore(cls, about: dict[str, Any], arrays: Arrays) -> Self:
+        functions = about["functions"] if None in about["base"] else about["base"]
+        if len(functions) != len(about["base"]):
+            raise InputError(f"functions: of {len(functions)} layers; there are {len(about['base'])}; {cls._mend()}")
         layers = [
-            _restore_functions(index, about["functions"][index], arrays)
+            _restore_functions(index, functions[index], arrays)
             if base is None
             else FloatLayer.of(
                 f"layer {index}", base=base, **{field: arrays[f"{field}_{index}"] for field in _SPLINE_ARRAYS}

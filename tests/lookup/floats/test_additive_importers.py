@@ -74,6 +74,15 @@ def test_histogram_boosting(loss: str) -> None:
     np.testing.assert_allclose(outputs(from_additive(model)), model.predict(X), atol=1e-9)
 
 
+def test_histogram_boosting_beside_inputs_of_categories() -> None:
+    """The trees take those first; here none of them splits by any."""
+    x = np.column_stack([X[:, :2], np.arange(len(X)) % 3, X[:, 2], np.zeros(len(X))])
+    model = HistGradientBoostingRegressor(max_iter=20, max_leaf_nodes=2, categorical_features=[2, 4]).fit(x, Y)
+    kan = from_additive(model)
+    assert set(np.flatnonzero(kan.layers[0].edges[0])) <= {0, 1, 3}
+    np.testing.assert_allclose(outputs(kan, x), model.predict(x), atol=1e-9)
+
+
 def test_trees_of_one_input_each_may_be_deep_and_stand_behind_a_scaler() -> None:
     model = make_pipeline(StandardScaler(), GradientBoostingRegressor(n_estimators=5, max_depth=4, random_state=0))
     model.fit(X[:, :1], Y)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,19 @@ def test_a_layer_of_any_functions_is_saved_and_loaded(tmp_path: Path) -> None:
     for name in ("weights_1", "knots_0_0", "scale_1_0", "points_2_0"):
         np.savez(tmp_path / "damaged.npz", **{other: array for other, array in arrays.items() if other != name})
         with pytest.raises(InputError, match=f"'{name}' is missing"):
+            FloatKAN.load(tmp_path / "damaged.npz")
+    about = json.loads(str(arrays["kan"]))
+    about["functions"].pop()
+    for name, wrong, message in [
+        ("scale_1_0", arrays["scale_1_0"][:0], r"layer 1.functions\[0\].scale: shape \(0, 3, 1\); must be \(2, 3, 1\)"),
+        (
+            "kan",
+            np.array(json.dumps(about)),
+            "functions: of 2 layers; there are 3; give a file that FloatKAN.save wrote",
+        ),
+    ]:
+        np.savez(tmp_path / "damaged.npz", **arrays | {name: wrong})
+        with pytest.raises(InputError, match=message):
             FloatKAN.load(tmp_path / "damaged.npz")
 
 
