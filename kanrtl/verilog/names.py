@@ -46,9 +46,13 @@ VHDL_KEYWORDS = frozenset(_VHDL_KEYWORDS.split())
 LONGEST_NAME = 1024
 """Characters of an identifier that IEEE 1364-2005 wants every tool to take."""
 
-_ESCAPED = re.compile(r"\\(\S+) ")
 _WORD = re.compile(r"[A-Za-z_]\w*")
-_STRING = re.compile(r'"[^"\n]*"')
+# What may hold a backslash or a quote; its only group is the name of an escaped identifier.
+_TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|/\*.*?\*/|//[^\n]*|\\(\S+) ', re.DOTALL)
+# What begins a line and is followed by parameters or by a name and ports is a module of another file.
+_FOREIGN_MODULE = re.compile(
+    r"^ *(?P<name>\\\S+ |[A-Za-z_][\w$]*)(?= +(?:#\(|(?:\\\S+ |[A-Za-z_][\w$]*) *\())", re.MULTILINE
+)
 # What Amaranth appends to tell signals of one name apart, where a letter did not.
 _NUMBER = re.compile(r"\$\d+")
 
@@ -106,24 +110,41 @@ def unescape_names(verilog: str, module: str) -> str:
 
     An escaped one, such as ``\layer0.sums[1]$7``, is legal, and yet mistaken for an element of another signal by ABC9,
     by converters to VHDL and by simulators' interfaces. The new names are unlike all others in the text, in lower
-    case too, and never a keyword.
+    case too, and never a keyword. What others gave its name stays: modules that are not in the text, their ports and
+    parameters, and attributes.
 
     Parameters
     ----------
     verilog : str
-        The text as yosys writes it: a space ends an escaped identifier, and no string holds one.
+        The text of one module as yosys writes it: a space ends an escaped identifier.
     module : str
         A name that nothing in the text shall have.
+
+    Raises
+    ------
+    InputError
+        If a module that is not in the text has the name ``module``.
     """
-    names = dict.fromkeys(_ESCAPED.findall(verilog))
-    words = set(_WORD.findall(_STRING.sub(" ", _ESCAPED.sub(" ", verilog))))
+    others = {each.start("name"): each["name"] for each in _FOREIGN_MODULE.finditer(verilog)}
+    if module in others.values():
+        raise InputError(f"name = {module!r}: is a module that it has an instance of; add to it, as in '{module}_core'")
+
+    def is_own(match: re.Match[str]) -> bool:
+        start = match.start()
+        return (
+            start not in others and not verilog.startswith(".", start - 1) and not verilog.startswith("(* ", start - 3)
+        )
+
+    escaped = [match for match in _TOKEN.finditer(verilog) if match[1] and is_own(match)]
+    words = set(_WORD.findall(_TOKEN.sub(" ", verilog)))
     taken = {word.lower() for word in words} | {module.lower()} | KEYWORDS
-    plain = {escaped: _find_free(_make_plain(escaped), taken) for escaped in names}
-    text = _ESCAPED.sub(lambda match: plain[match[1]], verilog)
+    plain = {name: _find_free(_make_plain(name), taken) for name in dict.fromkeys(match[1] for match in escaped)}
+    text = _TOKEN.sub(lambda match: plain[match[1]] if match[1] and is_own(match) else match[0], verilog)
     if module not in words:
         return text
     other = _find_free(module, taken)
-    return re.sub(rf"{_STRING.pattern}|\b{module}\b", lambda match: other if match[0] == module else match[0], text)
+    own = re.compile(rf"{_TOKEN.pattern}|(?<!\.)(?<!\(\* )\b{module}\b", re.DOTALL)
+    return own.sub(lambda match: other if match[0] == module else match[0], text)
 
 
 def _make_plain(escaped: str) -> str:

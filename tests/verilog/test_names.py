@@ -4,6 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
+from amaranth.hdl import ClockSignal, Instance, Module, Print
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
 
 from kanrtl import Learner, LearnerSpec
 from kanrtl.errors import InputError
@@ -73,10 +76,48 @@ def test_a_module_is_not_called_what_its_port_is(name: str, tracker: LearnerSpec
         (r"assign \u.A  = \u.a ;", "assign u_A = u_a_2;"),
         (r'(* src = "lib/top.py:1" *) assign top = \b.top ;', '(* src = "lib/top.py:1" *) assign top_2 = b_top;'),
         (r"assign \a-b%c  = { \d:e , 4'hf };", "assign a_b_c = { d_e, 4'hf };"),
+        (r"""$write("say \"a\n \\ b\n", \s.x );""", r"""$write("say \"a\n \\ b\n", s_x);"""),
+        (r'assign \a"b  = \a//c ; /* a "b \c */ // \d e', r'assign a_b = a_c; /* a "b \c */ // \d e'),
+        (r"(* \for.other  = 1 *) wire \x.y ;", r"(* \for.other  = 1 *) wire x_y;"),
+        (
+            "  \\their.ram  #(\n    .\\WIDTH[0] (3),\n    .top(4)\n  ) \\my.ram  (\n    .\\do (\\top.x )\n  );",
+            "  \\their.ram  #(\n    .\\WIDTH[0] (3),\n    .top(4)\n  ) my_ram (\n    .\\do (top_x)\n  );",
+        ),
+        ("  \\reg  \\top.x  (\n    .a(top)\n  );", "  \\reg  top_x (\n    .a(top_2)\n  );"),
+        ("  else if (\\a.b )\n    \\c.d  <= (e);", "  else if (a_b)\n    c_d <= (e);"),
     ],
 )
 def test_escaped_names_become_plain_ones(escaped: str, plain: str) -> None:
     assert unescape_names(escaped, "top") == plain
+
+
+def test_a_module_is_not_called_what_it_has_an_instance_of() -> None:
+    with pytest.raises(InputError, match="^name = 'ram': is a module that it has an instance of; add to it, as in "):
+        unescape_names("  ram #(\n    .a(1)\n  ) x (\n    .b(c)\n  );", "ram")
+
+
+def test_texts_and_names_of_others_stay_in_a_file(tmp_path: Path) -> None:
+    class Wrapper(wiring.Component):
+        a: In(8)
+        b: Out(8)
+
+        def elaborate(self, platform: object) -> Module:
+            m = Module()
+            m.d.sync += Print("a is", self.a, "\\ and", self.b)
+            pins = {"i_reg": self.a, "o_do": self.b, "i_clk": ClockSignal()}
+            m.submodules.x = Instance("vendor.ram", p_INIT="a\\b c", **pins)
+            return m
+
+    write_verilog(Wrapper(), "wrapper", tmp_path / "wrapper.v")
+    text = (tmp_path / "wrapper.v").read_text()
+    for part in (
+        r'$write("a is %0d \\ and %0d\n", ',
+        r"\vendor.ram  #(",
+        r'.INIT("a\\b c")',
+        r".\do (b)",
+        r".\reg (a)",
+    ):
+        assert part in text
 
 
 def test_long_names_are_cut_and_stay_apart() -> None:
