@@ -27,6 +27,7 @@ from ..learner.spec import LearnerSpec
 from ..lookup.network import LookupNetwork
 from ..numeric.bits import clog2
 from ..numeric.fixed import Format
+from ..numeric.lfsr import initial_state
 from .identification import HEAD, Identification
 from .register import WORD, Field, Register, one_field
 
@@ -60,11 +61,13 @@ class PlacedRegister:
     address : int
         Its first byte.
     reset : int or None
-        What it reads after a reset; None where that is not the same after each.
+        What it reads after a reset; None where that is not the same after each, or a reset leaves it as it is.
     format : Format or None
         That of its only field, where this is a fixed-point number.
     constant : bool
         Whether it always reads ``reset``.
+    shifts : bool
+        Whether it reads something else than what was written last, as a write moves what was there.
     """
 
     register: Register
@@ -72,6 +75,7 @@ class PlacedRegister:
     reset: int | None = None
     format: Format | None = None
     constant: bool = False
+    shifts: bool = False
 
     @property
     def name(self) -> str:
@@ -174,8 +178,11 @@ class RegisterMap:
             If a number that would lie in a register has more than 32 bits.
         """
         identification = Identification.of(core)
+        if isinstance(core, LearnerSpec):  # first, as a bus with streams has coefficients too
+            for layer in core.layers:
+                _check("coefficient_format", layer.formats.coefficient)
         registers = _place_shell(identification, streams)
-        arrays = [] if streams else _place_numbers(identification, registers[-1].address + BYTES)
+        arrays = [] if streams else _place_numbers(core, identification, registers[-1].address + BYTES)
         end = arrays[-1].address + arrays[-1].size if arrays else registers[-1].address + BYTES
         if isinstance(core, LookupNetwork):
             return cls(identification, tuple(registers), tuple(arrays), None, max(_LEAST, clog2(end)), streams)
@@ -253,32 +260,48 @@ _HELD = "refused while a sample that was submitted waits for the core."
 _TAUGHT = "Writing it sends target as the teacher's word; refused unless the core waits for it."
 
 
-def _place_numbers(identification: Identification, start: int) -> list[Numbers]:
+def _place_numbers(core: LearnerSpec | LookupNetwork, identification: Identification, start: int) -> list[Numbers]:
     """Place what goes in and comes out where there are no streams."""
     arrays: list[Numbers] = []
     teaching = f"The teacher's {'gradients' if identification.takes_gradients else 'targets'}"
     target = f"{teaching}." if identification.after_prediction else f"{teaching}; {_HELD}"
-    for name, count, format, what in (
-        ("sample", identification.n_in, identification.input_format, f"The numbers of the next sample; {_HELD}"),
-        ("target", identification.n_out, identification.target_format, target),
-        ("prediction", identification.n_out, identification.output_format, "The last prediction."),
+    fields = _number_fields(core)
+    sample = f"The numbers of the next sample; {_HELD}"
+    for name, field, count, format, what in (
+        ("sample", fields[0], identification.n_in, identification.input_format, sample),
+        ("target", fields[1], identification.n_out, identification.target_format, target),
+        ("prediction", fields[2], identification.n_out, identification.output_format, "The last prediction."),
     ):
         if format is not None:
             size = max(_SPACING, BYTES << clog2(count))
             start = -(-start // size) * size
             into = name != "prediction"
-            arrays.append(
-                Numbers(name, what, start, (Dimension("number", count, BYTES),), _check(name, format), not into, into)
-            )
+            dimensions = (Dimension("number", count, BYTES),)
+            arrays.append(Numbers(name, what, start, dimensions, _check(field, format, numbers=name), not into, into))
             start += size
     return arrays
+
+
+def _number_fields(core: LearnerSpec | LookupNetwork) -> tuple[str, str, str]:
+    """Name what has the formats of samples, the teacher's numbers and predictions: fields of the spec, if one is given
+    the given one."""
+    if isinstance(core, LookupNetwork):
+        return "sample_format", "", "prediction_format"
+    common = core.activation_format is not None
+    inputs, outputs = (
+        "activation_format" if common and given is None else field
+        for field, given in (("input_format", core.input_format), ("output_format", core.output_format))
+    )
+    return inputs, "gradient_format" if core.loss == "external" else outputs, outputs
 
 
 def _place_registers(spec: LearnerSpec, addresses: AddressMap, window: int) -> list[PlacedRegister]:
     """Place the registers that the access port reaches."""
 
-    def place(register: Register, address: int, reset: int | None, format: Format | None = None) -> PlacedRegister:
-        return PlacedRegister(register, window + BYTES * address, reset, format)
+    def place(
+        register: Register, address: int, reset: int | None, format: Format | None = None, *, shifts: bool = False
+    ) -> PlacedRegister:
+        return PlacedRegister(register, window + BYTES * address, reset, format, shifts=shifts)
 
     rates = [
         (f"learning_rate{index}", f"The learning rate of layer {index}.", addresses.learning_rate(index))
@@ -291,7 +314,8 @@ def _place_registers(spec: LearnerSpec, addresses: AddressMap, window: int) -> l
     found = []
     for (name, what, address), (format, code) in zip(rates, spec.rate_registers, strict=True):
         register = one_field(name, what, _check(f"{name.rstrip(string.digits)}_format", format).width, writable=True)
-        found.append(place(register, address, code, format))
+        # A reset leaves the rates as they are, unless it restores them.
+        found.append(place(register, address, code if spec.restarts else None, format))
     for kind in SATURATIONS:
         what = f"How often the kind {kind} saturated, up to the highest count; a write clears it."
         counter = one_field(f"saturations_{kind}", what, COUNTER_WIDTH, writable=True)
@@ -301,8 +325,9 @@ def _place_registers(spec: LearnerSpec, addresses: AddressMap, window: int) -> l
         counter = one_field(f"count_{kind}", what, COUNTER_WIDTH, writable=True)
         found.append(place(counter, addresses.saturations(kind), 0))
     if spec.update_rounding == "stochastic":
-        what = "The high half of the noise register; a write moves its low half up, and the data in below it."
-        found.append(place(one_field("noise", what, _NOISE_BITS, writable=True), addresses.noise, None))
+        start = initial_state(spec.seed) >> _NOISE_BITS if spec.restarts else None
+        register = one_field("noise", _NOISE, _NOISE_BITS, writable=True)
+        found.append(place(register, addresses.noise, start, shifts=True))
     control = [Field("freeze", CONTROL_FREEZE.bit_length() - 1, 1, "samples are predicted, and nothing is learned")]
     if spec.restarts:
         control.append(Field("restore", CONTROL_RESTORE.bit_length() - 1, 1, _RESTORED))
@@ -359,6 +384,12 @@ _COUNTED = {
 
 _RESTORED = "writing 1 brings coefficients, rates, noise and counters to their start; other accesses wait; reads 0"
 
+_NOISE = (
+    "The high half of the noise register; a write moves its low half up, and the data in below it. Two writes of 0 end "
+    "stochastic rounding: it stays zero. Read h, write h, read l, write l: h and l are its halves, and it is as before, "
+    "if nothing is learned meanwhile."
+)
+
 _NOISE_BITS = 16
 """As many of the noise register as one access reaches."""
 
@@ -378,14 +409,15 @@ def _place_coefficients(spec: LearnerSpec, addresses: AddressMap, window: int) -
             stride = BYTES * (addresses.coefficient(index, *step) - first) if count > 1 else size
             dimensions.insert(0, Dimension(name, count, stride))
             size = count * stride
-        format = _check("coefficient_format", layer.formats.coefficient)
         what = f"The coefficients of layer {index}."
-        arrays.append(Numbers(f"coefficients{index}", what, window + BYTES * first, tuple(dimensions), format))
+        place = window + BYTES * first
+        arrays.append(Numbers(f"coefficients{index}", what, place, tuple(dimensions), layer.formats.coefficient))
     return arrays
 
 
-def _check(field: str, format: Format) -> Format:
-    """Give a format, if a word holds its numbers."""
+def _check(field: str, format: Format, numbers: str | None = None) -> Format:
+    """Give a format, if a word holds its numbers; ``numbers`` are those that AXI carries in streams."""
     if format.width > WORD:
-        raise SpecError.of(field, str(format), f"has {format.width} bits; a bus has words of {WORD}: take fewer")
+        mend = "take fewer" if numbers is None else f"take fewer, or --bus axi, where {numbers}s have streams"
+        raise SpecError.of(field, str(format), f"has {format.width} bits; a bus has words of {WORD}: {mend}")
     return format

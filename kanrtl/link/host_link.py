@@ -28,6 +28,9 @@ MOST_IN_FLIGHT = 100
 PATIENCE = 10.0
 """Seconds without any answer after which the device is given up."""
 
+MOST_EARLY_HINTS = 64
+"""Empty frames that are taken for new signs of damage before those of the last are over, without an answer between."""
+
 SMALLEST_PAYLOAD = 24
 """Bytes, down to which frames shrink on a bad wire."""
 
@@ -133,6 +136,7 @@ class HostLink:
         self._sent: deque[_Sent] = deque()
         self._on_wire, self._window = 0, MOST_IN_FLIGHT
         self._number, self._recovering, self._settled = 0, False, 0.0
+        self._early_hints = 0
         # Bytes that were sent, and those of them that are known to be with the device.
         self._bytes_sent = self._bytes_passed = 0
         # When each was sent, by its answer. On a slow line several are on the way when the first is answered: what is
@@ -257,7 +261,7 @@ class HostLink:
             )
         self._sent.popleft()
         self._next = (self._next + len(frame) + 1) % self._answers
-        self._recovering = False
+        self._recovering, self._early_hints = False, 0
         self._on_wire = max(self._on_wire - 1, 0)
         self._window = min(self._window + 1, MOST_IN_FLIGHT)
         self.payload_bytes = min(self.payload_bytes + 8, LARGEST_PAYLOAD)
@@ -267,8 +271,13 @@ class HostLink:
 
     def _is_news(self, *, of_request: bool) -> bool:
         """Whether a sign of damage is a new one: when much is sent again, there are signs yet of what was before."""
-        alone = of_request and self._on_wire <= 1
-        return not self._recovering or alone or self._transport.now() > self._settled
+        if not self._recovering or self._transport.now() > self._settled:
+            return True
+        # One request that was sent again alone may be damaged again before that time. A device that was started anew
+        # sends zeros where it is to send answers again, each of which looks like a hint: so many are not believed.
+        early = of_request and self._on_wire <= 1 and self._early_hints < MOST_EARLY_HINTS
+        self._early_hints += early
+        return early
 
     def _recover(self, *, requests_lost: bool) -> None:
         """Ask for all answers from the first that is missing on, and where requests may be lost, send again, bit by

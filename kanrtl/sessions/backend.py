@@ -249,6 +249,8 @@ class AddressedLearner(LearnerBackend):
     def __init__(self, spec: LearnerSpec) -> None:
         super().__init__(spec)
         self.addresses = AddressMap.of(spec)
+        # The high half of the noise register, while this may lie in its low half: between the accesses that read it.
+        self._noise_high: int | None = None
 
     @abstractmethod
     def access(self, requests: list[tuple[int, int | None]]) -> list[int]:
@@ -294,13 +296,34 @@ class AddressedLearner(LearnerBackend):
     def read_noise(self) -> int:
         if self.spec.update_rounding != "stochastic":
             return 0
+        self.settle_noise()
         address = self.addresses.noise
-        high, _, low = self.access([(address, None), (address, 1), (address, None)])
-        state = high << 16 | low
-        self.write_noise(state)
-        return state
+        (high,) = self.access([(address, None)])
+        self._noise_high = high
+        try:
+            # The halves change places: neither is lost, whatever is obeyed of this.
+            _, low = self.access([(address, high), (address, None)])
+            self.access([(address, low)])
+        except BaseException:
+            with suppress(Exception):  # what ended it is told, and not what follows from it
+                self.settle_noise()
+            raise
+        self._noise_high = None
+        return high << 16 | low
+
+    def settle_noise(self) -> None:
+        """Bring the noise register to what it was, if reading it ended early; before anything is learned."""
+        if self._noise_high is None:
+            return
+        address = self.addresses.noise
+        (found,) = self.access([(address, None)])
+        # Where it is the same, nothing was obeyed, or the halves are equal.
+        if found != self._noise_high:
+            self.access([(address, found)])
+        self._noise_high = None
 
     def write_noise(self, state: int) -> None:
+        self._noise_high = None
         state = state or 1
         self.access([(self.addresses.noise, state >> 16), (self.addresses.noise, state & 0xFFFF)])
 
@@ -317,6 +340,7 @@ class AddressedLearner(LearnerBackend):
         frozen = CONTROL_FREEZE if self.read_frozen() else 0
         # The second is answered when it is done.
         self.access([(self.addresses.control, frozen | CONTROL_RESTORE), (self.addresses.control, None)])
+        self._noise_high = None
         self.restart_guard()
 
     def read_guard(self) -> GuardReport:

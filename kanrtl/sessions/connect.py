@@ -67,6 +67,7 @@ def connect_device(
     except BaseException:
         transport.close()
         raise
+    learner.spec.warn()
     return Session(learner.spec, learner)
 
 

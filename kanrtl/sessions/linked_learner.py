@@ -48,6 +48,7 @@ class LinkedLearner(AddressedLearner):
         self._start = self.spec if spec is None else spec
 
     def run(self, x: Codes, teaching: Codes, learn: npt.NDArray[np.bool_]) -> Codes:
+        self.settle_noise()
         layout, spec = self._layout, self.spec
         inputs = _to_bytes(x, layout.input)
         taught = np.concatenate([_to_bytes(teaching, layout.target), inputs], axis=1)

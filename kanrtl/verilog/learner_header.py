@@ -42,7 +42,10 @@ def learner_header(learner: Learner, clocking: Clocking = Clocking()) -> str:
         *(f"  {addresses.saturations(kind):#x}  counts: {kind}" for kind in spec.counts),
     ]
     if spec.update_rounding == "stochastic":
-        lines.append(f"  {addresses.noise:#x}  noise: reads bits 31..16; a write moves bits 15..0 up and in below them")
+        lines += [
+            f"  {addresses.noise:#x}  noise: reads bits 31..16; a write moves bits 15..0 up and in below them",
+            "  (two writes of 0 end stochastic rounding; read h, write h, read l, write l leaves it as it was)",
+        ]
     restores = ", a 1 in bit 1 restores" if spec.restarts else ""
     lines.append(f"  {addresses.control:#x}  control: bit 0 freezes{restores}")
     if spec.guard is not None:

@@ -1,5 +1,7 @@
 """The map: everything is somewhere, and nothing on top of another."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from kanrtl.bus.identification import Identification
 from kanrtl.bus.register_map import RegisterMap
 from kanrtl.errors import SpecError
 from kanrtl.learner.address_map import SATURATIONS, AddressMap
+from kanrtl.numeric.lfsr import initial_state
 from support.register_reads import addresses_of
 from support.small_cores import NETWORKS_BY_OUTPUT, SPECS
 
@@ -99,3 +102,37 @@ def test_numbers_that_no_word_holds_are_refused() -> None:
     with pytest.raises(SpecError, match=r"^coefficient_format = 'SQ\(2, 31\)': has 33 bits; a bus has words of 32: "):
         RegisterMap.of(spec, streams=True)
     RegisterMap.of(spec.replace(coefficient_format=SQ(2, 30)), streams=True)
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"activation_format": SQ(10, 24)}, "activation_format = 'SQ(10, 24)': has 34 bits; .*, where samples have"),
+        ({"input_format": SQ(10, 24)}, "input_format = 'SQ(10, 24)': has 34 bits; .*, where samples have"),
+        ({"output_format": SQ(9, 24)}, "output_format = 'SQ(9, 24)': has 33 bits; .*, where targets have"),
+        (
+            {"loss": "external", "gradient_format": SQ(10, 24)},
+            "gradient_format = 'SQ(10, 24)': has 34 bits; .*, where targets have",
+        ),
+    ],
+)
+def test_numbers_of_samples_that_no_word_holds_need_streams(fields: dict[str, Any], told: str) -> None:
+    """The message names a field of the spec."""
+    spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), coefficient_format=SQ(6, 20), **fields)
+    with pytest.raises(SpecError, match="^" + told.replace("(", r"\(").replace(")", r"\)") + " streams$"):
+        RegisterMap.of(spec, streams=False)
+    assert RegisterMap.of(spec, streams=True).streams
+
+
+def test_only_what_a_reset_restores_has_a_value_after_it() -> None:
+    spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), linear=True, update_rounding="stochastic", seed=5)
+    names = ("learning_rate0", "linear_rate0", "noise")
+    for each, values in (
+        (spec, [None, None, None]),
+        (
+            spec.replace(initial="reset"),
+            [*(code for _, code in spec.rate_registers), initial_state(spec.seed) >> 16],
+        ),
+    ):
+        map = RegisterMap.of(each, streams=True)
+        assert [map.find(name).reset for name in names] == values

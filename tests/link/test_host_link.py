@@ -5,11 +5,31 @@ import pytest
 
 from kanrtl.errors import LinkError
 from kanrtl.link.host_link import HostLink
+from kanrtl.link.layout import BUFFER_BYTES, Kind
 from kanrtl.sessions.linked_learner import LinkedLearner
 from support.linked_boards import tracker
 from support.timed_line import TimedLine
 
 SAMPLE_BYTES = 4
+
+
+class RestartedLine(TimedLine):
+    """A line to a device that can be started anew: it sends zeros where it is to send answers again."""
+
+    restarted, sent = False, 0
+
+    def send(self, content: bytes) -> None:
+        self.sent += len(content)
+        super().send(content)
+
+    def _obey(self, content: bytes | None, now: float) -> None:
+        if content is not None and content[0] == Kind.HELLO:
+            self.restarted = False
+        if self.restarted:
+            self._number = -1
+            if content is not None and content[0] == Kind.RESEND and self._answer_end <= now:
+                self._answer(bytes(BUFFER_BYTES), now)
+        super()._obey(content, now)
 
 
 def learn(learner: LinkedLearner, samples: int) -> None:
@@ -61,3 +81,16 @@ def test_another_learner_is_never_taken_for_the_one_before(monkeypatch: pytest.M
         assert link.device is device
     line.reload(tracker())
     learn(learner, 1)
+
+
+def test_zeros_of_a_device_that_was_started_anew_are_not_answered_without_end() -> None:
+    line = RestartedLine(tracker(), 3_000_000)
+    learner = LinkedLearner(HostLink(line, patience=0.3))
+    learn(learner, 20)
+    line.restarted, line.sent = True, 0
+    with pytest.raises(LinkError, match="does not answer any more"):
+        learn(learner, 1)
+    assert line.sent < 10_000
+    start = line.now()
+    learn(learner, 1)
+    assert line.now() - start < 0.3

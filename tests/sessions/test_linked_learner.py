@@ -6,11 +6,12 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from kanrtl import InputError, LearnerSpec
+from kanrtl import InputError, LearnerSpec, StabilityWarning, connect
 from kanrtl.bus.identification import Identification
 from kanrtl.link.host_link import HostLink
 from kanrtl.link.identification_rom import read_identification, write_identification
 from kanrtl.sessions.linked_learner import LinkedLearner
+from support.timed_line import TimedLine
 
 ZEROS = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), grid_size=2, spline_order=1)
 ARRAYS = ZEROS.replace(initial_coefficients=[np.full((1, 1, 3), 0.5)])
@@ -37,3 +38,11 @@ def test_arrays_do_not_travel_and_are_those_of_the_given_spec() -> None:
         learner.restore()
     assert np.array_equal(connect_to(ARRAYS, ARRAYS).start_codes()[0], ARRAYS.initial_codes()[0])
     assert ARRAYS.initial_codes()[0].any()
+
+
+def test_rates_of_a_device_that_may_diverge_are_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = ZEROS.replace(learning_rate=3.0)
+    monkeypatch.setattr("kanrtl.sessions.connect.open_transport", lambda _address: TimedLine(spec, 3_000_000))
+    for given in (("tcp://board:1",), (spec, "tcp://board:1")):
+        with pytest.warns(StabilityWarning, match="^learning_rate = 3: diverges"):
+            connect(*given).close()

@@ -74,13 +74,13 @@ def _add_register(parent: ElementTree.Element, placed: PlacedRegister) -> None:
     if placed.reset is not None:
         _add(element, "resetValue", f"{placed.reset:#x}")
     fields = _add(element, "fields")
-    clears = placed.name == "events"
+    written = "oneToClear" if placed.name == "events" else "modify" if placed.shifts else None
     for field in register.fields:
-        _add_field(fields, field, clears)
+        _add_field(fields, field, written)
 
 
-def _add_field(parent: ElementTree.Element, field: Field, clears: bool) -> None:
-    """Add a field; ``clears``: writing 1 clears it."""
+def _add_field(parent: ElementTree.Element, field: Field, written: str | None) -> None:
+    """Add a field, and what a write does to it where it does not become what is written."""
     element = _add(parent, "field")
     for tag, text in {
         "name": field.name,
@@ -89,8 +89,8 @@ def _add_field(parent: ElementTree.Element, field: Field, clears: bool) -> None:
         "bitWidth": str(field.width),
     }.items():
         _add(element, tag, text)
-    if clears:
-        _add(element, "modifiedWriteValues", "oneToClear")
+    if written is not None:
+        _add(element, "modifiedWriteValues", written)
 
 
 def _add_numbers(parent: ElementTree.Element, numbers: Numbers) -> None:

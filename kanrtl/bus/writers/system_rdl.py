@@ -119,7 +119,8 @@ def _write_register(placed: PlacedRegister) -> list[str]:
     software = _software(register.readable, register.writable)
     hardware = "na" if placed.constant else "r" if software == "w" else "rw" if software == "rw" else "w"
     fields = [_write_field(field, software, hardware, placed) for field in register.fields]
-    inner = [f'desc = "{register.description}";', *fields]
+    untested = ["donttest = true;"] if placed.shifts else []
+    inner = [f'desc = "{register.description}";', *untested, *fields]
     return ["reg {", *_indent(inner), f"}} {placed.name} @ {placed.address:#x};"]
 
 

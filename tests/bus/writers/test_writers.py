@@ -83,6 +83,8 @@ def test_system_rdl(described: DescribedMap, tmp_path: Path) -> None:
             if placed.reset is not None:
                 assert theirs.get_property("reset") == (placed.reset & field.mask) >> field.low
             assert theirs.is_hw_writable != placed.constant or not placed.register.readable
+        # No test may write there and read it again.
+        assert registers[placed.name].get_property("donttest") == (placed.name == "noise")
 
 
 def test_svd(described: DescribedMap, tmp_path: Path) -> None:
@@ -97,6 +99,9 @@ def test_svd(described: DescribedMap, tmp_path: Path) -> None:
         assert [(f.name, f.bit_offset, f.bit_width) for f in theirs.fields] == [
             (f.name, f.low, f.width) for f in placed.register.fields
         ]
+        written = {"events": "oneToClear", "noise": "modify"}.get(placed.name)
+        told = [f.modified_write_values for f in theirs.fields]
+        assert all(one is None if written is None else one is not None and one.value == written for one in told)
         expected = {"r": "read-only", "w": "write-only", "rw": "read-write"}
         assert theirs.access.value == expected[access(placed.register.readable, placed.register.writable)]
     addresses = sorted(walk_svd(peripheral.registers))

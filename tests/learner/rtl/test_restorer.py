@@ -11,6 +11,7 @@ from amaranth.sim import Simulator
 
 from bench.compatibility import LEARNERS
 from kanrtl import Learner, LearnerSpec
+from kanrtl.bus.register_map import RegisterMap
 from kanrtl.learner.address_map import CONTROL_FREEZE, CONTROL_RESTORE, AddressMap
 from kanrtl.learner.restoration import Restoration
 from kanrtl.learner.rtl.restorer import AccessSwitch, Restorer, Restoring, StartValues
@@ -244,7 +245,11 @@ def test_a_reset_and_the_control_register_bring_everything_back(name: str) -> No
         await ctx.tick()
         ctx.set(play.reset, 0)
         assert await play.count_until_ready(ctx) == spec.restart_cycles
-        assert await play.access(ctx, addresses.learning_rate(0)) == spec.layers[0].learning_rate_code
+        # What is told of the registers is what they hold.
+        registers = {placed.name: placed.reset for placed in RegisterMap.of(spec, streams=True).registers}
+        assert await play.access(ctx, addresses.learning_rate(0)) == registers["learning_rate0"]
+        if "noise" in registers:
+            assert await play.access(ctx, addresses.noise) == registers["noise"]
         assert await play.teach(ctx, x, target) == expected
 
     play.simulate(bench)
