@@ -386,8 +386,8 @@ _RESTORED = "writing 1 brings coefficients, rates, noise and counters to their s
 
 _NOISE = (
     "The high half of the noise register; a write moves its low half up, and the data in below it. Two writes of 0 end "
-    "stochastic rounding: it stays zero. Read h, write h, read l, write l: h and l are its halves, and it is as before, "
-    "if nothing is learned meanwhile."
+    "stochastic rounding: it stays zero. Read h, write h, read l, write l: h and l are its halves, and it is as "
+    "before, if nothing is learned meanwhile."
 )
 
 _NOISE_BITS = 16

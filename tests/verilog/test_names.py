@@ -92,7 +92,7 @@ def test_escaped_names_become_plain_ones(escaped: str, plain: str) -> None:
 
 
 def test_a_module_is_not_called_what_it_has_an_instance_of() -> None:
-    with pytest.raises(InputError, match="^name = 'ram': is a module that it has an instance of; add to it, as in "):
+    with pytest.raises(InputError, match=r"^name = 'ram': is a module that it has an instance of; add to it, as in "):
         unescape_names("  ram #(\n    .a(1)\n  ) x (\n    .b(c)\n  );", "ram")
 
 
