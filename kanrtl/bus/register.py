@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
-__all__ = ["WORD", "Field", "Register"]
+__all__ = ["WORD", "Field", "OnWrite", "Register"]
+
+OnWrite = Literal["store", "clear", "clear_ones", "modify"]
+"""What a write does: the data are stored; whatever they are clears the register; ones clear their bits; something else,
+so that other data are read than were written."""
 
 WORD = 32
 """Bits of a register."""
@@ -64,6 +69,8 @@ class Register:
         From the lowest bits up.
     readable, writable : bool
         What can be done with it.
+    on_write : {"store", "clear", "clear_ones", "modify"}
+        What a write does, where it can be written.
     """
 
     name: str
@@ -71,6 +78,7 @@ class Register:
     fields: tuple[Field, ...]
     readable: bool = True
     writable: bool = False
+    on_write: OnWrite = "store"
 
     def pack(self, **values: int) -> int:
         """Give the word in which the fields have ``values``, and those that are not named are zero.
@@ -84,6 +92,14 @@ class Register:
         return {field.name: field.get(word) for field in self.fields}
 
 
-def one_field(name: str, description: str, width: int = WORD, signed: bool = False, writable: bool = False) -> Register:
+def one_field(
+    name: str,
+    description: str,
+    width: int = WORD,
+    signed: bool = False,
+    writable: bool = False,
+    on_write: OnWrite = "store",
+) -> Register:
     """Give a register with a single field ``value`` in its low bits."""
-    return Register(name, description, (Field("value", 0, width, description, signed),), writable=writable)
+    field = Field("value", 0, width, description, signed)
+    return Register(name, description, (field,), writable=writable, on_write=on_write)

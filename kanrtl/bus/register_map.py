@@ -29,7 +29,7 @@ from ..numeric.bits import clog2
 from ..numeric.fixed import Format
 from ..numeric.lfsr import initial_state
 from .identification import HEAD, Identification
-from .register import WORD, Field, Register, one_field
+from .register import WORD, Field, OnWrite, Register, one_field
 
 __all__ = ["BYTES", "Dimension", "Numbers", "PlacedRegister", "RegisterMap"]
 
@@ -66,8 +66,6 @@ class PlacedRegister:
         That of its only field, where this is a fixed-point number.
     constant : bool
         Whether it always reads ``reset``.
-    shifts : bool
-        Whether it reads something else than what was written last, as a write moves what was there.
     """
 
     register: Register
@@ -75,7 +73,6 @@ class PlacedRegister:
     reset: int | None = None
     format: Format | None = None
     constant: bool = False
-    shifts: bool = False
 
     @property
     def name(self) -> str:
@@ -240,7 +237,7 @@ def _place_shell(identification: Identification, streams: bool) -> list[PlacedRe
     ]
     changing = [
         PlacedRegister(Register("status", "What the core does now.", tuple(reported)), _STATUS),
-        PlacedRegister(Register("events", _EVENTS_SINCE, events, writable=True), _EVENTS, 0),
+        PlacedRegister(Register("events", _EVENTS_SINCE, events, True, True, "clear_ones"), _EVENTS, 0),
         PlacedRegister(Register("interrupt_enable", _ENABLED, events, writable=True), _ENABLE, 0),
     ]
     if not streams:
@@ -298,10 +295,8 @@ def _number_fields(core: LearnerSpec | LookupNetwork) -> tuple[str, str, str]:
 def _place_registers(spec: LearnerSpec, addresses: AddressMap, window: int) -> list[PlacedRegister]:
     """Place the registers that the access port reaches."""
 
-    def place(
-        register: Register, address: int, reset: int | None, format: Format | None = None, *, shifts: bool = False
-    ) -> PlacedRegister:
-        return PlacedRegister(register, window + BYTES * address, reset, format, shifts=shifts)
+    def place(register: Register, address: int, reset: int | None, format: Format | None = None) -> PlacedRegister:
+        return PlacedRegister(register, window + BYTES * address, reset, format)
 
     rates = [
         (f"learning_rate{index}", f"The learning rate of layer {index}.", addresses.learning_rate(index))
@@ -318,20 +313,21 @@ def _place_registers(spec: LearnerSpec, addresses: AddressMap, window: int) -> l
         found.append(place(register, address, code if spec.restarts else None, format))
     for kind in SATURATIONS:
         what = f"How often the kind {kind} saturated, up to the highest count; a write clears it."
-        counter = one_field(f"saturations_{kind}", what, COUNTER_WIDTH, writable=True)
+        counter = one_field(f"saturations_{kind}", what, COUNTER_WIDTH, writable=True, on_write="clear")
         found.append(place(counter, addresses.saturations(kind), 0))
     for kind in spec.counts:
         what = f"{_COUNTED[kind]}, up to the highest count; a write clears it."
-        counter = one_field(f"count_{kind}", what, COUNTER_WIDTH, writable=True)
+        counter = one_field(f"count_{kind}", what, COUNTER_WIDTH, writable=True, on_write="clear")
         found.append(place(counter, addresses.saturations(kind), 0))
     if spec.update_rounding == "stochastic":
         start = initial_state(spec.seed) >> _NOISE_BITS if spec.restarts else None
-        register = one_field("noise", _NOISE, _NOISE_BITS, writable=True)
-        found.append(place(register, addresses.noise, start, shifts=True))
+        register = one_field("noise", _NOISE, _NOISE_BITS, writable=True, on_write="modify")
+        found.append(place(register, addresses.noise, start))
     control = [Field("freeze", CONTROL_FREEZE.bit_length() - 1, 1, "samples are predicted, and nothing is learned")]
     if spec.restarts:
         control.append(Field("restore", CONTROL_RESTORE.bit_length() - 1, 1, _RESTORED))
-    register = Register("control", "How the core learns.", tuple(control), writable=True)
+    on_write: OnWrite = "modify" if spec.restarts else "store"
+    register = Register("control", "How the core learns.", tuple(control), writable=True, on_write=on_write)
     found.append(place(register, addresses.control, 0))
     if spec.guard is not None:
         found += [place(register, address, reset) for register, address, reset in _guard_registers(spec, addresses)]
@@ -352,8 +348,9 @@ def _guard_registers(spec: LearnerSpec, addresses: AddressMap) -> list[tuple[Reg
     )
     adopts = "writing 1 makes the coefficients as they are the good ones; reads 0"
     status.append(Field("adopt", GUARD_ADOPT.bit_length() - 1, 1, adopts))
+    seen = Register("guard_status", "What the guard sees.", tuple(status), writable=True, on_write="modify")
     found = [
-        (Register("guard_status", "What the guard sees.", tuple(status), writable=True), addresses.guard_status, 0),
+        (seen, addresses.guard_status, 0),
         (one_field("guard_error_sum", _ERROR_SUM, widths["error"]), addresses.guard_error_sum, 0),
     ]
     for name, width in widths.items():
@@ -361,7 +358,7 @@ def _guard_registers(spec: LearnerSpec, addresses: AddressMap) -> list[tuple[Reg
         found.append((register, addresses.guard_limit(name), codes[name]))
     for signature in SIGNATURES:
         what = f"How often the guard saw {signature}, up to the highest count; a write clears it."
-        counter = one_field(f"guard_count_{signature}", what, COUNTER_WIDTH, writable=True)
+        counter = one_field(f"guard_count_{signature}", what, COUNTER_WIDTH, writable=True, on_write="clear")
         found.append((counter, addresses.guard_count(signature), 0))
     return found
 

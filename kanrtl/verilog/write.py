@@ -114,7 +114,8 @@ def write_verilog(
 ) -> None:
     """Write a component as one self-contained Verilog file, which appears whole or not at all.
 
-    The file holds one module, in which all identifiers are plain ones. It takes whichever yosys there is.
+    The file holds one module, in which all identifiers are plain ones, but for those of modules of other files. It
+    takes whichever yosys there is.
 
     Parameters
     ----------

@@ -967,9 +967,8 @@ NOT_SAVED = "not a saved learner; give a file that save wrote"
         ),
         ({"coefficients_0": np.zeros((2, 4), int)}, "coefficients[0]: shape (2, 4); must be (1, 2, 4)"),
         (
-            {"learning_rate_format": np.array("UQ(0, 99999999999999)")},
-            "learning_rate_format: UQ(0, 99999999999999) has more bits than codes in a file, 62; give a file that save "
-            "wrote",
+            {"learning_rate_format": np.array("UQ(0, 9999)")},
+            "learning_rate_format: UQ(0, 9999) has more bits than codes in a file, 62; give a file that save wrote",
         ),
         (
             {"coefficients_0": np.full((1, 2, 4), -20000)},

@@ -77,8 +77,9 @@ async def write_everything(map: RegisterMap, master: Any, dice: random.Random) -
                 expected = sum(field.mask for field in placed.register.fields) if word else 0
                 assert (await master.read(placed.address)).data == expected
     for placed in rates_of(map):
-        await master.write(placed.address, placed.reset + 1)
-        assert (await master.read(placed.address)).data == placed.reset + 1
+        rate = (await master.read(placed.address)).data + 1
+        await master.write(placed.address, rate)
+        assert (await master.read(placed.address)).data == rate
     for placed in map.registers:
         if placed.name.startswith("saturations_"):
             await master.write(placed.address, MASK)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from ..register import WORD, Field
+from ..register import WORD, Field, OnWrite
 from ..register_map import BYTES, Numbers, PlacedRegister
 from .described_map import DescribedMap
 
@@ -59,6 +59,9 @@ def _access(readable: bool, writable: bool) -> str:
     return ("read-write" if writable else "read-only") if readable else "write-only"
 
 
+_MODIFIED: dict[OnWrite, str] = {"clear": "clear", "clear_ones": "oneToClear", "modify": "modify"}
+
+
 def _add_register(parent: ElementTree.Element, placed: PlacedRegister) -> None:
     """Add a register with its fields."""
     register = placed.register
@@ -74,7 +77,7 @@ def _add_register(parent: ElementTree.Element, placed: PlacedRegister) -> None:
     if placed.reset is not None:
         _add(element, "resetValue", f"{placed.reset:#x}")
     fields = _add(element, "fields")
-    written = "oneToClear" if placed.name == "events" else "modify" if placed.shifts else None
+    written = _MODIFIED.get(register.on_write)
     for field in register.fields:
         _add_field(fields, field, written)
 

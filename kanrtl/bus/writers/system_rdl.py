@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..register import WORD, Field
+from ..register import WORD, Field, OnWrite
 from ..register_map import Numbers, PlacedRegister
 from .described_map import DescribedMap
 
@@ -113,13 +113,16 @@ def _software(readable: bool, writable: bool) -> str:
     return "r" * readable + "w" * writable
 
 
+_EFFECTS: dict[OnWrite, str] = {"clear": "wclr", "clear_ones": "woclr"}
+
+
 def _write_register(placed: PlacedRegister) -> list[str]:
     """Write a register with its fields."""
     register = placed.register
     software = _software(register.readable, register.writable)
     hardware = "na" if placed.constant else "r" if software == "w" else "rw" if software == "rw" else "w"
     fields = [_write_field(field, software, hardware, placed) for field in register.fields]
-    untested = ["donttest = true;"] if placed.shifts else []
+    untested = ["donttest = true;"] if register.on_write == "modify" else []
     inner = [f'desc = "{register.description}";', *untested, *fields]
     return ["reg {", *_indent(inner), f"}} {placed.name} @ {placed.address:#x};"]
 
@@ -127,8 +130,8 @@ def _write_register(placed: PlacedRegister) -> list[str]:
 def _write_field(field: Field, software: str, hardware: str, placed: PlacedRegister) -> str:
     """Write a field in one line."""
     properties = f'sw = {software}; hw = {hardware}; desc = "{field.description}";'
-    if placed.name == "events":
-        properties += " onwrite = woclr;"
+    if effect := _EFFECTS.get(placed.register.on_write):
+        properties += f" onwrite = {effect};"
     reset = "" if placed.reset is None else f" = {(placed.reset & field.mask) >> field.low:#x}"
     return f"field {{ {properties} }} {field.name}[{field.low + field.width - 1}:{field.low}]{reset};"
 

@@ -12,8 +12,9 @@ from cmsis_svd.parser import SVDParser
 from litex.tools.remote.csr_builder import CSRBuilder
 from systemrdl import RDLCompiler
 from systemrdl.node import RegNode
+from systemrdl.rdltypes import OnWriteType
 
-from kanrtl.bus.register_map import RegisterMap
+from kanrtl.bus.register_map import PlacedRegister, RegisterMap
 from kanrtl.bus.writers import WRITERS, DescribedMap
 from support.foreign_tools import need
 from support.register_reads import addresses_of
@@ -25,6 +26,7 @@ CORES = {
     "streams": (SPECS["linear"].replace(layer_sizes=[2, 3, 2]), True),
     "registers": (SPECS["after prediction"], False),
     "targets": (SPECS["no registers"].replace(initial="reset"), False),
+    "guard": (SPECS["linear"].replace(guard={"window": 16, "error": 0.5}), False),
     "network": (NETWORKS_BY_OUTPUT["argmax"].network, False),
 }
 
@@ -44,6 +46,17 @@ def numbers_of(map: RegisterMap) -> Iterator[tuple[str, int]]:
 
 def access(readable: bool, writable: bool) -> str:
     return "r" * readable + "w" * writable
+
+
+def expected_effect(placed: PlacedRegister) -> str | None:
+    """What a write does, in the words of SVD; None where what is written is read."""
+    if placed.name.startswith(("saturations_", "count_", "guard_count_")):
+        return "clear"
+    if placed.name in ("noise", "guard_status"):
+        return "modify"
+    if placed.name == "control":
+        return "modify" if "restore" in {field.name for field in placed.register.fields} else None
+    return "oneToClear" if placed.name == "events" else None
 
 
 @pytest.mark.parametrize("name", ["level", "field", "internal", "w1", "true", "Level", "wzt"])
@@ -83,8 +96,11 @@ def test_system_rdl(described: DescribedMap, tmp_path: Path) -> None:
             if placed.reset is not None:
                 assert theirs.get_property("reset") == (placed.reset & field.mask) >> field.low
             assert theirs.is_hw_writable != placed.constant or not placed.register.readable
+        written = expected_effect(placed)
         # No test may write there and read it again.
-        assert registers[placed.name].get_property("donttest") == (placed.name == "noise")
+        assert registers[placed.name].get_property("donttest") == (written == "modify")
+        effect = {"clear": OnWriteType.wclr, "oneToClear": OnWriteType.woclr}.get(str(written))
+        assert all(field.get_property("onwrite") is effect for field in found.values())
 
 
 def test_svd(described: DescribedMap, tmp_path: Path) -> None:
@@ -99,7 +115,7 @@ def test_svd(described: DescribedMap, tmp_path: Path) -> None:
         assert [(f.name, f.bit_offset, f.bit_width) for f in theirs.fields] == [
             (f.name, f.low, f.width) for f in placed.register.fields
         ]
-        written = {"events": "oneToClear", "noise": "modify"}.get(placed.name)
+        written = expected_effect(placed)
         told = [f.modified_write_values for f in theirs.fields]
         assert all(one is None if written is None else one is not None and one.value == written for one in told)
         expected = {"r": "read-only", "w": "write-only", "rw": "read-write"}
