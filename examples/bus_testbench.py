@@ -83,10 +83,10 @@ class Expectation:
             words[name] = register.pack(**{field.name: bits[field.name] for field in register.fields})
         words |= {each.name: 0 for each in map.registers if not each.register.readable}
         if self.model is not None:
-            # A reset leaves the rates as they are.
-            rates = self.model.read_learning_rates()
-            named = [each.name for each in map.registers if "_rate" in each.name]
-            words |= dict(zip(sorted(named), rates, strict=True))
+            # The map tells no words of rates, which a reset need not restore.
+            kinds = ("learning_rate", "linear_rate")
+            rates = [each.name for each in map.registers if each.name.startswith(kinds) and not each.constant]
+            words |= dict(zip(rates, self.model.read_learning_rates(), strict=True))
             for kind, count in self.model.read_saturations().items():
                 words[f"saturations_{kind}" if f"saturations_{kind}" in words else f"count_{kind}"] = count
             if "noise" in {each.name for each in map.registers}:
