@@ -4,22 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
-from typing import Any
 
 from ..lookup.network import LookupNetwork
 from ..lookup.number_checks import MAX_BITS
-
-_DEFAULTS: dict[str, Any] = {"latency": None, "memory": "auto", "whole_from": None, "reuse_factor": 1}
-
-
-def drop_defaults(network: LookupNetwork, options: dict[str, Any]) -> dict[str, Any]:
-    """What is not at its default; a list of the default for every layer is that, too."""
-
-    def is_default(name: str, value: Any) -> bool:
-        each = value if isinstance(value, (list, tuple)) and len(value) == len(network.layers) else [value]
-        return all(type(one) is type(_DEFAULTS[name]) and one == _DEFAULTS[name] for one in each)
-
-    return {name: value for name, value in options.items() if name not in _DEFAULTS or not is_default(name, value)}
 
 
 def list_memories(network: LookupNetwork) -> Iterator[str | list[str]]:

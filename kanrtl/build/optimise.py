@@ -21,7 +21,7 @@ from ..fabric.device import Device
 from ..files import write_whole
 from ..lookup.network import LookupNetwork
 from ..lookup.rtl.bound import bound_core
-from ..lookup.rtl.folding import Folding, schedule_core
+from ..lookup.rtl.folding import Folding, drop_defaults, schedule_core
 from ..lookup.rtl.network_estimate import NetworkEstimate, estimate_period, estimate_schedule
 from ..lookup.rtl.network_plan import plan_layers
 from ..progress import Progress
@@ -29,7 +29,7 @@ from ..tools.toolchain import YOSYS
 from ..version import __version__
 from .design_builds import build_network
 from .network_capacity import check_network_fits
-from .network_settings import drop_defaults, list_memories, list_reuse_factors, list_whole_layers
+from .network_settings import list_memories, list_reuse_factors, list_whole_layers
 from .report import Report
 from .shortage import ShortageError
 

@@ -280,8 +280,8 @@ def _place_numbers(core: LearnerSpec | LookupNetwork, identification: Identifica
 
 
 def _number_fields(core: LearnerSpec | LookupNetwork) -> tuple[str, str, str]:
-    """Name what has the formats of samples, the teacher's numbers and predictions: fields of the spec, if one is given
-    the given one."""
+    """Name what has the formats of samples, the teacher's numbers and predictions: the fields of the spec from which
+    these follow."""
     if isinstance(core, LookupNetwork):
         return "sample_format", "", "prediction_format"
     common = core.activation_format is not None

@@ -10,7 +10,6 @@ import cloup
 from amaranth.lib import wiring
 
 from ..build.design_builds import core_for, fit_spec
-from ..build.network_settings import drop_defaults
 from ..bus.core_ports import Core
 from ..bus.register_map import BYTES, RegisterMap
 from ..bus.shells import SHELLS, has_streams
@@ -21,6 +20,7 @@ from ..files import is_standard_output, write_whole
 from ..learner.rtl.learner import Learner
 from ..learner.spec import LearnerSpec
 from ..lookup.network import LookupNetwork
+from ..lookup.rtl.folding import drop_defaults
 from ..lookup.rtl.lookup_core import LookupCore, create_core
 from ..verilog.clocking import Clocking
 from ..verilog.component_header import component_header

@@ -233,7 +233,7 @@ def _drive_float64(spec: LearnerSpec, task: Task, grid: Reals, initial: list[Cod
     predictions, curves, chunk = [], [], _chunk(spec, task)
     for start, stop in task.regimes:
         for first in range(start, stop, chunk):
-            # As _drive does: samples follow each other without a pause, except after every regime.
+            # As _drive does: samples follow each other without a pause, except after every chunk.
             model.settle()
             rows = slice(first, min(first + chunk, stop))
             x, learn = task.x[rows], np.ones(rows.stop - rows.start, dtype=bool)

@@ -12,15 +12,13 @@ from ..learner.spec import LearnerSpec
 from ..link.host_link import HostLink
 from ..link.transports import is_address, open_transport
 from ..lookup.network import LookupNetwork
+from ..lookup.rtl.folding import CORE_DEFAULTS
 from ..progress import Progress
 from ..simulators.trace import Trace
 from .backends import load_backend
 from .learner_session import Session
 from .linked_learner import LinkedLearner
 from .network_session import LookupSession
-
-NETWORK_OPTIONS = ("latency", "memory", "whole_from", "reuse_factor")
-"""The parameters of :class:`kanrtl.LookupCore` that a session of a network takes."""
 
 
 def connect_network(
@@ -146,9 +144,9 @@ def connect(
     if is_address(backend) and not isinstance(spec, LookupNetwork):
         return connect_device(backend, spec, trace, options)
     if isinstance(spec, LookupNetwork):
-        unknown = set(options) - set(NETWORK_OPTIONS)
+        unknown = set(options) - set(CORE_DEFAULTS)
         if unknown:
-            raise InputError(f"{min(unknown)}: not known for a network; it must be one of {', '.join(NETWORK_OPTIONS)}")
+            raise InputError(f"{min(unknown)}: not known for a network; it must be one of {', '.join(CORE_DEFAULTS)}")
         return connect_network(spec, backend, trace=trace, progress=progress, **options)
     if options:
         raise InputError(f"{min(options)}: not known for a learner; set it in the spec")

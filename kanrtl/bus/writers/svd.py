@@ -60,6 +60,7 @@ def _access(readable: bool, writable: bool) -> str:
 
 
 _MODIFIED: dict[OnWrite, str] = {"clear": "clear", "clear_ones": "oneToClear", "modify": "modify"}
+"""The words of SVD for writes that do not store their data."""
 
 
 def _add_register(parent: ElementTree.Element, placed: PlacedRegister) -> None:

@@ -114,6 +114,7 @@ def _software(readable: bool, writable: bool) -> str:
 
 
 _EFFECTS: dict[OnWrite, str] = {"clear": "wclr", "clear_ones": "woclr"}
+"""The words of SystemRDL for writes that clear; it has none for other effects."""
 
 
 def _write_register(placed: PlacedRegister) -> list[str]:

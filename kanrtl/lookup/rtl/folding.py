@@ -22,7 +22,7 @@ would save blocks only where a lane's memory is shallower than any block's.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -264,6 +264,20 @@ class Folding:
     def interval(self) -> int:
         """Cycles from one sample to the next: those of the slowest layer, as each works on a sample of its own."""
         return max(layer.steps for layer in self.layers)
+
+
+CORE_DEFAULTS: dict[str, Any] = {"latency": None, "memory": "auto", "whole_from": None, "reuse_factor": 1}
+"""What can be chosen for the core of a network, whatever the chip, and what every network can have."""
+
+
+def drop_defaults(network: LookupNetwork, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What is not at its default; a list of the default for every layer is that, too."""
+
+    def is_default(name: str, value: Any) -> bool:
+        each = value if isinstance(value, (list, tuple)) and len(value) == len(network.layers) else [value]
+        return all(type(one) is type(CORE_DEFAULTS[name]) and one == CORE_DEFAULTS[name] for one in each)
+
+    return {name: value for name, value in options.items() if name not in CORE_DEFAULTS or not is_default(name, value)}
 
 
 def schedule_core(

@@ -9,7 +9,7 @@ from ...errors import TraceError
 from ...learner.spec import LearnerSpec
 from ...lookup.network import LookupNetwork
 from ...lookup.quantiser import FixedQuantiser
-from ...lookup.rtl.folding import schedule_core
+from ...lookup.rtl.folding import drop_defaults, schedule_core
 from ...lookup.rtl.network_plan import plan_layers
 from ...lookup.single_sample import MOST_EDGES, SingleSample
 from ...numeric.fixed import Codes
@@ -90,10 +90,6 @@ class ModelLearner(GuardedBackend):
         self.note_cleared()
 
 
-_PLAIN: Options = {"latency": None, "memory": "auto", "whole_from": None, "reuse_factor": 1}
-"""The options of a network that every network can have."""
-
-
 class ModelNetwork(NetworkBackend):
     """A lookup network in numpy."""
 
@@ -104,10 +100,8 @@ class ModelNetwork(NetworkBackend):
     ) -> None:
         _refuse_trace(trace)
         # Planning a large network takes seconds: only where there is something that it may not allow.
-        if any(
-            type(value) is not type(_PLAIN.get(name)) or value != _PLAIN.get(name) for name, value in options.items()
-        ):
-            schedule_core(network, plan_layers(network), **options)
+        if chosen := drop_defaults(network, options):
+            schedule_core(network, plan_layers(network), **chosen)
         self._network = network
 
     def run(self, samples: Codes) -> Codes:
