@@ -8,6 +8,7 @@ import pickle
 import zipfile
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -449,6 +450,19 @@ def test_safetensors_that_share_bytes_are_refused(tmp_path: Path) -> None:
             assert read_content(path)["a"].tolist() == [0, 0]
     with pytest.raises(InputError, match=r"^is damaged: its table does not fit its numbers; save it again$"):
         read_content(path)
+
+
+def test_nothing_is_made_of_safetensors_that_share_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An entry that ends before it begins takes off nothing from the size of the others."""
+    made = Mock()
+    monkeypatch.setattr("kanrtl.lookup.checkpoints.safetensors_file._read_tensor", made)
+    entry = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
+    table = json.dumps({"a": entry, "b": entry, "c": entry | {"data_offsets": [99, 0]}}).encode()
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(len(table).to_bytes(8, "little") + table + bytes(8))
+    with pytest.raises(InputError, match=r"^is damaged: its table does not fit its numbers; save it again$"):
+        read_content(path)
+    made.assert_not_called()
 
 
 def test_damage_of_a_compression_that_torch_never_has(tmp_path: Path) -> None:
