@@ -19,6 +19,7 @@ from kanrtl.errors import ToolError
 from kanrtl.fabric.families.ice40 import MAC16_MULTIPLY_NS
 from kanrtl.tools import toolchain
 from kanrtl.tools.toolchain import YOSYS, Tool
+from support.tiers import thorough
 
 
 class MultiplyAccumulate(wiring.Component):
@@ -541,7 +542,7 @@ def test_board_names_are_listed():
         boards.get("ulx4s")
 
 
-@pytest.mark.parametrize("name", ["ulx3s-25f", "icebreaker"])
+@pytest.mark.parametrize("name", [thorough("ulx3s-25f"), "icebreaker"])
 @pytest.mark.usefixtures("cache")
 def test_bitstream(name, tmp_path, no_tools):
     board = boards.get(name)

@@ -62,7 +62,6 @@ LINKED = ["with_sample", "external, after_prediction", "streaming"]
 # What is slow beside the model, and still tried in every run.
 OFTEN = [
     ("with_sample", "pysim"),
-    ("streaming", "pysim"),
     ("folded", "pysim"),
     ("external, after_prediction", "native"),
 ]

@@ -10,6 +10,7 @@ import numpy as np
 from kanrtl import LearnerSpec
 from kanrtl.learner.plan import LayerPlan
 from kanrtl.learner.rtl.pass_sequencer import StepTimes
+from support.tiers import only
 
 T = {
     "layer_sizes": [1, 1],
@@ -41,6 +42,9 @@ PLANS: dict[str, tuple[dict[str, Any], int]] = {
     ),
 }
 """Fields of a spec, and which of its layers."""
+
+NAMES = only(lambda name: name not in ("hidden, serial", "hidden, shared"), PLANS)
+"""Those of :data:`PLANS`; of the two in which the one after the last is both, only `make thorough` tries each alone."""
 
 
 def plan_of(name: str, **fields: Any) -> LayerPlan:

@@ -13,6 +13,7 @@ from kanrtl.errors import InputError
 from kanrtl.tools.toolchain import YOSYS
 from kanrtl.verilog.names import KEYWORDS, LONGEST_NAME, check_module_name, unescape_names
 from kanrtl.verilog.write import list_ports, write_verilog
+from support.tiers import thorough
 
 
 def test_names_of_signals_that_are_keywords_come_escaped_from_yosys(tmp_path: Path) -> None:
@@ -56,7 +57,7 @@ def test_longer_names_than_tools_take_are_refused() -> None:
 
 
 @pytest.mark.usefixtures("unelaborated")
-@pytest.mark.parametrize("name", ["clk", "rst", "samples__valid", "gradient"])
+@pytest.mark.parametrize("name", ["clk", thorough("rst"), "samples__valid", thorough("gradient")])
 def test_a_module_is_not_called_what_its_port_is(name: str, tracker: LearnerSpec, tmp_path: Path) -> None:
     learner = Learner(tracker)
     assert name in list_ports(learner)

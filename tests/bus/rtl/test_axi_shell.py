@@ -31,10 +31,10 @@ from support.tiers import thorough
         ("after prediction", 4, 40),
         thorough("no registers", 3, 40),
         ("streaming", 0, 40),
-        ("streaming", 4, 40),
+        thorough("streaming", 4, 40),
         ("folded", 2, 20),
         thorough("modulated", 2, 20),
-        ("linear", 2, 20),
+        thorough("linear", 2, 20),
     ],
 )
 def test_learner_gives_the_models_bits(name: str, stalls: int, count: int) -> None:

@@ -22,7 +22,7 @@ from kanrtl.learner.rtl.edge_lane import (
 )
 from kanrtl.numeric.fixed import SQ, UQ, Format, narrow
 from support.components import convert, register_bits, simulate
-from support.folded import PLANS, backward_steps, codes, drive, forward_steps, plan_of
+from support.folded import NAMES, backward_steps, codes, drive, forward_steps, plan_of
 from support.search import examples
 
 formats = st.builds(Format, st.booleans(), st.integers(1, 6), st.integers(0, 6))
@@ -125,7 +125,7 @@ def test_what_is_shared_is_counted_once() -> None:
     assert counts["serial"]["serial"] > 0
 
 
-@pytest.mark.parametrize("name", PLANS)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_pass_has_its_products(name: str) -> None:
     plan = plan_of(name)
     layer, passes, formats = plan.layer, plan.passes, plan.layer.formats
@@ -197,7 +197,7 @@ def test_every_pass_has_its_products(name: str) -> None:
     assert convert(dut).count("cell $mul ") == multipliers
 
 
-@pytest.mark.parametrize("name", PLANS)
+@pytest.mark.parametrize("name", NAMES)
 def test_multipliers_of_lanes_are_counted(name: str) -> None:
     plan, parts = plan_of(name), Parts(FAMILIES["ecp5"].blocks, multiplies=True)
     count_edge_lanes(parts, plan)

@@ -12,10 +12,10 @@ from kanrtl.fabric.parts import Parts
 from kanrtl.learner.plan import LayerPlan
 from kanrtl.learner.rtl.coefficients import FoldedCoefficients, count_folded_coefficients
 from support.components import convert, simulate
-from support.folded import PLANS, backward_steps, codes, forward_steps, plan_of, times_at
+from support.folded import NAMES, backward_steps, codes, forward_steps, plan_of, times_at
 
 
-@pytest.mark.parametrize("name", PLANS)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_step_reads_its_window_and_writes_it_back(name: str) -> None:
     plan = plan_of(name)
     layer, passes = plan.layer, plan.passes
@@ -96,7 +96,7 @@ async def read(ctx: Any, dut: FoldedCoefficients, plan: LayerPlan, node: int, so
     return int(ctx.get(dut.access.read_data.raw))
 
 
-@pytest.mark.parametrize("name", PLANS)
+@pytest.mark.parametrize("name", NAMES)
 def test_one_coefficient_is_written_from_outside(name: str) -> None:
     plan = plan_of(name)
     layer = plan.layer

@@ -23,7 +23,7 @@ from kanrtl.numeric import lfsr
 from kanrtl.numeric.fixed import SQ, narrow
 from kanrtl.simulators.trace import parts_of
 from support.components import convert, count_cells, register_bits, simulate
-from support.folded import PLANS, T, codes, plan_of
+from support.folded import NAMES, T, codes, plan_of
 from support.search import examples
 from support.strategies import specs
 
@@ -160,7 +160,7 @@ class Reference:
         return given, frozenset(kind for (kind, *_), bits in outside.items() if bits.any())
 
 
-@pytest.mark.parametrize("name", PLANS)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_layer_learns_in_its_cycles(name: str) -> None:
     plan = plan_of(name, learning_rate=2.0, slope_format="SQ(2, 6)", step_format="UQ(0, 8)", gradient_format="SQ(4, 8)")
     layer, passes, formats = plan.layer, plan.passes, plan.layer.formats
@@ -228,7 +228,7 @@ def test_a_layer_learns_in_its_cycles(name: str) -> None:
     assert parts.multipliers == multiplications
 
 
-@pytest.mark.parametrize("name", PLANS)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_coefficient_is_written_from_outside(name: str) -> None:
     plan = plan_of(name)
     layer, passes = plan.layer, plan.passes

@@ -17,7 +17,7 @@ from kanrtl.learner.rtl.folded_linear import (
 )
 from kanrtl.numeric.fixed import narrow
 from support.components import convert, simulate
-from support.folded import PLANS, backward_steps, drive, plan_of
+from support.folded import NAMES, backward_steps, drive, plan_of
 from support.layers import get_codes, random_codes, set_codes
 
 LINEAR: dict[str, Any] = {"linear": True, "linear_rate": 0.4, "linear_step_format": "SQ(1, 9)"}
@@ -31,7 +31,7 @@ def edges_of(plan: Any, part: int) -> tuple[Any, Any]:
     return node + node_part * passes.node_lanes, source + input_part * passes.input_lanes
 
 
-@pytest.mark.parametrize("name", list(PLANS))
+@pytest.mark.parametrize("name", NAMES)
 def test_a_step_reads_its_weights_and_writes_them(name: str) -> None:
     plan = plan_of(name, **LINEAR)
     layer, passes = plan.layer, plan.passes
@@ -108,7 +108,7 @@ def test_steps_go_along_and_are_zero_while_something_is_written(name: str) -> No
     simulate(dut, bench)
 
 
-@pytest.mark.parametrize("name", list(PLANS))
+@pytest.mark.parametrize("name", NAMES)
 def test_what_they_have_is_counted(name: str) -> None:
     plan = plan_of(name, **LINEAR)
     first = np.zeros((plan.layer.n_out, plan.layer.n_in), dtype=np.int64)

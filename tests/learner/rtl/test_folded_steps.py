@@ -12,11 +12,11 @@ from kanrtl.fabric.parts import Parts
 from kanrtl.learner.rtl.steps import ScaledSteps, count_scaled_steps
 from kanrtl.numeric.fixed import narrow
 from support.components import convert, simulate
-from support.folded import PLANS, Step, drive, plan_of
+from support.folded import NAMES, Step, drive, plan_of
 
 
 @pytest.mark.parametrize("step_format", [None, "UQ(0, 6)"])
-@pytest.mark.parametrize("name", PLANS)
+@pytest.mark.parametrize("name", NAMES)
 def test_the_steps_are_the_products_rounded_once(name: str, step_format: str | None) -> None:
     plan = plan_of(name, step_format=step_format, learning_rate=3.0)
     layer, passes, formats = plan.layer, plan.passes, plan.layer.formats

@@ -11,10 +11,10 @@ from kanrtl.fabric.families import FAMILIES
 from kanrtl.fabric.parts import Parts
 from kanrtl.learner.rtl.window import FoldedTables, count_folded_tables
 from support.components import convert, simulate
-from support.folded import PLANS, backward_steps, codes, drive, forward_steps, plan_of, rotate
+from support.folded import NAMES, backward_steps, codes, drive, forward_steps, plan_of, rotate
 
 
-@pytest.mark.parametrize("name", PLANS)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_step_reads_the_bases_of_its_inputs(name: str) -> None:
     plan = plan_of(name)
     layer, passes = plan.layer, plan.passes
@@ -58,7 +58,7 @@ def test_a_step_reads_the_bases_of_its_inputs(name: str) -> None:
     convert(dut)
 
 
-@pytest.mark.parametrize("name", PLANS)
+@pytest.mark.parametrize("name", NAMES)
 def test_from_outside_a_cell_is_given(name: str) -> None:
     plan = plan_of(name)
     dut = FoldedTables(plan)

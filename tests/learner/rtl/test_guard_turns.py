@@ -18,7 +18,7 @@ from support.tiers import thorough
 
 SCHEDULES: list[Any] = [
     {},
-    {"pipeline": "all_registers"},
+    thorough({"pipeline": "all_registers"}),
     {"schedule": "streaming"},
     thorough({"layer_sizes": [2, 1], "reuse_factor": 2}),
     thorough({"teaching": "after_prediction"}),

@@ -15,7 +15,7 @@ from kanrtl.learner.folded_schedule import Passes
 from kanrtl.learner.plan import LayerPlan
 from kanrtl.learner.rtl.pass_sequencer import PassSequencer, StepFlow, choose, count_delay, count_pass_sequencer
 from support.components import convert, register_bits, simulate
-from support.folded import PLANS, Step, backward_steps, forward_steps, offset_of, plan_of, times_at
+from support.folded import NAMES, Step, backward_steps, forward_steps, offset_of, plan_of, times_at
 
 
 class Delays(wiring.Component):  # type: ignore[misc]
@@ -117,7 +117,7 @@ def times_of(ctx: Any, dut: PassSequencer, expected: dict[str, Any]) -> dict[str
     return found
 
 
-@pytest.mark.parametrize("name", PLANS)
+@pytest.mark.parametrize("name", NAMES)
 def test_steps_go_through_the_passes_in_order(name: str) -> None:
     plan = plan_of(name)
     dut = PassSequencer(plan)
@@ -145,7 +145,7 @@ def accessed(plan: LayerPlan, source: int, node: int) -> Step:
     return Step(1, "update", source // passes.input_lanes, node // passes.node_lanes)
 
 
-@pytest.mark.parametrize("name", PLANS)
+@pytest.mark.parametrize("name", NAMES)
 def test_an_access_is_a_step_that_updates_nothing(name: str) -> None:
     plan = plan_of(name)
     layer, passes = plan.layer, plan.passes
@@ -176,7 +176,7 @@ def test_an_access_is_a_step_that_updates_nothing(name: str) -> None:
         simulate(dut, bench)
 
 
-@pytest.mark.parametrize("name", PLANS)
+@pytest.mark.parametrize("name", NAMES)
 def test_counters_are_counted(name: str) -> None:
     plan, parts = plan_of(name), Parts(FAMILIES["ecp5"].blocks, multiplies=True)
     count_pass_sequencer(parts, plan)
