@@ -26,6 +26,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..arrays import Reals, check_at_least, check_weights
 from ..errors import InputError, check_kind, cut
+from ..file_content import parse_json
 from ..files import as_path
 from ..learner.losses import find_loss
 from ..learner.spec import LearnerSpec
@@ -428,7 +429,9 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         learner = OnlineLearner(estimator._design, inputs, targets, n_out, estimator.backend)
         try:
             learner.session.load(path)
-        except InputError:
+            if "limits" in arrays:  # of a guard, where the user has set them
+                learner.session.set_limits(**parse_json(str(arrays["limits"])))
+        except (InputError, TypeError):
             learner.session.close()
             raise
         learner.session.frozen = frozen

@@ -56,6 +56,8 @@ class SavedEstimator:
         with np.load(io.BytesIO(learner.to_bytes()), allow_pickle=False) as content:
             arrays = dict(content)
         arrays |= learner.inputs.arrays("inputs") | {"frozen": np.array(learner.is_copied_frozen())}
+        if limits := learner.limits():
+            arrays["limits"] = np.array(json.dumps(limits))
         if learner.targets is not None:
             arrays |= learner.targets.arrays("targets")
         try:

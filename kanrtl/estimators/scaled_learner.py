@@ -20,7 +20,7 @@ from ..learner.stages import rename_presets
 from ..numeric.fixed import Format
 from ..sessions.compiled_learner import load_compiled
 from ..sessions.connect import connect
-from ..sessions.guard_values import explain_fault
+from ..sessions.guard_values import changed_limits, explain_fault
 from ..sessions.learner_session import Session
 from ..sessions.sample_weights import check_highest, find_highest
 from ..sessions.saved_learner import write_learner
@@ -180,7 +180,7 @@ class OnlineLearner:
         """Become a learner with more inputs or other outputs, which predicts as before where those play no part.
 
         It stays frozen if it is; a rate that the user has set keeps its ratio to that of the spec, which may depend on
-        the number of inputs.
+        the number of inputs, and limits of a guard that the user has set stay.
         New inputs start from zero coefficients. The bases of an edge sum to one, so a bias is a constant added to their
         coefficients.
 
@@ -209,6 +209,8 @@ class OnlineLearner:
         session.backend.write_learning_rates(self._scale_rates(session.spec))
         if session.spec.update_rounding == "stochastic":
             session.backend.write_noise(self.session.backend.read_noise())
+        if limits := self.limits():
+            session.set_limits(**limits)
         session.frozen = self.session.frozen
         self.session.close()
         self.inputs.grow(n_in)
@@ -225,6 +227,10 @@ class OnlineLearner:
 
     def _explain_fault(self) -> str | None:
         return explain_fault(self.session.spec, self.session.backend.read_guard)
+
+    def limits(self) -> dict[str, float]:
+        """The limits of the guard that the user has set, which copies keep."""
+        return changed_limits(self.session.spec, self.session.backend.read_guard)
 
     def to_bytes(self) -> bytes:
         """The content of the file that :meth:`kanrtl.Session.save` writes."""
@@ -246,15 +252,19 @@ class OnlineLearner:
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy or a pickle is made from; the backend itself may be a device."""
-        return self.__dict__ | {"session": (self.session.spec.to_dict(), self.to_bytes(), self.is_copied_frozen())}
+        state = self.session.spec.to_dict(), self.to_bytes(), self.is_copied_frozen(), self.limits()
+        return self.__dict__ | {"session": state}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        fields, learned, *frozen = state["session"]  # former versions do not say whether it was frozen
-        session = connect(LearnerSpec.from_dict(rename_presets(fields)), choose_backend(state["backend"]))
+        # Former versions do not say whether it was frozen, nor its limits.
+        saved = dict(zip(("spec", "learned", "frozen", "limits"), state["session"], strict=False))
+        session = connect(LearnerSpec.from_dict(rename_presets(saved["spec"])), choose_backend(state["backend"]))
         with temporary_folder() as folder:
             path = folder / "learned.npz"
-            path.write_bytes(learned)
+            path.write_bytes(saved["learned"])
             session.load(path)
-        session.frozen = any(frozen)
+        if limits := saved.get("limits"):
+            session.set_limits(**limits)
+        session.frozen = saved.get("frozen", False)
         self.__dict__ = state
         self._attach(session)

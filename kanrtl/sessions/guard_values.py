@@ -10,7 +10,7 @@ from ..learner.guard_report import GuardReport
 from ..learner.guard_settings import LIMITS, GuardSettings
 from ..learner.spec import LearnerSpec
 
-__all__ = ["describe_guard", "explain_fault", "limit_codes", "settings_of"]
+__all__ = ["changed_limits", "describe_guard", "explain_fault", "limit_codes", "settings_of"]
 
 
 def settings_of(spec: LearnerSpec, name: str) -> GuardSettings:
@@ -39,6 +39,16 @@ def explain_fault(spec: LearnerSpec, read: Callable[[], GuardReport]) -> str | N
     """What the guard has seen, as it is ``read``, while there is a fault; None without one."""
     report = None if spec.guard is None else read()
     return f"the guard has seen {join_choices(report.seen, 'and')}" if report is not None and report.fault else None
+
+
+def changed_limits(spec: LearnerSpec, read: Callable[[], GuardReport]) -> dict[str, float]:
+    """The limits of the guard, as it is ``read``, that are not those of the spec; none without a guard."""
+    if spec.guard is None:
+        return {}
+    report = read()
+    given = spec.guard.codes(spec.n_out, spec.formats.layers[-1].gradient, spec.counts)
+    limits = describe_guard(spec, report)["limits"]
+    return {name: limits[name] for name, code in report.limits.items() if code != given[name]}
 
 
 def limit_codes(spec: LearnerSpec, limits: Mapping[str, Any], read: Callable[[], GuardReport]) -> dict[str, int]:

@@ -105,6 +105,12 @@ def check_vhdl_name(name: str, field: str = "name") -> str:
     return name
 
 
+def find_foreign_modules(verilog: str) -> list[str]:
+    """Find the modules of which a text of one module, as yosys writes it, has instances; escaped names are in it as
+    they are, and end with no space."""
+    return sorted({match["name"].strip() for match in _FOREIGN_MODULE.finditer(verilog)} - KEYWORDS)
+
+
 def unescape_names(verilog: str, module: str) -> str:
     r"""Replace the escaped identifiers of a Verilog text by plain ones.
 

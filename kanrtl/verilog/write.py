@@ -5,14 +5,14 @@ from pathlib import Path
 from amaranth.hdl import Elaboratable
 from amaranth.lib import wiring
 
-from ..errors import BuildError, InputError, SpecError, ToolError
+from ..errors import BuildError, InputError, SpecError, ToolError, join_choices
 from ..files import as_path, make_folder, write_whole
 from ..folders import temporary_folder
 from ..progress import Progress
 from ..tools.rtlil import FLATTEN, component_ports, component_rtlil
 from ..tools.toolchain import YOSYS
 from .clocking import ClockedModule, Clocking
-from .names import KEYWORDS, check_module_name, unescape_names
+from .names import KEYWORDS, check_module_name, find_foreign_modules, unescape_names
 
 _TOP = "kanrtl_top"  # while it is made; no signal has this name
 
@@ -74,15 +74,23 @@ def list_ports(component: Elaboratable, clocking: Clocking = Clocking()) -> list
     return [clocking.clock, clocking.reset, *named]
 
 
-def _origin(name: str, device: str | None, clocking: Clocking, contents: bool, for_parts: bool) -> list[str]:
-    """Tell what the file is for, and what may stand beside it."""
+def _origin(
+    name: str, device: str | None, clocking: Clocking, contents: bool, for_parts: bool, others: list[str]
+) -> list[str]:
+    """Tell what the file is for, what has to stand beside it, and what may."""
+    needs = "" if others else ", and needs no other"
     return [
         f"Written for {device}."
         if device
         else "Written for any tool and family of FPGAs"
         + ("; kanrtl verilog --device writes it for one part." if for_parts else "."),
-        f"The module {name} is all there is in this file, and needs no other: give another one another name (--name),",
+        f"The module {name} is all there is in this file{needs}: give another one another name (--name),",
         "and both can be in one design.",
+        *(
+            [f"It has instances of {join_choices(others, 'and')}, which the part or other files have."]
+            if others
+            else []
+        ),
         *([] if contents else [f"Nothing has an initial value: let {clocking.reset} be active at a clock edge first."]),
     ]
 
@@ -178,7 +186,7 @@ def write_verilog(
     lines = [
         *(header or "").splitlines(),
         *([""] if header else []),
-        *_origin(name, device, clocking, contents, for_parts),
+        *_origin(name, device, clocking, contents, for_parts, find_foreign_modules(verilog)),
     ]
     comment = "".join(f"// {line}".rstrip() + "\n" for line in lines)
     make_folder(path.parent)

@@ -810,3 +810,41 @@ print([base.__module__.partition(".")[0] for base in type(model).__mro__])
 def test_neither_library_is_imported_before_it_is_needed() -> None:
     done = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=False)
     assert (done.returncode, "river" in done.stdout) == (0, False), done.stderr
+
+
+@pytest.mark.parametrize("way", ["file", "pickle", "copy", "growth", "release"])
+def test_limits_that_were_set_stay(way: str, tmp_path: Path) -> None:
+    model = KANRegressor(grid_size=4, random_state=0, spec={"guard": {"window": 16, "error": 0.4}})
+    model.learn_one({"a": 0.5}, 1.0)
+    model.session_.set_limits(error=0.1, rails=3)
+    match way:
+        case "file":
+            model.save(tmp_path / "model.npz")
+            model = KANRegressor.load(tmp_path / "model.npz")
+        case "pickle":
+            model = pickle.loads(pickle.dumps(model))
+        case "copy":
+            model = copy.deepcopy(model)
+        case "growth":
+            model.add_features(["b"])
+        case "release":
+            model.session_.release()
+    limits = model.session_.status["guard"]["limits"]
+    assert limits["error"] == pytest.approx(0.1, abs=1e-3)
+    assert limits["rails"] == 3
+
+
+def test_limits_in_a_file_that_are_none_are_refused(tmp_path: Path) -> None:
+    model = KANRegressor(grid_size=4, random_state=0, spec={"guard": {"window": 16, "error": 0.4}})
+    model.learn_one({"a": 0.5}, 1.0)
+    model.session_.set_limits(rails=3)
+    model.save(tmp_path / "model.npz")
+    with np.load(tmp_path / "model.npz") as file:
+        arrays = dict(file)
+    for limits, message in (
+        ('{"rail": 3}', r"rail = 3: the guard has no such limit; it has [^\n]*"),
+        ("[3]", r"not a saved KANRegressor; give a file that save wrote"),
+    ):
+        np.savez(tmp_path / "other.npz", **arrays | {"limits": np.array(limits)})
+        with pytest.raises(InputError, match=rf"^load: '[^']*': {message}$"):
+            KANRegressor.load(tmp_path / "other.npz")

@@ -112,6 +112,8 @@ def test_texts_and_names_of_others_stay_in_a_file(tmp_path: Path) -> None:
     write_verilog(Wrapper(), "wrapper", tmp_path / "wrapper.v")
     text = (tmp_path / "wrapper.v").read_text()
     for part in (
+        "// The module wrapper is all there is in this file: give another one another name (--name),\n",
+        "\n// It has instances of \\vendor.ram, which the part or other files have.\n",
         r'$write("a is %0d \\ and %0d\n", ',
         r"\vendor.ram  #(",
         r'.INIT("a\\b c")',
