@@ -13,7 +13,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import check_is_fitted
 
-from ..arrays import Reals
+from ..arrays import Reals, check_unmasked
 from ..errors import InputError, cut
 from .online_estimator import OnlineEstimator
 from .refusals import unless_refused, validate_unmasked
@@ -70,6 +70,7 @@ class KANClassifier(ClassifierMixin, OnlineEstimator, RiverClassifier):  # type:
         with unless_refused(self, "_learner"):
             x, labels = validate_unmasked(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan", reset=first)
             check_scalable("X", x, first=first)
+            check_unmasked("classes", classes)
             if first and classes is None:
                 raise InputError("classes: must be given in the first call of partial_fit")
             weights = self._check_weights(sample_weight, x)

@@ -728,6 +728,14 @@ def test_masked_values_are_refused(model: Any) -> None:
             use(masked)
 
 
+def test_a_masked_class_is_refused() -> None:
+    model, classes = KANClassifier(**SMALL), np.ma.masked_equal([0, 1, 2], 2)
+    with pytest.raises(InputError, match=r"^classes\[2\] is masked; "):
+        model.partial_fit([[0.0]], [0], classes=classes)
+    model.partial_fit([[0.0]], [0], classes=np.ma.masked_equal([0, 1], 2))
+    assert model.classes_.tolist() == [0, 1]
+
+
 def test_classes_may_be_tuples_or_of_several_kinds() -> None:
     model = KANClassifier()
     for label in ((1, 2), (3,), "a", 4):
