@@ -38,7 +38,7 @@ from ..transfer import Frozen, Scaling, freeze
 from .refusals import validate_unmasked
 from .river_samples import FeatureDict, FeatureRow, check_values, is_number, sort_names
 from .saved_estimator import SavedEstimator
-from .scaled_learner import OnlineLearner
+from .scaled_learner import OnlineLearner, set_kept
 from .scaling import RunningScale
 
 BASIS_ENERGY = {1: 2 / 3, 2: 11 / 20, 3: 151 / 315}
@@ -423,18 +423,17 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         if saved.named:
             estimator.feature_names_in_ = np.array(estimator._names, dtype=object)
         targets = RunningScale.from_arrays("targets", arrays, horizon) if cls._scaled_targets else None
-        frozen = bool(arrays.get("frozen", False))  # former versions do not say
+        # Former versions say neither.
+        limits, frozen = arrays.get("limits", "{}"), bool(arrays.get("frozen", False))
         estimator._complete()
         n_out = arrays[f"coefficients_{len(estimator._started['hidden_layer_sizes'] or ())}"].shape[0]
         learner = OnlineLearner(estimator._design, inputs, targets, n_out, estimator.backend)
         try:
             learner.session.load(path)
-            if "limits" in arrays:  # of a guard, where the user has set them
-                learner.session.set_limits(**parse_json(str(arrays["limits"])))
+            set_kept(learner.session, parse_json(str(limits)), frozen=frozen)
         except (InputError, TypeError):
             learner.session.close()
             raise
-        learner.session.frozen = frozen
         estimator._learner = learner
         return estimator
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -65,6 +65,14 @@ def choose_backend(name: str) -> str:
         RuntimeWarning,
     )
     return "model"
+
+
+def set_kept(session: Session, limits: Mapping[str, float], *, frozen: bool) -> None:
+    """Give a new session what the file of one does not hold: the limits of its guard that the user has set, and whether
+    it is frozen."""
+    if limits:  # without a guard there are none
+        session.set_limits(**limits)
+    session.frozen = frozen
 
 
 def _leave_out(x: Reals, target: Reals, weights: Reals | None) -> tuple[Reals, Reals, Reals | None]:
@@ -209,9 +217,7 @@ class OnlineLearner:
         session.backend.write_learning_rates(self._scale_rates(session.spec))
         if session.spec.update_rounding == "stochastic":
             session.backend.write_noise(self.session.backend.read_noise())
-        if limits := self.limits():
-            session.set_limits(**limits)
-        session.frozen = self.session.frozen
+        set_kept(session, self.limits(), frozen=self.session.frozen)
         self.session.close()
         self.inputs.grow(n_in)
         self._attach(session)
@@ -263,8 +269,6 @@ class OnlineLearner:
             path = folder / "learned.npz"
             path.write_bytes(saved["learned"])
             session.load(path)
-        if limits := saved.get("limits"):
-            session.set_limits(**limits)
-        session.frozen = saved.get("frozen", False)
+        set_kept(session, saved.get("limits", {}), frozen=saved.get("frozen", False))
         self.__dict__ = state
         self._attach(session)

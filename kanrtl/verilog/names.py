@@ -131,8 +131,8 @@ def unescape_names(verilog: str, module: str) -> str:
     InputError
         If a module that is not in the text has the name ``module``.
     """
-    others = {each.start("name"): each["name"] for each in _FOREIGN_MODULE.finditer(verilog)}
-    if module in others.values():
+    others = {each.start("name") for each in _FOREIGN_MODULE.finditer(verilog)}
+    if module in find_foreign_modules(verilog):
         raise InputError(f"name = {module!r}: is a module that it has an instance of; add to it, as in '{module}_core'")
 
     def is_own(match: re.Match[str]) -> bool:

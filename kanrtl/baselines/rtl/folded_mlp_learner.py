@@ -207,8 +207,8 @@ def count_folded_mlp_learner(parts: Parts, spec: MlpSpec) -> None:
     parts.choice(second.total.width, times=spec.n_out)
     count_changed_biases(parts, second, spec.rounding, spec.n_out)
     parts.choice(second.coefficient.width, times=spec.n_out)
-    # What is written to a row, and what is read of it.
-    parts.choice(node * lanes, 3)
+    # What is written to a row, of which the LUTs that limit a weight choose a part; and what is read of it.
+    parts.choice(node * lanes)
     parts.choice(max(first.coefficient.width, second.coefficient.width), lanes * spec.columns + spec.n_out)
     count_output_error(parts, spec)
     count_output_steps(parts, spec, spec.rate_register.format)

@@ -123,14 +123,19 @@ def count_weighted_sum(parts: Parts, layer: SumArithmetic, rounding: str) -> Non
     count_changed_weights(parts, layer, rounding, n_in * n_out)
     count_changed_biases(parts, layer, rounding, n_out)
     parts.register(weight.width * layer.weights, moved=False)
-    parts.choice(weight.width, times=layer.weights)
+    # What is written from outside comes in at the LUTs that limit a weight, by two signals that a weight has for both.
+    parts.choice(2, times=layer.weights)
     parts.choice(weight.width, layer.weights)
 
 
 def count_changed_weights(parts: Parts, layer: SumArithmetic, rounding: str, weights: int) -> None:
     """Count what :func:`change_weight` takes for so many weights of a layer that are changed by products."""
     step, feature = layer.step, layer.feature
-    _count_changed(parts, layer, SQ(step.i + feature.i, step.f + feature.f), rounding, weights)
+    product = SQ(step.i + feature.i, step.f + feature.f)
+    _count_changed(parts, layer, product, rounding, weights)
+    if _rounding_constant(layer, product, rounding):
+        # Of three operands synthesis inverts the one that is subtracted ahead of the chain.
+        parts.choice(product.width, times=weights)
 
 
 def count_changed_biases(parts: Parts, layer: SumArithmetic, rounding: str, biases: int) -> None:
@@ -144,5 +149,10 @@ def _count_changed(parts: Parts, layer: SumArithmetic, change: Format, rounding:
     # Bits of a weight below those of its change stay as they are.
     parts.adder(exact.width - max(0, weight.f - change.f), weights)
     # A constant that rounds is added in the same chain.
-    chained = rounding_constant(rounding, exact.f - weight.f) is not None
+    chained = _rounding_constant(layer, change, rounding) is not None
     parts.narrowed(exact, weight, rounding, saturates=True, times=weights, rounds=not chained)
+
+
+def _rounding_constant(layer: SumArithmetic, change: Format, rounding: str) -> int | None:
+    """What rounds a changed weight, where that is a constant."""
+    return rounding_constant(rounding, change.f - layer.coefficient.f)

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pytest
 
 from kanrtl.baselines.rtl.weighted_sum import WeightedSum, count_changed_biases, count_changed_weights
 from kanrtl.baselines.sum_arithmetic import SumArithmetic
@@ -75,3 +76,12 @@ def test_a_constant_that_rounds_takes_no_adder_of_its_own() -> None:
         parts = Parts(FAMILIES["ecp5"].blocks, multiplies=True)
         count_changed_biases(parts, LAYER, rounding, 1)
         assert (parts.counts["adder"], parts.counts["chain"]) == (10, 1)
+
+
+@pytest.mark.parametrize(("rounding", "inverters"), [("floor", 0), ("half_up", 15), ("half_even", 0)])
+def test_a_product_that_is_subtracted_with_a_constant_is_inverted_ahead_of_the_chain(
+    rounding: str, inverters: int
+) -> None:
+    parts = Parts(FAMILIES["ecp5"].blocks, multiplies=True)
+    count_changed_weights(parts, LAYER, rounding, 1)
+    assert parts.counts["choice"] == inverters
