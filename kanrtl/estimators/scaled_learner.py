@@ -87,7 +87,8 @@ def _leave_out(x: Reals, target: Reals, weights: Reals | None) -> tuple[Reals, R
 class OnlineLearner:
     """A :class:`kanrtl.Session` behind running scales.
 
-    Every sample first moves the scales and is then learned. Coefficients stay as they are when a scale moves, so what
+    Every sample first moves the scales and is then learned, but for a session that is frozen, or whose guard has seen a
+    fault: there it moves nothing, and predictions stay. Coefficients stay as they are when a scale moves, so what
     has been learned moves along with the data, and hardware never has to be written to for it.
 
     Parameters
@@ -112,6 +113,7 @@ class OnlineLearner:
 
     def _attach(self, session: Session) -> None:
         self.session = session
+        _ = session.frozen  # a device may be; from now on its backend knows
         if session.backend.compiled:
             self.inputs.compile()
             if self.targets is not None:
@@ -131,9 +133,19 @@ class OnlineLearner:
         if weights is not None:
             self.check_highest("sample_weight", weights)
         x, target, weights = _leave_out(x, target, weights)
-        x = self.inputs.learn_many(x)
-        target = target if self.targets is None else self.targets.learn_many(target)
-        self.session.learn_many(x, target, weight=weights)
+        start = 0
+        while start < len(x):  # a guard may see a fault among them
+            stop = start + self.session.backend.stays_for(len(x) - start)
+            part = slice(start, stop)
+            unit, taught = self._scale(x[part], target[part])
+            self.session.learn_many(unit, taught, weight=None if weights is None else weights[part])
+            start = stop
+
+    def _scale(self, x: Reals, target: Reals) -> tuple[Reals, Reals]:
+        """Samples and targets, scaled, which have moved the scales where they will be learned."""
+        if self.session.backend.learns:
+            return self.inputs.learn_many(x), target if self.targets is None else self.targets.learn_many(target)
+        return self.inputs.to_unit(x), target if self.targets is None else self.targets.to_unit(target)
 
     def find_highest(self) -> float:
         """See :func:`kanrtl.sessions.sample_weights.find_highest`; for the rates that are in the registers now."""
@@ -156,10 +168,11 @@ class OnlineLearner:
     def learn_row(self, target: Reals, weight: float | None = None) -> None:
         """Learn from the inputs that lie in ``inputs.row`` with a target ``(n_out,)``: as :meth:`learn`, but
         quicker. The ``weight`` is above 0, or None for 1."""
+        learns = self.session.backend.learns
         if self.targets is not None:
             self.targets.row.row[:] = target
-            target = self.targets.scale_row(True)
-        self.session.learn(self.inputs.scale_row(True), target, weight=weight)
+            target = self.targets.scale_row(learns)
+        self.session.learn(self.inputs.scale_row(learns), target, weight=weight)
 
     def train(
         self, x: Reals, target: Reals, weights: Reals | None, epochs: int, random: np.random.RandomState

@@ -146,6 +146,13 @@ class GuardRules:
     # What samples do.
 
     @property
+    def steady(self) -> int | None:
+        """How many samples from here on are learned whatever they are; None in a fault, which they do not end."""
+        if self.fault:
+            return None
+        return 1 if self._reads else self._settings.window - self._position
+
+    @property
     def restoring(self) -> bool:
         """Whether the good copy is being written back."""
         return self._restored is not None

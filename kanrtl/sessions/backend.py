@@ -189,6 +189,16 @@ class LearnerBackend(Running):
     def write_frozen(self, frozen: bool) -> None:
         """Set whether samples are predicted but not learned."""
 
+    @property
+    @abstractmethod
+    def learns(self) -> bool:
+        """Whether samples are learned: neither frozen nor in a fault that the guard has seen, as far as is known here.
+        Nothing is sent, and nothing waits, for that."""
+
+    def stays_for(self, count: int) -> int:
+        """For how many of the next ``count`` samples, one at the least, :attr:`learns` stays as it is."""
+        return count
+
     def start_codes(self) -> list[Codes]:
         """The coefficients at the start, shaped as :meth:`read_coefficients` gives them."""
         return self.spec.initial_codes()
@@ -251,6 +261,8 @@ class AddressedLearner(LearnerBackend):
         self.addresses = AddressMap.of(spec)
         # The high half of the noise register, while this may lie in its low half: between the accesses that read it.
         self._noise_high: int | None = None
+        # What was written or answered last.
+        self._frozen = self._fault = False
 
     @abstractmethod
     def access(self, requests: list[tuple[int, int | None]]) -> list[int]:
@@ -328,10 +340,16 @@ class AddressedLearner(LearnerBackend):
         self.access([(self.addresses.noise, state >> 16), (self.addresses.noise, state & 0xFFFF)])
 
     def read_frozen(self) -> bool:
-        return bool(self.access([(self.addresses.control, None)])[0] & CONTROL_FREEZE)
+        self._frozen = bool(self.access([(self.addresses.control, None)])[0] & CONTROL_FREEZE)
+        return self._frozen
 
     def write_frozen(self, frozen: bool) -> None:
         self.access([(self.addresses.control, CONTROL_FREEZE if frozen else 0)])
+        self._frozen = frozen
+
+    @property
+    def learns(self) -> bool:
+        return not (self._frozen or self._fault)
 
     def restore(self) -> None:
         if not self.spec.restarts:
@@ -348,8 +366,9 @@ class AddressedLearner(LearnerBackend):
         addresses = [places.guard_status, places.guard_error_sum]
         addresses += [places.guard_limit(name) for name in LIMITS] + [places.guard_count(name) for name in SIGNATURES]
         status, error_sum, *others = self.access([(address, None) for address in addresses])
+        self._fault = bool(status & GUARD_FAULT)
         return GuardReport(
-            bool(status & GUARD_FAULT),
+            self._fault,
             tuple(name for index, name in enumerate(SIGNATURES) if status >> index & 1),
             dict(zip(SIGNATURES, others[len(LIMITS) :], strict=True)),
             error_sum,
@@ -361,6 +380,7 @@ class AddressedLearner(LearnerBackend):
 
     def release_guard(self) -> None:
         self.access([(self.addresses.guard_status, GUARD_RELEASE)])
+        self._fault = False
 
     def adopt(self) -> None:
         self.access([(self.addresses.guard_status, GUARD_ADOPT)])

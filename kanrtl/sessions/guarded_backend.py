@@ -35,6 +35,20 @@ class GuardedBackend(LearnerBackend):
     def run_alone(self, x: Codes, teaching: Codes, learn: npt.NDArray[np.bool_]) -> Codes:
         """Do :meth:`run` without a guard."""
 
+    @property
+    @abstractmethod
+    def frozen(self) -> bool:
+        """What :meth:`read_frozen` gives, without reaching the learner."""
+
+    @property
+    def learns(self) -> bool:
+        return not (self.frozen or (self._rules is not None and self._rules.fault))
+
+    def stays_for(self, count: int) -> int:
+        # Samples that stream come in one run: between two of them a learner would end what it has begun.
+        steady = None if self._rules is None or self.spec.timing.streaming else self._rules.steady
+        return count if steady is None else min(count, steady)
+
     @abstractmethod
     def stored_coefficients(self) -> list[Codes]:
         """The coefficients where they are stored, without reaching the learner: what is written there is not known to

@@ -481,6 +481,45 @@ def test_a_copy_of_a_learner_in_fault_is_frozen(way: str, tmp_path: Path) -> Non
     assert other.session_.coefficients[0].tolist() != before
 
 
+@pytest.mark.parametrize("backend", ["model", "compiled", "pysim"])
+def test_what_a_frozen_estimator_sees_moves_nothing(backend: str) -> None:
+    model = KANRegressor(grid_size=4, random_state=0, backend=backend)
+    continued(model)
+    model.session_.frozen = True
+    _stays_under_samples(model)
+    model.session_.frozen = False
+    before = model.predict_one({"a": 0.5, "b": 0.1})
+    model.learn_one({"a": 500.0, "b": -70.0}, 90.0)
+    assert model.predict_one({"a": 0.5, "b": 0.1}) != before
+
+
+@pytest.mark.parametrize("backend", ["model", "compiled", "pysim"])
+def test_what_an_estimator_in_fault_sees_moves_nothing(backend: str) -> None:
+    _stays_under_samples(failed(KANRegressor(backend=backend), -9.0, 9.0))
+
+
+def _stays_under_samples(model: KANRegressor) -> None:
+    names = model.feature_names_in_
+    before = model.predict_one(dict.fromkeys(names, 0.5))
+    model.learn_one(dict.fromkeys(names, 500.0), 90.0)
+    model.partial_fit(pd.DataFrame([dict.fromkeys(names, -70.0)]), [70.0])
+    assert model.predict_one(dict.fromkeys(names, 0.5)) == before
+
+
+@pytest.mark.parametrize("backend", ["model", "compiled"])
+@pytest.mark.parametrize("window", [16, 64])
+def test_samples_at_once_move_as_much_as_one_by_one_where_a_fault_comes_among_them(backend: str, window: int) -> None:
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(200, 1)), random.choice([-9.0, 9.0], 200)
+    spec = {"guard": {"window": window, "error": 0.4}}
+    at_once, by_one = (KANRegressor(grid_size=4, random_state=0, spec=spec, backend=backend) for _ in range(2))
+    at_once.partial_fit(x, y)
+    for row, target in zip(x, y, strict=True):
+        by_one.partial_fit([row], [target])
+    assert at_once.session_.status["guard"]["fault"]
+    assert at_once.predict(x).tolist() == by_one.predict(x).tolist()
+
+
 def test_a_learner_in_fault_does_not_grow() -> None:
     model, three = failed(KANRegressor(), -9.0, 9.0), failed(KANClassifier(), 0, 1)
     refusal = r"^the guard has seen divergence, which a learner with .* forget; call session_\.release\(\) before$"

@@ -83,6 +83,10 @@ class CompiledModel(GuardedBackend):
 
     def read_frozen(self) -> bool:
         self.reach()
+        return self.frozen
+
+    @property
+    def frozen(self) -> bool:
         return bool(self._learner.frozen[0])
 
     def write_frozen(self, frozen: bool) -> None:

@@ -74,6 +74,10 @@ class ModelLearner(GuardedBackend):
 
     def read_frozen(self) -> bool:
         self.reach()
+        return self.frozen
+
+    @property
+    def frozen(self) -> bool:
         return self._model.frozen
 
     def write_frozen(self, frozen: bool) -> None:
