@@ -133,9 +133,11 @@ class OnlineLearner:
         if weights is not None:
             self.check_highest("sample_weight", weights)
         x, target, weights = _leave_out(x, target, weights)
+        # A guard may see a fault among them, and a weight may be several samples to it.
+        alone = weights is not None and self.session.spec.guard is not None
         start = 0
-        while start < len(x):  # a guard may see a fault among them
-            stop = start + self.session.backend.stays_for(len(x) - start)
+        while start < len(x):
+            stop = start + (1 if alone else self.session.backend.stays_for(len(x) - start))
             part = slice(start, stop)
             unit, taught = self._scale(x[part], target[part])
             self.session.learn_many(unit, taught, weight=None if weights is None else weights[part])

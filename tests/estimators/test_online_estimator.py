@@ -507,15 +507,18 @@ def _stays_under_samples(model: KANRegressor) -> None:
 
 
 @pytest.mark.parametrize("backend", ["model", "compiled"])
-@pytest.mark.parametrize("window", [16, 64])
-def test_samples_at_once_move_as_much_as_one_by_one_where_a_fault_comes_among_them(backend: str, window: int) -> None:
+@pytest.mark.parametrize(("window", "weight"), [(16, None), (64, None), (64, 5.0)])
+def test_samples_at_once_move_as_much_as_one_by_one_where_a_fault_comes_among_them(
+    backend: str, window: int, weight: float | None
+) -> None:
     random = np.random.default_rng(0)
     x, y = random.normal(size=(200, 1)), random.choice([-9.0, 9.0], 200)
     spec = {"guard": {"window": window, "error": 0.4}}
     at_once, by_one = (KANRegressor(grid_size=4, random_state=0, spec=spec, backend=backend) for _ in range(2))
-    at_once.partial_fit(x, y)
+    weights = None if weight is None else np.full(len(x), weight)
+    at_once.partial_fit(x, y, sample_weight=weights)
     for row, target in zip(x, y, strict=True):
-        by_one.partial_fit([row], [target])
+        by_one.partial_fit([row], [target], sample_weight=None if weight is None else [weight])
     assert at_once.session_.status["guard"]["fault"]
     assert at_once.predict(x).tolist() == by_one.predict(x).tolist()
 
