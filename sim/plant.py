@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil, inf
 from numbers import Real
 from typing import Any, ClassVar, Protocol
@@ -71,6 +71,31 @@ class Learning(Protocol):
         """Take one step; the prediction before it."""
 
 
+@dataclass
+class LoopState:
+    """What a loop around a plant has begun, which goes on with its next samples.
+
+    Attributes
+    ----------
+    held
+        The action that the plant has, ``(n_out,)``.
+    coming
+        Those on their way: when they arrive, in seconds from the plant's start, and what they are.
+    taken
+        The sample that the chip took last and the action for it, until its target is known.
+    lesson
+        A sample and its target, to be learned when the chip takes the next.
+    ready
+        The number of the first sample that the chip can take.
+    """
+
+    held: Reals
+    coming: deque[tuple[float, Reals]] = field(default_factory=deque)
+    taken: tuple[Reals, Reals] | None = None
+    lesson: tuple[Reals, Reals] | None = None
+    ready: int = 0
+
+
 class Plant(ABC):
     """Something that is controlled, sample by sample; the same seed gives the same plant.
 
@@ -105,6 +130,7 @@ class Plant(ABC):
         self.random = np.random.default_rng(check_at_least("seed", seed, 0))
         self.now = 0
         self.wrong = False
+        self.loop = LoopState(np.zeros(self.n_out))
 
     @property
     def switched(self) -> bool:
@@ -180,37 +206,35 @@ def run_loop(plant: Plant, learner: Learning, chip: ChipTiming, samples: int | N
     In every period that the chip can take, it predicts the action for what the sensors say, which reaches the plant
     when the prediction is there, and then learns the sample before, whose target is known by then: that of the period
     after it, whether the chip takes that or misses it. Until an action arrives, and in the periods that the chip
-    misses, the one before is held. Raises :exc:`InputError` where the plant has fewer samples left.
+    misses, the one before is held. A further call goes on where one has ended. Raises :exc:`InputError` where the plant
+    has fewer samples left.
     """
     stride = chip.periods(plant.period)
     left = plant.samples - plant.now
     samples = left if samples is None else check_at_least("samples", samples, 1)
     if not 0 < samples <= left:
         raise InputError(f"samples = {samples}: the plant has {left} of {plant.samples} left; give fewer, or a new one")
-    held = np.zeros(plant.n_out)
+    loop = plant.loop
     errors = np.empty(samples)
     wrong = np.zeros(len(errors), dtype=bool)
-    coming: deque[tuple[float, Reals]] = deque()
-    taken: tuple[Reals, Reals] | None = None
-    lesson: tuple[Reals, Reals] | None = None
     for number in range(len(errors)):
-        begin = number * plant.period
+        begin = plant.now * plant.period
         x = plant.observe()
-        if taken is not None:
-            lesson, taken = plant.find_lesson(*taken), None
-        if number % stride == 0:
+        if loop.taken is not None:
+            loop.lesson, loop.taken = plant.find_lesson(*loop.taken), None
+        if plant.now >= loop.ready:
             action = learner.predict(x)
-            coming.append((begin + chip.delay, action))
-            if lesson is not None:
-                learner.learn(*lesson)
-            taken = x, action
+            loop.coming.append((begin + chip.delay, action))
+            if loop.lesson is not None:
+                learner.learn(*loop.lesson)
+            loop.taken, loop.ready = (x, action), plant.now + stride
         passed = 0.0
-        while coming and coming[0][0] < begin + plant.period:
-            arrives, action = coming.popleft()
-            plant.move(held, max(0.0, arrives - begin - passed))
+        while loop.coming and loop.coming[0][0] < begin + plant.period:
+            arrives, action = loop.coming.popleft()
+            plant.move(loop.held, max(0.0, arrives - begin - passed))
             passed = max(passed, arrives - begin)
-            held = action
-        plant.move(held, plant.period - passed)
+            loop.held = action
+        plant.move(loop.held, plant.period - passed)
         errors[number], wrong[number] = plant.end_period(), plant.wrong
         plant.now += 1
     return LoopRun(errors, stride, wrong if plant.decides else None)

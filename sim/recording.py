@@ -11,8 +11,9 @@ from typing import Any, Self, SupportsIndex
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import Reals, as_integer, check_at_least, check_unmasked
+from ..arrays import Reals, as_bool, as_integer, check_at_least, check_unmasked, real_rows
 from ..errors import InputError, cut
+from ..files import as_path
 from ..signals.column import columns_of_array
 from ..signals.column_scale import ColumnScale
 from ..signals.read_columns import read_columns
@@ -88,7 +89,7 @@ class Recording(Task):
     ) -> None:
         ours = [] if inputs is None else _columns("inputs", inputs)
         self._prepare(ours, _columns("targets", targets), taps, target_taps, first, name)
-        self.scale, self.target_range = scale, _check_range("target_range", target_range)
+        self.scale, self.target_range = as_bool("scale", scale), _check_range("target_range", target_range)
 
     @classmethod
     def read(
@@ -113,7 +114,7 @@ class Recording(Task):
         taken, from the first on; ``decimal`` the decimal mark in CSV, a point or a comma. Other parameters are those of
         the class. Raises :exc:`InputError`, which names the line and the column, where it cannot be read.
         """
-        path = Path(path)
+        path = as_path(path)
         if decimal not in (".", ","):
             raise InputError(f"decimal = {decimal!r}: must be '.' or ','")
         if rows is not None:
@@ -131,7 +132,8 @@ class Recording(Task):
             )
             recording = cls.__new__(cls)
             recording._prepare(ours, theirs, taps, target_taps, first, path.name)
-            recording.scale, recording.target_range = scale, _check_range("target_range", target_range)
+            recording.scale = as_bool("scale", scale)
+            recording.target_range = _check_range("target_range", target_range)
         except InputError as error:
             raise InputError(f"data = {str(path)!r}: {error}") from None
         return recording
@@ -235,6 +237,7 @@ class Recording(Task):
 
     def in_units(self, values: Reals) -> Reals:
         """Targets or predictions ``(samples, n_out)`` of a learner in the units of the target columns."""
+        values = real_rows("values", values, self.n_out)
         pairs = zip(self._target_scales, values.T, strict=True)
         return np.stack([scale.invert(column) for scale, column in pairs], axis=1)
 

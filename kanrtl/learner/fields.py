@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -377,6 +378,9 @@ class LearnerFields(BaseModel):
         """The numbers of the layers that have a linear path."""
         return tuple(index for index, linear in enumerate(self.per_layer("linear")) if linear)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise SpecError.of(name, value, f"a spec does not change; spec.replace({cut_text(name)}=...) gives another")
+
     @property
     def restarts(self) -> bool:
         """Whether a reset writes anew everything that is stored, so that nothing needs an initial value."""
@@ -390,16 +394,20 @@ class LearnerFields(BaseModel):
 
 
 def _first_of(error: ValidationError) -> Any:
-    """The first of pydantic's findings. Its core panics, with an exception that nothing else would catch, where there
-    is no memory for them, or where the name of a field is a string that cannot be encoded: raises
-    :exc:`SpecError`."""
+    """The first of pydantic's findings; where a field is missing, one that is unknown, which may be meant.
+
+    Its core panics, with an exception that nothing else would catch, where there is no memory for them, or where the
+    name of a field is a string that cannot be encoded: raises :exc:`SpecError`.
+    """
     try:
-        return error.errors()[0]
+        found = error.errors()
     except BaseException as panic:
         if type(panic).__name__ != "PanicException":
             raise
         mend = "see that the names of fields are text, and that there is memory"
         raise SpecError(f"spec: what is wrong with it cannot be told; {mend}") from None
+    unknown = [each for each in found if each["type"] == "extra_forbidden"]
+    return unknown[0] if unknown and found[0]["type"] == "missing" and len(found[0]["loc"]) == 1 else found[0]
 
 
 def one_line(error: ValidationError) -> SpecError:
@@ -412,6 +420,8 @@ def one_line(error: ValidationError) -> SpecError:
     field = cut_text(str(first["loc"][0]))
     inner = [part for part in first["loc"][1:] if isinstance(part, int)]
     if first["type"] == "extra_forbidden":
+        if isinstance(first["input"], Mapping) and not first["input"].keys().isdisjoint(LearnerFields.model_fields):
+            return SpecError.of(field, first["input"], "holds fields; give them at the top, in no table")
         near = difflib.get_close_matches(field, LearnerFields.model_fields, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(LearnerFields.model_fields)}"
         return SpecError.of(field, first["input"], f"unknown field; {hint}")

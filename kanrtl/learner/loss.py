@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from typing import Any, ClassVar
 
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from amaranth.hdl import Module
 
 from ..fabric.parts import Parts
-from ..numeric.fixed import FixedValue, Format
+from ..numeric.fixed import Codes, FixedValue, Format
 from ..numeric.stacking import shift_left, stack_shifts
 from .arithmetic import LayerArithmetic
 from .formats import Formats
@@ -122,4 +123,9 @@ def subtract_targets(values: Sequence[Format], targets: Sequence[Format]) -> Cal
     finest = [max(value.f, target.f) for value, target in zip(values, targets, strict=True)]
     value_up = stack_shifts(fraction - value.f for fraction, value in zip(finest, values, strict=True))
     target_up = stack_shifts(fraction - target.f for fraction, target in zip(finest, targets, strict=True))
-    return lambda value, target: shift_left(value, value_up) - shift_left(target, target_up)
+    return partial(_subtract, value_up, target_up)
+
+
+def _subtract(value_up: Codes | None, target_up: Codes | None, value: Array, target: Array) -> Array:
+    difference: Array = shift_left(value, value_up) - shift_left(target, target_up)
+    return difference

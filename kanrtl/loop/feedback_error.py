@@ -57,8 +57,8 @@ class FeedbackErrorLearner(LoopPart):
 
     Feedback and command are in the format of the command. The integral goes on to ``integral'`` except where one of the
     two has saturated and that would drive it further (conditional integration: Astrom and Hagglund, PID Controllers,
-    1995, section 3.5). The prediction is that made
-    before the learner has learned from the sample.
+    1995, section 3.5); where both have, at opposite ends, the command decides, and its limit is left. The prediction is
+    that made before the learner has learned from the sample.
 
     Parameters
     ----------

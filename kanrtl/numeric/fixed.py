@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from fractions import Fraction
 from functools import cached_property
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -64,6 +65,11 @@ class Format(ShapeCastable):  # type: ignore[misc]  # amaranth has no type infor
     f: int
 
     def __post_init__(self) -> None:
+        for name, bits in (("i", self.i), ("f", self.f)):
+            if type(bits) is not int:
+                if isinstance(bits, bool) or not isinstance(bits, Integral):
+                    raise ValueError(f"{name} = {bits!r}: a format has whole bits; give an integer")
+                object.__setattr__(self, name, int(bits))
         if self.f < 0 or self.i + self.f < 1:
             raise ValueError(f"{self!r}: fraction bits must be at least 0, and with the integer bits at least 1")
 

@@ -52,13 +52,17 @@ def changed_limits(spec: LearnerSpec, read: Callable[[], GuardReport]) -> dict[s
 
 
 def limit_codes(spec: LearnerSpec, limits: Mapping[str, Any], read: Callable[[], GuardReport]) -> dict[str, int]:
-    """What the registers of some limits are to hold; raise :exc:`InputError` where one cannot be had beside the others,
-    which are as the guard is ``read``."""
+    """What the registers of some limits are to hold; raise :exc:`InputError` where one cannot be had, or the one limit
+    of stagnation is off, as the guard is ``read``, and the other is not."""
     settings = settings_of(spec, "set_limits")
     for name, value in limits.items():
         if name not in LIMITS:
             raise InputError(f"{name} = {cut(value)}: the guard has no such limit; it has {', '.join(LIMITS)}")
-    given = GuardSettings.of({"window": settings.window, **describe_guard(spec, read())["limits"], **limits})
+    held = read().limits
+    # A register holds more than a limit may be, as a bus can write it; all that matters here is whether it is off.
+    least = spec.formats.layers[-1].gradient.lsb / settings.window
+    beside = {"stagnant_error": least * (held["stagnant_error"] > 0), "stagnant_lost": int(held["stagnant_lost"] > 0)}
+    given = GuardSettings.of({"window": settings.window, **beside, **limits})
     given.warn(spec.n_out, spec.gradient_limit)
     codes = given.codes(spec.n_out, spec.formats.layers[-1].gradient, spec.counts)
     return {name: codes[name] for name in limits}

@@ -21,7 +21,7 @@ from ..numeric.fixed import Codes, Format
 from ..transfer.freeze import Frozen, freeze
 from .backend import FEEDBACK, LEARN, PREDICT, LearnerBackend, SampleStep
 from .clipped_targets import ClippedTargets
-from .closing import Closing
+from .closing import Closing, SampleCount
 from .exclusive import exclusive
 from .guard_values import describe_guard, explain_fault, limit_codes, settings_of
 from .rate_codes import find_least_codes, find_rate_codes, warn_of_idle_layers
@@ -49,7 +49,7 @@ class Session(Closing):
         super().__init__()
         self.spec = spec
         self._backend: LearnerBackend = backend
-        self._samples = 0
+        self._samples = SampleCount()
         self._inputs_saturated = 0
         self._clipped = ClippedTargets.of(spec)
         self._step = backend.sample_step()
@@ -64,7 +64,7 @@ class Session(Closing):
         return find_least_codes(self.spec)
 
     def __repr__(self) -> str:
-        return f"<Session of {self.spec!r} on {self._backend.name!r}, {self._samples} samples>"
+        return f"<Session of {self.spec!r} on {self._backend.name!r}, {self._samples.number} samples>"
 
     @property
     def backend(self) -> LearnerBackend:
@@ -239,13 +239,13 @@ class Session(Closing):
                 self._x_row(x)
             if teaching is not None:
                 self._out_row(field, teaching)
-        self._samples += 1
+        self._samples.number += 1
         if outside:
             self._inputs_saturated += outside & 0xFFFFFFFF
             self._clipped.note(outside >> 32, step.teaching.row)
 
     def _run(self, x: Codes, teaching: Codes, *, learn: bool) -> Reals:
-        self._samples += len(x)
+        self._samples.number += len(x)
         codes = self._backend.run(x, teaching, np.full(len(x), learn))
         return self.spec.formats.output.to_float(codes)
 
@@ -259,7 +259,7 @@ class Session(Closing):
         return weigh_rates(weights, registers, self._rate_formats, self._least)
 
     def _run_weighted(self, x: Codes, teaching: Codes, steps: Codes, rates: Codes) -> Reals:
-        self._samples += len(rates)
+        self._samples.number += len(rates)
         codes = self._backend.run_with_rates(np.repeat(x, steps, axis=0), np.repeat(teaching, steps, axis=0), rates)
         return self.spec.formats.output.to_float(codes[np.cumsum(steps) - steps])
 
@@ -387,7 +387,7 @@ class Session(Closing):
         schedule = self.spec.timing
         return {
             "backend": self._backend.name,
-            "samples": self._samples,
+            "samples": self._samples.number,
             "cycles": self._backend.cycles,
             "frozen": self.frozen,
             "saturations": {kind: saturations[kind] for kind in SATURATIONS},

@@ -12,7 +12,7 @@ from ..lookup.network import LookupNetwork
 from ..lookup.quantiser import FixedQuantiser
 from ..numeric.fixed import Codes
 from .backend import NetworkBackend
-from .closing import Closing
+from .closing import Closing, SampleCount
 from .exclusive import exclusive
 
 _ROWS = frozenset({list, tuple, np.ndarray})
@@ -24,11 +24,13 @@ class LookupSession(Closing):
     """A running lookup network; made by :func:`kanrtl.connect`. A context manager. Calls from several threads are taken
     one after another."""
 
+    _constants = ("network",)
+
     def __init__(self, network: LookupNetwork, backend: NetworkBackend) -> None:
         super().__init__()
         self.network = network
         self._backend: NetworkBackend = backend
-        self._samples = 0
+        self._samples = SampleCount()
         self._step = backend.sample_step()
         self._last = network.layers[-1] if network.output == "raw" else None
         self._is_row = network.n_predictions > 1
@@ -43,7 +45,7 @@ class LookupSession(Closing):
         with self._lock:
             step = self._step
             if step is not None and type(x) in _ROWS and step.x.fill(x) and step() >= 0:
-                self._samples += 1
+                self._samples.number += 1
                 if self._last is not None:
                     return self._last.real_values(step.predictions)
                 return step.predictions.copy() if self._is_row else step.predictions[0]
@@ -68,7 +70,7 @@ class LookupSession(Closing):
         return self._run(self.network.check_codes(codes))
 
     def _run(self, samples: Codes) -> Codes:
-        self._samples += len(samples)
+        self._samples.number += len(samples)
         return self._backend.run(samples)
 
     @property
@@ -77,7 +79,7 @@ class LookupSession(Closing):
         ``observed`` at the ports."""
         return {
             "backend": self._backend.name,
-            "samples": self._samples,
+            "samples": self._samples.number,
             "cycles": self._backend.cycles,
             "observed": self._backend.observed,
         }

@@ -17,7 +17,10 @@ from .column import Column, Columns, explain_rounding
 _NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)*|[.,]\d+)([eE][-+]?\d+)?|[-+]?(nan|inf|infinity)", re.IGNORECASE)
 """What is meant as a number, with a comma or a point in it; whether it is one is another question."""
 
-_INTEGER = re.compile(r"[-+]?\d+")
+_INTEGER = re.compile(r"[-+]?\d+([.,]0*)?")
+
+_RARE_SEPARATORS = "|~^!&"
+"""Found by their line alone: sep=|."""
 
 _SEPARATORS = {";": "semicolons", "\t": "tabs", ",": "commas"}
 
@@ -106,6 +109,12 @@ def _find_separator(table: Sequence[str], before: int, decimal: str) -> str:
     if decimal in _SEPARATORS and decimal in table[0] and not _NUMBER.fullmatch(table[0].strip().strip('"')):
         raise InputError("separates columns by commas, which are decimal marks here; leave decimal (--decimal) out")
     counts = {len(line.split()) for line in looked_at}
+    for mark in _RARE_SEPARATORS:
+        if all(mark in line for line in outside):
+            raise InputError(
+                f"line {before + 1}: {_show(table[0].strip())} is one column; separate columns by semicolons, tabs, "
+                f"commas or blanks, or write sep={mark} above them"
+            )
     return " " if len(counts) == 1 and counts != {1} else ""
 
 
@@ -193,6 +202,6 @@ def _explain(cell: str, decimal: str) -> str | None:
         return f"{shown} is not a number; mend it, or name another column"
     if not math.isfinite(value):
         return f"{shown} is not finite; give a number, or leave the row out"
-    if _INTEGER.fullmatch(cell) and Decimal(cell) != Decimal(value):
+    if _INTEGER.fullmatch(cell) and Decimal(cell.replace(",", ".")) != Decimal(value):
         return f"{shown} is an integer, {explain_rounding(value)}"
     return None

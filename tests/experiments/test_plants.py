@@ -50,6 +50,33 @@ def test_no_run_is_longer_than_its_plant() -> None:
         run_loop(plant, NoLearner(1), QUICK)
 
 
+@pytest.mark.parametrize("latency", [0, 9, 25])
+def test_a_loop_goes_on_where_it_ended(latency: int) -> None:
+    """Actions on their way, lessons, and the periods that a slow chip misses, are those of one run."""
+
+    class Recorder(NoLearner):
+        def __init__(self) -> None:
+            super().__init__(1)
+            self.seen: list[float] = []
+
+        def predict(self, x: Any) -> Any:
+            self.seen.append(float(x[0]))
+            return np.array([0.4 + 0.1 * len(self.seen)])
+
+        def learn(self, x: Any, target: Any) -> Any:
+            self.seen += [float(x[0]), float(target[0])]
+            return self.predict(x)
+
+    kind = PLANTS["servo"]
+    chip = ChipTiming(cycle=kind.period / 10, prediction_latency=latency, interval=1)
+    at_once, in_parts = Recorder(), Recorder()
+    expected = run_loop(kind(60, 0), at_once, chip).errors
+    plant = kind(60, 0)
+    found = [run_loop(plant, in_parts, chip, samples).errors for samples in (1, 4, 2, 13, 40)]
+    assert np.concatenate(found).tolist() == expected.tolist()
+    assert in_parts.seen == at_once.seen
+
+
 @pytest.mark.parametrize("kind", [*PLANTS.values(), *TASKS.values()])
 def test_seeds_and_samples_are_checked(kind: Callable[..., object]) -> None:
     for seed, line in (

@@ -1,5 +1,6 @@
 """Losses: what each gives fits together, and one more of them is one more file."""
 
+import pickle
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kanrtl import InputError, LearnerSpec, SpecError, connect
+from kanrtl import InputError, LearnerSpec, Model, SpecError, connect
 from kanrtl.discovery import modules_of
 from kanrtl.learner import losses, validation
 from kanrtl.learner.losses import LOSSES, find_loss
@@ -148,3 +149,15 @@ def test_a_gradient_that_is_too_wide_is_refused(absolute: str, monkeypatch: pyte
     monkeypatch.setattr(type(find_loss(absolute)), "gradient_format", lambda *_: SQ(50, 13))
     with pytest.raises(SpecError, match=r"^loss = 'absolute': its gradient would need 63 bits, the limit is 62$"):
         LearnerSpec(**PLAIN, loss=absolute)
+
+
+@pytest.mark.parametrize("loss", ["squared", "logistic", "external"])
+def test_a_model_goes_to_other_processes(loss: str) -> None:
+    spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), loss=loss)
+    model = Model(spec)
+    teaching = spec.target_format.quantise([1.0])
+    model.learn(spec.formats.input.quantise([0.5]), teaching)
+    other = pickle.loads(pickle.dumps(model))
+    for each in (model, other):
+        each.learn(spec.formats.input.quantise([0.25]), teaching)
+    assert [layer.tolist() for layer in other.coefficients] == [layer.tolist() for layer in model.coefficients]

@@ -443,6 +443,24 @@ def test_what_must_be_given(missing: str, message: str) -> None:
         LearnerSpec.from_dict({name: value for name, value in PLAIN.items() if name != missing})
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            {"layer_size": [1, 1], "grid_range": [-2, 2]},
+            "layer_size = [1, 1]: unknown field; did you mean 'layer_sizes'?",
+        ),
+        (
+            {"learner": {"grid_range": [-2, 2]}},
+            "learner = {'grid_range': [-2, 2]}: holds fields; give them at the top, in",
+        ),
+    ],
+)
+def test_what_is_misnamed_is_told_before_what_is_missing(content: dict[str, Any], message: str) -> None:
+    with pytest.raises(SpecError, match=f"^{re.escape(message)}"):
+        LearnerSpec.from_dict(content)
+
+
 NESTED: Any = []
 for _ in range(100_000):
     NESTED = [NESTED]
@@ -741,9 +759,11 @@ def test_replace_changes_and_checks() -> None:
 
 def test_a_spec_does_not_change() -> None:
     spec = LearnerSpec(**PLAIN)
-    with pytest.raises(ValidationError, match="frozen"):
-        spec.seed = 1
-    assert spec.seed == 0
+    with pytest.raises(
+        SpecError, match=r"^seed = 3: a spec does not change; spec\.replace\(seed=\.\.\.\) gives another$"
+    ):
+        spec.seed = 3
+    assert spec == LearnerSpec(**PLAIN)
 
 
 def test_stages_are_taken_in_their_order_once() -> None:

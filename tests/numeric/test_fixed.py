@@ -384,3 +384,17 @@ def test_what_is_beyond_comes_back_by_whole_periods() -> None:
     assert format.nearest([4.0, np.nan]).tolist()[0] == 16
     with pytest.raises(ValueError, match="NaN"):
         format.quantise([4.0, np.nan], 32.0)
+
+
+@pytest.mark.parametrize("bits", [6.0, "6", True, None, np.float64(6)])
+def test_formats_have_whole_bits(bits: Any) -> None:
+    with pytest.raises(ValueError, match=rf"^i = {re.escape(repr(bits))}: a format has whole bits; give an integer$"):
+        SQ(bits, 10)
+    with pytest.raises(ValueError, match=r"^f = "):
+        UQ(1, bits)
+
+
+def test_bits_of_numpy_are_plain_ones() -> None:
+    format = SQ(np.int64(6), np.uint8(10))
+    assert format == SQ(6, 10)
+    assert (type(format.i), type(format.f), hash(format)) == (int, int, hash(SQ(6, 10)))

@@ -277,6 +277,17 @@ def test_one_limit_is_set_beside_the_others() -> None:
         assert session.status["guard"]["limits"]["rails"] == 3
 
 
+@pytest.mark.parametrize("written", [{"rails": 1 << 20}, {"error": -1}, {"stagnant_error": -1, "stagnant_lost": -1}])
+def test_a_limit_is_set_beside_what_a_bus_has_written(written: dict[str, int]) -> None:
+    spec = PLAIN.replace(counts=["lost"], guard={"window": 16, "error": 0.5, "stagnant_error": 0.5, "stagnant_lost": 3})
+    with connect(spec) as session:
+        session.backend.write_limits(written)
+        held = session.backend.read_guard().limits
+        session.set_limits(slot=5)
+        session.set_limits(stagnant_lost=4)
+        assert session.backend.read_guard().limits == held | {"slot": 5, "stagnant_lost": 4}
+
+
 def test_a_limit_beyond_the_gradients_is_warned_of() -> None:
     line = "is never seen, as gradient_limit = 0.5 lets errors reach 0.5 at most; set it lower"
     spec = PLAIN.replace(gradient_limit=0.5, counts=["lost"], guard={"window": 16, "error": 0.75})

@@ -110,6 +110,14 @@ CELLS = {
         "u\n9007199254740992\n+9007199254740993\n",
         "line 3, column 1 'u': '+9007199254740993' is an integer, which would be rounded to 9007199254740992; subtract",
     ),
+    "an integer of 54 bits with a point": (
+        "u\n9007199254740992.0\n9007199254740993.00\n",
+        "line 3, column 1 'u': '9007199254740993.00' is an integer, which would be rounded to 9007199254740992; subtr",
+    ),
+    "a separator that is not looked for": (
+        "u|v\n1|2\n2|3\n",
+        "line 1: 'u|v' is one column; separate columns by semicolons, tabs, commas or blanks, or write sep=| above",
+    ),
     "an integer of thousands of digits": (
         f"u\n1\n{'0' * 5000}{2**64 - 1}\n",
         f"line 3, column 1 'u': '{'0' * 37}...' is an integer, which would be rounded to {2**64}; subtract an offset",

@@ -161,6 +161,19 @@ def test_a_column_that_is_constant_at_first_has_no_scale() -> None:
     Recording(late, np.arange(40.0), first=30)
 
 
+def test_arguments_of_another_kind_are_refused() -> None:
+    x = np.arange(20.0)
+    with pytest.raises(InputError, match=r"^scale = 'no': must be True or False$"):
+        Recording(x, x, scale="no")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"^path: .* give the name of a file$"):
+        Recording.read(None, targets="a")  # type: ignore[arg-type]
+    recording = Recording(x, 2 * x).fit_to((-2, 2), (-2, 2))
+    np.testing.assert_allclose(recording.in_units(recording.target.tolist()), recording.unscaled_target)
+    for values in ([1.0], np.ones((3, 2)), 1.0, "a"):
+        with pytest.raises(InputError, match=r"^values: "):
+            recording.in_units(values)
+
+
 @pytest.mark.parametrize(
     ("inputs", "targets", "line"),
     [

@@ -13,6 +13,10 @@ from ..formats import Formats
 from ..loss import Array, CompiledGradient, Loss
 
 
+def _second(_value: Array, gradient: Array) -> Array:
+    return gradient
+
+
 class _External(Loss):
     takes_gradients = True
 
@@ -26,7 +30,7 @@ class _External(Loss):
         return False
 
     def in_integers(self, layers: Sequence[LayerArithmetic]) -> Callable[[Array, Array], Array]:
-        return lambda _, gradient: gradient
+        return _second
 
     def compiled(self, layer: LayerArithmetic) -> CompiledGradient:
         return CompiledGradient(0, 0, uses_value=False)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from math import ceil
+from typing import Any
 
 import numpy as np
 from amaranth.hdl import Const, Module, Mux, Signal
@@ -12,7 +14,7 @@ from amaranth.lib import memory
 
 from ...fabric.logic_table import look_up
 from ...fabric.parts import Parts
-from ...numeric.fixed import SQ, FixedValue, Format
+from ...numeric.fixed import SQ, Codes, FixedValue, Format
 from ...numeric.sigmoid import Sigmoid
 from ...numeric.stacking import stack_attributes
 from ..arithmetic import LayerArithmetic
@@ -21,6 +23,12 @@ from ..loss import Array, CompiledGradient, Loss, subtract_targets
 
 def _sigmoid(layer: LayerArithmetic) -> Sigmoid:
     return Sigmoid.of(layer.formats.output, layer.formats.gradient)
+
+
+def _subtract_from_sigmoid(
+    rows: Any, table: Codes, first: Codes, subtract: Callable[[Array, Array], Array], y: Array, target: Array
+) -> Array:
+    return subtract(table.take(Sigmoid.row(rows, y) + first), target)
 
 
 class _Logistic(Loss):
@@ -44,7 +52,7 @@ class _Logistic(Loss):
         table = np.concatenate([sigmoid.table for sigmoid in sigmoids])
         first = np.cumsum([0] + [len(sigmoid.table) for sigmoid in sigmoids[:-1]])
         subtract = subtract_targets([sigmoid.value for sigmoid in sigmoids], [layer.formats.output for layer in layers])
-        return lambda y, target: subtract(table.take(Sigmoid.row(rows, y) + first), target)
+        return partial(_subtract_from_sigmoid, rows, table, first, subtract)
 
     def compiled(self, layer: LayerArithmetic) -> CompiledGradient:
         sigmoid = _sigmoid(layer)
