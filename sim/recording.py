@@ -88,8 +88,7 @@ class Recording(Task):
         name: str = "recording",
     ) -> None:
         ours = [] if inputs is None else _columns("inputs", inputs)
-        self._prepare(ours, _columns("targets", targets), taps, target_taps, first, name)
-        self.scale, self.target_range = as_bool("scale", scale), _check_range("target_range", target_range)
+        self._prepare(ours, _columns("targets", targets), taps, target_taps, first, scale, target_range, name)
 
     @classmethod
     def read(
@@ -131,9 +130,7 @@ class Recording(Task):
                 for indices in (input_indices, target_indices)
             )
             recording = cls.__new__(cls)
-            recording._prepare(ours, theirs, taps, target_taps, first, path.name)
-            recording.scale = as_bool("scale", scale)
-            recording.target_range = _check_range("target_range", target_range)
+            recording._prepare(ours, theirs, taps, target_taps, first, scale, target_range, path.name)
         except InputError as error:
             raise InputError(f"data = {str(path)!r}: {error}") from None
         return recording
@@ -145,6 +142,8 @@ class Recording(Task):
         taps: int,
         target_taps: int,
         first: int | None,
+        scale: bool,
+        target_range: _Range | None,
         name: str,
     ) -> None:
         for field, count in (("taps", taps), ("target_taps", target_taps)):
@@ -173,6 +172,7 @@ class Recording(Task):
         super().__init__(samples, seed=0)
         self.name = name
         self.first = first
+        self.scale, self.target_range = as_bool("scale", scale), _check_range("target_range", target_range)
         self.regimes = (Regime(0, first), Regime(first, samples))
         self._inputs, self._targets = inputs, targets
         self._taps, self._target_taps = taps, target_taps

@@ -58,10 +58,13 @@ def limit_codes(spec: LearnerSpec, limits: Mapping[str, Any], read: Callable[[],
     for name, value in limits.items():
         if name not in LIMITS:
             raise InputError(f"{name} = {cut(value)}: the guard has no such limit; it has {', '.join(LIMITS)}")
-    held = read().limits
-    # A register holds more than a limit may be, as a bus can write it; all that matters here is whether it is off.
-    least = spec.formats.layers[-1].gradient.lsb / settings.window
-    beside = {"stagnant_error": least * (held["stagnant_error"] > 0), "stagnant_lost": int(held["stagnant_lost"] > 0)}
+    beside: dict[str, float] = {}
+    if ("stagnant_error" in limits) != ("stagnant_lost" in limits):
+        # A register holds more than a limit may be, as a bus can write it; all that matters of the other limit of
+        # stagnation is whether it is off.
+        held = read().limits
+        least = {"stagnant_error": spec.formats.layers[-1].gradient.lsb / settings.window, "stagnant_lost": 1}
+        beside = {name: unit * (held[name] > 0) for name, unit in least.items()}
     given = GuardSettings.of({"window": settings.window, **beside, **limits})
     given.warn(spec.n_out, spec.gradient_limit)
     codes = given.codes(spec.n_out, spec.formats.layers[-1].gradient, spec.counts)

@@ -288,6 +288,16 @@ def test_a_limit_is_set_beside_what_a_bus_has_written(written: dict[str, int]) -
         assert session.backend.read_guard().limits == held | {"slot": 5, "stagnant_lost": 4}
 
 
+def test_other_limits_are_set_whatever_a_bus_has_written_of_stagnation() -> None:
+    # Nothing counts lost updates here, so that the spec could not ask for it.
+    with connect(PLAIN.replace(counts=[], guard={"window": 16, "error": 0.5})) as session:
+        session.backend.write_limits({"stagnant_lost": 4})
+        session.set_limits(slot=5)
+        assert session.backend.read_guard().limits["slot"] == 5
+        with pytest.raises(InputError, match=r"^stagnant_lost = 1: needs a spec with counts = .*"):
+            session.set_limits(stagnant_error=0.5)
+
+
 def test_a_limit_beyond_the_gradients_is_warned_of() -> None:
     line = "is never seen, as gradient_limit = 0.5 lets errors reach 0.5 at most; set it lower"
     spec = PLAIN.replace(gradient_limit=0.5, counts=["lost"], guard={"window": 16, "error": 0.75})
