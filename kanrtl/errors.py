@@ -7,9 +7,13 @@ import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
+
 
 def represent(value: object) -> str:
     """A value as Python writes it, or why it does not."""
+    if isinstance(value, np.generic):
+        value = value.item()  # without the name of its type around it
     try:
         return repr(value)
     except (ValueError, RecursionError) as error:  # an integer of thousands of digits; lists in thousands of lists

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kanrtl import LearnerSpec
 from kanrtl.bus.register_map import RegisterMap
 from kanrtl.bus.writers import DescribedMap
 from kanrtl.bus.writers.map_table import write_markdown
+from kanrtl.cli.learner_commands import DEMO_SPEC
 
 from .. import compatibility as bench_compatibility
 from .. import shells as bench_shells
@@ -69,7 +69,6 @@ def _verdicts(names: Sequence[str]) -> str:
 
 def registers() -> str:
     """The register map of the learner that ``kanrtl spec`` writes, behind Wishbone."""
-    spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2))
-    map = RegisterMap.of(spec, streams=False)
+    map = RegisterMap.of(DEMO_SPEC, streams=False)
     text = write_markdown(DescribedMap(map, "learner", 0, "Registers of a learner behind Wishbone"))
     return text.partition("\n\n")[2].rstrip()  # without the title

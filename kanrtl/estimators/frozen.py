@@ -27,9 +27,9 @@ from ..lookup.floats.search import Search, search
 from ..lookup.floats.training import initial_kan, train
 from ..lookup.floats.training_losses import Penalty, check_penalty
 from ..lookup.network import LookupNetwork
-from ..lookup.number_checks import check_positive
+from ..lookup.number_checks import check_number, check_positive
 from .refusals import unless_refused, validate_unmasked
-from .scaling import check_scalable
+from .scaling import LEAST_SPREAD, check_scalable
 
 
 def _keep_weighted(sample_weight: Any, count: int) -> tuple[slice | npt.NDArray[np.bool_], Reals | None]:
@@ -113,6 +113,10 @@ class _LookupEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         check_positive("learning_rate", self.learning_rate)
         for field in ("l2", "l1", "entropy"):
             check_penalty(field, getattr(self, field))
+        if self.max_lut is not None:
+            check_at_least("max_lut", self.max_lut, 1)
+        if check_number("tolerance", self.tolerance) < 0:
+            raise InputError(f"tolerance = {cut(self.tolerance)}: must be 0 or more")
 
     def _fit(
         self,
@@ -334,7 +338,8 @@ class LookupRegressor(RegressorMixin, _LookupEstimator):  # type: ignore[misc]
             if weights is not None:
                 middle = np.average(target, axis=0, weights=weights)
                 spread = np.sqrt(np.average((target - middle) ** 2, axis=0, weights=weights))
-            scale = np.where(spread > 0, spread, 1.0)
+            # What a network makes of a constant, all zeros to it, must not show beside the constant.
+            scale = np.where(spread > 0, spread, np.maximum(np.spacing(np.abs(middle)), LEAST_SPREAD))
             self._fit(x, (target - middle) / scale, weights, target.shape[1], "raw", stratify=False)
             self._scale_networks(scale, middle)
         return self

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from ..errors import InputError
 from ..file_content import parse_json
 from ..files import read_arrays, write_arrays
+from ..learner.guard_settings import GuardSettings
 from ..learner.stages import rename_presets
 from ..numeric.fixed import Format
 from .scaled_learner import OnlineLearner
@@ -91,11 +92,13 @@ class SavedEstimator:
 
 
 def _to_plain(value: Any) -> Any:
-    """A value of numpy or a format as JSON has it."""
+    """A value of numpy, a format or a guard as JSON has it."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):
         return value.tolist()
     if isinstance(value, Format):
         return str(value)
+    if isinstance(value, GuardSettings):
+        return value.to_dict()
     raise TypeError(f"{value!r} cannot be written to a file")

@@ -88,7 +88,7 @@ def _only(values: list[int]) -> int | None:
 def read_samples(path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | None]:
     """The arrays ``X``, and ``y`` where there is one, of an ``.npz`` file.
 
-    Raise :exc:`kanrtl.InputError` where it cannot be read, or has no ``X``.
+    Raise :exc:`kanrtl.InputError` where it cannot be read, or has no ``X``, or NaN there.
     """
     try:
         content = read_arrays(path, "an .npz file", "give one with X, and with y where it is known", foreign=True)
@@ -99,7 +99,11 @@ def read_samples(path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | None]
     for name in {"X", "y"} & content.keys():
         if content[name] is None:
             raise InputError(f"data = {str(path)!r}: {name} {OBJECTS}")
-    return content["X"], content.get("y")
+    x = content["X"]
+    if np.issubdtype(x.dtype, np.floating) and np.isnan(x).any():
+        index = ", ".join(map(str, np.argwhere(np.isnan(x))[0]))
+        raise InputError(f"data = {str(path)!r}: X[{index}] = nan: give a number")
+    return x, content.get("y")
 
 
 def simulate_network(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -89,6 +91,13 @@ def _check_each(check: Callable[[str, Any], int], field: str, given: Any, count:
     if not is_list(given):
         return [check(field, given)] * count
     return [check(f"{field}[{index}]", value) for index, value in enumerate(list_each(field, given, count, of))]
+
+
+def check_number(field: str, value: Any) -> float:
+    """Check that ``value`` is a number; it may be infinite."""
+    if isinstance(value, bool) or not isinstance(value, Real) or math.isnan(value):
+        raise InputError(f"{field} = {cut(value)}: must be a number")
+    return float(value)
 
 
 def check_positive(field: str, value: Any) -> float:

@@ -167,7 +167,9 @@ class Format(ShapeCastable):  # type: ignore[misc]  # amaranth has no type infor
         except (ValueError, OverflowError):  # NaN, infinity
             code = Fraction(1, 2)
         if code.denominator != 1 or not self.minimum <= code <= self.maximum:
-            raise ValueError(f"{init!r} has no exact code in {self}")
+            raise ValueError(
+                f"{init!r} has no exact code in {self}; round it: format.to_float(format.quantise(number))"
+            )
         return FixedValue(self, Const(int(code), self.as_shape()))
 
     def from_bits(self, raw: int) -> float | Fraction:

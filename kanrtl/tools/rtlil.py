@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from amaranth.back import rtlil
-from amaranth.hdl import Const, Elaboratable, Fragment, Value
+from amaranth.hdl import ClockDomain, Const, Elaboratable, Fragment, Value
 from amaranth.hdl._ir import PortDirection
 from amaranth.lib import wiring
 
@@ -69,12 +69,14 @@ def component_rtlil(
     more: Callable[[Fragment], Mapping[str, Value]] | None = None,
     inputs: Mapping[str, Value] | None = None,
     top: Elaboratable | None = None,
+    missing_domain: Callable[[str], ClockDomain] = ClockDomain,
 ) -> str:
     """RTLIL of ``component`` with its ports, as the top module ``name``.
 
     Amaranth 0.5 stumbles over a port that is a constant, the ``ready`` of a stream that cannot be refused; what is
     constant needs no port. ``more`` names signals of the elaborated design that become outputs too, ``inputs`` signals
     that become inputs, and ``top`` is a design with the component in it that is elaborated in its stead.
+    ``missing_domain`` gives a clock domain, by its name, that nothing in the design makes.
     """
     ports: dict[str, tuple[Value, PortDirection | None]] | None = None
     with collect_rarely():
@@ -84,4 +86,5 @@ def component_rtlil(
             if more is not None:
                 ports |= {port: (value, PortDirection.Output) for port, value in more(fragment).items()}
             ports |= {port: (value, PortDirection.Input) for port, value in (inputs or {}).items()}
-        return portable_sources(rtlil.convert(fragment if ports is not None else component, name=name, ports=ports))
+        design = fragment if ports is not None else component
+        return portable_sources(rtlil.convert(design, name=name, ports=ports, missing_domain=missing_domain))

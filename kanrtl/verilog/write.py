@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from amaranth.hdl import Elaboratable
+from amaranth.hdl import ClockDomain, Elaboratable
 from amaranth.lib import wiring
 
 from ..errors import BuildError, InputError, SpecError, ToolError, join_choices
@@ -98,14 +98,23 @@ def _origin(
 def _component_text(component: Elaboratable, clocking: Clocking) -> str:
     """Give the RTLIL of a component, clocked and reset as told."""
     clocking.check_ports(list_ports(component)[2:])
-    top = None if clocking == Clocking() else ClockedModule(component, clocking)
+    top, kind = None if clocking == Clocking() else ClockedModule(component, clocking), type(component).__name__
+
+    def missing(domain: str) -> ClockDomain:
+        if domain == "sync":
+            return ClockDomain(domain)
+        raise InputError(
+            f"{kind}: has a clock domain {domain!r} that nothing makes, and the module has one clock; make it in the "
+            f'component, clocked by a port, or rename it by DomainRenamer({{"{domain}": "sync"}})'
+        )
+
     try:
-        return component_rtlil(component, _TOP, inputs=top and top.ports, top=top)
+        return component_rtlil(component, _TOP, inputs=top and top.ports, top=top, missing_domain=missing)
     except (InputError, SpecError, BuildError, ToolError, MemoryError):
         raise
     except (Exception, SystemExit) as error:  # whatever a user's own code raises
         reason = f"elaborating it: {type(error).__name__}: {error}"
-        raise InputError(f"{type(component).__name__}: {reason}") from error
+        raise InputError(f"{kind}: {reason}") from error
 
 
 def write_verilog(

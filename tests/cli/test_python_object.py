@@ -47,7 +47,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
-from amaranth.hdl import Module
+from amaranth.hdl import ClockDomain, ClockSignal, Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -58,13 +58,15 @@ class Settings:
 class Ported(wiring.Component):
     _MustUse__silence = True
 
-    def __init__(self, settings, fail=lambda: None):
-        self.fail = fail
+    def __init__(self, settings, fail=lambda: None, fill=lambda m, ported: None):
+        self.fail, self.fill = fail, fill
         super().__init__(settings.members)
 
     def elaborate(self, platform):
         self.fail()
-        return Module()
+        m = Module()
+        self.fill(m, self)
+        return m
 
 def good():
     return Ported(Settings({"a": In(1)}))
@@ -89,6 +91,20 @@ def failing():
 
 def ending():
     return Ported(Settings({"a": In(1)}), lambda: sys.exit("over"))
+
+def fast():
+    def fill(m, ported):
+        m.d.fast += ported.o.eq(ported.a)
+
+    return Ported(Settings({"a": In(1), "o": Out(1)}), fill=fill)
+
+def clocks():
+    def fill(m, ported):
+        m.domains.fast = ClockDomain(reset_less=True)
+        m.d.comb += ClockSignal("fast").eq(ported.fast_clk)
+        m.d.fast += ported.o.eq(ported.a)
+
+    return Ported(Settings({"fast_clk": In(1), "a": In(1), "o": Out(1)}), fill=fill)
 
 def leave():
     sys.exit("usage: leave")
@@ -166,6 +182,11 @@ def test_what_is_none_is_told(
         ("empty", "port 'a' of Ported: has no bits; leave it out"),
         ("failing", "Ported: elaborating it: IndexError: list index out of range"),
         ("ending", "Ported: elaborating it: SystemExit: over"),
+        (
+            "fast",
+            "Ported: has a clock domain 'fast' that nothing makes, and the module has one clock; make it in the "
+            'component, clocked by a port, or rename it by DomainRenamer({"fast": "sync"})',
+        ),
     ],
 )
 def test_what_verilog_cannot_have_is_refused(
@@ -176,6 +197,13 @@ def test_what_verilog_cannot_have_is_refused(
     assert run(["verilog", f"{path}:{name}", "-o", str(output)]) == 2
     assert capsys.readouterr().err.splitlines()[-1] == f"kanrtl: {message}"
     assert not output.exists()
+
+
+def test_a_second_clock_is_a_port_of_the_component(tmp_path: Path) -> None:
+    path, output = tmp_path / "ported.py", tmp_path / "out.v"
+    path.write_text(PORTS)
+    assert run(["verilog", f"{path}:clocks", "-o", str(output)]) == 0
+    assert "always @(posedge fast_clk)" in output.read_text()
 
 
 def test_a_port_that_is_called_as_the_clock_is_refused(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -281,9 +282,28 @@ def test_weights_that_cannot_be_are_refused(estimator: type[Any], weight: list[f
 
 def test_parameters_are_refused_before_training(wine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frozen, "train", None)
-    for parameters in ({"fine_tuning_epochs": -1}, {"early_stopping": True, "n_iter_no_change": 0}):
-        with pytest.raises(InputError):
+    for parameters, line in (
+        ({"fine_tuning_epochs": -1}, "fine_tuning_epochs = -1: must be 0 or more"),
+        ({"early_stopping": True, "n_iter_no_change": 0}, "n_iter_no_change = 0: must be 1 or more"),
+        ({"max_lut": "9"}, "max_lut = '9': must be an integer"),
+        ({"max_lut": 0}, "max_lut = 0: must be 1 or more"),
+        ({"tolerance": None}, "tolerance = None: must be a number"),
+        ({"tolerance": float("nan")}, "tolerance = nan: must be a number"),
+        ({"tolerance": -0.1}, "tolerance = -0.1: must be 0 or more"),
+        ({"l2": float("nan")}, "l2 = nan: must be a number, 0 or more"),
+    ):
+        with pytest.raises(InputError, match=f"^{re.escape(line)}$"):
             LookupClassifier(**SMALL | parameters).fit(wine[0], wine[2])
+
+
+@pytest.mark.parametrize("constant", [7.0, 0.125, 1e-9, 0.0, -3e-300])
+def test_a_constant_is_learned(constant: float) -> None:
+    x = np.random.default_rng(0).normal(size=(40, 2))
+    alone = LookupRegressor(**SMALL).fit(x, np.full(40, constant)).predict(x)
+    np.testing.assert_allclose(alone, constant, rtol=1e-12, atol=1e-140)
+    beside = LookupRegressor(**SMALL).fit(x, np.c_[1e-6 * x[:, 0], np.full(40, constant)]).predict(x)
+    np.testing.assert_allclose(beside[:, 1], constant, rtol=1e-12, atol=1e-140)
+    assert np.abs(beside[:, 0]).max() < 1e-5
 
 
 def test_masked_values_are_refused() -> None:

@@ -30,6 +30,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from kanrtl import InputError, KANClassifier, KANRegressor, LearnerSpec, LearningWarning, Session, connect
 from kanrtl.estimators import scaled_learner
+from kanrtl.loop import GuardSettings
 from support.search import examples
 
 # The smallest that learns what the checks ask for.
@@ -898,3 +899,12 @@ def test_limits_in_a_file_that_are_none_are_refused(tmp_path: Path) -> None:
         np.savez(tmp_path / "other.npz", **arrays | {"limits": np.array(limits)})
         with pytest.raises(InputError, match=rf"^load: '[^']*': {message}$"):
             KANRegressor.load(tmp_path / "other.npz")
+
+
+def test_a_guard_that_is_given_as_an_object_is_saved(tmp_path: Path) -> None:
+    settings = GuardSettings(window=16, error=2.0)
+    model = KANRegressor(epochs=1, spec={"guard": settings}, random_state=0).fit([[0.0], [0.5], [1.0]], [0, 0.2, 1])
+    model.save(tmp_path / "model.npz")
+    loaded = KANRegressor.load(tmp_path / "model.npz")
+    assert loaded.session_.spec.guard == settings
+    assert np.array_equal(loaded.predict([[0.3]]), model.predict([[0.3]]))

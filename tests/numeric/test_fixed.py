@@ -265,7 +265,7 @@ def test_parse_refuses(text: str) -> None:
             "UQ(0, 0): fraction bits must be at least 0, and with the integer bits at least 1",
         ),
         (lambda: UQ(4, -1), ValueError, "UQ(4, -1): fraction bits must be at least 0"),
-        (lambda: SQ(2, 2).const(0.3), ValueError, "0.3 has no exact code in SQ(2, 2)"),
+        (lambda: SQ(2, 2).const(0.3), ValueError, "0.3 has no exact code in SQ(2, 2); round it: format.to_float("),
         (lambda: SQ(2, 2).const(2), ValueError, "2 has no exact code in SQ(2, 2)"),
         (lambda: UQ(2, 2).const(-0.25), ValueError, "-0.25 has no exact code in UQ(2, 2)"),
         (lambda: SQ(2, 2).const(float("nan")), ValueError, "nan has no exact code in SQ(2, 2)"),

@@ -92,12 +92,19 @@ _KEYWORDS = frozenset(
 
 
 def write_rdl(described: DescribedMap) -> str:
-    """Write the map as an address map; arrays are nested register files."""
+    """Write the map as an address map, and one with it at its base, if that is not zero; arrays are nested register
+    files."""
     body = [f'name = "{described.name}";', f'desc = "{described.title}.";']
     body += [f"default regwidth = {WORD};", f"default accesswidth = {WORD};"]
     for each in described.map.entries:
         body += _write_numbers(each) if isinstance(each, Numbers) else _write_register(each)
-    return "\n".join([f"addrmap {_escape(described.name)} {{", *_indent(body), "};"]) + "\n"
+    name = _escape(described.name)
+    lines = [f"addrmap {name} {{", *_indent(body), "};"]
+    if described.base:
+        # A generator of register blocks takes the first, whose addresses begin at zero.
+        placed = [f"{name} {name} @ {described.base:#x};"]
+        lines += ["", f"addrmap {described.name}_on_bus {{", *_indent(placed), "};"]
+    return "\n".join(lines) + "\n"
 
 
 def _escape(name: str) -> str:

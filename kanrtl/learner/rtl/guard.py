@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -73,7 +73,8 @@ class Guard(CountedComponent):
         Ends a fault: the learner learns again. Not looked at before the good copy is restored: hold it until ``fault``
         is low.
     fault : Out(1)
-        From the cycle after a fault is seen until it is released.
+        From the cycle after a fault is seen until it is released; a reset ends none, unless it restores everything
+        (``initial="reset"``).
     status : Out(4)
         Which of :data:`.SIGNATURES` were seen since the last release.
     counts : Out, a counter for each of these
@@ -244,28 +245,39 @@ class Guard(CountedComponent):
     def _judge(self, m: Module, taken: Value, wanted: Value, released: Value, adopted: Value) -> None:
         """Begin and end faults, and copies."""
         port, verdict, shadow = self._port, self._verdict, self._shadow
+        # A reset leaves coefficients as they are, so it ends no fault, and what it interrupted is restored from the
+        # beginning; unless it restores everything itself.
+        outlasts = not self.spec.restarts
+        fault, status = Signal(reset_less=outlasts), Signal(len(SIGNATURES), reset_less=outlasts)
+        interrupted: Value = Const(0)
+        if outlasts:
+            running = Signal()
+            m.d.sync += running.eq(1)
+            interrupted = fault & ~running
         copies, healthy_window = Signal(), Signal()
         healthy = Signal(range(self.settings_at_start.copy_every), name="healthy_windows")
         seen = Signal(len(SIGNATURES))
         late = self._time(m, taken, wanted, seen.any())
         m.d.comb += [
             seen.eq(verdict.seen | late << (len(SIGNATURES) - 1)),
-            healthy_window.eq(verdict.judged & ~self.fault & ~seen.any() & ~shadow.busy),
+            self.fault.eq(fault),
+            self.status.eq(status),
+            healthy_window.eq(verdict.judged & ~fault & ~seen.any() & ~shadow.busy),
             copies.eq(healthy_window & (healthy == self.settings_at_start.copy_every - 1)),
-            shadow.restore.eq(seen.any() & ~self.fault),
+            shadow.restore.eq((seen.any() & ~fault) | interrupted),
             shadow.confirm.eq(copies),
             shadow.copy.eq(copies | adopted),
             shadow.good.eq(adopted),
         ]
         with m.If(seen.any()):
-            m.d.sync += self.fault.eq(1)
+            m.d.sync += fault.eq(1)
         with m.Elif(released):
-            m.d.sync += self.fault.eq(0)
+            m.d.sync += fault.eq(0)
         with m.If(adopted | shadow.restore):
             m.d.sync += healthy.eq(0)
         with m.Elif(healthy_window):
             m.d.sync += healthy.eq(Mux(copies, 0, healthy + 1))
-        m.d.sync += self.status.eq(Mux(released, 0, self.status) | seen)
+        m.d.sync += status.eq(Mux(released, 0, status) | seen)
         for index in range(len(SIGNATURES)):
             clear = self.clear | port.clear[index] if self._addressed else self.clear
             count_events(m, seen[index], clear, self.counts[index])
@@ -309,7 +321,7 @@ class Guard(CountedComponent):
         counters = clog2(settings.window) + clog2(settings.copy_every) + bits_for(IDLE_CYCLES)
         counters += len(self._port.limits["slot"]) + len(SIGNATURES) * COUNTER_WIDTH
         # Of the switch, whose request goes on: the user's, or one of the two others.
-        parts.register(errors + counters + len(SIGNATURES) + 5, moved=False)
+        parts.register(errors + counters + len(SIGNATURES) + 5 + (not spec.restarts), moved=False)
         parts.counts["counter"] += counters
         parts.adder(gradient.width, 2 * spec.n_out)
         parts.adder(self._error_bits)

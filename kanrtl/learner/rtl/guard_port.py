@@ -145,8 +145,10 @@ class GuardPort(CountedComponent):
         found, payload = {}, self.settings.payload
         highest, beyond = Signal.like(payload.code), Signal()
         code = _fit(payload.code, highest, beyond)
+        # As learning rates, what was set outlasts a reset, unless that restores everything.
+        outlasts = not self._spec.restarts
         for name, width in self._widths.items():
-            found[name] = register = Signal(width, name=f"{name}_limit", init=self._codes[name])
+            found[name] = register = Signal(width, name=f"{name}_limit", init=self._codes[name], reset_less=outlasts)
             m.d.comb += self.limits[name].eq(register)
         with m.Switch(payload.number):
             for number, (name, register) in enumerate(found.items()):

@@ -164,11 +164,12 @@ def convert(
     _check_fits(kind, {"activations": activations}, kind == "mlp", "it has none between its layers")
     _check_fits(kind, {"config": config}, kind == "pykan" or kind.startswith("kanele"), "it has none")
     try:
-        network, floats = _make_network(
-            kind, source, config, base, activations, x, bits, steps, guard_bits, output or "raw"
-        )
+        network, floats = _make_network(kind, source, config, base, activations)
     except InputError as error:
         raise InputError(f"{str(path)!r}: {error}") from None
+    if network is None:
+        assert floats is not None
+        network = _quantise(floats, x, bits, steps, guard_bits, output or "raw")
     if output is not None or thresholds is not None:
         network = network.with_output(output or network.output, thresholds)
     if input_format is not None:
@@ -234,13 +235,8 @@ def _make_network(
     config: str | Path | None,
     base: str | None,
     activations: Sequence[str] | None,
-    x: npt.ArrayLike | None,
-    bits: int | Sequence[int] | None,
-    steps: Sequence[float] | None,
-    guard_bits: int | Sequence[int] | None,
-    output: str,
-) -> tuple[LookupNetwork, FloatKAN | None]:
-    """Make the network, and give the real-valued one that it was made of."""
+) -> tuple[LookupNetwork | None, FloatKAN | None]:
+    """Make the network, where the file tells its codes, and the real-valued one, where it has that."""
     if kind == "network":
         return LookupNetwork.from_arrays(source), None
     if kind == "kanele-tables":
@@ -259,14 +255,26 @@ def _make_network(
         kan = from_mlp(source, activations[0] if activations and one else activations)
     else:
         kan = from_pykan(source, base, config) if kind == "pykan" else _CHECKPOINTS[kind](source, base)
+    return None, kan
+
+
+def _quantise(
+    kan: FloatKAN,
+    x: npt.ArrayLike | None,
+    bits: int | Sequence[int] | None,
+    steps: Sequence[float] | None,
+    guard_bits: int | Sequence[int] | None,
+    output: str,
+) -> LookupNetwork:
+    """Make a network of real numbers, whose codes nothing tells but what is given."""
     count = len(kan.layers) + 1
     widths = list_each("bits", DEFAULT_BITS if bits is None else _unwrap(bits), count, CODES)
     guard_bits = _unwrap(guard_bits)
     if steps is not None:
-        return kan.quantise(widths, _unwrap(steps), guard_bits=guard_bits), kan
+        return kan.quantise(widths, _unwrap(steps), guard_bits=guard_bits)
     if x is None:
         raise InputError("steps: give them, or samples from which they follow")
-    return kan.calibrate(x, widths).quantise(kan, guard_bits, output=output), kan
+    return kan.calibrate(x, widths).quantise(kan, guard_bits, output=output)
 
 
 def _unwrap(values: Any) -> Any:

@@ -10,12 +10,12 @@ from typing import Any, Generic
 import numpy as np
 import numpy.typing as npt
 
-from ...arrays import Reals, check_weights
+from ...arrays import Reals, check_at_least, check_weights
 from ...errors import InputError
 from ...files import as_path
 from ...plots.search_plot import plot_search
 from ..network import LookupNetwork
-from ..number_checks import CODES, check_classes, check_each_bits, check_each_guard_bits, check_known
+from ..number_checks import CODES, check_classes, check_each_bits, check_each_guard_bits, check_known, check_number
 from ..rtl.size import Size, network_size
 from ..scales import CodeScale
 from .calibration import Calibration, calibrate, rows_of, variance_of
@@ -120,8 +120,12 @@ class Search(Generic[Kan]):
         Raises
         ------
         InputError
-            If no point is within these limits.
+            If a limit is none, or no point is within them.
         """
+        if max_lut is not None:
+            check_at_least("max_lut", max_lut, 1)
+        if tolerance is not None:
+            check_number("tolerance", tolerance)
         fits = [point for point in self.front if max_lut is None or point.size.lut <= max_lut]
         if not fits:
             least = min(point.size.lut for point in self.points)
@@ -209,6 +213,7 @@ def search(
     least = check_each_bits("least_bits", least_bits, count + 1, CODES)
     if output == "threshold":  # no code of one bit is above zero
         least[-1] = max(least[-1], 2)
+    check_number("loss", loss)
     guards = [*check_each_guard_bits("guard_bits", guard_bits, count - 1, "for each hidden layer"), 0]
     trial = _Trial(kan, rows_of("x", x, kan.layer_sizes[0]), y, output, method, weights)
     points = [trial.point(kan, tuple(start), tuple(guards))]

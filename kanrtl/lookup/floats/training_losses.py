@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Protocol
 
 import numpy as np
@@ -83,7 +84,7 @@ def check_targets(field: str, loss: str, y: npt.ArrayLike, rows: int, n_out: int
 
 def check_penalty(field: str, value: Any) -> None:
     """Raise :exc:`InputError`, which names ``field``, where something cannot be a weight of a penalty."""
-    if not (isinstance(value, (int, float)) and value >= 0 and math.isfinite(value)):
+    if not (isinstance(value, Real) and float(value) >= 0 and math.isfinite(value)):
         raise InputError(f"{field} = {cut(value)}: must be a number, 0 or more")
 
 

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,9 @@ def test_names_that_are_keywords_of_system_rdl(name: str, tmp_path: Path) -> Non
     (tmp_path / "map.rdl").write_text(WRITERS["rdl"](described))
     compiler = RDLCompiler()
     compiler.compile_file(str(tmp_path / "map.rdl"))
-    assert compiler.elaborate().top.inst_name.removeprefix("\\") == name
+    (ours,) = compiler.elaborate().top.children()
+    assert ours.inst_name.removeprefix("\\") == name
+    assert compiler.elaborate(name).top.inst_name.removeprefix("\\") == name
 
 
 def test_system_rdl(described: DescribedMap, tmp_path: Path) -> None:
@@ -73,7 +76,7 @@ def test_system_rdl(described: DescribedMap, tmp_path: Path) -> None:
     (tmp_path / "map.rdl").write_text(WRITERS["rdl"](described))
     compiler = RDLCompiler()
     compiler.compile_file(str(tmp_path / "map.rdl"))
-    top = compiler.elaborate().top
+    (top,) = compiler.elaborate().top.children()
     registers, numbers = {}, []
     for node in top.descendants(unroll=True):
         if isinstance(node, RegNode):
@@ -82,9 +85,10 @@ def test_system_rdl(described: DescribedMap, tmp_path: Path) -> None:
             else:
                 numbers.append(node.absolute_address)
     assert {name: node.absolute_address for name, node in registers.items()} == {
-        placed.name: placed.address for placed in described.map.registers
+        placed.name: BASE + placed.address for placed in described.map.registers
     }
-    assert sorted(numbers) == sorted(address for _, address in numbers_of(described.map))
+    assert sorted(numbers) == sorted(BASE + address for _, address in numbers_of(described.map))
+    assert "_on_bus" not in WRITERS["rdl"](replace(described, base=0))
     for placed in described.map.registers:
         found = {field.inst_name: field for field in registers[placed.name].fields()}
         assert found.keys() == {field.name for field in placed.register.fields}

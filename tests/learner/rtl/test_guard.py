@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from amaranth.hdl import Module
+from amaranth.hdl import Module, ResetInserter, Signal
 from amaranth.lib.wiring import connect
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -17,11 +17,11 @@ from kanrtl import InputError, Learner, LearnerSpec
 from kanrtl.fabric.families import FAMILIES
 from kanrtl.fabric.parts import Parts
 from kanrtl.learner.address_map import AddressMap
-from kanrtl.learner.rtl.guard import Guard
+from kanrtl.learner.rtl.guard import IDLE_CYCLES, Guard
 from kanrtl.loop import GuardedModel, GuardSettings
 from kanrtl.numeric.bits import pack
 from kanrtl.numeric.fixed import Codes
-from support.components import convert, register_bits
+from support.components import convert, register_bits, simulate
 from support.guarded_specs import PLAIN
 from support.search import examples
 from support.strategies import codes_in
@@ -234,6 +234,63 @@ def test_a_missed_deadline_is_seen_and_the_start_restored() -> None:
     assert found.state["fault"] == 1
     assert found.state["counts3"] == 1
     assert found.coefficients == [int(code) for code in spec.initial_codes()[0].ravel()]
+
+
+@pytest.mark.parametrize(("initial", "after"), [("memory", 1), ("memory", 9), ("reset", 9)])
+def test_a_reset_ends_a_fault_only_where_it_restores_everything(initial: str, after: int) -> None:
+    """Coefficients stay as they are otherwise, so the good ones are written back from the beginning."""
+    spec = PLAIN.replace(initial=initial, counts=[], guard={"window": 8, "copy_every": 1, "error": 1.0})
+    first, outlasts = spec.initial_codes()[0].ravel().tolist(), initial == "memory"
+    addresses, learner, reset = AddressMap.of(spec), Learner(spec), Signal()
+    x = codes_in(spec.formats.input, np.random.default_rng(0), (80, 1))
+    target = np.repeat([[40], [-200]], 40, axis=0)
+    model, copy_cycles = GuardedModel(spec), Guard(spec.replace(guard=None)).copy_cycles
+    port, samples = learner.access, learner.samples
+
+    async def access(ctx: Any, address: int, written: int | None = None) -> int:
+        ctx.set(port.request.payload.address, address)
+        ctx.set(port.request.payload.write, written is not None)
+        ctx.set(port.request.payload.data, written or 0)
+        ctx.set(port.request.valid, 1)
+        await ctx.tick().until(port.request.ready)
+        ctx.set(port.request.valid, 0)
+        return int((await ctx.tick().sample(port.response.payload).until(port.response.valid))[0])
+
+    async def bench(ctx: Any) -> None:
+        ctx.set(learner.predictions.ready, 1)
+        ctx.set(port.response.ready, 1)
+        ctx.set(samples.payload.learn, 1)
+        await ctx.tick().repeat(200)  # what restores everything takes its time
+        await access(ctx, addresses.guard_limit("imprecise"), 5)
+        taught = 0
+        while not ctx.get(learner.guard_fault):
+            ctx.set(samples.payload.x[0].raw, int(x[taught, 0]))
+            ctx.set(samples.payload.target[0].raw, int(target[taught, 0]))
+            ctx.set(samples.valid, 1)
+            await ctx.tick().until(samples.ready)
+            ctx.set(samples.valid, 0)
+            await ctx.tick().repeat(20)
+            taught += 1
+        seen = ctx.get(learner.guard_status)
+        model.run(x[:taught], target[:taught], np.ones(taught, dtype=bool))
+        model.finish()
+        assert model.fault
+        assert flatten(model) != first
+        await ctx.tick().repeat(after)
+        ctx.set(reset, 1)
+        await ctx.tick().repeat(2)
+        ctx.set(reset, 0)
+        await ctx.tick().repeat(IDLE_CYCLES + copy_cycles)
+        assert ctx.get(learner.guard_fault) == outlasts
+        assert ctx.get(learner.guard_status) == (seen if outlasts else 0)
+        held = [await access(ctx, addresses.coefficient(0, 0, 0, index)) for index in range(len(first))]
+        assert held == (flatten(model) if outlasts else first)
+        assert await access(ctx, addresses.guard_limit("imprecise")) == (5 if outlasts else 0)
+        ctx.set(learner.guard_release, 1)
+        await ctx.tick().repeat(2)
+        assert not ctx.get(learner.guard_fault)
+
+    simulate(ResetInserter(reset)(learner), bench)
 
 
 @pytest.mark.parametrize(

@@ -247,6 +247,10 @@ def test_the_best_is_small_enough_and_good_enough(found: Search) -> None:
         found.best(max_lut=1)
     with pytest.raises(InputError, match="tolerance = -1: the best within the limit scores"):
         found.best(tolerance=-1)
+    with pytest.raises(InputError, match=r"^tolerance = nan: must be a number$"):
+        found.best(tolerance=float("nan"))
+    with pytest.raises(InputError, match=r"^max_lut = '9': must be an integer"):
+        found.best(max_lut="9")  # type: ignore[arg-type]  # what is tested
 
 
 def test_a_report(found: Search, tmp_path: Path) -> None:
