@@ -334,8 +334,8 @@ def _place_registers(spec: LearnerSpec, addresses: AddressMap, window: int) -> l
     return sorted(found, key=lambda each: each.address)
 
 
-def _guard_registers(spec: LearnerSpec, addresses: AddressMap) -> list[tuple[Register, int, int]]:
-    """Give the registers of a guard, their addresses at the port, and what they begin with."""
+def _guard_registers(spec: LearnerSpec, addresses: AddressMap) -> list[tuple[Register, int, int | None]]:
+    """Give the registers of a guard, their addresses at the port, and what a reset brings them to, if it does."""
     gradient = spec.formats.layers[-1].gradient
     widths = spec.guard.widths(spec.n_out, gradient)
     codes = spec.guard.codes(spec.n_out, gradient, spec.counts)
@@ -349,13 +349,13 @@ def _guard_registers(spec: LearnerSpec, addresses: AddressMap) -> list[tuple[Reg
     adopts = "writing 1 makes the coefficients as they are the good ones; reads 0"
     status.append(Field("adopt", GUARD_ADOPT.bit_length() - 1, 1, adopts))
     seen = Register("guard_status", "What the guard sees.", tuple(status), writable=True, on_write="modify")
-    found = [
-        (seen, addresses.guard_status, 0),
+    found: list[tuple[Register, int, int | None]] = [
+        (seen, addresses.guard_status, 0 if spec.restarts else None),
         (one_field("guard_error_sum", _ERROR_SUM, widths["error"]), addresses.guard_error_sum, 0),
     ]
     for name, width in widths.items():
         register = one_field(f"guard_limit_{name}", f"{_LIMITED[name]}; 0 looks at none.", width, writable=True)
-        found.append((register, addresses.guard_limit(name), codes[name]))
+        found.append((register, addresses.guard_limit(name), codes[name] if spec.restarts else None))
     for signature in SIGNATURES:
         what = f"How often the guard saw {signature}, up to the highest count; a write clears it."
         counter = one_field(f"guard_count_{signature}", what, COUNTER_WIDTH, writable=True, on_write="clear")

@@ -71,7 +71,7 @@ def test_integers_of_numpy_are_plain_ones() -> None:
         content = spec.to_dict()
         assert content == type(spec)(**{name: value for name, value in content.items() if name != "kind"}).to_dict()
         assert json.loads(json.dumps(content)) == content
-    with pytest.raises(SpecError, match=r"^n_in = np.True_: must be an integer from 1 to 256$"):
+    with pytest.raises(SpecError, match=r"^n_in = True: must be an integer from 1 to 256$"):
         LmsSpec(n_in=np.bool_(True))
 
 
