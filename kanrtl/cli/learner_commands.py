@@ -121,6 +121,11 @@ def sweep_command(
         plot_sweep(found.to_json(), plot)
         say(f"drew {plot}")
     show(found.to_json(), as_json, lambda: _show_sweep(found))
+    if uncertain := sum(not row.spec.stability.is_certain for row in found.rows):
+        say(
+            f"{uncertain} of {len(found.rows)} learners have rates at which they may diverge with some inputs; "
+            "kanrtl spec says up to where one is stable"
+        )
 
 
 def _axes(over: tuple[str, ...]) -> dict[str | tuple[str, ...], list[Any]]:

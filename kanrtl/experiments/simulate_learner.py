@@ -153,7 +153,7 @@ def simulate(
     with connect(spec, backend, trace=trace, progress=starting) as learner, connect(spec, "model") as reference:
         if is_address(backend):  # a device may have learned something already
             _take_over(learner, reference)
-        initial = reference.coefficients
+        start = _Start.of(reference)
         predictions, curves, mismatches = _drive(learner, reference, task, grid, progress)
         status = learner.status  # before what is asked besides the samples of the task
         mismatches += int((learner.predict_many(grid) != curves[-1]).sum())
@@ -161,7 +161,7 @@ def simulate(
         mismatches += sum(int((ours != theirs).sum()) for ours, theirs in final)
     if starting:
         starting("float64")
-    float_predictions, float_curves = _drive_float64(spec, task, grid, initial)
+    float_predictions, float_curves = _drive_float64(spec, task, grid, start)
     recorded = None
     if isinstance(task, Recording):
         learners = {f"kanrtl, {status['backend']}": predictions, "the same in float64": float_predictions}
@@ -178,6 +178,36 @@ def _curve_grid(spec: LearnerSpec) -> Reals:
     grid = np.full((101, spec.n_in), (low + high) / 2)
     grid[:, 0] = np.linspace(low, high, len(grid))
     return grid
+
+
+@dataclass(frozen=True)
+class _Start:
+    """Where a learner begins: its coefficients, its registers of rates, and whether it is frozen."""
+
+    coefficients: list[Codes]
+    rates: list[int]
+    frozen: bool
+
+    @classmethod
+    def of(cls, session: Session) -> _Start:
+        """Where a learner is."""
+        return cls(session.coefficients, session.backend.read_learning_rates(), session.frozen)
+
+    def begin(self, model: Model) -> None:
+        """Let a model in floats begin there too; what is as its spec says stays exact."""
+        spec = model.spec
+        if any((codes != own).any() for codes, own in zip(self.coefficients, spec.initial_codes(), strict=True)):
+            model.coefficients = [
+                layer.formats.coefficient.to_float(codes)
+                for layer, codes in zip(spec.layers, self.coefficients, strict=True)
+            ]
+        linear = [index for index, layer in enumerate(spec.layers) if layer.linear]
+        rates, places = (model.learning_rates.copy(), model.linear_rates.copy()), [*range(spec.n_layers), *linear]
+        for number, (register, code) in enumerate(zip(spec.rate_registers, self.rates, strict=True)):
+            if code != register.code:
+                rates[number >= spec.n_layers][places[number]] = register.format.to_float(code)
+        model.learning_rates, model.linear_rates = rates
+        model.frozen = self.frozen
 
 
 def _take_over(learner: Session, reference: Session) -> None:
@@ -221,18 +251,15 @@ def teach(session: Session, x: Reals, target: Reals) -> Reals:
 
 
 @np.errstate(over="ignore", invalid="ignore")  # floats may diverge, which their errors show
-def _drive_float64(spec: LearnerSpec, task: Task, grid: Reals, initial: list[Codes]) -> tuple[Reals, list[Reals]]:
+def _drive_float64(spec: LearnerSpec, task: Task, grid: Reals, start: _Start) -> tuple[Reals, list[Reals]]:
     alone = spec.replace(guard=None)
     waits = find_loss(spec.loss).takes_gradients  # for the gradient of each sample, so that no update is late
     taught = alone.replace(loss="squared") if waits else alone
     model = Model(taught, numeric="float64")
-    if any((codes != own).any() for codes, own in zip(initial, spec.initial_codes(), strict=True)):
-        model.coefficients = [
-            layer.formats.coefficient.to_float(codes) for layer, codes in zip(spec.layers, initial, strict=True)
-        ]
+    start.begin(model)
     predictions, curves, chunk = [], [], _chunk(spec, task)
-    for start, stop in task.regimes:
-        for first in range(start, stop, chunk):
+    for begin, stop in task.regimes:
+        for first in range(begin, stop, chunk):
             # As _drive does: samples follow each other without a pause, except after every chunk.
             model.settle()
             rows = slice(first, min(first + chunk, stop))

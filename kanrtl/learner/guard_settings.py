@@ -132,7 +132,7 @@ class GuardSettings:
         if width > WORD_BITS:
             raise InputError(
                 f"window = {cut(self.window)}: the sum of its errors has {width} bits, and may have {WORD_BITS}; take "
-                "fewer samples, or a gradient format with fewer bits"
+                "fewer samples, a smaller target_range, or a gradient_format of fewer bits"
             )
         found = {name: getattr(self, name) for name in LIMITS}
         for name in ("error", "stagnant_error"):

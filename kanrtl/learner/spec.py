@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -42,6 +43,16 @@ class RateRegister(NamedTuple):
 
     format: Format
     code: int
+
+
+_PORT = re.compile(r"(?:serial:)?(?P<serial>/dev/.+|COM\d+)|(?:tcp:)?(?P<tcp>[\w.-]+:\d+)")
+"""What a port of a device may be called, where its address is wanted."""
+
+
+def _meant_as_address(text: str) -> str:
+    """What a message says besides of what is read as a file, and may be meant as the port of a device."""
+    match = _PORT.fullmatch(text)
+    return f"; for a learner there give its address, {match.lastgroup}://{match[match.lastindex or 0]}" if match else ""
 
 
 _LARGEST = 1 << 24
@@ -91,10 +102,13 @@ class LearnerSpec(LearnerFields):
     def from_toml(cls, path: str | Path) -> Self:
         """Read a flat TOML file. Raise :exc:`SpecError` for a file that cannot be read or is not such a file."""
         name = as_path(path)
+        if name.is_char_device():  # a serial port, from which nothing may ever come
+            raise SpecError(f"spec file {str(path)!r}: is a device; name a TOML file{_meant_as_address(str(path))}")
         try:
             fields = tomllib.loads(read_text(name, _LARGEST))
         except OSError as error:
-            raise SpecError(f"spec file {str(path)!r}: {error.strerror or error}; name a TOML file") from None
+            reason, mend = error.strerror or error, _meant_as_address(str(path))
+            raise SpecError(f"spec file {str(path)!r}: {reason}; name a TOML file{mend}") from None
         except InputError as error:
             raise SpecError(f"spec file {str(path)!r}: {error}") from None
         except (tomllib.TOMLDecodeError, RecursionError) as error:

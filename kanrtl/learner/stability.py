@@ -114,9 +114,14 @@ class Stability:
         """From this rate on errors grow where inputs stand still, likewise."""
         return self.learning_rate * self.at_rest / self.gain if self.gain else inf
 
+    @property
+    def is_certain(self) -> bool:
+        """Whether errors die out whatever the inputs; also where the curvature of the loss is not known."""
+        return not self.known or self.gain <= self.any_inputs
+
     def warn(self) -> None:
         """Warn (:exc:`StabilityWarning`) where errors may grow, if the curvature of the loss is known."""
-        if not self.known or self.gain <= self.any_inputs:
+        if self.is_certain:
             return
         what = "diverges where inputs stand still" if self.gain >= self.at_rest else "diverges with some inputs"
         late = self.delay > 1

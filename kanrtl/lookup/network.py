@@ -19,7 +19,7 @@ from ..errors import InputError, check_kind
 from ..numeric.fixed import SQ, UQ, Codes, Format
 from .lookup_layer import LookupLayer
 from .notes import Note
-from .number_checks import CODES, LAYERS, check_integer, check_positive, check_shape, code_range, list_each
+from .number_checks import CODES, LAYERS, check_array, check_integer, check_positive, check_shape, code_range, list_each
 from .quantiser import QUANTISERS, FixedQuantiser, Quantiser, step_quantiser
 from .saved_network import Arrays, SavedNetwork
 
@@ -258,7 +258,11 @@ class LookupNetwork(SavedNetwork):
             for field, values in (("scale", scale), ("offset", offset))
         )
         check_positive("scale_outputs: scale", float(factors.min()))
-        scaled = replace(last, steps=last.steps * factors, offsets=last.offsets * factors + added)
+        with np.errstate(over="ignore", invalid="ignore"):
+            steps, offsets = last.steps * factors, last.offsets * factors + added
+        check_array("scale_outputs: offset", offsets)
+        check_positive("scale_outputs: scale", float(check_array("scale_outputs: scale", steps).min()))
+        scaled = replace(last, steps=steps, offsets=offsets)
         if self.output == "argmax" and not scaled.is_uniform:
             raise InputError("scale_outputs: outputs that are compared share both; give one scale and one offset")
         for array in (scaled.steps, scaled.offsets):

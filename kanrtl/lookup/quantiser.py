@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays import Reals
-from ..errors import InputError
+from ..errors import InputError, check_kind
 from ..numeric.fixed import SQ, Codes, Format, narrow
 from .number_checks import check_bits, check_integer
 
@@ -79,8 +79,9 @@ class Quantiser:
         Raises
         ------
         InputError
-            If its constants are too large for the model's integers.
+            If ``format`` is none, or its constants are too large for the model's integers.
         """
+        check_kind("format", format, Format, "a Format, such as SQ(4, 12)")
         return FixedQuantiser.of(self, format, fraction_bits)
 
     # Files.

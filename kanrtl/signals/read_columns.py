@@ -21,12 +21,14 @@ _MEND = f"give {KINDS}"
 def read_columns(path: Path, decimal: str = ".") -> Columns:
     """The columns of a file: CSV, which may be compressed with gzip, ``.npz``, or Parquet (extra ``parquet``).
 
-    ``decimal`` is the decimal mark in CSV. Raises :exc:`InputError`, in words that follow the name of the file, where
-    it is none of these.
+    ``decimal`` is the decimal mark in CSV, and a point for others. Raises :exc:`InputError`, in words that follow the
+    name of the file, where it is none of these.
     """
     found = describe_content(path) or ""
     if found == "empty":
         raise InputError(f"is empty; {_MEND}")
+    if decimal != "." and ("zip archive" in found or found == "Parquet"):
+        raise InputError(f"decimal = {decimal!r}: numbers have a decimal mark in CSV alone; leave it out")
     if "zip archive" in found:
         return _read_npz(path)
     if found == "Parquet":

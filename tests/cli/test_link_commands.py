@@ -165,9 +165,19 @@ def test_a_device_in_the_place_of_a_backend(
         # Both begin with what was learned before.
         assert errors[1][1] != errors[0][1]
         with connect(address) as learner:
+            learner.restore()
+            learner.learning_rate = 1 / 64
+        assert run(simulate) == 0
+        slow = json.loads(capsys.readouterr().out)
+        assert slow["mismatches"] == 0
+        assert slow["mse_all_float64"] == pytest.approx(slow["mse_all"], rel=0.1)
+        assert slow["mse_all"] > 1.5 * errors[0][0]
+        with connect(address) as learner:
             learner.frozen = True
         assert run(simulate) == 0
-        assert json.loads(capsys.readouterr().out)["mismatches"] == 0
+        frozen = json.loads(capsys.readouterr().out)
+        assert frozen["mismatches"] == 0
+        assert frozen["mse_all_float64"] == pytest.approx(frozen["mse_all"], rel=0.1)
     refuses(
         ["simulate", network, "--backend", "tcp://localhost:1"],
         "backend = 'tcp://localhost:1': a link carries learners only; use a simulator for a network",

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import os
 import pickle
 import re
 from decimal import Decimal
@@ -18,6 +19,7 @@ from pydantic import ValidationError
 
 from kanrtl import LearnerSpec, SpecError
 from kanrtl.build import Device
+from kanrtl.errors import represent
 from kanrtl.learner.stages import PRESETS
 from kanrtl.loop import GuardSettings
 from kanrtl.numeric.fixed import SQ, UQ, Format
@@ -408,7 +410,7 @@ ARRAYS = 'must be "zeros", "uniform", or a list of one array (n_out, n_in, bases
         *(
             (
                 {"initial_coefficients": [[[[0.0, foreign]]]]},
-                f"initial_coefficients[0][0][0][1] = {foreign!r}: must be a number, of one array",
+                f"initial_coefficients[0][0][0][1] = {represent(foreign)}: must be a number, of one array",
             )
             for foreign in ("0.5", b"0", True, np.True_, None, Fraction(1, 2), Decimal("0.5"), np.longdouble(0.5))
         ),
@@ -508,6 +510,35 @@ def test_bad_files_are_refused_in_one_line(tmp_path: Path, content: bytes | None
     with pytest.raises(SpecError, match=re.escape(f"spec file {str(path)!r}: {message}")) as caught:
         LearnerSpec.from_toml(path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "address"),
+    [
+        ("/dev/none0", "serial:///dev/none0"),
+        ("serial:/dev/none0", "serial:///dev/none0"),
+        ("COM3", "serial://COM3"),
+        ("tcp:localhost:4017", "tcp://localhost:4017"),
+        ("localhost:4017", "tcp://localhost:4017"),
+    ],
+)
+def test_a_port_is_told_its_address(name: str, address: str) -> None:
+    mend = f"name a TOML file; for a learner there give its address, {address}"
+    with pytest.raises(SpecError, match=f"^spec file {re.escape(repr(name))}: No such file or directory; {mend}$"):
+        LearnerSpec.from_toml(name)
+
+
+def test_a_port_is_not_read_as_a_file() -> None:
+    """From which nothing may ever come."""
+    ours, theirs = os.openpty()
+    try:
+        name = os.ttyname(theirs)
+        mend = f"is a device; name a TOML file; for a learner there give its address, serial://{name}"
+        with pytest.raises(SpecError, match=f"^spec file '{name}': {mend}$"):
+            LearnerSpec.from_toml(name)
+    finally:
+        os.close(ours)
+        os.close(theirs)
 
 
 def test_a_directory_is_no_file(tmp_path: Path) -> None:

@@ -497,8 +497,8 @@ def test_what_is_no_learner_is_named() -> None:
 
 @pytest.mark.parametrize("backend", ["fpga", None, 5])
 def test_unknown_backend(backend: Any) -> None:
-    line = f"backend = {backend!r}: unknown; use one of 'model', 'compiled', 'pysim', 'native'"
-    with pytest.raises(InputError, match=rf"^{line}$"):
+    line = f"backend = {backend!r}: unknown; use one of 'model', 'compiled', 'pysim', 'native', or for a learner an "
+    with pytest.raises(InputError, match=rf"^{line}address such as serial:///dev/ttyUSB0 or tcp://localhost:4000$"):
         connect(SMALL, backend)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from kanrtl import InputError
+from kanrtl.errors import represent
 from kanrtl.sim import TASKS, Recording, Track
 
 ROWS = np.arange(12.0)
@@ -116,7 +117,7 @@ def test_what_names_no_columns_is_refused_by_its_type(inputs: Any) -> None:
     with pytest.raises(InputError) as refusal:
         Recording.read("run.csv", inputs=inputs, targets="u")
     assert str(refusal.value) == (
-        f"inputs = {inputs!r}: is of type {kind}; give names of columns, or their numbers from 1 on"
+        f"inputs = {represent(inputs)}: is of type {kind}; give names of columns, or their numbers from 1 on"
     )
 
 
@@ -221,3 +222,9 @@ def test_what_is_no_range_is_refused() -> None:
             Recording(U, Y, scale=scale).fit_to((-1, 1), (2, -2))
     with pytest.raises(InputError, match=r"^input_range = \(0, nan\): must be two numbers"):
         Recording(U, Y).fit_to((0, float("nan")), None)
+
+
+def test_a_decimal_mark_is_for_text_alone(tmp_path: Path) -> None:
+    np.savez(tmp_path / "run.npz", u=np.arange(8.0), y=np.arange(8.0))
+    with pytest.raises(InputError, match=r": decimal = ',': numbers have a decimal mark in CSV alone; leave it out$"):
+        Recording.read(tmp_path / "run.npz", inputs="u", targets="y", decimal=",")

@@ -54,6 +54,8 @@ _LAYOUTS = [
         for layout in (
             _Layout(family, rf"layers\.0\.{end}", re.compile(r"layers\.")),
             _Layout(family, rf"0\.{end}", _NUMBERED, before="layers."),
+            # Attributes of a model: chebykan1, chebykan2.
+            _Layout(family, rf"[^.]*[A-Za-z_][01]\.{end}", re.compile(r"[^.]*[A-Za-z_]\d+\.")),
         )
     ),
 ]
@@ -145,7 +147,7 @@ def find_network(content: Any, entry: str | None = None, path: Path | None = Non
 
 def _candidates(leaves: Sequence[FileEntry], entry: str | None) -> list[tuple[_Layout, str, str]]:
     """Give layout, prefix and group of all networks, those with the shortest names first."""
-    found = []
+    found: list[tuple[_Layout, str, str]] = []
     for leaf in leaves:
         for layout in _LAYOUTS:
             match = re.fullmatch(rf"((?:.*\.)?){layout.sign}", leaf.name, re.DOTALL)
@@ -153,7 +155,9 @@ def _candidates(leaves: Sequence[FileEntry], entry: str | None) -> list[tuple[_L
             if not match or (layout.before and match[1].endswith(layout.before)) or not _is_weight(leaf.value):
                 continue
             if entry is None or match[1].startswith(f"{entry}."):
-                found.append((layout, match[1], leaf.group if match[1].startswith(leaf.group) else match[1]))
+                one = layout, match[1], leaf.group if match[1].startswith(leaf.group) else match[1]
+                if one not in found:  # of layers that are counted from zero, two may be the first
+                    found.append(one)
     return sorted(found, key=lambda one: len(one[1]))
 
 

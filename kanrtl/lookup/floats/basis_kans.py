@@ -23,7 +23,8 @@ Array = npt.NDArray[Any]
 
 State = Mapping[str, Array]
 
-_NAME = re.compile(r"layers\.(\d{1,9})\.([\w.]+)")
+_NAME = re.compile(r"(layers\.|[^.]*[A-Za-z_])(0|[1-9]\d{0,8})\.([\w.]+)")
+"""What layers are called, the number of one, and a field of it."""
 
 _FAST = ("rbf.grid", "spline_linear.weight", "spline_weight", "base_linear.weight", "base_linear.bias")
 
@@ -162,17 +163,26 @@ def _import(
     notes: list[Note],
 ) -> FloatKAN:
     states: dict[int, dict[str, Array]] = {}
+    word = ""
     for name, array in checkpoint.arrays.items():
         match = _NAME.fullmatch(name)
-        if not match or match[2] not in known:
+        if not match or match[3] not in known:
             raise InputError(f"{name}: cannot be represented; a layer has {', '.join(known)}")
-        states.setdefault(int(match[1]), {})[match[2]] = array
-    if not states or sorted(states) != list(range(len(states))):
-        missing = next(number for number in range(len(states) + 1) if number not in states)
-        raise InputError(f"layers.{missing}.{known[0]}: missing from the state dict; give the whole of it")
+        word = word or match[1]
+        if match[1] != word:
+            raise InputError(
+                f"{name}: its place among {word}{min(states)} and others is not told; name layers by one word and a "
+                "number, as in layers.0 or kan1"
+            )
+        states.setdefault(int(match[2]), {})[match[3]] = array
+    # Attributes of a model are counted from one, too.
+    first = 1 if word not in ("", "layers.") and 0 not in states else 0
+    if not states or sorted(states) != list(range(first, first + len(states))):
+        missing = next(number for number in range(first, first + len(states) + 1) if number not in states)
+        raise InputError(f"{word or 'layers.'}{missing}.{known[0]}: missing from the state dict; give the whole of it")
     layers = []
-    for number in range(len(states)):
-        layer, said = make(f"layers.{number}", states[number])
+    for number in sorted(states):
+        layer, said = make(f"{word}{number}", states[number])
         layers.append(layer)
         notes = [*notes, *said]
     return FloatKAN.of(layers).with_notes(notes)

@@ -59,7 +59,7 @@ def _take(state: Mapping[str, Array], name: str) -> Array:
 
 # efficient-kan, and what has come of it.
 
-_LAYER = re.compile(r"layers\.(\d{1,9})\.(\w+)")
+_LAYER = re.compile(r"layers\.(0|[1-9]\d{0,8})\.(\w+)")
 
 _EFFICIENT = {"base_weight", "spline_weight", "spline_scaler", "grid", "spline_selector"}
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import InputError
+from ...errors import InputError, cut
 from ..checkpoints.checkpoint import to_array
 from ..checkpoints.checkpoint_file import read_checkpoint
 from ..notes import Note
@@ -23,9 +23,11 @@ from .pykan_symbolic import add_symbolic
 
 Array = npt.NDArray[Any]
 
-_LAYER = re.compile(r"act_fun\.(\d{1,9})\.(\w+)")
+_LAYER = re.compile(r"act_fun\.(0|[1-9]\d{0,8})\.(\w+)")
 
-_KNOWN = re.compile(r"act_fun\.\d+\.\w+|(?:sub)?node_(?:bias|scale)_\d+|biases\.\d+\.weight|symbolic_fun\..*")
+_KNOWN = re.compile(
+    r"act_fun\.(?:0|[1-9]\d*)\.\w+|(?:sub)?node_(?:bias|scale)_\d+|biases\.\d+\.weight|symbolic_fun\..*"
+)
 
 
 def from_pykan(
@@ -86,6 +88,7 @@ def from_pykan(
     base, note = read_base(base, found)
     _check_sums(settings)
     layers = [_layer(state, number, base, settings) for number in numbers]
+    _check_width(settings, layers)
     notes += [*checkpoint.notes, *([note] if note else [])]
     return FloatKAN.of(layers).with_notes(notes)
 
@@ -109,6 +112,17 @@ def _check_sums(settings: Mapping[str, Any]) -> None:
             raise InputError(
                 f"width[{layer}] = {list(nodes)}: multiplication nodes cannot be represented; train with sums alone"
             )
+
+
+def _check_width(settings: Mapping[str, Any], layers: Sequence[FloatLayer]) -> None:
+    """Refuse the configuration of another network: its base function, and its formulas, would be those of that."""
+    width = settings.get("width")
+    if not isinstance(width, Sequence):
+        return
+    told = [nodes[0] if isinstance(nodes, Sequence) and nodes else nodes for nodes in width]
+    sizes = [layers[0].n_in, *(layer.n_out for layer in layers)]
+    if told != sizes:
+        raise InputError(f"width = {cut(told)}: but the state dict has {sizes}; give the config that belongs to it")
 
 
 def _layer(state: Mapping[str, Array], number: int, base: str | None, settings: Mapping[str, Any]) -> FloatLayer:

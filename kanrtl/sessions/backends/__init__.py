@@ -22,7 +22,10 @@ def load_backend(name: str) -> BackendKind:
     Its module is imported only now: a user of the integer model need not wait for simulators.
     """
     if name not in BACKENDS:
-        raise InputError(f"backend = {name!r}: unknown; use one of {', '.join(map(repr, BACKENDS))}")
+        raise InputError(
+            f"backend = {name!r}: unknown; use one of {', '.join(map(repr, BACKENDS))}, or for a learner an address "
+            "such as serial:///dev/ttyUSB0 or tcp://localhost:4000"
+        )
     kind = import_module(f"{__name__}.{name}").BACKEND
     assert isinstance(kind, BackendKind)
     return kind

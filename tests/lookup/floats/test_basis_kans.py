@@ -110,6 +110,25 @@ def test_what_is_imported_is_what_they_compute(name: str, tmp_path: Path) -> Non
         assert not [note for note in other.notes if note.field == "base"]
 
 
+def called(state: dict[str, Any], word: str, first: int) -> dict[str, Any]:
+    """The same with layers that are attributes of a model, such as chebykan1."""
+    renamed = {}
+    for name, value in state.items():
+        number, _, field = name.removeprefix("layers.").partition(".")
+        renamed[f"{word}{int(number) + first}.{field}"] = value
+    return renamed
+
+
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("name", CASES)
+def test_layers_may_be_attributes_of_a_model(name: str, first: int, tmp_path: Path) -> None:
+    load, state, expected = CASES[name]
+    named = called(state, "my_kan2_layer", first)
+    np.testing.assert_allclose(load(named).evaluate(X)[-1], expected, atol=1e-9)
+    path = write_archive(tmp_path / "a.pt", {"model": {f"net.{one}": value for one, value in tensors(named).items()}})
+    assert convert(path, x=X, bits=8).kind == name.split(",")[0].split(" ")[0]
+
+
 @pytest.mark.parametrize("kind", ["f2", "bfloat16"])
 @pytest.mark.parametrize("name", CASES)
 def test_numbers_of_few_bits_are_not_reckoned_with_in_few_bits(name: str, kind: str, tmp_path: Path) -> None:
@@ -168,6 +187,21 @@ def test_the_width_of_radial_bases_can_be_given() -> None:
             from_cheby_kan,
             cheby_kan(True)[0] | {"layers.1.scale": np.ones(1)},
             r"layers\.1\.scale: cannot be represented",
+        ),
+        (
+            from_cheby_kan,
+            {"kan1.cheby_coeffs": np.ones((2, 3, 4)), "kan3.cheby_coeffs": np.ones((3, 1, 4))},
+            r"kan2\.cheby_coeffs: missing from the state dict",
+        ),
+        (
+            from_cheby_kan,
+            {"kan1.cheby_coeffs": np.ones((2, 3, 4)), "last2.cheby_coeffs": np.ones((3, 1, 4))},
+            r"last2\.cheby_coeffs: its place among kan1 and others is not told; name layers by one word and a number",
+        ),
+        (
+            from_fourier_kan,
+            {"layers.0.fouriercoeffs": np.ones((2, 1, 1, 3)), "layers.00.fouriercoeffs": np.ones((2, 1, 1, 3))},
+            r"layers\.00\.fouriercoeffs: cannot be represented",
         ),
         (
             from_cheby_kan,

@@ -132,7 +132,7 @@ def test_quantiser_in_hardware(files: dict[str, Path]) -> None:
         ("efficient-kan", {"x": X, "base": "bessel"}, "base = 'bessel': cannot be represented"),
         ("efficient-kan", {"x": X, "config": "config.json"}, "config: not for 'efficient-kan'"),
         ("efficient-kan", {"x": X, "output": "softmax"}, "output = 'softmax'"),
-        ("efficient-kan", {"x": X, "guard_bits": [-9]}, "^'.*': guard_bits = -9: must be an integer from 0 to 30"),
+        ("efficient-kan", {"x": X, "guard_bits": [-9]}, "^guard_bits = -9: must be an integer from 0 to 30"),
         ("efficient-kan", {"steps": [1], "guard_bits": [2, 2.5]}, r"guard_bits\[1\] = 2.5: must be an integer"),
         ("network", {"entry": "ema"}, "entry: not for 'network': its file holds one network; leave it out"),
         ("kanele-tables", {"entry": "ema"}, "entry: not for 'kanele-tables'"),

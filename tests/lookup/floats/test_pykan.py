@@ -109,6 +109,11 @@ def test_configurations_hold_nothing_that_is_run(tmp_path: Path) -> None:
     ("change", "message"),
     [
         ({"base_fun_name": "sine"}, r"a_config.yml: base_fun_name = 'sine': cannot be represented"),
+        ({"width": [[5, 0], [2, 0], [1, 0]]}, r"width = .*: but the state dict has \[3, 2, 1\]; give the config that"),
+        (
+            {"width": [3, 1]},
+            r"width = \[3, 1\]: but the state dict has \[3, 2, 1\]; give the config that belongs to it",
+        ),
         ({"width": [[3, 0], [1, 1], [1, 0]]}, r"width\[1\] = \[1, 1\]: multiplication nodes cannot be represented"),
         ("{", "config: .*a_config.yml': is not YAML"),
         ("width: 2024-13-45", "config: .*a_config.yml': is not YAML"),
