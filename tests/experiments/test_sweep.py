@@ -519,6 +519,12 @@ def test_the_command_prints_a_table(run: Callable[..., tuple[int, str, str]], sp
     assert rows[0][-1] == str(first.saturations["gradient"]) != "0"
 
 
+def test_the_command_says_how_many_may_diverge(run: Callable[..., tuple[int, str, str]]) -> None:
+    status, _, err = run("--over", "learning_rate=0.1,0.5,8", "--samples", "30")
+    said = "1 of 3 learners have rates at which they may diverge with some inputs; kanrtl spec says up to where one is"
+    assert (status, err) == (0, f"{said} stable\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [

@@ -313,3 +313,20 @@ def test_wrong_kinds_are_refused(name: str, value: Any, line: str) -> None:
     right = {"layer_sizes": [2, 1], "bits": [2, 3], "steps": [0.5, 0.25], "edges": edges}
     with pytest.raises(InputError, match=f"^{re.escape(line)}$"):
         LookupNetwork.of(**{**right, name: value})
+
+
+def test_what_floats_do_not_hold_is_refused_when_outputs_are_scaled() -> None:
+    edges = [{"source": [0], "node": [0], "table": [list(range(-8, 8))]}]
+    network = LookupNetwork.of([1, 1], 4, [1.0, 1e300], edges)
+    assert network.scale_outputs(1e8).predict([1.0]).tolist() == [1e308]
+    for scale, line in ((1e10, "scale: not all numbers are finite"), (1e-320, "scale = 0.0: must be a number above 0")):
+        small = network.scale_outputs(1e-310) if scale < 1 else network
+        with pytest.raises(InputError, match=f"^scale_outputs: {line}"):
+            small.scale_outputs(scale)
+    with pytest.raises(InputError, match="^scale_outputs: offset: not all numbers are finite"):
+        network.scale_outputs(1.0, np.inf)
+
+
+def test_a_format_is_no_text() -> None:
+    with pytest.raises(InputError, match="^format: is of type str; give a Format, such as SQ"):
+        Quantiser.of(1.0, 0.0, 4, 1).fixed("SQ(3, 5)")  # type: ignore[arg-type]  # what is tested
