@@ -323,10 +323,10 @@ def test_what_floats_do_not_hold_is_refused_when_outputs_are_scaled() -> None:
         small = network.scale_outputs(1e-310) if scale < 1 else network
         with pytest.raises(InputError, match=f"^scale_outputs: {line}"):
             small.scale_outputs(scale)
-    with pytest.raises(InputError, match="^scale_outputs: offset: not all numbers are finite"):
+    with pytest.raises(InputError, match=r"^scale_outputs: offset: not all numbers are finite"):
         network.scale_outputs(1.0, np.inf)
 
 
 def test_a_format_is_no_text() -> None:
-    with pytest.raises(InputError, match="^format: is of type str; give a Format, such as SQ"):
+    with pytest.raises(InputError, match=r"^format: is of type str; give a Format, such as SQ"):
         Quantiser.of(1.0, 0.0, 4, 1).fixed("SQ(3, 5)")  # type: ignore[arg-type]  # what is tested

@@ -169,9 +169,11 @@ class Guard(CountedComponent):
         if not self.predictions.signature.always_ready:
             m.d.comb += self.learner_predictions.ready.eq(self.predictions.ready)
         released, adopted, due = Signal(), Signal(), Signal()
+        interrupted = self._see_reset(m)
+        releasable = self.fault & ~wanted & ~interrupted
         if self._addressed:
             m.d.comb += [
-                released.eq((self.release | port.release) & self.fault & ~wanted),
+                released.eq((self.release | port.release) & releasable),
                 adopted.eq(port.adopt),
                 port.status.eq(self.status),
                 port.fault.eq(self.fault),
@@ -179,7 +181,7 @@ class Guard(CountedComponent):
                 port.counts.eq(self.counts),
             ]
         else:
-            m.d.comb += released.eq(self.release & self.fault & ~wanted)
+            m.d.comb += released.eq(self.release & releasable)
         connect(m, flipped(self.settings), port.settings)
         restarted = released | adopted
         # A sample that is taken in that cycle is one before: nothing is due after it.
@@ -201,8 +203,16 @@ class Guard(CountedComponent):
             verdict.limits.eq(port.limits),
             self.error_sum.eq(verdict.error_sum),
         ]
-        self._judge(m, taken, wanted, released, adopted)
+        self._judge(m, taken, wanted, released, adopted, interrupted)
         return m
+
+    def _see_reset(self, m: Module) -> Value:
+        """See that a reset has just been that left a fault: what was being restored is so no longer."""
+        if self.spec.restarts:
+            return Const(0)
+        running = Signal()
+        m.d.sync += running.eq(1)
+        return self.fault & ~running
 
     def _reach(self, m: Module, taken: Value, wanted: Value, due: Signal) -> None:
         """Let the verdict, the copies and the user reach the learner."""
@@ -242,18 +252,14 @@ class Guard(CountedComponent):
         with m.Elif(idle != IDLE_CYCLES):
             m.d.sync += idle.eq(idle + 1)
 
-    def _judge(self, m: Module, taken: Value, wanted: Value, released: Value, adopted: Value) -> None:
+    def _judge(
+        self, m: Module, taken: Value, wanted: Value, released: Value, adopted: Value, interrupted: Value
+    ) -> None:
         """Begin and end faults, and copies."""
         port, verdict, shadow = self._port, self._verdict, self._shadow
-        # A reset leaves coefficients as they are, so it ends no fault, and what it interrupted is restored from the
-        # beginning; unless it restores everything itself.
+        # A reset that leaves coefficients as they are ends no fault that was seen in them.
         outlasts = not self.spec.restarts
         fault, status = Signal(reset_less=outlasts), Signal(len(SIGNATURES), reset_less=outlasts)
-        interrupted: Value = Const(0)
-        if outlasts:
-            running = Signal()
-            m.d.sync += running.eq(1)
-            interrupted = fault & ~running
         copies, healthy_window = Signal(), Signal()
         healthy = Signal(range(self.settings_at_start.copy_every), name="healthy_windows")
         seen = Signal(len(SIGNATURES))

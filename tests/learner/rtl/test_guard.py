@@ -236,8 +236,11 @@ def test_a_missed_deadline_is_seen_and_the_start_restored() -> None:
     assert found.coefficients == [int(code) for code in spec.initial_codes()[0].ravel()]
 
 
-@pytest.mark.parametrize(("initial", "after"), [("memory", 1), ("memory", 9), ("reset", 9)])
-def test_a_reset_ends_a_fault_only_where_it_restores_everything(initial: str, after: int) -> None:
+@pytest.mark.parametrize(
+    ("initial", "after", "released"),
+    [("memory", 1, False), ("memory", 9, False), ("memory", 9, True), ("reset", 9, False)],
+)
+def test_a_reset_ends_a_fault_only_where_it_restores_everything(initial: str, after: int, released: bool) -> None:
     """Coefficients stay as they are otherwise, so the good ones are written back from the beginning."""
     spec = PLAIN.replace(initial=initial, counts=[], guard={"window": 8, "copy_every": 1, "error": 1.0})
     first, outlasts = spec.initial_codes()[0].ravel().tolist(), initial == "memory"
@@ -280,9 +283,12 @@ def test_a_reset_ends_a_fault_only_where_it_restores_everything(initial: str, af
         ctx.set(reset, 1)
         await ctx.tick().repeat(2)
         ctx.set(reset, 0)
+        ctx.set(learner.guard_release, released)
+        await ctx.tick().repeat(3)
+        assert ctx.get(learner.guard_fault) == outlasts  # not before the good copy is back
         await ctx.tick().repeat(IDLE_CYCLES + copy_cycles)
-        assert ctx.get(learner.guard_fault) == outlasts
-        assert ctx.get(learner.guard_status) == (seen if outlasts else 0)
+        assert ctx.get(learner.guard_fault) == (outlasts and not released)
+        assert ctx.get(learner.guard_status) == (seen if outlasts and not released else 0)
         held = [await access(ctx, addresses.coefficient(0, 0, 0, index)) for index in range(len(first))]
         assert held == (flatten(model) if outlasts else first)
         assert await access(ctx, addresses.guard_limit("imprecise")) == (5 if outlasts else 0)
