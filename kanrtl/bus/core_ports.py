@@ -82,7 +82,8 @@ class CorePorts:
         if self.spec is not None:
             m.d.comb += occurred.updated.eq(self.core.updated)
         if self.guarded:
-            before = Signal(name="fault_before")
+            # A fault that outlasts a reset is none that has just been seen.
+            before = Signal(name="fault_before", reset_less=not self.core.spec.restarts)
             m.d.sync += before.eq(self.core.guard_fault)
             m.d.comb += occurred.fault.eq(self.core.guard_fault & ~before)
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import product
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import as_array
-from ..errors import InputError, ToolError
+from ..arrays import as_array, as_integer
+from ..errors import InputError, ToolError, cut
 from ..learner.address_map import CONTROL_RESTORE, GUARD_RELEASE
 from ..numeric.fixed import Codes
 from .identification import Identification
-from .register_map import RegisterMap
+from .register import WORD
+from .register_map import Numbers, PlacedRegister, RegisterMap
 
 __all__ = ["Driver"]
 
@@ -47,21 +49,46 @@ class Driver:
         self._read, self._write, self._base = read, write, base
 
     def read_register(self, name: str) -> int:
-        """Read the word of a register by its name."""
-        return self._read(self._base + self.map.find(name).address)
+        """Read the word of a register by its name.
+
+        Raises
+        ------
+        InputError
+            If the map has none of that name, or it is only written.
+        """
+        placed = _find(name, "register", self.map.registers)
+        _check_access(name, "read", allowed=placed.register.readable)
+        return self._read(self._base + placed.address)
 
     def write_register(self, name: str, word: int) -> None:
-        """Write the word of a register by its name."""
-        self._write(self._base + self.map.find(name).address, word & 0xFFFFFFFF)
+        """Write the word of a register by its name; a code below zero as two's complement.
+
+        Raises
+        ------
+        InputError
+            If the map has none of that name, it is only read, or the word has more than 32 bits.
+        """
+        placed = _find(name, "register", self.map.registers)
+        _check_access(name, "written", allowed=placed.register.writable)
+        if not -(1 << (WORD - 1)) <= as_integer(name, word) < 1 << WORD:
+            raise InputError(f"{name} = {cut(word)}: must have {WORD} bits")
+        self._write(self._base + placed.address, int(word) & (1 << WORD) - 1)
 
     def read_array(self, name: str) -> Codes:
-        """Read the codes of an array, in its shape."""
-        numbers = self.map.find_array(name)
+        """Read the codes of an array, in its shape.
+
+        Raises
+        ------
+        InputError
+            If the map has none of that name, or it is only written.
+        """
+        numbers = _find(name, "array", self.map.arrays)
+        _check_access(name, "read", allowed=numbers.readable)
         shape = tuple(dimension.count for dimension in numbers.dimensions)
-        words = [self._read(self._base + address) for address in self._addresses(name)]
-        codes = np.array(words, dtype=np.int64) & 0xFFFFFFFF
+        words = [self._read(self._base + address) for address in _addresses(numbers)]
+        codes = np.array(words, dtype=np.int64) & (1 << WORD) - 1
         if numbers.format.signed:
-            codes = np.where(codes >> 31, codes - (1 << 32), codes)
+            codes = np.where(codes >> (WORD - 1), codes - (1 << WORD), codes)
         return codes.reshape(shape)
 
     def write_array(self, name: str, codes: npt.ArrayLike) -> None:
@@ -70,22 +97,19 @@ class Driver:
         Raises
         ------
         InputError
-            If they have another shape, or its format does not hold them.
+            If the map has none of that name, it is only read, they have another shape, or its format does not hold
+            them.
         """
-        numbers = self.map.find_array(name)
+        numbers = _find(name, "array", self.map.arrays)
+        _check_access(name, "written", allowed=numbers.writable)
         shape = tuple(dimension.count for dimension in numbers.dimensions)
         array = as_array(name, codes, f"integers in the shape {shape}")
         if array.shape != shape or array.dtype.kind not in "iu":
             raise InputError(f"{name}: shape {array.shape} of {array.dtype}; must be integers in the shape {shape}")
         if array.size and not numbers.format.minimum <= array.min() <= array.max() <= numbers.format.maximum:
             raise InputError(f"{name}: from {array.min()} to {array.max()}; {numbers.format} does not hold that")
-        for address, code in zip(self._addresses(name), array.reshape(-1).tolist(), strict=True):
-            self._write(self._base + address, code & 0xFFFFFFFF)
-
-    def _addresses(self, name: str) -> list[int]:
-        numbers = self.map.find_array(name)
-        steps = [range(0, each.count * each.stride, each.stride) for each in numbers.dimensions]
-        return [numbers.address + sum(offsets) for offsets in product(*steps)]
+        for address, code in zip(_addresses(numbers), array.reshape(-1).tolist(), strict=True):
+            self._write(self._base + address, code & (1 << WORD) - 1)
 
     def identify(self) -> Identification:
         """Read what the core is.
@@ -139,9 +163,16 @@ class Driver:
 
         Raises
         ------
+        InputError
+            If the core's bus has streams, on which samples go.
         ToolError
-            If no prediction comes.
+            If no prediction comes; or that of a sample is still due for which none came before, as while the core
+            restores what it begins with, or waits for the teacher's word. Nothing is sent then.
         """
+        if self.map.streams:
+            raise InputError("submit: samples and predictions of this core are on streams; send them there")
+        # What is written while a sample waits would be refused, and its prediction taken for that of this one.
+        self._await("pending", False)
         self.write_array("sample", sample)
         late = self.map.identification.after_prediction
         if target is not None and not late:
@@ -155,9 +186,32 @@ class Driver:
             self.write_register("teach", 1)
         return prediction
 
-    def _await(self, flag: str) -> None:
+    def _await(self, flag: str, wanted: bool = True) -> None:
         status = self.map.find("status").register
         for _ in range(TRIES):
-            if status.unpack(self.read_register("status"))[flag]:
+            if bool(status.unpack(self.read_register("status"))[flag]) == wanted:
                 return
-        raise ToolError(f"the core does not answer: the bit {flag!r} of its status stays clear")
+        stays = "clear" if wanted else "set"
+        raise ToolError(f"the core does not answer: the bit {flag!r} of its status stays {stays}")
+
+
+_Placed = TypeVar("_Placed", PlacedRegister, Numbers)
+
+
+def _find(name: str, kind: str, among: Iterable[_Placed]) -> _Placed:
+    """What has a name in a map."""
+    named = {each.name: each for each in among}
+    if name not in named:
+        raise InputError(f"{kind} {name!r}: is not in the map; it has {', '.join(named)}")
+    return named[name]
+
+
+def _check_access(name: str, how: str, *, allowed: bool) -> None:
+    if not allowed:
+        raise InputError(f"{name}: cannot be {how}")
+
+
+def _addresses(numbers: Numbers) -> list[int]:
+    """The addresses of an array's numbers, the last dimension fastest."""
+    steps = [range(0, each.count * each.stride, each.stride) for each in numbers.dimensions]
+    return [numbers.address + sum(offsets) for offsets in product(*steps)]

@@ -50,7 +50,7 @@ _FEATURES = Register(
     (
         Field("layers", 0, 8, "the number of layers"),
         Field("after_prediction", 8, 1, "the teacher's word comes after the prediction, on a stream of its own"),
-        Field("streaming", 9, 1, "a sample is taken in every cycle, and predictions cannot be refused"),
+        Field("streaming", 9, 1, "a learner takes a sample in every cycle, and its predictions cannot be refused"),
         Field("gradients", 10, 1, "the teacher gives gradients, and not targets"),
         Field("restores", 11, 1, "the control register can be told to restore"),
         Field("guarded", 12, 1, "a guard watches the core, and has registers of its own"),

@@ -39,7 +39,7 @@ BYTES = WORD // 8
 _EVENT_FIELDS = (
     Field("predicted", 0, 1, "a prediction was handed over"),
     Field("updated", 1, 1, "an update was written"),
-    Field("refused", 2, 1, "the bus was refused something, as the core waited for something else"),
+    Field("refused", 2, 1, "the bus was refused something: a part of a word, or what the core did not take then"),
     Field("fault", 3, 1, "the guard has seen a fault"),
 )
 _STATUS_FIELDS = (

@@ -11,6 +11,7 @@ import pytest
 from amaranth.sim import Simulator
 
 from kanrtl import Learner
+from kanrtl.bus import driver as driver_module
 from kanrtl.bus.driver import Driver
 from kanrtl.bus.register_map import RegisterMap
 from kanrtl.bus.rtl.register_shell import WishboneShell
@@ -139,3 +140,47 @@ def test_what_cannot_be_is_refused() -> None:
     assert not written
     with pytest.raises(ToolError, match=r"^the core does not answer: the bit 'predicted' of its status stays clear$"):
         driver.submit([1])
+
+
+def test_no_prediction_is_taken_for_that_of_another_sample(
+    simulate: Callable[[WishboneShell], Access], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where an earlier one never came, as the core waited for the teacher's word."""
+    monkeypatch.setattr(driver_module, "TRIES", 50)
+    spec = SPECS["after prediction"]
+    driver = drive(shell := WishboneShell(create_learner("after prediction")), simulate(shell))
+    x, target = random_samples(spec, 3)
+    model = ModelLearner(spec)
+    predictions = model.run(x, target, np.array([True, False, False]))
+    driver.write_array("sample", x[0])
+    driver.write_register("submit", 1)
+    with pytest.raises(ToolError, match=r"^the core does not answer: the bit 'predicted' of its status stays clear$"):
+        driver.submit(x[1])
+    with pytest.raises(ToolError, match=r"^the core does not answer: the bit 'pending' of its status stays set$"):
+        driver.submit(x[2])
+    driver.write_array("target", target[0])
+    driver.write_register("teach", 1)
+    assert np.array_equal(driver.submit(x[2]), predictions[2])
+
+
+def test_what_cannot_be_done_is_refused_by_name() -> None:
+    spec, written = SPECS["no registers"].replace(layer_sizes=[2, 1]), []
+    driver = Driver(RegisterMap.of(spec, streams=False), lambda _: 0, lambda *access: written.append(access))
+    for call, line in (
+        (lambda: driver.read_register("nope"), r"register 'nope': is not in the map; it has magic, .*"),
+        (lambda: driver.write_array("nope", [1]), r"array 'nope': is not in the map; it has sample, .*"),
+        (lambda: driver.write_register("status", 1), "status: cannot be written"),
+        (lambda: driver.read_register("submit"), "submit: cannot be read"),
+        (lambda: driver.write_array("prediction", [1]), "prediction: cannot be written"),
+        (lambda: driver.read_array("sample"), "sample: cannot be read"),
+        (lambda: driver.write_register("learning_rate0", 1 << 33), "learning_rate0 = 8589934592: must have 32 bits"),
+        (lambda: driver.write_register("learning_rate0", 0.5), r"learning_rate0 = 0.5: must be an integer"),
+    ):
+        with pytest.raises(InputError, match=f"^{line}$"):
+            call()
+    assert not written
+    driver.write_register("learning_rate0", -1)
+    assert [word for _, word in written] == [0xFFFFFFFF]
+    streamed = Driver(RegisterMap.of(spec, streams=True), lambda _: 0, lambda *_: None)
+    with pytest.raises(InputError, match=r"^submit: samples and predictions of this core are on streams; send them"):
+        streamed.submit([0, 0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Value
+from amaranth.hdl import Const, Module, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect
 
@@ -130,7 +130,7 @@ class AxiShell(wiring.Component):  # type: ignore[misc]
             decoder.status.predicted.eq(offered.valid),
             decoder.occurred.predicted.eq(offered.valid & offered.ready),
         ]
-        waits = offered.valid & ~offered.ready
+        waits: Value = offered.valid & ~offered.ready if ports.waits else Const(0)
         if ports.after_prediction:
             m.d.comb += [
                 Value.cast(core.teaching.payload).eq(layouts["teaching"].narrow(self.s_axis_teaching_tdata)),

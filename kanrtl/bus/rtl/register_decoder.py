@@ -8,6 +8,7 @@ from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from ...learner.address_map import CONTROL_RESTORE, AddressMap
 from ...learner.rtl.access import AccessPort
 from ...learner.spec import LearnerSpec
 from ..register import WORD
@@ -58,7 +59,8 @@ class RegisterDecoder(wiring.Component):  # type: ignore[misc]
 
     A write acts on whole words: one with only some of its bytes selected changes nothing, and is refused. An address
     that stands for nothing reads zero, and a write to it changes nothing. A request to the access port waits for the
-    core; where that waits for something else for :data:`PATIENCE` cycles, the request is taken back and refused.
+    core; where that waits for something else for :data:`PATIENCE` cycles, the request is taken back and refused. While
+    the core restores what it began with, because it was written to, it waits for nothing else.
 
     Parameters
     ----------
@@ -121,6 +123,7 @@ class RegisterDecoder(wiring.Component):  # type: ignore[misc]
             width = len(self.access.request.payload.address)
             m.d.comb += within.eq(held.address[-1] & ~held.address[width:-1].any())
         own = self._own_registers(m, local)
+        waits = self.waits & ~self._see_restoring(m, held)
         with m.FSM():
             with m.State("idle"):
                 m.d.comb += request.ready.eq(1)
@@ -141,7 +144,7 @@ class RegisterDecoder(wiring.Component):  # type: ignore[misc]
                     with m.Else():
                         m.next = "ask"
             if self._spec is not None:
-                self._ask(m, held)
+                self._ask(m, held, waits)
             with m.State("answer"):
                 m.d.comb += response.valid.eq(1)
                 with m.If(response.ready):
@@ -183,7 +186,7 @@ class RegisterDecoder(wiring.Component):  # type: ignore[misc]
         m.d.comb += self.irq.eq((happened & enabled).any())
         return read
 
-    def _ask(self, m: Module, held: Any) -> None:
+    def _ask(self, m: Module, held: Any, waits: Value) -> None:
         """Make the states in which the access port is asked."""
         asked, answer = self.access.request, self.access.response
         response = self.bus.response
@@ -201,7 +204,7 @@ class RegisterDecoder(wiring.Component):  # type: ignore[misc]
             with m.Elif(waited == self._patience):
                 m.d.sync += response.payload.refused.eq(1)
                 m.next = "answer"
-            with m.Elif(self.waits):
+            with m.Elif(waits):
                 m.d.sync += waited.eq(waited + 1)
         with m.State("await"):
             m.d.comb += answer.ready.eq(1)
@@ -210,6 +213,19 @@ class RegisterDecoder(wiring.Component):  # type: ignore[misc]
                 with m.If(~held.write):
                     m.d.sync += response.payload.data.eq(answer.payload)
                 m.next = "answer"
+
+    def _see_restoring(self, m: Module, held: Any) -> Value:
+        """See that the core restores what it began with, as it was told to over the access port."""
+        if self._spec is None or self._spec.restart_cycles is None:
+            return Const(0)
+        asked = self.access.request
+        left = Signal(range(self._spec.restart_cycles + 1), name="restoring")
+        controlled = held.write & (asked.payload.address == AddressMap.of(self._spec).control)
+        with m.If(asked.valid & asked.ready & controlled & held.data[CONTROL_RESTORE.bit_length() - 1]):
+            m.d.sync += left.eq(self._spec.restart_cycles)
+        with m.Elif(left.any()):
+            m.d.sync += left.eq(left - 1)
+        return left.any()
 
 
 def _place(fields: Any, bits: list[Value]) -> Value:

@@ -43,23 +43,25 @@ static inline void {p}_restore(uintptr_t base)
 """
 
 _SUBMIT = """\
-/* Waits until a bit of the status is set, for so many reads of it; gives 0, or -1 where it stays clear. */
-static inline int {p}_await(uintptr_t base, uint32_t mask, unsigned tries)
+/* Waits until a bit of the status is as wanted, for so many reads of it; gives 0, or -1 where it does not come. */
+static inline int {p}_await(uintptr_t base, uint32_t mask, uint32_t wanted, unsigned tries)
 {{
     while (tries--)
-        if (KANRTL_READ(base + {P}_STATUS) & mask)
+        if ((KANRTL_READ(base + {P}_STATUS) & mask) == wanted)
             return 0;
     return -1;
 }}
 
 /* Sends {n_in} codes to be predicted{or_learned}, and gives the {n_out} codes of the prediction.
-   Gives 0, or -1 where none came. */
+   Gives 0, or -1 where none came; nothing is sent while that of an earlier sample is due. */
 static inline int {p}_submit(uintptr_t base, const int32_t *sample, {target}int32_t *prediction, unsigned tries)
 {{
     unsigned i;
+    if ({p}_await(base, {P}_STATUS_PENDING_MASK, 0u, tries))
+        return -1;
     for (i = 0; i < {n_in}u; i++)
         KANRTL_WRITE(base + {P}_SAMPLE + 4u * i, (uint32_t)sample[i]);
-{send}    if ({p}_await(base, {P}_STATUS_PREDICTED_MASK, tries))
+{send}    if ({p}_await(base, {P}_STATUS_PREDICTED_MASK, {P}_STATUS_PREDICTED_MASK, tries))
         return -1;
     for (i = 0; i < {n_out}u; i++)
         prediction[i] = (int32_t)KANRTL_READ(base + {P}_PREDICTION + 4u * i);
@@ -72,7 +74,7 @@ _TEACH = """\
 static inline int {p}_teach(uintptr_t base, const int32_t *target, unsigned tries)
 {{
     unsigned i;
-    if ({p}_await(base, {P}_STATUS_AWAITS_TEACHING_MASK, tries))
+    if ({p}_await(base, {P}_STATUS_AWAITS_TEACHING_MASK, {P}_STATUS_AWAITS_TEACHING_MASK, tries))
         return -1;
     for (i = 0; i < {n_out}u; i++)
         KANRTL_WRITE(base + {P}_TARGET + 4u * i, (uint32_t)target[i]);

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from amaranth.sim import Simulator
 
+from kanrtl import Learner
 from kanrtl.bus.rtl.axi_shell import AxiShell
+from kanrtl.learner.address_map import CONTROL_RESTORE
 from kanrtl.sessions.backends.model import ModelLearner
 from support.bus_masters import AxiLiteMaster, receive_stream, send_stream
 from support.register_reads import expected_words, write_everything
@@ -178,6 +180,33 @@ def test_flags_and_interrupt() -> None:
         assert (await master.read(address["events"])).data & 0b011 == 0b011
         answer = await master.read(coefficient)
         assert (answer.data, answer.refused) == (0, False)
+
+    simulator = Simulator(shell)
+    simulator.add_clock(1e-8)
+    simulator.add_testbench(bench)
+    simulator.run()
+
+
+@pytest.mark.parametrize("name", ["no registers", "streaming"])
+def test_an_access_waits_for_what_is_restored_whatever_waits_to_be_taken(name: str) -> None:
+    spec = SPECS[name].replace(initial="reset")
+    shell = AxiShell(Learner(spec), patience=12)
+    assert spec.restart_cycles is not None
+    assert spec.restart_cycles > 2 * 12
+    control, rate = (shell.map.find(name).address for name in ("control", "learning_rate0"))
+
+    async def bench(ctx: Any) -> None:
+        master = AxiLiteMaster(ctx, pins_of(shell, "s_axil"), random.Random(1), 0)
+        await master.write(rate, 1)
+        ctx.set(shell.s_axis_samples_tvalid, 1)
+        await ctx.tick().until(shell.s_axis_samples_tready)
+        ctx.set(shell.s_axis_samples_tvalid, 0)
+        await ctx.tick().repeat(40)
+        assert ctx.get(shell.m_axis_predictions_tvalid)
+        assert not (await master.write(control, CONTROL_RESTORE)).refused
+        answer = await master.read(rate)
+        assert (answer.data, answer.refused) == (spec.layers[0].learning_rate_code, False)
+        assert ctx.get(shell.m_axis_predictions_tvalid)
 
     simulator = Simulator(shell)
     simulator.add_clock(1e-8)

@@ -307,6 +307,7 @@ def test_c_submits_and_teaches(tmp_path: Path) -> None:
     }
     run = compile_driver(described, body, tmp_path)
     assert run(words) == [
+        f"r {at['status']:x}",
         f"w {at['sample']:x} fffffffd",
         f"w {at['submit']:x} 1",
         f"r {at['status']:x}",
@@ -321,7 +322,9 @@ def test_c_submits_and_teaches(tmp_path: Path) -> None:
         "0",
         f"w {at['control']:x} 1",
     ]
-    assert run({})[5:] == [
+    # A sample for which no prediction came is still there: what would be written is refused.
+    assert run({at["status"] - BASE: status.pack(pending=1)})[:4] == [*[f"r {at['status']:x}"] * 3, "-1"]
+    assert run({})[6:] == [
         "-1",
         "0 0",
         *[f"r {at['status']:x}"] * 3,
