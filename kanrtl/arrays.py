@@ -118,6 +118,12 @@ def check_weights(field: str, weights: npt.ArrayLike, count: int) -> Reals:
     return np.broadcast_to(array, (count,))
 
 
+def below_one(weights: Reals) -> Reals:
+    """Weights, not all zero, times a power of two, so that no sum of them is more than a number can be."""
+    result: Reals = np.ldexp(weights, -np.frexp(weights.max())[1])
+    return result
+
+
 _FLOATS = frozenset({float, np.float64})
 _NUMBERS = frozenset({float, np.float64, int})
 

@@ -219,11 +219,11 @@ def run_loop(plant: Plant, learner: Learning, chip: ChipTiming, samples: int | N
     wrong = np.zeros(len(errors), dtype=bool)
     for number in range(len(errors)):
         begin = plant.now * plant.period
-        x = plant.observe()
+        x = np.array(plant.observe())  # copies, as who gives an array may use it again
         if loop.taken is not None:
             loop.lesson, loop.taken = plant.find_lesson(*loop.taken), None
         if plant.now >= loop.ready:
-            action = learner.predict(x)
+            action = np.array(learner.predict(x))
             loop.coming.append((begin + chip.delay, action))
             if loop.lesson is not None:
                 learner.learn(*loop.lesson)

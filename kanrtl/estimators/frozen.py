@@ -19,7 +19,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from ..arrays import Reals, check_at_least, check_weights
+from ..arrays import Reals, below_one, check_at_least, check_weights
 from ..errors import InputError, cut
 from ..lookup.floats.calibration import GUARD_BITS, Calibration
 from ..lookup.floats.float_kan import FloatKAN
@@ -43,7 +43,7 @@ def _keep_weighted(sample_weight: Any, count: int) -> tuple[slice | npt.NDArray[
     kept = weights > 0
     if not kept.any():
         raise InputError("sample_weight: all weights are zero; give one above zero to learn from")
-    weights = weights[kept]
+    weights = below_one(weights[kept])
     return kept, None if (weights == weights[0]).all() else weights
 
 

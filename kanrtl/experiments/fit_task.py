@@ -36,11 +36,31 @@ def check_task(spec: LearnerSpec, task: Task | type[Task]) -> None:
         )
 
 
+def _check_rows(task: Task) -> None:
+    """Raise :exc:`InputError` where the arrays of a task are none, or its regimes are not its samples in turn."""
+    for field, values, count in (("x", task.x, task.n_in), ("target", task.target, task.n_out)):
+        if np.shape(values) != (task.samples, count) or not isinstance(values, np.ndarray):
+            raise InputError(
+                f"task {task.name!r}: {field} of shape {np.shape(values)}; must be an array {(task.samples, count)}"
+            )
+    end = 0
+    for index, (start, stop) in enumerate(task.regimes):
+        if start != end or stop <= start:
+            raise InputError(
+                f"task {task.name!r}: regimes[{index}] = {(start, stop)}: must begin at {end}, where the one before "
+                "ends, and have a sample"
+            )
+        end = stop
+    if end != task.samples:
+        raise InputError(f"task {task.name!r}: regimes end at {end}; they must hold all {task.samples} samples")
+
+
 def fit_task(spec: LearnerSpec, task: TaskKind) -> TaskKind:
     """The task scaled to what the spec can hold: inputs to the grid of the first layer, and targets, unless they are
     classes, to its ``target_range``, or without one as :func:`_choose_target_range` says; raises :exc:`InputError`
     where it does not fit the spec."""
     check_task(spec, task)
+    _check_rows(task)
     if isinstance(task, Recording) and task.scale:
         _check_scaling(spec)
     grid = spec.per_layer("grid_range")[0]

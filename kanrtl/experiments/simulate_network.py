@@ -127,7 +127,7 @@ def simulate_network(
     others of :func:`kanrtl.lookup.connect_network`. Raises :exc:`kanrtl.InputError` where any of these cannot be used.
     """
     if x is None:
-        rows, real = _random_rows(network, check_at_least("samples", samples, 1), seed)
+        rows, real = _random_rows(network, check_at_least("samples", samples, 1), check_at_least("seed", seed, 0))
     else:
         (rows, single), real = network.real_rows(x), True
         if single or not len(rows):

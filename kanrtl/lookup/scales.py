@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..arrays import Reals
+from ..errors import InputError
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,3 +51,17 @@ class CodeScale:
         """Give what is left of real values ``(n_samples, n)`` after they have been codes."""
         result: Reals = self.codes(values) * self.step + self.offset
         return result
+
+
+def check_scales(scales: Sequence[CodeScale], layer_sizes: Sequence[int]) -> None:
+    """Raise :exc:`InputError` where scales are not those of a network: one for each input, then for each node of every
+    layer; outputs that are compared may share one."""
+    if len(scales) != len(layer_sizes):
+        raise InputError(f"scales: {len(scales)}; give {len(layer_sizes)}, for the inputs and every layer")
+    for index, (scale, size) in enumerate(zip(scales, layer_sizes, strict=True)):
+        allowed = (1, size) if index + 1 == len(layer_sizes) else (size,)
+        if len(scale.step) not in allowed or len(scale.offset) not in allowed:
+            raise InputError(
+                f"scales[{index}]: are of {len(scale.step)} values, and the network has {size} there; give those that "
+                "were found for it"
+            )

@@ -14,6 +14,7 @@ from ..errors import InputError
 from ..files import write_whole
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 ENDINGS = (".png", ".svg", ".pdf")
@@ -25,6 +26,10 @@ AVERAGE = 25  # samples in the running mean of the squared error
 
 POINTS = 1000
 """At so many samples a running error is drawn, at most."""
+
+
+_WORSE = 1e3
+"""By so much errors of what diverges may stand out."""
 
 
 def check_picture(path: Path) -> None:
@@ -46,6 +51,21 @@ def make_figure(**settings: Any) -> Figure:
     except OSError as error:
         raise InputError(f"plot: matplotlib: {error}; set MPLCONFIGDIR to a folder that can be written") from None
     return Figure(layout="constrained", **settings)
+
+
+def as_text(text: object) -> str:
+    """A text of a user's, such as the name of a column, as pictures show it: what stands between two dollar signs is no
+    formula."""
+    return str(text).replace("$", r"\$")
+
+
+def keep_in_view(axes: Axes, errors: Reals, others: Reals) -> None:
+    """Let ``others`` leave a logarithmic picture upwards where they diverge: beyond a thousand times the largest of the
+    ``errors`` nothing more is told apart, and these would lie flat at the bottom."""
+    finite = errors[np.isfinite(errors) & (errors > 0)]
+    if finite.size and not (others <= _WORSE * finite.max()).all():
+        seen = others[(others > 0) & (others <= _WORSE * finite.max())]
+        axes.set_ylim(0.5 * min(finite.min(), *seen), _WORSE * finite.max())
 
 
 def running_mean_square(error: Reals, window: int) -> tuple[Reals, Reals]:

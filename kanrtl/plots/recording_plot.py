@@ -9,7 +9,17 @@ from pathlib import Path
 import numpy as np
 
 from ..arrays import Reals
-from .canvas import AVERAGE, PREDICTION, TARGET, check_picture, make_figure, running_mean_square, save_picture
+from .canvas import (
+    AVERAGE,
+    PREDICTION,
+    TARGET,
+    as_text,
+    check_picture,
+    keep_in_view,
+    make_figure,
+    running_mean_square,
+    save_picture,
+)
 
 SHOWN = 200
 """Samples at the end of the run that are drawn one by one."""
@@ -56,14 +66,18 @@ def plot_recording(run: RecordingCurves, path: Path) -> None:
     ours = next(iter(run.errors.values()))
     end.plot(shown, run.target[shown], "-", color=TARGET, linewidth=3, alpha=0.35, label="target")
     end.plot(shown, (run.target + ours)[shown], ".-", color=PREDICTION, linewidth=0.8, markersize=4, label="prediction")
-    end.set(ylabel=run.name, xlim=(shown[0], shown[-1]))
+    end.set(ylabel=as_text(run.name), xlim=(shown[0], shown[-1]))
     end.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False)
-    end.set_title(run.title, loc="left", fontsize=11)
+    end.set_title(as_text(run.title), loc="left", fontsize=11)
     window = max(AVERAGE, samples // 100)
+    drawn = []
     for index, (name, error) in enumerate(run.errors.items()):
         at, mean = running_mean_square(error, window)
         color, style = _COLORS[index % len(_COLORS)], "-" if index == 0 else "--"
-        over_time.semilogy(at, np.sqrt(mean), style, color=color, linewidth=1.8 if index == 0 else 1.2, label=name)
+        drawn.append(np.sqrt(mean))
+        width = 1.8 if index == 0 else 1.2
+        over_time.semilogy(at, drawn[-1], style, color=color, linewidth=width, label=as_text(name))
+    keep_in_view(over_time, drawn[0], np.concatenate(drawn[1:] or [drawn[0]]))
     over_time.axvspan(0, run.first, color="#000000", alpha=0.06, linewidth=0)
     grey = "; grey: where scales are found" if run.first else ""
     over_time.set(ylabel=f"error (RMS of {window} samples)", xlabel=f"sample{grey}", xlim=(0, samples))

@@ -13,7 +13,9 @@ from .canvas import (
     FLOAT,
     PREDICTION,
     TARGET,
+    as_text,
     check_picture,
+    keep_in_view,
     make_figure,
     running_mean_square,
     save_picture,
@@ -71,15 +73,17 @@ def plot_simulation(run: SimulationCurves, path: Path) -> None:
     )
     over_time.set(ylabel="y", xlim=(0, len(run.target)))
     over_time.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, markerscale=4, frameon=False)
-    over_time.set_title(run.title, loc="left", fontsize=11)
+    over_time.set_title(as_text(run.title), loc="left", fontsize=11)
 
-    errors = figure.add_subplot(grid[1, :], sharex=over_time)
+    errors, drawn = figure.add_subplot(grid[1, :], sharex=over_time), []
     for predictions, color, style, label in (
         (run.predictions_float64, FLOAT, "-", "float64"),
         (run.predictions, ERROR, "--", "hardware"),
     ):
         at, mean = running_mean_square((predictions - run.target)[:, 0], AVERAGE)
+        drawn.append(mean)
         errors.semilogy(at, mean, style, color=color, linewidth=1.3, label=label)
+    keep_in_view(errors, drawn[1], drawn[0])
     errors.set(ylabel=f"squared error\n(mean of {AVERAGE})", xlabel="sample")
     errors.legend(loc="upper right", ncols=2, frameon=False)
     for axes in (over_time, errors):

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
-from .canvas import check_picture, make_figure, save_picture
+from .canvas import as_text, check_picture, keep_in_view, make_figure, save_picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,12 +60,12 @@ def plot_sweep(data: Mapping[str, Any], path: Path) -> None:
     for index, (axes, label) in enumerate(zip(grid.flat, panels, strict=False)):
         draw_panel(axes, data, index)
         if label is not None:
-            axes.set_title(f"{names[2]} = {label}", loc="left", fontsize=10)
+            axes.set_title(as_text(f"{names[2]} = {label}"), loc="left", fontsize=10)
         if index % columns == 0:
             axes.set_ylabel("mean squared error, settled" + (", mean of regimes" if len(names) > 1 else ""))
-    grid[0, 0].legend(title=names[1] if len(names) > 1 else None, frameon=False, fontsize=9, title_fontsize=9)
+    grid[0, 0].legend(title=as_text(names[1]) if len(names) > 1 else None, frameon=False, fontsize=9, title_fontsize=9)
     seeds = f"{data['seeds']} seeds, bands from the lowest to the highest" if data["seeds"] > 1 else "one seed"
-    figure.suptitle(f"{data['task']}: {data['samples']} samples, {seeds}; dotted: float64", fontsize=10)
+    figure.suptitle(f"{as_text(data['task'])}: {data['samples']} samples, {seeds}; dotted: float64", fontsize=10)
     save_picture(figure, path)
 
 
@@ -74,7 +74,7 @@ def draw_panel(axes: Axes, data: Mapping[str, Any], panel: int = 0) -> None:
     (name, labels), *_ = data["axes"].items()
     lines = _lines(data, panel)
     x = _scale(axes, labels)
-    axes.set_xlabel(name)
+    axes.set_xlabel(as_text(name))
     axes.set_yscale("log")
     alike = all(np.array_equal(line.float64, lines[0].float64) for line in lines)
     for index, line in enumerate(lines):
@@ -82,11 +82,15 @@ def draw_panel(axes: Axes, data: Mapping[str, Any], panel: int = 0) -> None:
         if len(lines) <= len(COLORS):
             mark = MARKS[index]
         axes.fill_between(x, line.errors.min(axis=1), line.errors.max(axis=1), color=color, alpha=0.15, linewidth=0)
-        axes.plot(x, line.errors.mean(axis=1), f"-{mark}", color=color, markersize=5, linewidth=1.4, label=line.label)
+        axes.plot(
+            x, line.errors.mean(axis=1), f"-{mark}", color=color, markersize=5, linewidth=1.4, label=as_text(line.label)
+        )
         if not alike:
             axes.plot(x, line.float64, ":", color=color, **_FLOAT64)
     if alike:
         axes.plot(x, lines[0].float64, ":", color="black", label="float64", **_FLOAT64)
+    # Panels share their axis, so all rows count.
+    keep_in_view(axes, *(np.array([row[name] for row in data["rows"]]) for name in ("mse_by_seed", "mse_float64")))
     axes.grid(color="#e4e4e4", linewidth=0.7, which="both")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
@@ -116,7 +120,7 @@ def _scale(axes: Axes, labels: Sequence[Any]) -> list[float]:
     if numbers and min(x) > 0 and max(x) >= 8 * min(x):
         axes.set_xscale("log")
     axes.xaxis.set_major_locator(FixedLocator(x))
-    axes.xaxis.set_major_formatter(FixedFormatter([str(label) for label in labels]))
+    axes.xaxis.set_major_formatter(FixedFormatter([as_text(label) for label in labels]))
     axes.xaxis.set_minor_locator(NullLocator())
     if not numbers and max(len(str(label)) for label in labels) * len(labels) > 36:
         axes.tick_params(axis="x", labelrotation=20)

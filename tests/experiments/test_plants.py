@@ -325,3 +325,33 @@ def test_times_that_cannot_be_are_refused(changes: dict[str, Any], line: str) ->
 def test_periods_that_cannot_be_counted_are_refused(chip: ChipTiming, period: float, line: str) -> None:
     with pytest.raises(InputError, match=f"^{line}$"):
         chip.periods(period)
+
+
+class Reused(Recorded):
+    """Gives one array again and again."""
+
+    def __init__(self, samples: int) -> None:
+        super().__init__(samples)
+        self.buffer = np.zeros(1)
+
+    def observe(self) -> Reals:
+        self.buffer[:] = self.now
+        return self.buffer
+
+
+class ReusedCounter(Counter):
+    def __init__(self) -> None:
+        super().__init__()
+        self.buffer = np.zeros(1)
+
+    def predict(self, x: Any) -> Reals:
+        self.buffer[:] = np.asarray(x) + 1
+        return self.buffer
+
+
+def test_who_gives_an_array_may_use_it_again() -> None:
+    found = []
+    for plant, learner in ((Recorded(8), Counter()), (Reused(8), ReusedCounter())):
+        run_loop(plant, learner, ChipTiming(cycle=1.0, prediction_latency=9, interval=4))
+        found.append((plant.moves, learner.taught))
+    assert found[0] == found[1]

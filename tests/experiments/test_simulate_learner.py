@@ -1,5 +1,6 @@
 """Tasks, and runs of them beside the integer model and float64."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ import pytest
 from kanrtl import InputError, LearnerSpec, connect
 from kanrtl.experiments.simulate_learner import simulate
 from kanrtl.numeric.fixed import Codes
-from kanrtl.plots.canvas import check_picture, running_mean_square
+from kanrtl.plots.canvas import check_picture, keep_in_view, make_figure, running_mean_square
 from kanrtl.sessions.backend import BackendKind
 from kanrtl.sessions.backends.model import ModelLearner, ModelNetwork
 from kanrtl.sessions.standalone_model import Model
 from kanrtl.sim import TASKS, Equalise, Recording, Track
+from kanrtl.sim.task import Regime
 
 FORMULAS = (
     lambda x: np.sin(x) + 0.3 * x**2,
@@ -254,3 +256,55 @@ def test_plot_without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", absent)
     with pytest.raises(InputError, match=r"^plot: matplotlib is not installed; run `pip install 'kanrtl\[plot\]'`$"):
         check_picture(Path("run.png"))
+
+
+def test_what_users_call_things_is_no_formula(tracker: LearnerSpec, tmp_path: Path) -> None:
+    """A dollar sign in names of columns and files; and floats that diverge leave the picture."""
+    names = "in,cost_$ gain_$\n"
+    rows = "".join(f"{x},{np.sin(x)}\n" for x in np.linspace(-2, 2, 60).round(3).tolist() * 2)
+    (tmp_path / "a$1_$2_.csv").write_text(names + rows)
+    recording = Recording.read(tmp_path / "a$1_$2_.csv", inputs="in", targets=2)
+    found = simulate(tracker.replace(learning_rate=8.0), recording, "model")
+    assert not np.isfinite(found.to_json()["mse_all_float64"]) or found.to_json()["mse_all_float64"] > 1e6
+    found.plot(tmp_path / "run.png")
+    assert (tmp_path / "run.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("errors", [[1.0, 4.0], [0.0, 4.0]])
+def test_what_diverges_leaves_the_picture(errors: list[float]) -> None:
+    axes = make_figure().subplots()
+    axes.semilogy([0, 1], errors)
+    keep_in_view(axes, np.array(errors), np.array([0.5, 3.0]))
+    assert axes.get_ylim()[1] < 100
+    axes.semilogy([0, 1], [0.5, 1e200])
+    keep_in_view(axes, np.array(errors), np.array([0.5, 1e200, np.nan, np.inf]))
+    assert axes.get_ylim() == (0.25, 4000)
+
+
+class Own(Track):
+    """A task of somebody's own."""
+
+    def __init__(self, regimes: Any, x: Any = None) -> None:
+        super().__init__(30, 0)
+        self.regimes = tuple(Regime(*one) for one in regimes)
+        self.x = self.x if x is None else x
+
+
+@pytest.mark.parametrize(
+    ("task", "line"),
+    [
+        (
+            Own([(10, 30), (0, 10)]),
+            "regimes[0] = (10, 30): must begin at 0, where the one before ends, and have a sample",
+        ),
+        (Own([(0, 10), (20, 30)]), "regimes[1] = (20, 30): must begin at 10, where the one before ends, and"),
+        (Own([(0, 0), (0, 30)]), "regimes[0] = (0, 0): must begin at 0, where the one before ends, and have a sample"),
+        (Own([(0, 40)]), "regimes end at 40; they must hold all 30 samples"),
+        (Own([]), "regimes end at 0; they must hold all 30 samples"),
+        (Own([(0, 30)], [[0.0]] * 30), "x of shape (30, 1); must be an array (30, 1)"),
+        (Own([(0, 30)], np.zeros((30, 2))), "x of shape (30, 2); must be an array (30, 1)"),
+    ],
+)
+def test_a_task_that_is_none_is_refused(task: Own, line: str, tracker: LearnerSpec) -> None:
+    with pytest.raises(InputError, match=f"^task 'track': {re.escape(line)}"):
+        simulate(tracker, task, "model")

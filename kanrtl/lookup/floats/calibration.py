@@ -18,7 +18,7 @@ from ...arrays import Reals, as_array
 from ...errors import InputError
 from ..network import LookupNetwork
 from ..number_checks import CODES, check_each_bits
-from ..scales import CodeScale
+from ..scales import CodeScale, check_scales
 from .edge_spans import EdgeSpans
 from .float_network import FloatNetwork
 
@@ -91,14 +91,14 @@ class Calibration:
         kan : FloatNetwork
             The network that was calibrated.
         guard_bits
-            One number for each layer. Where they are left out, hidden layers have two, as the roundings of many edges
-            add up, and the last layer none.
+            One number for each layer; :func:`default_guard_bits` where they are left out.
         options
             ``output`` and ``thresholds`` of :meth:`FloatNetwork.quantise`. Outputs whose codes are compared have one
             step and one offset; else each has its own.
         """
+        check_scales(self.scales, kan.layer_sizes)
         if guard_bits is None:
-            guard_bits = [*[GUARD_BITS] * (len(self.scales) - 2), 0]
+            guard_bits = default_guard_bits(len(self.scales) - 1)
         scales = self.scales_for(options.get("output", "raw"))
         return kan.quantise(
             self.bits,
@@ -108,6 +108,12 @@ class Calibration:
             saturate=False,
             **options,
         )
+
+
+def default_guard_bits(layers: int) -> list[int]:
+    """Give the guard bits of every layer: two in hidden layers, as the roundings of many edges add up, and none in the
+    last."""
+    return [*[GUARD_BITS] * (layers - 1), 0]
 
 
 def calibrate(

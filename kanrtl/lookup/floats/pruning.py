@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ...arrays import Reals, check_at_least
-from ...errors import InputError
+from ...errors import InputError, cut
 from ..notes import Note
+from ..number_checks import check_number
 from .calibration import finite_layers, rows_of, variance_of
 from .float_network import FloatNetwork, Kan
 
@@ -101,8 +102,8 @@ def prune(kan: Kan, x: npt.ArrayLike, *, threshold: float | None = None, edges: 
     effects = edge_effects(kan, rows)
     if edges is not None:
         return _keep_best(kan, rows, effects, check_at_least("edges", edges, 1))
-    if threshold is None or not threshold >= 0:
-        raise InputError(f"threshold = {threshold!r}: must be a number, 0 or more")
+    if threshold is None or check_number("threshold", threshold) < 0:
+        raise InputError(f"threshold = {cut(threshold)}: must be a number, 0 or more")
     kept = [layer.edges & (one >= threshold) for one, layer in zip(effects, kan.layers, strict=True)]
     return keep(kan, rows, kept)
 

@@ -10,7 +10,7 @@ from typing import Any, Generic
 import numpy as np
 import numpy.typing as npt
 
-from ...arrays import Reals, check_at_least, check_weights
+from ...arrays import Reals, below_one, check_at_least, check_weights
 from ...errors import InputError
 from ...files import as_path
 from ...plots.search_plot import plot_search
@@ -268,8 +268,10 @@ class _Trial(Generic[Kan]):
             raise InputError(f"output = 'threshold': the KAN has {kan.layer_sizes[-1]} outputs; use 'argmax'")
         self.rows, self._output, self._method = x, output, method
         self._weights = None if weights is None else check_weights("weights", weights, len(x))
-        if self._weights is not None and not self._weights.any():
-            raise InputError("weights: all are zero; give one above zero to score by")
+        if self._weights is not None:
+            if not self._weights.any():
+                raise InputError("weights: all are zero; give one above zero to score by")
+            self._weights = below_one(self._weights)
         self._inputs: dict[int, CodeScale] = {}  # by bits: they hardly depend on the edges, and take long to find
         self._exact = kan.evaluate(x)[-1]
         self._variance = variance_of(self._exact)

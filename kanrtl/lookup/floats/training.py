@@ -10,14 +10,15 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from types import NoneType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ...arrays import Reals, check_at_least, check_weights
-from ...errors import InputError
-from ..number_checks import check_integer, check_positive
+from ...arrays import Reals, below_one, check_at_least, check_weights
+from ...errors import InputError, check_kind, cut
+from ..number_checks import check_integer, check_positive, is_list
 from ..scales import CodeScale
 from .calibration import rows_of
 from .float_kan import FloatKAN
@@ -69,8 +70,10 @@ def initial_kan(
     """
     check_integer("grid_size", grid_size, 1, 1024)
     check_integer("spline_order", spline_order, 0, 1024)
-    if len(layer_sizes) < 2 or any(not isinstance(size, (int, np.integer)) or size < 1 for size in layer_sizes):
-        raise InputError(f"layer_sizes = {list(layer_sizes)}: give the inputs and the nodes of at least one layer")
+    check_at_least("seed", seed, 0)
+    if not is_list(layer_sizes) or len(layer_sizes) < 2:
+        raise InputError(f"layer_sizes = {cut(layer_sizes)}: give the inputs and the nodes of at least one layer")
+    layer_sizes = [check_at_least(f"layer_sizes[{index}]", size, 1) for index, size in enumerate(layer_sizes)]
     rows = rows_of("x", x, layer_sizes[0])
     low, high = rows.min(axis=0), rows.max(axis=0)
     half = np.where(high > low, (high - low) / 2, 1.0)
@@ -149,8 +152,9 @@ def train(
     penalty
         What is added to the loss.
     scales, guard_bits
-        With ``scales`` (those of a :class:`.Calibration`), values are those of the network that is quantised with them,
-        except that the outputs do not saturate. Grids and scales stay.
+        With ``scales`` (those of a :class:`.Calibration`), values are those of the network that is quantised with them
+        and these guard bits, by default those of :meth:`.Calibration.quantise`, except that the outputs do not
+        saturate, and are not rounded where the last layer has guard bits. Grids and scales stay.
     validation, patience
         Samples, targets and, if they have any, weights that decide which epoch's network is kept; after ``patience``
         epochs without a better one training ends.
@@ -175,11 +179,15 @@ def train(
     targets = check_targets("y", loss, y, len(rows), kan.layer_sizes[-1])
     for field, value in (("epochs", epochs), ("batch_size", batch_size), ("patience", patience)):
         check_at_least(field, value, 1)
+    check_at_least("seed", seed, 0)
     rate = check_positive("learning_rate", learning_rate)
+    check_kind("penalty", penalty, (Penalty, NoneType), "a Penalty, or None")
     shares = None if weights is None else _scale_weights("weights", weights, len(rows))
     state = TrainingState(kan, scales, guard_bits)
     held = None
     if validation is not None:
+        if not isinstance(validation, (list, tuple)) or len(validation) not in (2, 3):
+            raise InputError("validation: give samples and targets, and weights if they have any")
         held_x = rows_of("validation[0]", validation[0], kan.layer_sizes[0])
         held_y = check_targets("validation[1]", loss, validation[1], len(held_x), kan.layer_sizes[-1])
         given = validation[2] if len(validation) == 3 else None
@@ -229,7 +237,7 @@ def _scale_weights(field: str, weights: npt.ArrayLike, count: int) -> Reals:
     checked = check_weights(field, weights, count)
     if not checked.any():
         raise InputError(f"{field}: all weights are zero; give one above zero to learn from")
-    scaled = checked / checked.max()  # their sum may be more than a number can be
+    scaled = below_one(checked)
     result: Reals = scaled / scaled.mean()
     return result
 

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ...arrays import Reals
-from ...errors import InputError
 from ..number_checks import LAYERS, check_each_guard_bits
-from ..scales import CodeScale
+from ..scales import CodeScale, check_scales
+from .calibration import default_guard_bits
 from .float_kan import FloatKAN
 from .float_layer import FloatLayer
 from .training_losses import Penalty, TrainingLoss
@@ -62,9 +62,8 @@ class TrainingState:
             self.parameters += [np.where(layer.edges[:, :, None], layer.weights, 0.0), layer.bias.copy()]
         self.rounding: list[_TableRounding] | None = None
         if scales is not None:
-            if len(scales) != len(kan.layers) + 1:
-                raise InputError(f"scales: {len(scales)}; give {len(kan.layers) + 1}, for the inputs and every layer")
-            given = 0 if guard_bits is None else guard_bits
+            check_scales(scales, kan.layer_sizes)
+            given = default_guard_bits(len(kan.layers)) if guard_bits is None else guard_bits
             guards = check_each_guard_bits("guard_bits", given, len(kan.layers), LAYERS)
             self.rounding = [
                 _TableRounding(layer, scales[index], scales[index + 1], guards[index])

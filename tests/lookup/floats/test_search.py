@@ -327,3 +327,12 @@ def test_what_cannot_be_pruned_is_refused(
 ) -> None:
     with pytest.raises(InputError, match=message):
         call(*classes[:2])
+
+
+def test_a_factor_of_all_weights_changes_nothing(classes: tuple[FloatKAN, Any, Any]) -> None:
+    """Also one with which their sum is more than a number can be."""
+    kan, x, y = classes
+    weights = np.random.default_rng(0).integers(1, 4, len(x)).astype(float)
+    few, many = (search(kan, x, y, bits=3, output="argmax", loss=0.01, weights=weights * by) for by in (1.0, 2.0**1020))
+    assert few.float_score == many.float_score
+    assert [point.score for point in few.points] == [point.score for point in many.points]

@@ -189,6 +189,13 @@ def fit(**options: Any) -> None:
         (lambda: fit(learning_rate=1e300), "training diverged in epoch 1; give a smaller one"),
         (lambda: fit(scales=[]), "scales: 0; give 2"),
         (
+            lambda: fit(scales=[CodeScale(4, np.ones(n), np.zeros(n)) for n in (3, 1)]),
+            r"scales\[0\]: are of 3 values, and the network has 2 there; give those that were found for it",
+        ),
+        (lambda: fit(seed=-1), "seed = -1: must be 0 or more"),
+        (lambda: fit(penalty={"l2": 1}), "penalty: is of type dict; give a Penalty, or None"),
+        (lambda: fit(validation=(curve()[0],)), "validation: give samples and targets, and weights if they have any"),
+        (
             lambda: fit(scales=[CodeScale(4, np.ones(n), np.zeros(n)) for n in (2, 1)], guard_bits=-5),
             "guard_bits = -5: must be an integer from 0 to 30",
         ),
@@ -197,6 +204,9 @@ def fit(**options: Any) -> None:
         (lambda: fit(loss="cross_entropy", y=[[1], [2, 3]]), "y: not an array of numbers; give 300 integers"),
         (lambda: Penalty(l1=-1), "penalty.l1 = -1: must be a number, 0 or more"),
         (lambda: initial_kan([2], [[0, 1]]), "layer_sizes"),
+        (lambda: initial_kan(2, [[0, 1]]), "layer_sizes = 2: give the inputs and the nodes"),  # type: ignore[arg-type]
+        (lambda: initial_kan([2, True], [[0, 1]]), r"layer_sizes\[1\] = True: must be an integer"),
+        (lambda: initial_kan([2, 1], [[0, 1]], seed=-1), "seed = -1: must be 0 or more"),
         (lambda: initial_kan([2, 1], [[0, 1]], grid_size=0), "grid_size = 0: must be an integer from 1"),
         (lambda: random_kan([2, 1], 1, "none", 0), "base = 'none'"),
     ],
@@ -204,3 +214,23 @@ def fit(**options: Any) -> None:
 def test_what_cannot_be_is_refused(call: Callable[[], Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         call()
+
+
+def test_guard_bits_are_by_default_those_of_the_network() -> None:
+    x, y = curve()
+    kan = train(initial_kan([2, 3, 1], x), x, y, epochs=30).kan
+    calibration = kan.calibrate(x, [4, 4, 10], "range")
+    told, given = (
+        train(kan, x, y, scales=calibration.scales, guard_bits=guards, validation=(x, y), epochs=1, learning_rate=1e-12)
+        for guards in (None, [2, 0])
+    )
+    assert told.validation == given.validation
+
+
+def test_a_calibration_is_of_one_network() -> None:
+    x, _ = curve()
+    other = initial_kan([2, 1, 1], x).calibrate(x, 6)
+    with pytest.raises(
+        InputError, match=r"^scales\[1\]: are of 1 values, and the network has 2 there; give those that"
+    ):
+        other.quantise(initial_kan([2, 2, 1], x))
