@@ -169,7 +169,7 @@ class Guard(CountedComponent):
         if not self.predictions.signature.always_ready:
             m.d.comb += self.learner_predictions.ready.eq(self.predictions.ready)
         released, adopted, due = Signal(), Signal(), Signal()
-        interrupted = self._see_reset(m)
+        interrupted = Const(0) if self.spec.restarts else self.fault & _begins(m)
         releasable = self.fault & ~wanted & ~interrupted
         if self._addressed:
             m.d.comb += [
@@ -205,14 +205,6 @@ class Guard(CountedComponent):
         ]
         self._judge(m, taken, wanted, released, adopted, interrupted)
         return m
-
-    def _see_reset(self, m: Module) -> Value:
-        """See that a reset has just been that left a fault: what was being restored is so no longer."""
-        if self.spec.restarts:
-            return Const(0)
-        running = Signal()
-        m.d.sync += running.eq(1)
-        return self.fault & ~running
 
     def _reach(self, m: Module, taken: Value, wanted: Value, due: Signal) -> None:
         """Let the verdict, the copies and the user reach the learner."""
@@ -333,3 +325,10 @@ class Guard(CountedComponent):
         parts.adder(self._error_bits)
         parts.adder(len(self._port.limits["slot"]))
         parts.choice(addresses.width + addresses.data_width + 2, 2, 2)
+
+
+def _begins(m: Module) -> Value:
+    """Whether this is the first cycle after a reset: what was being restored then is so no longer."""
+    running = Signal()
+    m.d.sync += running.eq(1)
+    return ~running
