@@ -7,6 +7,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -53,6 +54,14 @@ def _meant_as_address(text: str) -> str:
     """What a message says besides of what is read as a file, and may be meant as the port of a device."""
     match = _PORT.fullmatch(text)
     return f"; for a learner there give its address, {match.lastgroup}://{match[match.lastindex or 0]}" if match else ""
+
+
+def _is_device(path: Path) -> bool:
+    """Whether a path is that of a serial port or such, from which nothing may ever come. Where that cannot be told,
+    what reads it says why."""
+    with suppress(OSError):
+        return path.is_char_device()
+    return False
 
 
 _LARGEST = 1 << 24
@@ -102,7 +111,7 @@ class LearnerSpec(LearnerFields):
     def from_toml(cls, path: str | Path) -> Self:
         """Read a flat TOML file. Raise :exc:`SpecError` for a file that cannot be read or is not such a file."""
         name = as_path(path)
-        if name.is_char_device():  # a serial port, from which nothing may ever come
+        if _is_device(name):
             raise SpecError(f"spec file {str(path)!r}: is a device; name a TOML file{_meant_as_address(str(path))}")
         try:
             fields = tomllib.loads(read_text(name, _LARGEST))
