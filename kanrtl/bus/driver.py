@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from itertools import product
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +14,7 @@ from ..learner.address_map import CONTROL_RESTORE, GUARD_RELEASE
 from ..numeric.fixed import Codes
 from .identification import Identification
 from .register import WORD
-from .register_map import Numbers, PlacedRegister, RegisterMap
+from .register_map import Numbers, RegisterMap
 
 __all__ = ["Driver"]
 
@@ -56,7 +55,7 @@ class Driver:
         InputError
             If the map has none of that name, or it is only written.
         """
-        placed = _find(name, "register", self.map.registers)
+        placed = self.map.find(name)
         _check_access(name, "read", allowed=placed.register.readable)
         return self._read(self._base + placed.address)
 
@@ -68,11 +67,12 @@ class Driver:
         InputError
             If the map has none of that name, it is only read, or the word has more than 32 bits.
         """
-        placed = _find(name, "register", self.map.registers)
+        placed = self.map.find(name)
         _check_access(name, "written", allowed=placed.register.writable)
-        if not -(1 << (WORD - 1)) <= as_integer(name, word) < 1 << WORD:
+        code = as_integer(name, word)
+        if not -(1 << (WORD - 1)) <= code < 1 << WORD:
             raise InputError(f"{name} = {cut(word)}: must have {WORD} bits")
-        self._write(self._base + placed.address, int(word) & (1 << WORD) - 1)
+        self._write(self._base + placed.address, code & (1 << WORD) - 1)
 
     def read_array(self, name: str) -> Codes:
         """Read the codes of an array, in its shape.
@@ -82,7 +82,7 @@ class Driver:
         InputError
             If the map has none of that name, or it is only written.
         """
-        numbers = _find(name, "array", self.map.arrays)
+        numbers = self.map.find_array(name)
         _check_access(name, "read", allowed=numbers.readable)
         shape = tuple(dimension.count for dimension in numbers.dimensions)
         words = [self._read(self._base + address) for address in _addresses(numbers)]
@@ -100,7 +100,7 @@ class Driver:
             If the map has none of that name, it is only read, they have another shape, or its format does not hold
             them.
         """
-        numbers = _find(name, "array", self.map.arrays)
+        numbers = self.map.find_array(name)
         _check_access(name, "written", allowed=numbers.writable)
         shape = tuple(dimension.count for dimension in numbers.dimensions)
         array = as_array(name, codes, f"integers in the shape {shape}")
@@ -193,17 +193,6 @@ class Driver:
                 return
         stays = "clear" if wanted else "set"
         raise ToolError(f"the core does not answer: the bit {flag!r} of its status stays {stays}")
-
-
-_Placed = TypeVar("_Placed", PlacedRegister, Numbers)
-
-
-def _find(name: str, kind: str, among: Iterable[_Placed]) -> _Placed:
-    """What has a name in a map."""
-    named = {each.name: each for each in among}
-    if name not in named:
-        raise InputError(f"{kind} {name!r}: is not in the map; it has {', '.join(named)}")
-    return named[name]
 
 
 def _check_access(name: str, how: str, *, allowed: bool) -> None:

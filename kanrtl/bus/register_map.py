@@ -9,10 +9,11 @@ over a bus too. A network has no such window.
 from __future__ import annotations
 
 import string
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, TypeVar
 
-from ..errors import SpecError
+from ..errors import InputError, SpecError
 from ..learner.address_map import (
     CONTROL_FREEZE,
     CONTROL_RESTORE,
@@ -197,12 +198,21 @@ class RegisterMap:
         return tuple(sorted(every, key=lambda each: each.address))
 
     def find(self, name: str) -> PlacedRegister:
-        """Give the register of a name; raise :exc:`KeyError` where there is none."""
-        return {each.name: each for each in self.registers}[name]
+        """Give the register of a name; raise :exc:`InputError` where there is none."""
+        return _find("register", name, {each.name: each for each in self.registers})
 
     def find_array(self, name: str) -> Numbers:
-        """Give the array of a name; raise :exc:`KeyError` where there is none."""
-        return {each.name: each for each in self.arrays}[name]
+        """Give the array of a name; raise :exc:`InputError` where there is none."""
+        return _find("array", name, {each.name: each for each in self.arrays})
+
+
+_Placed = TypeVar("_Placed", PlacedRegister, Numbers)
+
+
+def _find(kind: str, name: str, among: Mapping[str, _Placed]) -> _Placed:
+    if name not in among:
+        raise InputError(f"{kind} {name!r}: is not in the map; it has {', '.join(among) or 'none'}")
+    return among[name]
 
 
 _STATUS, _EVENTS, _ENABLE, _SUBMIT, _TEACH, _LAYERS = 0x40, 0x44, 0x48, 0x4C, 0x50, 0x80

@@ -39,10 +39,13 @@ def check_task(spec: LearnerSpec, task: Task | type[Task]) -> None:
 def _check_rows(task: Task) -> None:
     """Raise :exc:`InputError` where the arrays of a task are none, or its regimes are not its samples in turn."""
     for field, values, count in (("x", task.x, task.n_in), ("target", task.target, task.n_out)):
-        if np.shape(values) != (task.samples, count) or not isinstance(values, np.ndarray):
+        wanted = (task.samples, count)
+        if not isinstance(values, np.ndarray):
             raise InputError(
-                f"task {task.name!r}: {field} of shape {np.shape(values)}; must be an array {(task.samples, count)}"
+                f"task {task.name!r}: {field} is of type {type(values).__name__}; must be an array {wanted}"
             )
+        if values.shape != wanted:
+            raise InputError(f"task {task.name!r}: {field} of shape {values.shape}; must be an array {wanted}")
     end = 0
     for index, (start, stop) in enumerate(task.regimes):
         if start != end or stop <= start:

@@ -301,7 +301,7 @@ class Own(Track):
         (Own([(0, 0), (0, 30)]), "regimes[0] = (0, 0): must begin at 0, where the one before ends, and have a sample"),
         (Own([(0, 40)]), "regimes end at 40; they must hold all 30 samples"),
         (Own([]), "regimes end at 0; they must hold all 30 samples"),
-        (Own([(0, 30)], [[0.0]] * 30), "x of shape (30, 1); must be an array (30, 1)"),
+        (Own([(0, 30)], [[0.0]] * 30), "x is of type list; must be an array (30, 1)"),
         (Own([(0, 30)], np.zeros((30, 2))), "x of shape (30, 2); must be an array (30, 1)"),
     ],
 )

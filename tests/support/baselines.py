@@ -11,6 +11,7 @@ from kanrtl.baselines.baseline_addresses import BaselineAddresses
 from kanrtl.numeric.bits import pack, unpack
 
 from .components import simulate
+from .streams import access
 
 COUNT = 12
 
@@ -41,23 +42,10 @@ def check_equality(spec: BaselineSpec, seed: int) -> None:
     steps: list[int] = []
     answers: list[int] = []
 
-    async def access(ctx: Any, address: int, value: int | None) -> int:
-        port = dut.access
-        ctx.set(port.request.payload.address, address)
-        ctx.set(port.request.payload.write, value is not None)
-        ctx.set(port.request.payload.data, value or 0)
-        ctx.set(port.request.valid, 1)
-        await ctx.tick().until(port.request.ready)
-        ctx.set(port.request.valid, 0)
-        ctx.set(port.response.ready, 1)
-        [answer] = await ctx.tick().sample(port.response.payload).until(port.response.valid)
-        ctx.set(port.response.ready, 0)
-        return int(answer)
-
     async def send(ctx: Any) -> None:
         codes = np.concatenate([layer.ravel() for layer in model_weights]).tolist()
         for address, code in zip(spec.weight_numbers, codes, strict=True):
-            assert await access(ctx, address, code) == code
+            assert await access(ctx, dut.access, address, code) == code
         for row, word, taught in zip(x, target, learn, strict=True):
             for _ in range(random.integers(3)):
                 await ctx.tick()
@@ -74,9 +62,9 @@ def check_equality(spec: BaselineSpec, seed: int) -> None:
             frozen.append(held)
             ctx.set(dut.samples.valid, 0)
         # A request waits until the last sample is done with.
-        answers.extend([await access(ctx, address, None) for address in spec.weight_numbers])
+        answers.extend([await access(ctx, dut.access, address) for address in spec.weight_numbers])
         for kind in model.saturations:
-            answers.append(await access(ctx, addresses.register(addresses.counter_number(kind)), None))
+            answers.append(await access(ctx, dut.access, addresses.register(addresses.counter_number(kind))))
 
     async def take(ctx: Any) -> None:
         while len(predictions) < COUNT:

@@ -13,7 +13,7 @@ from amaranth.sim import Simulator
 from kanrtl.numeric.bits import pack, unpack
 from kanrtl.numeric.fixed import Format
 
-__all__ = ["Transfers", "bits_of", "exchange", "words_of"]
+__all__ = ["Transfers", "access", "bits_of", "exchange", "words_of"]
 
 LONGEST = 5000
 """Cycles that nothing takes."""
@@ -142,3 +142,18 @@ def words_of(transfers: Transfers, format: Format, count: int) -> list[list[int]
 def bits_of(rows: Any, format: Format) -> list[int]:
     """Rows of codes as words."""
     return [pack(row, format) for row in np.asarray(rows)]
+
+
+async def access(ctx: Any, port: Any, address: int, data: int | None = None) -> int:
+    """The answer of an access port to a read of an address, or to a write of ``data`` there."""
+    request, response = port.request, port.response
+    ctx.set(request.payload.address, address)
+    ctx.set(request.payload.write, data is not None)
+    ctx.set(request.payload.data, data or 0)
+    ctx.set(request.valid, 1)
+    await ctx.tick().until(request.ready)
+    ctx.set(request.valid, 0)
+    ctx.set(response.ready, 1)
+    [answer] = await ctx.tick().sample(response.payload).until(response.valid)
+    ctx.set(response.ready, 0)
+    return int(answer)

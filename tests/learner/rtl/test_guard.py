@@ -25,7 +25,7 @@ from support.components import convert, register_bits, simulate
 from support.guarded_specs import PLAIN
 from support.search import examples
 from support.strategies import codes_in
-from support.streams import Transfers, exchange, words_of
+from support.streams import Transfers, access, exchange, words_of
 from support.tiers import thorough
 
 
@@ -248,23 +248,13 @@ def test_a_reset_ends_a_fault_only_where_it_restores_everything(initial: str, af
     x = codes_in(spec.formats.input, np.random.default_rng(0), (80, 1))
     target = np.repeat([[40], [-200]], 40, axis=0)
     model, copy_cycles = GuardedModel(spec), Guard(spec.replace(guard=None)).copy_cycles
-    port, samples = learner.access, learner.samples
-
-    async def access(ctx: Any, address: int, written: int | None = None) -> int:
-        ctx.set(port.request.payload.address, address)
-        ctx.set(port.request.payload.write, written is not None)
-        ctx.set(port.request.payload.data, written or 0)
-        ctx.set(port.request.valid, 1)
-        await ctx.tick().until(port.request.ready)
-        ctx.set(port.request.valid, 0)
-        return int((await ctx.tick().sample(port.response.payload).until(port.response.valid))[0])
+    samples = learner.samples
 
     async def bench(ctx: Any) -> None:
         ctx.set(learner.predictions.ready, 1)
-        ctx.set(port.response.ready, 1)
         ctx.set(samples.payload.learn, 1)
         await ctx.tick().repeat(200)  # what restores everything takes its time
-        await access(ctx, addresses.guard_limit("imprecise"), 5)
+        await access(ctx, learner.access, addresses.guard_limit("imprecise"), 5)
         taught = 0
         while not ctx.get(learner.guard_fault):
             ctx.set(samples.payload.x[0].raw, int(x[taught, 0]))
@@ -289,9 +279,9 @@ def test_a_reset_ends_a_fault_only_where_it_restores_everything(initial: str, af
         await ctx.tick().repeat(IDLE_CYCLES + copy_cycles)
         assert ctx.get(learner.guard_fault) == (outlasts and not released)
         assert ctx.get(learner.guard_status) == (seen if outlasts and not released else 0)
-        held = [await access(ctx, addresses.coefficient(0, 0, 0, index)) for index in range(len(first))]
+        held = [await access(ctx, learner.access, addresses.coefficient(0, 0, 0, index)) for index in range(len(first))]
         assert held == (flatten(model) if outlasts else first)
-        assert await access(ctx, addresses.guard_limit("imprecise")) == (5 if outlasts else 0)
+        assert await access(ctx, learner.access, addresses.guard_limit("imprecise")) == (5 if outlasts else 0)
         ctx.set(learner.guard_release, 1)
         await ctx.tick().repeat(2)
         assert not ctx.get(learner.guard_fault)

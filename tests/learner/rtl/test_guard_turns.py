@@ -14,6 +14,7 @@ from kanrtl.learner.address_map import GUARD_ADOPT, GUARD_FAULT, AddressMap
 from kanrtl.loop import GuardedModel
 from kanrtl.numeric.fixed import Codes
 from support.guarded_specs import PLAIN
+from support.streams import access
 from support.tiers import thorough
 
 SCHEDULES: list[Any] = [
@@ -40,7 +41,6 @@ class Driver:
             self.ctx = ctx
             if not self.spec.timing.streaming:
                 ctx.set(self.learner.predictions.ready, 1)
-            ctx.set(self.learner.access.response.ready, 1)
             await ctx.tick().repeat(2 + (self.learner.restart_cycles or 0))
             await bench()
 
@@ -77,14 +77,7 @@ class Driver:
             await self.ctx.tick().repeat(quiet)
 
     async def access(self, address: int, data: int | None = None) -> int:
-        request, response = self.learner.access.request, self.learner.access.response
-        self.ctx.set(request.payload.address, address)
-        self.ctx.set(request.payload.write, data is not None)
-        self.ctx.set(request.payload.data, data or 0)
-        self.ctx.set(request.valid, 1)
-        await self.ctx.tick().until(request.ready)
-        self.ctx.set(request.valid, 0)
-        return int((await self.ctx.tick().sample(response.payload).until(response.valid))[0])
+        return await access(self.ctx, self.learner.access, address, data)
 
     async def coefficients(self) -> list[int]:
         (layer,) = self.spec.layers
