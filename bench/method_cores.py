@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,7 +13,7 @@ from kanrtl.baselines import LmsSpec, MlpSpec
 from kanrtl.build import build_baseline, build_learner
 
 from .plant_methods import DEVICE, Spec, estimate, method_spec
-from .plant_setups import SETUPS
+from .plant_setups import SETUPS, Setup
 from .row import Progress, Result, Row, build_summary
 from .stored import RESULTS
 
@@ -65,6 +65,14 @@ def core_result(spec: Spec) -> Result | None:
     return json.loads(path.read_text()) if path.exists() else None
 
 
+def _make(name: str, setup: Setup, method: str, fields: Mapping[str, Any]) -> Spec:
+    spec = method_spec(setup, method, **fields)
+    if core_name(spec) != name:
+        # How many hidden nodes a perceptron has is chosen by estimate, which may be another one since.
+        raise ValueError(f"{name}: {core_name(spec)} is chosen now; run plant-{setup.name} first")
+    return spec
+
+
 def find_cores() -> Iterator[MethodCore]:
     """A row for every core that a plant has chosen, in the results that are there."""
     makers: dict[str, Callable[[], Spec]] = {}
@@ -73,6 +81,6 @@ def find_cores() -> Iterator[MethodCore]:
         for method in json.loads(path.read_text())["methods"] if path.exists() else []:
             if "core" in method:
                 fields = {**method["chosen"], "learning_rate": RATE}
-                makers[method["core"]] = partial(method_spec, setup, method["method"], **fields)
+                makers.setdefault(method["core"], partial(_make, method["core"], setup, method["method"], fields))
     for name, make in sorted(makers.items()):
         yield MethodCore(name, f"{name.removeprefix('core-')}, {'folded' if '-by-' in name else 'one cycle'}", make)

@@ -35,10 +35,14 @@ def check_at_least(field: str, value: Any, least: int) -> int:
 
 
 def check_unmasked(field: str, values: npt.ArrayLike) -> None:
-    """Raise :exc:`InputError`, which names ``field``, where ``values`` are an array of numpy's masked kind with a value
-    that is masked: it would be taken for the number that lies below the mask."""
+    """Raise :exc:`InputError`, which names ``field``, where ``values`` are an array of numpy's masked kind, or rows of
+    it, with a value that is masked: it would be taken for the number that lies below the mask."""
     if isinstance(values, np.ma.MaskedArray) and (masked := np.ma.getmaskarray(values)).any():
         raise InputError(f"{field}{_first_index(masked)} is masked; give a number, or leave the row out")
+    if isinstance(values, (list, tuple)):
+        for number, row in enumerate(values):
+            if isinstance(row, np.ma.MaskedArray):
+                check_unmasked(f"{field}[{number}]", row)
 
 
 def as_array(field: str, values: npt.ArrayLike, wanted: str) -> npt.NDArray[Any]:
@@ -168,7 +172,7 @@ class RowBuffer:
         else:
             return False
         if not _FLOATS.issuperset(map(type, values)) and (
-            not _NUMBERS.issuperset(map(type, values)) or max(map(abs, values)) > EXACT
+            not _NUMBERS.issuperset(map(type, values)) or any(abs(value) > EXACT for value in values)
         ):
             return False
         self._pack(self._view, 0, *values)

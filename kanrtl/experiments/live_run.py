@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 import warnings
@@ -141,6 +142,7 @@ class LiveRun:
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
         self._first_edge = 0
+        self._at_once = 1
         self._paused, self._failed, self._message, self._per_second = False, False, "", 0.0
         self.snapshot = self._look()
 
@@ -180,8 +182,8 @@ class LiveRun:
 
     # The run itself.
 
-    def advance(self, samples: int) -> Snapshot:
-        """Do what was asked for, teach so many samples, and look.
+    def advance(self, samples: int, seconds: float = math.inf) -> Snapshot:
+        """Do what was asked for, teach so many samples, or those that there is time for, and look.
 
         Where the learner is gone, as at the end of a cut wire, the run has ended, and the message says why.
         """
@@ -189,7 +191,7 @@ class LiveRun:
             while self._asked:
                 self._obey(self._asked.popleft())
             if not self._paused:
-                self._teach(samples)
+                self._teach(samples, seconds)
             self.snapshot = self._look()
         except LinkError as error:
             self._end(str(error))
@@ -211,11 +213,19 @@ class LiveRun:
                 return
         self._message = "; ".join(str(warning.message) for warning in caught)
 
-    def _teach(self, samples: int) -> None:
-        """Teach the next samples of the task, up to its end at most at once."""
+    def _teach(self, samples: int, seconds: float) -> None:
+        """Teach the next samples of the task, up to its end at most at once.
+
+        Where time is short, as many at once as take a part of it, and not those that are left when it is over.
+        """
+        begun = time.monotonic()
         while samples > 0:
+            before = time.monotonic()
+            if before >= begun + seconds:
+                break
             start = self._sent % self.task.samples
-            rows = slice(start, min(start + samples, self.task.samples))
+            at_once = samples if seconds == math.inf else min(samples, self._at_once)
+            rows = slice(start, min(start + at_once, self.task.samples))
             x, target = self.task.x[rows], self.task.target[rows]
             predicted = teach(self.session, x, target)
             shown = self._in_range(predicted)
@@ -225,6 +235,8 @@ class LiveRun:
             self._error.extend(np.mean(find_errors(self.session.spec, self.task, predicted, rows) ** 2, axis=1))
             self._sent += len(x)
             samples -= len(x)
+            quick = time.monotonic() - before < seconds / 8
+            self._at_once = min(2 * self._at_once, self.task.samples) if quick else max(1, self._at_once // 2)
 
     def _in_range(self, predicted: Reals) -> Reals:
         """Predictions as targets are given: of a logistic loss the probabilities."""
@@ -292,14 +304,14 @@ class LiveRun:
         due = 0.0
         while not self._ended.is_set():
             due = min(due + self.samples_per_second / REFRESHES, self.samples_per_second)
-            before, count = self._sent, int(due)
-            due -= count
+            before = self._sent
             try:
-                self.advance(count)
+                self.advance(int(due), 1 / REFRESHES)
             except Exception as error:  # whatever it is, whoever looks is to see it
                 self._end(f"{type(error).__name__}: {error}")
                 raise
             self._ended.wait(max(0.0, last + 1 / REFRESHES - time.monotonic()))
+            due -= self._sent - before
             now = time.monotonic()
             rate = (self._sent - before) / max(now - last, 1e-6)
             self._per_second += (rate - self._per_second) / REFRESHES

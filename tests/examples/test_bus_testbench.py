@@ -7,7 +7,9 @@ import pytest
 
 from bench.compatibility import LEARNERS, NETWORKS
 from bench.foreign.simulators import SIMULATORS
-from examples.bus_testbench import simulate, write_verilog
+from examples.bus_testbench import main, simulate, write_verilog
+from kanrtl import LearnerSpec
+from kanrtl.learner.guard_settings import GuardSettings
 from kanrtl.learner.spec_file import to_toml
 from support.foreign_tools import need
 
@@ -46,3 +48,11 @@ def test_network_equals_the_model_and_no_other(tmp_path: Path) -> None:
     ROWS["read-network"].network.scale_outputs(2.0).save(tmp_path / "scaled.npz")
     with pytest.raises(SystemExit):
         simulate(tmp_path / "scaled.npz", "wishbone", 5, tmp_path / "top.v")
+
+
+def test_a_guard_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "guarded.toml"
+    path.write_text(to_toml(LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), guard=GuardSettings())))
+    monkeypatch.setattr("sys.argv", ["bus_testbench.py", str(path)])
+    with pytest.raises(SystemExit, match=r"guarded\.toml: the learner has a guard, which this test bench"):
+        main()

@@ -161,6 +161,26 @@ def test_a_thread_of_its_own() -> None:
     assert len(run.snapshot.errors) == count
 
 
+def test_a_pace_that_no_backend_keeps_is_no_reason_to_wait() -> None:
+    """What is seen and asked for comes every so often, however many samples are due by then."""
+    run = LiveRun(connect(SPEC), Track(300, 0), 1e9)
+    run.start()
+    waits(lambda: len(run.snapshot.errors) > 30)
+    run.freeze(True)
+    waits(lambda: run.snapshot.frozen)
+    run.stop()
+    assert run.snapshot.per_second > 0
+
+
+def test_as_many_samples_as_there_is_time_for() -> None:
+    run, twin = run_of(), run_of()
+    taught = int(run.advance(10**7, 0.02).numbers[-1]) + 1
+    assert 0 < taught < 10**7
+    assert run.advance(100, 0.0).numbers[-1] == taught - 1
+    twin.advance(taught)
+    assert np.array_equal(run.snapshot.predictions, twin.snapshot.predictions)
+
+
 # The page.
 
 

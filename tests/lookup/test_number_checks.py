@@ -22,6 +22,8 @@ def test_dates_and_masked_numbers_are_refused() -> None:
         check_array("weight", np.array(["2020-01-01"], dtype="datetime64[D]"))
     with pytest.raises(InputError, match=r"^weight\[1\] is masked"):
         check_array("weight", np.ma.array([1.0, 2.0], mask=[0, 1]))
+    with pytest.raises(InputError, match=r"^weight\[1\]\[0\] is masked"):
+        check_array("weight", list(np.ma.array([[1.0, 2.0], [3.0, 4.0]], mask=[[0, 0], [1, 0]])))
 
 
 def test_one_for_all_or_a_list() -> None:

@@ -132,6 +132,8 @@ def test_every_kind_of_numbers_is_taken(pairs: Any, x: Any) -> None:
         (["1", "2"], 1.0),
         ([0.5, 2**70], 1.0),
         ([0.5, -(10**400)], 1.0),
+        ([math.nan, 10**400], 1.0),
+        (list(np.ma.masked_array([0.5, 1.5], [False, True])), 1.0),
         ([0.5, None], 1.0),
         ([0.5, 1j], 1.0),
         ([[1], [1, 2]], 1.0),

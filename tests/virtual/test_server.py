@@ -1,11 +1,16 @@
 """Simulated boards, as other programs find them: on a pseudo-terminal and on a TCP port."""
 
+import socket
+from contextlib import suppress
+from typing import cast
+
 import numpy as np
 import pytest
 
 from kanrtl import InputError, connect
 from kanrtl.sim import TASKS
-from kanrtl.virtual.server import TcpPort
+from kanrtl.simulators.native_serial import NativeSerial
+from kanrtl.virtual.server import MOST_BYTES, TcpPort, serve
 from support.linked_boards import serve_board, tracker
 from support.tiers import thorough
 
@@ -49,3 +54,42 @@ def test_a_name_that_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("socket.create_server", refuse)
     with pytest.raises(InputError, match=r"^--tcp = 'nowhere:4000': Name or service not known$"):
         TcpPort("nowhere", 4000)
+
+
+class Line:
+    """A board that is fed and does nothing, beyond what its line takes in a stretch."""
+
+    def __init__(self) -> None:
+        self.cycles, self.waiting, self.most = 0, 0, 0
+
+    def feed(self, content: bytes) -> None:
+        self.waiting += len(content)
+        self.most = max(self.most, self.waiting)
+
+    def run(self, cycles: int) -> bytes:
+        self.cycles += cycles
+        self.waiting = max(0, self.waiting - cycles // 40)
+        return b""
+
+
+def test_a_board_takes_no_more_than_its_line_does() -> None:
+    """The next host is heard when what the last one had sent by then has gone over the line."""
+    port, line = TcpPort("localhost", 0), Line()
+    host, number = port.address.removeprefix("tcp://").rsplit(":", 1)
+    with socket.create_connection((host, int(number))) as first:
+        first.setblocking(False)
+        sent = 0
+
+        def send() -> bool:
+            nonlocal sent
+            with suppress(BlockingIOError):
+                sent += first.send(bytes(1 << 20))
+            return line.cycles > 4_000_000
+
+        serve(cast("NativeSerial", line), port, send)
+    assert line.most <= 2 * MOST_BYTES
+    # What the operating system holds, of which that of the sender is the most, and what went over the line.
+    taken = line.cycles // 40
+    assert taken > 50_000
+    assert sent > taken
+    port.close()
