@@ -45,16 +45,25 @@ def check_unmasked(field: str, values: npt.ArrayLike) -> None:
                 check_unmasked(f"{field}[{number}]", row)
 
 
-def as_array(field: str, values: npt.ArrayLike, wanted: str) -> npt.NDArray[Any]:
-    """An array of numbers of any shape and kind.
+def even_array(field: str, values: npt.ArrayLike, wanted: str) -> npt.NDArray[Any]:
+    """An array of any shape and of whatever kind.
 
-    Raises :exc:`InputError`, which names ``field`` and says what is ``wanted``, where ``values`` are something else.
+    Raises :exc:`InputError`, which names ``field`` and says what is ``wanted``, where rows have different lengths or a
+    value is masked.
     """
     check_unmasked(field, values)
     try:
-        array = np.asarray(values)
-    except ValueError:  # rows of different lengths
-        array = np.empty(0, dtype=object)
+        return np.asarray(values)
+    except ValueError:
+        raise InputError(f"{field}: rows of different lengths; {wanted}") from None
+
+
+def as_array(field: str, values: npt.ArrayLike, wanted: str) -> npt.NDArray[Any]:
+    """An array of numbers of any shape and kind.
+
+    Raises :exc:`InputError` as :func:`even_array`, and where ``values`` are something else.
+    """
+    array = even_array(field, values, f"give {wanted}")
     if array.dtype.kind not in "biuf":
         raise InputError(f"{field}: not an array of numbers; give {wanted}")
     return array

@@ -156,7 +156,7 @@ class BaselineSpec(ABC):
     def check_choice(self, field: str, choices: Sequence[str]) -> None:
         """Raise :exc:`SpecError` where a field is none of ``choices``."""
         value = getattr(self, field)
-        if value not in choices:
+        if not isinstance(value, str) or value not in choices:
             raise SpecError.of(field, value, f"must be {join_choices([repr(str(choice)) for choice in choices])}")
 
     def _check_range(self, field: str) -> None:

@@ -97,7 +97,7 @@ def _toml_value(text: str) -> Any:
     text = text.strip()
     try:
         document = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # also of integers that Python does not read
         return text
     return document["value"] if list(document) == ["value"] else text
 

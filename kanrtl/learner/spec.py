@@ -71,7 +71,7 @@ _LARGEST = 1 << 24
 class LearnerSpec(LearnerFields):
     __doc__ = LearnerFields.__doc__
 
-    def __init__(self, **fields: Any) -> None:
+    def __init__(self, /, **fields: Any) -> None:
         try:
             super().__init__(**fields)
         except ValidationError as error:

@@ -14,7 +14,7 @@ from typing import Any, Literal, Self, cast, get_args
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import as_array
+from ..arrays import as_array, even_array
 from ..errors import InputError, check_kind
 from ..numeric.fixed import SQ, UQ, Codes, Format
 from .lookup_layer import LookupLayer
@@ -260,8 +260,11 @@ class LookupNetwork(SavedNetwork):
         check_positive("scale_outputs: scale", float(factors.min()))
         with np.errstate(over="ignore", invalid="ignore"):
             steps, offsets = last.steps * factors, last.offsets * factors + added
+            ends = np.outer(code_range(self.bits[-1]), steps) + offsets
         check_array("scale_outputs: offset", offsets)
         check_positive("scale_outputs: scale", float(check_array("scale_outputs: scale", steps).min()))
+        if not np.isfinite(ends).all():
+            raise InputError("scale_outputs: some outputs would be infinite; give a smaller scale or offset")
         scaled = replace(last, steps=steps, offsets=offsets)
         if self.output == "argmax" and not scaled.is_uniform:
             raise InputError("scale_outputs: outputs that are compared share both; give one scale and one offset")
@@ -350,7 +353,7 @@ class LookupNetwork(SavedNetwork):
         InputError
             If they have another shape or type, or are out of range.
         """
-        array = np.asarray(codes)
+        array = even_array("codes", codes, f"must be (n, {self.n_in})")
         if array.ndim != 2 or array.shape[1] != self.n_in:
             raise InputError(f"codes: shape {array.shape}; must be (n, {self.n_in})")
         if array.dtype.kind not in "iu":

@@ -95,6 +95,11 @@ class Canceller(LoopPart):
         nothing waits: those of the prediction, as neither sample nor output has a register here."""
         return self.spec.timing.prediction_latency + 1
 
+    @property
+    def interval(self) -> int:
+        """Clock cycles from word to word, while nothing waits: those of the learner."""
+        return self.spec.interval
+
     def model(self) -> CancellerModel:
         """The same in integers."""
         return CancellerModel(self)

@@ -112,6 +112,7 @@ def test_a_normalised_filter_is_stable_where_the_other_is_not(normalisation: str
     ("fields", "message"),
     [
         ({"n_in": 0}, "n_in = 0: must be an integer from 1 to 256"),
+        ({"n_in": 1, "loss": np.array(["squared", "external"])}, "loss = array("),
         ({"n_in": 2, "degree": 1.5}, "degree = 1.5: must be an integer from 1 to 9"),
         ({"n_in": 1, "input_range": (1, 1)}, "input_range = (1, 1): must be two numbers, the lowest first"),
         ({"n_in": 1, "input_range": (0, 1e6)}, "input_range = (0, 1000000.0): must reach between 2**-12 and 2**12"),

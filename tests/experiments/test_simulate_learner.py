@@ -34,6 +34,22 @@ def test_a_guarded_learner_is_simulated() -> None:
     assert not np.array_equal(found.predictions, plain.predictions)  # it has tripped, and the learner is frozen
 
 
+@pytest.mark.usefixtures("compiled")
+def test_what_is_read_when_all_is_learned_is_no_sample_that_is_late() -> None:
+    spec = LearnerSpec(
+        layer_sizes=[1, 1],
+        grid_range=(-2, 2),
+        grid_size=2,
+        spline_order=1,
+        table_size=4,
+        guard={"window": 8, "slot": 64},
+    )
+    found = simulate(spec, Track(60, 0), "native")
+    assert found.mismatches == 0
+    guard = found.status["guard"]
+    assert (guard["fault"], guard["seen"], guard["limits"]["slot"]) == (False, [], 64)
+
+
 def test_floats_that_diverge_behind_a_hidden_layer_are_no_numbers() -> None:
     model = Model(LearnerSpec(layer_sizes=[1, 3, 1], grid_range=(-2, 2), learning_rate=3), numeric="float64")
     task = Track(1500, 0)

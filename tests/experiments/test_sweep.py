@@ -63,6 +63,11 @@ def test_axes_are_read_as_a_spec_file_is(text: str, fields: Any, values: list[An
     assert parse_over(text) == (fields, values)
 
 
+@pytest.mark.parametrize("text", ["9" * 5000, "[" * 2000 + "]" * 2000])
+def test_what_python_does_not_read_is_a_text(text: str) -> None:
+    assert parse_over(f"seed={text}") == ("seed", [text])
+
+
 @pytest.mark.parametrize("text", ["", "seed", "seed=", "=1", "seed=1,", "seed=,1", "a,,b=1", "seed= ,2"])
 def test_what_is_no_axis_is_refused(text: str) -> None:
     with pytest.raises(InputError, match=f"^{re.escape(f'over = {text!r}: write FIELD=VALUE,VALUE')}"):

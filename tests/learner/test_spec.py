@@ -492,6 +492,11 @@ def test_a_panic_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
         LearnerSpec(**PLAIN, grid_size="x")
 
 
+def test_a_field_called_as_an_argument_of_python_is_unknown() -> None:
+    with pytest.raises(SpecError, match=r"^self = 1: unknown field; known are layer_sizes"):
+        LearnerSpec.from_dict({**PLAIN, "self": 1})
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -282,6 +282,8 @@ def test_wrong_calls_are_refused() -> None:
         (lambda: network.predict(np.zeros((1, network.n_in), dtype="M8[s]")), "x: not an array of numbers"),
         (lambda: network.predict_codes([[2, 0]]), "codes: from 0 to 2; 2 bits hold -2 to 1"),
         (lambda: network.predict_codes([[0.5, 0]]), "codes: type float64"),
+        (lambda: network.predict_codes([[1, 0], [1]]), r"codes: rows of different lengths; must be \(n, 2\)"),
+        (lambda: network.predict_codes(np.ma.array([[1, 0]], mask=[[0, 1]])), r"codes\[0, 1\] is masked"),
         (lambda: network.with_output("softmax"), "output = 'softmax'"),
         (lambda: network.with_output("threshold", [9]), r"thresholds\[0\] = 9: must be an integer from -4 to 3"),
         (lambda: network.with_output("argmax", [0]), r'set output = "threshold" \(--stage threshold\)$'),
@@ -318,13 +320,33 @@ def test_wrong_kinds_are_refused(name: str, value: Any, line: str) -> None:
 def test_what_floats_do_not_hold_is_refused_when_outputs_are_scaled() -> None:
     edges = [{"source": [0], "node": [0], "table": [list(range(-8, 8))]}]
     network = LookupNetwork.of([1, 1], 4, [1.0, 1e300], edges)
-    assert network.scale_outputs(1e8).predict([1.0]).tolist() == [1e308]
+    assert network.scale_outputs(1e7).predict([1.0]).tolist() == pytest.approx([1e307])
     for scale, line in ((1e10, "scale: not all numbers are finite"), (1e-320, "scale = 0.0: must be a number above 0")):
         small = network.scale_outputs(1e-310) if scale < 1 else network
         with pytest.raises(InputError, match=f"^scale_outputs: {line}"):
             small.scale_outputs(scale)
     with pytest.raises(InputError, match=r"^scale_outputs: offset: not all numbers are finite"):
         network.scale_outputs(1.0, np.inf)
+    # A step is finite, and what the lowest code stands for is not.
+    for scale, offset in ((2.3e7, 0.0), (1e7, -1.5e308)):
+        with pytest.raises(InputError, match=r"^scale_outputs: some outputs would be infinite; give a smaller scale"):
+            network.scale_outputs(scale, offset)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "line"),
+    [
+        ("source", [[0], [0, 1]], "rows of different lengths; give integers, one for each edge"),
+        ("table", [[0, 1], [0]], "rows of different lengths; must have shape"),
+        ("source", np.ma.array([0], mask=True), "is masked"),
+        ("table", np.ma.array([[0, -1]], mask=[[0, 1]]), "[0, 1] is masked"),
+        ("bias", np.ma.array([7], mask=True), "is masked"),
+    ],
+)
+def test_what_an_edge_has_is_whole(field: str, value: Any, line: str) -> None:
+    edges = {"source": [0], "node": [0], "table": [[0, -1]], field: value}
+    with pytest.raises(InputError, match=rf"^edges\[0\]\.{field}:? ?{re.escape(line)}"):
+        LookupNetwork.of([1, 1], 1, 0.5, [edges])
 
 
 def test_a_format_is_no_text() -> None:

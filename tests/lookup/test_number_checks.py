@@ -11,10 +11,15 @@ from kanrtl import InputError
 from kanrtl.lookup.number_checks import check_array, check_each_guard_bits, list_each
 
 
-@pytest.mark.parametrize("values", [["1.5", "2"], "3", np.array([b"1"]), [None], [1j], [[1, 2], [3]], [10**400]])
+@pytest.mark.parametrize("values", [["1.5", "2"], "3", np.array([b"1"]), [None], [1j], [10**400]])
 def test_what_is_no_number_is_refused(values: Any) -> None:
     with pytest.raises(InputError, match=r"^weight: not an array of numbers; give one$"):
         check_array("weight", values)
+
+
+def test_rows_of_different_lengths_are_refused() -> None:
+    with pytest.raises(InputError, match=r"^weight: rows of different lengths; give one$"):
+        check_array("weight", [[1, 2], [3]])
 
 
 def test_dates_and_masked_numbers_are_refused() -> None:

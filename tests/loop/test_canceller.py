@@ -65,7 +65,7 @@ def test_what_remains_is_what_the_integers_leave(
     assert words_of(found["o"], canceller.output, spec.n_out) == expected
     if not gaps:
         assert [b - a for a, b in zip(taken, found["o"].offered, strict=True)] == [canceller.latency] * 10
-        assert np.diff(taken).tolist() == [spec.interval] * 9
+        assert np.diff(taken).tolist() == [canceller.interval] * 9
 
 
 def test_what_saturates_is_counted_and_what_is_not_to_be_learned_is_not() -> None:

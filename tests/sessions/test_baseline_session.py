@@ -89,10 +89,11 @@ def test_what_cannot_be_is_refused() -> None:
     with connect_baseline(SPEC) as learner:
         with pytest.raises(InputError, match="x: shape"):
             learner.learn([1], [1, 1])
-        for x in ([[1, 2], [3]], None, "x"):
-            with pytest.raises(InputError, match=r"^x: not an array of numbers; give shape \(2,\)$"):
+        uneven, other = "rows of different lengths", "not an array of numbers"
+        for x, what in (([[1, 2], [3]], uneven), (None, other), ("x", other)):
+            with pytest.raises(InputError, match=rf"^x: {what}; give shape \(2,\)$"):
                 learner.predict(x)  # type: ignore[arg-type]
-            with pytest.raises(InputError, match=r"^target: not an array of numbers; give shape \(2,\)$"):
+            with pytest.raises(InputError, match=rf"^target: {what}; give shape \(2,\)$"):
                 learner.learn([1, 1], x)  # type: ignore[arg-type]
         with pytest.raises(InputError, match="target: shape"):
             learner.learn([1, 1], [1])
@@ -105,7 +106,7 @@ def test_what_cannot_be_is_refused() -> None:
                 learner.weights = weights  # type: ignore[assignment]
         with pytest.raises(InputError, match=r"weights\[0\]: must be integer codes of shape \(2, 5\)"):
             learner.weights = [np.zeros((2, 5))]
-        with pytest.raises(InputError, match=r"weights\[0\]: not an array of numbers; give integer codes"):
+        with pytest.raises(InputError, match=r"weights\[0\]: rows of different lengths; give integer codes"):
             learner.weights = [[[1, 2], [3]]]  # type: ignore[list-item]
         with pytest.raises(InputError, match=r"weights\[0\]: codes must be from"):
             learner.weights = [np.full((2, 5), 1 << 40)]

@@ -513,7 +513,7 @@ REFUSED: dict[str, tuple[Callable[[Session], Any], str]] = {
     "text": (lambda s: s.predict(["1", "2"]), f"x: {NO_ROW}"),
     "none": (lambda s: s.predict(None), f"x: {NO_ROW}"),
     "complex": (lambda s: s.predict([1, 2j]), f"x: {NO_ROW}"),
-    "ragged": (lambda s: s.predict([[1], [2, 3]]), f"x: {NO_ROW}"),
+    "ragged": (lambda s: s.predict([[1], [2, 3]]), "x: rows of different lengths; give shape (2,)"),
     "target": (lambda s: s.learn([1, 2], [1, 2]), "target: shape (2,); must be (1,)"),
     "target nan": (lambda s: s.learn([1, 2], np.nan), "target = nan: give a number"),
     "target infinite": (lambda s: s.learn([1, 2], np.inf), "target = inf: give a finite number"),
@@ -547,7 +547,7 @@ REFUSED: dict[str, tuple[Callable[[Session], Any], str]] = {
     ),
     "ragged coefficients": (
         lambda s: setattr(s, "coefficients", [[[1], [2, 3]]]),
-        "coefficients[0]: not an array of numbers; give shape (1, 2, 4)",
+        "coefficients[0]: rows of different lengths; give shape (1, 2, 4)",
     ),
     "coefficients' range": (
         lambda s: setattr(s, "coefficients", [np.full((1, 2, 4), 1 << 14)]),

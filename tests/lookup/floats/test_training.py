@@ -201,7 +201,7 @@ def fit(**options: Any) -> None:
         ),
         (lambda: fit(y=np.ma.masked_array(curve()[1], np.arange(300) == 7)), r"y\[7\] is masked; give a number"),
         (lambda: fit(y=["a"] * 300), r"y: not an array of numbers; give shape \(300, 1\)"),
-        (lambda: fit(loss="cross_entropy", y=[[1], [2, 3]]), "y: not an array of numbers; give 300 integers"),
+        (lambda: fit(loss="cross_entropy", y=[[1], [2, 3]]), "y: rows of different lengths; give 300 integers"),
         (lambda: Penalty(l1=-1), "penalty.l1 = -1: must be a number, 0 or more"),
         (lambda: initial_kan([2], [[0, 1]]), "layer_sizes"),
         (lambda: initial_kan(2, [[0, 1]]), "layer_sizes = 2: give the inputs and the nodes"),  # type: ignore[arg-type]
