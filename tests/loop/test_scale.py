@@ -168,7 +168,7 @@ def test_the_model_refuses_what_are_no_codes() -> None:
         model.step([128])
     with pytest.raises(InputError, match=r"^codes: must be 1 integer codes, not an array \(1,\) of float64$"):
         model.step([0.5])
-    with pytest.raises(InputError, match=r"^codes: not an array of numbers; give 1 integer codes$"):
+    with pytest.raises(InputError, match=r"^codes: rows of different lengths; give 1 integer codes$"):
         model.step([[1], [2, 3]])  # type: ignore[list-item]
 
 
