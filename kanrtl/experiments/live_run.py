@@ -311,7 +311,7 @@ class LiveRun:
                 self._end(f"{type(error).__name__}: {error}")
                 raise
             self._ended.wait(max(0.0, last + 1 / REFRESHES - time.monotonic()))
-            due -= self._sent - before
+            due = 0.0 if self._paused else due - (self._sent - before)
             now = time.monotonic()
             rate = (self._sent - before) / max(now - last, 1e-6)
             self._per_second += (rate - self._per_second) / REFRESHES
