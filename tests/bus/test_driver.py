@@ -135,7 +135,7 @@ def test_what_cannot_be_is_refused() -> None:
         driver.submit([1, 2])
     with pytest.raises(InputError, match=r"^sample: from 400 to 400; SQ\(2, 3\) does not hold that$"):
         driver.submit([400])
-    with pytest.raises(InputError, match=r"^sample: not an array of numbers; give integers in the shape \(1,\)$"):
+    with pytest.raises(InputError, match=r"^sample: rows of different lengths; give integers in the shape \(1,\)$"):
         driver.submit([[1], [2, 3]])  # type: ignore[list-item]
     assert not written
     with pytest.raises(ToolError, match=r"^the core does not answer: the bit 'predicted' of its status stays clear$"):
