@@ -8,6 +8,7 @@ from kanrtl.baselines import LmsSpec
 from kanrtl.baselines.baseline_addresses import BaselineAddresses
 from kanrtl.baselines.rtl.baseline_control import BaselineControl
 from support.components import simulate
+from support.streams import access
 
 
 @pytest.mark.parametrize("pipeline", ["no_registers", "all_registers"])
@@ -17,17 +18,7 @@ def test_updates_and_counters_come_in_their_cycle(pipeline: str) -> None:
     assert dut.latency == spec.latency == {"no_registers": 1, "all_registers": 4}[pipeline]
 
     async def ask(ctx: Any, address: int, value: int | None = None) -> int:
-        request, response = dut.access.request, dut.access.response
-        ctx.set(request.payload.address, address)
-        ctx.set(request.payload.write, value is not None)
-        ctx.set(request.payload.data, value or 0)
-        ctx.set(request.valid, 1)
-        await ctx.tick().until(request.ready)
-        ctx.set(request.valid, 0)
-        ctx.set(response.ready, 1)
-        [answer] = await ctx.tick().sample(response.payload).until(response.valid)
-        ctx.set(response.ready, 0)
-        return int(answer)
+        return await access(ctx, dut.access, address, value)
 
     async def step(ctx: Any) -> list[int]:
         """The cycles after the one that takes a sample in which weights change."""
