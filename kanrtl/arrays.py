@@ -45,7 +45,7 @@ def check_unmasked(field: str, values: npt.ArrayLike) -> None:
                 check_unmasked(f"{field}[{number}]", row)
 
 
-def even_array(field: str, values: npt.ArrayLike, wanted: str) -> npt.NDArray[Any]:
+def rectangular_array(field: str, values: npt.ArrayLike, wanted: str) -> npt.NDArray[Any]:
     """An array of any shape and of whatever kind.
 
     Raises :exc:`InputError`, which names ``field`` and says what is ``wanted``, where rows have different lengths or a
@@ -61,9 +61,9 @@ def even_array(field: str, values: npt.ArrayLike, wanted: str) -> npt.NDArray[An
 def as_array(field: str, values: npt.ArrayLike, wanted: str) -> npt.NDArray[Any]:
     """An array of numbers of any shape and kind.
 
-    Raises :exc:`InputError` as :func:`even_array`, and where ``values`` are something else.
+    Raises :exc:`InputError` as :func:`rectangular_array`, and where ``values`` are something else.
     """
-    array = even_array(field, values, f"give {wanted}")
+    array = rectangular_array(field, values, f"give {wanted}")
     if array.dtype.kind not in "biuf":
         raise InputError(f"{field}: not an array of numbers; give {wanted}")
     return array

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from ..errors import InputError, SpecError, cut
+from ..errors import InputError, SpecError, cut, cut_text
 from ..learner.fields import LearnerFields, one_line
 from ..learner.formats import derive_formats
 from ..learner.spec import LearnerSpec
@@ -137,7 +137,7 @@ def check_axes(axes: Sequence[Axis]) -> None:
     for axis in axes:
         for label in axis.labels:
             if axis.labels.count(label) > 1:
-                raise InputError(f"over {axis.name} = {label}: given twice; leave one out")
+                raise InputError(f"over {axis.name} = {cut_text(str(label))}: given twice; leave one out")
 
 
 def points_of(axes: Sequence[Axis]) -> Iterator[tuple[int, ...]]:
@@ -157,7 +157,8 @@ def learner_at(spec: LearnerSpec, axes: Sequence[Axis], point: tuple[int, ...], 
         learner = spec.replace(**changes)
         check_task(learner, task)
     except (SpecError, InputError) as error:
-        where = ", ".join(f"{axis.name} = {axis.labels[index]}" for axis, index in zip(axes, point, strict=True))
+        values = (cut_text(str(axis.labels[index])) for axis, index in zip(axes, point, strict=True))
+        where = ", ".join(f"{axis.name} = {value}" for axis, value in zip(axes, values, strict=True))
         raise InputError(f"over {where}: {error}") from None
     return learner
 

@@ -34,6 +34,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays import check_unmasked
 from ..errors import InputError, SpecError
 from ..numeric import lfsr as noise
 from ..numeric.fixed import Codes
@@ -214,6 +215,7 @@ class ModelBatch:
     ) -> tuple[Array, Array, npt.NDArray[np.bool_]]:
         """Samples for :meth:`run` as arrays, each learner's own: ``(learners, samples, n_in)``, ``(learners, samples,
         n_out)`` and ``(samples,)``; raises :exc:`InputError` where they are not."""
+        check_unmasked("learn", learn)
         x, teaching, learn = self._x.check(x), self._target.check(teaching), np.asarray(learn)
         check_lengths(x.shape[1], teaching.shape[1], learn)
         return x, teaching, learn

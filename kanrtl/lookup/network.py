@@ -14,7 +14,7 @@ from typing import Any, Literal, Self, cast, get_args
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import as_array, even_array
+from ..arrays import as_array, rectangular_array
 from ..errors import InputError, check_kind
 from ..numeric.fixed import SQ, UQ, Codes, Format
 from .lookup_layer import LookupLayer
@@ -353,7 +353,7 @@ class LookupNetwork(SavedNetwork):
         InputError
             If they have another shape or type, or are out of range.
         """
-        array = even_array("codes", codes, f"must be (n, {self.n_in})")
+        array = rectangular_array("codes", codes, f"must be (n, {self.n_in})")
         if array.ndim != 2 or array.shape[1] != self.n_in:
             raise InputError(f"codes: shape {array.shape}; must be (n, {self.n_in})")
         if array.dtype.kind not in "iu":

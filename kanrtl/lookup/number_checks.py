@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import as_array, even_array
+from ..arrays import as_array, rectangular_array
 from ..errors import InputError, cut
 from ..numeric.fixed import Codes
 
@@ -169,7 +169,7 @@ def check_classes(field: str, known: npt.NDArray[Any], output: str, n_out: int) 
 
 def check_indices(field: str, values: npt.ArrayLike, count: int) -> Codes:
     """Check that ``values`` are integers ``(edges,)`` from 0 to below ``count``."""
-    array = even_array(field, values, "give integers, one for each edge")
+    array = rectangular_array(field, values, "give integers, one for each edge")
     if array.size == 0:
         return np.zeros(0, dtype=np.int64)
     if array.ndim != 1 or array.dtype.kind not in "iu":
@@ -181,7 +181,7 @@ def check_indices(field: str, values: npt.ArrayLike, count: int) -> Codes:
 
 def check_entries(field: str, values: npt.ArrayLike, shape: tuple[int, ...]) -> Codes:
     """Check that ``values`` are integers of ``shape`` such as tables and biases hold, of 31 bits and a sign."""
-    array = even_array(field, values, f"must have shape {shape}")
+    array = rectangular_array(field, values, f"must have shape {shape}")
     if array.size == 0 and 0 in shape:
         return np.zeros(shape, dtype=np.int64)
     if array.shape != shape:

@@ -163,6 +163,8 @@ REFUSED: list[tuple[dict[Any, Any], dict[str, Any], str]] = [
     ({"bits": [8], "coefficient_format": ["SQ(3, 5)"]}, {}, "over = 'coefficient_format': 'bits' sets it too; "),
     ({"seed": [1], ("loss", "seed"): [("squared", 1)]}, {}, "over = 'seed': 'seed' sets it too; sweep one of them"),
     ({"seed": [3, 4, 3]}, {}, "over seed = 3: given twice; leave one out"),
+    ({"seed": [int("9" * 4000)] * 2}, {}, f"over seed = {'9' * 57}...: given twice; leave one out"),
+    ({"seed": [int("9" * 4000)]}, {}, f"over seed = {'9' * 57}...: seed = {'9' * 57}...: must be"),
     ({"bits": [8, 3]}, {}, "over bits = 3: bits = 3: must be an integer above the 3 integer bits of activation_format"),
     ({"bits": ["many"]}, {}, "over bits = many: bits = 'many': must be an integer above the 3 integer bits of "),
     (

@@ -870,6 +870,10 @@ TAUGHT = np.ones(2, dtype=bool)
             "target: 1 rows for 2 samples; give one for each",
         ),
         (
+            lambda model: model.run([[1, 2]] * 2, [[1, 2]] * 2, np.ma.array(TAUGHT, mask=[False, True])),
+            "learn[1] is masked; give a number, or leave the row out",
+        ),
+        (
             lambda model: model.run([[1, 2]] * 2, [[1, 2]] * 2, TAUGHT[:1]),
             "learn: shape (1,); must be (2,), one for each sample",
         ),

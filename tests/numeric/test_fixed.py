@@ -276,6 +276,11 @@ def test_parse_refuses(text: str) -> None:
             "not a number (NaN) cannot be given in SQ(2, 2)",
         ),
         (
+            lambda: SQ(2, 2).quantise(np.ma.array([0.5, 1.0], mask=[False, True])),
+            ValueError,
+            "a masked number cannot be given in SQ(2, 2)",
+        ),
+        (
             lambda: Signal(SQ(4, 4)).eq(Signal(SQ(5, 4))),
             TypeError,
             "cannot assign SQ(5, 4) to SQ(4, 4): narrow it first",
