@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -162,10 +162,14 @@ def choose_random(pysim: int) -> Callable[[int], Draw]:
     return choose
 
 
-def choose_netlists(batch: int) -> Draw:
+def choose_netlists(devices: Sequence[str]) -> Callable[[int], Draw]:
     """Learners and networks in turn, four at a time, for one device after another."""
-    checks = [Check(device=DEVICES[batch // 2 % len(DEVICES)])] * 4
-    return network_cases() if batch % 2 else learner_cases(), checks
+
+    def choose(batch: int) -> Draw:
+        checks = [Check(device=devices[batch // 2 % len(devices)])] * 4
+        return network_cases() if batch % 2 else learner_cases(), checks
+
+    return choose
 
 
 def choose_bitstreams(_batch: int) -> Draw:
@@ -180,7 +184,9 @@ def main() -> int:
     parser.add_argument("--works", nargs="+", choices=list(WORKS), default=list(WORKS), help="what --kills ends (all)")
     parser.add_argument("--ledger", type=Path, default=LEDGER, help="where what was done is added up")
     kinds = parser.add_mutually_exclusive_group()
-    kinds.add_argument("--netlists", action="store_true", help="verify netlists instead")
+    kinds.add_argument(
+        "--netlists", nargs="*", choices=DEVICES, metavar="DEVICE", help="verify netlists instead, for these devices"
+    )
     kinds.add_argument("--bitstreams", action="store_true", help="verify bitstreams instead")
     kinds.add_argument(
         "--readers", nargs="*", choices=list(READERS), metavar="KIND", help="fuzz readers of files instead"
@@ -201,12 +207,16 @@ def main() -> int:
             figures = kill_at_random(chosen.works, chosen.kills, chosen.seed, Path(folder), print)
         record(chosen.ledger, "kills", chosen.seed, time.monotonic() - began, figures)
         return int(figures["failures"] > 0)
-    kind = "netlists" if chosen.netlists else "bitstreams" if chosen.bitstreams else "random"
-    choose = {"netlists": choose_netlists, "bitstreams": choose_bitstreams, "random": choose_random(chosen.pysim)}[kind]
+    kind = "random" if chosen.netlists is None else "netlists"
+    choose = choose_random(chosen.pysim) if chosen.netlists is None else choose_netlists(chosen.netlists or DEVICES)
+    if chosen.bitstreams:
+        kind, choose = "bitstreams", choose_bitstreams
     campaign = Campaign(chosen.minutes, chosen.seed, choose)
+    # What is drawn follows from them too.
+    about = {"devices": chosen.netlists} if chosen.netlists else {}
 
     def note() -> None:
-        record(chosen.ledger, kind, chosen.seed, time.monotonic() - began, campaign.figures())
+        record(chosen.ledger, kind, chosen.seed, time.monotonic() - began, about | campaign.figures())
 
     with tempfile.TemporaryDirectory(prefix="kanrtl-campaign-") as folder:
         os.environ.setdefault("CXXFLAGS", shlex.join(precompile_headers(Path(folder))))
