@@ -26,6 +26,6 @@ BOARDS = [
         flasher="openFPGALoader",
         flasher_options=("-c", "ft232", "-m"),
         keeps_bitstream=False,
-        fits="28 multipliers: about three edges in parallel",
+        fits="28 multipliers: four edges in parallel",
     ),
 ]

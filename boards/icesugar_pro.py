@@ -22,6 +22,6 @@ BOARDS = [
         button=None,
         uart=("uart", 0),
         flasher="icesprog",
-        fits="28 multipliers: about three edges in parallel",
+        fits="28 multipliers: four edges in parallel",
     ),
 ]

@@ -30,8 +30,8 @@ def _board(size: str, fits: str) -> Board:
 
 
 BOARDS = [
-    _board("12F", "28 multipliers: about three edges in parallel"),
-    _board("25F", "28 multipliers: about three edges in parallel"),
-    _board("45F", "72 multipliers: about nine edges in parallel"),
-    _board("85F", "156 multipliers: about nineteen edges in parallel"),
+    _board("12F", "28 multipliers: four edges in parallel"),
+    _board("25F", "28 multipliers: four edges in parallel"),
+    _board("45F", "72 multipliers: ten edges in parallel"),
+    _board("85F", "156 multipliers: twenty-two edges in parallel"),
 ]

@@ -14,7 +14,14 @@ from rich.table import Table
 
 from ..boards import BOARDS
 from ..build.capacity import find_fit
-from ..build.design_builds import build_exercise, build_learner, build_linked, build_network, build_self_check
+from ..build.design_builds import (
+    build_exercise,
+    build_learner,
+    build_linked,
+    build_network,
+    build_self_check,
+    fit_spec,
+)
 from ..build.device_fit import DeviceFit
 from ..build.network_capacity import find_network_fit
 from ..build.optimise import Optimum, check_goal, describe_options, list_settings, optimise_network
@@ -267,6 +274,7 @@ def estimate_command(
             say(f"best by estimate: {describe_options(options)}")
     else:
         check_only_for("network", {"optimise": optimise, **hardware})
+        fit_spec(spec, part)  # refuses what no build makes
         fit = find_fit(spec, part)
     show(fit.to_json(), as_json, lambda: show_pairs("estimated", fit.estimate.table()))
     if not as_json:

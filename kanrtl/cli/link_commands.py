@@ -13,7 +13,7 @@ from ..lookup.network import LookupNetwork
 from ..virtual.board_simulation import simulate_board
 from ..virtual.server import PseudoTerminal, ServedPort, TcpPort, serve
 from .console import say, show_work
-from .options import count_option, spec_or_network_argument
+from .options import count_option, read_spec_or_network, spec_argument
 
 __all__ = ["serve_command"]
 
@@ -28,7 +28,7 @@ def _read_port(_ctx: click.Context, _param: click.Parameter, value: str | None) 
 
 
 @cloup.command("serve")
-@spec_or_network_argument
+@spec_argument(callback=read_spec_or_network)
 @cloup.option("--board", metavar="NAME", required=True, help=f"Simulate this board: one of {', '.join(BOARDS)}.")
 @count_option("--baud", 1, help="Rate of its serial port in bits a second.  [default: 3000000]")
 @cloup.option("--tcp", metavar="HOST:PORT", callback=_read_port, help="Serve on this TCP port, not a pseudo-terminal.")

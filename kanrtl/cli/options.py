@@ -190,7 +190,7 @@ def _explain_arrays(path: str) -> str | None:
 
 def spec_argument(**settings: Any) -> Decorator:
     """The argument for the spec of a learner."""
-    return cloup.argument("spec", callback=_read_spec, **{"metavar": "SPEC", "help": f"{_LEARNER}.", **settings})
+    return cloup.argument("spec", **{"callback": _read_spec, "metavar": "SPEC", "help": f"{_LEARNER}.", **settings})
 
 
 def _read_learner(ctx: click.Context, param: click.Parameter, value: str) -> LearnerSpec | str | None:

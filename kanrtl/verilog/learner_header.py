@@ -17,19 +17,27 @@ __all__ = ["learner_header"]
 def learner_header(learner: Learner, clocking: Clocking = Clocking()) -> str:
     """Write the comment at the top of a learner's Verilog file: spec, timing, ports and the bits of their payloads."""
     spec = learner.spec
-    addresses = AddressMap.of(spec)
     lines = [
         f"kanrtl {__version__} {title_learner(spec)}.",
         "",
         f"A transfer on a stream takes place at a rising edge of {clocking.clock} at which valid and ready are both "
         "high.",
         *timing_lines(spec),
-        *_refusal_lines(spec),
+        *refusal_lines(spec),
         *modulation_lines(spec),
         f"{clocking.words}; {describe_reset(spec)}",
         "",
         *_port_lines(learner),
         "",
+        *access_lines(spec),
+    ]
+    return "\n".join(lines)
+
+
+def access_lines(spec: LearnerSpec) -> list[str]:
+    """Write what the pins beside the streams do, and the addresses of the access port."""
+    addresses = AddressMap.of(spec)
+    lines = [
         "updated is high in the cycle at whose end an update is written; gradient is then that of its sample.",
         "While freeze is high, a sample that is taken is predicted but not learned.",
         "",
@@ -50,7 +58,7 @@ def learner_header(learner: Learner, clocking: Clocking = Clocking()) -> str:
     lines.append(f"  {addresses.control:#x}  control: bit 0 freezes{restores}")
     if spec.guard is not None:
         lines += _guard_lines(addresses)
-    return "\n".join(lines)
+    return lines
 
 
 def _guard_lines(addresses: AddressMap) -> list[str]:
@@ -94,7 +102,7 @@ def timing_lines(spec: LearnerSpec) -> list[str]:
     return lines
 
 
-def _refusal_lines(spec: LearnerSpec) -> list[str]:
+def refusal_lines(spec: LearnerSpec) -> list[str]:
     """Write what is different about the predictions of a streaming learner."""
     return ["A prediction cannot be refused: it is valid for one cycle."] if spec.timing.streaming else []
 

@@ -15,7 +15,14 @@ from ..bus.shells import Shell
 from ..lookup.network import LookupNetwork
 from ..version import __version__
 from .clocking import Clocking
-from .learner_header import describe_reset, modulation_lines, timing_lines, title_learner
+from .learner_header import (
+    access_lines,
+    describe_reset,
+    modulation_lines,
+    refusal_lines,
+    timing_lines,
+    title_learner,
+)
 from .network_header import meaning_lines, title_network
 from .port_table import align_rows
 
@@ -27,16 +34,22 @@ def shell_header(shell: Shell, clocking: Clocking = Clocking()) -> str:
     core: Core = shell.core
     described = CorePorts(core).described
     title = title_network(described) if isinstance(described, LookupNetwork) else title_learner(described)
-    lines = [f"kanrtl {__version__} {title},", f"{_BUSES[type(shell)]}.", ""]
+    lines = [f"kanrtl {__version__} {title},", f"{_name_bus(shell)}.", ""]
     lines += [f"Everything happens at a rising edge of {clocking.clock}."]
+    timing = (
+        [f"sample to prediction {core.latency} cycles, one sample to the next {core.interval}."]
+        if isinstance(described, LookupNetwork)
+        else timing_lines(described)
+    )
+    lines += timing if isinstance(shell, PlainShell) else [f"In the core: {timing[0]}", *timing[1:], _pin_line(shell)]
     if isinstance(described, LookupNetwork):
-        lines += [f"sample to prediction {core.latency} cycles in the core, one sample to the next {core.interval}."]
         lines += [f"{clocking.words}; what is on its way is lost.", ""]
     else:
-        lines += [*timing_lines(described), *modulation_lines(described)]
-        lines += [f"{clocking.words}; {describe_reset(described)}", ""]
+        lines += refusal_lines(described) if isinstance(shell, PlainShell) else []
+        lines += [*modulation_lines(described), f"{clocking.words}; {describe_reset(described)}", ""]
     if isinstance(shell, PlainShell):
         lines += align_rows([(name, *_port(shell, name)) for name in shell.signature.members])
+        lines += [] if isinstance(described, LookupNetwork) else ["", *access_lines(described)]
     elif isinstance(shell, AxiShell):
         lines += [*_stream_lines(shell), ""]
     if not isinstance(shell, PlainShell):
@@ -46,12 +59,25 @@ def shell_header(shell: Shell, clocking: Clocking = Clocking()) -> str:
     return "\n".join(lines)
 
 
+def _name_bus(shell: Shell) -> str:
+    """Name what is around the core."""
+    if isinstance(shell, AxiShell):
+        return f"behind AXI4-Stream ({', '.join(shell.layouts)}) and AXI4-Lite (registers)"
+    return _BUSES[type(shell)]
+
+
 _BUSES: dict[type, str] = {
-    AxiShell: "behind AXI4-Stream (samples, predictions, teaching) and AXI4-Lite (registers)",
     AxiLiteShell: "behind AXI4-Lite",
     WishboneShell: "behind Wishbone B4, for classic and pipelined masters",
     PlainShell: "with one port for each number",
 }
+
+
+def _pin_line(shell: Shell) -> str:
+    """Write the cycles of a prediction at the pins."""
+    if isinstance(shell, AxiShell):
+        return f"At the pins: from the edge that takes a sample, {shell.latency} cycles until its prediction is valid."
+    return f"At the pins: from the edge that submits a sample, {shell.latency} cycles until its prediction can be read."
 
 
 def _port(shell: PlainShell, name: str) -> tuple[str, str]:
@@ -78,7 +104,8 @@ def _stream_lines(shell: AxiShell) -> list[str]:
         *align_rows(rows),
         "",
         "A transfer takes place when TVALID and TREADY are both high. Numbers are sign extended to whole bytes.",
-        "TLAST of a sample comes out with its prediction; that of the teacher is not looked at.",
+        "TLAST of a sample comes out with its prediction"
+        + ("; that of the teacher is not looked at." if "teaching" in shell.layouts else "."),
     ]
 
 

@@ -56,6 +56,13 @@ def test_what_does_not_fit_is_an_answer(spec_file: Callable[..., Path], capsys: 
     )
 
 
+def test_what_no_build_makes_is_refused(spec_file: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
+    """It has as few registers as block memories do not have."""
+    path = spec_file(schedule="'streaming'", pipeline="'no_registers'")
+    assert run(["estimate", str(path), "--device", "iCE40UP5K"]) == 2
+    assert "memory = 'auto': iCE40 has no distributed memory" in capsys.readouterr().err
+
+
 def test_a_build_is_refused_with_the_same_words(
     spec_file: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
