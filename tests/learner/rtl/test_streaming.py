@@ -66,6 +66,7 @@ def test_pauses_are_seen_too() -> None:
 
 
 def errors(task: Task, spec: LearnerSpec) -> list[float]:
+    """Those at the end of each regime, and that of the whole run."""
     model, activation = Model(spec), spec.formats.activation
     predictions = [
         model.learn(x, target, edge)
@@ -73,17 +74,20 @@ def errors(task: Task, spec: LearnerSpec) -> list[float]:
             zip(activation.quantise(task.x), activation.quantise(task.target), strict=True)
         )
     ]
-    return task.regime_errors(activation.to_float(np.array(predictions)) - task.target)
+    error = activation.to_float(np.array(predictions)) - task.target
+    return [*task.regime_errors(error), float((error**2).mean())]
 
 
 @pytest.mark.thorough
 def test_track_is_learned_nearly_as_well() -> None:
-    """An update seen some samples late leaves an error of what was not yet known: within a quarter, mean of seeds."""
+    """An update seen some samples late leaves an error of what was not yet known: within a quarter of what has settled,
+    and a half where all is learned anew, mean of seeds."""
     spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), grid_size=5, spline_order=3, learning_rate=0.3)
     tasks = [TASKS["track"](1500, seed) for seed in range(4)]
     exact = np.mean([errors(task, spec) for task in tasks], axis=0)
     late = np.mean([errors(task, spec.replace(schedule="streaming")) for task in tasks], axis=0)
-    assert (late < 1.25 * exact).all()
+    assert (late[:-1] < 1.25 * exact[:-1]).all()
+    assert 1.25 * exact[-1] < late[-1] < 1.5 * exact[-1]
 
 
 def test_the_pipeline_changes_nothing_in_what_is_learned_sequentially() -> None:
