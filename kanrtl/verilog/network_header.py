@@ -13,6 +13,9 @@ from .port_table import align_rows, list_fields
 
 __all__ = ["network_header"]
 
+NETWORK_RESET = "what is on its way is lost."
+"""What a reset does to what a network holds."""
+
 
 def network_header(core: LookupCore, clocking: Clocking = Clocking()) -> str:
     """Write the comment at the top of a lookup network's Verilog file: what it is, timing, ports and formats."""
@@ -29,8 +32,8 @@ def network_header(core: LookupCore, clocking: Clocking = Clocking()) -> str:
         f"kanrtl {__version__} {title_network(network)}.",
         "",
         transfer,
-        f"sample to prediction {core.latency} cycles, one sample to the next {core.interval}.",
-        f"{clocking.words}; what is on its way is lost.",
+        network_timing(core.latency, core.interval),
+        f"{clocking.words}; {NETWORK_RESET}",
         "",
         *align_rows(
             [
@@ -41,6 +44,11 @@ def network_header(core: LookupCore, clocking: Clocking = Clocking()) -> str:
         "",
     ]
     return "\n".join([*lines, *meaning_lines(network)])
+
+
+def network_timing(latency: int, interval: int) -> str:
+    """Write the cycles of a network."""
+    return f"sample to prediction {latency} cycles, one sample to the next {interval}."
 
 
 def title_network(network: LookupNetwork) -> str:

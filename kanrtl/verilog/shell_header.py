@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from amaranth.hdl import Shape, Value
@@ -23,7 +24,7 @@ from .learner_header import (
     timing_lines,
     title_learner,
 )
-from .network_header import meaning_lines, title_network
+from .network_header import NETWORK_RESET, meaning_lines, network_timing, title_network
 from .port_table import align_rows
 
 __all__ = ["shell_header"]
@@ -31,32 +32,86 @@ __all__ = ["shell_header"]
 
 def shell_header(shell: Shell, clocking: Clocking = Clocking()) -> str:
     """Write the comment at the top of the Verilog file of a shell: what is in it, timing, ports and registers."""
-    core: Core = shell.core
+    words = _describe_core(shell.core)
+    lines = [
+        f"kanrtl {__version__} {words.title},",
+        f"{_name_bus(shell)}.",
+        "",
+        f"Everything happens at a rising edge of {clocking.clock}.",
+    ]
+    reset = f"{clocking.words}; {words.reset}"
+    lines += _plain_lines(shell, words, reset) if isinstance(shell, PlainShell) else _bus_lines(shell, words, reset)
+    return "\n".join(lines + (["", *words.meaning] if words.meaning else []))
+
+
+@dataclass(frozen=True)
+class _CoreWords:
+    """What is told of a core, whatever is around it.
+
+    Attributes
+    ----------
+    title
+        What it is, and its sizes.
+    timing
+        Its cycles; the first line is told of the pins too where these have more.
+    refusal
+        What its streams cannot do, which a bus hides.
+    numbers
+        What the numbers of a sample are.
+    reset
+        What a reset does to what it holds.
+    access
+        The addresses of its access port, which a bus has registers for.
+    meaning
+        What its codes stand for.
+    """
+
+    title: str
+    timing: list[str]
+    refusal: list[str]
+    numbers: list[str]
+    reset: str
+    access: list[str]
+    meaning: list[str]
+
+
+def _describe_core(core: Core) -> _CoreWords:
     described = CorePorts(core).described
-    title = title_network(described) if isinstance(described, LookupNetwork) else title_learner(described)
-    lines = [f"kanrtl {__version__} {title},", f"{_name_bus(shell)}.", ""]
-    lines += [f"Everything happens at a rising edge of {clocking.clock}."]
-    timing = (
-        [f"sample to prediction {core.latency} cycles, one sample to the next {core.interval}."]
-        if isinstance(described, LookupNetwork)
-        else timing_lines(described)
+    if isinstance(described, LookupNetwork):
+        timing = network_timing(core.latency, core.interval)
+        return _CoreWords(title_network(described), [timing], [], [], NETWORK_RESET, [], meaning_lines(described))
+    return _CoreWords(
+        title_learner(described),
+        timing_lines(described),
+        refusal_lines(described),
+        modulation_lines(described),
+        describe_reset(described),
+        access_lines(described),
+        [],
     )
-    lines += timing if isinstance(shell, PlainShell) else [f"In the core: {timing[0]}", *timing[1:], _pin_line(shell)]
-    if isinstance(described, LookupNetwork):
-        lines += [f"{clocking.words}; what is on its way is lost.", ""]
-    else:
-        lines += refusal_lines(described) if isinstance(shell, PlainShell) else []
-        lines += [*modulation_lines(described), f"{clocking.words}; {describe_reset(described)}", ""]
-    if isinstance(shell, PlainShell):
-        lines += align_rows([(name, *_port(shell, name)) for name in shell.signature.members])
-        lines += [] if isinstance(described, LookupNetwork) else ["", *access_lines(described)]
-    elif isinstance(shell, AxiShell):
-        lines += [*_stream_lines(shell), ""]
-    if not isinstance(shell, PlainShell):
-        lines += _map_lines(shell.map, words=isinstance(shell, WishboneShell))
-    if isinstance(described, LookupNetwork):
-        lines += ["", *meaning_lines(described)]
-    return "\n".join(lines)
+
+
+def _plain_lines(shell: PlainShell, words: _CoreWords, reset: str) -> list[str]:
+    """Write timing and ports of a core with one port for each number."""
+    ports = align_rows([(name, *_port(shell, name)) for name in shell.signature.members])
+    access = ["", *words.access] if words.access else []
+    return [*words.timing, *words.refusal, *words.numbers, reset, "", *ports, *access]
+
+
+def _bus_lines(shell: AxiShell | AxiLiteShell | WishboneShell, words: _CoreWords, reset: str) -> list[str]:
+    """Write timing, streams and registers of a core behind a bus."""
+    inner, *others = words.timing
+    streams = [*_stream_lines(shell), ""] if isinstance(shell, AxiShell) else []
+    return [
+        f"In the core: {inner}",
+        *others,
+        _pin_line(shell),
+        *words.numbers,
+        reset,
+        "",
+        *streams,
+        *_map_lines(shell.map, words=isinstance(shell, WishboneShell)),
+    ]
 
 
 def _name_bus(shell: Shell) -> str:
