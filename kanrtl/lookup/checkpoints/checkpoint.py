@@ -34,6 +34,9 @@ class _Layout:
     before: str = ""
 
 
+_MOST_NUMBERS = 1 << 28
+"""As many numbers a network has in all; 2 GB as they are computed with."""
+
 _NUMBERED = re.compile(r"\d+\.")
 
 _OTHER_BASES = {"fast-kan": r"rbf\.grid", "cheby-kan": "cheby_coeffs", "fourier-kan": "fourier_?coeffs"}
@@ -133,7 +136,7 @@ def find_network(content: Any, entry: str | None = None, path: Path | None = Non
         return replace(_find_unknown(leaves, entry, path), is_sorted=isinstance(content, SortedTensors))
     layout, prefix, group = found[0]
     inside, outside = _split(leaves, layout, prefix)
-    arrays = {name: _widen(to_array(leaf.name, leaf.value)) for name, leaf in inside.items()}
+    arrays = {name: _widen(array) for name, array in _read_weights(inside).items()}
     for other_layout, other, _ in found[1:]:
         twin, outside = _split(outside, other_layout, other)
         if set(twin) != set(arrays) or any(not _equal(arrays[name], leaf.value) for name, leaf in twin.items()):
@@ -173,6 +176,18 @@ def _split(leaves: Sequence[FileEntry], layout: _Layout, prefix: str) -> tuple[d
         else:
             outside.append(leaf)
     return inside, outside
+
+
+def _read_weights(leaves: Mapping[str, FileEntry]) -> dict[str, Array]:
+    """Give the arrays of a network by name; refuse more numbers than any chip holds. Tensors may show the same numbers
+    of a file very often, and are written out here."""
+    arrays, count = {}, 0
+    for name, leaf in leaves.items():
+        arrays[name] = to_array(leaf.name, leaf.value)
+        count += arrays[name].size
+        if count > _MOST_NUMBERS:
+            raise InputError(f"{leaf.name}: with it more than {_MOST_NUMBERS} numbers; save each of them once")
+    return arrays
 
 
 def _widen(array: Array) -> Array:
@@ -246,7 +261,7 @@ def _find_unknown(leaves: Sequence[FileEntry], entry: str | None, path: Path | N
         raise _nothing_stands_at(entry)
     group = min(found, key=len) if found else max(groups, key=lambda one: (len(groups[one]), -len(one)), default="")
     inside = groups.get(group, {})
-    arrays = {name: to_array(leaf.name, leaf.value) for name, leaf in inside.items()}
+    arrays = _read_weights(inside)
     outside = [leaf for leaf in leaves if not leaf.is_setting and leaf not in inside.values()]
     for other in found:
         twin = groups[other]

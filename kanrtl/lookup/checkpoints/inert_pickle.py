@@ -73,8 +73,8 @@ def read_pickle(file: BinaryIO, rebuild: Rebuild, persistent: Persistent) -> Any
         with warnings.catch_warnings():
             # Of escapes that are none in a text, which are read as they stand.
             warnings.simplefilter("ignore")
-            for opcode, argument, _ in pickletools.genops(file):
-                machine.step(opcode.name, argument)
+            for opcode, argument, position in pickletools.genops(file):
+                machine.step(opcode.name, argument, position or 0)
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
         # What pickletools and the stack raise where bytes are missing or make no sense.
         raise BadPickleError(str(error) or type(error).__name__) from None
@@ -96,6 +96,9 @@ _CONSTANTS: dict[str, Callable[[], Any]] = {
 }
 
 _SILENT = {"PROTO", "FRAME", "STOP"}
+
+_MOST_GIVEN = 1 << 20
+"""What calls are given at most, in a pickle of no bytes: entries and letters, as often as they are given."""
 
 _LITERALS = {
     "INT",
@@ -131,9 +134,12 @@ class _Machine:
         self._memo: dict[int, Any] = {}
         self._rebuild = rebuild
         self._persistent = persistent
+        self._position = 0
+        self._given = 0
 
-    def step(self, name: str, argument: Any) -> None:
-        """Take one instruction."""
+    def step(self, name: str, argument: Any, position: int) -> None:
+        """Take one instruction, which stands at a position of the file."""
+        self._position = position
         if name in _SILENT:
             return
         if name in _LITERALS:
@@ -222,6 +228,10 @@ class _Machine:
     def _call(self, called: Any, arguments: Any) -> None:
         if not isinstance(called, Foreign) or called.arguments is not None or not isinstance(arguments, tuple):
             raise BadPickleError("it calls what is no function")
+        # Of what is called containers and bytes are copied, and a few letters can give the same ones again and again.
+        self._given += sum(len(one) for one in arguments if isinstance(one, (str, bytes, list, tuple, dict)))
+        if self._given > _MOST_GIVEN + self._position:
+            raise BadPickleError("it gives calls more than it holds")
         self.stack.append(_container(called.name, arguments, self._rebuild))
 
     def _reduce(self, _argument: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from ...errors import InputError
 from ...file_content import is_file, read_text
 
 _STATE, _CONFIG, _CACHE = "_state", "_config.yml", "_cache_data"
+
+_MOST_VALUES = 1 << 20
+"""Of a configuration, with what stands in several places counted in each; one of pykan has a few for each edge."""
 
 
 class _InertLoader(yaml.SafeLoader):  # type: ignore[misc]  # the library ships no types
@@ -44,9 +48,25 @@ def read_configuration(source: Mapping[str, Any] | str | Path) -> Mapping[str, A
         raise InputError(f"config: {str(path)!r}: {error}") from None
     except (yaml.YAMLError, ValueError, RecursionError):  # such as a date that is none
         raise InputError(f"config: {str(path)!r}: is not YAML; give NAME_config.yml as pykan wrote it") from None
+    if _count_values(content, {}) > _MOST_VALUES:
+        raise InputError(
+            f"config: {str(path)!r}: more than {_MOST_VALUES} values; give NAME_config.yml as pykan wrote it"
+        )
     if not isinstance(content, Mapping) or not {"width", "base_fun_name"} & set(content):
         raise InputError(f"config: {str(path)!r}: has neither width nor base_fun_name; give NAME_config.yml of pykan")
     return content
+
+
+def _count_values(content: Any, known: dict[int, float]) -> float:
+    """Count values as often as they stand there: those of an alias are each time the same object, and those of aliases
+    in one another become very many. What stands in itself holds infinitely many."""
+    if not isinstance(content, (Mapping, list, tuple, set)):
+        return 1
+    if id(content) not in known:
+        known[id(content)] = math.inf
+        inner = content.values() if isinstance(content, Mapping) else content
+        known[id(content)] = 1 + sum(_count_values(one, known) for one in inner)
+    return known[id(content)]
 
 
 def configuration_beside(path: Path) -> Path | None:

@@ -471,3 +471,10 @@ def test_damage_of_a_compression_that_torch_never_has(tmp_path: Path) -> None:
         members.writestr("archive/data.pkl", bytes(99))
     with pytest.raises(InputError, match=r"'archive/data.pkl' in it is compressed by another method than deflate"):
         read_checkpoint(path)
+
+
+def test_tensors_that_show_one_number_very_often_are_not_all_written_out() -> None:
+    storage = Storage("BoolStorage", "0", 1, bytes(1))
+    state = {f"{index}.weight": Tensor(storage, 0, (1 << 12, 1 << 12), (0, 0)) for index in range(17)}
+    with pytest.raises(InputError, match=r"^16\.weight: with it more than 268435456 numbers; save each of them once"):
+        read_checkpoint(state)

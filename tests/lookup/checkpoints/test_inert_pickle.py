@@ -178,3 +178,25 @@ def test_what_holds_the_same_again_and_again_is_not_written_out() -> None:
     with pytest.raises(BadPickleError, match="it names by what is no text"):
         read(b"\x80\x04" + NESTED + b"\x8c\x01a\x93.")
     assert repr(read(b"\x80\x02ca\nb\n" + NESTED + b"R.")) == "Foreign(name='a.b')"
+
+
+@pytest.mark.parametrize("kind", ["dict", "pairs", "set", "bytes"])
+def test_calls_copy_no_more_than_the_file_is_long(kind: str) -> None:
+    """Eleven bytes would copy megabytes otherwise, and again."""
+    calls = {
+        "dict": ("collections.OrderedDict", {number: number for number in range(5000)}),
+        "pairs": ("collections.OrderedDict", [(number, number) for number in range(5000)]),
+        "set": ("builtins.frozenset", list(range(5000))),
+        "bytes": ("_codecs.encode", "\xe9" * 5000),
+    }
+    name, content = calls[kind]
+    module, _, function = name.rpartition(".")
+    # Both are kept at addresses that the content's own pickle does not use.
+    called, given = b"\xf0\xff\xff\x0f", b"\xf1\xff\xff\x0f"
+    held = b"r" + called + b"0" + pickle.dumps(content, 0)[:-1] + b"\x85r" + given + b"0]("
+    prelude = b"\x80\x02" + f"c{module}\n{function}\n".encode() + held
+    copy = b"j" + called + b"j" + given + b"R"
+    for count in (1, 100):
+        assert len(read(prelude + copy * count + b"e.")) == count
+    with pytest.raises(BadPickleError, match="it gives calls more than it holds"):
+        read(prelude + copy * 1000 + b"e.")

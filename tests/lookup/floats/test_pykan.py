@@ -105,6 +105,12 @@ def test_configurations_hold_nothing_that_is_run(tmp_path: Path) -> None:
     assert not mark.exists()
 
 
+_LAUGHS = "a0: &a0 [1, 1]\n" + "".join(
+    f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]\n" for level in range(1, 10)
+)
+"""A billion times the same two numbers, in 500 bytes."""
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -118,6 +124,8 @@ def test_configurations_hold_nothing_that_is_run(tmp_path: Path) -> None:
         ("{", "config: .*a_config.yml': is not YAML"),
         ("width: 2024-13-45", "config: .*a_config.yml': is not YAML"),
         ("grid: 3", "config: .*a_config.yml': has neither width nor base_fun_name"),
+        (f"{_LAUGHS}width: [*a9, [*a9, *a9]]", "config: .*a_config.yml': more than 1048576 values"),
+        ("width: &a [*a]", "config: .*a_config.yml': more than 1048576 values"),
     ],
 )
 def test_what_a_configuration_tells_is_refused_by_name(change: Any, message: str, tmp_path: Path) -> None:
