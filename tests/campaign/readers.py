@@ -164,8 +164,7 @@ NUMBERS = [
 
 
 def _mutate_members(content: bytes, random: Random) -> bytes:
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
+    members = dict(_members(content))
     names = list(members)
     chosen = random.choice(names)
     match random.randrange(5):
@@ -187,11 +186,18 @@ def _mutate_members(content: bytes, random: Random) -> bytes:
             members[chosen] = stored.getvalue()
         case _:
             members[chosen] = _mutate_bytes(members[chosen], random)
-    buffer, is_other = io.BytesIO(), random.random() < 0.2
+    buffer, other = io.BytesIO(), random.choice(names) if random.random() < 0.2 else None
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, member in members.items():
-            archive.writestr(name, member, random.choice(METHODS) if is_other else zipfile.ZIP_STORED)
+            archive.writestr(name, member, random.choice(METHODS) if name == other else zipfile.ZIP_STORED)
     return buffer.getvalue()
+
+
+@cache
+def _members(content: bytes) -> dict[str, bytes]:
+    """The members of a good archive, which is damaged very many times."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
 
 
 METHODS = [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
