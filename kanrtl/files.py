@@ -12,6 +12,7 @@ import shutil
 import stat
 import sys
 import tempfile
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -33,6 +34,9 @@ MOST_BYTES = 1 << 32
 
 _MOST_ROWS = 1 << 32
 """As many rows or columns an array has that can be read."""
+
+_MOST_EMPTY_ROWS = 1 << 20
+"""As many rows an array has that holds nothing: as lists they take memory all the same."""
 
 _NOT_REPLACED = (errno.EBUSY, errno.EPERM, errno.EACCES, errno.EXDEV)
 """The errors of a file that cannot be renamed over but may be rewritten: a mount, or one in another user's folder."""
@@ -284,11 +288,20 @@ def _check_shapes(members: zipfile.ZipFile) -> set[str]:
             size = math.prod(shape) * kind.itemsize
             # An array that is empty along one axis can say anything of the others.
             wrong = min(shape, default=0) < 0 or max(shape, default=0) > _MOST_ROWS
+            wrong |= 0 in shape and math.prod(axis for axis in shape if axis) > _MOST_EMPTY_ROWS
             if kind.hasobject:
                 objects.add(member.filename.removesuffix(".npy"))
             elif wrong or size != member.file_size - file.tell():
                 raise ValueError("the shape of an array does not fit its size")
     return objects
+
+
+@contextmanager
+def _headers_of_python_2() -> Iterator[None]:
+    """Read arrays that Python 2 wrote, as others are read: of their headers numpy warns."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        yield
 
 
 def _check_texts(arrays: dict[str, Any]) -> None:
@@ -331,14 +344,14 @@ def read_arrays(
         # Of a device that has no end zipfile looks for the end.
         if not stat.S_ISREG(mode := path.stat().st_mode) and not stat.S_ISDIR(mode):
             raise InputError(f"not {kind}, as it is no regular file; {mend}")
-        with zipfile.ZipFile(path) as members:
+        with _headers_of_python_2(), zipfile.ZipFile(path) as members:
             check_size(members)
             objects = _check_shapes(members)
             damaged = members.testzip()
         if objects and not foreign:
             raise InputError(f"{min(objects)!r} in it {OBJECTS}")
         if damaged is None:
-            with np.load(path, allow_pickle=False) as content:
+            with _headers_of_python_2(), np.load(path, allow_pickle=False) as content:
                 arrays = {name: None if name in objects else content[name] for name in content}
             _check_texts(arrays)
             return arrays

@@ -22,15 +22,18 @@ def _read_port(_ctx: click.Context, _param: click.Parameter, value: str | None) 
     if value is None:
         return None
     host, _, port = value.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65535:
+    # Python refuses to read integers of thousands of digits.
+    if not host or not port.isdecimal() or len(port) > 5 or int(port) > 65535:
         raise InputError(f"--tcp = {value!r}: must be a host and a port, such as localhost:4000")
-    return host, int(port)
+    return host.removeprefix("[").removesuffix("]"), int(port)  # as an address of IPv6 stands before a port
 
 
 @cloup.command("serve")
 @spec_argument(callback=read_spec_or_network)
 @cloup.option("--board", metavar="NAME", required=True, help=f"Simulate this board: one of {', '.join(BOARDS)}.")
-@count_option("--baud", 1, help="Rate of its serial port in bits a second.  [default: 3000000]")
+@count_option(
+    "--baud", 1, help="Rate of its serial port in bits a second; slow ones take long to simulate.  [default: 3000000]"
+)
 @cloup.option("--tcp", metavar="HOST:PORT", callback=_read_port, help="Serve on this TCP port, not a pseudo-terminal.")
 def serve_command(spec: LearnerSpec | LookupNetwork, board: str, baud: int | None, tcp: tuple[str, int] | None) -> None:
     """Let a simulated board learn what a host sends.

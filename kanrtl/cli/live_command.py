@@ -22,6 +22,9 @@ __all__ = ["live_command"]
 
 SAMPLES = 1500
 
+FASTEST = 1_000_000_000
+"""Samples a second that can be asked for; no backend sends as many."""
+
 
 @cloup.command("live")
 @learner_argument
@@ -35,7 +38,7 @@ SAMPLES = 1500
 @cloup.option_group(
     "Where it runs",
     backend_option(help="Run on this backend, or at this address.  [default: model]"),
-    count_option("--speed", 1, default=200, help="Send N samples a second, if the backend is quick enough."),
+    count_option("--speed", 1, FASTEST, default=200, help="Send N samples a second, if the backend is quick enough."),
 )
 @signal_group()
 @cloup.option_group(
@@ -86,8 +89,11 @@ def live_command(
         try:
             if open_browser:
                 server.io_loop.add_callback(click.launch, address)
-            server.run_until_shutdown()
+            # What bokeh has for this takes signals for itself, and tells of them on standard output.
+            server.start()
+            server.io_loop.start()
         finally:
             run.stop()
+            server.stop()
     if run.snapshot.failed:
         raise SystemExit(1)  # why was said when it happened

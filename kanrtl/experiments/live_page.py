@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, join_choices
 from .live_run import MOST_EDGES, LiveRun, Snapshot, describe_counters
 
-__all__ = ["check_bokeh", "create_server", "fill_document"]
+__all__ = ["check_bokeh", "create_server", "describe_state", "fill_document"]
 
 SHOWN = 120
 """Samples whose targets and predictions are drawn."""
@@ -75,7 +75,7 @@ def fill_document(document: Any, run: LiveRun) -> None:
         snapshot = run.snapshot
         for part in parts:
             part.follow(snapshot)
-        counters.text, state.text = _count(snapshot), _tell(snapshot)
+        counters.text, state.text = _count(snapshot), describe_state(snapshot)
 
     follow()
     grid = gridplot([edge.figure for edge in edges], ncols=min(6, max(1, len(edges))), toolbar_location=None)
@@ -210,23 +210,24 @@ def _controls(run: LiveRun) -> list[Any]:
     clear = Button(label="clear counters", width=120)
     clear.on_click(run.clear_counters)
 
-    def inputs(label: str, rates: tuple[float, ...], ask: Callable[[tuple[float, ...]], None]) -> list[Any]:
-        made = [
-            NumericInput(
-                title=f"{label}, layer {number + 1}" if len(rates) > 1 else label,
-                name=f"{label} {number + 1}",
-                value=float(f"{rate:.6g}"),
-                mode="float",
-                width=130,
-            )
-            for number, rate in enumerate(rates)
-        ]
-        for one in made:
-            one.on_change("value", lambda _name, _old, _new: ask(tuple(other.value or 0.0 for other in made)))
+    release = Button(label="release", name="release", width=90)
+    release.on_click(run.release)
+
+    def inputs(label: str, rates: tuple[float, ...], ask: Callable[[float, int], None]) -> list[Any]:
+        made = []
+        for number, rate in enumerate(rates):
+            title = f"{label}, layer {number + 1}" if len(rates) > 1 else label
+            value = float(f"{rate:.6g}")
+            one = NumericInput(title=title, name=f"{label} {number + 1}", value=value, mode="float", width=130)
+            # Of a field that is empty there is no number yet.
+            one.on_change("value", lambda _name, _old, new, number=number: None if new is None else ask(new, number))
+            made.append(one)
         return made
 
     rates = inputs("learning rate", run.snapshot.learning_rate, run.set_learning_rate)
-    return [freeze, pause, clear, *rates, *inputs("linear rate", run.snapshot.linear_rate, run.set_linear_rate)]
+    rates += inputs("linear rate", run.snapshot.linear_rate, run.set_linear_rate)
+    guarded = [] if run.session.spec.guard is None else [release]
+    return [freeze, pause, clear, *guarded, *rates]
 
 
 def _count(snapshot: Snapshot) -> str:
@@ -238,8 +239,12 @@ def _count(snapshot: Snapshot) -> str:
     return f"<b>saturated and lost</b><table>{rows}</table>{lost}"
 
 
-def _tell(snapshot: Snapshot) -> str:
+def describe_state(snapshot: Snapshot) -> str:
+    """What a run does, as a line of HTML."""
     doing = "ended" if snapshot.failed else "paused" if snapshot.paused else "frozen" if snapshot.frozen else "learning"
+    if snapshot.fault and not snapshot.failed:
+        # Frozen or not, nothing is learned until it is released.
+        doing = f"fault: {join_choices(snapshot.fault, 'and')}" + (", paused" if snapshot.paused else "")
     last = snapshot.errors[-MEAN:]
     error = f", mean squared error {last.mean():.3g}" if len(last) and math.isfinite(last.mean()) else ""
     sent = int(snapshot.numbers[-1]) + 1 if len(snapshot.numbers) else 0

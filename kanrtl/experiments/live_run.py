@@ -75,7 +75,9 @@ class Snapshot:
     learning_rate, linear_rate : tuple of float
         What the registers hold.
     frozen, paused : bool
-        Whether nothing is learned, and whether no samples are sent.
+        Whether nothing is to be learned, and whether no samples are sent.
+    fault : tuple of str
+        What the guard has seen, while there is a fault, in which nothing is learned; empty without one.
     counters : dict
         What saturated, by kind; what the spec counts besides, such as lost updates; what was clipped before.
     full : tuple of str
@@ -97,6 +99,7 @@ class Snapshot:
     linear_rate: tuple[float, ...]
     frozen: bool
     paused: bool
+    fault: tuple[str, ...]
     counters: dict[str, int]
     full: tuple[str, ...]
     per_second: float
@@ -161,13 +164,23 @@ class LiveRun:
         """Ask that no samples are sent, or that they are again."""
         self._ask(lambda: setattr(self, "_paused", paused))
 
-    def set_learning_rate(self, rate: float | tuple[float, ...]) -> None:
-        """Ask for other learning rates, as :attr:`kanrtl.Session.learning_rate` takes them."""
-        self._ask(lambda: setattr(self.session, "learning_rate", rate))
+    def release(self) -> None:
+        """Ask that a fault that the guard has seen ends, as :meth:`kanrtl.Session.release` does it."""
+        self._ask(self.session.release)
 
-    def set_linear_rate(self, rate: float | tuple[float, ...]) -> None:
-        """Ask for other rates of the linear paths."""
-        self._ask(lambda: setattr(self.session, "linear_rate", rate))
+    def set_learning_rate(self, rate: float, place: int = 0) -> None:
+        """Ask for another learning rate: of all that :attr:`kanrtl.Session.learning_rate` gives, the one at a place."""
+        self._ask(lambda: self._set_rate("learning_rate", rate, place))
+
+    def set_linear_rate(self, rate: float, place: int = 0) -> None:
+        """Ask for another rate of linear paths, as :meth:`set_learning_rate`."""
+        self._ask(lambda: self._set_rate("linear_rate", rate, place))
+
+    def _set_rate(self, name: str, rate: float, place: int) -> None:
+        # The others are as they are by then, whoever has set them.
+        rates = list(getattr(self.session, name))
+        rates[place : place + 1] = [rate]
+        setattr(self.session, name, tuple(rates))
 
     def choose_edges(self, first: int) -> None:
         """Ask for the curves from this edge on, counted from 0 through all layers."""
@@ -259,6 +272,7 @@ class LiveRun:
             linear_rate=session.linear_rate if session.spec.linear_layers else (),
             frozen=status["frozen"],
             paused=self._paused,
+            fault=_list_faults(status),
             counters=counters,
             full=tuple(status["counters_full"]),
             per_second=self._per_second,
@@ -316,6 +330,12 @@ class LiveRun:
             rate = (self._sent - before) / max(now - last, 1e-6)
             self._per_second += (rate - self._per_second) / REFRESHES
             last = now
+
+
+def _list_faults(status: dict[str, Any]) -> tuple[str, ...]:
+    """What the guard has seen, while there is a fault."""
+    guard = status.get("guard")
+    return tuple(guard["seen"]) if guard and guard["fault"] else ()
 
 
 def describe_counters(snapshot: Snapshot) -> dict[str, str]:

@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import Reals
+from ..arrays import Reals, as_array
 from ..errors import InputError, check_kind
 from ..numeric.fixed import SQ, Codes, Format, narrow
 from .number_checks import check_bits, check_integer
@@ -108,7 +108,7 @@ class Quantiser:
 
 
 def _per_input(field: str, values: npt.ArrayLike, n_in: int) -> Reals:
-    array = np.asarray(values, dtype=np.float64)
+    array = as_array(f"quantiser.{field}", values, f"one number, or {n_in}").astype(np.float64)
     if array.shape not in ((), (n_in,)):
         raise InputError(f"quantiser.{field}: shape {array.shape}; give one number, or {n_in}")
     if not np.isfinite(array).all():

@@ -113,10 +113,12 @@ class Format(ShapeCastable):  # type: ignore[misc]  # amaranth has no type infor
     def quantise(self, real: npt.ArrayLike, period: float | None = None) -> Codes:
         """The codes nearest to real numbers, saturated, in the shape of ``real``; ties go to the even code.
 
-        ``period`` as for :meth:`nearest`. Raises :exc:`ValueError` where a number is NaN or masked.
+        ``period`` as for :meth:`nearest`. Raises :exc:`ValueError` where a number is NaN, masked or complex.
         """
         if np.ma.is_masked(real):
             raise ValueError(f"a masked number cannot be given in {self}")
+        if np.iscomplexobj(real):
+            raise ValueError(f"a complex number cannot be given in {self}; give its parts")
         nearest = self.nearest(real, period)
         if np.isnan(nearest).any():
             raise ValueError(f"not a number (NaN) cannot be given in {self}")

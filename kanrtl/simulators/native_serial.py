@@ -25,7 +25,7 @@ class NativeSerial(NativeNetlist):
     key, make
         As for :class:`kanrtl.simulators.cxxrtl.Design`; the component has the members ``rx`` and ``tx``.
     cycles_per_bit
-        Of the other side of the line: the clock's frequency over the rate.
+        Of the other side of the line: the clock's frequency over the rate. An attribute too.
     progress
         Told what takes a while.
     rewrite
@@ -52,13 +52,13 @@ class NativeSerial(NativeNetlist):
         macros = {"VARIANTS": variants} if variants > 1 else {}
         design = Design(key, make, lambda _: macros, driver=SERIAL_PINS, rewrite=rewrite)
         super().__init__(load(design, progress), cycles_per_bit, 0)
-        self._cycles_per_bit = cycles_per_bit
+        self.cycles_per_bit = cycles_per_bit
         self._bytes = np.empty(MOST_BYTES, dtype=np.uint8)
 
     def restart(self, variant: int = 0) -> None:
         """Begin anew from power-up, as the variant of this number."""
         self.close()
-        self._begin(self._cycles_per_bit, variant)
+        self._begin(self.cycles_per_bit, variant)
 
     def is_touched(self, variant: int) -> bool:
         """Whether anything would have been different, inside, in a variant of the number."""

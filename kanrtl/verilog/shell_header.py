@@ -8,11 +8,12 @@ from typing import Any
 from amaranth.hdl import Shape, Value
 
 from ..bus.core_ports import Core, CorePorts
-from ..bus.register_map import BYTES, Numbers, RegisterMap
+from ..bus.register_map import BYTES, Numbers
 from ..bus.rtl.axi_shell import AxiShell
 from ..bus.rtl.plain_shell import PlainShell
 from ..bus.rtl.register_shell import AxiLiteShell, WishboneShell
 from ..bus.shells import Shell
+from ..errors import join_choices
 from ..lookup.network import LookupNetwork
 from ..version import __version__
 from .clocking import Clocking
@@ -110,7 +111,7 @@ def _bus_lines(shell: AxiShell | AxiLiteShell | WishboneShell, words: _CoreWords
         reset,
         "",
         *streams,
-        *_map_lines(shell.map, words=isinstance(shell, WishboneShell)),
+        *_map_lines(shell),
     ]
 
 
@@ -132,7 +133,10 @@ def _pin_line(shell: Shell) -> str:
     """Write the cycles of a prediction at the pins."""
     if isinstance(shell, AxiShell):
         return f"At the pins: from the edge that takes a sample, {shell.latency} cycles until its prediction is valid."
-    return f"At the pins: from the edge that submits a sample, {shell.latency} cycles until its prediction can be read."
+    return (
+        f"At the pins: from the edge that takes the write to submit, {shell.latency} cycles until irq can tell of the "
+        "prediction, which can be read then."
+    )
 
 
 def _port(shell: PlainShell, name: str) -> tuple[str, str]:
@@ -164,16 +168,18 @@ def _stream_lines(shell: AxiShell) -> list[str]:
     ]
 
 
-def _map_lines(map: RegisterMap, words: bool) -> list[str]:
+def _map_lines(shell: AxiShell | AxiLiteShell | WishboneShell) -> list[str]:
     """Write one line for each register and array."""
+    words = isinstance(shell, WishboneShell)
     lines = [
         "Registers of 32 bits, by the address of their first byte"
         + (f" (wb_adr counts words: divide by {BYTES})." if words else "."),
         "An address that stands for nothing reads 0, and a write to it changes nothing. A write of some of a word's",
-        "bytes alone is refused, and so is an access while the core waits for the teacher or its predictions' reader.",
+        "bytes alone is refused.",
+        *_patience_lines(shell),
     ]
     rows = []
-    for each in map.entries:
+    for each in shell.map.entries:
         if isinstance(each, Numbers):
             name = each.name + "".join(f"[{dimension.count}]" for dimension in each.dimensions)
             told = f"{each.format}, " + ", ".join(f"{one.name} by {one.stride:#x}" for one in each.dimensions)
@@ -184,3 +190,17 @@ def _map_lines(map: RegisterMap, words: bool) -> list[str]:
         access = "".join(letter for letter, given in zip("rw", flags, strict=True) if given)
         rows.append((f"{each.address:#06x}", f"{access:<2} {name}", told))
     return [*lines, *align_rows(rows)]
+
+
+def _patience_lines(shell: AxiShell | AxiLiteShell | WishboneShell) -> list[str]:
+    """Write what an access to a learner may wait for in vain; nothing where there is none."""
+    ports = CorePorts(shell.core)
+    awaited = ["the teacher"] if ports.after_prediction else []
+    if isinstance(shell, AxiShell) and ports.spec is not None and ports.waits:
+        awaited.append("a prediction to be taken")
+    if not awaited:
+        return []
+    return [
+        f"An access to coefficients, rates and counters is refused after {shell.patience} cycles in which the learner "
+        f"waits for {join_choices(awaited)}."
+    ]

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 
-from ..errors import InputError
+from ..errors import InputError, cut
 from ..simulators.native_serial import NativeSerial
 
 __all__ = ["PseudoTerminal", "ServedPort", "TcpPort", "serve"]
@@ -17,8 +17,12 @@ __all__ = ["PseudoTerminal", "ServedPort", "TcpPort", "serve"]
 STRETCH = 2000
 """Clock cycles between two looks at what a host sends."""
 
-QUIET = 100_000
-"""Clock cycles after the last byte either way for which a board is simulated on: it may still have something to say."""
+QUIET, QUIET_BYTES = 100_000, 3
+"""Clock cycles after the last byte either way, and time of so many bytes on the line, for which a board is simulated
+on: the last one may still be on its way, and so may the first of an answer."""
+
+BITS = 10
+"""Bits of a byte on the line."""
 
 MOST_BYTES = 1 << 12
 """Bytes that are taken of a host, and wait for a simulated line, at once: a hundredth of a second at 3 Mbaud. Further
@@ -102,7 +106,13 @@ class TcpPort(ServedPort):
 
     def __init__(self, host: str, port: int) -> None:
         try:
-            self._server = socket.create_server((host, port))
+            # What the socket would refuse too, but not close.
+            host.encode("idna")
+        except UnicodeError:
+            raise InputError(f"--tcp = {cut(f'{host}:{port}')}: {cut(host)} is no name of a host; correct it") from None
+        try:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            self._server = socket.create_server((host, port), family=family)
             # Connections have it from here: what the operating system holds of a host that is gone is still read.
             self._server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, MOST_BYTES)
         except OSError as error:
@@ -111,7 +121,7 @@ class TcpPort(ServedPort):
             told = (error.strerror or str(error)).partition(" (while attempting")[0]
             raise InputError(f"--tcp = '{host}:{port}': {told}") from None
         self._host: socket.socket | None = None
-        self.address = f"tcp://{host}:{self._server.getsockname()[1]}"
+        self.address = f"tcp://{f'[{host}]' if ':' in host else host}:{self._server.getsockname()[1]}"
 
     def read(self, timeout: float) -> bytes:
         if not select.select([self._host or self._server], [], [], timeout)[0]:
@@ -148,7 +158,8 @@ class TcpPort(ServedPort):
 
 def serve(simulation: NativeSerial, port: ServedPort, ended: Callable[[], bool] = lambda: False) -> None:
     """Let a simulated board talk to those who come to a port, until ``ended``. It stands still while nobody does."""
-    until = simulation.cycles + QUIET
+    quiet = QUIET + round(QUIET_BYTES * BITS * simulation.cycles_per_bit)
+    until = simulation.cycles + quiet
     while not ended():
         content = b""
         if simulation.waiting < MOST_BYTES:
@@ -159,4 +170,4 @@ def serve(simulation: NativeSerial, port: ServedPort, ended: Callable[[], bool] 
         if answer:
             port.write(answer)
         if content or answer or simulation.waiting:
-            until = simulation.cycles + QUIET
+            until = simulation.cycles + quiet

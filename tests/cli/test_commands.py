@@ -128,6 +128,14 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
         ("sweep", "good.toml", "--seeds", "99999999999"),
         "Invalid value for '--seeds': 99999999999 is not in the range 1<=x<=100000. (see kanrtl sweep --help)",
     ),
+    (
+        ("live", "good.toml", "--speed", "1" + "0" * 400),
+        f"Invalid value for '--speed': 1{'0' * 400} is not in the range 1<=x<=1000000000. (see kanrtl live --help)",
+    ),
+    (
+        ("serve", "good.toml", "--board", "icebreaker", "--tcp", "localhost:" + "9" * 5000),
+        f"--tcp = 'localhost:{'9' * 5000}': must be a host and a port, such as localhost:4000",
+    ),
     (("live", "good.toml", "--taps", "2"), "--taps = 2: only with --data; name a file, or leave it out"),
     (
         ("live", "tcp://localhost:1", "--backend", "pysim"),

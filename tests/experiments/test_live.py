@@ -16,7 +16,7 @@ import pytest
 
 from kanrtl import InputError, LearnerSpec, connect
 from kanrtl.errors import LinkError
-from kanrtl.experiments.live_page import check_bokeh, create_server
+from kanrtl.experiments.live_page import check_bokeh, create_server, describe_state
 from kanrtl.experiments.live_run import LONGEST_HISTORY, MOST_EDGES, LiveRun, describe_counters
 from kanrtl.sim import Recording, Track
 
@@ -100,6 +100,33 @@ def test_what_cannot_be_done_is_told_and_the_run_goes_on() -> None:
     run.set_learning_rate(0.25)
     assert run.advance(5).message == ""
     assert len(run.snapshot.errors) == 20
+
+
+def test_the_rate_of_one_layer_leaves_the_others_as_they_are() -> None:
+    run = run_of(SPEC.replace(layer_sizes=[1, 2, 1], learning_rate=[0.25, 0.125], linear=True))
+    run.set_learning_rate(0.0625)
+    run.set_learning_rate(0.5, 1)
+    run.set_linear_rate(0.0625, 1)
+    first = run.session.linear_rate[0]
+    snapshot = run.advance(5)
+    assert snapshot.learning_rate == (0.0625, 0.5)
+    assert snapshot.linear_rate == (first, 0.0625)
+
+
+def test_a_fault_of_the_guard_is_seen_and_released() -> None:
+    run = LiveRun(connect(SPEC.replace(guard={"window": 64, "copy_every": 4, "error": 0.01})), Track(300, 0))
+    assert run.snapshot.fault == ()
+    snapshot = run.advance(300)
+    assert snapshot.fault == ("divergence",)
+    assert "<b>fault: divergence</b>, 300 samples" in describe_state(snapshot)
+    kept = run.session.coefficients[0]
+    run.pause(True)
+    assert "<b>fault: divergence, paused</b>" in describe_state(run.advance(1))
+    assert np.array_equal(run.session.coefficients[0], kept)
+    run.release()
+    snapshot = run.advance(1)
+    assert snapshot.fault == ()
+    assert "<b>paused</b>" in describe_state(snapshot)
 
 
 def test_counters() -> None:
@@ -252,11 +279,13 @@ def test_a_page_follows_its_run_and_turns_its_knobs(page: ServedPage) -> None:
     waits(lambda: len(columns("sample", "error", "mean")[0]["error"]) == 120)
     assert max(np.abs(new["y"] - old["y"]).max() for new, old in zip(columns("x", "y"), before, strict=True)) > 0.1
 
+    rates = run.session.learning_rate
     page.ask(lambda: document.get_model_by_name("freeze").update(active=True))
     page.ask(lambda: document.get_model_by_name("learning rate 1").update(value=0.125))
+    page.ask(lambda: document.get_model_by_name("learning rate 2").update(value=None))  # it is emptied
     kept = run.session.coefficients
     assert run.advance(50).frozen
-    assert run.session.learning_rate[0] == 0.125
+    assert run.session.learning_rate == (0.125, rates[1])
     assert all(np.array_equal(*pair) for pair in zip(run.session.coefficients, kept, strict=True))
     waits(lambda: tells("state", "<b>frozen</b>, 170 samples"))
     assert tells("counters", "<td>lost updates</td>")

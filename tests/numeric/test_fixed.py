@@ -281,6 +281,11 @@ def test_parse_refuses(text: str) -> None:
             "a masked number cannot be given in SQ(2, 2)",
         ),
         (
+            lambda: SQ(2, 2).quantise(np.array([0.5 + 1j])),
+            ValueError,
+            "a complex number cannot be given in SQ(2, 2); give its parts",
+        ),
+        (
             lambda: Signal(SQ(4, 4)).eq(Signal(SQ(5, 4))),
             TypeError,
             "cannot assign SQ(5, 4) to SQ(4, 4): narrow it first",

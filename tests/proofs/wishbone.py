@@ -96,7 +96,7 @@ CONTRACTS = [
     Contract(
         f"Wishbone, {what}",
         "a request is answered once, by what the bus did for it and said of it, and one that goes on within "
-        f"{SOON} cycles; nothing else is, and no request that was given up",
+        f"{SOON} cycles; nothing else is, and no request that was given up, except at the edge of its answer",
         lambda fault, broken=broken: Bus((broken if fault else WishboneSlave)(2)),
         depth=STEPS,
         unbounded=False,

@@ -14,8 +14,8 @@ SPEC = LearnerSpec(layer_sizes=[2, 1], grid_range=(-2, 2), schedule="streaming")
     ("bus", "added", "until"),
     [
         ("axi", 1, "its prediction is valid"),
-        ("axi-lite", 2, "its prediction can be read"),
-        ("wishbone", 2, "can be read"),
+        ("axi-lite", 4, "the write to submit"),
+        ("wishbone", 4, "irq can tell of the prediction"),
     ],
 )
 def test_cycles_are_those_of_the_pins_too(bus: str, added: int, until: str) -> None:
@@ -37,6 +37,23 @@ def test_a_stream_is_named_where_it_is() -> None:
     assert "teacher is not looked at" not in without
     assert "AXI4-Stream (samples, predictions, teaching) and" in with_one
     assert "teacher is not looked at" in with_one
+
+
+@pytest.mark.parametrize(
+    ("bus", "changes", "awaited"),
+    [
+        ("axi", {"teaching": "after_prediction", "schedule": "sequential"}, "the teacher or a prediction to be taken"),
+        ("axi", {"schedule": "sequential"}, "a prediction to be taken"),
+        ("axi", {}, None),
+        ("wishbone", {"teaching": "after_prediction", "schedule": "sequential"}, "the teacher"),
+        ("axi-lite", {"schedule": "sequential"}, None),
+    ],
+)
+def test_what_an_access_waits_for_in_vain(bus: str, changes: dict[str, str], awaited: str | None) -> None:
+    head = shell_header(SHELLS[bus](Learner(SPEC.replace(**changes))))
+    lines = [line for line in head.splitlines() if "is refused after" in line]
+    begin = "An access to coefficients, rates and counters is refused after 1024 cycles in which the learner waits for "
+    assert lines == ([] if awaited is None else [f"{begin}{awaited}."])
 
 
 @pytest.mark.parametrize("guard", [None, {"error": 0.5}])

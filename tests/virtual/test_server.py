@@ -1,8 +1,10 @@
 """Simulated boards, as other programs find them: on a pseudo-terminal and on a TCP port."""
 
 import socket
+import time
 from contextlib import suppress
 from typing import cast
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -48,7 +50,7 @@ def test_a_port_that_is_taken() -> None:
 
 
 def test_a_name_that_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_address: object) -> None:
+    def refuse(_address: object, **_options: object) -> None:
         raise OSError(-2, "Name or service not known (while attempting to bind on address ('nowhere', 4000))")
 
     monkeypatch.setattr("socket.create_server", refuse)
@@ -56,11 +58,32 @@ def test_a_name_that_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
         TcpPort("nowhere", 4000)
 
 
+@pytest.mark.parametrize("name", ["\xfc" * 70, "\udcff", "\xfc..b"])
+def test_a_name_that_no_host_can_have(name: str) -> None:
+    with pytest.raises(InputError, match=r"^--tcp = .*: .* is no name of a host; correct it$"):
+        TcpPort(name, 4000)
+
+
+def test_an_address_of_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
+    create, asked = socket.create_server, []
+
+    def listen(address: object, family: int) -> socket.socket:
+        asked.append((address, family))
+        return create(("localhost", 0))  # there may be no other addresses here
+
+    monkeypatch.setattr("socket.create_server", listen)
+    port = TcpPort("::1", 0)
+    assert asked == [(("::1", 0), socket.AF_INET6)]
+    assert port.address.startswith("tcp://[::1]:")
+    assert urlsplit(port.address).hostname == "::1"
+    port.close()
+
+
 class Line:
     """A board that is fed and does nothing, beyond what its line takes in a stretch."""
 
-    def __init__(self) -> None:
-        self.cycles, self.waiting, self.most = 0, 0, 0
+    def __init__(self, cycles_per_bit: float = 4) -> None:
+        self.cycles, self.waiting, self.most, self.cycles_per_bit = 0, 0, 0, cycles_per_bit
 
     def feed(self, content: bytes) -> None:
         self.waiting += len(content)
@@ -70,6 +93,37 @@ class Line:
         self.cycles += cycles
         self.waiting = max(0, self.waiting - cycles // 40)
         return b""
+
+
+class Late(Line):
+    """A board that answers when a byte has come, and the first one of its answer has gone, on a slow line."""
+
+    def run(self, cycles: int) -> bytes:
+        before, due = self.cycles, 2 * 10 * self.cycles_per_bit
+        self.cycles += cycles
+        self.waiting = 0
+        return b"x" if before < due <= self.cycles else b""
+
+
+@pytest.mark.parametrize("cycles_per_bit", [4.0, 100e6 / 9600, 100e6 / 300])
+def test_a_board_goes_on_until_what_is_on_its_line_has_come(cycles_per_bit: float) -> None:
+    port, line = TcpPort("localhost", 0), Late(cycles_per_bit)
+    host, number = port.address.removeprefix("tcp://").rsplit(":", 1)
+    with socket.create_connection((host, int(number))) as first:
+        first.send(b"?")
+        first.settimeout(0.01)
+        answers: list[bytes] = []
+
+        def listen() -> bool:
+            if line.most:
+                with suppress(TimeoutError):
+                    answers.append(first.recv(1))
+            return bool(answers) or time.monotonic() > until
+
+        until = time.monotonic() + 60
+        serve(cast("NativeSerial", line), port, listen)
+    assert answers == [b"x"]
+    port.close()
 
 
 def test_a_board_takes_no_more_than_its_line_does() -> None:

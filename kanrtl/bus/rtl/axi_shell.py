@@ -68,7 +68,7 @@ class AxiShell(wiring.Component):  # type: ignore[misc]
     """
 
     def __init__(self, core: Core, patience: int = PATIENCE) -> None:
-        self.core, self._patience = core, patience
+        self.core, self.patience = core, patience
         self._ports = CorePorts(core)
         self.map = RegisterMap.of(self._ports.described, streams=True)
         names = {"samples": "x", "predictions": "y", "teaching": "target"}
@@ -97,7 +97,7 @@ class AxiShell(wiring.Component):  # type: ignore[misc]
         ports, core = self._ports, self.core
         m.submodules.core = core
         m.submodules.slave = slave = AxiLiteSlave(self.map.address_width)
-        m.submodules.decoder = decoder = RegisterDecoder(self.map, ports.spec, self._patience)
+        m.submodules.decoder = decoder = RegisterDecoder(self.map, ports.spec, self.patience)
         connect(m, slave.bus, decoder.bus)
         for pin, member in AxiLitePins(self.map.address_width).members.items():
             outer, inner = getattr(self, f"s_axil_{pin}"), getattr(slave.pins, pin)

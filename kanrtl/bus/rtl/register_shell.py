@@ -24,7 +24,7 @@ class _RegisterShell(wiring.Component):  # type: ignore[misc]
     _prefix: str
 
     def __init__(self, core: Core, patience: int = PATIENCE) -> None:
-        self.core, self._patience = core, patience
+        self.core, self.patience = core, patience
         self._ports = CorePorts(core)
         self.map = RegisterMap.of(self._ports.described, streams=False)
         members: dict[str, Any] = {
@@ -34,9 +34,10 @@ class _RegisterShell(wiring.Component):  # type: ignore[misc]
 
     @property
     def latency(self) -> int:
-        """Clock cycles from the edge that submits a sample to the edge from which its prediction can be read."""
+        """Clock cycles from the edge that takes the write to ``submit`` to the edge from which :attr:`irq` can tell of
+        the prediction, which can then be read."""
         latency = self.core.latency if self._ports.spec is None else self.core.prediction_latency
-        return int(latency) + 2
+        return int(latency) + 4
 
     def _pins(self) -> wiring.Signature:
         raise NotImplementedError
@@ -49,7 +50,7 @@ class _RegisterShell(wiring.Component):  # type: ignore[misc]
         ports, core = self._ports, self.core
         m.submodules.core = core
         m.submodules.slave = slave = self._slave()
-        m.submodules.decoder = decoder = RegisterDecoder(self.map, ports.spec, self._patience)
+        m.submodules.decoder = decoder = RegisterDecoder(self.map, ports.spec, self.patience)
         teaching = ports.stream("teaching") if ports.after_prediction else None
         m.submodules.numbers = numbers = NumberRegisters(
             self.map, ports.stream("samples"), ports.stream("predictions"), teaching

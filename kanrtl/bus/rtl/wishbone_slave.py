@@ -45,7 +45,8 @@ class WishboneSlave(wiring.Component):  # type: ignore[misc]
 
     A classic master does not look at ``stall``, and holds its request until ``ack`` or ``err``; for a pipelined one
     ``stall`` is high except in that cycle, so that it holds it as long (B4, 5.2.1). A master that ends its cycle early
-    is not answered; what it asked for may have been done.
+    is not answered, but for one whose answer comes at that very edge, as answers are registers; what it asked for may
+    have been done.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ from urllib.parse import SplitResult
 
 from serial import Serial, SerialException, serial_for_url
 
-from ...errors import InputError, LinkError
+from ...errors import InputError, LinkError, cut
 from ..layout import BAUD
 from ..transport import Transport
 from . import read_option
@@ -64,8 +64,9 @@ def open_wire(name: str, parts: SplitResult) -> SerialPort:
     device, baud = parts.netloc + parts.path, read_option(name, parts, "baud")
     if not device:
         raise InputError(f"address = {name!r}: names no port; give one such as serial:///dev/ttyUSB0")
-    if baud is not None and not (baud.isdecimal() and int(baud)):
-        raise InputError(f"address = {name!r}: baud = {baud!r} is no rate; give bits a second, such as 3000000")
+    # Python refuses to read integers of thousands of digits.
+    if baud is not None and not (baud.isdecimal() and len(baud) < 20 and int(baud)):
+        raise InputError(f"address = {cut(name)}: baud = {cut(baud)} is no rate; give bits a second, such as 3000000")
     rate = BAUD if baud is None else int(baud)
     # Two hosts would take each other's answers.
     more = {"exclusive": True} if os.name == "posix" else {}

@@ -303,7 +303,10 @@ class PythonFunctions(EdgeFunctions):
         with np.errstate(all="ignore"):
             for column, source in enumerate(np.arange(self.n_in)[chosen]):
                 for index, function in enumerate(self.functions[source]):
-                    found = np.asarray(function(x[:, column]), dtype=np.float64)
+                    given = function(x[:, column])
+                    if np.iscomplexobj(given):
+                        raise InputError(f"functions[{source}][{index}]: gives complex numbers; give a real function")
+                    found = np.asarray(given, dtype=np.float64)
                     if found.shape not in ((), (len(x),)):
                         raise InputError(
                             f"functions[{source}][{index}]: gives shape {found.shape} for points ({len(x)},); "

@@ -159,6 +159,49 @@ def test_a_guard_is_watched_and_released_over_the_bus(bus: str) -> None:
     simulator.run()
 
 
+@pytest.mark.parametrize("bus", ["classic", "AXI4-Lite"])
+@pytest.mark.parametrize("name", ["no registers", "streaming", "raw", "folded network"])
+def test_latency_is_that_of_the_pins(bus: str, name: str) -> None:
+    """From the edge that takes the write to ``submit`` to the interrupt, from which on the prediction can be read."""
+    core = create_learner(name) if name in SPECS else create_network(name.removesuffix(" network"))
+    shell = (AxiLiteShell if bus == "AXI4-Lite" else WishboneShell)(core)
+    at = {each.name: each.address for each in shell.map.entries}
+    events = {field.name: field.low for field in shell.map.find("events").register.fields}
+    pins = pins_of(shell, "s_axil" if bus == "AXI4-Lite" else "wb")
+    request = (
+        {"awvalid": 1, "awaddr": at["submit"], "wvalid": 1, "wstrb": 0xF, "bready": 1}
+        if bus == "AXI4-Lite"
+        else {"cyc": 1, "stb": 1, "we": 1, "adr": at["submit"] >> 2, "sel": 0xF}
+    )
+    # A request on Wishbone is taken at its first edge, whenever it is acknowledged.
+    takes, ends = ("awready", ("awready", "bvalid")) if bus == "AXI4-Lite" else ("cyc", ("ack",))
+    seen: list[int] = []
+
+    async def bench(ctx: Any) -> None:
+        master = MASTERS[bus](ctx, shell, random.Random(1), 0)
+        await master.write(at["interrupt_enable"], 1 << events["predicted"])
+        await ctx.tick().repeat(4)
+        for name, value in request.items():
+            ctx.set(pins[name], value)
+        taken = None
+        for cycle in range(shell.latency + 20):
+            _, _, takes_it, irq, *answers = await ctx.tick().sample(pins[takes], shell.irq, *(pins[n] for n in ends))
+            if irq and taken is not None:
+                seen.append(cycle - 1 - taken)
+                break
+            if takes_it and taken is None:
+                taken = cycle
+            for name in request if any(answers) else ():
+                ctx.set(pins[name], name == "bready")
+        assert (await master.read(at["status"])).data >> 1 & 1
+
+    simulator = Simulator(shell)
+    simulator.add_clock(1e-8)
+    simulator.add_testbench(bench)
+    simulator.run()
+    assert seen == [shell.latency]
+
+
 def test_what_is_out_of_turn_is_refused() -> None:
     """Nothing is taught that the core did not ask for, and no sample overtakes another; the bus never hangs."""
     shell = WishboneShell(create_learner("after prediction"), patience=20)

@@ -102,6 +102,11 @@ def test_addresses_that_cannot_be_used(address: str, line: str) -> None:
     assert re.fullmatch(line, told.removeprefix(f"address = {address!r}: "))
 
 
+def test_a_rate_of_thousands_of_digits() -> None:
+    with pytest.raises(InputError, match=r"^address = .*99\.\.\.: baud = .*99\.\.\. is no rate; give bits a second"):
+        connect(f"serial:///dev/none?baud={'9' * 5000}")
+
+
 def test_what_does_not_go_with_an_address() -> None:
     with pytest.raises(InputError, match=r"^trace: 'tcp://localhost:1' has no signals to be seen; "):
         connect("tcp://localhost:1", trace="a.vcd")
