@@ -210,8 +210,11 @@ def _controls(run: LiveRun) -> list[Any]:
     clear = Button(label="clear counters", width=120)
     clear.on_click(run.clear_counters)
 
-    release = Button(label="release", name="release", width=90)
-    release.on_click(run.release)
+    knobs: list[Any] = [freeze, pause, clear]
+    if run.session.spec.guard is not None:
+        release = Button(label="release", name="release", width=90)
+        release.on_click(run.release)
+        knobs.append(release)
 
     def inputs(label: str, rates: tuple[float, ...], ask: Callable[[float, int], None]) -> list[Any]:
         made = []
@@ -226,8 +229,7 @@ def _controls(run: LiveRun) -> list[Any]:
 
     rates = inputs("learning rate", run.snapshot.learning_rate, run.set_learning_rate)
     rates += inputs("linear rate", run.snapshot.linear_rate, run.set_linear_rate)
-    guarded = [] if run.session.spec.guard is None else [release]
-    return [freeze, pause, clear, *guarded, *rates]
+    return [*knobs, *rates]
 
 
 def _count(snapshot: Snapshot) -> str:
