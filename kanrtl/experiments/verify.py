@@ -19,7 +19,7 @@ from ..folders import temporary_folder
 from ..learner.rtl.guard import Guard
 from ..learner.spec import LearnerSpec
 from ..link.host_link import FRAME_OVERHEAD, HostLink
-from ..link.layout import BAUD, LARGEST_PAYLOAD
+from ..link.layout import BAUD, LARGEST_PAYLOAD, WIRE_BITS
 from ..link.transport import Transport
 from ..lookup.network import LookupNetwork
 from ..numeric.fixed import Codes
@@ -35,9 +35,9 @@ from .exercise import Difference, compare_learners, draw_exercise
 SAMPLES = 1000
 """How many samples are compared by default."""
 
-PATIENCE_BYTES, WIRE_BITS = 4 * (LARGEST_PAYLOAD + FRAME_OVERHEAD), 10
+PATIENCE_BYTES = 4 * (LARGEST_PAYLOAD + FRAME_OVERHEAD)
 """How many bytes' time a simulated device has to answer, beside what it computes: more than a request and its answer
-take; and the bits of a byte on the wire."""
+take."""
 
 
 @dataclass(frozen=True)

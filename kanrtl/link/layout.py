@@ -23,6 +23,7 @@ __all__ = [
     "PIECE_BYTES",
     "POSITION_BYTES",
     "VERSION",
+    "WIRE_BITS",
     "Kind",
     "Layout",
 ]
@@ -32,6 +33,9 @@ VERSION = 1
 
 BAUD = 3_000_000
 """Bits a second on a serial line, where no other rate is asked for."""
+
+WIRE_BITS = 10
+"""Bits of a byte on a serial line, with those that start and stop it."""
 
 BUFFER_BYTES = 2048
 """Size of either buffer of a device: checked requests that wait, and answers that can be sent again."""

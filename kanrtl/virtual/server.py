@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from ..errors import InputError, cut
+from ..link.layout import WIRE_BITS
 from ..simulators.native_serial import NativeSerial
 
 __all__ = ["PseudoTerminal", "ServedPort", "TcpPort", "serve"]
@@ -20,9 +21,6 @@ STRETCH = 2000
 QUIET, QUIET_BYTES = 100_000, 3
 """Clock cycles after the last byte either way, and time of so many bytes on the line, for which a board is simulated
 on: the last one may still be on its way, and so may the first of an answer."""
-
-BITS = 10
-"""Bits of a byte on the line."""
 
 MOST_BYTES = 1 << 12
 """Bytes that are taken of a host, and wait for a simulated line, at once: a hundredth of a second at 3 Mbaud. Further
@@ -158,7 +156,7 @@ class TcpPort(ServedPort):
 
 def serve(simulation: NativeSerial, port: ServedPort, ended: Callable[[], bool] = lambda: False) -> None:
     """Let a simulated board talk to those who come to a port, until ``ended``. It stands still while nobody does."""
-    quiet = QUIET + round(QUIET_BYTES * BITS * simulation.cycles_per_bit)
+    quiet = QUIET + round(QUIET_BYTES * WIRE_BITS * simulation.cycles_per_bit)
     until = simulation.cycles + quiet
     while not ended():
         content = b""

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 import urllib.request
-from importlib.util import find_spec
 from pathlib import Path
 
-import pytest
+from support.importable import foreign
 
 
 def test_a_signal_ends_it_as_any_command(tmp_path: Path) -> None:
-    if find_spec("bokeh") is None:
-        assert not os.environ.get("CI"), "bokeh is missing: pip install 'kanrtl[live]'"
-        pytest.skip("bokeh is not installed")
+    foreign("bokeh", "live")
     spec = tmp_path / "learner.toml"
     spec.write_text("layer_sizes = [1, 1]\ngrid_range = [-2, 2]\n")
     command = [sys.executable, "-m", "kanrtl", "live", str(spec), "--no-open", "--port", "0"]

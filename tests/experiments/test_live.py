@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -19,6 +17,7 @@ from kanrtl.errors import LinkError
 from kanrtl.experiments.live_page import check_bokeh, create_server, describe_state
 from kanrtl.experiments.live_run import LONGEST_HISTORY, MOST_EDGES, LiveRun, describe_counters
 from kanrtl.sim import Recording, Track
+from support.importable import foreign
 
 SPEC = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2), grid_size=5, learning_rate=0.3, table_size=16)
 COUNTED = SPEC.replace(counts=["lost"])
@@ -251,9 +250,7 @@ class ServedPage:
 @pytest.fixture
 def page() -> Iterator[ServedPage]:
     """The page of a learner with hidden nodes."""
-    if find_spec("bokeh") is None:
-        assert not os.environ.get("CI"), "bokeh is missing: pip install 'kanrtl[live]'"
-        pytest.skip("bokeh is not installed")
+    foreign("bokeh", "live")
     page = ServedPage(run_of(COUNTED.replace(layer_sizes=[1, 2, 1])))
     yield page
     page.close()
