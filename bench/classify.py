@@ -22,7 +22,18 @@ from .row import Family, Progress, Result, Row, network_summary
 __all__ = ["FAMILY", "SEARCHES", "Classifier", "Front", "learn_example"]
 
 FREQUENCIES = {"ecp5": 250.0, "ice40": 60.0}  # asked for, in MHz: more than there is
-TOOLS = ("numpy", "scikit-learn")
+
+
+def _tools() -> dict[str, str]:
+    """The versions of what trains, and for which processors the kernels are that BLAS has chosen here.
+
+    Kernels add up in orders of their own, and sums that differ in the last bit lead to other networks in the end.
+    """
+    from threadpoolctl import threadpool_info  # comes with scikit-learn
+
+    # numpy and scipy may bring one each, of versions of their own, that choose alike.
+    kernels = {one["internal_api"]: str(one["architecture"]) for one in threadpool_info() if one["user_api"] == "blas"}
+    return {name: version(name) for name in ("numpy", "scikit-learn")} | kernels
 
 
 @cache
@@ -79,7 +90,7 @@ class Classifier(Row):
                 "accuracy": {name: [score[name] for score in scores] for name in scores[0]},
             },
             **summary,
-            "tools": summary["tools"] | {name: version(name) for name in TOOLS},
+            "tools": summary["tools"] | _tools(),
         }
 
 
@@ -117,7 +128,7 @@ class Front(Row):
             "float_score": float((model.predict_float(held_x) == held_y).mean()),
             "chosen": chosen,
             "seeds": [SEED],
-            "tools": {name: version(name) for name in TOOLS},
+            "tools": _tools(),
         }
 
 

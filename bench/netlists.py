@@ -13,10 +13,12 @@ from typing import Any, Protocol
 from kanrtl import LearnerSpec, LookupNetwork
 from kanrtl.build import Device
 from kanrtl.experiments.verify import Verification, verify
+from kanrtl.lookup import network_size
 from kanrtl.tools.toolchain import YOSYS
 
 from .network_area import DRAWN
 from .row import Family, LearnerRow, Progress, Result, Row
+from .stored import RESULTS, load
 
 __all__ = ["BuiltNetwork", "VerifiedDrawing", "VerifiedLearner", "VerifiedNetwork", "name_families"]
 
@@ -76,9 +78,22 @@ class VerifiedNetwork(Row):
     built: BuiltNetwork
 
     def measure(self, progress: Progress) -> Result:
-        device = self.built.device
-        found = verify(self.built.make(), device, SAMPLES, progress=progress, **self.built.hardware)
+        device, network = self.built.device, self.built.make()
+        self._compare_sizes(network)
+        found = verify(network, device, SAMPLES, progress=progress, **self.built.hardware)
         return {"device": device, **_tell(found), "tools": {"yosys": YOSYS.version()}}
+
+    def _compare_sizes(self, network: LookupNetwork) -> None:
+        """Raises where a network that was trained for its row is not the one that was measured there."""
+        row = self.built.name
+        if not (RESULTS / f"{row}.json").exists():
+            return
+        measured = load(RESULTS, row).get("estimated")
+        if measured is not None and measured != (sizes := network_size(network).as_dict()):
+            raise AssertionError(
+                f"{row} was measured of a network with {measured}, and what is trained here has {sizes}: measure that "
+                "row again"
+            )
 
 
 @dataclass(frozen=True)

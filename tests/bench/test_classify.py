@@ -10,10 +10,12 @@ import pytest
 from click.testing import CliRunner
 from matplotlib.figure import Figure
 
-from bench import classify, draw, stored
+from bench import classify, draw, netlists, stored
 from bench.tables import network_tables
 from examples.classify import EXAMPLES, main
 from kanrtl import LookupNetwork
+from kanrtl.experiments.verify import Verification
+from kanrtl.lookup import network_size
 from support.pretended_builds import pretend_builds
 
 
@@ -36,6 +38,7 @@ def test_rows_and_their_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         assert isinstance(row, classify.Classifier)
         if row.example == "wine":
             result = row.run(lambda _: None)
+            assert {"numpy", "scikit-learn", "openblas"} <= {*result["tools"]}
             assert result["held_out"]["rows"] == 45
             assert {*result["held_out"]["accuracy"]} == {"floats", "untuned", "tables"}
             assert len(result["cross_validation"]["accuracy"]["tables"]) == 5
@@ -68,6 +71,27 @@ def test_a_front_is_scored_on_what_the_search_has_not_seen() -> None:
     front = sorted((point for point in result["points"] if point["on_front"]), key=lambda point: point["lut"])
     assert [point["score"] for point in front] == sorted({point["score"] for point in front})
     draw.draw_front([result], Figure())
+
+
+@pytest.mark.usefixtures("short")
+def test_a_netlist_of_another_network_than_was_measured_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the training has changed since."""
+    row = next(row for row in classify.FAMILY.rows if row.name == "classify-wine-25f")
+    assert isinstance(row, classify.Classifier)
+    verified = netlists.VerifiedNetwork("verify-wine", "wine", row)
+    sizes = network_size(row.make()).as_dict()
+    monkeypatch.setattr(netlists, "RESULTS", tmp_path)
+    found = Verification("LFE5U-25F-6", 500, 510, 0, {}, {}, None)
+    monkeypatch.setattr(netlists, "verify", lambda *_, **__: found)
+    assert verified.run(lambda _: None)["matches"]  # nothing has been measured
+    path = tmp_path / f"{row.name}.json"
+    path.write_text(json.dumps({"estimated": sizes}))
+    assert verified.run(lambda _: None)["matches"]
+    path.write_text(json.dumps({"estimated": sizes | {"edges": 40}}))
+    with pytest.raises(AssertionError, match=r"^classify-wine-25f was measured of a network with .* 40, .* row again$"):
+        verified.run(lambda _: None)
 
 
 @pytest.mark.usefixtures("short")
