@@ -4,11 +4,12 @@ Bits are drawn among those that can be used: entries of tables that the wires wh
 of memories that hold anything, in rows that an address can name, as far as that is constant. They are inverted where
 they are used: where an entry is chosen, or a row read, while the samples are compared with the chip as it is. An
 inverted bit is found where ``kanrtl verify --board`` fails: where anything differs from the model, has to be sent
-again, takes longer than with the chip as it is, or does not come to rest within a clock cycle.
+again, takes longer than with the chip as it is, does not come to rest within a clock cycle, or answers anything else
+than the design does to what a line can carry.
 
 What nothing chooses cannot be found, and is counted beside: *unreachable* where a proof shows that no state of the chip
-ever chooses it, else *not chosen*. An inverted bit that is not found was chosen, and made no difference to what came
-back.
+ever chooses it, else *not chosen*; so is a bit of a memory that is written before it is read. An inverted bit that is
+not found was chosen, and made no difference to what came back.
 """
 
 from __future__ import annotations
@@ -18,21 +19,24 @@ import random
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from kanrtl import LearnerSpec
-from kanrtl.boards import BOARDS
+from kanrtl.boards import BOARDS, Board
 from kanrtl.build.design_builds import build_linked
 from kanrtl.errors import InputError, LinkError, ToolError
+from kanrtl.experiments.line_traffic import compare_traffic, draw_bursts
 from kanrtl.experiments.verify import compare_linked
 from kanrtl.link.layout import BAUD
 from kanrtl.simulators.bitstream_rtlil import count_cells
 from kanrtl.simulators.native_serial import NativeSerial
 from kanrtl.tools.icestorm import unpack
 from kanrtl.virtual.bitstream_simulation import await_reset, find_pins, read_configuration, simulate_chip
+from kanrtl.virtual.board_simulation import simulate_board
 from kanrtl.virtual.simulated_wire import SimulatedWire
 
 from .foreign.configuration import Bit, find_bits, invert_bit
@@ -78,6 +82,62 @@ class _EndingWire(SimulatedWire):
         return super().receive(timeout)
 
 
+class _Comparisons:
+    """Compares chips, of which number 0 is as it is and has to be compared first, as ``kanrtl verify --board`` does.
+
+    Attributes
+    ----------
+    cycles : int
+        The clock cycles of all comparisons of the chip as it is.
+    """
+
+    def __init__(self, spec: LearnerSpec, board: Board, simulation: NativeSerial) -> None:
+        self._spec, self._board, self._simulation = spec, board, simulation
+        self._cycles: dict[int, int] = {}
+        self._built: LearnerSpec | None = None
+        self._design: NativeSerial | None = None
+        self.cycles = 0
+
+    def close(self) -> None:
+        """End the simulations."""
+        self._simulation.close()
+        if self._design is not None:
+            self._design.close()
+
+    def compare_with_model(self, samples: int, number: int) -> str | None:
+        """Give what differs within so many samples, or takes longer."""
+        limit = SLACK * self._cycles[samples] if number else math.inf
+        try:
+            self._restart(number)
+            wire = _EndingWire(self._simulation, self._board.clock_mhz * 1e6, limit)
+            difference, _, built = compare_linked(self._spec, self._board, wire, samples)
+        except (InputError, ToolError) as error:
+            return f"the link: {error}"
+        if number == 0:
+            self._built, self._cycles[samples] = built, self._simulation.cycles
+            self.cycles += self._simulation.cycles
+        return None if difference is None else str(difference)
+
+    def compare_with_design(self, items: int, number: int) -> str | None:
+        """Give what differs in the answers to so many frames and streams of bytes."""
+        assert self._built is not None, "the chip as it is has not been compared with the model"
+        if self._design is None:
+            self._design = simulate_board(self._built, self._board)
+        try:
+            self._restart(number)
+            self._design.restart()
+            difference = compare_traffic(self._design, self._simulation, draw_bursts(self._built, items, 0))
+        except ToolError as error:
+            return f"the link: {error}"
+        if number == 0:
+            self.cycles += self._simulation.cycles
+        return None if difference is None else str(difference)
+
+    def _restart(self, number: int) -> None:
+        self._simulation.restart(number)
+        await_reset(self._simulation, self._board)
+
+
 @dataclass(frozen=True)
 class InvertedBits(Row):
     """A learner with its link on a board, and the same with bits inverted.
@@ -89,13 +149,17 @@ class InvertedBits(Row):
     tables, memories
         How many bits of each are inverted, one at a time; they are drawn at random.
     samples
-        Of the comparisons, one after another until one of them differs: short ones come first, and find most.
+        Of the comparisons with the model, one after another until one of them differs: short ones come first, and find
+        most.
+    items
+        Frames and streams of bytes of those with the design, which come before the last with the model.
     """
 
     board: str
     tables: int = 80
     memories: int = 20
     samples: tuple[int, ...] = (1, 60, 10_000)
+    items: tuple[int, ...] = (24, 480)
 
     @property
     def needs(self) -> str:
@@ -117,15 +181,14 @@ class InvertedBits(Row):
             bits, inverted = self._draw(configuration, plain)
             merged = merge_variants(plain, inverted, bits, f"pin_{find_pins(board)['clock']}")
             simulation = simulate_chip(merged, board, BAUD, progress, len(bits) + 1)
-            cycles: dict[int, int] = {}
-            for samples in self.samples:
-                progress(f"comparing the chip as it is, {samples:,} samples")
-                whole = self._compare(spec, simulation, 0, samples, math.inf)
-                if whole is not None:
-                    raise AssertionError(f"the bitstream for {self.board} differs from the model: {whole}")
-                cycles[samples] = simulation.cycles
-            # Those of the longest comparison, which was the last.
-            chosen = [simulation.is_touched(number) for number in range(1, len(bits) + 1)]
+            comparisons = _Comparisons(spec, board, simulation)
+            steps = self._plan(comparisons)
+            chosen = [False] * len(bits)
+            for done, step in enumerate(steps):
+                progress(f"comparing the chip as it is, {done} of {len(steps)}")
+                if (whole := step(0)) is not None:
+                    raise AssertionError(f"the bitstream for {self.board} differs as it is: {whole}")
+                chosen = [before or simulation.is_touched(number) for number, before in enumerate(chosen, 1)]
             found: list[dict[str, Any]] = []
             passed: list[int] = []
             wanted = {"table": self.tables, "memory": self.memories}
@@ -137,9 +200,10 @@ class InvertedBits(Row):
                     continue
                 survive = sum(one["found"] is None for one in found)
                 progress(f"inverted bit {len(found) + 1} of {self.tables + self.memories}, {survive} survive")
-                found.append({**asdict(bit), "found": self._find(spec, simulation, number, cycles)})
+                differences = (step(number) for step in steps)
+                found.append({**asdict(bit), "found": next((one for one in differences if one), None)})
                 wanted[bit.kind] -= 1
-            simulation.close()
+            comparisons.close()
             progress(f"proving which of {len(passed)} bits are never chosen")
             proved = find_unreachable(merged, passed, Path(folder))
         return {
@@ -147,7 +211,8 @@ class InvertedBits(Row):
             "device": board.device,
             "cells": count_cells(plain),
             "samples": self.samples[-1],
-            "cycles": cycles[self.samples[-1]],
+            "items": self.items[-1],
+            "cycles": comparisons.cycles,
             "inverted": dict(Counter(one["kind"] for one in found)),
             "found": dict(Counter(one["kind"] for one in found if one["found"])),
             "not_chosen": dict(Counter(bits[number - 1].kind for number in passed if number not in proved)),
@@ -178,25 +243,13 @@ class InvertedBits(Row):
         tried = [[bit for bit in used if bit.kind == kind][: TRIED[kind] * count] for kind, count, _ in kinds]
         return [bit for bits in tried for bit in bits], inverted
 
-    def _compare(
-        self, spec: LearnerSpec, simulation: NativeSerial, number: int, samples: int, cycles: float
-    ) -> str | None:
-        """Compare a chip with the model, for so many clock cycles at most; give what differs."""
-        board = BOARDS[self.board]
-        simulation.restart(number)
-        try:
-            await_reset(simulation, board)
-            wire = _EndingWire(simulation, board.clock_mhz * 1e6, cycles)
-            difference, _ = compare_linked(spec, board, wire, samples)
-        except (InputError, ToolError) as error:
-            return f"the link: {error}"
-        return None if difference is None else str(difference)
-
-    def _find(self, spec: LearnerSpec, simulation: NativeSerial, number: int, cycles: Mapping[int, int]) -> str | None:
-        """What tells of an inverted bit; None where nothing does. ``cycles``: of each comparison with the chip as it
-        is."""
-        tried = (self._compare(spec, simulation, number, samples, SLACK * cycles[samples]) for samples in self.samples)
-        return next((difference for difference in tried if difference), None)
+    def _plan(self, comparisons: _Comparisons) -> list[Callable[[int], str | None]]:
+        """What a chip goes through, what is short first; each gives what differs in the chip of a number."""
+        return [
+            *(partial(comparisons.compare_with_model, samples) for samples in self.samples[:-1]),
+            *(partial(comparisons.compare_with_design, items) for items in self.items),
+            partial(comparisons.compare_with_model, self.samples[-1]),
+        ]
 
 
 FAMILY = Family(

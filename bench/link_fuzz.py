@@ -12,9 +12,10 @@ from dataclasses import astuple, dataclass, field
 import numpy as np
 
 from kanrtl import LearnerSpec, connect
+from kanrtl.experiments.line_traffic import Traffic
 from kanrtl.learner.address_map import AddressMap
 from kanrtl.link.frame_codec import DELIMITER, FrameReader, decode_frame, encode_frame
-from kanrtl.link.layout import DONE, PIECE_BYTES, POSITION_BYTES, Kind, Layout
+from kanrtl.link.layout import DONE, PIECE_BYTES, Kind, Layout
 from kanrtl.numeric.fixed import Codes, Format
 from kanrtl.virtual.simulated_wire import SimulatedWire
 
@@ -24,12 +25,6 @@ BURST = 96
 QUIET_SECONDS, PATIENCE_SECONDS = 5e-4, 0.05
 """Of the line: silence after which a device has said all, which is longer than its tables take to be made anew; and
 time in which it must answer a hello."""
-
-UNKNOWN = 200
-"""A kind of request that there is not."""
-
-OBEYED = (*[Kind.LEARN] * 5, *[Kind.PREDICT] * 2, *[Kind.READ] * 2, Kind.WRITE, Kind.STATUS, Kind.ROM, UNKNOWN)
-"""Kinds of the requests that are to be obeyed, as often as they come."""
 
 Answer = tuple[int, int, bytes | None]
 """Number, kind, and payload of an answer; None where it is not known."""
@@ -184,8 +179,8 @@ def _write_code(code: int, size: int) -> bytes:
     return (code & (1 << 8 * size) - 1).to_bytes(size, "little")
 
 
-class Fuzz:
-    """Frames and bytes at random: right ones, some of them in turn, and damaged, cut and meaningless ones.
+class Fuzz(Traffic):
+    """Frames and bytes at random that the reference can follow: accesses are those of coefficients.
 
     Parameters
     ----------
@@ -196,59 +191,21 @@ class Fuzz:
     """
 
     def __init__(self, device: ReferenceDevice, seed: int) -> None:
-        self._device, self.chance = device, random.Random(seed)
+        super().__init__(device.spec, seed)
+        self._device = device
 
-    def draw(self, begin_anew: bool) -> bytes:
-        """The next item; ``begin_anew``: hellos and resends are among them, after which old answers may come again."""
-        chance = self.chance
-        kind = chance.random()
-        whole: bytes | None = None
-        if kind < 0.35:
-            whole = self._request(self._device.number)
-        elif kind < 0.5:
-            whole = self._request((self._device.number + chance.randrange(1, 256)) % 256)
-        elif kind < 0.55 and begin_anew:
-            position = chance.randrange(1 << 16).to_bytes(POSITION_BYTES, "little")
-            whole = chance.choice([bytes([Kind.HELLO, 0]) + chance.randbytes(4), bytes([Kind.RESEND, 0]) + position])
-        if whole is not None:
-            item = encode_frame(whole)
-            # What was cut before takes the frame with it, unless a delimiter ends it.
-            item = DELIMITER + item if chance.random() < 0.8 else item
-        else:
-            item = self._meaningless()
+    def draw_next(self, begin_anew: bool) -> bytes:
+        """The next item; ``begin_anew``: as of :meth:`Traffic.draw`."""
+        item, whole = self.draw(self._device.number, begin_anew)
         self._device.tally.items += 1
         self._device.feed(item, whole)
         return item
 
-    def _meaningless(self) -> bytes:
-        """A frame that was damaged or cut, or bytes that never were one."""
-        chance = self.chance
-        frame = bytearray(encode_frame(self._request(self._device.number)))
-        what = chance.random()
-        if what < 0.5:
-            for _ in range(chance.randint(1, 3)):
-                frame[chance.randrange(len(frame))] ^= 1 << chance.randrange(8)
-            return bytes(frame)
-        if what < 0.7:
-            return bytes(frame[: chance.randrange(len(frame))])
-        if what < 0.95:
-            return chance.randbytes(chance.randrange(24))
-        if what < 0.98:
-            return DELIMITER * chance.randrange(1, 8)
-        return bytes(chance.randrange(1, 256) for _ in range(chance.randrange(200, 400)))
-
-    def _request(self, number: int) -> bytes:
-        chance, layout = self.chance, self._device.layout
-        kind = chance.choice(OBEYED)
-        payload = b""
-        if kind in (Kind.LEARN, Kind.PREDICT):
-            payload = chance.randbytes(layout.record(Kind(kind)) * chance.randrange(4) + chance.randrange(2))
-        elif kind in (Kind.READ, Kind.WRITE):
-            (layer,) = self._device.spec.layers
-            written = chance.randrange(layer.formats.coefficient.minimum, layer.formats.coefficient.maximum)
-            payload = _write_code(written, layout.data) if kind == Kind.WRITE else b""
-            payload += chance.choice([*self._device.addresses]).to_bytes(layout.address, "little")
-        return bytes([kind, number]) + payload
+    def draw_access(self, kind: Kind) -> bytes:
+        (layer,) = self._device.spec.layers
+        written = self.chance.randrange(layer.formats.coefficient.minimum, layer.formats.coefficient.maximum)
+        data = _write_code(written, self.layout.data) if kind == Kind.WRITE else b""
+        return data + self.chance.choice([*self._device.addresses]).to_bytes(self.layout.address, "little")
 
 
 def fuzz_device(wire: SimulatedWire, device: ReferenceDevice, items: int, seed: int) -> Tally:
@@ -264,7 +221,7 @@ def fuzz_device(wire: SimulatedWire, device: ReferenceDevice, items: int, seed: 
         begin_anew = burst % 4 == 3
         _say_hello(wire, device, fuzz.chance)
         device.answers.clear()
-        wire.send(b"".join(fuzz.draw(begin_anew) for _ in range(min(BURST, items - tally.items))))
+        wire.send(b"".join(fuzz.draw_next(begin_anew) for _ in range(min(BURST, items - tally.items))))
         answers = _read_answers(wire)
         same = begin_anew or device.unclear or _agree(answers, device.answers)
         _say_hello(wire, device, fuzz.chance)

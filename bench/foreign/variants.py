@@ -106,7 +106,8 @@ def merge_variants(plain: str, inverted: str, bits: Sequence[Bit], clock: str) -
     """Give one module for a chip, which is number 0, and those with a bit inverted, which are numbers 1 and up.
 
     Its input ``variant`` is the number; of its output ``touched`` a bit is 1 once the inverted bit of that number has
-    been chosen by the inputs of its table, or its row read; where it never is, the chip is not told from the first.
+    been chosen by the inputs of its table, or read before it was written; where it never is, the chip is not told from
+    the first.
 
     Parameters
     ----------
@@ -121,7 +122,7 @@ def merge_variants(plain: str, inverted: str, bits: Sequence[Bit], clock: str) -
     new: list[str] = []
     outputs: dict[tuple[int, int], list[int]] = {}
     count = len(bits) + 1
-    declared = [f"wire [{count - 1}:0] {chosen};", f"assign {chosen}[0] = 0;"]
+    declared = [f"wire [{count - 1}:0] {chosen}, reached;", f"assign {chosen}[0] = 0, reached[0] = 0;"]
     text = plain
     for number, bit in enumerate(bits, 1):
         if bit.kind == "table":
@@ -130,6 +131,7 @@ def merge_variants(plain: str, inverted: str, bits: Sequence[Bit], clock: str) -
                 f"wire was_{number} = {table.logic};",
                 f"wire becomes_{number} = {other.logic};",
                 f"assign {chosen}[{number}] = was_{number} != becomes_{number};",
+                f"assign reached[{number}] = {chosen}[{number}];",
                 f"assign {table.output} = variant == {number} ? becomes_{number} : was_{number};",
             ]
             text = text.replace(f"{table.line}\n", "", 1)
@@ -146,6 +148,7 @@ def merge_variants(plain: str, inverted: str, bits: Sequence[Bit], clock: str) -
             f"wire [15:0] reads_{number};",
             copy,
             f"assign {chosen}[{number}] = {enable} & {clock_enable} & {{{address}}} == 8'd{row};",
+            f"assign reached[{number}] = reads_{number} != plain_{bit.x}_{bit.y};",
         ]
         outputs.setdefault((bit.x, bit.y), []).append(number)
     for (x, y), numbers in outputs.items():
@@ -157,7 +160,7 @@ def merge_variants(plain: str, inverted: str, bits: Sequence[Bit], clock: str) -
         new.append(f"assign {{{wires}}} = {read}plain_{x}_{y};")
     ports = f", input [{(count - 1).bit_length() - 1}:0] variant, output reg [{count - 1}:0] touched = 0);"
     head, _, body = text.partition(");\n")
-    added = "\n".join([*new, f"always @(posedge {clock}) touched <= touched | {chosen};"])
+    added = "\n".join([*new, f"always @(posedge {clock}) touched <= touched | reached;"])
     body = body.rstrip().removesuffix("endmodule")
     # Wires are declared before they are used.
     first = "\n".join(declared)

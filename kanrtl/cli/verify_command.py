@@ -68,8 +68,8 @@ def verify_command(
 
     The netlist is the one that place and route is given; every cell of the chip is replaced by what it does. A
     bitstream is read back into logic, which is simulated from pin to pin. Predictions, coefficients, rates and counters
-    are compared, and a netlist's cycles with those of the spec. Where anything differs, the first sample is named, and
-    the exit status is 1.
+    are compared, a netlist's cycles with those of the spec, and a bitstream's answers to damaged frames and noise with
+    those of the design. Where anything differs, the first sample is named, and the exit status is 1.
     """
     if isinstance(spec, LearnerSpec):
         check_only_for("network", hardware)
@@ -90,7 +90,8 @@ def verify_command(
             found = verify(spec, device, samples, seed=seed, progress=progress, **options)
     show(found.to_json(), as_json, lambda: _show(what, found))
     if found.difference is not None:
-        raise ToolError(f"the {what} for {found.device} differs from the model: {found.difference}")
+        other = "its design" if found.difference.what == "answers" else "the model"
+        raise ToolError(f"the {what} for {found.device} differs from {other}: {found.difference}")
 
 
 def _verify_bitstream(

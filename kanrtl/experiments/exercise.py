@@ -83,12 +83,14 @@ class Difference:
     ----------
     what : str
         ``"predictions"``, ``"coefficients"``, ``"rates"``, ``"noise"``, ``"frozen"``, ``"counters"`` or ``"guard"``;
-        of what is at the end of a wire ``"requests sent again"`` too, where nothing else differs.
+        of what is at the end of a wire ``"requests sent again"`` too, where nothing else differs, or ``"answers"`` to
+        anything at all.
     sample : int
         The number of the first sample, from 0, whose prediction differs; with other kinds that of the last before what
-        differs was read, or -1.
+        differs was read, or -1. Of answers, that of the burst.
     expected, found : list of int
-        The values of the first learner and of the second: the prediction, or the first number that differs.
+        The values of the first learner and of the second: the prediction, the first number that differs, or the clock
+        cycle and the byte of an answer, nothing where none came.
     """
 
     what: str
@@ -97,7 +99,9 @@ class Difference:
     found: list[int]
 
     def __str__(self) -> str:
-        where = f"of sample {self.sample}" if self.what == "predictions" else f"after sample {self.sample}"
+        where = {"predictions": f"of sample {self.sample}", "answers": f"to burst {self.sample}"}.get(
+            self.what, f"after sample {self.sample}"
+        )
         return f"{self.what} {where}: {self.found} instead of {self.expected}"
 
 

@@ -68,15 +68,16 @@ class NativeSerial(NativeNetlist):
         """Send bytes, behind those that wait to be sent."""
         self._library.kanrtl_feed(self._live, len(content), content)
 
-    def run(self, cycles: int) -> bytes:
-        """Let so many cycles pass, fewer where :data:`MOST_BYTES` have come; give what has come.
+    def run(self, cycles: int, most: int = MOST_BYTES) -> bytes:
+        """Let so many cycles pass, fewer where ``most`` bytes, which are no more than by default, have come; give what
+        has come.
 
         Raises
         ------
         ToolError
             If the netlist has not come to rest in one of them.
         """
-        count = self._library.kanrtl_run(self._live, cycles, MOST_BYTES, self._bytes)
+        count = self._library.kanrtl_run(self._live, cycles, most, self._bytes)
         self._check_rest()
         return self._bytes[:count].tobytes()
 

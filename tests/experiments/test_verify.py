@@ -175,6 +175,11 @@ def test_a_difference_is_exit_status_1(
     assert captured.err == (
         "kanrtl: the netlist for iCE40UP5K differs from the model: predictions of sample 17: [4] instead of [3]\n"
     )
+    told = Verification("iCE40UP5K", 40, 99, 0, {}, {}, Difference("answers", 2, [], [0]))
+    monkeypatch.setattr("kanrtl.cli.verify_command.verify_bitstream", lambda *_, **__: told)
+    assert run(["verify", str(spec_file()), "--board", "icebreaker"]) == 1
+    line = "kanrtl: the bitstream for iCE40UP5K differs from its design: answers to burst 2: [0] instead of []\n"
+    assert capsys.readouterr().err.endswith(line)
 
 
 @pytest.mark.parametrize(

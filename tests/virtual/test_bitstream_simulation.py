@@ -113,6 +113,35 @@ def test_every_bit_comes_back_until_one_of_the_configuration_is_inverted(bitstre
     simulation.close()
 
 
+def draw_memory_chip(content: int) -> str:
+    """A chip as it is read back, whose memory's row 0 to 255 is written in every cycle, in turn: those from 128 on are
+    read a cycle after that, the others a cycle before. ``content`` is in all of its rows."""
+    word = f"{content:04x}" * 16
+    rows = "".join(f" .INIT_{line:X}(256'h{word}),\n" for line in range(16))
+    count = ", ".join(f"count[{bit}]" for bit in reversed(range(8)))
+    read = ", ".join(f"read[{bit}]" for bit in reversed(range(8)))
+    data = ", ".join(f"data[{bit}]" for bit in reversed(range(16)))
+    return (
+        "module chip (input pin_35, input pin_6, output pin_9, input pin_10);\n\n"
+        "reg [7:0] count = 0;\nwire [7:0] read = count[7] ? count - 1 : count + 1;\nwire [15:0] data;\n"
+        "always @(posedge pin_35) count <= count + 1;\nassign pin_9 = pin_6;\n"
+        f"SB_RAM40_4K #(\n{rows} .READ_MODE(0),\n .WRITE_MODE(0)\n) ram40_6_1 (\n"
+        f" .RADDR({{1'b0, 1'b0, 1'b0, {read}}}),\n .WADDR({{1'b0, 1'b0, 1'b0, {count}}}),\n .MASK(16'b0),\n"
+        f" .WDATA(16'b0),\n .RE(1'b1),\n .RCLKE(1'b1),\n .RCLK(pin_35),\n .WE(1'b1),\n .WCLKE(1'b1),\n .WCLK(pin_35),\n"
+        f" .RDATA({{{data}}})\n);\nendmodule\n"
+    )
+
+
+@pytest.mark.usefixtures("compiled")
+def test_a_bit_of_a_memory_that_is_written_before_it_is_read_is_not_touched() -> None:
+    bits = [Bit("memory", 6, 1, row // 16, row % 16 * 16 + 3) for row in (50, 200)]
+    merged = merge_variants(draw_memory_chip(0), draw_memory_chip(1 << 3), bits, "pin_35")
+    simulation = simulate_chip(merged, BOARD, BAUD, variants=3)
+    simulation.run(1000)
+    assert [simulation.is_touched(number) for number in (1, 2)] == [True, False]
+    simulation.close()
+
+
 def test_entries_that_no_inputs_choose_are_told(tmp_path: Path) -> None:
     """Of two wires of which one is the other's inverse, both are never high."""
     text = "module chip (input pin_1, input pin_3, output pin_2);\n\nwire n2;\nwire pin_1, pin_2, pin_3;\n"
