@@ -2,7 +2,7 @@
 
 Bits are drawn among those that can be used: entries of tables that the wires which lead to a table can choose, and bits
 of memories that hold anything, in rows that an address can name, as far as that is constant. They are inverted where
-they are used: where an entry is chosen, or a row read, while the samples are compared with the chip as it is. An
+they are used: where an entry is chosen, or a row read, while the chip as it is is compared. An
 inverted bit is found where ``kanrtl verify --board`` fails: where anything differs from the model, has to be sent
 again, takes longer than with the chip as it is, does not come to rest within a clock cycle, or answers anything else
 than the design does to what a line can carry.
