@@ -3,9 +3,10 @@
 Bits are drawn among those that can be used: entries of tables that the wires which lead to a table can choose, and bits
 of memories that hold anything, in rows that an address can name, as far as that is constant. They are inverted where
 they are used: where an entry is chosen, or a row read, while the chip as it is is compared. An
-inverted bit is found where ``kanrtl verify --board`` fails: where anything differs from the model, has to be sent
-again, takes longer than with the chip as it is, does not come to rest within a clock cycle, or answers anything else
-than the design does to what a line can carry.
+inverted bit is found where ``kanrtl verify --board`` fails: where a proof that every cell is that of the netlist fails,
+or anything differs from the model, has to be sent again, takes longer than with the chip as it is, does not come to
+rest within a clock cycle, or answers anything else than the design does to what a line can carry. Simulations that are
+short come before the proof here, so that it is seen how many bits they find without it.
 
 What nothing chooses cannot be found, and is counted beside: *unreachable* where a proof shows that no state of the chip
 ever chooses it, else *not chosen*; so is a bit of a memory that is written before it is read. An inverted bit that is
@@ -28,10 +29,12 @@ from typing import Any
 from kanrtl import LearnerSpec
 from kanrtl.boards import BOARDS, Board
 from kanrtl.build.design_builds import build_linked
+from kanrtl.build.placed_netlist import PLACED_NAME, PlacedNetlist
 from kanrtl.errors import InputError, LinkError, ToolError
 from kanrtl.experiments.line_traffic import compare_traffic, draw_bursts
 from kanrtl.experiments.verify import compare_linked
 from kanrtl.link.layout import BAUD
+from kanrtl.simulators.bitstream_proof import count_compared, find_unequal
 from kanrtl.simulators.bitstream_rtlil import count_cells
 from kanrtl.simulators.native_serial import NativeSerial
 from kanrtl.tools.icestorm import unpack
@@ -40,7 +43,7 @@ from kanrtl.virtual.board_simulation import simulate_board
 from kanrtl.virtual.simulated_wire import SimulatedWire
 
 from .foreign.configuration import Bit, find_bits, invert_bit
-from .foreign.variants import find_readable, find_unreachable, find_used, merge_variants
+from .foreign.variants import find_readable, find_unreachable, find_used, invert_alone, merge_variants
 from .row import Family, Progress, Result, Row
 
 __all__ = ["FAMILY", "InvertedBits"]
@@ -85,14 +88,33 @@ class _EndingWire(SimulatedWire):
 class _Comparisons:
     """Compares chips, of which number 0 is as it is and has to be compared first, as ``kanrtl verify --board`` does.
 
+    Parameters
+    ----------
+    spec, board
+        The learner and the board that the chips are for.
+    netlist
+        What chip 0 was made from.
+    simulation
+        All of the chips.
+    read
+        Gives the logic of the chip of a number.
+
     Attributes
     ----------
     cycles : int
         The clock cycles of all comparisons of the chip as it is.
     """
 
-    def __init__(self, spec: LearnerSpec, board: Board, simulation: NativeSerial) -> None:
-        self._spec, self._board, self._simulation = spec, board, simulation
+    def __init__(
+        self,
+        spec: LearnerSpec,
+        board: Board,
+        netlist: PlacedNetlist,
+        simulation: NativeSerial,
+        read: Callable[[int], str],
+    ) -> None:
+        self._spec, self._board, self._netlist = spec, board, netlist
+        self._simulation, self._read = simulation, read
         self._cycles: dict[int, int] = {}
         self._built: LearnerSpec | None = None
         self._design: NativeSerial | None = None
@@ -133,6 +155,11 @@ class _Comparisons:
             self.cycles += self._simulation.cycles
         return None if difference is None else str(difference)
 
+    def compare_with_netlist(self, number: int) -> str | None:
+        """Give the cell that is not that of the netlist."""
+        cells = find_unequal(self._netlist, self._read(number))
+        return f"another {cells[0]}" if cells else None
+
     def _restart(self, number: int) -> None:
         self._simulation.restart(number)
         await_reset(self._simulation, self._board)
@@ -152,7 +179,8 @@ class InvertedBits(Row):
         Of the comparisons with the model, one after another until one of them differs: short ones come first, and find
         most.
     items
-        Frames and streams of bytes of those with the design, which come before the last with the model.
+        Frames and streams of bytes of those with the design, which come before the last with the model; after the first
+        of them comes the proof.
     """
 
     board: str
@@ -174,18 +202,23 @@ class InvertedBits(Row):
         board, spec = BOARDS[self.board], LearnerSpec(**SPEC)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "board.bin"
-            report = build_linked(spec, board, output=path, progress=progress)
+            report = build_linked(spec, board, output=path, keep=Path(folder), progress=progress)
+            netlist = PlacedNetlist.read(Path(folder) / PLACED_NAME)
             configuration = unpack(path)
             progress("reading the bitstream back into logic")
             plain = read_configuration(configuration, board)
             bits, inverted = self._draw(configuration, plain)
             merged = merge_variants(plain, inverted, bits, f"pin_{find_pins(board)['clock']}")
             simulation = simulate_chip(merged, board, BAUD, progress, len(bits) + 1)
-            comparisons = _Comparisons(spec, board, simulation)
+
+            def read(number: int) -> str:
+                return invert_alone(plain, inverted, bits[number - 1]) if number else plain
+
+            comparisons = _Comparisons(spec, board, netlist, simulation, read)
             steps = self._plan(comparisons)
             chosen = [False] * len(bits)
-            for done, step in enumerate(steps):
-                progress(f"comparing the chip as it is, {done} of {len(steps)}")
+            for done, (kind, step) in enumerate(steps):
+                progress(f"comparing the chip as it is, {done} of {len(steps)}: {kind}")
                 if (whole := step(0)) is not None:
                     raise AssertionError(f"the bitstream for {self.board} differs as it is: {whole}")
                 chosen = [before or simulation.is_touched(number) for number, before in enumerate(chosen, 1)]
@@ -200,8 +233,10 @@ class InvertedBits(Row):
                     continue
                 survive = sum(one["found"] is None for one in found)
                 progress(f"inverted bit {len(found) + 1} of {self.tables + self.memories}, {survive} survive")
-                differences = (step(number) for step in steps)
-                found.append({**asdict(bit), "found": next((one for one in differences if one), None)})
+                differences = ((step(number), kind) for kind, step in steps)
+                nothing: tuple[str | None, str | None] = (None, None)
+                difference, by = next((one for one in differences if one[0]), nothing)
+                found.append({**asdict(bit), "found": difference, "by": by})
                 wanted[bit.kind] -= 1
             comparisons.close()
             progress(f"proving which of {len(passed)} bits are never chosen")
@@ -215,6 +250,8 @@ class InvertedBits(Row):
             "cycles": comparisons.cycles,
             "inverted": dict(Counter(one["kind"] for one in found)),
             "found": dict(Counter(one["kind"] for one in found if one["found"])),
+            "found_by": dict(Counter(one["by"] for one in found if one["by"])),
+            "compared_cells": count_compared(netlist),
             "not_chosen": dict(Counter(bits[number - 1].kind for number in passed if number not in proved)),
             "unreachable": dict(Counter(bits[number - 1].kind for number in proved)),
             "bits": found,
@@ -243,13 +280,12 @@ class InvertedBits(Row):
         tried = [[bit for bit in used if bit.kind == kind][: TRIED[kind] * count] for kind, count, _ in kinds]
         return [bit for bits in tried for bit in bits], inverted
 
-    def _plan(self, comparisons: _Comparisons) -> list[Callable[[int], str | None]]:
-        """What a chip goes through, what is short first; each gives what differs in the chip of a number."""
-        return [
-            *(partial(comparisons.compare_with_model, samples) for samples in self.samples[:-1]),
-            *(partial(comparisons.compare_with_design, items) for items in self.items),
-            partial(comparisons.compare_with_model, self.samples[-1]),
-        ]
+    def _plan(self, comparisons: _Comparisons) -> list[tuple[str, Callable[[int], str | None]]]:
+        """What a chip goes through, what is short first, by kind; each gives what differs in the chip of a number."""
+        by_model = [("simulation", partial(comparisons.compare_with_model, samples)) for samples in self.samples]
+        by_design = [("simulation", partial(comparisons.compare_with_design, items)) for items in self.items]
+        proof = ("proof", comparisons.compare_with_netlist)
+        return [*by_model[:-1], by_design[0], proof, *by_design[1:], by_model[-1]]
 
 
 FAMILY = Family(

@@ -7,71 +7,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from kanrtl.simulators.chip_logic import Memory, find_memories, find_tables
 from kanrtl.tools.toolchain import YOSYS
 
 from .configuration import COLUMNS, Bit
 
-__all__ = ["find_readable", "find_unreachable", "find_used", "merge_variants"]
-
-_TABLE = re.compile(r"^assign (\S+) *= /\* LUT +(\d+) +(\d+) +(\d+) \*/ (.*);$", re.MULTILINE)
-_MEMORY = re.compile(r"^SB_RAM40_4K\w* #\(\n.*?^\) ram40_(\d+)_(\d+) \(\n.*?^\);$", re.MULTILINE | re.DOTALL)
-
-
-@dataclass(frozen=True)
-class _Table:
-    """A logic cell's table: what it drives, and its logic."""
-
-    line: str
-    output: str
-    logic: str
-
-
-@dataclass(frozen=True)
-class _Memory:
-    """A block memory."""
-
-    text: str
-
-    def find(self, pattern: str) -> str:
-        found = re.search(pattern, self.text)
-        assert found is not None
-        return found[1]
-
-    def wires(self, port: str) -> list[str]:
-        """The wires at a port, from the lowest; constants as ``1'b0`` and ``1'b1``."""
-        return self.find(rf"\.{port}\((.*)\)").strip("{}").split(", ")[::-1]
-
-    def row(self, number: int) -> str:
-        """The line with a sixteenth of its content."""
-        return self.find(rf"( *\.INIT_{number:X}\(.*\),?)\n")
-
-    @property
-    def mode(self) -> int:
-        """How many bits of an address choose columns of a row."""
-        return int(self.find(r"READ_MODE\((\d)\)"))
-
-
-def _tables(verilog: str) -> dict[tuple[int, int, int], _Table]:
-    return {(int(one[2]), int(one[3]), int(one[4])): _Table(one[0], one[1], one[5]) for one in _TABLE.finditer(verilog)}
-
-
-def _memories(verilog: str) -> dict[tuple[int, int], _Memory]:
-    return {(int(one[1]), int(one[2])): _Memory(one[0]) for one in _MEMORY.finditer(verilog)}
+__all__ = ["find_readable", "find_unreachable", "find_used", "invert_alone", "merge_variants"]
 
 
 def find_readable(verilog: str, bits: Sequence[Bit]) -> list[Bit]:
     """Give those bits of tables, and those of memories that can be read: whose row some address is of, as far as that
     is constant, and whose column leads anywhere."""
-    memories = _memories(verilog)
+    memories = find_memories(verilog)
     return [bit for bit in bits if bit.kind == "table" or _is_readable(memories[bit.x, bit.y], bit)]
 
 
-def _is_readable(memory: _Memory, bit: Bit) -> bool:
+def _is_readable(memory: Memory, bit: Bit) -> bool:
     row, column = divmod(bit.address, COLUMNS)
-    address, mode = memory.wires("RADDR"), memory.mode
+    address, mode = memory.wires("RADDR"), memory.mode("READ")
     if any(wire == f"1'b{1 - (row >> index & 1)}" for index, wire in enumerate(address[:8])):
         return False
     if mode == 1 and address[8] == f"1'b{1 - (column & 1)}":
@@ -92,7 +47,7 @@ def find_used(plain: str, inverted: str, bits: Sequence[Bit]) -> list[Bit]:
     bits
         The bits.
     """
-    before, after = (_tables(plain), _memories(plain)), (_tables(inverted), _memories(inverted))
+    before, after = (find_tables(plain), find_memories(plain)), (find_tables(inverted), find_memories(inverted))
 
     def is_used(bit: Bit) -> bool:
         if bit.kind == "table":
@@ -100,6 +55,15 @@ def find_used(plain: str, inverted: str, bits: Sequence[Bit]) -> list[Bit]:
         return before[1][bit.x, bit.y].row(bit.row) != after[1][bit.x, bit.y].row(bit.row)
 
     return [bit for bit in bits if is_used(bit)]
+
+
+def invert_alone(plain: str, inverted: str, bit: Bit) -> str:
+    """Give the logic with one of the bits inverted, of that with none of them and with all; see :func:`find_used`."""
+    if bit.kind == "table":
+        before, after = find_tables(plain)[bit.cell], find_tables(inverted)[bit.cell]
+        return plain.replace(f"{before.line}\n", f"{after.line}\n", 1)
+    memory, other = find_memories(plain)[bit.x, bit.y], find_memories(inverted)[bit.x, bit.y]
+    return plain.replace(memory.text, memory.text.replace(memory.row(bit.row), other.row(bit.row), 1), 1)
 
 
 def merge_variants(plain: str, inverted: str, bits: Sequence[Bit], clock: str) -> str:
@@ -116,8 +80,8 @@ def merge_variants(plain: str, inverted: str, bits: Sequence[Bit], clock: str) -
     clock
         The wire of the clock.
     """
-    before, after = _tables(plain), _tables(inverted)
-    memories, others = _memories(plain), _memories(inverted)
+    before, after = find_tables(plain), find_tables(inverted)
+    memories, others = find_memories(plain), find_memories(inverted)
     chosen = "differs"
     new: list[str] = []
     outputs: dict[tuple[int, int], list[int]] = {}

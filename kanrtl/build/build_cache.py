@@ -17,7 +17,8 @@ from ..errors import ToolError
 from ..folders import attribute_errors
 from ..progress import Progress
 from ..tools.toolchain import YOSYS
-from .flow import Job, floorplan, run_flow, synthesise, write_files
+from .flow import PLACED, Job, floorplan, run_flow, synthesise, write_files
+from .placed_netlist import PLACED_NAME, PlacedNetlist
 from .report import Report
 
 _FLOW_VERSION = 6
@@ -146,12 +147,22 @@ def _silent(message: str) -> None:
 
 
 def _store(report: Report, work: Path, job: Job) -> None:
-    for name in ("netlist.json", "nextpnr.json", job.routed_name):
+    if job.bitstream and job.flow.placed_option:
+        netlist, placed = (json.loads((work / name).read_text()) for name in ("netlist.json", PLACED))
+        constraints = job.files[f"{job.top}.{job.flow.constraints}"]
+        PlacedNetlist.of(netlist, placed, constraints, job.top).write(work / PLACED_NAME)
+    for name in ("netlist.json", "nextpnr.json", job.routed_name, PLACED):
         (work / name).unlink(missing_ok=True)
     content: dict[str, Any] = {"report": report.to_json(), "report_sha256": _hash(report.to_json())}
-    if job.bitstream:
-        content["bitstream_sha256"] = hashlib.sha256((work / job.bitstream_name).read_bytes()).hexdigest()
+    content |= {f"{kind}_sha256": hashlib.sha256((work / name).read_bytes()).hexdigest() for kind, name in _files(job)}
     (work / "report.json").write_text(json.dumps(content, indent=1))
+
+
+def _files(job: Job) -> list[tuple[str, str]]:
+    """What a build is kept for beside its report: the kind and the name of each file."""
+    if not job.bitstream:
+        return []
+    return [("bitstream", job.bitstream_name), *([("placed", PLACED_NAME)] if job.flow.placed_option else [])]
 
 
 def _load(entry: Path, job: Job) -> Report | None:
@@ -164,11 +175,9 @@ def _load(entry: Path, job: Job) -> Report | None:
         # Entries that were made before there was a digest have none.
         if content.get("report_sha256", _hash(content["report"])) != _hash(content["report"]):
             return None
-        if not job.bitstream:
-            return report
-        bitstream = entry / job.bitstream_name
-        if hashlib.sha256(bitstream.read_bytes()).hexdigest() != content["bitstream_sha256"]:
-            return None
-        return replace(report, bitstream=str(bitstream))
+        for kind, name in _files(job):
+            if hashlib.sha256((entry / name).read_bytes()).hexdigest() != content[f"{kind}_sha256"]:
+                return None
+        return replace(report, bitstream=str(entry / job.bitstream_name)) if job.bitstream else report
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None

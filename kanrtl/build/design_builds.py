@@ -161,6 +161,7 @@ def build_linked(
     baud: int = BAUD,
     seed: int = 1,
     output: Path | None = None,
+    keep: Path | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Make the bitstream of a learner at the end of a board's serial port (:class:`kanrtl.link.board_top.LinkTop`), at
@@ -175,7 +176,8 @@ def build_linked(
     def build(candidate: LearnerSpec) -> Report:
         with _advise(partial(advise_built, candidate)):
             top = LinkTop(candidate, board, baud)
-            return build_board(top, board, seed=seed, output=output, facts=_facts(candidate), progress=progress)
+            facts = _facts(candidate)
+            return build_board(top, board, seed=seed, output=output, facts=facts, keep=keep, progress=progress)
 
     return _build_in_time(spec, board, build, progress)
 

@@ -22,6 +22,9 @@ from .report import Report
 from .shortage import RESOURCE_WORDS, ShortageError
 from .timing import honest_fmax, reads_undefined, untimed_ports
 
+PLACED = "placed.json"
+"""The file in which nextpnr tells where everything is."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -125,6 +128,7 @@ class Job:
             "nextpnr.json",
             *self.nextpnr_options,
             *([self.flow.routed_option, self.routed_name] if self.bitstream else []),
+            *([self.flow.placed_option, PLACED] if self.bitstream and self.flow.placed_option else []),
         ]
 
     @property

@@ -30,7 +30,7 @@ ITEMS = 24
 
 FLOOD, FLOODED = 6, 12
 """One burst of so many is requests with all the samples that a frame holds, and so many of these: more than a device
-holds."""
+holds, unless it learns them as fast as they come."""
 
 QUIET = (0, 0, 4000)
 """Clock cycles of silence after a burst, one of which is drawn."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from ..arrays import check_at_least
 from ..boards import Board
 from ..build.capacity import check_fits
 from ..build.design_builds import build_linked, fit_spec
+from ..build.placed_netlist import PLACED_NAME, PlacedNetlist
 from ..build.programming import check_bitstream
 from ..errors import InputError, SpecError, join_choices
 from ..fabric.device import Device
@@ -27,8 +28,10 @@ from ..progress import Progress
 from ..sessions.backends.model import ModelLearner, ModelNetwork
 from ..sessions.backends.native import NativeLearner, NativeNetwork
 from ..sessions.linked_learner import LinkedLearner, find_difference
+from ..simulators.bitstream_proof import count_compared, find_unequal
+from ..simulators.bitstream_rtlil import count_cells
 from ..simulators.netlist_rtlil import MODELLED, simulate_cells
-from ..virtual.bitstream_simulation import Edit, await_reset, check_readable, simulate_bitstream
+from ..virtual.bitstream_simulation import Edit, await_reset, check_readable, read_bitstream, simulate_chip
 from ..virtual.board_simulation import simulate_board
 from ..virtual.simulated_wire import SimulatedWire
 from .exercise import Difference, compare_learners, draw_exercise
@@ -66,6 +69,11 @@ class Verification:
         Latencies and intervals that were seen at the netlist's ports, in cycles; empty for a bitstream.
     difference : Difference or None
         The first difference from the model; None where there is none.
+    compared_cells : int or None
+        Of a bitstream that was built for the comparison, how many logic cells and memories were compared with those of
+        the netlist, for every input; None of others.
+    unequal_cells : list of str
+        Those of them that differ. Where any does, no sample was sent.
     """
 
     device: str
@@ -75,11 +83,24 @@ class Verification:
     cells: dict[str, int]
     observed: dict[str, list[int]]
     difference: Difference | None
+    compared_cells: int | None = None
+    unequal_cells: list[str] = field(default_factory=list)
 
     @property
     def matches(self) -> bool:
         """Whether everything was equal."""
-        return self.difference is None
+        return self.complaint is None
+
+    @property
+    def complaint(self) -> str | None:
+        """What differs from what, in words; None where nothing does."""
+        if self.unequal_cells:
+            first, *others = self.unequal_cells
+            return f"differs from its netlist: {first}{f' and {len(others)} more' if others else ''}"
+        if self.difference is None:
+            return None
+        other = "its design" if self.difference.what == "answers" else "the model"
+        return f"differs from {other}: {self.difference}"
 
     def to_json(self) -> dict[str, Any]:
         """Give it as plain values."""
@@ -171,11 +192,13 @@ def verify_bitstream(
     edit: Edit | None = None,
     progress: Progress | None = None,
 ) -> Verification:
-    """Read a bitstream back into logic, and simulate that, from pin to pin, beside the integer model.
+    """Read a bitstream back into logic, compare that with the netlist that it was made from, and simulate it, from pin
+    to pin, beside the integer model.
 
-    The same is done and compared as in :func:`verify`, through the board's serial port: the bitstream is that of
-    ``kanrtl build --board NAME --host uart``. Then it is started anew, and sent whatever a line can carry: it must
-    answer as the design does that it was built from, to the byte and to the cycle.
+    Of each logic cell and memory it is proved that it is that of the netlist, for every input. Then the same is done
+    and compared as in :func:`verify`, through the board's serial port: the bitstream is that of ``kanrtl build --board
+    NAME --host uart``. At last it is started anew, and sent whatever a line can carry: it must answer as the design
+    does that it was built from, to the byte and to the cycle.
 
     Parameters
     ----------
@@ -188,7 +211,8 @@ def verify_bitstream(
     baud
         The rate of the serial port, in bits per second.
     bitstream
-        The packed bitstream, as it is loaded into the board; by default it is built.
+        The packed bitstream, as it is loaded into the board; by default it is built. Nothing is proved of one that is
+        given, as it does not tell which of its cells is which.
     edit
         What is changed in its configuration before it is read: to see that a fault is found.
     progress
@@ -218,14 +242,20 @@ def verify_bitstream(
             f"takes {multipliers} multipliers of the chip, which no tool reads back from a bitstream; set it to "
             f'"lut" or "serial", or verify the netlist for --device {board.device}',
         )
-    cells: dict[str, int] = {}
+    netlist: PlacedNetlist | None = None
     with temporary_folder() as cwd:
         if bitstream is not None:
             check_bitstream(board, bitstream, "bitstream")
         else:
             bitstream = cwd / "board.bin"
-            build_linked(spec, board, baud=baud, output=bitstream, progress=progress)
-        simulation = simulate_bitstream(bitstream, board, baud, cells, progress, edit)
+            build_linked(spec, board, baud=baud, output=bitstream, keep=cwd, progress=progress)
+            netlist = PlacedNetlist.read(cwd / PLACED_NAME)
+        chip = read_bitstream(bitstream, board, progress, edit)
+    cells = count_cells(chip)
+    compared = None if netlist is None else count_compared(netlist)
+    if netlist is not None and (unequal := find_unequal(netlist, chip, progress)):
+        return Verification(board.device, 0, 0, seed, cells, {}, None, compared, unequal)
+    simulation = simulate_chip(chip, board, baud, progress)
     if progress is not None:
         progress(f"comparing {samples} samples")
     try:
@@ -245,7 +275,7 @@ def verify_bitstream(
             finally:
                 design.close()
             cycles += simulation.cycles
-        return Verification(board.device, sent, cycles, seed, cells, {}, difference)
+        return Verification(board.device, sent, cycles, seed, cells, {}, difference, compared)
     finally:
         simulation.close()
 

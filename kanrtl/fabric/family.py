@@ -92,6 +92,9 @@ class ToolFlow:
         The same where ABC9 has failed, for a family that uses it.
     narrow_luts : str or None
         The option of yosys with which the multiplexers behind LUTs are left alone; None where there are none.
+    placed_option : str or None
+        The option with which nextpnr writes where everything is, for a family whose bitstreams can be read back into
+        logic: with that they are compared with the netlist. None where they cannot.
     """
 
     place_and_route: Tool
@@ -107,6 +110,7 @@ class ToolFlow:
     synthesise: Callable[[str], Sequence[str]]
     synthesise_again: Callable[[str], Sequence[str]] | None = None
     narrow_luts: str | None = None
+    placed_option: str | None = None
 
     @property
     def tools(self) -> tuple[Tool, Tool]:

@@ -17,7 +17,7 @@ from ..errors import InputError
 from ..fabric.device import Device
 from ..folders import temporary_folder
 from ..progress import Progress
-from ..simulators.bitstream_rtlil import CHIP, count_cells, insert_chip
+from ..simulators.bitstream_rtlil import CHIP, insert_chip
 from ..simulators.native_serial import NativeSerial
 from ..tools.icestorm import read_back, unpack
 
@@ -26,8 +26,8 @@ __all__ = [
     "await_reset",
     "check_readable",
     "find_pins",
+    "read_bitstream",
     "read_configuration",
-    "simulate_bitstream",
     "simulate_chip",
 ]
 
@@ -123,7 +123,7 @@ def check_readable(board: Board) -> Device:
 def read_configuration(configuration: str, board: Board) -> str:
     """Give the logic that a configuration in IceStorm's text format is, as Verilog, of the pins' names in a board.
 
-    Errors are those of :func:`simulate_bitstream`; see :func:`kanrtl.tools.icestorm.read_back`.
+    Errors are those of :func:`read_bitstream`; see :func:`kanrtl.tools.icestorm.read_back`.
     """
     part = check_readable(board)
     with temporary_folder() as cwd:
@@ -132,15 +132,8 @@ def read_configuration(configuration: str, board: Board) -> str:
         return read_back(path, part.nextpnr_options[part.nextpnr_options.index("--package") + 1])
 
 
-def simulate_bitstream(
-    bitstream: Path,
-    board: Board,
-    baud: int,
-    cells: dict[str, int],
-    progress: Progress | None = None,
-    edit: Edit | None = None,
-) -> NativeSerial:
-    """Start the simulation of a board that is configured with a bitstream, packed as it is loaded into it.
+def read_bitstream(bitstream: Path, board: Board, progress: Progress | None = None, edit: Edit | None = None) -> str:
+    """Give the logic that a bitstream configures, packed as it is loaded into a board, as Verilog.
 
     Parameters
     ----------
@@ -148,10 +141,6 @@ def simulate_bitstream(
         The file.
     board
         The board, with an iCE40.
-    baud
-        The rate of its serial port, in bits per second.
-    cells
-        Given the number of cells of each kind that the bitstream configures.
     progress
         Told what takes a while.
     edit
@@ -176,8 +165,7 @@ def simulate_bitstream(
                 f"bitstream = {str(bitstream)!r}: uses no pin {pins[name]}, the {name} of {board.name}; give one that "
                 f"kanrtl build --board {board.name} --host uart makes"
             )
-    cells.update(count_cells(verilog))
-    return simulate_chip(verilog, board, baud, progress)
+    return verilog
 
 
 def await_reset(simulation: NativeSerial, board: Board) -> None:
@@ -188,15 +176,19 @@ def await_reset(simulation: NativeSerial, board: Board) -> None:
 def simulate_chip(
     verilog: str, board: Board, baud: int, progress: Progress | None = None, variants: int = 1
 ) -> NativeSerial:
-    """Start the simulation of a board with the logic that :func:`read_configuration` has given.
+    """Start the simulation of a board with the logic that :func:`read_bitstream` has given.
 
     Parameters
     ----------
     verilog
         The logic. Where it has more than one variant, it has the ports ``variant`` and ``touched`` of
         :class:`ConfiguredPins` too.
-    board, baud, progress
-        As of :func:`simulate_bitstream`.
+    board
+        The board.
+    baud
+        The rate of its serial port, in bits per second.
+    progress
+        Told what takes a while.
     variants
         How many chips it can be.
 

@@ -106,7 +106,7 @@ class LearnerCase:
             found = verify_bitstream(self.spec, boards.get(board), 60)
         except (SpecError, BuildError):  # it does not fit, or is of what cannot be read back
             raise RefusedError from None
-        return None if found.difference is None else f"the bitstream for {board}: {found.difference}"
+        return None if found.complaint is None else f"the bitstream for {board} {found.complaint}"
 
     def design(self) -> Design:
         """What native compiles."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.bitstreams import SPEC
+from bench.foreign.configuration import Bit, find_bits, invert_bit
 from bench.link_fuzz import ReferenceDevice
 from kanrtl import LearnerSpec
 from kanrtl.boards import BOARDS
@@ -123,3 +125,31 @@ def test_a_bitstream_answers_as_its_design_does() -> None:
     found = verify_bitstream(LearnerSpec(**SPEC), BOARD, 40)
     assert found.matches
     assert found.samples == 40
+    assert found.compared_cells is not None
+    assert found.compared_cells > 1000
+    assert found.unequal_cells == []
+
+
+@pytest.mark.thorough
+def test_a_bitstream_with_a_bit_inverted_is_not_its_netlist() -> None:
+    """Whatever the bit does: one of a memory may be written before it is read. It is one that is set, as what the
+    netlist leaves open is zero."""
+    for program in ("iceunpack", "icebox_vlog"):
+        need(program, shutil.which(program))
+    inverted: list[Bit] = []
+
+    def invert(configuration: str) -> str:
+        bits = [bit for bit in find_bits(configuration) if bit.kind == "memory"]
+        for bit in random.Random(0).sample(bits, len(bits)):
+            other = invert_bit(configuration, bit)
+            if other < configuration:
+                inverted.append(bit)
+                return other
+        raise AssertionError("no memory holds anything")
+
+    found = verify_bitstream(LearnerSpec(**SPEC), BOARD, 40, edit=invert)
+    assert not found.matches
+    assert found.samples == 0
+    (name,) = found.unequal_cells
+    assert name.startswith(f"memory X{inverted[0].x}/Y{inverted[0].y} (")
+    assert found.complaint == f"differs from its netlist: {name}"

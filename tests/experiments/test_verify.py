@@ -180,6 +180,12 @@ def test_a_difference_is_exit_status_1(
     assert run(["verify", str(spec_file()), "--board", "icebreaker"]) == 1
     line = "kanrtl: the bitstream for iCE40UP5K differs from its design: answers to burst 2: [0] instead of []\n"
     assert capsys.readouterr().err.endswith(line)
+    told = Verification("iCE40UP5K", 0, 0, 0, {}, {}, None, 90, ["logic cell X1/Y2/lc3 (a)", "memory X6/Y1 (b)"])
+    assert run(["verify", str(spec_file()), "--board", "icebreaker"]) == 1
+    captured = capsys.readouterr()
+    assert "88 of 90 logic cells and memories are those of the netlist" in captured.out
+    line = "kanrtl: the bitstream for iCE40UP5K differs from its netlist: logic cell X1/Y2/lc3 (a) and 1 more\n"
+    assert captured.err.endswith(line)
 
 
 @pytest.mark.parametrize(

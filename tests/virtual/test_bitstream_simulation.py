@@ -8,11 +8,8 @@ from collections import Counter
 from dataclasses import replace
 from functools import reduce
 from pathlib import Path
-from typing import Any
 
 import pytest
-from amaranth.hdl import Cat, Elaboratable, Module, Signal
-from amaranth.lib.memory import Memory
 
 from bench.foreign.configuration import Bit, find_bits, invert_bit
 from bench.foreign.variants import find_readable, find_unreachable, find_used, merge_variants
@@ -25,34 +22,16 @@ from kanrtl.tools.icestorm import unpack
 from kanrtl.virtual.bitstream_simulation import (
     await_reset,
     find_pins,
+    read_bitstream,
     read_configuration,
-    simulate_bitstream,
     simulate_chip,
 )
+from support.echo_board import BOARD, Echo
 from support.foreign_tools import need
 
-BOARD = BOARDS["icebreaker"]
 CYCLES_PER_BIT = 4
 BAUD = 3_000_000
 TEXT = bytes(range(7, 250, 9))
-
-
-class Echo(Elaboratable):  # type: ignore[misc]
-    """Sends every bit back, until a memory gives something else than it holds; pressing the button stops it."""
-
-    def elaborate(self, platform: Any) -> Module:
-        m = Module()
-        rx, tx = BOARD.request_uart(platform)
-        button = BOARD.request_button(platform)
-        content = [number * 257 for number in range(256)]
-        m.submodules.rom = rom = Memory(shape=16, depth=256, init=content, attrs={"ram_style": "block"})
-        read, count, before = rom.read_port(), Signal(8), Signal(8)
-        held, wrong = Signal(init=1), Signal()
-        m.d.comb += [read.addr.eq(count), tx.eq(held)]
-        m.d.sync += [count.eq(count + 1), before.eq(count), held.eq(rx & ~button & ~wrong)]
-        with m.If((count != before) & (read.data != Cat(before, before))):
-            m.d.sync += wrong.eq(1)
-        return m
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +48,7 @@ def test_a_bitstream_of_another_board_with_the_same_part_is_named(bitstream: Pat
     with pytest.raises(
         InputError, match=r"^bitstream = '.*echo.bin': uses no pin \w+, the \w+ of icesugar; give one that"
     ):
-        simulate_bitstream(bitstream, BOARDS["icesugar"], BAUD, {})
+        read_bitstream(bitstream, BOARDS["icesugar"])
 
 
 def echo(simulation: NativeSerial, variant: int) -> bytes:
@@ -179,7 +158,7 @@ def test_pins_are_those_of_the_board() -> None:
 )
 def test_other_boards_are_refused(board: str, line: str, tmp_path: Path) -> None:
     with pytest.raises(InputError) as refused:
-        simulate_bitstream(tmp_path / "none.bin", BOARDS[board], BAUD, {})
+        read_bitstream(tmp_path / "none.bin", BOARDS[board])
     assert str(refused.value).startswith(line)
 
 
@@ -188,7 +167,7 @@ def test_a_file_that_is_no_bitstream_is_refused(bitstream: Path, tmp_path: Path)
     wrong = tmp_path / "wrong.bin"
     wrong.write_bytes(b"not a bitstream")
     with pytest.raises(ToolError, match="iceunpack failed: "):
-        simulate_bitstream(wrong, BOARD, BAUD, {})
+        read_bitstream(wrong, BOARD)
 
 
 def test_a_missing_tool_is_named(bitstream: Path, monkeypatch: pytest.MonkeyPatch) -> None:

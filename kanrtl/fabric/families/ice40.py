@@ -240,6 +240,7 @@ FAMILY = Family(
         bitstream_suffix=".bin",
         pack=_pack,
         synthesise=_synthesise,
+        placed_option="--write",
     ),
     read_bitstream=_read_bitstream,
     resources=Resources(lut="ICESTORM_LC", ff=None, dsp="ICESTORM_DSP", bram="ICESTORM_RAM", counts_cells=True),
