@@ -30,7 +30,7 @@ from kanrtl import LearnerSpec
 from kanrtl.boards import BOARDS, Board
 from kanrtl.build.design_builds import build_linked
 from kanrtl.build.placed_netlist import PLACED_NAME, PlacedNetlist
-from kanrtl.errors import InputError, LinkError, ToolError
+from kanrtl.errors import InputError, LinkError, SpecError, ToolError
 from kanrtl.experiments.line_traffic import compare_traffic, draw_bursts
 from kanrtl.experiments.verify import compare_linked
 from kanrtl.link.layout import BAUD
@@ -133,7 +133,7 @@ class _Comparisons:
             self._restart(number)
             wire = _EndingWire(self._simulation, self._board.clock_mhz * 1e6, limit)
             difference, _, built = compare_linked(self._spec, self._board, wire, samples)
-        except (InputError, ToolError) as error:
+        except (InputError, SpecError, ToolError) as error:
             return f"the link: {error}"
         if number == 0:
             self._built, self._cycles[samples] = built, self._simulation.cycles
