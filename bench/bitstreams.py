@@ -10,7 +10,7 @@ short come before the proof here, so that it is seen how many bits they find wit
 
 What nothing chooses cannot be found, and is counted beside: *unreachable* where a proof shows that no state of the chip
 ever chooses it, else *not chosen*; so is a bit of a memory that is written before it is read. An inverted bit that is
-not found was chosen, and made no difference to what came back.
+not found was chosen, and changes neither what its cell gives nor what came back.
 """
 
 from __future__ import annotations

@@ -165,7 +165,7 @@ def build_linked(
     progress: Progress | None = None,
 ) -> Report:
     """Make the bitstream of a learner at the end of a board's serial port (:class:`kanrtl.link.board_top.LinkTop`), at
-    ``baud`` bits a second.
+    ``baud`` bits a second; ``keep`` is that of :func:`build_board`.
 
     Presets of ``pipeline``, other arguments and errors as those of :func:`build_exercise`.
     """

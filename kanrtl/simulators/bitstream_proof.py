@@ -77,7 +77,7 @@ def find_unequal(netlist: PlacedNetlist, verilog: str, progress: Progress | None
         If yosys fails, or either has something of which nothing can be said, such as a multiplier.
     """
     chip = ChipLogic.of(verilog)
-    first, second = _cut_netlist(netlist, chip), _cut_chip(netlist, chip)
+    first, second = _NetlistCut(netlist, chip).cut, _cut_chip(netlist, chip)
     inputs, outputs = sorted(first.inputs | second.inputs), sorted(first.outputs.keys() & second.outputs.keys())
     if progress is not None:
         progress(f"proving that {count_compared(netlist)} cells of the bitstream are those of the netlist")
@@ -121,10 +121,6 @@ def _name_cell(site: tuple[int, int, int]) -> str:
 
 def _name_memory(tile: tuple[int, int]) -> str:
     return "ram_{}_{}".format(*tile)
-
-
-def _cut_netlist(netlist: PlacedNetlist, chip: ChipLogic) -> _Cut:
-    return _NetlistCut(netlist, chip).cut
 
 
 class _NetlistCut:
