@@ -35,9 +35,7 @@ def inverted_bits() -> str:
         inverted, found = data["inverted"], data["found"]
         whole = sum(inverted.values())
         shares = [f"{found.get(kind, 0)} of {count}" for kind, count in inverted.items()]
-        # Rows that are older than the proof have simulations alone.
-        by = data.get("found_by", {"simulation": sum(found.values())})
-        simulated = f"{by.get('simulation', 0) / whole:.0%}"
+        simulated = f"{data['found_by'].get('simulation', 0) / whole:.0%}"
         share = f"{sum(found.values()) / whole:.0%}"
         beside = [str(sum(data[why].values())) for why in ("unreachable", "not_chosen")]
         rows.append([data["title"], *shares, share, simulated, *beside, f"`{name}`"])
