@@ -2,9 +2,10 @@
 
 What a unit of each kind of part (:data:`kanrtl.fabric.parts.KINDS`) costs on a family goes into
 ``kanrtl/learner/estimate/costs.json``, with the errors: of the fit, and of estimates of builds that were left out of
-it, each in its turn. A cost is not negative, and as few builds tell some kinds apart only poorly, it is drawn towards
-what the part costs by itself, which the family's file says; how strongly is chosen such that builds that were left out
-are met best. Needs the extra ``test``.
+it, each in its turn. Baselines have costs of their own, as far as any has been built of a family. A cost is not
+negative, and as few builds tell some kinds apart only poorly, it is drawn towards what the part costs by itself, which
+the family's file says; how strongly is chosen such that builds that were left out are met best. Needs the extra
+``test``.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from scipy.optimize import lsq_linear
 
 import kanrtl.learner.estimate
 from kanrtl import LearnerSpec
+from kanrtl.baselines import BaselineSpec
+from kanrtl.baselines.kinds import count_baseline
 from kanrtl.build import Device
 from kanrtl.fabric.families import FAMILIES
 from kanrtl.fabric.parts import Parts
@@ -31,6 +34,7 @@ from kanrtl.learner.estimate.estimate import count_parts
 
 from .area import AREAS, SAMPLES, measure
 from .area import load as load_areas
+from .method_cores import read_baseline
 from .rows import ROWS, Core
 from .stored import RESULTS, load
 
@@ -46,26 +50,28 @@ MOST = 3
 
 @dataclass(frozen=True)
 class Build:
-    """A learner that was built, what of it was measured, and what was counted."""
+    """A learner or a baseline that was built, what of it was measured, and what was counted."""
 
     name: str
     device: str
-    spec: LearnerSpec
+    spec: LearnerSpec | BaselineSpec
     measured: dict[str, int]
-    """``lut``, ``ff``, ``dsp``, ``bram``, ``lutram`` of the learner alone."""
+    """``lut``, ``ff``, ``dsp``, ``bram``, ``lutram`` of it alone."""
     parts: Parts
 
     @classmethod
     def of(cls, name: str, device: str, fields: dict[str, Any], measured: dict[str, Any], ports: int = 0) -> Build:
         """``ports``: bits of ports that were given registers; each takes a logic cell where these are counted."""
         part = Device.parse(device)
-        spec = LearnerSpec(**fields).for_device(part)
+        blocks = FAMILIES[part.family].blocks
         figures = {what: int(measured[what]) for what in ("lut", "ff", "dsp", "bram", "lutram")}
         figures["ff"] -= ports
         figures["lut"] -= ports if FAMILIES[part.family].resources.counts_cells else 0
-        return cls(
-            name, device, spec, figures, count_parts(spec, FAMILIES[part.family].blocks, multiplies=bool(part.dsp))
-        )
+        if "kind" in fields:
+            baseline = read_baseline(fields)
+            return cls(name, device, baseline, figures, count_baseline(baseline, part))
+        spec = LearnerSpec(**fields).for_device(part)
+        return cls(name, device, spec, figures, count_parts(spec, blocks, multiplies=bool(part.dsp)))
 
     @property
     def family(self) -> str:
@@ -75,6 +81,8 @@ class Build:
     def design(self) -> str:
         """The same for builds of the same design."""
         multiplies = bool(Device.parse(self.device).dsp)
+        if isinstance(self.spec, BaselineSpec):
+            return f"{self.family} {multiplies} {json.dumps(self.spec.to_dict(), sort_keys=True)}"
         fields = self.spec.model_dump(mode="json") | {
             "pipeline": [sorted(stages) for stages in self.spec.timing.stages]
         }
@@ -101,10 +109,11 @@ def rows_built(folder: Path = RESULTS) -> list[Build]:
     return found
 
 
-def cores_built(folder: Path = RESULTS) -> list[Build]:
-    """The learners among the cores that plants are controlled by (:mod:`bench.method_cores`)."""
-    results = [load(folder, path.stem) for path in sorted(folder.glob("core-*.json"))]
-    return [_read_build(result) for result in results if "layer_sizes" in result["spec"]]
+def cores_built(folder: Path = RESULTS, *, baselines: bool = False) -> list[Build]:
+    """The learners, or the baselines, among the cores that are compared (:mod:`bench.method_cores`)."""
+    paths = [*folder.glob("core-*.json"), *(folder.glob("track-*-[0-9].json") if baselines else ())]
+    results = [load(folder, path.stem) for path in sorted(paths)]
+    return [_read_build(result) for result in results if ("kind" in result.get("spec", {})) == baselines]
 
 
 def _read_build(result: dict[str, Any]) -> Build:
@@ -113,7 +122,7 @@ def _read_build(result: dict[str, Any]) -> Build:
 
 
 def builds(folder: Path = RESULTS) -> list[Build]:
-    """All builds that there are, every design once."""
+    """All builds of learners that there are, every design once."""
     areas = load_areas(folder / AREAS.name)
     found = [Build.of(name, area["device"], area["fields"], area) for name, area in areas.items()]
     return list({build.design: build for build in found + rows_built(folder) + cores_built(folder)}.values())
@@ -188,30 +197,30 @@ def _largest(errors: Vector) -> float:
 @click.option("--verbose", is_flag=True, help="Tell the error of every build.")
 def main(no_measure: bool, verbose: bool) -> None:
     failed = [] if no_measure else measure(SAMPLES)
-    found = builds()
-    for build in found:
-        if not build.as_derived:
-            click.echo(f"not as derived, left out: {build.name}")
-    fitted = {
-        family: _fit_family(family, found, verbose)
-        for family in FAMILIES
-        if any(build.family == family for build in found)
-    }
     tools = sorted({json.dumps(area["tools"], sort_keys=True) for area in load_areas().values()})
-    content = {"tools": [json.loads(each) for each in tools], "families": fitted}
+    content: dict[str, Any] = {"tools": [json.loads(each) for each in tools]}
+    for kind, found in (("learners", builds()), ("baselines", cores_built(baselines=True))):
+        for build in found:
+            if not build.as_derived:
+                click.echo(f"not as derived, left out: {build.name}")
+        content[kind] = {
+            family: _fit_family(kind, family, found, verbose)
+            for family in FAMILIES
+            if any(build.family == family for build in found)
+        }
     write_whole(COSTS, (json.dumps(content, indent=1) + "\n").encode())
     if failed:
         raise SystemExit(f"failed: {len(failed)} of {len(SAMPLES)}")
 
 
-def _fit_family(family: str, found: Sequence[Build], verbose: bool) -> dict[str, Any]:
+def _fit_family(kind: str, family: str, found: Sequence[Build], verbose: bool) -> dict[str, Any]:
     own = [build for build in found if build.family == family and build.as_derived]
     result: dict[str, Any] = {"builds": len(own), "errors": {}}
     for what in FAMILIES[family].costs:
         best = fit(own, what)
         result[what] = best.costs
         result["errors"][what] = best.to_json()
-        click.echo(f"{family}, {what} of {len(own)} builds: {best.to_json()}")
+        click.echo(f"{kind}, {family}, {what} of {len(own)} builds: {best.to_json()}")
         if verbose:
             click.echo(f"    {best.costs}")
             for error, left, build in sorted(

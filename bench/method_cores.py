@@ -17,7 +17,7 @@ from .plant_setups import SETUPS, Setup
 from .row import Progress, Result, Row, build_summary
 from .stored import RESULTS
 
-__all__ = ["MethodCore", "core_name", "core_result", "find_cores"]
+__all__ = ["MethodCore", "core_name", "core_result", "find_cores", "read_baseline"]
 
 SEEDS = (1, 2, 3, 4, 5)
 
@@ -57,6 +57,12 @@ def core_name(spec: Spec) -> str:
         return f"{sizes}-mlp-{spec.hidden}-{spec.activation.replace('_', '-')}{folded}"
     assert isinstance(spec, LmsSpec)
     return f"{sizes}-nlms" if spec.degree == 1 else f"{sizes}-polynomial-{spec.degree}"
+
+
+def read_baseline(fields: Mapping[str, Any]) -> LmsSpec | MlpSpec:
+    """The baseline that has given ``fields`` (:meth:`.BaselineSpec.to_dict`)."""
+    kinds: dict[str, type[LmsSpec | MlpSpec]] = {kind.__name__: kind for kind in (LmsSpec, MlpSpec)}
+    return kinds[fields["kind"]](**{name: value for name, value in fields.items() if name != "kind"})
 
 
 def core_result(spec: Spec) -> Result | None:

@@ -41,7 +41,7 @@ class PlantRow(Row):
     """A plant under control of every method, told the measured clock of each that has been built."""
 
     setup: Setup
-    seeds: tuple[int, ...] = (0,)
+    seeds: tuple[int, ...] = (0, 1, 2)
 
     @property
     def needs(self) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from ..errors import InputError, check_kind
 from ..fabric.device import Device
 from ..fabric.families import FAMILIES
 from ..fabric.parts import Parts
-from ..learner.estimate.estimate import UNFITTED_MARGIN, Estimate, estimate_parts
+from ..learner.estimate.estimate import Estimate, estimate_parts
 from .baseline_model import BaselineModel
 from .baseline_spec import BaselineSpec
 from .lms_model import LmsModel
@@ -68,12 +68,17 @@ def check_memory(spec: BaselineSpec, device: Device) -> None:
 def estimate_baseline(spec: BaselineSpec, device: str | Device) -> Estimate:
     """What a baseline takes of a device, as :meth:`kanrtl.LearnerSpec.estimate` says it of a learner.
 
-    LUTs and flip-flops are what its parts cost in learners, which the costs are fitted to: baselines are not, so the
-    margin is the wide one. Raises :exc:`BuildError` for an unknown device, and :exc:`InputError` where it has no such
-    memory as the spec asks for.
+    LUTs and flip-flops are what its parts cost in the baselines that have been built of a family; where none has, what
+    they cost in learners, and the margin is the wide one. Raises :exc:`BuildError` for an unknown device, and
+    :exc:`InputError` where it has no such memory as the spec asks for.
     """
     part = Device.of(device)
     check_memory(spec, part)
+    return estimate_parts(spec, part, count_baseline(spec, part), "baselines")
+
+
+def count_baseline(spec: BaselineSpec, part: Device) -> Parts:
+    """Count the parts of a baseline on a device."""
     parts = Parts(FAMILIES[part.family].blocks, multiplies=bool(part.dsp))
     _find_kind(spec).count(parts, spec)
-    return replace(estimate_parts(spec, part, parts), lut_margin=UNFITTED_MARGIN)
+    return parts

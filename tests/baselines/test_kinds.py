@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.method_cores import read_baseline
 from bench.stored import RESULTS, load
 from kanrtl import InputError, LearnerSpec, SpecError
 from kanrtl.baselines import LmsSpec, MlpSpec, create_learner, create_model, estimate_baseline
@@ -33,18 +34,13 @@ def test_a_device_is_called_by_its_name() -> None:
         estimate_baseline(LmsSpec(n_in=1), 5)  # type: ignore[arg-type]
 
 
-CORES = [
-    core
-    for core in (load(RESULTS, path.stem) for path in sorted(RESULTS.glob("core-*.json")))
-    if "kind" in core["spec"]
-]
+BUILT = [load(RESULTS, path.stem) for name in ("core", "track") for path in sorted(RESULTS.glob(f"{name}-*.json"))]
+CORES = [core for core in BUILT if "kind" in core.get("spec", {})]
 
 
 @pytest.mark.parametrize("core", CORES, ids=lambda core: core["row"])
 def test_what_was_built_had_been_estimated(core: dict[str, Any]) -> None:
-    kinds: dict[str, Any] = {"LmsSpec": LmsSpec, "MlpSpec": MlpSpec}
-    fields = {name: value for name, value in core["spec"].items() if name != "kind"}
-    found = estimate_baseline(kinds[core["spec"]["kind"]](**fields), core["device"])
+    found = estimate_baseline(read_baseline(core["spec"]), core["device"])
     assert found.lut == pytest.approx(core["lut"], rel=0.05)
     assert (found.dsp, found.bram, found.lutram) == (core["dsp"], core["bram"], core["lutram"])
 

@@ -8,7 +8,7 @@ from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data
 
 from ...fabric.parts import Parts
-from ...learner.rtl.multiply import add_in_chains, shift_up
+from ...learner.rtl.multiply import ChainTerm, add_in_chains, count_chains
 from ...learner.rtl.narrowing import cut_guard_bits, resize
 from ...learner.rtl.pipeline_registers import delay
 from ...numeric.bits import clog2
@@ -18,8 +18,8 @@ from .baseline_learner import BaselineLearner, count_output_steps
 from .node_lane import NodeLane, count_node_lane, node_layout
 from .node_memory import NodeMemory, count_node_memory
 from .node_passes import NodePasses, count_node_passes
-from .output_error import OutputError, count_output_error
-from .weighted_sum import change_weight, count_changed_biases
+from .output_error import OutputError, count_output_error, output_offset
+from .weighted_sum import bias_term, change_weight, count_changed_biases
 
 
 def activations_layout(spec: MlpSpec) -> data.ArrayLayout:
@@ -119,13 +119,14 @@ class FoldedMlpLearner(BaselineLearner[MlpSpec]):
         """The biases of the outputs, and whether any would not fit."""
         spec, format = self.spec, self.spec.coefficient_format
         position, unfit, biases = self._split(control.selected)[1], [], []
+        written = control.written & control.write.replicate(len(control.written))
         for output, row in enumerate(spec.initial_codes()[1].tolist()):
             bias = format(Signal(format.as_shape(), init=row[-1], name=f"bias{output}"))
             changed = change_weight(bias, steps[output], spec.rounding)
             chosen = control.write & (position == spec.lanes * spec.columns + output)
             with m.If(control.update | chosen):
-                m.d.sync += bias.raw.eq(Mux(control.write, control.written, changed.result.raw))
-            unfit.append(changed.saturated)
+                m.d.sync += bias.eq(changed.limit(m, ~control.write, f"bias{output}_changed", written))
+            unfit.append(changed.outside)
             biases.append(bias)
         return biases, Cat(unfit).any()
 
@@ -136,10 +137,12 @@ class FoldedMlpLearner(BaselineLearner[MlpSpec]):
         layer = self.spec.sums[1]
         for output, bias in enumerate(biases):
             total = Signal(layer.total.as_shape(), name=f"total{output}", reset_less=True)
-            start = shift_up(cut_guard_bits(bias, layer.factor).raw, layer.feature.f)
+            start = bias_term(cut_guard_bits(bias, layer.factor), layer, output_offset(self.spec))
             terms = [*(lane.terms[output].raw for lane in lanes), Mux(first, start, total)]
+            # Outside of the condition, which would be that of every term of the sum.
+            added = resize(add_in_chains(m, terms, layer.total.width), layer.total)
             with m.If(add):
-                m.d.sync += total.eq(resize(add_in_chains(m, terms, layer.total.width), layer.total).raw)
+                m.d.sync += total.eq(added.raw)
             m.d.comb += error.totals[output].raw.eq(total)
 
     def _split(self, selected: Value) -> tuple[Value, Value]:
@@ -159,14 +162,14 @@ class FoldedMlpLearner(BaselineLearner[MlpSpec]):
     ) -> None:
         """Read any weight, and write the row with one of them changed; or as a backward pass changes it."""
         row, position = self._split(control.selected)
-        stored, written, changed = (
+        stored, given = (
             [weight for node in nodes for weight in (*node.inner, *node.outer)]
-            for nodes in (weights.read, weights.write, [lane.changed for lane in lanes])
+            for nodes in (weights.read, [lane.given for lane in lanes])
         )
         # What comes from outside is within its format, sign extended.
-        for number, (old, new, target) in enumerate(zip(stored, changed, written, strict=True)):
-            given = Mux(position == number, control.written[: len(old.raw)], old.raw)
-            m.d.comb += target.raw.eq(Mux(changing, new.raw, given))
+        for number, (old, target) in enumerate(zip(stored, given, strict=True)):
+            m.d.comb += target.raw.eq(Mux(position == number, control.written[: len(old.raw)], old.raw))
+        m.d.comb += [row.eq(lane.written) for row, lane in zip(weights.write, lanes, strict=True)]
         later = delay(m, passes.row, lanes[0].change_latency, "changed_row")
         m.d.comb += [
             weights.write_address.eq(Mux(changing, later, row)),
@@ -203,11 +206,11 @@ def count_folded_mlp_learner(parts: Parts, spec: MlpSpec) -> None:
     for _ in range(lanes):
         count_node_lane(parts, spec)
     parts.register(second.coefficient.width * spec.n_out + second.total.width * spec.n_out, moved=False)
-    parts.adder(second.total.width, lanes * spec.n_out)
+    terms = [*[ChainTerm(second.factor.width + second.feature.width)] * lanes, ChainTerm(second.total.width)]
+    count_chains(parts, terms, second.total.width, spec.n_out)
     parts.choice(second.total.width, times=spec.n_out)
     count_changed_biases(parts, second, spec.rounding, spec.n_out)
-    parts.choice(second.coefficient.width, times=spec.n_out)
-    # What is written to a row, of which the LUTs that limit a weight choose a part; and what is read of it.
+    # What is written from outside comes in at the LUTs that limit a weight; and what is read of a row.
     parts.choice(node * lanes)
     parts.choice(max(first.coefficient.width, second.coefficient.width), lanes * spec.columns + spec.n_out)
     count_output_error(parts, spec)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...fabric.parts import Parts
-from ...learner.rtl.multiply import add_tree
+from ...learner.rtl.multiply import ChainTerm, add_in_chains, count_chains
+from ...learner.rtl.narrowing import resize
 from ...learner.rtl.pipeline_registers import name_signal
 from ...numeric.bits import clog2
 from ...numeric.fixed import SQ, Format, Rounding, narrow
 from ..mlp_spec import RELU, MlpSpec
+from .limits import Unlimited
+from .weighted_sum import rounding_offset
 
 
 class HiddenActivation(wiring.Component):  # type: ignore[misc]
@@ -28,7 +31,7 @@ class HiddenActivation(wiring.Component):  # type: ignore[misc]
 
     Members
     -------
-    totals : In, the exact sums z
+    totals : In, the exact sums z with :func:`hidden_offset`
     activations : Out, a, :attr:`latency` cycles later
     open : Out, a bit for each node: f'(z) is one, not zero; with ``activations``
     saturates : Out(1)
@@ -55,19 +58,23 @@ class HiddenActivation(wiring.Component):  # type: ignore[misc]
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         spec, format = self._spec, self._spec.activation_format
-        registered = bool(self.latency)
+        registered, offset = bool(self.latency), hidden_offset(spec)
+        rounding = Rounding.FLOOR if offset else spec.rounding
         inside, unfit = [], []
         for node in range(self._nodes):
             total = self.totals[node]
-            raw, one = total.raw, 1 << total.format.f
-            rounded = narrow(total, total.format.f, format, spec.rounding)
+            raw, below, above = total.raw, total.raw[: total.format.f], total.raw[total.format.f :]
+            rounded = narrow(total, total.format.f, format, rounding)
             if spec.activation == RELU:
                 # Zero for what is below it, and then nothing saturates.
-                within, result = raw > 0, Mux(raw[-1], 0, rounded.result.raw)
+                within = ~raw[-1] & _exceeds(raw, offset)
+                result = Mux(raw[-1], 0, rounded.result.raw)
                 saturates = rounded.saturated & ~raw[-1]
                 within &= ~saturates
             else:
-                low, high = raw <= -one, raw >= one
+                # As comparisons they would take a carry chain each.
+                high = ~raw[-1] & (above[1:].any() | (above[0] & _reaches(below, offset)))
+                low = raw[-1] & ~(above.all() & _exceeds(below, offset))
                 knee = 1 << format.f
                 within = ~(low | high)
                 result = Mux(low, -knee, Mux(high, knee, rounded.result.raw))
@@ -81,6 +88,24 @@ class HiddenActivation(wiring.Component):  # type: ignore[misc]
         flags = name_signal(m, _bit(m, Cat(unfit).any(), "unfit"), "saturates_here", registered=registered)
         m.d.comb += [self.open.eq(Cat(inside)), self.saturates.eq(flags)]
         return m
+
+
+def hidden_offset(spec: MlpSpec) -> int:
+    """What rounds the sums of hidden nodes, which they are given with."""
+    return rounding_offset(spec.sums[0], spec.activation_format, spec.rounding)
+
+
+def _exceeds(value: Value, bound: int) -> Value:
+    """Whether bits that are no negative number are more than zero, or than a power of two."""
+    place = bound.bit_length()
+    if place < 2:
+        return value[place:].any()
+    return value[place:].any() | (value[place - 1] & value[: place - 1].any())
+
+
+def _reaches(value: Value, bound: int) -> Value:
+    """Whether bits that are no negative number are as much as zero, or as a power of two."""
+    return value[bound.bit_length() - 1 :].any() if bound else Const(1)
 
 
 class HiddenStep(wiring.Component):  # type: ignore[misc]
@@ -127,12 +152,12 @@ class HiddenStep(wiring.Component):  # type: ignore[misc]
         exact = _exact_downstream(spec)
         for node in range(self._nodes):
             terms = [self.terms[node][output].raw for output in range(spec.n_out)]
-            total = Signal(exact.as_shape(), name=f"below{node}")
-            m.d.comb += total.eq(Mux(self.open[node], add_tree(terms), 0))
-            narrowed = narrow(total, exact.f, spec.hidden_step_format, spec.rounding)
-            step = name_signal(m, narrowed.result, f"down{node}", registered=registered)
+            total = resize(add_in_chains(m, terms, exact.width), exact)
+            found = Unlimited.of(total, spec.hidden_step_format, spec.rounding)
+            limited = found.limit(m, self.open[node], f"down{node}")
+            step = name_signal(m, limited, f"down{node}", registered=registered)
             m.d.comb += self.downstream[node].eq(step)
-            unfit.append(narrowed.saturated)
+            unfit.append(found.outside & self.open[node])
         flags = name_signal(m, _bit(m, Cat(unfit).any(), "unfit"), "saturates_here", registered=registered)
         m.d.comb += self.saturates.eq(flags)
         return m
@@ -152,17 +177,13 @@ def _exact_downstream(spec: MlpSpec) -> Format:
 
 def count_hidden_nodes(parts: Parts, spec: MlpSpec, nodes: int) -> None:
     """Count what :class:`HiddenActivation` and :class:`HiddenStep` of so many nodes have."""
-    total = spec.sums[0].total
-    parts.narrowed(total, spec.activation_format, spec.rounding, saturates=True, times=nodes)
-    if spec.activation != RELU:
-        # All bits below one tell -1 from what is above it.
-        parts.counts["detection"] += total.f * nodes
+    total, rounds = spec.sums[0].total, not hidden_offset(spec)
+    parts.narrowed(total, spec.activation_format, spec.rounding, saturates=True, times=nodes, rounds=rounds)
+    # All bits below tell what is more than zero; or what is more than -1, and what is less than one.
+    parts.counts["detection"] += total.f * nodes * (1 if spec.activation == RELU else 2)
     parts.register((spec.activation_format.width + 1) * nodes * spec.ends("hidden"), moved=False)
     exact = _exact_downstream(spec)
-    parts.adder(exact.width, (spec.n_out - 1) * nodes)
-    # Bits that are dropped without a look at them need not be made zero.
-    dropped = max(0, exact.f - spec.hidden_step_format.f)
-    unseen = {Rounding.FLOOR: dropped, Rounding.HALF_UP: max(0, dropped - 1)}.get(Rounding(spec.rounding), 0)
-    parts.choice(exact.width - unseen, times=nodes)
+    count_chains(parts, [ChainTerm(spec.downstream_product.width)] * spec.n_out, exact.width, nodes)
+    # The LUTs that limit it make it zero too.
     parts.narrowed(exact, spec.hidden_step_format, spec.rounding, saturates=True, times=nodes)
     parts.register(spec.hidden_step_format.width * nodes * spec.ends("downstream"), moved=False)

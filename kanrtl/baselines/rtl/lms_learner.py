@@ -11,7 +11,7 @@ from ...learner.rtl.pipeline_registers import name_signal
 from ..lms_spec import LmsSpec
 from .baseline_control import BaselineControl, count_baseline_control
 from .baseline_learner import BaselineLearner, count_output_steps
-from .output_error import OutputError, count_output_error
+from .output_error import OutputError, count_output_error, output_offset
 from .polynomial_features import PolynomialFeatures, count_polynomial_features
 from .step_size import StepSize, count_step_size
 from .weighted_sum import WeightedSum, count_weighted_sum
@@ -35,7 +35,7 @@ class LmsLearner(BaselineLearner[LmsSpec]):
         spec, [layer] = self.spec, self.spec.sums
         m.submodules.control = control = BaselineControl(spec)
         m.submodules.features = features = PolynomialFeatures(spec)
-        m.submodules.weights = weights = WeightedSum(layer, spec.initial_codes()[0], spec.rounding)
+        m.submodules.weights = weights = WeightedSum(layer, spec.initial_codes()[0], spec.rounding, output_offset(spec))
         m.submodules.error = error = OutputError(spec)
         self._connect_control(m, control, error)
         size = control.rate

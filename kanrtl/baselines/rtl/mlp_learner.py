@@ -10,8 +10,8 @@ from ...fabric.parts import Parts
 from ..mlp_spec import MlpSpec
 from .baseline_control import BaselineControl, count_baseline_control
 from .baseline_learner import BaselineLearner, count_output_steps
-from .hidden_nodes import HiddenActivation, HiddenStep, count_hidden_nodes
-from .output_error import OutputError, count_output_error
+from .hidden_nodes import HiddenActivation, HiddenStep, count_hidden_nodes, hidden_offset
+from .output_error import OutputError, count_output_error, output_offset
 from .weighted_sum import WeightedSum, count_weighted_sum
 
 
@@ -33,8 +33,10 @@ class MlpLearner(BaselineLearner[MlpSpec]):
         spec = self.spec
         m.submodules.control = control = BaselineControl(spec)
         layers = [
-            WeightedSum(layer, codes, spec.rounding)
-            for layer, codes in zip(spec.sums, spec.initial_codes(), strict=True)
+            WeightedSum(layer, codes, spec.rounding, offset)
+            for layer, codes, offset in zip(
+                spec.sums, spec.initial_codes(), (hidden_offset(spec), output_offset(spec)), strict=True
+            )
         ]
         m.submodules.hidden, m.submodules.output = hidden, output = layers
         m.submodules.activation = activation = HiddenActivation(spec, spec.hidden)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...fabric.parts import Parts
-from ...learner.rtl.multiply import add_in_chains, shift_up
+from ...learner.rtl.multiply import add_in_chains, count_chains
 from ...learner.rtl.narrowing import cut_guard_bits, resize
 from ...learner.rtl.pipeline_registers import delay
 from ...numeric.fixed import SQ, FixedValue, Format
 from ..mlp_spec import MlpSpec
-from .hidden_nodes import HiddenActivation, HiddenStep, count_hidden_nodes
-from .weighted_sum import change_weight, count_changed_weights
+from .hidden_nodes import HiddenActivation, HiddenStep, count_hidden_nodes, hidden_offset
+from .weighted_sum import bias_term, change_weight, count_changed_biases, count_changed_weights, sum_terms
 
 
 def node_layout(spec: MlpSpec) -> data.StructLayout:
@@ -58,10 +58,12 @@ class NodeLane(wiring.Component):  # type: ignore[misc]
         With ``activation``.
     remembered, remembered_open : In
         What ``activation`` and ``open`` were, in a backward pass, with the weights.
-    changed : Out, what the weights become
+    given : In
+        What the weights become where they are written from outside; not in a backward pass.
+    written : Out, what the weights become
         :attr:`change_latency` cycles after them.
     step_saturates, coefficient_saturates : Out(1)
-        With ``changed``.
+        With ``written``.
     """
 
     def __init__(self, spec: MlpSpec) -> None:
@@ -79,7 +81,8 @@ class NodeLane(wiring.Component):  # type: ignore[misc]
                 "terms": Out(data.ArrayLayout(product, spec.n_out)),
                 "remembered": In(spec.activation_format),
                 "remembered_open": In(1),
-                "changed": Out(node_layout(spec)),
+                "given": In(node_layout(spec)),
+                "written": Out(node_layout(spec)),
                 "step_saturates": Out(1),
                 "coefficient_saturates": Out(1),
             }
@@ -121,7 +124,7 @@ class NodeLane(wiring.Component):  # type: ignore[misc]
             terms.append(resize(product, inner_product).raw)
             changes.append(_take(product, d.format, x.format))
         bias = cut_guard_bits(inner[-1], first.factor)
-        total = add_in_chains(m, [*terms, shift_up(bias.raw, first.feature.f)], first.total.width)
+        total = add_in_chains(m, [*terms, bias_term(bias, first, hidden_offset(spec))], first.total.width)
         m.d.comb += [
             hidden.totals[0].eq(resize(total, first.total)),
             self.activation.eq(hidden.activations[0]),
@@ -129,7 +132,13 @@ class NodeLane(wiring.Component):  # type: ignore[misc]
             self.activation_saturates.eq(hidden.saturates),
             downstream.open.eq(self.remembered_open),
         ]
-        unfit = []
+        unfit: list[Value] = []
+
+        def write(target: FixedValue, change: FixedValue, given: FixedValue, old: FixedValue, name: str) -> None:
+            new = change_weight(old, change, spec.rounding)
+            m.d.comb += target.eq(new.limit(m, changing, name, given.raw & (~changing).replicate(given.format.width)))
+            unfit.append(new.outside)
+
         for output in range(spec.n_out):
             factor, step = cut_guard_bits(outer[output], second.factor), self.steps[output]
             # In a forward pass a may be there a cycle later.
@@ -141,13 +150,11 @@ class NodeLane(wiring.Component):  # type: ignore[misc]
                 downstream.terms[0][output].eq(_take(product, factor.format, step.format)),
             ]
             change = step * spec.activation_format(remembered)
-            new = change_weight(before.outer[output], change, spec.rounding)
-            m.d.comb += self.changed.outer[output].eq(new.result)
-            unfit.append(new.saturated)
+            written, given, old = (weights.outer[output] for weights in (self.written, self.given, before))
+            write(written, change, given, old, f"outer{output}")
         for source, change in enumerate([*changes, d]):
-            new = change_weight(before.inner[source], change, spec.rounding)
-            m.d.comb += self.changed.inner[source].eq(new.result)
-            unfit.append(new.saturated)
+            written, given, old = (weights.inner[source] for weights in (self.written, self.given, before))
+            write(written, change, given, old, f"inner{source}")
         m.d.comb += [
             self.step_saturates.eq(downstream.saturates),
             self.coefficient_saturates.eq(Cat(unfit).any()),
@@ -173,13 +180,14 @@ def count_node_lane(parts: Parts, spec: MlpSpec) -> None:
     wider = max(first.factor, spec.hidden_step_format, key=lambda format: format.width)
     parts.product(wider, first.feature, in_logic=False, times=spec.n_in)
     parts.choice(wider.width, times=spec.n_in)
-    parts.adder(first.total.width, spec.n_in)
+    count_chains(parts, sum_terms(first), first.total.width)
     wider = max(spec.activation_format, second.step, key=lambda format: format.width)
     parts.product(second.factor, wider, in_logic=False, times=spec.n_out)
     parts.choice(wider.width, times=spec.n_out)
     parts.product(second.step, spec.activation_format, in_logic=False, times=spec.n_out)
     count_hidden_nodes(parts, spec, 1)
-    count_changed_weights(parts, first, spec.rounding, spec.n_in + 1)
+    count_changed_weights(parts, first, spec.rounding, spec.n_in)
+    count_changed_biases(parts, first, spec.rounding, 1)
     count_changed_weights(parts, second, spec.rounding, spec.n_out)
     if spec.ends("hidden"):
         parts.register(second.factor.width * spec.n_out)

@@ -10,8 +10,9 @@ from amaranth.lib.wiring import In, Out
 
 from ...fabric.parts import Parts
 from ...learner.rtl.pipeline_registers import name_signal
-from ...numeric.fixed import SQ, narrow
+from ...numeric.fixed import SQ, Rounding, narrow
 from ..baseline_spec import BaselineSpec
+from .weighted_sum import rounding_offset
 
 
 class OutputError(wiring.Component):  # type: ignore[misc]
@@ -24,7 +25,7 @@ class OutputError(wiring.Component):  # type: ignore[misc]
 
     Members
     -------
-    totals : In, ``n_out`` exact sums
+    totals : In, ``n_out`` exact sums with :func:`output_offset`
     target : In, ``n_out`` targets or gradients, held while the sample is worked on
     y : Out, the prediction, a cycle later with ``sum``
     gradient : Out, dL/dy, :attr:`latency` cycles after ``totals``
@@ -54,16 +55,17 @@ class OutputError(wiring.Component):  # type: ignore[misc]
         m = Module()
         spec = self._spec
         summed, ended = (bool(spec.ends(stage)) for stage in ("sum", "error"))
+        rounding = Rounding.FLOOR if output_offset(spec) else spec.rounding
         unfit: tuple[list[Any], list[Any]] = ([], [])
         for node in range(spec.n_out):
             total = name_signal(m, self.totals[node], f"total{node}", registered=summed)
-            y = narrow(total, total.format.f, spec.output_format, spec.rounding)
+            y = narrow(total, total.format.f, spec.output_format, rounding)
             m.d.comb += self.y[node].eq(y.result)
             unfit[0].append(y.saturated)
             gradient = self.target[node]
             if spec.loss != "external":
                 exact = total - self.target[node]
-                narrowed = narrow(exact, exact.format.f, spec.gradient_format, spec.rounding)
+                narrowed = narrow(exact, exact.format.f, spec.gradient_format, rounding)
                 gradient = name_signal(m, narrowed.result, f"gradient{node}", registered=ended)
                 unfit[1].append(name_signal(m, narrowed.saturated, f"gradient{node}_saturates", registered=ended))
             m.d.comb += self.gradient[node].eq(gradient)
@@ -71,13 +73,22 @@ class OutputError(wiring.Component):  # type: ignore[misc]
         return m
 
 
+def output_offset(spec: BaselineSpec) -> int:
+    """What rounds the last sums, which they are given with; zero where y and dL/dy are not rounded at the same bit."""
+    output, gradient, target = spec.output_format, spec.gradient_format, spec.target_format
+    if spec.loss != "external" and not target.f <= gradient.f == output.f:
+        return 0
+    return rounding_offset(spec.sums[-1], output, spec.rounding)
+
+
 def count_output_error(parts: Parts, spec: BaselineSpec) -> None:
     """Count what :class:`OutputError` has."""
-    total, n_out = spec.sums[-1].total, spec.n_out
-    parts.narrowed(total, spec.output_format, spec.rounding, saturates=True, times=n_out)
+    total, n_out, rounds = spec.sums[-1].total, spec.n_out, not output_offset(spec)
+    parts.narrowed(total, spec.output_format, spec.rounding, saturates=True, times=n_out, rounds=rounds)
     parts.register(total.width * n_out * spec.ends("sum"), moved=False)
     if spec.loss != "external":
-        exact = SQ(max(total.i, spec.target_format.i) + 1, total.f)
-        parts.adder(exact.width, n_out)
-        parts.narrowed(exact, spec.gradient_format, spec.rounding, saturates=True, times=n_out)
+        exact = SQ(max(total.i, spec.target_format.i) + 1, max(total.f, spec.target_format.f))
+        # The bits of a sum below a target bypass the adder.
+        parts.adder(exact.width - max(0, total.f - spec.target_format.f), n_out)
+        parts.narrowed(exact, spec.gradient_format, spec.rounding, saturates=True, times=n_out, rounds=rounds)
         parts.register((spec.gradient_format.width + 1) * n_out * spec.ends("error"), moved=False)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module
+from amaranth.hdl import Cat, Const, Module
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...fabric.parts import Parts
+from ...learner.rtl.multiply import carry_chain_barrier
+from ...learner.rtl.narrowing import rounding_bits
 from ...learner.rtl.pipeline_registers import name_signal
-from ...numeric.fixed import SQ, FixedValue, narrow
+from ...numeric.fixed import SQ, FixedValue, Overflow, Rounding, narrow, rounding_constant
 from ..lms_spec import LmsSpec
 from ..polynomial import Product
 
@@ -56,18 +58,30 @@ class PolynomialFeatures(wiring.Component):  # type: ignore[misc]
             found.append(name_signal(m, code, f"feature{source}"))
         for number, product in enumerate(spec.products, spec.n_in):
             # It is less than two in magnitude, whatever rounding adds: nothing wraps.
-            exact = self._multiply(found, product)
-            code = narrow(exact, exact.format.f, format, spec.rounding, "wrap").result
+            code = self._multiply(m, found, product)
             found.append(name_signal(m, code, f"feature{number}", registered=registered))
         m.d.comb += [self.features[index].eq(feature) for index, feature in enumerate(found)]
         return m
 
-    def _multiply(self, found: list[FixedValue], product: Product) -> FixedValue:
+    def _multiply(self, m: Module, found: list[FixedValue], product: Product) -> FixedValue:
+        """The feature that a product is, rounded."""
+        format, rounding = self._spec.feature_format, self._spec.rounding
         exact = found[product.a] * found[product.b]
         if not product.chebyshev:
-            return exact
+            return narrow(exact, exact.format.f, format, rounding, Overflow.WRAP).result  # type: ignore[no-any-return]
         doubled = SQ(exact.format.i + 1, exact.format.f - 1)(exact.raw)
-        return doubled - (self._spec.feature_format.const(1) if product.c is None else found[product.c])
+        dropped = doubled.format.f - format.f
+        low = rounding_bits(rounding, dropped, Const(0, 0))
+        if low is None:
+            low = Const(0, dropped)
+        else:
+            rounding = Rounding.FLOOR
+        # -c is known before the product is, and what rounds stands below it: one chain is behind the multiplier.
+        minus = Const(-1 << format.f)
+        if product.c is not None:
+            minus = carry_chain_barrier(m, -found[product.c].raw, format.width + 1)
+        total = doubled.raw + Cat(low, minus).as_signed()
+        return narrow(total, doubled.format.f, format, rounding, Overflow.WRAP).result  # type: ignore[no-any-return]
 
 
 def count_polynomial_features(parts: Parts, spec: LmsSpec) -> None:
@@ -77,7 +91,10 @@ def count_polynomial_features(parts: Parts, spec: LmsSpec) -> None:
         parts.narrowed(spec.unit_format, format, spec.rounding, saturates=False, times=spec.n_in)
     for product in spec.products:
         parts.product(format, format, in_logic=False)
-        parts.adder(exact.width if product.chebyshev else 0)
-        parts.narrowed(exact, format, spec.rounding, saturates=False)
+        rounds = product.chebyshev and rounding_constant(spec.rounding, exact.f - format.f) is not None
+        if product.chebyshev:
+            parts.adder(0 if product.c is None else format.width + 1)
+            parts.adder(exact.width - (exact.f - format.f if rounds else 0))
+        parts.narrowed(exact, format, spec.rounding, saturates=False, rounds=not rounds)
         if spec.ends("features"):
             parts.register(format.width, moved=False)

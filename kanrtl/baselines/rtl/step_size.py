@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Signal, Value
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...fabric.parts import Parts
-from ...learner.rtl.multiply import add_tree
+from ...learner.rtl.multiply import ChainTerm, add_in_chains, count_chains
 from ...learner.rtl.pipeline_registers import name_signal
 from ...numeric.fixed import UQ, FixedValue, narrow
 from ..lms_spec import RECIPROCAL_BITS, RECIPROCAL_ROWS, LmsSpec
@@ -51,9 +51,13 @@ class StepSize(wiring.Component):  # type: ignore[misc]
         m = Module()
         spec = self._spec
         format = spec.energy_format
-        squares = [(feature * feature).raw.as_unsigned() for feature in self.features]
+        squares = [(feature * feature).raw for feature in self.features]
         fraction = 2 * spec.feature_format.f
-        exact = add_tree([*squares, Value.cast(1 << fraction)]) >> (fraction - format.f)
+        norm = add_in_chains(m, squares, format.i + fraction).as_unsigned()
+        # One more, in gates: a chain for these few bits would take longer.
+        whole = norm[fraction:]
+        more = [bit ^ whole[:place].all() for place, bit in enumerate(whole) if place]
+        exact = Cat(norm[fraction - format.f : fraction], ~whole[0], *more)
         energy = name_signal(m, exact[: format.width], "energy", registered=bool(spec.ends("sum")))
         # 2^power <= E < 2^(power + 1), as a choice of one.
         powers = Signal(format.i)
@@ -92,7 +96,9 @@ def count_step_size(parts: Parts, spec: LmsSpec) -> None:
     """Count what :class:`StepSize` has."""
     feature, energy, rate = spec.feature_format, spec.energy_format, spec.rate_register.format
     parts.product(feature, feature, in_logic=False, times=spec.n_features)
-    parts.adder(2 * feature.width + energy.i, spec.n_features)
+    square = ChainTerm(2 * feature.width)
+    count_chains(parts, [square] * spec.n_features, energy.i + 2 * feature.f)
+    parts.choice(energy.i)
     if spec.normalisation == "table":
         parts.choice(RECIPROCAL_ROWS.bit_length() - 1, energy.i)
         parts.counts["truth table"] += RECIPROCAL_ROWS * RECIPROCAL_BITS // 16

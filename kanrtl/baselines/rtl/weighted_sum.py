@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Array, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Cat, Const, Module, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...fabric.parts import Parts
-from ...learner.rtl.multiply import add_in_chains, shift_up
-from ...learner.rtl.narrowing import cut_guard_bits, resize
-from ...numeric.fixed import SQ, Codes, FixedValue, Format, Narrowed, narrow, rounding_constant
+from ...learner.rtl.multiply import ChainTerm, add_in_chains, count_chains
+from ...learner.rtl.narrowing import cut_guard_bits, resize, rounding_bits
+from ...numeric.fixed import SQ, Codes, FixedValue, Format, Rounding, rounding_constant
 from ..sum_arithmetic import SumArithmetic
+from .limits import Unlimited
 
 
 class WeightedSum(wiring.Component):  # type: ignore[misc]
@@ -26,11 +27,13 @@ class WeightedSum(wiring.Component):  # type: ignore[misc]
         What the weights begin with; the last column holds the biases.
     rounding
         As in :class:`.BaselineSpec`.
+    offset
+        What is added to every sum, in the bits below a bias (:func:`rounding_offset`).
 
     Members
     -------
     features : In, ``n_in`` features
-    totals : Out, ``n_out`` exact sums, :attr:`latency` cycles later
+    totals : Out, ``n_out`` exact sums with ``offset``, :attr:`latency` cycles later
     factors : Out, for each ``[sum][feature]`` what is multiplied of its weight
     steps : In, h for each of the ``n_out`` sums, in the cycle before the weights change
     update : In(1)
@@ -46,10 +49,11 @@ class WeightedSum(wiring.Component):  # type: ignore[misc]
     written : In
     """
 
-    def __init__(self, layer: SumArithmetic, initial: Codes, rounding: str) -> None:
+    def __init__(self, layer: SumArithmetic, initial: Codes, rounding: str, offset: int = 0) -> None:
         self._layer = layer
         self._initial = initial
         self._rounding = rounding
+        self._offset = offset
         super().__init__(
             {
                 "features": In(data.ArrayLayout(layer.feature, layer.n_in)),
@@ -75,21 +79,22 @@ class WeightedSum(wiring.Component):  # type: ignore[misc]
         layer = self._layer
         weights: list[Value] = []
         outside: list[Value] = []
+        written = self.written & self.write.replicate(len(self.written))
         for node in range(layer.n_out):
             terms, step = [], self.steps[node]
             for source in range(layer.n_in + 1):
                 weight = self._hold(int(self._initial[node, source]), f"weight{node}_{source}")
                 factor, bias = cut_guard_bits(weight, layer.factor), source == layer.n_in
                 if bias:
-                    terms.append(shift_up(factor.raw, layer.feature.f))
+                    terms.append(bias_term(factor, layer, self._offset))
                 else:
                     m.d.comb += self.factors[node][source].eq(factor)
                     terms.append((factor * self.features[source]).raw)
                 changed = change_weight(weight, step if bias else step * self.features[source], self._rounding)
-                outside.append(changed.saturated)
+                outside.append(changed.outside)
                 chosen = self.write & (self.selected == len(weights))
                 with m.If(self.update | chosen):
-                    m.d.sync += weight.raw.eq(Mux(self.write, self.written, changed.result.raw))
+                    m.d.sync += weight.eq(changed.limit(m, ~self.write, f"changed{node}_{source}", written))
                 weights.append(weight.raw)
             total = add_in_chains(m, terms, layer.total.width)
             m.d.comb += self.totals[node].eq(resize(total, layer.total))
@@ -106,36 +111,52 @@ class WeightedSum(wiring.Component):  # type: ignore[misc]
         return format(Signal(format.as_shape(), init=code, name=name))
 
 
-def change_weight(weight: FixedValue, change: FixedValue, rounding: str) -> Narrowed:
-    """A weight less its change, narrowed once, in the format of the weight."""
-    exact = weight - change
-    return narrow(exact, exact.format.f, weight.format, rounding)
+def rounding_offset(layer: SumArithmetic, format: Format, rounding: str) -> int:
+    """What rounds the sums of a layer to ``format``, where that is a constant and stands in the bits below a bias, for
+    nothing; zero elsewhere."""
+    constant = rounding_constant(rounding, layer.total.f - format.f) or 0
+    return constant if constant < 1 << layer.feature.f else 0
+
+
+def bias_term(factor: FixedValue, layer: SumArithmetic, offset: int) -> Value:
+    """What of a bias is added to a sum, with ``offset`` below it."""
+    return Cat(Const(offset, layer.feature.f), factor.raw).as_signed()
+
+
+def change_weight(weight: FixedValue, change: FixedValue, rounding: str) -> Unlimited:
+    """A weight less its change, rounded once, and still to be limited to the format of the weight."""
+    format, minuend = weight.format, weight
+    low = rounding_bits(rounding, change.format.f - format.f, Const(0, 0))
+    if low is not None:
+        minuend, rounding = FixedValue(SQ(format.i, change.format.f), Cat(low, weight.raw)), Rounding.FLOOR
+    return Unlimited.of(minuend - change, format, rounding)
 
 
 def count_weighted_sum(parts: Parts, layer: SumArithmetic, rounding: str) -> None:
     """Count what :class:`WeightedSum` has."""
     n_in, n_out, weight = layer.n_in, layer.n_out, layer.coefficient
     parts.product(layer.factor, layer.feature, in_logic=False, times=n_in * n_out)
-    # Nothing meets the bits below a bias, which bypass the adder.
-    parts.adder(layer.total.width, (n_in - 1) * n_out)
-    parts.adder(layer.total.width - layer.feature.f, n_out)
+    count_chains(parts, sum_terms(layer), layer.total.width, n_out)
     parts.product(layer.step, layer.feature, in_logic=False, times=n_in * n_out)
     count_changed_weights(parts, layer, rounding, n_in * n_out)
     count_changed_biases(parts, layer, rounding, n_out)
     parts.register(weight.width * layer.weights, moved=False)
-    # What is written from outside comes in at the LUTs that limit a weight, by two signals that a weight has for both.
+    # What is written from outside comes in at the LUTs that limit a weight, and is zero elsewhere.
+    parts.choice(weight.width)
     parts.choice(2, times=layer.weights)
     parts.choice(weight.width, layer.weights)
+
+
+def sum_terms(layer: SumArithmetic) -> list[ChainTerm]:
+    """The terms of a sum: those of features, and a bias."""
+    products = [ChainTerm(layer.factor.width + layer.feature.width)] * layer.n_in
+    return [*products, ChainTerm(layer.factor.width + layer.feature.f, layer.feature.f)]
 
 
 def count_changed_weights(parts: Parts, layer: SumArithmetic, rounding: str, weights: int) -> None:
     """Count what :func:`change_weight` takes for so many weights of a layer that are changed by products."""
     step, feature = layer.step, layer.feature
-    product = SQ(step.i + feature.i, step.f + feature.f)
-    _count_changed(parts, layer, product, rounding, weights)
-    if _rounding_constant(layer, product, rounding):
-        # Of three operands synthesis inverts the one that is subtracted ahead of the chain.
-        parts.choice(product.width, times=weights)
+    _count_changed(parts, layer, SQ(step.i + feature.i, step.f + feature.f), rounding, weights)
 
 
 def count_changed_biases(parts: Parts, layer: SumArithmetic, rounding: str, biases: int) -> None:
@@ -148,11 +169,6 @@ def _count_changed(parts: Parts, layer: SumArithmetic, change: Format, rounding:
     exact = SQ(max(weight.i, change.i) + 1, max(weight.f, change.f))
     # Bits of a weight below those of its change stay as they are.
     parts.adder(exact.width - max(0, weight.f - change.f), weights)
-    # A constant that rounds is added in the same chain.
-    chained = _rounding_constant(layer, change, rounding) is not None
-    parts.narrowed(exact, weight, rounding, saturates=True, times=weights, rounds=not chained)
-
-
-def _rounding_constant(layer: SumArithmetic, change: Format, rounding: str) -> int | None:
-    """What rounds a changed weight, where that is a constant."""
-    return rounding_constant(rounding, change.f - layer.coefficient.f)
+    # A constant that rounds stands below the weight.
+    stands = rounding_constant(rounding, change.f - weight.f) is not None
+    parts.narrowed(exact, weight, rounding, saturates=True, times=weights, rounds=not stands)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ...fabric.blocks import Blocks
 from ...fabric.device import Device
@@ -78,16 +78,19 @@ With what the parts cost by themselves it is 0.235 at most for the builds of ECP
 
 @cache
 def _fits() -> dict[str, Any]:
-    """By family, what a unit of each kind of part costs, and the errors of the fit."""
-    return json.loads(files(__package__).joinpath("costs.json").read_text())["families"]  # type: ignore[no-any-return]
+    """Of learners and of baselines, by family: what a unit of each kind of part costs, and the errors of the fit."""
+    return json.loads(files(__package__).joinpath("costs.json").read_text())  # type: ignore[no-any-return]
 
 
-def _costs_of(family: str) -> tuple[Mapping[str, Mapping[str, float]], float]:
-    """What a unit of each kind of part costs, fitted if it has been; and the largest error of LUTs."""
-    fitted = _fits().get(family)
-    if fitted is None:
-        return FAMILIES[family].costs, UNFITTED_MARGIN
-    return fitted, fitted["errors"]["lut"]["held_out_largest"]
+def _costs_of(family: str, kind: str) -> tuple[Mapping[str, Mapping[str, float]], float]:
+    """What a unit of each kind of part costs in learners or in baselines, fitted if it has been; and the largest error
+    of LUTs."""
+    fits = _fits()
+    fitted = fits[kind].get(family)
+    if fitted is not None:
+        return fitted, fitted["errors"]["lut"]["held_out_largest"]
+    # What it costs in learners is nearer to what it costs in baselines than what it costs by itself.
+    return fits["learners"].get(family, FAMILIES[family].costs), UNFITTED_MARGIN
 
 
 def estimate(spec: LearnerSpec, device: str | Device) -> Estimate:
@@ -121,9 +124,12 @@ class Timed(Protocol):
         """What knows the latency of a prediction."""
 
 
-def estimate_parts(spec: Timed, part: Device, parts: Parts) -> Estimate:
-    """What ``parts``, among them those of a learner of ``spec``, take of a device."""
-    costs, margin = _costs_of(part.family)
+def estimate_parts(
+    spec: Timed, part: Device, parts: Parts, kind: Literal["learners", "baselines"] = "learners"
+) -> Estimate:
+    """What ``parts``, among them those of a learner of ``spec``, take of a device; or of a baseline, as synthesis makes
+    other LUTs of the same parts there."""
+    costs, margin = _costs_of(part.family, kind)
     lutram = 4 * parts.blocks(block=False)
     counted = {what: sum(cost * parts.counts[kind] for kind, cost in costs[what].items()) for what in ("lut", "ff")}
     return Estimate(

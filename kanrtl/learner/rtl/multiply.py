@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 
+from ...fabric.parts import Parts
 from ...numeric.fixed import FixedValue, Format
 from .pipeline_registers import Stages
 
@@ -43,6 +44,28 @@ def add_in_chains(m: Module, terms: Sequence[Value], width: int) -> Value:
     half = len(terms) // 2
     low, high = (add_in_chains(m, part, width) for part in (terms[:half], terms[half:]))
     return carry_chain_barrier(m, low + high, width)
+
+
+class ChainTerm(NamedTuple):
+    """What is known of a signed term of a sum before it is synthesised."""
+
+    width: int
+    zeros: int = 0
+    """How many of its lowest bits are constant zeros."""
+
+
+def count_chains(parts: Parts, terms: Sequence[ChainTerm], width: int, times: int = 1) -> ChainTerm:
+    """Count what :func:`add_in_chains` of so many terms takes; gives what is known of the sum.
+
+    Nothing meets the bits of a term that are below another's, which bypass the adder.
+    """
+    if len(terms) == 1:
+        return terms[0]
+    half = len(terms) // 2
+    low, high = (count_chains(parts, part, width, times) for part in (terms[:half], terms[half:]))
+    total = ChainTerm(min(max(low.width, high.width) + 1, width), min(low.zeros, high.zeros))
+    parts.adder(total.width - max(low.zeros, high.zeros), times)
+    return total
 
 
 class Offset(NamedTuple):

@@ -6,38 +6,37 @@ import numpy as np
 import pytest
 
 from kanrtl.baselines import MlpSpec
-from kanrtl.baselines.rtl.hidden_nodes import HiddenActivation, HiddenStep
+from kanrtl.baselines.rtl.hidden_nodes import HiddenActivation, HiddenStep, hidden_offset
 from kanrtl.numeric.fixed import narrow
 from support.components import simulate
 
 
+@pytest.mark.parametrize("rounding", ["floor", "half_up", "half_even"])
 @pytest.mark.parametrize("pipeline", [[], ["hidden"]])
 @pytest.mark.parametrize("activation", ["relu", "hard_tanh"])
-def test_activations_and_derivatives(activation: str, pipeline: list[str]) -> None:
-    spec = MlpSpec(n_in=4, hidden=2, activation=activation, pipeline=pipeline, width=10)
-    dut, total = HiddenActivation(spec, 2), spec.sums[0].total
+def test_activations_and_derivatives(activation: str, pipeline: list[str], rounding: str) -> None:
+    spec = MlpSpec(n_in=4, hidden=2, activation=activation, pipeline=pipeline, width=10, rounding=rounding)
+    dut, total, offset = HiddenActivation(spec, 2), spec.sums[0].total, hidden_offset(spec)
     assert dut.latency == len(pipeline)
-    one = 1 << total.f
-    codes = [0, 1, -1, one - 1, one, one + 1, -one, 1 - one, total.minimum, total.maximum, one // 3, 7 * one // 2]
+    dropped, one = total.f - spec.activation_format.f, 1 << total.f
+    half = 1 << dropped - 1
+    assert offset == (half if rounding == "half_up" else 0)
+    far = [total.minimum, total.maximum - half, one // 3, 7 * one // 2]
+    near = [base + step for base in (0, half, one, -one, half - one, one - half, one + half) for step in (-1, 0, 1)]
+    knees = (0, total.maximum) if activation == "relu" else (-one, one)
 
     async def bench(ctx: Any) -> None:
-        for code in codes:
-            for node in range(2):
-                ctx.set(dut.totals[node].raw, code >> node)
+        for first in far + near:
+            codes = np.array([first, first >> 1])
+            for node, code in enumerate(codes.tolist()):
+                ctx.set(dut.totals[node].raw, code + offset)
             for _ in range(dut.latency):
                 await ctx.tick()
-            values = [(code >> node) / one for node in range(2)]
-            if activation == "relu":
-                open_, clipped = [0 < value < 4 for value in values], [max(0.0, value) for value in values]
-            else:
-                open_, clipped = [-1 < value < 1 for value in values], np.clip(values, -1, 1).tolist()
-            steps = np.floor(np.array(clipped) * 2**spec.activation_format.f + 0.5)
-            wanted = np.minimum(steps, spec.activation_format.maximum)
+            wanted, saturates = narrow(np.clip(codes, *knees), total.f, spec.activation_format, rounding)
             assert [ctx.get(dut.activations[node].raw) for node in range(2)] == wanted.tolist()
-            saturates = [activation == "relu" and value >= 4 - 2**-8 for value in values]
-            assert ctx.get(dut.saturates) == any(saturates)
-            bits = [inside and not beyond for inside, beyond in zip(open_, saturates, strict=True)]
-            assert ctx.get(dut.open) == bits[0] + 2 * bits[1]
+            assert ctx.get(dut.saturates) == saturates.any()
+            inside = (knees[0] < codes) & (codes < knees[1]) & ~saturates
+            assert ctx.get(dut.open) == int(inside[0]) + 2 * int(inside[1])
 
     simulate(dut, bench)
 

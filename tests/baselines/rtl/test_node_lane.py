@@ -41,15 +41,20 @@ def test_a_node_goes_forward_and_backward(activation: str, pipeline: list[str]) 
             ):
                 for value, code in zip(values, codes, strict=True):
                     ctx.set(value.raw, code)
+            outside = [draw(first.coefficient, 3), draw(second.coefficient, 2)]
+            for values, codes in zip((dut.given.inner, dut.given.outer), outside, strict=True):
+                for value, code in zip(values, codes, strict=True):
+                    ctx.set(value.raw, code)
             ctx.set(dut.backward, 0)
             # The pass before has ended with its last row.
             for _ in range(dut.latency + dut.change_latency):
                 await ctx.tick()
+            assert [[ctx.get(weight.raw) for weight in of] for of in (dut.written.inner, dut.written.outer)] == outside
             [total] = first.add([inner], x)
-            a, outside = narrow_a(min(max(total, knees[0]), knees[1]))
-            open_ = knees[0] < total < knees[1] and not outside
+            a, unfit = narrow_a(min(max(total, knees[0]), knees[1]))
+            open_ = knees[0] < total < knees[1] and not unfit
             assert (ctx.get(dut.activation.raw), ctx.get(dut.open)) == (a, open_)
-            assert ctx.get(dut.activation_saturates) == outside
+            assert ctx.get(dut.activation_saturates) == unfit
             factors = [weight >> second.guard_bits for weight in outer]
             assert [ctx.get(term.raw) for term in dut.terms] == [factor * a for factor in factors]
 
@@ -65,8 +70,8 @@ def test_a_node_goes_forward_and_backward(activation: str, pipeline: list[str]) 
                 second.change([[weight, 0]], [a], [step], spec.rounding)
                 for weight, step in zip(outer, steps, strict=True)
             ]
-            assert [ctx.get(weight.raw) for weight in dut.changed.inner] == new[0]
-            assert [ctx.get(weight.raw) for weight in dut.changed.outer] == [row[0][0] for row, _ in changed]
+            assert [ctx.get(weight.raw) for weight in dut.written.inner] == new[0]
+            assert [ctx.get(weight.raw) for weight in dut.written.outer] == [row[0][0] for row, _ in changed]
             assert ctx.get(dut.step_saturates) == beyond
             assert ctx.get(dut.coefficient_saturates) or not unfit
             opened.add(open_)

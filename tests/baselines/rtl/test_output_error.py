@@ -6,16 +6,18 @@ import numpy as np
 import pytest
 
 from kanrtl.baselines import LmsSpec
-from kanrtl.baselines.rtl.output_error import OutputError
+from kanrtl.baselines.rtl.output_error import OutputError, output_offset
 from kanrtl.numeric.fixed import narrow
 from support.components import simulate
 
 
+@pytest.mark.parametrize("rounding", ["floor", "half_up", "half_even"])
 @pytest.mark.parametrize("loss", ["squared", "external"])
 @pytest.mark.parametrize("pipeline", [[], ["sum"], ["sum", "error"]])
-def test_each_is_narrowed_once(loss: str, pipeline: list[str]) -> None:
-    spec = LmsSpec(n_in=2, n_out=2, loss=loss, pipeline=pipeline, width=12)
-    dut, total = OutputError(spec), spec.sums[0].total
+def test_each_is_narrowed_once(loss: str, pipeline: list[str], rounding: str) -> None:
+    spec = LmsSpec(n_in=2, n_out=2, loss=loss, pipeline=pipeline, width=12, rounding=rounding)
+    dut, total, offset = OutputError(spec), spec.sums[0].total, output_offset(spec)
+    assert offset == (1 << total.f - spec.output_format.f - 1 if rounding == "half_up" else 0)
     assert dut.latency == len(pipeline)
     random = np.random.default_rng(0)
     most = spec.output_format.maximum << (total.f - spec.output_format.f + 1)
@@ -26,7 +28,7 @@ def test_each_is_narrowed_once(loss: str, pipeline: list[str]) -> None:
             totals = random.integers(-most, most, 2)
             targets = random.integers(spec.target_format.minimum, spec.target_format.maximum + 1, 2)
             for index in range(2):
-                ctx.set(dut.totals[index].raw, int(totals[index]))
+                ctx.set(dut.totals[index].raw, int(totals[index]) + offset)
                 ctx.set(dut.target[index].raw, int(targets[index]))
             for _ in range(dut.latency):
                 await ctx.tick()

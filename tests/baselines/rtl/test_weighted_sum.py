@@ -5,7 +5,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kanrtl.baselines.rtl.weighted_sum import WeightedSum, count_changed_biases, count_changed_weights
+from kanrtl.baselines.rtl.weighted_sum import (
+    WeightedSum,
+    count_changed_biases,
+    count_changed_weights,
+    rounding_offset,
+)
 from kanrtl.baselines.sum_arithmetic import SumArithmetic
 from kanrtl.fabric.families import FAMILIES
 from kanrtl.fabric.parts import Parts
@@ -78,10 +83,15 @@ def test_a_constant_that_rounds_takes_no_adder_of_its_own() -> None:
         assert (parts.counts["adder"], parts.counts["chain"]) == (10, 1)
 
 
-@pytest.mark.parametrize(("rounding", "inverters"), [("floor", 0), ("half_up", 15), ("half_even", 0)])
-def test_a_product_that_is_subtracted_with_a_constant_is_inverted_ahead_of_the_chain(
-    rounding: str, inverters: int
-) -> None:
-    parts = Parts(FAMILIES["ecp5"].blocks, multiplies=True)
-    count_changed_weights(parts, LAYER, rounding, 1)
-    assert parts.counts["choice"] == inverters
+@pytest.mark.parametrize(("rounding", "offset"), [("floor", 0), ("half_up", 4), ("half_even", 0)])
+def test_what_rounds_a_sum_stands_below_its_bias(rounding: str, offset: int) -> None:
+    assert rounding_offset(LAYER, SQ(4, 8), rounding) == offset
+    # Below a bias there are 6 bits of the 11.
+    assert rounding_offset(LAYER, SQ(4, 5), rounding) == 8 * offset
+    assert rounding_offset(LAYER, SQ(4, 4), rounding) == 0
+    dut = WeightedSum(LAYER, np.zeros((3, 3), int), rounding, offset)
+
+    async def bench(ctx: Any) -> None:
+        assert [ctx.get(dut.totals[index].raw) for index in range(3)] == [offset] * 3
+
+    simulate(dut, bench)

@@ -139,9 +139,10 @@ def test_the_fit_finds_the_costs_of_builds_that_have_them() -> None:
 
 
 def test_the_shipped_costs_are_of_known_kinds() -> None:
-    content = json.loads(fit.COSTS.read_text())["families"]
-    assert set(content) == set(FAMILIES)
-    for family, fitted in content.items():
+    content = json.loads(fit.COSTS.read_text())
+    assert set(content["learners"]) == set(FAMILIES)
+    assert set(content["baselines"]) == {"ecp5"}
+    for family, fitted in [*content["learners"].items(), *content["baselines"].items()]:
         assert set(fitted["lut"]) == set(FAMILIES[family].costs["lut"]) <= set(KINDS)
         assert fitted["errors"]["lut"]["held_out_largest"] < 0.5
         assert min(fitted["lut"].values()) >= 0

@@ -10,14 +10,18 @@ from amaranth.sim import Simulator
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from kanrtl.fabric.families import FAMILIES
+from kanrtl.fabric.parts import Parts
 from kanrtl.learner.plan import LayerPlan
 from kanrtl.learner.rtl.multiply import (
+    ChainTerm,
     Offset,
     add_in_chains,
     add_offsets,
     add_pairs,
     add_three,
     carry_chain_barrier,
+    count_chains,
     count_offsets,
     multiply_by_constant,
     multiply_in_logic,
@@ -216,3 +220,22 @@ def test_adders_of_offsets_are_counted(terms: int, offsets: int) -> None:
     m.d.comb += [Signal(12).eq(total) for total in sums]
     text = rtlil.convert(m, ports=values)
     assert text.count("cell $add ") == count_offsets(terms, offsets)
+
+
+@pytest.mark.parametrize(
+    ("terms", "width", "bits", "total"),
+    [
+        ([ChainTerm(8)], 12, 0, ChainTerm(8)),
+        ([ChainTerm(8), ChainTerm(8)], 12, 9, ChainTerm(9)),
+        # What is below the point of one of them bypasses the adder.
+        ([ChainTerm(8), ChainTerm(9, 4)], 12, 6, ChainTerm(10)),
+        ([ChainTerm(8, 2), ChainTerm(9, 4)], 12, 6, ChainTerm(10, 2)),
+        ([ChainTerm(8), ChainTerm(8), ChainTerm(8)], 12, 9 + 10, ChainTerm(10)),
+        # Never wider than what is wanted of the sum.
+        ([ChainTerm(8), ChainTerm(8), ChainTerm(8), ChainTerm(8)], 9, 9 + 9 + 9, ChainTerm(9)),
+    ],
+)
+def test_chains_are_as_wide_as_their_terms(terms: list[ChainTerm], width: int, bits: int, total: ChainTerm) -> None:
+    parts = Parts(FAMILIES["ecp5"].blocks, multiplies=True)
+    assert count_chains(parts, terms, width, times=3) == total
+    assert (parts.counts["adder"], parts.counts["chain"]) == (3 * bits, 3 * (len(terms) - 1))
