@@ -12,6 +12,7 @@ from bench.stored import RESULTS, load
 from kanrtl import InputError, LearnerSpec, SpecError
 from kanrtl.baselines import LmsSpec, MlpSpec, create_learner, create_model, estimate_baseline
 from kanrtl.build.design_builds import build_baseline
+from kanrtl.learner.estimate.estimate import UNFITTED_MARGIN
 
 
 @pytest.mark.parametrize("make", [create_model, create_learner, lambda spec: estimate_baseline(spec, "LFE5U-25F")])
@@ -43,6 +44,12 @@ def test_what_was_built_had_been_estimated(core: dict[str, Any]) -> None:
     found = estimate_baseline(read_baseline(core["spec"]), core["device"])
     assert found.lut == pytest.approx(core["lut"], rel=0.05)
     assert (found.dsp, found.bram, found.lutram) == (core["dsp"], core["bram"], core["lutram"])
+
+
+def test_an_estimate_tells_how_far_those_of_what_was_built_are_off() -> None:
+    built, other = (estimate_baseline(LmsSpec(n_in=2), device) for device in ("LFE5U-85F", "iCE40UP5K"))
+    assert 0 < built.lut_margin < 0.1
+    assert other.lut_margin == UNFITTED_MARGIN
 
 
 @pytest.mark.parametrize("spec", [LmsSpec(n_in=2), MlpSpec(n_in=2, hidden=2)])
