@@ -184,7 +184,7 @@ class InvertedBits(Row):
     """
 
     board: str
-    tables: int = 80
+    tables: int = 100
     memories: int = 20
     samples: tuple[int, ...] = (1, 60, 10_000)
     items: tuple[int, ...] = (24, 480)
