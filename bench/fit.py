@@ -63,7 +63,6 @@ class Build:
     def of(cls, name: str, device: str, fields: dict[str, Any], measured: dict[str, Any], ports: int = 0) -> Build:
         """``ports``: bits of ports that were given registers; each takes a logic cell where these are counted."""
         part = Device.parse(device)
-        blocks = FAMILIES[part.family].blocks
         figures = {what: int(measured[what]) for what in ("lut", "ff", "dsp", "bram", "lutram")}
         figures["ff"] -= ports
         figures["lut"] -= ports if FAMILIES[part.family].resources.counts_cells else 0
@@ -71,7 +70,8 @@ class Build:
             baseline = read_baseline(fields)
             return cls(name, device, baseline, figures, count_baseline(baseline, part))
         spec = LearnerSpec(**fields).for_device(part)
-        return cls(name, device, spec, figures, count_parts(spec, blocks, multiplies=bool(part.dsp)))
+        blocks, multiplies = FAMILIES[part.family].blocks, bool(part.dsp)
+        return cls(name, device, spec, figures, count_parts(spec, blocks, multiplies=multiplies))
 
     @property
     def family(self) -> str:
@@ -111,7 +111,7 @@ def rows_built(folder: Path = RESULTS) -> list[Build]:
 
 def cores_built(folder: Path = RESULTS, *, baselines: bool = False) -> list[Build]:
     """The learners, or the baselines, among the cores that are compared (:mod:`bench.method_cores`)."""
-    paths = [*folder.glob("core-*.json"), *(folder.glob("track-*-[0-9].json") if baselines else ())]
+    paths = [*folder.glob("core-*.json"), *(folder.glob("track-*.json") if baselines else ())]
     results = [load(folder, path.stem) for path in sorted(paths)]
     return [_read_build(result) for result in results if ("kind" in result.get("spec", {})) == baselines]
 
