@@ -11,6 +11,7 @@ from typing import Any
 # Command lines and signatures are drawn in a terminal of this width, whatever the one of whoever builds.
 os.environ["COLUMNS"] = "100"
 
+from docutils import nodes
 from sphinx.util.inspect import TypeAliasForwardRef, stringify_signature
 from sphinx.util.inspect import signature as read_signature
 
@@ -91,6 +92,18 @@ def skip_foreign(_app: Any, _what: str, _name: str, member: Any, skip: bool, _op
     return True if not skip and callable(function) and not module.startswith("kanrtl") else None
 
 
+LONGEST_NAME = 40
+"""Characters of a table's second column up to which they are a name, such as a device's."""
+
+
+def mark_prose(_app: Any, document: nodes.document) -> None:
+    """Tables whose second column has sentences get a class of their own: those are broken into lines."""
+    for table in document.findall(nodes.table):
+        cells = (row[1] for row in table.findall(nodes.row) if len(row) > 1)
+        if any(len(cell.astext()) > LONGEST_NAME for cell in cells):
+            table["classes"].append("prose")
+
+
 plain: dict[str, list[str]] = {}
 
 
@@ -145,6 +158,7 @@ def setup(app: Any) -> None:
     app.connect("autodoc-process-docstring", set_aside, priority=400)  # napoleon has 500
     app.connect("autodoc-process-docstring", put_back, priority=600)
     app.connect("autodoc-process-signature", mend_signature)
+    app.connect("doctree-read", mark_prose)
     for part in ("description", "options", "arguments"):
         app.connect(f"sphinx-click-process-{part}", mark_options)
     app.connect("sphinx-click-process-options", name_groups)
