@@ -80,7 +80,7 @@ class PlantRow(Row):
             return candidates[0]
         samples = int(CHOSEN_ON * SAMPLES)
         runs = (self._run(one, 100, find_timing(one, None), samples) for one in candidates)
-        errors = [run.mean_square(CHOSEN_FROM / CHOSEN_ON, 1) for run in runs]
+        errors = [run.root_mean_square(CHOSEN_FROM / CHOSEN_ON, 1) for run in runs]
         return candidates[int(np.argmin(np.nan_to_num(errors, nan=np.inf)))]
 
     def _judge(self, method: str, candidate: Candidate, progress: Progress) -> Result:
@@ -97,8 +97,8 @@ class PlantRow(Row):
             **about,
             "clock_measured": core is not None,
             "periods": runs[0].periods,
-            "adapted": _mean(run.mean_square(CHOSEN_ON, kind.switch) for run in runs),
-            "drifting": _mean(run.mean_square(kind.drift, 1) for run in runs),
+            "adapted": _mean(run.root_mean_square(CHOSEN_ON, kind.switch) for run in runs),
+            "drifting": _mean(run.root_mean_square(kind.drift, 1) for run in runs),
             "recovery_samples": samples,
             "recovery_us": samples * kind.period * 1e6,
         }

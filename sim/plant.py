@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays import check_at_least
-from ..errors import InputError, cut
+from ..errors import InputError, check_kind, cut
 from .task import Reals, check_samples
 
 
@@ -184,7 +184,7 @@ class LoopRun:
     periods: int
     wrong: npt.NDArray[np.bool_] | None = None
 
-    def mean_square(self, first: float, last: float) -> float:
+    def root_mean_square(self, first: float, last: float) -> float:
         """The root of the mean squared error between two parts of the run."""
         return float(np.sqrt(np.mean(self.errors[self._part(first, last)] ** 2)))
 
@@ -206,9 +206,16 @@ def run_loop(plant: Plant, learner: Learning, chip: ChipTiming, samples: int | N
     In every period that the chip can take, it predicts the action for what the sensors say, which reaches the plant
     when the prediction is there, and then learns the sample before, whose target is known by then: that of the period
     after it, whether the chip takes that or misses it. Until an action arrives, and in the periods that the chip
-    misses, the one before is held. A further call goes on where one has ended. Raises :exc:`InputError` where the plant
-    has fewer samples left.
+    misses, the one before is held. A further call goes on where one has ended.
+
+    Raises :exc:`InputError` where the plant has fewer samples left, what is given is of another kind, or what is
+    predicted is no action of the plant's.
     """
+    check_kind("plant", plant, Plant, "a plant, as PLANTS[name](samples) makes it")
+    check_kind("chip", chip, ChipTiming, "a ChipTiming")
+    if not all(callable(getattr(learner, call, None)) for call in ("predict", "learn")):
+        mend = "give what predicts and learns, such as what connect or connect_baseline makes of a spec"
+        raise InputError(f"learner: is of type {type(learner).__name__}; {mend}")
     stride = chip.periods(plant.period)
     left = plant.samples - plant.now
     samples = left if samples is None else check_at_least("samples", samples, 1)
@@ -224,6 +231,9 @@ def run_loop(plant: Plant, learner: Learning, chip: ChipTiming, samples: int | N
             loop.lesson, loop.taken = plant.find_lesson(*loop.taken), None
         if plant.now >= loop.ready:
             action = np.array(learner.predict(x))
+            if action.shape != plant.loop.held.shape:
+                mend = f"{plant.name} takes actions of shape {plant.loop.held.shape}; give a learner of as many outputs"
+                raise InputError(f"learner: predicts numbers of shape {action.shape}, and {mend}")
             loop.coming.append((begin + chip.delay, action))
             if loop.lesson is not None:
                 learner.learn(*loop.lesson)
@@ -244,7 +254,7 @@ class NoLearner:
     """A feed-forward that gives nothing: what a plant does with its feedback alone."""
 
     def __init__(self, n_out: int) -> None:
-        self._nothing = np.zeros(n_out)
+        self._nothing = np.zeros(check_at_least("n_out", n_out, 1))
 
     def predict(self, _x: Any) -> Reals:
         """Zeros."""

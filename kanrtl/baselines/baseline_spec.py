@@ -91,7 +91,8 @@ class BaselineSpec(ABC):
     target_range
         The lowest and highest target; formats have a factor of two to spare beyond it.
     learning_rate
-        The initial content of the learning rate register.
+        The initial content of the learning rate register. It can hold others, up to the next power of two that is 1 or
+        more; but steps are in a format for twice this one, and saturate beyond, which is counted.
     loss
         ``"squared"``: dL/dy = y - target, or ``"external"``: a gradient comes instead of a target.
     width
@@ -161,7 +162,7 @@ class BaselineSpec(ABC):
 
     def _check_range(self, field: str) -> None:
         bounds = getattr(self, field)
-        pair = tuple(map(_to_plain, bounds)) if isinstance(bounds, (list, tuple)) else ()
+        pair = tuple(map(_to_plain, bounds)) if isinstance(bounds, (list, tuple, np.ndarray)) else ()
         if len(pair) != 2 or not -inf < pair[0] < pair[1] < inf:
             raise SpecError.of(field, bounds, "must be two numbers, the lowest first")
         if not -12 <= reach_of(pair) <= 12:
@@ -252,7 +253,9 @@ class BaselineSpec(ABC):
 
     @property
     def restarts(self) -> bool:
-        """Whether samples have to wait after a reset: never, as a baseline has initial contents."""
+        """Whether samples have to wait after a reset: never, as a baseline has initial contents. A reset brings back
+        what registers begin with, and leaves what memories hold: all weights of a folded perceptron but the biases of
+        its outputs. Write them after a reset."""
         return False
 
     @property
@@ -275,10 +278,12 @@ class BaselineSpec(ABC):
         """The number by which each weight is reached from outside, layer by layer and row by row."""
         return range(self.weights)
 
-    def check_weights(self, most: int = MOST_WEIGHTS) -> None:
-        """Raise :exc:`SpecError` where there are more weights than are built."""
+    def check_weights(self, fields: Sequence[str], most: int = MOST_WEIGHTS, mend: str = "") -> None:
+        """Raise :exc:`SpecError`, which names the fields that make them, where there are more weights than are
+        built."""
         if self.weights > most:
-            raise SpecError.of("n_in", self.n_in, f"makes {self.weights} weights; at most {most} are built")
+            given = ", ".join(f"{name} = {getattr(self, name)!r}" for name in fields)
+            raise SpecError(f"{given}: makes {self.weights} weights; at most {most} are built{mend}")
 
     def initial_codes(self) -> list[Codes]:
         """What the weights begin with, one array ``(n_out, n_in + 1)`` for each layer: zeros."""

@@ -50,7 +50,7 @@ class LmsSpec(BaselineSpec):
         (Bershad, "Analysis of the normalized LMS algorithm with Gaussian inputs", IEEE Trans. ASSP 34, 1986, has the
         normalised rule; the power of two is between its step and half of it). ``"table"``: learning rate / E, with the
         reciprocal of the leading bits of E from a table of 16 rows: NLMS (Haykin, Adaptive Filter Theory, section 6.1),
-        whose step is 3 % off at most.
+        whose step is 3 % off at most, and as its size is rounded to 15 bits.
     """
 
     STAGES: ClassVar[tuple[str, ...]] = ("features", "sum", "error", "step")
@@ -67,7 +67,7 @@ class LmsSpec(BaselineSpec):
         self.check_choice("normalisation", ("none", "power_of_two", "table"))
         if not isinstance(self.mixed, bool):
             raise SpecError.of("mixed", self.mixed, "must be true or false")
-        self.check_weights()
+        self.check_weights(("n_in", "n_out", *(("degree", "mixed") if self.degree > 1 else ())))
 
     @cached_property
     def products(self) -> tuple[Product, ...]:

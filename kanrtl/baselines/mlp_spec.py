@@ -13,7 +13,7 @@ from ..errors import SpecError
 from ..numeric.bits import clog2
 from ..numeric.fixed import SQ, Codes, Format
 from .baseline_spec import MOST_WEIGHTS, BaselineSpec, BaselineTiming
-from .sum_arithmetic import SumArithmetic, fill_width
+from .sum_arithmetic import SumArithmetic, fill_width, reach_of
 
 MOST_STORED = 1 << 14
 """Weights in memories."""
@@ -27,9 +27,11 @@ class MlpSpec(BaselineSpec):
 
     z_h = b_h + sum_i v_hi x_i, a_h = f(z_h), y_o = b_o + sum_h w_oh a_h; with g = dL/dy and h_o = mu g_o, narrowed
     once, w_oh <- w_oh - h_o a_h, and with d_h = f'(z_h) sum_o h_o w_oh 2^-s, narrowed once, v_hi <- v_hi - d_h x_i;
-    biases alike. Both layers change at one clock edge, by the weights of the forward pass. The rate is multiplied once
-    for each output, and the gradient that goes down has it already. The parameters not described here are those of
-    :class:`.BaselineSpec`.
+    biases alike. This holds for inputs and targets between -1 and 1. Others are taken so: x times the power of two that
+    brings ``input_range`` there, and of targets, whose power that is for ``target_range``, h_o w_oh times its square,
+    so that it learns the same on every scale. Both layers change at one clock edge, by the weights of the forward pass.
+    The rate is multiplied once for each output, and the gradient that goes down has it already. The parameters not
+    described here are those of :class:`.BaselineSpec`.
 
     Parameters
     ----------
@@ -38,7 +40,8 @@ class MlpSpec(BaselineSpec):
     activation
         ``"relu"``: max(z, 0), or ``"hard_tanh"``: z within -1 and 1.
     hidden_shift
-        s: the hidden layer's rate is 2^-s of the other's.
+        s: the hidden layer's rate is 2^-s of the other's, for targets between -1 and 1 and, as they are then taken, for
+        others alike; below 0 it is higher.
     reuse_factor
         How many hidden nodes share their multipliers, one after another: 1, or what ``hidden`` can be divided by. A
         folded perceptron does the same to the bit, and goes through its nodes forward and then backward, a cycle for
@@ -48,8 +51,8 @@ class MlpSpec(BaselineSpec):
         Where the weights of a folded one lie: ``"distributed"``, memories made of LUTs, or ``"block"``. Chips without
         the first get flip-flops.
     seed
-        Of the random start: v is uniform within 2 / sqrt(n_in) and w within 1 / sqrt(hidden), of either sign, biases of
-        the hidden nodes within 1, so that their kinks lie within the range of the inputs.
+        Of the random start: v is uniform within 2 / sqrt(n_in), of either sign, biases of the hidden nodes within 1, so
+        that their kinks lie within the range of the inputs, and w within 1 / sqrt(hidden) for targets between -1 and 1.
     """
 
     STAGES: ClassVar[tuple[str, ...]] = ("hidden", "sum", "error", "step", "downstream")
@@ -64,7 +67,7 @@ class MlpSpec(BaselineSpec):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check_integer("hidden", 1, 256)
-        self.check_integer("hidden_shift", 0, 8)
+        self.check_integer("hidden_shift", -8, 8)
         self.check_integer("seed", 0, 2**32 - 1)
         self.check_choice("activation", (RELU, HARD_TANH))
         self.check_choice("memory", ("distributed", "block"))
@@ -72,7 +75,11 @@ class MlpSpec(BaselineSpec):
         if self.hidden % self.reuse_factor:
             mend = f"must divide hidden = {self.hidden} evenly"
             raise SpecError.of("reuse_factor", self.reuse_factor, mend)
-        self.check_weights(MOST_STORED if self.folded else MOST_WEIGHTS)
+        fields = "n_in", "hidden", "n_out"
+        if self.folded:
+            self.check_weights(fields, MOST_STORED)
+        else:
+            self.check_weights(fields, MOST_WEIGHTS, f", or {MOST_STORED} folded: set reuse_factor")
 
     @property
     def folded(self) -> bool:
@@ -128,7 +135,7 @@ class MlpSpec(BaselineSpec):
     @property
     def hidden_step_format(self) -> Format:
         """d: what the hidden nodes' weights are changed by for an input of one."""
-        return fill_width(self.step_format.i + 2, self.width)
+        return fill_width(self.step_format.i - reach_of(self.target_range) - self.hidden_shift + 2, self.width)
 
     @property
     def sums(self) -> tuple[SumArithmetic, ...]:
@@ -154,8 +161,9 @@ class MlpSpec(BaselineSpec):
 
     @property
     def downstream_fraction(self) -> int:
-        """Fraction bits of d before it is narrowed."""
-        return self.downstream_product.f + self.hidden_shift
+        """Fraction bits of d before it is narrowed: hidden nodes learn as they do from targets between -1 and 1."""
+        # h and w are each as large as targets are.
+        return self.downstream_product.f + self.hidden_shift + 2 * reach_of(self.target_range)
 
     @property
     def timing(self) -> BaselineTiming:
@@ -176,6 +184,7 @@ class MlpSpec(BaselineSpec):
         hidden = random.uniform(-reach, reach, (self.hidden, self.n_in))
         biases = random.uniform(-1, 1, (self.hidden, 1))
         outer = random.uniform(-1, 1, (self.n_out, self.hidden)) / np.sqrt(self.hidden)
+        outer *= 2.0 ** reach_of(self.target_range)
         weights = np.hstack([hidden, biases]), np.hstack([outer, np.zeros((self.n_out, 1))])
         formats = first.coefficient, second.coefficient
         return [format.quantise(layer) for format, layer in zip(formats, weights, strict=True)]

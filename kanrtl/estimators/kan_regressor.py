@@ -120,9 +120,10 @@ class KANRegressor(RegressorMixin, OnlineEstimator, RiverRegressor):  # type: ig
         A feature that is missing, None or NaN counts as its mean; one that has not been seen before becomes a new
         input. Raises :exc:`InputError` where a value is no number, or the estimator has several outputs.
         """
-        target = to_scalable("y", y)
+        without = "leave the sample out"
+        target = to_scalable("y", y, ("give a number, or classes to KANClassifier", without))
         if math.isnan(target):
-            raise InputError(f"y = {cut(y)}: not a number")
+            raise InputError(f"y = {cut(y)}: not a number; {without}")
         weight = self._check_weight(w)
         if weight == 0:
             (check_values if self.__sklearn_is_fitted__() else check_features)(x)

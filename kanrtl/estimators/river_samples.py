@@ -19,29 +19,34 @@ FeatureDict = Mapping[Any, Any]
 """One sample: the values of its features by their names."""
 
 
-def to_number(field: str, value: Any) -> float:
+_MENDS = (
+    "make it one, for example with river's OneHotEncoder in a pipeline",
+    "leave it out, or give None, where it is missing",
+)
+"""Of a feature that is no number, and of one that is infinite."""
+
+
+def to_number(field: str, value: Any, mends: tuple[str, str] = _MENDS) -> float:
     """The value of a feature or a target as a number, NaN for None.
 
-    Raises :exc:`InputError`, naming ``field``, where it is no number or infinite.
+    Raises :exc:`InputError`, naming ``field``, where it is no number or infinite, with one of the ``mends``.
     """
     if value is None:
         return math.nan
     if not isinstance(value, (Real, np.bool_)):
-        raise InputError(
-            f"{field} = {cut(value)}: not a number; make it one, for example with river's OneHotEncoder in a pipeline"
-        )
+        raise InputError(f"{field} = {cut(value)}: not a number; {mends[0]}")
     try:
         number = float(value)
     except OverflowError:  # an integer or a fraction of hundreds of digits
         raise InputError(f"{field}: above {sys.float_info.max:.2g}; scale it") from None
     if math.isinf(number):
-        raise InputError(f"{field} = {cut(value)}: must be finite; leave it out, or give None, where it is missing")
+        raise InputError(f"{field} = {cut(value)}: must be finite; {mends[1]}")
     return number
 
 
-def to_scalable(field: str, value: Any) -> float:
+def to_scalable(field: str, value: Any, mends: tuple[str, str] = _MENDS) -> float:
     """The same of a value that is learned; raises :exc:`InputError` also where no running scale can hold it."""
-    number = to_number(field, value)
+    number = to_number(field, value, mends)
     if abs(number) > LARGEST:
         raise InputError(f"{field} = {number:g}: {EXPLAIN_LARGEST}")
     return number

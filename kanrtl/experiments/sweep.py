@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Reals, check_at_least
-from ..errors import InputError, cut
+from ..errors import InputError, check_kind, cut
 from ..learner.address_map import SATURATIONS
 from ..learner.model_batch import shape_of
 from ..learner.spec import LearnerSpec
@@ -193,6 +193,7 @@ def sweep(
     ToolError
         If the cluster or a process fails.
     """
+    check_kind("over", over, Mapping, "a dict of values by field of the spec")
     axes = tuple(axis_of(fields, values) for fields, values in over.items())
     check_axes(axes)
     if scheduler is not None:

@@ -444,6 +444,7 @@ _LISTS = {
     "layer_sizes": f"must be a list of 2 to {MAX_LAYERS + 1} sizes, from the inputs to the outputs",
     "counts": 'must be a list of what is counted: "outside", "lost"',
     "grid_range": "must be two numbers, the lowest and the highest x, or a list with one such pair per layer",
+    "target_range": "must be two numbers, the lowest and the highest target",
 }
 
 _MENDS = {

@@ -160,6 +160,8 @@ def check_classes(field: str, known: npt.NDArray[Any], output: str, n_out: int) 
     wrong = known[(known < 0) | (known != np.floor(known))]
     if not wrong.size and known.min() == 1 and known.max() == classes:
         wrong = known[known == classes]
+    if not wrong.size and known.min() >= classes:  # none could be right
+        wrong = known
     if wrong.size:
         raise InputError(
             f"{field}: holds {wrong.flat[0]:g}, but the classes of stage {output} are 0 to {classes - 1}; "

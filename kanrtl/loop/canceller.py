@@ -74,7 +74,7 @@ class Canceller(LoopPart):
             raise SpecError.of("loss", spec.loss, 'a canceller subtracts what is predicted; use "squared"')
         self.spec = spec
         self.output = spec.formats.output if output is None else as_format("output", output)
-        check_exact(_difference(spec), "Canceller", self.output)
+        check_exact(_difference(spec), "Canceller", ("output", "the formats of the spec"), self.output)
         learner = learner_members(spec)
         super().__init__(
             {

@@ -86,7 +86,8 @@ class FeedbackErrorLearner(LoopPart):
     settings : In, stream of ``channel``, ``number`` and ``code``
         Sets kp (``number`` 0), ki (1) or kd (2) of an output, as an integer code. It never waits.
     saturations : Out(16)
-        Words of which any feedback or command has saturated; stops at its highest value.
+        Words of which any feedback, command, or gradient in a format with less reach than the command's, has saturated;
+        stops at its highest value.
     clear : In(1)
         Sets that to zero.
     """
@@ -119,6 +120,8 @@ class FeedbackErrorLearner(LoopPart):
         self._gains = [
             initial_gains(name, given, n, gain_format) for name, given in zip(GAINS, (kp, ki, kd), strict=True)
         ]
+        # In a format of the same reach, of the lowest command alone one code is lost.
+        self.clips = spec.target_format.i < command.i
         self.integral_format = SQ(command.i + 1, error.f + gain_format.f)
         self._term = _product(SQ(error.i + 1, error.f), gain_format)
         self._exact = SQ(max(self._term.i + 1, self.integral_format.i) + 1, self.integral_format.f)
@@ -127,7 +130,7 @@ class FeedbackErrorLearner(LoopPart):
             (_negated(command), spec.target_format),
             (_sum(command, spec.formats.output), command),
         ):
-            check_exact(exact, "FeedbackErrorLearner", narrowed)
+            check_exact(exact, "FeedbackErrorLearner", ("error", "command", "gain_format"), narrowed)
         learner = learner_members(spec)
         super().__init__(
             {
@@ -196,7 +199,7 @@ class FeedbackErrorLearner(LoopPart):
             m.d.sync += [number.eq(result) for number, result in zip(feedback, narrowed, strict=True)]
             m.d.sync += limited.eq(beyond)
         zero = FixedValue(self.command, Signal(self.command.as_shape(), name="zero"))
-        gradients, _ = narrow_numbers(
+        gradients, clipped = narrow_numbers(
             m, [zero - number for number in feedback], spec.target_format, self.rounding, "gradient"
         )
         m.d.comb += [number.eq(result) for number, result in zip(sample.payload.target, gradients, strict=True)]
@@ -210,7 +213,8 @@ class FeedbackErrorLearner(LoopPart):
             pushes = (outside[output] | limited[output]) & drives
             with m.If(commanded & ~pushes):
                 m.d.sync += integral.eq(following)
-        count_events(m, commanded & (outside | limited).any(), self.clear, self.saturations)
+        saturated = outside | limited | (clipped if self.clips else 0)
+        count_events(m, commanded & saturated.any(), self.clear, self.saturations)
         return m
 
     def _control(self, m: Module, output: int, taken: Signal, commanded: Signal) -> Any:
@@ -279,7 +283,8 @@ class FeedbackErrorModel:
     ----------
     integral : Codes, ``(n_out,)``
     saturations : int
-        Words of which any feedback or command has saturated, up to the counter's highest value.
+        Words of which any feedback, command or gradient has saturated, as the hardware counts them, up to the counter's
+        highest value.
     """
 
     def __init__(self, learner: FeedbackErrorLearner, gains: list[Codes]) -> None:
@@ -288,7 +293,7 @@ class FeedbackErrorModel:
         n = learner.spec.n_out
         self.integral = np.zeros(n, dtype=np.int64)
         self._before, self._following, self._feedback = (np.zeros(n, dtype=np.int64) for _ in range(3))
-        self._limited = np.zeros(n, dtype=bool)
+        self._limited = self._clipped = np.zeros(n, dtype=bool)
         self.saturations = 0
 
     def write(self, output: int, number: int, code: int) -> None:
@@ -307,7 +312,10 @@ class FeedbackErrorModel:
         total = error * kp + (error - self._before) * kd + self._following
         self._before = error
         self._feedback, self._limited = narrow(total, f, learner.command, learner.rounding)
-        return narrow_codes(-self._feedback, learner.command.f, learner.spec.target_format, learner.rounding)[0]
+        taught = narrow(-self._feedback, learner.command.f, learner.spec.target_format, learner.rounding)
+        self._clipped = taught.saturated & learner.clips
+        gradients: Codes = taught.result
+        return gradients
 
     def command(self, predicted: npt.ArrayLike) -> Codes:
         """The command ``(n_out,)``, when the learner has predicted so."""
@@ -322,5 +330,6 @@ class FeedbackErrorModel:
         change = self._following - self.integral
         pushes = (outside | self._limited) & (change != 0) & ((change > 0) == upward)
         self.integral = np.where(pushes, self.integral, self._following)
-        self.saturations = min(self.saturations + bool((outside | self._limited).any()), (1 << COUNTER_WIDTH) - 1)
+        saturated = bool((outside | self._limited | self._clipped).any())
+        self.saturations = min(self.saturations + saturated, (1 << COUNTER_WIDTH) - 1)
         return command

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..errors import check_kind
+from ..errors import InputError, check_kind
 from ..fabric.counted_component import CountedComponent
 from ..fabric.device import Device
 from ..fabric.families import FAMILIES
@@ -24,6 +24,10 @@ def estimate_loop(spec: LearnerSpec, parts: Sequence[CountedComponent], device: 
     check_kind("parts", parts, Sequence, "a list of parts of a loop")
     for index, component in enumerate(parts):
         check_kind(f"parts[{index}]", component, CountedComponent, "a part of a loop, such as Taps")
+        if getattr(component, "spec", spec) != spec:
+            raise InputError(
+                f"parts[{index}]: is a {type(component).__name__} of another learner; give it the same spec"
+            )
     part = Device.of(device)
     spec = spec.for_device(part)
     counted = count_parts(spec, FAMILIES[part.family].blocks, multiplies=bool(part.dsp))

@@ -85,8 +85,8 @@ class Pairs(LoopPart):
         self.second = second
         self.rounding = check_rounding(rounding)
         self._power = (_number(format) * _number(format) + _number(format) * _number(format)).format
-        check_exact(self._power, "Pairs")
         self._phase = _PhaseSteps(format, turn) if second == "phase" else None
+        check_exact(self._phase.z if self._phase else self._power, "Pairs", ("format",))
         super().__init__(
             {
                 "i": In(vector_stream(format, 2 * pairs)),

@@ -98,7 +98,7 @@ class Scale(LoopPart):
         self._gains = initial_gains("gain", gain, channels, gain_format)
         self._offsets = initial_codes("offset", offset, channels, self.offset_format)
         self._exact = _exact_sum(input, gain_format, self.offset_format)
-        check_exact(self._exact, "Scale", output)
+        check_exact(self._exact, "Scale", ("input", "gain_format", "output"), output)
         self._code_width = max(gain_format.width, self.offset_format.width)
         super().__init__(
             {

@@ -12,7 +12,7 @@ from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import data, stream
 
 from ..arrays import as_array, as_integer, check_at_least
-from ..errors import InputError, check_kind, cut
+from ..errors import InputError, LearningWarning, check_kind, cut, join_choices, warn_user
 from ..fabric.parts import Parts
 from ..fabric.run_time import count_events, settings_stream
 from ..learner.address_map import COUNTER_WIDTH
@@ -45,6 +45,9 @@ __all__ = [
 GAIN_FORMAT = SQ(8, 10)
 """Of gains, where none is given: 18 bits, as wide as a multiplier of ECP5 takes."""
 
+MOST_ROUNDED = 1 / 32
+"""A gain that changes by more than this share of itself as it is rounded is warned of, as a learning rate is."""
+
 VECTOR_BITS = 1 << 16
 """Bits of the widest vector: Amaranth's netlists number the bits of a value with 16 bits."""
 
@@ -54,13 +57,16 @@ EXACT_BITS = 63
 
 def as_format(field: str, value: Format | str) -> Format:
     """A format, which may be written as in a spec file, such as ``"SQ(1, 11)"``."""
-    if isinstance(value, Format):
-        return value
-    check_kind(field, value, str, "a format, such as SQ(1, 11)")
-    try:
-        return Format.parse(value)
-    except ValueError as error:
-        raise InputError(f"{field} = {error}") from None
+    format = value
+    if not isinstance(format, Format):
+        check_kind(field, value, str, "a format, such as SQ(1, 11)")
+        try:
+            format = Format.parse(str(value))
+        except ValueError as error:
+            raise InputError(f"{field} = {error}") from None
+    if format.width - format.signed > EXACT_BITS:
+        raise InputError(f"{field} = {format}: has more than {EXACT_BITS} bits besides a sign; use fewer")
+    return format
 
 
 def as_signed_format(field: str, value: Format | str, what: str) -> Format:
@@ -98,12 +104,14 @@ def check_rounding(value: str) -> Rounding:
     return Rounding(value)
 
 
-def check_exact(format: Format, what: str, narrowed_to: Format | None = None) -> None:
-    """Raise :exc:`InputError` where an exact sum, with as many fraction bits as what it is ``narrowed_to`` has where
-    these are more, has more bits than an integer model has."""
+def check_exact(format: Format, what: str, fields: Sequence[str], narrowed_to: Format | None = None) -> None:
+    """Raise :exc:`InputError` where an exact sum of ``what``, with as many fraction bits as what it is ``narrowed_to``
+    has where these are more, has more bits than an integer model has; ``fields`` are those that make it wide."""
     width = format.i + max(format.f, format.f if narrowed_to is None else narrowed_to.f)
     if width > EXACT_BITS:
-        raise InputError(f"{what}: its exact sum has {width} bits, and may have {EXACT_BITS}; use fewer")
+        raise InputError(
+            f"{what}: its exact sum has {width} bits, and may have {EXACT_BITS}; use fewer in {join_choices(fields)}"
+        )
 
 
 def initial_codes(field: str, values: float | Sequence[float], count: int, format: Format) -> Codes:
@@ -119,10 +127,18 @@ def initial_codes(field: str, values: float | Sequence[float], count: int, forma
 
 
 def initial_gains(field: str, values: float | Sequence[float], count: int, format: Format) -> Codes:
-    """The same of gains: one that is not zero and would become zero, so that nothing went on, is refused too."""
+    """The same of gains: one that is not zero and would become zero, so that nothing went on, is refused too, and one
+    that is rounded by more than :data:`MOST_ROUNDED` of itself is warned of."""
     codes = initial_codes(field, values, count, format)
-    if ((codes == 0) & (np.asarray(values) != 0)).any():
-        raise InputError(f"{field} = {cut(values)}: becomes 0 in {format}; give a gain_format with more fraction bits")
+    wanted = np.broadcast_to(np.asarray(values, dtype=np.float64), codes.shape)
+    mend = "give a gain_format with more fraction bits"
+    if ((codes == 0) & (wanted != 0)).any():
+        raise InputError(f"{field} = {cut(values)}: becomes 0 in {format}; {mend}")
+    for gain, held in sorted(set(zip(wanted.tolist(), format.to_float(codes).tolist(), strict=True))):
+        off = abs(held - gain)
+        if off > MOST_ROUNDED * abs(gain):
+            off_by = f"{100 * off / abs(gain):.0f} % off"
+            warn_user(f"{field} = {gain:g}: becomes {held:g} in {format}, {off_by}; {mend}", LearningWarning)
     return codes
 
 

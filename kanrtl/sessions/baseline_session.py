@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ..arrays import Reals, as_array, as_bool, check_finite, real_row, real_rows
 from ..baselines.baseline_spec import BaselineSpec
+from ..baselines.rate_limits import warn_of_rate
 from ..errors import InputError, check_kind, join_choices
 from ..learner.address_map import COUNTER_WIDTH
 from ..numeric.fixed import Codes
@@ -21,18 +22,22 @@ from .rate_codes import find_rate_codes
 
 @exclusive(besides=("backend",))
 class BaselineSession(Closing):
-    """A running baseline; made by :func:`connect_baseline`. A context manager, with the calls of
-    :class:`kanrtl.Session` for real numbers, which are rounded to the formats of the spec as they come in
-    (and saturated, which :attr:`status` counts; the first target for which that is so is warned of, as
-    :exc:`kanrtl.LearningWarning`)."""
+    """A running baseline; made by :func:`connect_baseline`. A context manager, with those calls of
+    :class:`kanrtl.Session` that are listed here, for real numbers, which are rounded to the formats of the spec as they
+    come in (and saturated, which :attr:`status` counts; the first target for which that is so is warned of, as
+    :exc:`kanrtl.LearningWarning`). Rates at which it may diverge, or learns nothing, are warned of, as
+    :exc:`kanrtl.StabilityWarning` and :exc:`kanrtl.LearningWarning`."""
 
     def __init__(self, spec: BaselineSpec, backend: BaselineBackend) -> None:
         super().__init__()
         self.spec = spec
         self._backend: BaselineBackend = backend
         self._samples = self._inputs_saturated = 0
-        field = "gradient" if spec.loss == "external" else "target"
+        self._takes_gradients = spec.loss == "external"
+        self._pending: Codes | None = None
+        field = "gradient" if self._takes_gradients else "target"
         self._clipped = ClippedTargets(spec.target_format, field, "set a wider target_range in the spec")
+        warn_of_rate(spec, self.learning_rate)
 
     @property
     def backend(self) -> BaselineBackend:
@@ -48,10 +53,28 @@ class BaselineSession(Closing):
         return self.predict_many(real_row("x", x, self.spec.n_in))[0]  # type: ignore[no-any-return]
 
     def learn(self, x: npt.ArrayLike, target: npt.ArrayLike) -> Reals:
-        """Predict, then take one step towards ``target``, shape ``(n_out,)``, or with ``loss="external"`` along a
-        gradient; return the prediction made before it."""
+        """Predict, then take one step towards ``target``, shape ``(n_out,)``; return the prediction made before it.
+
+        With ``loss="external"`` there is no target: see :meth:`feedback`.
+        """
+        self._check_loss("learn", "predict, then feedback", gradients=False)
         rows = real_row("x", x, self.spec.n_in), real_row("target", target, self.spec.n_out)
-        return self.learn_many(*rows)[0]  # type: ignore[no-any-return]
+        return self._teach_many(*rows, "target")[0]  # type: ignore[no-any-return]
+
+    def feedback(self, gradient: npt.ArrayLike) -> None:
+        """Take one step with a gradient dL/dy, shape ``(n_out,)``, that was computed elsewhere, for the last sample
+        that was predicted.
+
+        The sample is shown to the baseline again, which learns from it at the weights as they are now. Needs
+        ``loss="external"``. Raises :exc:`InputError`, with nothing done, where no sample was predicted since the last
+        step.
+        """
+        self._check_loss("feedback", "learn", gradients=True)
+        if self._pending is None:
+            raise InputError("feedback: there is no prediction to give it for; call predict first")
+        row = real_row("gradient", gradient, self.spec.n_out)
+        check_finite("gradient", row)
+        self._run(self._pending, self._teaching_codes(row), learn=True)
 
     def predict_many(self, x: npt.ArrayLike) -> Reals:
         """Predictions ``(n, n_out)`` for inputs ``(n, n_in)``, one sample after another."""
@@ -59,22 +82,45 @@ class BaselineSession(Closing):
         return self._run(codes, np.zeros((len(codes), self.spec.n_out), dtype=np.int64), learn=False)
 
     def learn_many(self, x: npt.ArrayLike, target: npt.ArrayLike) -> Reals:
-        """Learn from samples ``(n, n_in)`` and targets, or gradients, ``(n, n_out)``, one after another; return the
-        predictions, each made before its step."""
-        reals, targets = real_rows("x", x, self.spec.n_in), real_rows("target", target, self.spec.n_out)
-        if len(reals) != len(targets):
-            raise InputError(f"target: {len(targets)} rows for {len(reals)} samples; give one for each")
-        check_finite("target", targets)
+        """Learn from samples ``(n, n_in)`` and targets ``(n, n_out)``, one after another; return the predictions, each
+        made before its step."""
+        self._check_loss("learn_many", "feedback_many", gradients=False)
+        return self._teach_many(x, target, "target")
+
+    def feedback_many(self, x: npt.ArrayLike, gradient: npt.ArrayLike) -> Reals:
+        """Take one step for each of the samples ``(n, n_in)``, one after another, with gradients dL/dy ``(n, n_out)``
+        that were computed elsewhere; return the predictions, each made before its step. Needs ``loss="external"``."""
+        self._check_loss("feedback_many", "learn_many", gradients=True)
+        return self._teach_many(x, gradient, "gradient")
+
+    def _check_loss(self, call: str, other: str, *, gradients: bool) -> None:
+        if gradients == self._takes_gradients:
+            return
+        mend = f'set loss = "external", or call {other}' if gradients else f"call {other}"
+        raise InputError(f'{call}: the spec has loss = "{self.spec.loss}"; {mend}')
+
+    def _teach_many(self, x: npt.ArrayLike, taught: npt.ArrayLike, field: str) -> Reals:
+        reals, rows = real_rows("x", x, self.spec.n_in), real_rows(field, taught, self.spec.n_out)
+        if len(reals) != len(rows):
+            raise InputError(f"{field}: {len(rows)} rows for {len(reals)} samples; give one for each")
+        check_finite(field, rows)
         codes = self._input_codes(reals)
-        self._clipped.note(self.spec.target_format.count_beyond(targets), targets)
-        return self._run(codes, self.spec.target_format.quantise(targets), learn=True)
+        return self._run(codes, self._teaching_codes(rows), learn=True)
+
+    def _teaching_codes(self, rows: Reals) -> Codes:
+        self._clipped.note(self.spec.target_format.count_beyond(rows), rows)
+        return self.spec.target_format.quantise(rows)
 
     def _input_codes(self, reals: Reals) -> Codes:
-        self._inputs_saturated += self.spec.input_format.count_beyond(reals)
+        # The highest code is an LSB below the end of a range that ends at a power of two, which is within it.
+        low, high = self.spec.input_range
+        self._inputs_saturated += self.spec.input_format.count_beyond(reals[(reals < low) | (reals > high)])
         return self.spec.input_format.quantise(reals)
 
     def _run(self, x: Codes, teaching: Codes, *, learn: bool) -> Reals:
         self._samples += len(x)
+        if len(x):
+            self._pending = None if learn else x[-1:]
         return self.spec.output_format.to_float(self._backend.run(x, teaching, np.full(len(x), learn)))
 
     @property
@@ -106,8 +152,11 @@ class BaselineSession(Closing):
 
     @learning_rate.setter
     def learning_rate(self, rate: float) -> None:
-        [code] = find_rate_codes("learning_rate", rate, 1, self.spec.rate_register.format)
+        format = self.spec.rate_register.format
+        mends = "give a higher learning_rate in the spec", "give a lower learning_rate in the spec"
+        [code] = find_rate_codes("learning_rate", rate, 1, format, mends)
         self._backend.write_rate(code)
+        warn_of_rate(self.spec, float(format.to_float(code)))
 
     @property
     def frozen(self) -> bool:

@@ -306,7 +306,8 @@ class Session(Closing):
     ) -> Frozen:
         """Make a :class:`kanrtl.LookupNetwork` of what has been learned so far, and say how near it is.
 
-        By default it is the learner to the bit. Parameters and errors are those of :func:`kanrtl.transfer.freeze`.
+        By default it is the learner to the bit, where its outputs and sums fit the codes of tables, and else as near as
+        those are, which is said with it. Parameters and errors are those of :func:`kanrtl.transfer.freeze`.
         """
         return freeze(self.spec, self.coefficients, bits, guard_bits=guard_bits, x=x)
 

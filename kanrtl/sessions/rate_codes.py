@@ -48,8 +48,11 @@ def warn_of_idle_layers(spec: LearnerSpec, codes: Sequence[int], least: Sequence
             )
 
 
-def find_rate_codes(field: str, given: npt.ArrayLike, count: int, format: Format) -> list[int]:
-    """The codes of ``count`` registers in ``format`` for one rate, or for one each.
+def find_rate_codes(
+    field: str, given: npt.ArrayLike, count: int, format: Format, mends: tuple[str, str] | None = None
+) -> list[int]:
+    """The codes of ``count`` registers in ``format`` for one rate, or for one each; ``mends`` say how the format has
+    more integer bits, and more fraction bits, by a field of its own if they are not given.
 
     Raises :exc:`InputError`, which names ``field``, where a register does not hold a rate, or would hold zero for it
     though it is more; a rate that is rounded by more than :data:`MOST_ROUNDED` is warned of.
@@ -58,10 +61,15 @@ def find_rate_codes(field: str, given: npt.ArrayLike, count: int, format: Format
     if rates.shape not in ((), (count,)):
         raise InputError(f"{field}: shape {rates.shape}; give one number for all layers, or {count}")
     rates = np.broadcast_to(rates, (count,))
+    larger, finer = mends or (
+        f"set {field}_format in the spec with more integer bits",
+        f"set {field}_format, now {format}, with more fraction bits",
+    )
     for value in rates.tolist():
         if not np.isfinite(value) or not format.holds(value):
             highest = float(format.to_float(format.maximum))
-            raise InputError(f"{field} = {value}: {format} holds 0 to {highest}")
+            mend = larger if 0 < value < np.inf else "give one of these"
+            raise InputError(f"{field} = {value}: {format} holds 0 to {highest}; {mend}")
         if value and not format.quantise(value):
             raise InputError(f"{field} = {value}: rounds to zero in {format}; give {format.lsb} or more, or 0")
     codes = format.quantise(rates)
@@ -69,7 +77,7 @@ def find_rate_codes(field: str, given: npt.ArrayLike, count: int, format: Format
         if abs(held - value) > MOST_ROUNDED * value:
             warn_user(
                 f"{field} = {value:g}: becomes {held} in its register, {100 * abs(held - value) / value:.0f} % off; "
-                f"give a multiple of {format.lsb}, or set {field}_format, now {format}, with more fraction bits",
+                f"give a multiple of {format.lsb}, or {finer}",
                 LearningWarning,
             )
     return [int(code) for code in codes]

@@ -32,6 +32,8 @@ _LOOKED_AT = 10
 
 _QUOTED = re.compile(r'"[^"]*"')
 
+_DIGIT = re.compile(r"\d")
+
 _MISSING = {"", "na", "n/a", "null", "none", "-", "?"}
 """What stands for a number that is missing, in small letters: no name of a column."""
 
@@ -153,9 +155,15 @@ def _find_names(rows: Sequence[Row]) -> list[str]:
         # Names such as years or frequencies, or a row with a cell that is damaged.
         if cell.lower() in _MISSING or _NUMBER.fullmatch(cell):
             continue
-        if below and all(index < len(cells) and _NUMBER.fullmatch(cells[index]) for cells in below):
+        texts = [cells[index] for cells in below if index < len(cells)]
+        if not below or len(texts) < len(below):
+            continue
+        # Dates have digits, and what they are called has none.
+        dates = not _DIGIT.search(cell) and all(map(_DIGIT.search, texts))
+        if dates or all(map(_NUMBER.fullmatch, texts)):
+            what = "numbers" if all(map(_NUMBER.fullmatch, texts)) else _show(texts[0])
             raise InputError(
-                f"line {rows[0][0]}: has {cell!r} above numbers, and numbers beside it; give all columns names that "
+                f"line {rows[0][0]}: has {cell!r} above {what}, and numbers beside it; give all columns names that "
                 "are no numbers, or mend that cell"
             )
     return []

@@ -120,10 +120,13 @@ def test_a_normalised_filter_is_stable_where_the_other_is_not(normalisation: str
         ({"n_in": 1, "rounding": "stochastic"}, "rounding = 'stochastic': must be 'floor', 'half_up' or 'half_even'"),
         ({"n_in": 1, "pipeline": ["read"]}, "pipeline = ['read']: must be a preset or a list of stages: features, sum"),
         ({"n_in": 1, "mixed": 1}, "mixed = 1: must be true or false"),
-        ({"n_in": 30, "degree": 3, "mixed": True}, "n_in = 30: makes 5456 weights; at most 1024 are built"),
+        (
+            {"n_in": 30, "degree": 3, "mixed": True},
+            "n_in = 30, n_out = 1, degree = 3, mixed = True: makes 5456 weights; at most 1024 are built",
+        ),
         (
             {"n_in": 256, "degree": 9, "mixed": True},
-            "n_in = 256: makes 15481400876017505 weights; at most 1024 are built",
+            "n_in = 256, n_out = 1, degree = 9, mixed = True: makes 15481400876017505 weights; at most 1024 are built",
         ),
         ({"n_in": 1, "input_range": (0, 10**400)}, "input_range = (0, 1000"),
         (

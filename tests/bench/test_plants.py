@@ -52,15 +52,15 @@ def test_every_method_runs_on_samples_of_a_plant(method: str) -> None:
 
 def test_methods_in_floats_learn() -> None:
     setup, alone = SETUPS["servo"], SETUPS["servo"].create(300, 0)
-    feedback = run_loop(alone, next(find_candidates(setup, "none")).start(), QUICK).mean_square(0.25, 0.5)
+    feedback = run_loop(alone, next(find_candidates(setup, "none")).start(), QUICK).root_mean_square(0.25, 0.5)
     for method, rate in (("mlp-float", {"rate": 0.125}), ("kan", {"learning_rate": 0.5})):
         one = next(one for one in find_candidates(setup, method) if rate.items() <= one.chosen.items())
         one = one.in_floats() if method == "kan" else one
-        assert run_loop(setup.create(300, 0), one.start(), QUICK).mean_square(0.25, 0.5) < 0.5 * feedback
+        assert run_loop(setup.create(300, 0), one.start(), QUICK).root_mean_square(0.25, 0.5) < 0.5 * feedback
     channel = SETUPS["channel"]
     for method in ("rls", "volterra"):
         one = list(find_candidates(channel, method))[-2]
-        assert run_loop(channel.create(300, 0), one.start(), QUICK).mean_square(0.3, 0.5) < 0.6
+        assert run_loop(channel.create(300, 0), one.start(), QUICK).root_mean_square(0.3, 0.5) < 0.6
 
 
 def test_the_one_euro_filter_follows_a_step_and_stills_jitter() -> None:

@@ -700,8 +700,12 @@ def test_samples_that_cannot_be() -> None:
         model.learn_one({"kind": "H"}, 1)
     with pytest.raises(InputError, match=r"^x: has no features"):
         model.learn_one({}, 1)
-    with pytest.raises(InputError, match=r"^y = nan: not a number$"):
+    with pytest.raises(InputError, match=r"^y = nan: not a number; leave the sample out$"):
         model.learn_one({"a": 1}, math.nan)
+    with pytest.raises(InputError, match=r"^y = 'x': not a number; give a number, or classes to KANClassifier$"):
+        model.learn_one({"a": 1}, "x")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"^y = inf: must be finite; leave the sample out$"):
+        model.learn_one({"a": 1}, math.inf)
     assert model.predict_one({"a": 1}) == 0
     model.learn_one({"a": 1}, 1)
     with pytest.raises(InputError, match=r"^x\['a'\] = inf: must be finite; leave it out"):

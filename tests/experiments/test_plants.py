@@ -33,7 +33,41 @@ def test_what_no_run_can_be_is_refused() -> None:
     for first, last in ((0.5, 0.5), (np.nan, 1), (0, np.inf), ("a", 1), (-0.1, 1), (0, 1.1)):
         line = f"first = {first!r}, last = {last!r}: no sample lies between; give parts of a run, 0 to 1"
         with pytest.raises(InputError, match=f"^{re.escape(line)}$"):
-            run.mean_square(first, last)
+            run.root_mean_square(first, last)
+
+
+def test_what_is_no_plant_no_learner_and_no_chip_is_refused() -> None:
+    plant = PLANTS["servo"](20, 0)
+    refused: list[tuple[tuple[Any, ...], str]] = [
+        ((PLANTS["servo"], NoLearner(1), QUICK), r"plant: is of type ABCMeta; give a plant, as PLANTS"),
+        (("servo", NoLearner(1), QUICK), r"plant: is of type str; give a plant, as PLANTS"),
+        ((plant, NoLearner(1), (1e-8, 1, 1)), r"chip: is of type tuple; give a ChipTiming"),
+        ((plant, LmsSpec(n_in=2), QUICK), r"learner: is of type LmsSpec; give what predicts and learns, such as"),
+    ]
+    for given, message in refused:
+        with pytest.raises(InputError, match=f"^{message}"):
+            run_loop(*given)
+    with pytest.raises(InputError, match=r"^n_out = -1: must be 1 or more"):
+        NoLearner(-1)
+
+
+@pytest.mark.parametrize("name", ["servo", "mirror", "cavity", "plasma"])
+def test_a_learner_of_other_outputs_is_refused(name: str) -> None:
+    plant = PLANTS[name](20, 0)
+    message = (
+        rf"learner: predicts numbers of shape \(3,\), and {name} takes actions of shape \({plant.n_out},\); give a"
+    )
+    with pytest.raises(InputError, match=f"^{message}"):
+        run_loop(plant, NoLearner(3), QUICK)
+
+
+def test_a_baseline_that_takes_gradients_is_refused() -> None:
+    """It would take targets for gradients."""
+    with (
+        connect_baseline(LmsSpec(n_in=2, loss="external")) as learner,
+        pytest.raises(InputError, match=r'^learn: the spec has loss = "external"'),
+    ):
+        run_loop(PLANTS["servo"](20, 0), learner, QUICK)
 
 
 def test_no_run_is_longer_than_its_plant() -> None:
@@ -119,7 +153,7 @@ def test_learning_helps(name: str) -> None:
     plain = {"layer_sizes": [kind.n_in, kind.n_out], "grid_range": (-1, 1), "learning_rate": 0.25}
     with connect(LearnerSpec(**MODULATED if name == "predistortion" else plain, target_range=(-1, 1))) as learner:
         learned = run_loop(kind(800, 0), learner, QUICK)
-    assert learned.mean_square(0.25, 0.5) < 0.8 * alone.mean_square(0.25, 0.5)
+    assert learned.root_mean_square(0.25, 0.5) < 0.8 * alone.root_mean_square(0.25, 0.5)
 
 
 @pytest.mark.parametrize("name", PLANTS)
@@ -135,7 +169,7 @@ def test_a_slow_chip_controls_worse(name: str) -> None:
             chip = ChipTiming(cycle=kind.period * periods / 2, prediction_latency=1, interval=1)
             found.append(run_loop(kind(samples, 0), learner, chip))
     assert [run.periods for run in found] == [1, 5]
-    assert found[0].mean_square(0.25, 0.5) < 0.8 * found[1].mean_square(0.25, 0.5)
+    assert found[0].root_mean_square(0.25, 0.5) < 0.8 * found[1].root_mean_square(0.25, 0.5)
 
 
 class Lessons(NoLearner):
@@ -270,9 +304,9 @@ def test_shots_that_are_none_are_refused(shots: Any, line: str) -> None:
 
 def test_an_amplifier_that_is_straight_needs_no_predistortion() -> None:
     plant = Predistortion(200, 0, amplifier=lambda inputs: complex(inputs[0]))
-    assert run_loop(plant, NoLearner(2), QUICK).mean_square(0, 0.75) == pytest.approx(0, abs=1e-9)
+    assert run_loop(plant, NoLearner(2), QUICK).root_mean_square(0, 0.75) == pytest.approx(0, abs=1e-9)
     curved = run_loop(Predistortion(200, 0), NoLearner(2), QUICK)
-    assert curved.mean_square(0, 0.5) > 5
+    assert curved.root_mean_square(0, 0.5) > 5
 
 
 def test_a_plasma_is_lost_without_a_learner_and_held_with_one() -> None:
@@ -280,8 +314,8 @@ def test_a_plasma_is_lost_without_a_learner_and_held_with_one() -> None:
     alone = run_loop(PLANTS["plasma"](3000, 0), NoLearner(1), QUICK)
     with connect_baseline(LmsSpec(n_in=2, normalisation="table", learning_rate=0.5)) as learner:
         held = run_loop(PLANTS["plasma"](3000, 0), learner, QUICK)
-    assert alone.mean_square(0.75, 1) > 50
-    assert held.mean_square(0.75, 1) < 2
+    assert alone.root_mean_square(0.75, 1) > 50
+    assert held.root_mean_square(0.75, 1) < 2
 
 
 def test_a_run_has_four_parts() -> None:

@@ -141,6 +141,8 @@ def test_what_is_no_list_of_values_is_refused_in_one_line(spec: LearnerSpec) -> 
 
     with pytest.raises(InputError, match=r"^over learning_rate = 0 0\.1 1 0\.2: give a list of values$"):
         sweep(spec, {"learning_rate": Column()}, samples=3)
+    with pytest.raises(InputError, match=r"^over: is of type NoneType; give a dict of values by field of the spec$"):
+        sweep(spec, None, samples=3)  # type: ignore[arg-type]
 
 
 def test_bits_of_layers_of_other_ranges() -> None:

@@ -207,6 +207,10 @@ ARRAYS = 'must be "zeros", "uniform", or a list of one array (n_out, n_in, bases
             {"target_range": [1, -1]},
             "target_range = (1.0, -1.0): upside down or empty; the first bound must be the lower",
         ),
+        *(
+            ({"target_range": given}, f"target_range = {shown}: must be two numbers, the lowest and the highest target")
+            for given, shown in (([1], "[1]"), ([1, 2, 3], "[1, 2, 3]"), (5, "5"), ("0,1", "'0,1'"))
+        ),
         (
             {"target_range": [3, 3]},
             "target_range = (3.0, 3.0): upside down or empty; the first bound must be the lower",

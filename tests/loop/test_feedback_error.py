@@ -9,10 +9,11 @@ from amaranth.lib.wiring import connect
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kanrtl import SQ, UQ, InputError, Learner, LearnerSpec, Model, SpecError
+from kanrtl import SQ, UQ, InputError, Learner, LearnerSpec, LearningWarning, Model, SpecError
 from kanrtl.fabric.families import FAMILIES
 from kanrtl.fabric.parts import Parts
 from kanrtl.loop.feedback_error import FeedbackErrorLearner
+from kanrtl.numeric.fixed import Format
 from support.components import convert, register_bits
 from support.search import examples
 from support.strategies import codes_in
@@ -35,13 +36,14 @@ ERROR, COMMAND = SQ(3, 6), SQ(2, 7)
 @given(
     pipeline=st.sampled_from(["no_registers", "all_registers"]),
     outputs=st.integers(1, 2),
+    command=st.sampled_from([COMMAND, SQ(5, 5)]),
     gains=st.tuples(*[st.integers(-2048, 2048).map(lambda code: code / 1024)] * 3),
     rounding=st.sampled_from(["floor", "half_up", "half_even"]),
     gaps=st.sampled_from([0.0, 0.3, 0.7]),
     seed=st.integers(0, 2**32 - 1),
 )
 def test_commands_are_what_the_integers_give(
-    pipeline: str, outputs: int, gains: tuple[float, ...], rounding: str, gaps: float, seed: int
+    pipeline: str, outputs: int, command: Format, gains: tuple[float, ...], rounding: str, gaps: float, seed: int
 ) -> None:
     spec = SMALL.replace(pipeline=pipeline, layer_sizes=[1, outputs], initial_coefficients="uniform")
     random = np.random.default_rng(seed)
@@ -50,17 +52,23 @@ def test_commands_are_what_the_integers_give(
     m = Module()
     m.submodules.learner = learner = Learner(spec)
     m.submodules.dut = dut = FeedbackErrorLearner(
-        spec, ERROR, COMMAND, rounding=rounding, **dict(zip(("kp", "ki", "kd"), gains, strict=True))
+        spec, ERROR, command, rounding=rounding, **dict(zip(("kp", "ki", "kd"), gains, strict=True))
     )
     connect(m, dut.samples, learner.samples)
     connect(m, learner.predictions, dut.predictions)
     sent = {"x": bits_of(x, spec.formats.input), "errors": bits_of(errors, ERROR)}
-    found = exchange(dut, sent, {"commands": 10}, top=m, gaps=gaps, seed=seed)
+    counted: list[int] = []
+
+    async def count(ctx: Any) -> None:
+        counted.append(ctx.get(dut.saturations))
+
+    found = exchange(dut, sent, {"commands": 10}, top=m, gaps=gaps, seed=seed, at_end=count)
     model, network, expected = dut.model(), Model(spec), []
     for row, error in zip(x, errors, strict=True):
         gradient = model.step(error)
         expected.append(model.command(network.learn(row, gradient)).tolist())
-    assert words_of(found["commands"], COMMAND, outputs) == expected
+    assert words_of(found["commands"], command, outputs) == expected
+    assert counted == [model.saturations]
     if not gaps:
         taken = found["x"].cycles
         assert [b - a for a, b in zip(taken, found["commands"].cycles, strict=True)] == [dut.latency] * 10
@@ -83,6 +91,15 @@ def test_the_integral_stops_while_the_command_is_at_its_limit() -> None:
         free.step([error])
         free.command([0])
     assert free.integral[0] == 40 * 64 * 256
+
+
+def test_gradients_that_do_not_fit_are_counted() -> None:
+    """SQ(3, 8), in which the learner is taught, ends at 4."""
+    model = FeedbackErrorLearner(SMALL, SQ(6, 6), SQ(6, 7), kp=1.0).model()
+    for error, taught, count in ((3.0, -3.0, 0), (-5.0, 4 - 2**-8, 1), (5.0, -4.0, 2), (-4.0, 4 - 2**-8, 3)):
+        gradient = model.step(SQ(6, 6).quantise([error]))
+        model.command([0])
+        assert (SMALL.target_format.to_float(gradient).tolist(), model.saturations) == ([taught], count)
 
 
 def test_the_learner_takes_over_from_the_feedback() -> None:
@@ -169,7 +186,9 @@ def test_formats_without_a_sign_are_refused(fields: dict[str, Any], message: str
 def test_a_gain_that_would_become_zero_is_refused() -> None:
     with pytest.raises(InputError, match=r"^ki = 0\.0001: becomes 0 in SQ\(8, 10\); give a gain_format with more"):
         FeedbackErrorLearner(SMALL, ERROR, COMMAND, kp=0.5, ki=1e-4)
-    assert FeedbackErrorLearner(SMALL, ERROR, COMMAND, kp=0.5, ki=1e-4, gain_format=SQ(2, 16)).latency
+    assert FeedbackErrorLearner(SMALL, ERROR, COMMAND, kp=0.5, ki=1e-4, gain_format=SQ(2, 18)).latency
+    with pytest.warns(LearningWarning, match=r"^ki = 0\.0006: becomes 0\.000976562 in SQ\(8, 10\), 63 % off; give a "):
+        FeedbackErrorLearner(SMALL, ERROR, COMMAND, ki=[0.0006])
 
 
 def test_sums_wider_than_an_integer_are_refused() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from kanrtl import SQ, InputError, LearnerSpec
-from kanrtl.loop import Pairs, Taps, estimate_loop
+from kanrtl.loop import Canceller, Pairs, Taps, estimate_loop
 from kanrtl.numeric.fixed import Format
 
 SPEC = LearnerSpec(layer_sizes=[1, 1], grid_range=(-2, 2))
@@ -34,6 +34,10 @@ def test_phases_take_what_synthesis_makes_of_them(format: Format, pairs: int, lu
         ({"parts": None}, r"parts: is of type NoneType; give a list of parts of a loop"),
         ({"parts": Taps(SQ(4, 4), 2)}, r"parts: is of type Taps; give a list of parts of a loop"),
         ({"spec": "x"}, r"spec: is of type str; give a LearnerSpec"),
+        (
+            {"parts": [Canceller(SPEC.replace(layer_sizes=[5, 1]))]},
+            r"parts\[0\]: is a Canceller of another learner; give it the same spec",
+        ),
         ({"device": None}, r'device: is of type NoneType; give its name, such as "LFE5U-25F"'),
     ],
 )

@@ -91,3 +91,13 @@ def test_it_is_counted_to_the_flip_flop(second: str) -> None:
 def test_what_cannot_be_is_refused(format: Any, fields: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=f"^{message}$"):
         Pairs(format, **fields)
+
+
+def test_a_phase_is_as_wide_as_its_angle_lets_it_be() -> None:
+    """There is no sum of squares in it, whose bits would be 65."""
+    found = Pairs(SQ(1, 31), second="phase").model().step([1 << 20, 1 << 20])
+    assert found.tolist() == [1 << 20, 1 << 20, pytest.approx(1 << 28, abs=1)]
+    with pytest.raises(InputError, match=r"^Pairs: its exact sum has 65 bits, and may have 63; use fewer in format$"):
+        Pairs(SQ(1, 31))
+    with pytest.raises(InputError, match=r"^Pairs: .*; use fewer in format$"):
+        Pairs(SQ(1, 62), second="phase")

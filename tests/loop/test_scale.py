@@ -145,7 +145,10 @@ def test_it_is_counted_to_the_flip_flop(registers: int) -> None:
         ({"registers": 0}, r"registers = 0: must be 1 or 2"),
         ({"rounding": "stochastic"}, r"rounding = 'stochastic': must be one of floor, half_up, half_even"),
         ({"gain_format": UQ(8, 10)}, r"gain_format = UQ\(8, 10\): gains have signs; use SQ"),
-        ({"gain_format": SQ(30, 30)}, r"Scale: its exact sum has \d+ bits, and may have 63; use fewer"),
+        (
+            {"gain_format": SQ(30, 30)},
+            r"Scale: its exact sum has \d+ bits, and may have 63; use fewer in input, gain_format or output",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused(fields: dict[str, Any], message: str) -> None:

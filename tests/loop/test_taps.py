@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kanrtl import SQ, InputError
+from kanrtl import SQ, UQ, InputError
 from kanrtl.fabric.families import FAMILIES
 from kanrtl.fabric.parts import Parts
 from kanrtl.loop.taps import Taps
@@ -67,3 +67,10 @@ def test_it_is_counted_to_the_flip_flop() -> None:
 def test_what_cannot_be_is_refused(fields: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=f"^{message}$"):
         Taps(SQ(4, 1), **fields)  # type: ignore[arg-type]
+
+
+def test_formats_beyond_the_integers_of_a_model_are_refused() -> None:
+    for format in (UQ(0, 64), SQ(1, 79)):
+        with pytest.raises(InputError, match=r"^format = .*: has more than 63 bits besides a sign; use fewer$"):
+            Taps(format, 2)
+    assert Taps(SQ(1, 63), 1).model().step([2**63 - 1]).tolist() == [2**63 - 1]

@@ -114,6 +114,64 @@ def test_what_cannot_be_is_refused() -> None:
             learner.learning_rate = 9
 
 
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("backend", ["model", "pysim", "native"])
+def test_feedback_teaches_the_sample_that_was_predicted(backend: str) -> None:
+    """Gradients that are what a squared loss has give the same weights."""
+    random, fields = np.random.default_rng(0), {"n_in": 2, "learning_rate": 0.25}
+    x, target = random.uniform(-1, 1, (8, 2)), random.uniform(-0.5, 0.5, (8, 1))
+    with connect_baseline(LmsSpec(**fields)) as learner:
+        wanted = learner.learn_many(x, target)
+        weights = learner.weights
+    spec = LmsSpec(**fields, loss="external")
+    with connect_baseline(spec, backend) as learner:
+        found = []
+        for sample, goal in zip(x, target, strict=True):
+            found.append(learner.predict(sample))
+            learner.feedback(found[-1] - goal)
+            with pytest.raises(InputError, match=r"^feedback: there is no prediction to give it for; call predict"):
+                learner.feedback([0.0])
+        assert np.abs(np.array(found) - wanted).max() < 3 * spec.output_format.lsb
+        assert np.abs(learner.weights[0] - weights[0]).max() < 3 << spec.guard_bits
+        assert learner.status["samples"] == 16
+    with connect_baseline(spec, backend) as learner:
+        assert learner.feedback_many(x, np.array(found) - target).tolist() == np.array(found).tolist()
+
+
+def test_targets_and_gradients_are_not_confused() -> None:
+    with connect_baseline(LmsSpec(n_in=1, loss="external")) as learner:
+        with pytest.raises(InputError, match=r'^learn: the spec has loss = "external"; call predict, then feedback$'):
+            learner.learn([0.5], [0.5])
+        with pytest.raises(InputError, match=r'^learn_many: the spec has loss = "external"; call feedback_many$'):
+            learner.learn_many([[0.5]], [[0.5]])
+        learner.predict([0.5])
+        for gradient in ([np.nan], [0.1, 0.2], "x"):
+            with pytest.raises(InputError, match=r"^gradient"):
+                learner.feedback(gradient)
+        assert learner.status["samples"] == 1
+        learner.feedback([0.5])
+    with connect_baseline(LmsSpec(n_in=1)) as learner:
+        with pytest.raises(InputError, match=r'^feedback: the spec has loss = "squared"; set loss = "external", or'):
+            learner.feedback([0.5])
+        with pytest.raises(InputError, match=r"^feedback_many: .* or call learn_many$"):
+            learner.feedback_many([[0.5]], [[0.5]])
+
+
+def test_the_ends_of_a_range_are_within_it() -> None:
+    with connect_baseline(LmsSpec(n_in=2, input_range=(-2, 4))) as learner:
+        learner.predict_many([[4.0, -2.0], [4, 4]])
+        assert learner.status["inputs_saturated"] == 0
+        learner.predict([4.01, -5])  # the format goes down to -4
+        assert learner.status["inputs_saturated"] == 2
+
+
+def test_a_rate_that_is_rounded_names_what_can_be_set() -> None:
+    with connect_baseline(LmsSpec(n_in=1)) as learner, pytest.warns(LearningWarning) as caught:
+        learner.learning_rate = 0.0003
+    [message] = [str(warning.message) for warning in caught]
+    assert message.endswith("give a multiple of 0.000244140625, or give a lower learning_rate in the spec")
+
+
 def test_a_learner_is_no_baseline() -> None:
     spec = LearnerSpec(layer_sizes=[1, 1], grid_range=(-1, 1))
     with pytest.raises(InputError, match=r"^spec: is of type LearnerSpec; give the spec of a baseline; kanrtl.connect"):

@@ -553,10 +553,14 @@ REFUSED: dict[str, tuple[Callable[[Session], Any], str]] = {
         lambda s: setattr(s, "coefficients", [np.full((1, 2, 4), 1 << 14)]),
         "coefficients[0]: codes from 16384 to 16384 do not fit SQ(3, 12) (-16384 to 16383)",
     ),
-    "rate": (lambda s: setattr(s, "learning_rate", 2), "learning_rate = 2.0: UQ(0, 12) holds 0 to 0.999755859375"),
+    "rate": (
+        lambda s: setattr(s, "learning_rate", 2),
+        "learning_rate = 2.0: UQ(0, 12) holds 0 to 0.999755859375; set learning_rate_format in the spec with more "
+        "integer bits",
+    ),
     "negative rate": (
         lambda s: setattr(s, "learning_rate", -0.1),
-        "learning_rate = -0.1: UQ(0, 12) holds 0 to 0.999755859375",
+        "learning_rate = -0.1: UQ(0, 12) holds 0 to 0.999755859375; give one of these",
     ),
     "tiny rate": (
         lambda s: setattr(s, "learning_rate", 1e-4),
@@ -565,7 +569,7 @@ REFUSED: dict[str, tuple[Callable[[Session], Any], str]] = {
     "nan rate": (lambda s: setattr(s, "learning_rate", np.nan), "learning_rate = nan: give a number"),
     "infinite rate": (
         lambda s: setattr(s, "learning_rate", np.inf),
-        "learning_rate = inf: UQ(0, 12) holds 0 to 0.999755859375",
+        "learning_rate = inf: UQ(0, 12) holds 0 to 0.999755859375; give one of these",
     ),
     "rates": (
         lambda s: setattr(s, "learning_rate", (0.1, 0.1)),

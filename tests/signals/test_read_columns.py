@@ -235,6 +235,11 @@ def test_a_spreadsheet_says_by_what_columns_are_separated(tmp_path: Path, text: 
             "line 1: has 'year' above numbers, and numbers beside it; give all columns",
         ),
         ("ERR,1\n2,3\n", ".", "line 1: has 'ERR' above numbers"),
+        (
+            "time,2020,2021\n2024-01-01,1,2\n2024-01-02,3,4\n",
+            ".",
+            "line 1: has 'time' above '2024-01-01', and numbers beside it; give all columns names that are no numbers",
+        ),
         ("u,y\n1.5,2.5\n", ",", "separates columns by commas, which are decimal marks here; leave decimal (--decimal)"),
         ('u,y\n1,2\n"3,4\n5,6\n7,8\n', ".", "line 3: a quote is opened and not closed in it; close it"),
         ('u,y\n"1\n",2\n"3\n"\n', ".", "line 4 has 1 cell, line 1 has 2"),

@@ -217,6 +217,8 @@ def _read(path: Path, kind: str | None, entry: str | None) -> tuple[Any, str]:
 def _recognise(checkpoint: Checkpoint) -> str:
     """Tell what a checkpoint is, by the names in it."""
     names = [*checkpoint.arrays, *checkpoint.settings]
+    if {"spec", "learning_rates"} <= set(names):
+        raise InputError(f"{str(checkpoint.path)!r}: a saved learner; give the network that its freeze makes, saved")
     if any(re.match(r"input_layer\.|(?:.*\.)?config_json$", name) for name in names):
         return "kanele"
     if checkpoint.family is None and any(re.match(r"(?:.*\.)?\d+\.weight$", name) for name in names):
@@ -224,7 +226,7 @@ def _recognise(checkpoint: Checkpoint) -> str:
     if checkpoint.family is None:
         raise InputError(
             f"{str(checkpoint.path)!r}: not known by its names ({', '.join(sorted(names)[:4]) or 'none'}); "
-            f"say what it is: kind is one of {', '.join(map(repr, KINDS))}"
+            f"say what it is: kind (--kind) is one of {', '.join(map(repr, KINDS))}"
         )
     return checkpoint.family
 

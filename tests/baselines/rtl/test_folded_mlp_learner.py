@@ -24,9 +24,9 @@ def folded(draw: st.DrawFn) -> MlpSpec:
         reuse_factor=reuse_factor,
         memory=draw(st.sampled_from(["distributed", "block"])),
         activation=draw(st.sampled_from(["relu", "hard_tanh"])),
-        hidden_shift=draw(st.integers(0, 2)),
+        hidden_shift=draw(st.integers(-3, 2)),
         seed=draw(st.integers(0, 99)),
-        target_range=draw(st.sampled_from([(-3, 3), (-0.1, 0.1)])),
+        target_range=draw(st.sampled_from([(-3, 3), (-0.1, 0.1), (0, 30)])),
         learning_rate=draw(st.sampled_from([0.9, 0.125, 2**-9])),
         loss=draw(st.sampled_from(["squared", "external"])),
         width=draw(st.integers(10, 18)),
@@ -124,7 +124,10 @@ def test_a_spec_makes_it() -> None:
         ({"reuse_factor": 3}, "reuse_factor = 3: must divide hidden = 8 evenly"),
         ({"reuse_factor": 9}, "reuse_factor = 9: must be an integer from 1 to 8"),
         ({"reuse_factor": 8, "memory": "sram"}, "memory = 'sram': must be 'distributed' or 'block'"),
-        ({"n_in": 256, "hidden": 64, "reuse_factor": 8}, "n_in = 256: makes 16513 weights; at most 16384 are built"),
+        (
+            {"n_in": 256, "hidden": 64, "reuse_factor": 8},
+            "n_in = 256, hidden = 64, n_out = 1: makes 16513 weights; at most 16384 are built",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused(fields: dict[str, object], message: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kanrtl import SQ, InputError, LookupNetwork
+from kanrtl import SQ, InputError, LearnerSpec, LookupNetwork, connect
 from kanrtl.lookup import FixedQuantiser, from_efficient_kan, from_kanele, from_pykan
 from kanrtl.lookup.floats.convert import convert
 from support.kan_checkpoints import efficient, kanele, pykan
@@ -170,6 +170,10 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "other.npz", weights=np.ones(3))
     with pytest.raises(InputError, match=r"other.npz': not known by its names \(weights\); say what it is"):
         convert(tmp_path / "other.npz")
+    with connect(LearnerSpec(layer_sizes=[1, 1], grid_range=(-1, 1))) as learner:
+        learner.save(tmp_path / "learner.npz")
+    with pytest.raises(InputError, match=r"learner.npz': a saved learner; give the network that its freeze"):
+        convert(tmp_path / "learner.npz")
     with pytest.raises(InputError, match=r"none.npz': No such file"):
         convert(tmp_path / "none.npz")
     with pytest.raises(InputError, match=r"model.onnx': not a kind of file that is known"):

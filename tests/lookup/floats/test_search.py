@@ -298,6 +298,7 @@ def test_an_output_that_is_compared_with_zero_keeps_two_bits() -> None:
         ({"y": [1, 2]}, r"y: shape \(2,\) for 250 samples"),
         ({"y": 0}, r"y: shape \(\) for 250 samples"),
         ({"y": np.arange(250) % 3 + 1}, "y: holds 3, but the classes of stage argmax are 0 to 2; number them so"),
+        ({"y": np.arange(250) % 2 + 5}, "y: holds 5, but the classes of stage argmax are 0 to 2; number them so"),
         ({"y": np.arange(250) % 2 * 2 - 1}, "y: holds -1, but the classes of stage argmax are 0 to 2"),
         ({"y": ["a", "b"] * 125}, "y: not an array of numbers; give what is to be predicted, for classes those from 0"),
         ({"y": [0, np.nan] * 125}, r"y\[1\] = nan: give a number"),
