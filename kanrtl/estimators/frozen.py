@@ -28,7 +28,7 @@ from ..lookup.floats.training import initial_kan, train
 from ..lookup.floats.training_losses import Penalty, check_penalty
 from ..lookup.network import LookupNetwork
 from ..lookup.number_checks import check_number, check_positive
-from .refusals import unless_refused, validate_unmasked
+from .refusals import check_hidden_sizes, unless_refused, validate_unmasked
 from .scaling import LEAST_SPREAD, check_scalable
 
 
@@ -99,10 +99,7 @@ class _LookupEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         self.verbose = verbose
 
     def _sizes(self, n_in: int, n_out: int) -> list[int]:
-        hidden = () if self.hidden_layer_sizes is None else self.hidden_layer_sizes
-        if not isinstance(hidden, (list, tuple)):
-            raise InputError(f"hidden_layer_sizes = {cut(hidden)}: must be a tuple of sizes, such as (8,), or None")
-        return [n_in, *hidden, n_out]
+        return [n_in, *check_hidden_sizes(self.hidden_layer_sizes), n_out]
 
     def _check_training(self) -> None:
         """Raise :exc:`InputError` where a parameter is refused that training knows by another name, or needs late."""
@@ -113,6 +110,7 @@ class _LookupEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         check_positive("learning_rate", self.learning_rate)
         for field in ("l2", "l1", "entropy"):
             check_penalty(field, getattr(self, field))
+        check_at_least("guard_bits", self.guard_bits, 0)
         if self.max_lut is not None:
             check_at_least("max_lut", self.max_lut, 1)
         if check_number("tolerance", self.tolerance) < 0:

@@ -24,10 +24,11 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from ..arrays import Reals, check_at_least, check_weights
+from ..arrays import Reals, check_weights
 from ..errors import InputError, check_kind, cut
 from ..file_content import parse_json
 from ..files import as_path
+from ..learner.fields import MAX_LAYERS
 from ..learner.losses import find_loss
 from ..learner.spec import LearnerSpec
 from ..learner.stages import rename_presets
@@ -35,7 +36,7 @@ from ..link.transports import is_address
 from ..sessions.learner_session import Session
 from ..sessions.sample_weights import check_highest
 from ..transfer import Frozen, Scaling, freeze
-from .refusals import validate_unmasked
+from .refusals import check_hidden_sizes, validate_unmasked
 from .river_samples import FeatureDict, FeatureRow, check_values, is_number, sort_names
 from .saved_estimator import SavedEstimator
 from .scaled_learner import OnlineLearner, set_kept
@@ -116,12 +117,7 @@ class OnlineEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
                 raise InputError(f"spec[{field!r}]: follows from the data and the other parameters; leave it out")
         if given.get("modulated"):
             raise InputError("spec['modulated']: a column is one input here, and not a pair; connect such a spec")
-        hidden = () if chosen["hidden_layer_sizes"] is None else chosen["hidden_layer_sizes"]
-        if not isinstance(hidden, (list, tuple)):
-            raise InputError(f"hidden_layer_sizes = {cut(hidden)}: must be a tuple of sizes, such as (8,), or None")
-        for index, size in enumerate(hidden):
-            check_at_least(f"hidden_layer_sizes[{index}]", size, 1)
-        sizes = [n_in, *hidden, n_out]
+        sizes = [n_in, *check_hidden_sizes(chosen["hidden_layer_sizes"], MAX_LAYERS - 1), n_out]
         rate = _check_parameter("learning_rate", chosen["learning_rate"], Real, "above 0", lambda value: value > 0)
         order = given.get("spline_order", chosen["spline_order"])
         fields: dict[str, Any] = {

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from sklearn.utils.validation import validate_data
 
-from ..arrays import check_unmasked
+from ..arrays import check_at_least, check_unmasked
+from ..errors import InputError, cut
 
 
 def validate_unmasked(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:  # noqa: N803  # scikit-learn's name
@@ -17,6 +18,16 @@ def validate_unmasked(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:  
     for field, values in zip(("X", "y"), (X, *y), strict=False):
         check_unmasked(field, values)
     return validate_data(estimator, X, *y, **options)
+
+
+def check_hidden_sizes(given: Any, most: int | None = None) -> Sequence[int]:
+    """The sizes of hidden layers, none for None, of ``most`` layers; raises :exc:`InputError` where they are none."""
+    sizes: Sequence[int] = () if given is None else given
+    if not isinstance(sizes, (list, tuple)):
+        raise InputError(f"hidden_layer_sizes = {cut(sizes)}: must be a tuple of sizes, such as (8,), or None")
+    if most is not None and len(sizes) > most:
+        raise InputError(f"hidden_layer_sizes = {cut(sizes)}: are {len(sizes)} layers; give {most} at most")
+    return [check_at_least(f"hidden_layer_sizes[{index}]", size, 1) for index, size in enumerate(sizes)]
 
 
 @contextmanager

@@ -111,7 +111,7 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
         ("spec", "class.npz"),
         "SPEC = 'class.npz': a file of arrays; this command takes the spec of a learner, a TOML file",
     ),
-    (("convert", "efficient.npz"), "steps: give them, or samples from which they follow"),
+    (("convert", "efficient.npz"), "steps (--steps): give them, or samples (--data) from which they follow"),
     (("convert", "efficient.npz", "-o", "a.txt"), "--output = 'a.txt': must end in .npz"),
     (("convert", "efficient.npz", "--bits", "a,b"), "--bits = 'a,b': must be integers with commas between them"),
     (("convert", "efficient.npz", "--steps", "1;2"), "--steps = '1;2': must be numbers with commas between them"),

@@ -138,6 +138,9 @@ def test_several_outputs_of_different_sizes() -> None:
     ("parameters", "message"),
     [
         ({"hidden_layer_sizes": 4}, "hidden_layer_sizes = 4: must be a tuple"),
+        ({"hidden_layer_sizes": (0,)}, r"^hidden_layer_sizes\[0\] = 0: must be 1 or more"),
+        ({"guard_bits": -1}, "^guard_bits = -1: must be 0 or more"),
+        ({"guard_bits": "x"}, "^guard_bits = 'x': must be an integer"),
         ({"bits": (4, 4, 4)}, "bits: 3 values; give one for all, or 2"),
         ({"edges": 0}, "edges = 0: must be 1 or more"),
         ({"l1": -1}, "^l1 = -1: must be a number, 0 or more$"),

@@ -660,6 +660,7 @@ def test_the_largest_logit_is_the_class() -> None:
         ({"horizon": 1}, "horizon = 1: must be an integer, 2 or more"),
         ({"learning_rate": -1}, "learning_rate = -1: must be a number, above 0"),
         ({"hidden_layer_sizes": (0,)}, "hidden_layer_sizes[0] = 0: must be 1 or more"),
+        ({"hidden_layer_sizes": (2,) * 4}, "hidden_layer_sizes = (2, 2, 2, 2): are 4 layers; give 3 at most"),
         ({"hidden_layer_sizes": (2, 1.5)}, "hidden_layer_sizes[1] = 1.5: must be an integer"),
         ({"hidden_layer_sizes": 3}, "hidden_layer_sizes = 3: must be a tuple of sizes, such as (8,), or None"),
         ({"spline_order": 4}, "spline_order = 4: must be 3 or less"),

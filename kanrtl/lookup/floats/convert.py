@@ -275,7 +275,7 @@ def _quantise(
     if steps is not None:
         return kan.quantise(widths, _unwrap(steps), guard_bits=guard_bits)
     if x is None:
-        raise InputError("steps: give them, or samples from which they follow")
+        raise InputError("steps (--steps): give them, or samples (--data) from which they follow")
     return kan.calibrate(x, widths).quantise(kan, guard_bits, output=output)
 
 

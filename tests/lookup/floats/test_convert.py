@@ -124,7 +124,7 @@ def test_quantiser_in_hardware(files: dict[str, Path]) -> None:
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("efficient-kan", {}, "steps: give them, or samples from which they follow"),
+        ("efficient-kan", {}, r"steps \(--steps\): give them, or samples \(--data\) from which they follow"),
         ("efficient-kan", {"bits": [3, 3], "x": X}, "bits: 2 values; give one for all, or 3"),
         ("efficient-kan", {"bits": [99], "x": X}, r"bits\[0\] = 99"),
         ("efficient-kan", {"x": X[:, :2]}, r"x: shape \(60, 2\); must be \(n, 3\)"),
