@@ -148,9 +148,9 @@ def test_cores_have_names_by_what_changes_their_logic() -> None:
 
 def test_what_is_compared_at_equal_error_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trackers, "RESULTS", tmp_path)
-    assert [core.name for core in find_compared_cores()] == ["track-mlp-2", "track-polynomial-5"]
+    assert [core.name for core in find_compared_cores()] == ["track-kan-3", "track-mlp-2", "track-polynomial-5"]
     tracked = [
-        {"name": name, "mse": {"all": error}}
+        {"name": name, "mse": {"all": error}, **({"hidden_shift": -4, "seed": 2} if name == "mlp-4" else {})}
         for name, error in (("kan-2", 3), ("kan-5", 1), ("polynomial-5", 0), ("mlp-2", 4), ("mlp-4", 2), ("mlp-8", 5))
     ]
     (tmp_path / "track-baselines.json").write_text(json.dumps({"methods": tracked}))
@@ -160,7 +160,9 @@ def test_what_is_compared_at_equal_error_is_built(tmp_path: Path, monkeypatch: p
     ]
     (tmp_path / "sizes-servo.json").write_text(json.dumps({"methods": sizes}))
     cores = {core.name: core.make() for core in find_compared_cores()}
-    assert [name for name in cores if name.startswith("track-")] == ["track-mlp-2", "track-mlp-4", "track-polynomial-5"]
+    always = ["track-kan-3", "track-mlp-2", "track-polynomial-5"]
+    assert sorted(name for name in cores if name.startswith("track-")) == sorted([*always, "track-mlp-4"])
+    assert (cores["track-mlp-4"].hidden_shift, cores["track-mlp-4"].seed) == (-4, 2)
     plant = {name: core_name(spec) for name, spec in cores.items() if name.startswith("core-")}
     assert plant == {
         name: name for name in ("core-2x1-kan-4", "core-2x1-kan-8", "core-2x1-mlp-2-relu", "core-2x1-mlp-4-relu")
