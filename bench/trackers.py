@@ -50,7 +50,7 @@ STARTS = (0, 1, 2)
 of what it starts with, which matter where nodes are few."""
 
 
-CHOSEN_BY = (100, 101)
+CHOSEN_BY = (100, 101, 102)
 """Seeds of the samples on which rates and starts are chosen."""
 
 
