@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -44,11 +45,9 @@ MAKERS: dict[str, Callable[..., Spec]] = {
 }
 """On ``track``: a spec of a rate, of a perceptron also of other fields."""
 
-HIDDEN_SHIFTS = (0, -2, -4, -6, -8)
-STARTS = (0, 1, 2)
+PERCEPTRONS = [{"hidden_shift": shift, "seed": start} for shift in (0, -2, -4, -6, -8) for start in (0, 1, 2)]
 """Tried of every perceptron: hidden layers that learn at the rate of the other, and up to 256 times as fast; and seeds
 of what it starts with, which matter where nodes are few."""
-
 
 CHOSEN_BY = (100, 101, 102)
 """Seeds of the samples on which rates and starts are chosen."""
@@ -65,9 +64,9 @@ class TrackRow(Row):
         methods = []
         for name, make in MAKERS.items():
             progress(name)
-            fields = [{"hidden_shift": shift, "seed": start} for shift in HIDDEN_SHIFTS for start in STARTS]
+            fields = PERCEPTRONS if name.startswith("mlp-") else [{}]
             # All is chosen on samples of other seeds.
-            tried = ((rate, one) for rate in RATES for one in (fields if name.startswith("mlp-") else [{}]))
+            tried = itertools.product(RATES, fields)
             rate, chosen = min(tried, key=lambda one: self._mean_error(make(one[0], **one[1])))
             spec = make(rate, **chosen)
             found = [self._errors(spec, seed) for seed in range(self.seeds)]

@@ -5,19 +5,18 @@ from __future__ import annotations
 from math import inf
 
 from ..errors import LearningWarning, StabilityWarning, warn_user
-from ..numeric.fixed import Rounding
+from ..numeric.fixed import MOST_ROUNDED, Rounding
 from .baseline_spec import BaselineSpec
 from .lms_spec import LmsSpec
 from .sum_arithmetic import reach_of
 
 __all__ = ["find_least_rate", "find_stable_rate", "warn_of_rate"]
 
-FEWEST_CODES = 16
-"""A step size of as many codes is off by up to a thirty-second as it is rounded, as a learning rate is by which nobody
-is warned."""
+FEWEST_CODES = 1 / (2 * MOST_ROUNDED)
+"""A step size of as many codes is off by up to :data:`.MOST_ROUNDED` of itself as it is rounded."""
 
 
-def find_largest_norm(spec: LmsSpec) -> float:
+def _find_largest_norm(spec: LmsSpec) -> float:
     """The largest squared norm E of features and bias, of inputs within their range: each feature is at most 1."""
     if spec.degree > 1:
         return 1.0 + spec.n_features
@@ -34,7 +33,7 @@ def find_stable_rate(spec: BaselineSpec) -> float:
     """
     if not isinstance(spec, LmsSpec) or spec.loss != "squared":
         return inf
-    return 2 / find_largest_norm(spec) if spec.normalisation == "none" else 2.0
+    return 2 / _find_largest_norm(spec) if spec.normalisation == "none" else 2.0
 
 
 def find_least_rate(spec: BaselineSpec) -> float:
@@ -71,7 +70,7 @@ def warn_of_rate(spec: BaselineSpec, rate: float) -> None:
         )
     if not isinstance(spec, LmsSpec) or spec.normalisation == "none":
         return
-    norm, lsb = find_largest_norm(spec), spec.step_size_format.lsb
+    norm, lsb = _find_largest_norm(spec), spec.step_size_format.lsb
     codes = rate / norm / lsb
     if codes < FEWEST_CODES:
         off = f"{50 / codes:.0f} % off" if codes > 1 / 2 else "zero"

@@ -16,7 +16,7 @@ from ..errors import InputError, LearningWarning, check_kind, cut, join_choices,
 from ..fabric.parts import Parts
 from ..fabric.run_time import count_events, settings_stream
 from ..learner.address_map import COUNTER_WIDTH
-from ..numeric.fixed import SQ, Codes, FixedValue, Format, Narrowed, Rounding, narrow
+from ..numeric.fixed import MOST_ROUNDED, SQ, Codes, FixedValue, Format, Narrowed, Rounding, narrow
 
 __all__ = [
     "GAIN_FORMAT",
@@ -44,9 +44,6 @@ __all__ = [
 
 GAIN_FORMAT = SQ(8, 10)
 """Of gains, where none is given: 18 bits, as wide as a multiplier of ECP5 takes."""
-
-MOST_ROUNDED = 1 / 32
-"""A gain that changes by more than this share of itself as it is rounded is warned of, as a learning rate is."""
 
 VECTOR_BITS = 1 << 16
 """Bits of the widest vector: Amaranth's netlists number the bits of a value with 16 bits."""

@@ -29,6 +29,11 @@ from amaranth.hdl import Cat, Const, Mux, Shape, ShapeCastable, Value, ValueCast
 
 Codes = npt.NDArray[np.int64]
 
+MOST_ROUNDED = 1 / 32
+"""A setting, such as a learning rate or a gain, that changes by more than this share of itself as its register takes it
+is warned of. Numbers with five significant bits, as the default format has for the smallest rate of a spec, are within
+that."""
+
 
 class Rounding(enum.StrEnum):
     """Roundings: what happens as the bits below the last kept one are dropped."""

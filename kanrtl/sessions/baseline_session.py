@@ -12,6 +12,7 @@ from ..baselines.baseline_spec import BaselineSpec
 from ..baselines.rate_limits import warn_of_rate
 from ..errors import InputError, check_kind, join_choices
 from ..learner.address_map import COUNTER_WIDTH
+from ..learner.losses import find_loss
 from ..numeric.fixed import Codes
 from .baseline_backends import BASELINE_BACKENDS, BaselineBackend
 from .clipped_targets import ClippedTargets
@@ -33,7 +34,7 @@ class BaselineSession(Closing):
         self.spec = spec
         self._backend: BaselineBackend = backend
         self._samples = self._inputs_saturated = 0
-        self._takes_gradients = spec.loss == "external"
+        self._takes_gradients = find_loss(spec.loss).takes_gradients
         self._pending: Codes | None = None
         field = "gradient" if self._takes_gradients else "target"
         self._clipped = ClippedTargets(spec.target_format, field, "set a wider target_range in the spec")

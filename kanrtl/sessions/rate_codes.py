@@ -10,11 +10,7 @@ import numpy.typing as npt
 from ..arrays import as_reals
 from ..errors import InputError, LearningWarning, warn_user
 from ..learner.spec import LearnerSpec
-from ..numeric.fixed import Format
-
-MOST_ROUNDED = 1 / 32
-"""A rate that changes by more than this share of itself as it goes into the register is warned of. Rates with five
-significant bits, as the default format has for the smallest rate of a spec, are within it."""
+from ..numeric.fixed import MOST_ROUNDED, Format
 
 
 def find_least_codes(spec: LearnerSpec) -> list[int]:

@@ -158,10 +158,10 @@ def _find_names(rows: Sequence[Row]) -> list[str]:
         texts = [cells[index] for cells in below if index < len(cells)]
         if not below or len(texts) < len(below):
             continue
+        numbers = all(map(_NUMBER.fullmatch, texts))
         # Dates have digits, and what they are called has none.
-        dates = not _DIGIT.search(cell) and all(map(_DIGIT.search, texts))
-        if dates or all(map(_NUMBER.fullmatch, texts)):
-            what = "numbers" if all(map(_NUMBER.fullmatch, texts)) else _show(texts[0])
+        if numbers or (not _DIGIT.search(cell) and all(map(_DIGIT.search, texts))):
+            what = "numbers" if numbers else _show(texts[0])
             raise InputError(
                 f"line {rows[0][0]}: has {cell!r} above {what}, and numbers beside it; give all columns names that "
                 "are no numbers, or mend that cell"
