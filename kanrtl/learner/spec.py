@@ -121,7 +121,8 @@ class LearnerSpec(LearnerFields):
         except InputError as error:
             raise SpecError(f"spec file {str(path)!r}: {error}") from None
         except (tomllib.TOMLDecodeError, RecursionError) as error:
-            raise SpecError(f"spec file {str(path)!r}: not TOML ({error}); mend the file") from None
+            reason = str(error).replace("Cannot overwrite a value", "a field is given twice")
+            raise SpecError(f"spec file {str(path)!r}: not TOML ({reason}); mend the file") from None
         except ValueError:  # Python reads no more
             reason = f"has an integer of more than {sys.get_int_max_str_digits()} digits"
             raise SpecError(f"spec file {str(path)!r}: {reason}; mend the file") from None

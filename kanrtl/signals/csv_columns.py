@@ -32,6 +32,9 @@ _LOOKED_AT = 10
 
 _QUOTED = re.compile(r'"[^"]*"')
 
+_OPENED = re.compile(r'(^|[;\t,])\s*"[^"]*("{2}[^"]*)*$')
+"""A line that ends within the quotes of a cell."""
+
 _DIGIT = re.compile(r"\d")
 
 _MISSING = {"", "na", "n/a", "null", "none", "-", "?"}
@@ -63,12 +66,13 @@ def read_csv(text: str, decimal: str = ".") -> Columns:
     table = lines[comments:end]
     if not table:
         raise InputError("has no rows; give a table of numbers")
-    separator = told[1] if told else _find_separator(table, comments, decimal)
+    separator = told[1] if told else _find_separator(_first_lines(table), comments, decimal)
     rows = list(_split(table, separator, comments))
     names = _find_names(rows)
     if names:
-        del rows[0]
+        line, cells = rows.pop(0)
         if not rows:
+            _check_quotes(line, cells)
             raise InputError("has names and no rows below them; give a table of numbers")
     elif comments and (comment := lines[comments - 1].strip()).startswith("#"):
         words = _cells(comment[1:], separator)
@@ -77,8 +81,7 @@ def read_csv(text: str, decimal: str = ".") -> Columns:
     first = rows[0][0] - 1 if names else rows[0][0]
     for line, cells in rows:
         if len(cells) != width:
-            if any("\n" in cell for cell in cells):
-                raise InputError(f"line {line}: a quote is opened and not closed in it; close it")
+            _check_quotes(line, cells)
             missing = "line " + (f"{line} is empty" if cells in ([], [""]) else f"{line} has {_count(len(cells))}")
             raise InputError(f"{missing}, line {first} has {width}; give each row as many")
     return Columns(
@@ -89,32 +92,51 @@ def read_csv(text: str, decimal: str = ".") -> Columns:
     )
 
 
+def _check_quotes(line: int, cells: Sequence[str]) -> None:
+    """Raise :exc:`InputError` where a row with other cells than there should be goes over lines."""
+    if any("\n" in cell for cell in cells):
+        raise InputError(f"line {line}: a quote is opened and not closed in it; close it")
+
+
 def _count(cells: int) -> str:
     return "1 cell" if cells == 1 else f"{cells} cells"
 
 
-def _find_separator(table: Sequence[str], before: int, decimal: str) -> str:
+def _first_lines(table: Sequence[str]) -> list[str]:
+    """The lines that are looked at; those over which a name in quotes goes are one."""
+    first, below = table[0], list(table[1:_LOOKED_AT])
+    while _OPENED.search(first) and any('"' in line for line in below):
+        first += f"\n{below.pop(0)}"
+    return [first, *below]
+
+
+def _find_separator(looked_at: Sequence[str], before: int, decimal: str) -> str:
     """The separator of the columns; a blank where they are separated by any number of those, empty where there is one
     column. ``before``: how many lines stand above."""
-    looked_at = table[:_LOOKED_AT]
     outside = [_QUOTED.sub("", line) for line in looked_at]
+    told = [
+        separator
+        for separator in _SEPARATORS
+        if separator in outside[0] and (separator != decimal or any(map(_QUOTED.search, looked_at)))
+    ]
+    # Where names have one, rows have another.
+    for separator in (*(one for one in told if all(one in line for line in outside)), *told):
+        return separator
     for separator in _SEPARATORS:
-        if separator in outside[0] and (separator != decimal or any(map(_QUOTED.search, looked_at))):
-            return separator
         # What has commas in it may be numbers without a separator.
         words = [word for line in outside[1:] for word in line.split()]
         if all(separator in line for line in outside[1:]) and not all(map(_NUMBER.fullmatch, words)):
             raise InputError(
-                f"line {before + 1}: {_show(table[0].strip())} has no {_SEPARATORS[separator]}, by which the lines "
+                f"line {before + 1}: {_show(looked_at[0].strip())} has no {_SEPARATORS[separator]}, by which the lines "
                 "below it are separated; begin a title with #, or leave it out"
             )
-    if decimal in _SEPARATORS and decimal in table[0] and not _NUMBER.fullmatch(table[0].strip().strip('"')):
+    if decimal in _SEPARATORS and decimal in looked_at[0] and not _NUMBER.fullmatch(looked_at[0].strip().strip('"')):
         raise InputError("separates columns by commas, which are decimal marks here; leave decimal (--decimal) out")
     counts = {len(line.split()) for line in looked_at}
     for mark in _RARE_SEPARATORS:
         if all(mark in line for line in outside):
             raise InputError(
-                f"line {before + 1}: {_show(table[0].strip())} is one column; separate columns by semicolons, tabs, "
+                f"line {before + 1}: {_show(looked_at[0].strip())} is one column; separate columns by semicolons, tabs, "
                 f"commas or blanks, or write sep={mark} above them"
             )
     return " " if len(counts) == 1 and counts != {1} else ""

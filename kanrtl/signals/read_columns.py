@@ -52,6 +52,6 @@ def _read_npz(path: Path) -> Columns:
         if isinstance(array, np.ndarray):
             found = columns_of_array(name, array)
         else:  # in a zip archive of other files, what numpy gives are their bytes
-            found = OBJECTS if array is None else "is no array; name an array"
+            found = OBJECTS if array is None else "is a file in the archive and no array; unpack it, or name an array"
         columns += [Column.without_numbers(name, found)] if isinstance(found, str) else found
     return Columns(tuple(columns))

@@ -505,12 +505,13 @@ def test_a_field_called_as_an_argument_of_python_is_unknown() -> None:
     ("content", "message"),
     [
         (b"layer_sizes = [1, 1\ngrid", "not TOML (Unclosed array (at line 2, column 1)); mend the file"),
+        (b"seed = 1\nseed = 2\nleak = 3", "not TOML (a field is given twice (at line 2, column 9)); mend the file"),
         (bytes(range(256)), "is binary; give a text file"),
         (b"a = " + b"[" * 10_000, "not TOML (maximum recursion depth exceeded"),
         (b"seed = " + b"9" * 5000, "has an integer of more than 4300 digits; mend the file"),
         (None, "No such file or directory; name a TOML file"),
     ],
-    ids=["array", "binary", "nested", "integer", "none"],
+    ids=["array", "twice", "binary", "nested", "integer", "none"],
 )
 def test_bad_files_are_refused_in_one_line(tmp_path: Path, content: bytes | None, message: str) -> None:
     path = tmp_path / "learner.toml"

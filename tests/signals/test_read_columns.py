@@ -211,6 +211,20 @@ def test_separators_in_quotes_are_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("lamp; a,y\n0.5,1\n-1,2\n2e-3,3\n", "lamp; a"),
+        ("a,b;y\n0.5;1\n-1;2\n2e-3;3\n", "a,b"),
+        ('"lamp\n(a)",y\n0.5,1\n-1,2\n2e-3,3\n', "lamp\n(a)"),
+        ('y;"lamp; of\n\n(a)"\n1;0.5\n2;-1\n3;2e-3\n', "lamp; of\n\n(a)"),
+    ],
+)
+def test_names_may_have_other_separators_and_lines_in_quotes(text: str, name: str, tmp_path: Path) -> None:
+    columns = read_columns(write(tmp_path, text))
+    assert [values.tolist() for _, values in columns.select("inputs", [name, "y"])] == [U, Y]
+
+
+@pytest.mark.parametrize(
     ("text", "decimal"),
     [
         ("sep=;\nu;y\n1.5;2\n-3;4\n", "."),
@@ -242,6 +256,7 @@ def test_a_spreadsheet_says_by_what_columns_are_separated(tmp_path: Path, text: 
         ),
         ("u,y\n1.5,2.5\n", ",", "separates columns by commas, which are decimal marks here; leave decimal (--decimal)"),
         ('u,y\n1,2\n"3,4\n5,6\n7,8\n', ".", "line 3: a quote is opened and not closed in it; close it"),
+        ('"u,y\n1,2\n3,4\n', ".", "line 1: a quote is opened and not closed in it; close it"),
         ('u,y\n"1\n",2\n"3\n"\n', ".", "line 4 has 1 cell, line 1 has 2"),
         ("Measured today\nu,y\n1,2\n", ".", "line 1: 'Measured today' has no commas, by which the lines below it are"),
         ("# bench 3\n\nOscilloscope\nu;y\n1;2\n", ",", "line 3: 'Oscilloscope' has no semicolons, by which the lines"),
@@ -354,7 +369,8 @@ def test_other_archives_have_no_columns(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "signals.zip", "w") as archive:
         archive.writestr("signals.csv", "u\n1\n")
     columns = read_columns(tmp_path / "signals.zip")
-    assert columns.describe() == "there are no columns of numbers; 'signals.csv': is no array; name an array"
+    no_array = "is a file in the archive and no array; unpack it, or name an array"
+    assert columns.describe() == f"there are no columns of numbers; 'signals.csv': {no_array}"
 
 
 def test_numbers_of_numpy_are_numbers(tmp_path: Path) -> None:
