@@ -24,7 +24,7 @@ from scipy.optimize import lsq_linear
 
 import kanrtl.learner.estimate
 from kanrtl import LearnerSpec
-from kanrtl.baselines import BaselineSpec
+from kanrtl.baselines import BaselineSpec, baseline_from_dict
 from kanrtl.baselines.kinds import count_baseline
 from kanrtl.build import Device
 from kanrtl.fabric.families import FAMILIES
@@ -34,7 +34,6 @@ from kanrtl.learner.estimate.estimate import count_parts
 
 from .area import AREAS, SAMPLES, measure
 from .area import load as load_areas
-from .method_cores import read_baseline
 from .rows import ROWS, Core
 from .stored import RESULTS, load
 
@@ -67,7 +66,7 @@ class Build:
         figures["ff"] -= ports
         figures["lut"] -= ports if FAMILIES[part.family].resources.counts_cells else 0
         if "kind" in fields:
-            baseline = read_baseline(fields)
+            baseline = baseline_from_dict(fields)
             return cls(name, device, baseline, figures, count_baseline(baseline, part))
         spec = LearnerSpec(**fields).for_device(part)
         blocks, multiplies = FAMILIES[part.family].blocks, bool(part.dsp)

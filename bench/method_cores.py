@@ -17,12 +17,16 @@ from .plant_setups import SETUPS, Setup
 from .row import Progress, Result, Row, build_summary
 from .stored import RESULTS
 
-__all__ = ["MethodCore", "core_name", "core_result", "find_cores", "read_baseline"]
+__all__ = ["MethodCore", "core_name", "core_result", "find_cores"]
 
 SEEDS = (1, 2, 3, 4, 5)
 
 RATE = 0.25
 """The rate that a core's register begins with: rates can be written, and hardly change what is built."""
+
+NOT_BUILT = ("hidden_shift", "seed")
+"""What plants choose of a perceptron and share a core for all the same: by how many bits a step is shifted, and what
+weights begin with. A core is built with neither."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +63,6 @@ def core_name(spec: Spec) -> str:
     return f"{sizes}-nlms" if spec.degree == 1 else f"{sizes}-polynomial-{spec.degree}"
 
 
-def read_baseline(fields: Mapping[str, Any]) -> LmsSpec | MlpSpec:
-    """The baseline that has given ``fields`` (:meth:`.BaselineSpec.to_dict`)."""
-    kinds: dict[str, type[LmsSpec | MlpSpec]] = {kind.__name__: kind for kind in (LmsSpec, MlpSpec)}
-    return kinds[fields["kind"]](**{name: value for name, value in fields.items() if name != "kind"})
-
-
 def core_result(spec: Spec) -> Result | None:
     """What was measured of a core; None where it has not been built."""
     path = RESULTS / f"{core_name(spec)}.json"
@@ -86,7 +84,8 @@ def find_cores() -> Iterator[MethodCore]:
         path = RESULTS / f"plant-{name}.json"
         for method in json.loads(path.read_text())["methods"] if path.exists() else []:
             if "core" in method:
-                fields = {**method["chosen"], "learning_rate": RATE}
+                chosen = {name: value for name, value in method["chosen"].items() if name not in NOT_BUILT}
+                fields = {**chosen, "learning_rate": RATE}
                 makers.setdefault(method["core"], partial(_make, method["core"], setup, method["method"], fields))
     for name, make in sorted(makers.items()):
         yield MethodCore(name, f"{name.removeprefix('core-')}, {'folded' if '-by-' in name else 'one cycle'}", make)

@@ -9,8 +9,16 @@ and routes it.
 """
 
 from .baseline_spec import BaselineSpec
-from .kinds import create_learner, create_model, estimate_baseline
+from .kinds import baseline_from_dict, create_learner, create_model, estimate_baseline
 from .lms_spec import LmsSpec
 from .mlp_spec import MlpSpec
 
-__all__ = ["BaselineSpec", "LmsSpec", "MlpSpec", "create_learner", "create_model", "estimate_baseline"]
+__all__ = [
+    "BaselineSpec",
+    "LmsSpec",
+    "MlpSpec",
+    "baseline_from_dict",
+    "create_learner",
+    "create_model",
+    "estimate_baseline",
+]

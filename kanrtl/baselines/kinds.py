@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
-from ..errors import InputError, check_kind
+from ..errors import InputError, SpecError, check_kind, join_choices
 from ..fabric.device import Device
 from ..fabric.families import FAMILIES
 from ..fabric.parts import Parts
@@ -41,6 +41,21 @@ _KINDS: dict[type[BaselineSpec], _Kind] = {
     LmsSpec: _Kind(LmsModel, LmsLearner, count_lms_learner),
     MlpSpec: _Kind(MlpModel, _create_mlp, _count_mlp),
 }
+
+
+def baseline_from_dict(content: Mapping[str, Any]) -> BaselineSpec:
+    """The spec whose :meth:`~.BaselineSpec.to_dict` gave ``content``.
+
+    Raises :exc:`SpecError` for another kind, and for fields that it does not have.
+    """
+    kinds = {kind.__name__: kind for kind in _KINDS}
+    given = {name: value for name, value in content.items() if name != "kind"}
+    kind = kinds.get(content.get("kind", ""))
+    if kind is None:
+        raise SpecError.of("kind", content.get("kind"), f"must be {join_choices(map(repr, kinds))}")
+    if unknown := sorted(given.keys() - {field.name for field in fields(kind)}):
+        raise SpecError.of(unknown[0], given[unknown[0]], f"no field of {kind.__name__}; leave it out")
+    return kind(**given)
 
 
 def _find_kind(spec: BaselineSpec) -> _Kind:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from ..arrays import Reals, as_array, as_bool, check_finite, real_row, real_rows
 from ..baselines.baseline_spec import BaselineSpec
 from ..baselines.rate_limits import warn_of_rate
 from ..errors import InputError, check_kind, join_choices
+from ..files import as_path
 from ..learner.address_map import COUNTER_WIDTH
 from ..learner.losses import find_loss
 from ..numeric.fixed import Codes
@@ -19,6 +21,7 @@ from .clipped_targets import ClippedTargets
 from .closing import Closing
 from .exclusive import exclusive
 from .rate_codes import find_rate_codes
+from .saved_baseline import SavedBaseline, write_baseline
 
 
 @exclusive(besides=("backend",))
@@ -46,7 +49,7 @@ class BaselineSession(Closing):
         return self._backend
 
     def close(self) -> None:
-        """End the baseline; what it has learned is lost."""
+        """End the baseline; what it has learned is lost, unless it was saved."""
         super().close()
 
     def predict(self, x: npt.ArrayLike) -> Reals:
@@ -174,6 +177,24 @@ class BaselineSession(Closing):
         self._backend.write_weights(self.spec.initial_codes())
         self._backend.write_rate(self.spec.rate_register.code)
         self.clear_counters()
+
+    def save(self, path: str | Path) -> None:
+        """Write what was learned, with the spec, to an ``.npz`` file; the file is complete or not there."""
+        write_baseline(as_path(path), self.spec, self.weights, self._backend.read_rate())
+
+    def load(self, path: str | Path) -> None:
+        """Take over weights and learning rate that :meth:`save` wrote, of a baseline of the same kind, sizes, ranges
+        and widths, whose step may be another; else change nothing."""
+        name = as_path(path)
+        try:
+            saved = SavedBaseline.read(name)
+            rate = saved.convert_rate(self.spec)
+            self.weights = saved.weights  # type: ignore[assignment]
+        except InputError as error:
+            raise InputError(f"load: {str(path)!r}: {error}") from None
+        self._backend.write_rate(rate)
+        self._pending = None
+        warn_of_rate(self.spec, self.learning_rate)
 
     def clear_counters(self) -> None:
         """Set to zero what :attr:`status` counts of values that saturated, in the baseline and before it."""

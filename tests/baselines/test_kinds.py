@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.method_cores import read_baseline
 from bench.stored import RESULTS, load
 from kanrtl import InputError, LearnerSpec, SpecError
-from kanrtl.baselines import LmsSpec, MlpSpec, create_learner, create_model, estimate_baseline
+from kanrtl.baselines import LmsSpec, MlpSpec, baseline_from_dict, create_learner, create_model, estimate_baseline
 from kanrtl.build.design_builds import build_baseline
 from kanrtl.learner.estimate.estimate import UNFITTED_MARGIN
 
@@ -41,7 +40,7 @@ CORES = [core for core in BUILT if "kind" in core.get("spec", {})]
 
 @pytest.mark.parametrize("core", CORES, ids=lambda core: core["row"])
 def test_what_was_built_had_been_estimated(core: dict[str, Any]) -> None:
-    found = estimate_baseline(read_baseline(core["spec"]), core["device"])
+    found = estimate_baseline(baseline_from_dict(core["spec"]), core["device"])
     assert found.lut == pytest.approx(core["lut"], rel=0.05)
     assert (found.dsp, found.bram, found.lutram) == (core["dsp"], core["bram"], core["lutram"])
 
