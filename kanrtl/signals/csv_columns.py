@@ -113,30 +113,31 @@ def _first_lines(table: Sequence[str]) -> list[str]:
 def _find_separator(looked_at: Sequence[str], before: int, decimal: str) -> str:
     """The separator of the columns; a blank where they are separated by any number of those, empty where there is one
     column. ``before``: how many lines stand above."""
+    first = looked_at[0].strip()
     outside = [_QUOTED.sub("", line) for line in looked_at]
     told = [
         separator
         for separator in _SEPARATORS
         if separator in outside[0] and (separator != decimal or any(map(_QUOTED.search, looked_at)))
     ]
-    # Where names have one, rows have another.
-    for separator in (*(one for one in told if all(one in line for line in outside)), *told):
-        return separator
+    if told:
+        # Names may have another in them.
+        return next((one for one in told if all(one in line for line in outside)), told[0])
     for separator in _SEPARATORS:
         # What has commas in it may be numbers without a separator.
         words = [word for line in outside[1:] for word in line.split()]
         if all(separator in line for line in outside[1:]) and not all(map(_NUMBER.fullmatch, words)):
             raise InputError(
-                f"line {before + 1}: {_show(looked_at[0].strip())} has no {_SEPARATORS[separator]}, by which the lines "
+                f"line {before + 1}: {_show(first)} has no {_SEPARATORS[separator]}, by which the lines "
                 "below it are separated; begin a title with #, or leave it out"
             )
-    if decimal in _SEPARATORS and decimal in looked_at[0] and not _NUMBER.fullmatch(looked_at[0].strip().strip('"')):
+    if decimal in _SEPARATORS and decimal in first and not _NUMBER.fullmatch(first.strip('"')):
         raise InputError("separates columns by commas, which are decimal marks here; leave decimal (--decimal) out")
     counts = {len(line.split()) for line in looked_at}
     for mark in _RARE_SEPARATORS:
         if all(mark in line for line in outside):
             raise InputError(
-                f"line {before + 1}: {_show(looked_at[0].strip())} is one column; separate columns by semicolons, tabs, "
+                f"line {before + 1}: {_show(first)} is one column; separate columns by semicolons, tabs, "
                 f"commas or blanks, or write sep={mark} above them"
             )
     return " " if len(counts) == 1 and counts != {1} else ""
