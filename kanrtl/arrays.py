@@ -34,15 +34,24 @@ def check_at_least(field: str, value: Any, least: int) -> int:
     return int(value)
 
 
-def check_unmasked(field: str, values: npt.ArrayLike) -> None:
-    """Raise :exc:`InputError`, which names ``field``, where ``values`` are an array of numpy's masked kind, or rows of
-    it, with a value that is masked: it would be taken for the number that lies below the mask."""
+def find_masked(values: npt.ArrayLike) -> str | None:
+    """The index, such as ``[0][2]``, of the first masked value of an array of numpy's masked kind, or of lists of such
+    arrays; None where there is none."""
     if isinstance(values, np.ma.MaskedArray) and (masked := np.ma.getmaskarray(values)).any():
-        raise InputError(f"{field}{_first_index(masked)} is masked; give a number, or leave the row out")
+        return _first_index(masked)
     if isinstance(values, (list, tuple)):
         for number, row in enumerate(values):
-            if isinstance(row, np.ma.MaskedArray):
-                check_unmasked(f"{field}[{number}]", row)
+            index = find_masked(row) if isinstance(row, (np.ma.MaskedArray, list, tuple)) else None
+            if index is not None:
+                return f"[{number}]{index}"
+    return None
+
+
+def check_unmasked(field: str, values: npt.ArrayLike) -> None:
+    """Raise :exc:`InputError`, which names ``field``, where one of ``values`` is masked, as :func:`find_masked` looks
+    for it: it would be taken for the number that lies below the mask."""
+    if (index := find_masked(values)) is not None:
+        raise InputError(f"{field}{index} is masked; give a number, or leave the row out")
 
 
 def rectangular_array(field: str, values: npt.ArrayLike, wanted: str) -> npt.NDArray[Any]:

@@ -42,8 +42,8 @@ class ChipTiming:
 
     def __post_init__(self) -> None:
         _check_seconds("cycle", self.cycle)
-        check_at_least("prediction_latency", self.prediction_latency, 0)
-        check_at_least("interval", self.interval, 1)
+        for name, least in (("prediction_latency", 0), ("interval", 1)):
+            object.__setattr__(self, name, check_at_least(name, getattr(self, name), least))
 
     @property
     def delay(self) -> float:
@@ -87,6 +87,8 @@ class LoopState:
         A sample and its target, to be learned when the chip takes the next.
     ready
         The number of the first sample that the chip can take.
+    observed
+        What the sensors say of a sample that has begun and did not end, as what learns has raised an error.
     """
 
     held: Reals
@@ -94,6 +96,7 @@ class LoopState:
     taken: tuple[Reals, Reals] | None = None
     lesson: tuple[Reals, Reals] | None = None
     ready: int = 0
+    observed: Reals | None = None
 
 
 class Plant(ABC):
@@ -206,7 +209,8 @@ def run_loop(plant: Plant, learner: Learning, chip: ChipTiming, samples: int | N
     In every period that the chip can take, it predicts the action for what the sensors say, which reaches the plant
     when the prediction is there, and then learns the sample before, whose target is known by then: that of the period
     after it, whether the chip takes that or misses it. Until an action arrives, and in the periods that the chip
-    misses, the one before is held. A further call goes on where one has ended.
+    misses, the one before is held. A further call goes on where one has ended, or where the learner has raised an
+    error.
 
     Raises :exc:`InputError` where the plant has fewer samples left, what is given is of another kind, or what is
     predicted is no action of the plant's.
@@ -226,17 +230,21 @@ def run_loop(plant: Plant, learner: Learning, chip: ChipTiming, samples: int | N
     wrong = np.zeros(len(errors), dtype=bool)
     for number in range(len(errors)):
         begin = plant.now * plant.period
-        x = np.array(plant.observe())  # copies, as who gives an array may use it again
+        # Copies, as who gives an array may use it again.
+        x = loop.observed = np.array(plant.observe()) if loop.observed is None else loop.observed
         if loop.taken is not None:
             loop.lesson, loop.taken = plant.find_lesson(*loop.taken), None
         if plant.now >= loop.ready:
             action = np.array(learner.predict(x))
-            if action.shape != plant.loop.held.shape:
+            if action.dtype.kind not in "biuf":
+                mend = "give a learner that predicts numbers"
+                raise InputError(f"learner: predicts {cut(action.tolist())}, and {plant.name} takes numbers; {mend}")
+            if action.shape != loop.held.shape:
                 mend = f"{plant.name} takes actions of shape {plant.loop.held.shape}; give a learner of as many outputs"
                 raise InputError(f"learner: predicts numbers of shape {action.shape}, and {mend}")
-            loop.coming.append((begin + chip.delay, action))
             if loop.lesson is not None:
                 learner.learn(*loop.lesson)
+            loop.coming.append((begin + chip.delay, action))
             loop.taken, loop.ready = (x, action), plant.now + stride
         passed = 0.0
         while loop.coming and loop.coming[0][0] < begin + plant.period:
@@ -246,7 +254,7 @@ def run_loop(plant: Plant, learner: Learning, chip: ChipTiming, samples: int | N
             loop.held = action
         plant.move(loop.held, plant.period - passed)
         errors[number], wrong[number] = plant.end_period(), plant.wrong
-        plant.now += 1
+        plant.now, loop.observed = plant.now + 1, None
     return LoopRun(errors, stride, wrong if plant.decides else None)
 
 

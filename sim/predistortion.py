@@ -6,10 +6,12 @@ from cmath import exp
 from collections import deque
 from collections.abc import Callable
 from math import pi
+from numbers import Number
 
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import InputError, cut
 from .plant import Plant
 from .task import Reals
 
@@ -60,7 +62,8 @@ class Predistortion(Plant):
     Parameters
     ----------
     amplifier
-        The amplifier.
+        Gives the output for its last inputs, the newest first, ``(4,)`` complex numbers, of which each is one at the
+        most; with a gain of about one where they are small.
     """
 
     name = "predistortion"
@@ -71,7 +74,7 @@ class Predistortion(Plant):
 
     def __init__(self, samples: int = 20000, seed: int = 0, amplifier: Amplifier = amplify_saleh) -> None:
         super().__init__(samples, seed)
-        self._amplifier = amplifier
+        self._amplifier = _check_amplifier(amplifier)
         self._signal = deque([0j] * TAPS, maxlen=TAPS)
         self._given = deque([0j] * MEMORY, maxlen=MEMORY)
         self._gave = deque([0j] * TAPS, maxlen=TAPS)
@@ -121,3 +124,14 @@ def _pulse(length: int = 15, width: float = 0.3) -> Reals:
 
 
 _PULSE = _pulse()
+
+
+def _check_amplifier(amplifier: Amplifier) -> Amplifier:
+    """An amplifier, if it gives a number where all is off."""
+    mend = f"give a function of its last {MEMORY} inputs, complex numbers, that gives its output"
+    if not callable(amplifier):
+        raise InputError(f"amplifier = {cut(amplifier)}: {mend}")
+    found = amplifier(np.zeros(MEMORY, dtype=np.complex128))
+    if np.ndim(found) or not isinstance(found, (Number, np.ndarray)):
+        raise InputError(f"amplifier: gives {cut(found)}; {mend}")
+    return amplifier

@@ -125,10 +125,7 @@ class Recording(Task):
                 raise InputError(f"targets: name the columns that are to be learned; {columns.describe()}")
             input_indices = columns.find("inputs", wanted["inputs"])
             target_indices = columns.find("targets", wanted["targets"], others=input_indices)
-            ours, theirs = (
-                [(name, values[:rows]) for name, values in columns.read(indices)]
-                for indices in (input_indices, target_indices)
-            )
+            ours, theirs = (columns.read(indices, rows) for indices in (input_indices, target_indices))
             recording = cls.__new__(cls)
             recording._prepare(ours, theirs, taps, target_taps, first, scale, target_range, path.name)
         except InputError as error:
@@ -146,8 +143,7 @@ class Recording(Task):
         target_range: _Range | None,
         name: str,
     ) -> None:
-        for field, count in (("taps", taps), ("target_taps", target_taps)):
-            check_at_least(field, count, 0)
+        taps, target_taps = check_at_least("taps", taps, 0), check_at_least("target_taps", target_taps, 0)
         if not inputs and not target_taps:
             raise InputError("inputs: none; name columns, or give target_taps for past values of the targets")
         if not targets:
@@ -166,8 +162,8 @@ class Recording(Task):
             past = f", of which {self._lag} are the past of the first sample" if self._lag else ""
             rows = "1 row" if len(values) == 1 else f"{len(values)} rows"
             raise InputError(f"{rows}{past}: too few; give {self._lag + 3} rows or more")
-        first = max(2, samples // 4) if first is None else first
-        if not 2 <= as_integer("first", first) < samples:
+        first = max(2, samples // 4) if first is None else as_integer("first", first)
+        if not 2 <= first < samples:
             raise InputError(f"first = {first}: must be 2 to {samples - 1}, below the {samples} samples")
         super().__init__(samples, seed=0)
         self.name = name
@@ -181,7 +177,7 @@ class Recording(Task):
         self.input_names = tuple(f"{column}[n-{lag}]" if lag else f"{column}[n]" for column, lag in lags)
         self.target_names = tuple(column for column, _ in targets)
         self.n_in, self.n_out = len(self.input_names), len(self.target_names)
-        self._scale(None, None)
+        self._scale(None, None, used=self.scale)
 
     @property
     def regime_names(self) -> tuple[str, ...]:
@@ -210,12 +206,12 @@ class Recording(Task):
         fitted._scale(input_range, target_range)
         return fitted
 
-    def _scale(self, input_range: _Range | None, target_range: _Range | None) -> None:
+    def _scale(self, input_range: _Range | None, target_range: _Range | None, *, used: bool = True) -> None:
         rows = self.first + self._lag
 
         def scale(columns: list[tuple[str, Reals]], onto: _Range | None) -> list[tuple[ColumnScale, Reals]]:
-            scales = [ColumnScale.find(name, values, rows, onto) for name, values in columns]
-            return [(found, found.apply(values)) for found, (_, values) in zip(scales, columns, strict=True)]
+            found = [ColumnScale.find(name, values, rows, onto, used=used) for name, values in columns]
+            return [(one, one.apply(values)) for one, (_, values) in zip(found, columns, strict=True)]
 
         inputs, targets = scale(self._inputs, input_range), scale(self._targets, target_range)
         # Past values of a target are inputs, which belong on the grid.
@@ -289,4 +285,4 @@ def _columns(field: str, values: npt.ArrayLike) -> list[tuple[str, Reals]]:
     found = columns_of_array(field, array)
     if isinstance(found, str):
         raise InputError(f"{field}: {found}")
-    return [(column.name, column.read()) for column in found]
+    return [(column.name, column.read(None)) for column in found]

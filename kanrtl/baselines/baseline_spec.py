@@ -162,7 +162,8 @@ class BaselineSpec(ABC):
 
     def _check_range(self, field: str) -> None:
         bounds = getattr(self, field)
-        pair = tuple(map(_to_plain, bounds)) if isinstance(bounds, (list, tuple, np.ndarray)) else ()
+        several = isinstance(bounds, (list, tuple)) or (isinstance(bounds, np.ndarray) and bounds.ndim == 1)
+        pair = tuple(map(_to_plain, bounds)) if several else ()
         if len(pair) != 2 or not -inf < pair[0] < pair[1] < inf:
             raise SpecError.of(field, bounds, "must be two numbers, the lowest first")
         if not -12 <= reach_of(pair) <= 12:
@@ -174,7 +175,9 @@ class BaselineSpec(ABC):
         if isinstance(given, str):
             self.check_choice("pipeline", (NO_REGISTERS, ALL_REGISTERS))
             return
-        if not isinstance(given, (list, tuple)) or any(stage not in self.STAGES for stage in given):
+        if not isinstance(given, (list, tuple)) or not all(
+            isinstance(stage, str) and stage in self.STAGES for stage in given
+        ):
             raise SpecError.of("pipeline", given, f"must be a preset or a list of stages: {', '.join(self.STAGES)}")
         object.__setattr__(self, "pipeline", tuple(stage for stage in self.STAGES if stage in given))
 

@@ -65,8 +65,9 @@ class LmsSpec(BaselineSpec):
         self.check_integer("degree", 1, MOST_DEGREE)
         self.check_choice("polynomials", ("chebyshev", "powers"))
         self.check_choice("normalisation", ("none", "power_of_two", "table"))
-        if not isinstance(self.mixed, bool):
+        if not isinstance(self.mixed, (bool, np.bool_)):
             raise SpecError.of("mixed", self.mixed, "must be true or false")
+        object.__setattr__(self, "mixed", bool(self.mixed))
         self.check_weights(("n_in", "n_out", *(("degree", "mixed") if self.degree > 1 else ())))
 
     @cached_property

@@ -48,8 +48,8 @@ class MlpSpec(BaselineSpec):
         each of those that share. Its weights lie in memories. Whatever the pipeline says, registers are behind sums
         and steps, and behind ``downstream`` where it names neither that nor ``hidden``.
     memory
-        Where the weights of a folded one lie: ``"distributed"``, memories made of LUTs, or ``"block"``. Chips without
-        the first get flip-flops.
+        Where the weights of a folded one lie: ``"distributed"``, memories made of LUTs, or ``"block"``, which chips
+        without the first need.
     seed
         Of the random start: v is uniform within 2 / sqrt(n_in), of either sign, biases of the hidden nodes within 1, so
         that their kinks lie within the range of the inputs, and w within 1 / sqrt(hidden) for targets between -1 and 1.
@@ -75,6 +75,11 @@ class MlpSpec(BaselineSpec):
         if self.hidden % self.reuse_factor:
             mend = f"must divide hidden = {self.hidden} evenly"
             raise SpecError.of("reuse_factor", self.reuse_factor, mend)
+        if self.downstream_fraction < 0:
+            mend = "set it higher, or a larger width, less headroom or a lower learning_rate"
+            raise SpecError.of(
+                "hidden_shift", self.hidden_shift, f"leaves what hidden nodes learn by no fraction; {mend}"
+            )
         fields = "n_in", "hidden", "n_out"
         if self.folded:
             self.check_weights(fields, MOST_STORED)

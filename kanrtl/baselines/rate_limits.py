@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from math import inf
 
+import numpy as np
+
 from ..errors import LearningWarning, StabilityWarning, warn_user
 from ..numeric.fixed import MOST_ROUNDED, Rounding
 from .baseline_spec import BaselineSpec
-from .lms_spec import LmsSpec
+from .lms_spec import RECIPROCAL_BITS, RECIPROCAL_ROWS, LmsSpec
 from .sum_arithmetic import reach_of
 
 __all__ = ["find_least_rate", "find_stable_rate", "warn_of_rate"]
@@ -29,23 +31,29 @@ def find_stable_rate(spec: BaselineSpec) -> float:
     and of gradients that come from elsewhere.
 
     A step takes mu E of a sample's error, and what remains grows where that is more than 2 (Haykin, Adaptive Filter
-    Theory, section 6.1). With a normalised step it is the rate itself, or down to half of it.
+    Theory, section 6.1). With a normalised step that is the rate itself, or down to half of it, and by the table up to
+    3 % more.
     """
     if not isinstance(spec, LmsSpec) or spec.loss != "squared":
         return inf
-    return 2 / _find_largest_norm(spec) if spec.normalisation == "none" else 2.0
+    if spec.normalisation == "none":
+        return 2 / _find_largest_norm(spec)
+    if spec.normalisation == "power_of_two":
+        return 2.0
+    # Of the largest E of a row the reciprocal in the table is too large.
+    largest = 1 + np.arange(1, RECIPROCAL_ROWS + 1) / RECIPROCAL_ROWS
+    return float(2 / np.max(largest * spec.reciprocals * 2.0**-RECIPROCAL_BITS))
 
 
 def find_least_rate(spec: BaselineSpec) -> float:
-    """Below this rate no update of the last layer is rounded to anything but zero, whatever the gradient; 0 where
-    rounding moves weights by the least update."""
+    """Below this rate no step, or no update of the last layer, is rounded to anything but zero, whatever the gradient;
+    0 where rounding moves weights by the least update."""
     if spec.rounding == Rounding.FLOOR:
         return 0.0
     layer, gradient = spec.sums[-1], spec.gradient_format
-    largest = -float(gradient.to_float(gradient.minimum)) * max(
-        1.0, float(layer.feature.to_float(layer.feature.maximum))
-    )
-    return layer.coefficient.lsb / 2 / largest
+    largest = -float(gradient.to_float(gradient.minimum))
+    feature = max(1.0, float(layer.feature.to_float(layer.feature.maximum)))
+    return max(layer.step.lsb, layer.coefficient.lsb / feature) / 2 / largest
 
 
 def warn_of_rate(spec: BaselineSpec, rate: float) -> None:
@@ -65,7 +73,7 @@ def warn_of_rate(spec: BaselineSpec, rate: float) -> None:
     if rate < least:
         warn_user(
             f"{field}: moves no weight of the last layer, whose updates round to zero; give {least:.3g} or more, or "
-            "set guard_bits or width higher in the spec",
+            "set a lower learning_rate, or a higher width or guard_bits, in the spec",
             LearningWarning,
         )
     if not isinstance(spec, LmsSpec) or spec.normalisation == "none":

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import check_kind
 from ..numeric.fixed import Codes
 from .guard_rules import GuardRules, WatchedLearner
 from .guard_settings import GuardSettings
@@ -70,6 +71,7 @@ class GuardedModel(GuardRules):
     """
 
     def __init__(self, spec: LearnerSpec, settings: GuardSettings | dict[str, Any] | None = None) -> None:
+        check_kind("spec", spec, LearnerSpec, "a LearnerSpec")
         given = settings if settings is not None else spec.guard or GuardSettings()
         self.spec, self.settings = spec, GuardSettings.of(given)
         self._batch = ModelBatch([spec.replace(guard=None) if spec.guard else spec])

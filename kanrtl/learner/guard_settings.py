@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
 from typing import Any
@@ -38,7 +38,8 @@ class GuardSettings:
         Healthy windows from one copy of the coefficients to the next. A copy is good when so many more were healthy.
     error : float
         Divergence: the mean over a window of the sum of the outputs' \\|dL/dy\\|, as with ``loss="squared"`` of
-        \\|y - target\\|, is that or more.
+        \\|y - target\\|, is that or more. A sample that is only predicted counts as 0: where each is predicted first
+        and taught then, as by ``predict`` and ``feedback``, the mean is half of that of the samples that teach.
     rails : int
         Divergence: so many steps of a window leave a coefficient at the end of its format.
     stagnant_error, stagnant_lost : float, int
@@ -66,12 +67,12 @@ class GuardSettings:
             raise InputError(f"window = {cut(self.window)}: must be a power of two from {LEAST_WINDOW} to {1 << 15}")
         if not _whole(self.copy_every) or not 1 <= self.copy_every <= 1 << 15:
             raise InputError(f"copy_every = {cut(self.copy_every)}: must be an integer from 1 to {1 << 15}")
-        for name in ("rails", "stagnant_lost", "imprecise"):
+        # A step may round an update to nothing and saturate a gradient, which are both imprecise.
+        for name, most in (("rails", 1), ("stagnant_lost", 1), ("imprecise", 2)):
             value = getattr(self, name)
-            if not _whole(value) or not 0 <= value <= 2 * self.window:
-                raise InputError(
-                    f"{name} = {cut(value)}: must be a number of steps of a window, 0 to {2 * self.window}"
-                )
+            if not _whole(value) or not 0 <= value <= most * self.window:
+                steps = f"a number of steps of a window, 0 to {most * self.window}"
+                raise InputError(f"{name} = {cut(value)}: must be {steps}")
         if not _whole(self.slot) or not 0 <= self.slot < 1 << WORD_BITS:
             raise InputError(f"slot = {cut(self.slot)}: must be a number of clock cycles below {1 << WORD_BITS}")
         for name in ("error", "stagnant_error"):
@@ -98,17 +99,32 @@ class GuardSettings:
         """Whether all limits are off."""
         return not any(getattr(self, name) for name in LIMITS)
 
-    def warn(self, n_out: int, gradient_limit: float) -> None:
-        """Warn of errors that are never seen, as those of the ``n_out`` outputs end at the ``gradient_limit`` of the
-        spec; at 0 they do not."""
-        highest = n_out * gradient_limit
+    def warn(self, n_out: int, gradients: Mapping[str, float], interval: int) -> None:
+        """Warn of errors that are never seen, and of a slot in which no step ends.
+
+        Parameters
+        ----------
+        n_out
+            How many outputs the learner has.
+        gradients
+            The largest dL/dy of an output, by what sets it.
+        interval
+            Clock cycles from taking a taught sample to taking the next.
+        """
+        why, largest = min(gradients.items(), key=lambda one: one[1])
         for name in ("error", "stagnant_error"):
-            if 0 < highest < getattr(self, name):
+            if n_out * largest < getattr(self, name):
                 warn_user(
-                    f"guard.{name} = {getattr(self, name)}: is never seen, as gradient_limit = {gradient_limit} lets "
-                    f"errors reach {highest:g} at most; set it lower",
+                    f"guard.{name} = {getattr(self, name)}: is never seen, as {why} lets errors reach "
+                    f"{n_out * largest:g} at most; set it lower",
                     LearningWarning,
                 )
+        if 0 < self.slot < interval:
+            warn_user(
+                f"guard.slot = {self.slot}: ends before a step does, which takes {interval} cycles, so that every "
+                "sample after it is late; set it higher",
+                LearningWarning,
+            )
 
     def codes(self, n_out: int, gradient: Format, counts: Collection[str]) -> dict[str, int]:
         """What the registers begin with; errors as sums over a window in LSBs of the gradient, rounded up.

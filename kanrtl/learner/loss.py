@@ -66,6 +66,9 @@ class Loss(ABC):
     """Whether the gradient is the exact node sum minus the target: the adder tree of the last layer can then form
     it."""
 
+    largest_gradient: ClassVar[float] = inf
+    """The largest magnitude of dL/dy, whatever the output."""
+
     curvature: ClassVar[float] = 1.0
     """The largest second derivative: the flatter a loss is, the longer a step may be."""
 

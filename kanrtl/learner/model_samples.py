@@ -20,6 +20,8 @@ def check_lengths(samples: int, targets: int, learn: npt.NDArray[Any]) -> None:
         raise InputError(f"target: {targets} rows for {samples} samples; give one for each")
     if learn.shape != (samples,):
         raise InputError(f"learn: shape {learn.shape}; must be ({samples},), one for each sample")
+    if learn.dtype.kind not in "biu":
+        raise InputError(f"learn: of type {learn.dtype}; must be True or False, one for each sample")
 
 
 class ModelSamples:

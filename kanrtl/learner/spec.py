@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 import sys
 import tomllib
@@ -169,7 +170,7 @@ class LearnerSpec(LearnerFields):
         self.stability.warn()
         if self.guard is None:
             return
-        self.guard.warn(self.n_out, self.gradient_limit)
+        self.guard.warn(self.n_out, self.largest_gradients, self.interval)
         if self.guard.is_idle:
             warn_user(
                 f"guard = {self.guard.to_dict()}: has no limit, so that it sees nothing; set one of "
@@ -226,6 +227,14 @@ class LearnerSpec(LearnerFields):
     def plans(self) -> tuple[LayerPlan, ...]:
         """How every layer is built, first layer first."""
         return plan_learner(self, self.layers, self.timing)
+
+    @property
+    def largest_gradients(self) -> dict[str, float]:
+        """The largest dL/dy of an output, by what sets it, as messages name that; infinity where it does not."""
+        return {
+            f"gradient_limit = {self.gradient_limit}": self.gradient_limit or math.inf,
+            f'loss = "{self.loss}"': find_loss(self.loss).largest_gradient,
+        }
 
     @property
     def latency(self) -> int:

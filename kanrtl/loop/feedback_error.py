@@ -12,7 +12,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
-from ..errors import SpecError, check_kind
+from ..errors import InputError, SpecError, check_kind
 from ..fabric.parts import Parts
 from ..learner.address_map import COUNTER_WIDTH
 from ..learner.losses import find_loss
@@ -122,6 +122,9 @@ class FeedbackErrorLearner(LoopPart):
         ]
         # In a format of the same reach, of the lowest command alone one code is lost.
         self.clips = spec.target_format.i < command.i
+        if command.i + error.f + gain_format.f < 0:
+            mend = "give error or gain_format more fraction bits"
+            raise InputError(f"command = {command}: reaches less than the least error times a gain; {mend}")
         self.integral_format = SQ(command.i + 1, error.f + gain_format.f)
         self._term = _product(SQ(error.i + 1, error.f), gain_format)
         self._exact = SQ(max(self._term.i + 1, self.integral_format.i) + 1, self.integral_format.f)

@@ -78,10 +78,10 @@ class Pairs(LoopPart):
         turn: float = 1.0,
         rounding: str = "half_up",
     ) -> None:
-        if second not in ("power", "phase"):
+        if not isinstance(second, str) or second not in ("power", "phase"):
             raise InputError(f"second = {cut(second)}: must be power or phase")
         self.format = format = as_signed_format("format", format, "I and Q")
-        self.pairs = check_count("pairs", pairs, 3 * format.width)
+        self.pairs = pairs = check_count("pairs", pairs, 3 * format.width)
         self.second = second
         self.rounding = check_rounding(rounding)
         self._power = (_number(format) * _number(format) + _number(format) * _number(format)).format

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from amaranth.hdl import Module, Signal
 from amaranth.lib.wiring import In, Out
 
+from ..arrays import as_integer
 from ..errors import InputError, cut
 from ..fabric.parts import Parts
 from ..learner.address_map import COUNTER_WIDTH
@@ -90,10 +91,10 @@ class Scale(LoopPart):
         self.input, self.output = input, output = as_format("input", input), as_format("output", output)
         self.gain_format = gain_format = as_signed_format("gain_format", gain_format, "gains")
         self.offset_format = SQ(output.i + (not output.signed), output.f)
-        self.channels = check_count("channels", channels, max(input.width, output.width))
-        if registers not in (1, 2):
+        self.channels = channels = check_count("channels", channels, max(input.width, output.width))
+        self.registers = as_integer("registers", registers)
+        if self.registers not in (1, 2):
             raise InputError(f"registers = {cut(registers)}: must be 1 or 2")
-        self.registers = registers
         self.rounding = check_rounding(rounding)
         self._gains = initial_gains("gain", gain, channels, gain_format)
         self._offsets = initial_codes("offset", offset, channels, self.offset_format)

@@ -44,8 +44,8 @@ class Taps(LoopPart):
         self, format: Format | str, taps: int, *, channels: int = 1, initial: float | Sequence[float] = 0.0
     ) -> None:
         self.format = format = as_format("format", format)
-        self.channels = check_count("channels", channels, format.width)
-        self.taps = check_count("taps", taps, channels * format.width)
+        self.channels = channels = check_count("channels", channels, format.width)
+        self.taps = taps = check_count("taps", taps, channels * format.width)
         self._initial = initial_codes("initial", initial, channels, format)
         super().__init__({"i": In(vector_stream(format, channels)), "o": Out(vector_stream(format, taps * channels))})
 

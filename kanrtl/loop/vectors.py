@@ -63,6 +63,8 @@ def as_format(field: str, value: Format | str) -> Format:
             raise InputError(f"{field} = {error}") from None
     if format.width - format.signed > EXACT_BITS:
         raise InputError(f"{field} = {format}: has more than {EXACT_BITS} bits besides a sign; use fewer")
+    if format.f > EXACT_BITS:
+        raise InputError(f"{field} = {format}: has more than {EXACT_BITS} fraction bits; scale the signal")
     return format
 
 
@@ -96,7 +98,7 @@ def check_count(field: str, value: int, bits: int) -> int:
 def check_rounding(value: str) -> Rounding:
     """The rounding of that name, of those that need no noise."""
     names = [rounding.value for rounding in Rounding if rounding is not Rounding.STOCHASTIC]
-    if value not in names:
+    if not isinstance(value, str) or value not in names:
         raise InputError(f"rounding = {cut(value)}: must be one of {', '.join(names)}")
     return Rounding(value)
 

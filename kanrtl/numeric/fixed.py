@@ -27,6 +27,8 @@ import numpy as np
 import numpy.typing as npt
 from amaranth.hdl import Cat, Const, Mux, Shape, ShapeCastable, Value, ValueCastable
 
+from ..arrays import find_masked
+
 Codes = npt.NDArray[np.int64]
 
 MOST_ROUNDED = 1 / 32
@@ -120,7 +122,7 @@ class Format(ShapeCastable):  # type: ignore[misc]  # amaranth has no type infor
 
         ``period`` as for :meth:`nearest`. Raises :exc:`ValueError` where a number is NaN, masked or complex.
         """
-        if np.ma.is_masked(real):
+        if find_masked(real) is not None:
             raise ValueError(f"a masked number cannot be given in {self}")
         if np.iscomplexobj(real):
             raise ValueError(f"a complex number cannot be given in {self}; give its parts")

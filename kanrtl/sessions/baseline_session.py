@@ -148,6 +148,7 @@ class BaselineSession(Closing):
                 raise InputError(f"weights[{index}]: codes must be from {format.minimum} to {format.maximum}")
             checked.append(array.astype(np.int64))
         self._backend.write_weights(checked)
+        self._pending = None
 
     @property
     def learning_rate(self) -> float:
@@ -176,6 +177,7 @@ class BaselineSession(Closing):
         samples give the same bits again. It stays frozen if it is."""
         self._backend.write_weights(self.spec.initial_codes())
         self._backend.write_rate(self.spec.rate_register.code)
+        self._pending = None
         self.clear_counters()
 
     def save(self, path: str | Path) -> None:
@@ -193,7 +195,6 @@ class BaselineSession(Closing):
         except InputError as error:
             raise InputError(f"load: {str(path)!r}: {error}") from None
         self._backend.write_rate(rate)
-        self._pending = None
         warn_of_rate(self.spec, self.learning_rate)
 
     def clear_counters(self) -> None:

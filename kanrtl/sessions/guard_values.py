@@ -62,10 +62,14 @@ def limit_codes(spec: LearnerSpec, limits: Mapping[str, Any], read: Callable[[],
     if ("stagnant_error" in limits) != ("stagnant_lost" in limits):
         # A register holds more than a limit may be, as a bus can write it; all that matters of the other limit of
         # stagnation is whether it is off.
-        held = read().limits
+        held = describe_guard(spec, read())["limits"]
         least = {"stagnant_error": spec.formats.layers[-1].gradient.lsb / settings.window, "stagnant_lost": 1}
-        beside = {name: unit * (held[name] > 0) for name, unit in least.items()}
-    given = GuardSettings.of({"window": settings.window, **beside, **limits})
-    given.warn(spec.n_out, spec.gradient_limit)
-    codes = given.codes(spec.n_out, spec.formats.layers[-1].gradient, spec.counts)
+        given, other = sorted(least, key=limits.__contains__, reverse=True)
+        if limits[given] == 0 and held[other]:
+            why = f"{other} is {held[other]:g}, and stagnation is a high error while updates are lost"
+            raise InputError(f"{given} = {cut(limits[given])}: {why}; set both, or neither")
+        beside = {other: least[other] * (held[other] > 0)}
+    wanted = GuardSettings.of({"window": settings.window, **beside, **limits})
+    wanted.warn(spec.n_out, spec.largest_gradients, spec.interval)
+    codes = wanted.codes(spec.n_out, spec.formats.layers[-1].gradient, spec.counts)
     return {name: codes[name] for name in limits}

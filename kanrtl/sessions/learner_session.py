@@ -148,7 +148,8 @@ class Session(Closing):
         negative, not finite, or needs more than 1000 steps.
         """
         if self._loss.takes_gradients:
-            raise InputError(f'learn: the spec has loss = "{self.spec.loss}"; call predict, then feedback with dL/dy')
+            mend = "call predict, then feedback with dL/dy, or feedback_many"
+            raise InputError(f'learn: the spec has loss = "{self.spec.loss}"; {mend}')
         return self._teach_many(x, "target", target, weight)
 
     def feedback(self, gradient: npt.ArrayLike, *, sample: int | None = None) -> None:
@@ -457,8 +458,8 @@ class Session(Closing):
         write_learner(name, self.spec, self._backend)
 
     def load(self, path: str | Path) -> None:
-        """Take over what :meth:`save` wrote, if it is of the same sizes and grid, and this learner's formats hold every
-        value in it; else change nothing."""
+        """Take over what :meth:`save` wrote, if it is of the same sizes and grid, and this learner's formats are as
+        fine and hold every value in it; else change nothing."""
         name = as_path(path)
         try:
             self._load(SavedLearner.read(name))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import as_array, as_integer, check_finite
+from ..arrays import as_array, as_bool, as_integer, check_finite
 from ..errors import InputError, check_kind
 from ..learner.arithmetic import check_codes, checked_coefficients, checked_layers
 from ..learner.guard_model import WatchedBatch
@@ -110,7 +110,7 @@ class Model:
 
     @frozen.setter
     def frozen(self, frozen: bool) -> None:
-        self._batch.frozen = frozen
+        self._batch.frozen = as_bool("frozen", frozen)
 
     def predict(self, x: npt.ArrayLike, edge: int | None = None) -> Array:
         """Outputs ``(n_out,)`` for inputs ``(n_in,)``; ``edge`` as in :meth:`learn`."""

@@ -29,14 +29,14 @@ class Column:
     group
         What it is called together with others, such as the two parts of a complex array; empty where it is not.
     read
-        Gives its numbers, shape ``(rows,)``; raises :exc:`InputError`, which names the line or the index, where one is
-        missing or is not a finite number.
+        Gives its numbers, or so many of them from the first on, shape ``(rows,)``; raises :exc:`InputError`, which
+        names the line or the index, where one is missing or is not a finite number.
     unusable
         Why it has no numbers, with the mend, in words that follow its name; empty where it has.
     """
 
     name: str
-    read: Callable[[], Reals]
+    read: Callable[[int | None], Reals]
     group: str = ""
     unusable: str = ""
 
@@ -44,7 +44,7 @@ class Column:
     def without_numbers(cls, name: str, reason: str) -> Self:
         """A column that has no numbers for a ``reason``, and counts as one of the file nevertheless."""
 
-        def read() -> Reals:
+        def read(_rows: int | None) -> Reals:
             raise InputError(f"{name!r} {reason}")
 
         return cls(name, read, unusable=reason)
@@ -79,15 +79,15 @@ class Columns:
                 indices.append(index)
         return indices
 
-    def read(self, indices: Sequence[int]) -> list[tuple[str, Reals]]:
-        """Names and numbers of columns; those of one name have their numbers in it too. Raises :exc:`InputError` as
-        :attr:`Column.read`."""
+    def read(self, indices: Sequence[int], rows: int | None = None) -> list[tuple[str, Reals]]:
+        """Names and numbers of columns, of the first ``rows`` or of all; those of one name have their numbers in it
+        too. Raises :exc:`InputError` as :attr:`Column.read`."""
         alike = Counter(column.name for column in self.columns if column.name)
         labels = [
             f"{self._label(index)} (column {index + 1})" if alike[self.columns[index].name] > 1 else self._label(index)
             for index in indices
         ]
-        return [(label, self.columns[index].read()) for label, index in zip(labels, indices, strict=True)]
+        return [(label, self.columns[index].read(rows)) for label, index in zip(labels, indices, strict=True)]
 
     def select(self, field: str, wanted: Sequence[str | int]) -> list[tuple[str, Reals]]:
         """What :meth:`read` gives of what :meth:`find` finds."""
@@ -166,14 +166,15 @@ def _split_complex(name: str, array: npt.NDArray[Any], group: str) -> list[Colum
     return [Column(part, _reader(part, values), group or name) for part, values in parts.items()]
 
 
-def _reader(name: str, array: npt.NDArray[Any]) -> Callable[[], Reals]:
-    def read() -> Reals:
-        values = array.astype(np.float64)
+def _reader(name: str, array: npt.NDArray[Any]) -> Callable[[int | None], Reals]:
+    def read(rows: int | None) -> Reals:
+        taken = array[:rows]
+        values = taken.astype(np.float64)
         bad = np.flatnonzero(~np.isfinite(values))
         if bad.size:
             raise InputError(f"row {bad[0] + 1} of {name!r} is {values[bad[0]]}; give a number, or leave the row out")
-        if array.dtype.kind in "iu":
-            check_exact(name, array, values)
+        if taken.dtype.kind in "iu":
+            check_exact(name, taken, values)
         return values
 
     return read

@@ -38,16 +38,19 @@ class ColumnScale:
     outside: float
 
     @classmethod
-    def find(cls, name: str, values: Reals, first: int, onto: tuple[float, float] | None) -> ColumnScale:
+    def find(
+        cls, name: str, values: Reals, first: int, onto: tuple[float, float] | None, *, used: bool = True
+    ) -> ColumnScale:
         """The scale of a column ``(rows,)`` by its ``first`` rows; with ``onto=None`` units stay as they are.
 
-        Raises :exc:`InputError` where these are all the same, so that they have no scale and teach nothing.
+        Raises :exc:`InputError` where all rows are the same, which teaches nothing, or where these are, so that they
+        have no scale, if that is to be ``used``.
         """
         part, rest = values[:first], values[first:]
         lowest, highest = float(part.min()), float(part.max())
-        if lowest == highest:
-            if (values == lowest).all():
-                raise InputError(f"column {name!r} is constant ({lowest:g} in all rows); leave it out")
+        if (values == lowest).all():
+            raise InputError(f"column {name!r} is constant ({lowest:g} in all rows); leave it out")
+        if used and lowest == highest:
             changed = int(np.flatnonzero(values != lowest)[0]) + 1
             raise InputError(
                 f"column {name!r} is constant in the first part ({lowest:g} in {first} rows), which gives scales; "
@@ -57,7 +60,7 @@ class ColumnScale:
             raise InputError(
                 f"column {name!r}: {values.min():g} to {values.max():g} is too wide a range; scale it down"
             )
-        if highest - lowest < LEAST:
+        if used and highest - lowest < LEAST:
             raise InputError(f"column {name!r}: {lowest:g} to {highest:g} is too narrow a range; scale it up")
         outside = float(np.mean((rest < lowest) | (rest > highest))) if len(rest) else 0.0
         low, high = onto or (lowest, highest)
@@ -66,6 +69,8 @@ class ColumnScale:
     @property
     def unit(self) -> float:
         """What one unit of the learner is in those of the user."""
+        if (self.low, self.high) == (self.lowest, self.highest):
+            return 1.0
         return (self.highest - self.lowest) / (self.high - self.low)
 
     def apply(self, values: Reals) -> Reals:

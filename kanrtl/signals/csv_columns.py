@@ -192,15 +192,16 @@ def _find_names(rows: Sequence[Row]) -> list[str]:
     return []
 
 
-def _reader(rows: Sequence[Row], index: int, name: str, decimal: str) -> Callable[[], Reals]:
-    def read() -> Reals:
+def _reader(rows: Sequence[Row], index: int, name: str, decimal: str) -> Callable[[int | None], Reals]:
+    def read(count: int | None) -> Reals:
+        taken = rows[:count]
         try:
-            values = np.array([_parse(cells[index], decimal) for _, cells in rows])
+            values = np.array([_parse(cells[index], decimal) for _, cells in taken])
         except ValueError:
-            values = np.full(len(rows), math.nan)  # one of them is no number
+            values = np.full(len(taken), math.nan)  # one of them is no number
         where = f"column {index + 1}" + (f" {name!r}" if name else "")
         for row in np.flatnonzero(~(np.abs(values) < EXACT)).tolist():
-            line, cells = rows[row]
+            line, cells = taken[row]
             if reason := _explain(cells[index], decimal):
                 raise InputError(f"line {line}, {where}: {reason}")
         return values

@@ -61,16 +61,16 @@ def _is_integer(kind: Any) -> bool:
     return bool(types.is_integer(kind) or (types.is_decimal(kind) and kind.scale <= 0))
 
 
-def _reader(path: Path, name: str, index: int) -> Callable[[], Reals]:
-    def read() -> Reals:
+def _reader(path: Path, name: str, index: int) -> Callable[[int | None], Reals]:
+    def read(rows: int | None) -> Reals:
         with _open(path) as file:
-            values = file.reader.read_column(index)  # by its number, as names can be repeated
+            values = file.reader.read_column(index).slice(0, rows)  # by its number, as names can be repeated
         if values.null_count:
             row = np.flatnonzero(values.is_null().to_numpy())[0] + 1
             raise InputError(f"row {row} of {name!r} is missing; give a number, or leave the row out")
         found = columns_of_array(name, np.asarray(values.cast("float64", safe=False).to_numpy()))
         assert not isinstance(found, str)
-        reals = found[0].read()
+        reals = found[0].read(rows)
         if _is_integer(values.type):
             check_exact(name, values.to_numpy(), reals)
         return reals

@@ -1,6 +1,8 @@
 """What is made of the spec of a baseline."""
 
+import itertools
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +14,7 @@ from kanrtl import InputError, LearnerSpec, SpecError
 from kanrtl.baselines import LmsSpec, MlpSpec, baseline_from_dict, create_learner, create_model, estimate_baseline
 from kanrtl.build.design_builds import build_baseline
 from kanrtl.learner.estimate.estimate import UNFITTED_MARGIN
+from support.components import convert
 
 
 @pytest.mark.parametrize("make", [create_model, create_learner, lambda spec: estimate_baseline(spec, "LFE5U-25F")])
@@ -75,6 +78,40 @@ def test_integers_of_numpy_are_plain_ones() -> None:
         assert json.loads(json.dumps(content)) == content
     with pytest.raises(SpecError, match=r"^n_in = True: must be an integer from 1 to 256$"):
         LmsSpec(n_in=np.bool_(True))
+
+
+def test_settings_of_other_kinds_are_refused() -> None:
+    assert LmsSpec(n_in=2, mixed=np.bool_(True)).mixed is True
+    for fields, line in (
+        ({"mixed": 1}, "mixed = 1: must be true or false"),
+        ({"input_range": np.array(1.0)}, "input_range = array(1.): must be two numbers, the lowest first"),
+        ({"pipeline": [np.array(["sum", "step"])]}, "pipeline = ["),
+    ):
+        with pytest.raises(SpecError, match=f"^{re.escape(line)}"):
+            LmsSpec(n_in=2, **fields)  # type: ignore[arg-type]
+
+
+def make_perceptron(**fields: Any) -> MlpSpec | str:
+    """A spec, or what is said where it is refused."""
+    try:
+        return MlpSpec(n_in=1, hidden=1, **fields)
+    except SpecError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("headroom", [0, 4, 8])
+@pytest.mark.parametrize("rate", [2**-12, 1.0, 8.0])
+def test_what_is_taken_is_built_too(headroom: int, rate: float) -> None:
+    """What hidden nodes learn by has no fraction where all of these are at their ends."""
+    tried = list(itertools.product((8, 9, 11, 16), (-8, -4, 0, 8)))
+    found = [make_perceptron(width=a, hidden_shift=b, headroom=headroom, learning_rate=rate) for a, b in tried]
+    specs = [spec for spec in found if isinstance(spec, MlpSpec)]
+    assert len(specs) >= 6
+    assert all(estimate_baseline(spec, "LFE5U-25F").lut for spec in specs)
+    assert all(convert(create_learner(spec)) for spec in specs[:1])
+    for (width, shift), line in zip(tried, found, strict=True):
+        lines = f"hidden_shift = {shift}: leaves what hidden nodes learn by no fraction", f"width = {width}: leaves"
+        assert isinstance(line, MlpSpec) or line.startswith(lines)
 
 
 def test_numbers_of_numpy_are_plain_ones_and_booleans_are_none() -> None:

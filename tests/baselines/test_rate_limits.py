@@ -1,6 +1,7 @@
 """Rates of filters and perceptrons: up to which they are stable, and from which on they learn."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -30,6 +31,7 @@ def remaining(spec: LmsSpec) -> float:
         {"n_in": 3, "input_range": (-3, 3)},
         {"n_in": 2, "degree": 3},
         {"n_in": 4, "normalisation": "table"},
+        {"n_in": 1, "normalisation": "table", "input_range": (-0.2475, 0.2475), "width": 18, "guard_bits": 8},
     ],
 )
 def test_a_filter_diverges_beyond_the_rate_up_to_which_it_is_stable(fields: dict[str, object]) -> None:
@@ -41,6 +43,37 @@ def test_a_filter_diverges_beyond_the_rate_up_to_which_it_is_stable(fields: dict
 def test_nothing_is_known_of_perceptrons_and_of_gradients() -> None:
     assert find_stable_rate(MlpSpec(n_in=1)) == np.inf
     assert find_stable_rate(LmsSpec(n_in=1, loss="external")) == np.inf
+
+
+def test_a_table_that_gives_too_much_is_known() -> None:
+    """At E = 1.0613 the reciprocal of its row is 3 % too large."""
+    spec = LmsSpec(n_in=1, normalisation="table", width=18, guard_bits=8)
+    assert 1.93 < find_stable_rate(spec) < 1.95
+    x = np.full((2000, 1), 0.2475)
+
+    def error(rate: float) -> float:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", StabilityWarning)
+            with connect_baseline(replace(spec, learning_rate=rate)) as learner:
+                return float(np.abs(learner.learn_many(x, np.full((2000, 1), 0.01))[-1, 0] - 0.01))
+
+    assert error(1.0 * find_stable_rate(spec) - 0.02) < 0.001
+    assert error(1.97) > 0.5
+
+
+def test_a_rate_that_the_format_of_a_step_rounds_to_nothing_is_warned_of() -> None:
+    """The format follows from the rate of the spec, and the session's may be far lower."""
+    x, target = np.tile([[0.9], [-0.9]], (300, 1)), np.tile([[1.0], [-1.0]], (300, 1))
+    for spec in (LmsSpec(n_in=1, width=8, learning_rate=1), MlpSpec(n_in=1, width=12, learning_rate=8)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", StabilityWarning)
+            learner = connect_baseline(spec)
+        with learner:
+            before = [layer.tolist() for layer in learner.weights]
+            with pytest.warns(LearningWarning, match=r"moves no weight .* a lower learning_rate, or a higher width"):
+                learner.learning_rate = 0.9 * find_least_rate(spec)
+            learner.learn_many(x, target)
+            assert [layer.tolist() for layer in learner.weights] == before
 
 
 @pytest.mark.parametrize("spec", [LmsSpec(n_in=1, width=8, guard_bits=0), MlpSpec(n_in=1, width=10, guard_bits=0)])
@@ -82,7 +115,7 @@ def test_floor_moves_weights_at_any_rate() -> None:
             LmsSpec(n_in=1, learning_rate=2**-12, width=8, guard_bits=0),
             LearningWarning,
             "learning_rate = 0.000244141: moves no weight of the last layer, whose updates round to zero; give 0.00781 "
-            "or more, or set guard_bits or width higher in the spec",
+            "or more, or set a lower learning_rate, or a higher width or guard_bits, in the spec",
         ),
         (
             LmsSpec(n_in=70, learning_rate=2**-10, normalisation="table"),

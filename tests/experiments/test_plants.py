@@ -61,6 +61,57 @@ def test_a_learner_of_other_outputs_is_refused(name: str) -> None:
         run_loop(plant, NoLearner(3), QUICK)
 
 
+@pytest.mark.parametrize("name", sorted(PLANTS))
+def test_a_plant_is_as_it_was_where_a_learner_raises(name: str) -> None:
+    """What its sensors said is said again, and no action is on its way twice."""
+    kind = PLANTS[name]
+
+    class Failing(NoLearner):
+        fails = False
+
+        def predict(self, x: Any) -> Any:
+            return super().predict(x) + 0.125 * np.asarray(x)[0]
+
+        def learn(self, x: Any, target: Any) -> Any:
+            if self.fails:
+                raise OSError("the cable is loose")
+            return super().learn(x, target)
+
+    expected = run_loop(kind(40, 0), Failing(kind.n_out), QUICK).errors
+    plant, learner = kind(40, 0), Failing(kind.n_out)
+    with pytest.raises(InputError, match=r"^learner: predicts numbers of shape"):
+        run_loop(plant, NoLearner(kind.n_out + 1), QUICK)
+    found = [run_loop(plant, learner, QUICK, 10).errors]
+    for _ in range(2):
+        learner.fails = True
+        with pytest.raises(OSError, match="loose"):
+            run_loop(plant, learner, QUICK)
+        learner.fails = False
+    found.append(run_loop(plant, learner, QUICK).errors)
+    assert np.concatenate(found).tolist() == expected.tolist()
+
+
+def test_what_is_no_action_is_refused() -> None:
+    class Words(NoLearner):
+        def predict(self, _x: Any) -> Any:
+            return ["left"]
+
+    with pytest.raises(InputError, match=r"^learner: predicts \['left'\], and servo takes numbers; give a learner"):
+        run_loop(PLANTS["servo"](20, 0), Words(1), QUICK)
+
+
+def test_small_integers_of_numpy_do_not_wrap() -> None:
+    chip = ChipTiming(1e-6, np.int8(100), np.int8(100))  # type: ignore[arg-type]
+    assert chip.periods(1e-6) == 200
+
+
+@pytest.mark.parametrize("snr", [float("nan"), "x", True, -1, 1e4, None])
+def test_a_signal_to_noise_ratio_that_is_none_is_refused(snr: Any) -> None:
+    with pytest.raises(InputError, match=r"^snr = .*: must be a number of dB from 0 to 200$"):
+        TASKS["equalise"](20, 0, snr=snr)
+    assert TASKS["equalise"](20, 0, snr=np.float32(20)).x.any()
+
+
 def test_a_baseline_that_takes_gradients_is_refused() -> None:
     """It would take targets for gradients."""
     with (
@@ -300,6 +351,12 @@ def test_shots_that_are_none_are_refused(shots: Any, line: str) -> None:
     with pytest.raises(InputError, match=f"^{line}$"):
         QubitReadout(20, 0, shots)
     assert QubitReadout(20, 0, [[[0, 0], [0, 1]], [[1, 0], [1, 1]]]).observe().shape == (2,)
+
+
+@pytest.mark.parametrize("amplifier", [3, None, lambda x: x, lambda _: "x", lambda _: None])
+def test_an_amplifier_that_is_none_is_refused(amplifier: Any) -> None:
+    with pytest.raises(InputError, match=r"^amplifier.*[;:] give a function of its last 4 inputs"):
+        Predistortion(20, 0, amplifier)
 
 
 def test_an_amplifier_that_is_straight_needs_no_predistortion() -> None:

@@ -878,6 +878,11 @@ TAUGHT = np.ones(2, dtype=bool)
             "learn: shape (1,); must be (2,), one for each sample",
         ),
         (
+            lambda model: model.run([[1, 2]] * 2, [[1, 2]] * 2, [np.nan, 1.0]),
+            "learn: of type float64; must be True or False, one for each sample",
+        ),
+        (lambda model: setattr(model, "frozen", "no"), "frozen = 'no': must be True or False"),
+        (
             lambda model: model.run([[1, 2]] * 2, [[1, 2]] * 2, TAUGHT, [3]),
             "edges: 1 for 2 samples; give one for each",
         ),

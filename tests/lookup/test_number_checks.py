@@ -29,6 +29,8 @@ def test_dates_and_masked_numbers_are_refused() -> None:
         check_array("weight", np.ma.array([1.0, 2.0], mask=[0, 1]))
     with pytest.raises(InputError, match=r"^weight\[1\]\[0\] is masked"):
         check_array("weight", list(np.ma.array([[1.0, 2.0], [3.0, 4.0]], mask=[[0, 0], [1, 0]])))
+    with pytest.raises(InputError, match=r"^weight\[0\]\[1\]\[1\] is masked"):
+        check_array("weight", [[[1.0, 2.0], np.ma.array([1.0, 2.0], mask=[0, 1])]])
 
 
 def test_one_for_all_or_a_list() -> None:

@@ -183,6 +183,13 @@ def test_formats_without_a_sign_are_refused(fields: dict[str, Any], message: str
         FeedbackErrorLearner(**{"spec": SMALL, "error": ERROR, "command": COMMAND} | fields)
 
 
+def test_a_command_that_no_error_reaches_down_to_is_refused() -> None:
+    line = r"^command = SQ\(-2, 12\): reaches less than the least error times a gain; give error or gain_format"
+    with pytest.raises(InputError, match=line):
+        FeedbackErrorLearner(SMALL, "SQ(8, 0)", "SQ(-2, 12)", gain_format="SQ(4, 0)")
+    assert FeedbackErrorLearner(SMALL, "SQ(8, 0)", "SQ(-2, 12)", gain_format="SQ(4, 2)").integral_format.width == 1
+
+
 def test_a_gain_that_would_become_zero_is_refused() -> None:
     with pytest.raises(InputError, match=r"^ki = 0\.0001: becomes 0 in SQ\(8, 10\); give a gain_format with more"):
         FeedbackErrorLearner(SMALL, ERROR, COMMAND, kp=0.5, ki=1e-4)

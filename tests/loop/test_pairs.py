@@ -84,6 +84,7 @@ def test_it_is_counted_to_the_flip_flop(second: str) -> None:
         (SQ(4, 4), {"second": "phase", "turn": float("nan")}, r"turn = nan: must be a power of two, with 8 codes .*"),
         (SQ(4, 4), {"second": "phase", "turn": 2**2000}, r"turn = \d+\.\.\.: must be a power of two, with 8 codes .*"),
         (SQ(4, 4), {"second": "phase", "turn": [1.0]}, r"turn = \[1.0\]: must be a power of two, with 8 codes .*"),
+        (SQ(4, 4), {"second": np.array(["power", "phase"])}, r"second = array.*: must be power or phase"),
         (UQ(4, 4), {}, r"format = UQ\(4, 4\): I and Q have signs; use SQ"),
         (SQ(4, 4), {"pairs": 0}, r"pairs = 0: must be 1 or more"),
     ],

@@ -143,6 +143,9 @@ def test_it_is_counted_to_the_flip_flop(registers: int) -> None:
         ({"offset": 9}, r"offset = 9: is beyond SQ\(4, 4\); give a wider format"),
         ({"registers": 3}, r"registers = 3: must be 1 or 2"),
         ({"registers": 0}, r"registers = 0: must be 1 or 2"),
+        ({"registers": 2.0}, r"registers = 2.0: must be an integer"),
+        ({"registers": True}, r"registers = True: must be an integer"),
+        ({"rounding": np.array(["floor", "floor"])}, r"rounding = array.*: must be one of floor, half_up, half_even"),
         ({"rounding": "stochastic"}, r"rounding = 'stochastic': must be one of floor, half_up, half_even"),
         ({"gain_format": UQ(8, 10)}, r"gain_format = UQ\(8, 10\): gains have signs; use SQ"),
         (

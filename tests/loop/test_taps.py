@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from kanrtl import SQ, UQ, InputError
 from kanrtl.fabric.families import FAMILIES
 from kanrtl.fabric.parts import Parts
+from kanrtl.loop.pairs import Pairs
+from kanrtl.loop.scale import Scale
 from kanrtl.loop.taps import Taps
 from support.components import convert, register_bits
 from support.search import examples
@@ -69,7 +71,18 @@ def test_what_cannot_be_is_refused(fields: dict[str, object], message: str) -> N
         Taps(SQ(4, 1), **fields)  # type: ignore[arg-type]
 
 
+def test_integers_of_numpy_are_plain_ones() -> None:
+    taps = Taps(SQ(4, 1), np.int64(2), channels=np.uint8(3))
+    assert type(taps.taps) is type(taps.channels) is int
+    assert convert(taps)
+    scale = Scale(SQ(4, 1), SQ(4, 1), channels=np.int32(3), registers=np.int8(2))
+    assert type(scale.channels) is type(scale.latency) is int
+    assert type(Pairs(SQ(4, 1), pairs=np.int64(2)).pairs) is int
+
+
 def test_formats_beyond_the_integers_of_a_model_are_refused() -> None:
+    with pytest.raises(InputError, match=r"^format = SQ\(-60, 65\): has more than 63 fraction bits; scale the signal$"):
+        Taps("SQ(-60, 65)", 2)
     for format in (UQ(0, 64), SQ(1, 79)):
         with pytest.raises(InputError, match=r"^format = .*: has more than 63 bits besides a sign; use fewer$"):
             Taps(format, 2)

@@ -281,6 +281,11 @@ def test_parse_refuses(text: str) -> None:
             "a masked number cannot be given in SQ(2, 2)",
         ),
         (
+            lambda: SQ(2, 2).quantise([[0.5], [np.ma.array([0.5, 1.0], mask=[False, True])]]),
+            ValueError,
+            "a masked number cannot be given in SQ(2, 2)",
+        ),
+        (
             lambda: SQ(2, 2).quantise(np.array([0.5 + 1j])),
             ValueError,
             "a complex number cannot be given in SQ(2, 2); give its parts",

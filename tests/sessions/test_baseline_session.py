@@ -199,3 +199,12 @@ def test_the_way_to_it_is_told() -> None:
     path = str(raised.value).rpartition(" ")[2]
     module, _, name = path.rpartition(".")
     assert getattr(import_module(module), name) is connect_baseline
+
+
+def test_what_was_predicted_before_is_not_taught_after_a_restart() -> None:
+    with connect_baseline(LmsSpec(n_in=1, loss="external")) as learner:
+        for forget in (learner.restore, lambda: setattr(learner, "weights", learner.weights)):
+            learner.predict([0.5])
+            forget()
+            with pytest.raises(InputError, match=r"^feedback: there is no prediction to give it for; call predict"):
+                learner.feedback([0.5])

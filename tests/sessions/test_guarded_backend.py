@@ -273,8 +273,9 @@ def test_one_limit_is_set_beside_the_others() -> None:
         session.set_limits(rails=3)
         limits = session.status["guard"]["limits"]
         assert (limits["stagnant_error"], limits["stagnant_lost"], limits["rails"]) == (0.25, 5, 3)
-        with pytest.raises(InputError, match=r"^stagnant_lost = 0: .* or neither$"):
-            session.set_limits(stagnant_lost=0)
+        for name, held in (("stagnant_lost", "stagnant_error is 0.25"), ("stagnant_error", "stagnant_lost is 5")):
+            with pytest.raises(InputError, match=rf"^{name} = 0: {held}, and stagnation .*; set both, or neither$"):
+                session.set_limits(**{name: 0})
         session.set_limits(stagnant_lost=0, stagnant_error=0)
         assert session.status["guard"]["limits"]["rails"] == 3
 
@@ -298,6 +299,26 @@ def test_other_limits_are_set_whatever_a_bus_has_written_of_stagnation() -> None
         assert session.backend.read_guard().limits["slot"] == 5
         with pytest.raises(InputError, match=r"^stagnant_lost = 1: needs a spec with counts = .*"):
             session.set_limits(stagnant_error=0.5)
+
+
+def test_limits_that_are_never_seen_or_always_are_warned_of() -> None:
+    counted = PLAIN.replace(counts=["lost"])
+    for name in ("rails", "stagnant_lost"):
+        with pytest.raises(SpecError, match=rf"{name} = 17: must be a number of steps of a window, 0 to 16$"):
+            counted.replace(guard={"window": 16, name: 17, "stagnant_error": 0.1})
+    assert counted.replace(guard={"window": 16, "imprecise": 32})
+    logistic = PLAIN.replace(loss="logistic", guard={"window": 16, "error": 1.5})
+    line = 'is never seen, as loss = "logistic" lets errors reach 1 at most; set it lower'
+    with pytest.warns(LearningWarning, match=rf"^guard\.error = 1\.5: {line}$"):
+        connect(logistic)
+    slow = PLAIN.replace(pipeline="all_registers", guard={"window": 16, "slot": 2})
+    with pytest.warns(
+        LearningWarning, match=rf"^guard\.slot = 2: ends before a step does, which takes {slow.interval}"
+    ):
+        connect(slow)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        connect(slow.replace(guard={"window": 16, "slot": slow.interval}))
 
 
 def test_a_limit_beyond_the_gradients_is_warned_of() -> None:

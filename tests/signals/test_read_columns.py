@@ -237,7 +237,7 @@ def test_a_spreadsheet_says_by_what_columns_are_separated(tmp_path: Path, text: 
     path = tmp_path / "sheet.csv"
     path.write_text(text, newline="")
     columns = read_columns(path, decimal).columns
-    np.testing.assert_array_equal([column.read() for column in columns], [[1.5, -3], [2, 4]])
+    np.testing.assert_array_equal([column.read(None) for column in columns], [[1.5, -3], [2, 4]])
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,12 @@ def test_a_file_is_read(tmp_path: Path) -> None:
     np.testing.assert_array_equal(task.x, Recording(U, Y, taps=1).x)
     few = Recording.read(path, inputs=[2], targets=3, rows=7)
     np.testing.assert_array_equal(few.target[:, 0], Y[:7])
+    path.write_text(path.read_text() + "99,none,1\n")
+    again = Recording.read(path, inputs=[2], targets=3, rows=7)  # what is not taken need be no number
+    np.testing.assert_array_equal(again.target, few.target)
+    np.savez(tmp_path / "run.npz", u=[*U, np.nan], y=[*Y, 1.0])
+    again = Recording.read(tmp_path / "run.npz", inputs="u", targets="y", rows=7)
+    np.testing.assert_array_equal(again.target, few.target)
 
 
 def test_columns_are_named_in_any_usual_way(tmp_path: Path) -> None:
@@ -160,6 +166,24 @@ def test_a_column_that_is_constant_at_first_has_no_scale() -> None:
         "choose first so that it ends well after row 21"
     )
     Recording(late, np.arange(40.0), first=30)
+
+
+def test_what_is_not_scaled_needs_no_scale() -> None:
+    late = np.where(np.arange(40) < 20, 1.0, 2.0)
+    task = Recording(np.arange(40.0), late, scale=False)
+    assert task.target[:, 0].tolist() == late.tolist()
+    assert task.to_units(np.ones((1, 1))).tolist() == [[1]]
+    assert task.in_units(np.full((1, 1), 2.0)).tolist() == [[2]]
+    with pytest.raises(InputError, match=r"^column 'targets' is constant in the first part"):
+        task.normalise()
+    with pytest.raises(InputError, match=r"^column 'targets' is constant \(1 in all rows\); leave it out$"):
+        Recording(np.arange(40.0), np.ones(40), scale=False)
+
+
+def test_small_integers_of_numpy_do_not_wrap() -> None:
+    x = np.arange(400.0)
+    few, plain = (Recording(x, x, taps=kind(100), first=kind(100)) for kind in (np.int8, int))
+    np.testing.assert_array_equal(few.fit_to((-1, 1), (-1, 1)).x, plain.fit_to((-1, 1), (-1, 1)).x)
 
 
 def test_arguments_of_another_kind_are_refused() -> None:

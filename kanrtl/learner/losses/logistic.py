@@ -40,6 +40,7 @@ class _Logistic(Loss):
     binary_targets = True
     target_range = (0.0, 1.0)
     reads_outputs = True
+    largest_gradient = 1.0
     curvature = 0.25
 
     def gradient_format(self, layer: LayerArithmetic) -> Format:
