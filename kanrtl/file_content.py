@@ -34,6 +34,7 @@ _BEGINNINGS = {
     b"\x89PNG": "a picture",
     b"%PDF": "a PDF",
     b"PAR1": "Parquet",
+    b"\xd0\xcf\x11\xe0": "a document of old Office programs, as .xls files are",
     b"MATLAB ": "a MATLAB file",
     b"SQLite format 3\0": "an SQLite database",
     b"\x7fELF": "a program",
@@ -108,9 +109,18 @@ def _explain_nulls(raw: bytes) -> str:
     kept = raw.rstrip(b"\0")
     if b"\0" not in kept:
         return f"ends in {len(raw) - len(kept)} null bytes, as a file does that was cut short; write it again"
-    if raw[1::2].count(0) > len(raw) // 4 or raw[::2].count(0) > len(raw) // 4:
+    if any(_is_printable(raw, encoding) for encoding in ("utf-16-le", "utf-16-be")):
         return "is text in UTF-16; save it as UTF-8"
     return "is binary; give a text file"
+
+
+def _is_printable(raw: bytes, encoding: str) -> bool:
+    """Whether all that stands at the beginning can be read, most of it as ASCII."""
+    try:
+        text = "".join(raw[: _HEAD // 2 * 2].decode(encoding).split())
+    except UnicodeDecodeError:
+        return False
+    return text.isprintable() and sum(map(str.isascii, text)) > len(text) // 2
 
 
 def describe_content(path: Path) -> str | None:

@@ -28,6 +28,13 @@ REFUSED = {
     "UTF-16": (SPEC.encode("utf-16"), "is text in UTF-16; save it as UTF-8"),
     "UTF-16, big end first": (b"\xfe\xff" + SPEC.encode("utf-16-be"), "is text in UTF-16; save it as UTF-8"),
     "UTF-16 without a mark": (SPEC.encode("utf-16-le"), "is text in UTF-16; save it as UTF-8"),
+    "UTF-16 of other letters": ("# Größe in µm\na = 1\n".encode("utf-16-be"), "is text in UTF-16; save it as UTF-8"),
+    "small integers": (np.arange(400, dtype="<i4").tobytes() + b"\1", "is binary; give a text file"),
+    "sound": (np.arange(-300, 300, dtype="<i2").tobytes(), "is binary; give a text file"),
+    "an old sheet": (
+        b"\xd0\xcf\x11\xe0" + bytes(600),
+        "is no text but a document of old Office programs, as .xls files are; give a text file",
+    ),
     "UTF-32": (SPEC.encode("utf-32"), "is text in UTF-32; save it as UTF-8"),
     "Latin-1": (SPEC.encode("latin-1"), "is not UTF-8: byte 0xe9 in line 2; save it as UTF-8"),
     "Latin-1 behind a mark": (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 from ..errors import InputError, SpecError, check_kind, join_choices
@@ -46,16 +46,23 @@ _KINDS: dict[type[BaselineSpec], _Kind] = {
 def baseline_from_dict(content: Mapping[str, Any]) -> BaselineSpec:
     """The spec whose :meth:`~.BaselineSpec.to_dict` gave ``content``.
 
-    Raises :exc:`SpecError` for another kind, and for fields that it does not have.
+    Raises :exc:`SpecError` for another kind, for fields that it does not have, and for want of one.
     """
     kinds = {kind.__name__: kind for kind in _KINDS}
+    if not isinstance(content, Mapping):
+        raise SpecError.of("content", content, "must be a mapping of names to values")
     given = {name: value for name, value in content.items() if name != "kind"}
-    kind = kinds.get(content.get("kind", ""))
-    if kind is None:
-        raise SpecError.of("kind", content.get("kind"), f"must be {join_choices(map(repr, kinds))}")
-    if unknown := sorted(given.keys() - {field.name for field in fields(kind)}):
-        raise SpecError.of(unknown[0], given[unknown[0]], f"no field of {kind.__name__}; leave it out")
-    return kind(**given)
+    name = content.get("kind")
+    if not isinstance(name, str) or name not in kinds:
+        raise SpecError.of("kind", name, f"must be {join_choices(map(repr, kinds))}")
+    known = {field.name: field.default for field in fields(kinds[name])}
+    for field, value in given.items():
+        if field not in known:
+            raise SpecError.of(str(field), value, f"no field of {name}; leave it out")
+    for field, default in known.items():
+        if default is MISSING and field not in given:
+            raise SpecError(f"{field}: is missing, and {name} needs it; give it")
+    return kinds[name](**given)
 
 
 def _find_kind(spec: BaselineSpec) -> _Kind:

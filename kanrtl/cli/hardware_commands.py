@@ -195,8 +195,10 @@ def show_errors(simulation: Simulation) -> None:
     table.add_column("regime")
     table.add_column(str(data["backend"]), justify="right")
     table.add_column("float64", justify="right")
-    for index, (ours, floats) in enumerate(zip(data["mse"], data["mse_float64"], strict=True)):
-        table.add_row(f"{index + 1}, last 100 samples", format_error(ours), format_error(floats))
+    errors = zip(simulation.task.regimes, data["mse"], data["mse_float64"], strict=True)
+    for index, (regime, ours, floats) in enumerate(errors):
+        last = min(100, regime.stop - regime.start)
+        table.add_row(f"{index + 1}, last {last} samples", format_error(ours), format_error(floats))
     table.add_row("whole run", format_error(data["mse_all"]), format_error(data["mse_all_float64"]))
     results.print(table)
     _show_status(data)

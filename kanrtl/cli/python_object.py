@@ -6,12 +6,14 @@ import importlib
 import importlib.util
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from amaranth.hdl import UnusedElaboratable
 from amaranth.lib import wiring
 
 from ..errors import InputError
@@ -33,6 +35,8 @@ def load_component(text: str, field: str) -> wiring.Component:
     Raises :exc:`InputError`, with the ``field`` that the text was given for.
     """
     source, _, name = text.rpartition(":")
+    # There may be others, which nobody elaborates; Amaranth would add lines of its own about them.
+    warnings.simplefilter("ignore", UnusedElaboratable)
     try:
         with _search_first(Path(source).parent if source.endswith(".py") else Path()):
             found: Any = _run(source)

@@ -100,8 +100,8 @@ def _check_scaling(spec: LearnerSpec) -> None:
     ):
         if given:
             raise InputError(
-                f"{field} = {given!r}: a recording is scaled to the grid, and {moved} would be moved; give a Recording "
-                "in the units of the learner, with scale=False"
+                f"{field} = {given!r}: a recording is scaled to the grid, and {moved} would be moved; in Python give "
+                "a Recording in the units of the learner, with scale=False"
             )
 
 

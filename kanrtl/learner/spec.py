@@ -120,6 +120,9 @@ class LearnerSpec(LearnerFields):
             reason, mend = error.strerror or error, _meant_as_address(str(path))
             raise SpecError(f"spec file {str(path)!r}: {reason}; name a TOML file{mend}") from None
         except InputError as error:
+            if "zip archive" in str(error):  # as networks and learners are saved in
+                mend = "give a network to LookupNetwork.load, and of a saved learner its spec, and load it then"
+                raise SpecError(f"spec file {str(path)!r}: is no TOML file but a zip archive; {mend}") from None
             raise SpecError(f"spec file {str(path)!r}: {error}") from None
         except (tomllib.TOMLDecodeError, RecursionError) as error:
             reason = str(error).replace("Cannot overwrite a value", "a field is given twice")

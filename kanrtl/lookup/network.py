@@ -19,7 +19,17 @@ from ..errors import InputError, check_kind
 from ..numeric.fixed import SQ, UQ, Codes, Format
 from .lookup_layer import LookupLayer
 from .notes import Note
-from .number_checks import CODES, LAYERS, check_array, check_integer, check_positive, check_shape, code_range, list_each
+from .number_checks import (
+    CODES,
+    LAYERS,
+    check_array,
+    check_integer,
+    check_positive,
+    check_shape,
+    check_stage,
+    code_range,
+    list_each,
+)
 from .quantiser import QUANTISERS, FixedQuantiser, Quantiser, step_quantiser
 from .saved_network import Arrays, SavedNetwork
 
@@ -136,7 +146,7 @@ class LookupNetwork(SavedNetwork):
         step = check_positive("steps[0]", lsbs[0])
         if quantiser is None:
             quantiser = step_quantiser(layers[0].n_in, layers[0].bits_in, step)
-        return cls(tuple(layers), step, quantiser).with_quantiser(quantiser).with_output(output, thresholds)
+        return cls(tuple(layers), step, quantiser).with_quantiser(quantiser)._with_stage(output, thresholds)
 
     # What it is.
 
@@ -203,8 +213,12 @@ class LookupNetwork(SavedNetwork):
         ------
         InputError
             If there is no such output stage, the thresholds do not fit it or are needed, or outputs whose codes stand
-            for different numbers are to be compared.
+            for different numbers, or one output alone, are to be compared.
         """
+        check_stage(output, self.n_out)
+        return self._with_stage(output, thresholds)
+
+    def _with_stage(self, output: str, thresholds: Sequence[int] | None) -> Self:
         check_kind("thresholds", thresholds, (Sequence, np.ndarray, type(None)), "a list, or leave it out")
         if output not in get_args(Output):
             raise InputError(f"output = {output!r}: must be one of {', '.join(map(repr, get_args(Output)))}")

@@ -150,6 +150,15 @@ def check_known(field: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
     return array
 
 
+def check_stage(output: str, n_out: int) -> None:
+    """Check that an output stage has outputs to compare, if that is what it does."""
+    if output == "argmax" and n_out == 1:
+        raise InputError(
+            "output = 'argmax': there is 1 output, whose class is always 0; set output = \"threshold\" "
+            "(--stage threshold)"
+        )
+
+
 def check_classes(field: str, known: npt.NDArray[Any], output: str, n_out: int) -> None:
     """Check that what is ``known`` of one sample or more are classes of an output stage that compares ``n_out``
     outputs; of other stages it may be anything."""

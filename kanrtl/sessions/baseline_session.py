@@ -157,11 +157,13 @@ class BaselineSession(Closing):
 
     @learning_rate.setter
     def learning_rate(self, rate: float) -> None:
-        format = self.spec.rate_register.format
+        self._backend.write_rate(self._rate_code(rate))
+        warn_of_rate(self.spec, self.learning_rate)
+
+    def _rate_code(self, rate: float) -> int:
         mends = "give a higher learning_rate in the spec", "give a lower learning_rate in the spec"
-        [code] = find_rate_codes("learning_rate", rate, 1, format, mends)
-        self._backend.write_rate(code)
-        warn_of_rate(self.spec, float(format.to_float(code)))
+        [code] = find_rate_codes("learning_rate", rate, 1, self.spec.rate_register.format, mends)
+        return code
 
     @property
     def frozen(self) -> bool:
@@ -186,11 +188,12 @@ class BaselineSession(Closing):
 
     def load(self, path: str | Path) -> None:
         """Take over weights and learning rate that :meth:`save` wrote, of a baseline of the same kind, sizes, ranges
-        and widths, whose step may be another; else change nothing."""
+        and widths, whose step may be another; else change nothing. The rate is rounded as one that is assigned is."""
         name = as_path(path)
         try:
             saved = SavedBaseline.read(name)
-            rate = saved.convert_rate(self.spec)
+            saved.check_weights(self.spec)
+            rate = self._rate_code(saved.learning_rate)
             self.weights = saved.weights  # type: ignore[assignment]
         except InputError as error:
             raise InputError(f"load: {str(path)!r}: {error}") from None

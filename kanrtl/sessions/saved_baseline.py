@@ -65,7 +65,10 @@ class SavedBaseline:
             if version > FILE_FORMAT:
                 newer = f"is of format {version}, and this version reads up to {FILE_FORMAT}"
                 raise InputError(f"{newer}; use the kanrtl that saved it")
-            spec = baseline_from_dict(parse_json(text))
+            fields = parse_json(text)
+            if not isinstance(fields, dict):
+                raise TypeError(text)
+            spec = baseline_from_dict(fields)
             weights = [content[f"weights_{index}"] for index in range(len(spec.sums))]
         except SpecError as error:
             raise InputError(f"the saved spec does not work here ({error}); save it again with this version") from None
@@ -76,21 +79,19 @@ class SavedBaseline:
             raise InputError(f"learning_rate: must be an integer from 0 to {highest}; {MEND}")
         return cls(spec, weights, int(rate))
 
-    def convert_rate(self, spec: BaselineSpec) -> int:
-        """The learning rate as the register of another baseline holds it, which is of the same kind and whose weights
-        are the same functions in the same formats; those are the same codes there.
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate as its register held it."""
+        return float(self.spec.rate_register.format.to_float(self.rate))
 
-        Raises :exc:`InputError`, which names the field, where they are not, or that register has no code for the rate.
-        """
+    def check_weights(self, spec: BaselineSpec) -> None:
+        """Raise :exc:`InputError`, which names the field, where weights of another baseline are not of the same
+        functions in the same formats, so that they would be other codes there."""
         ours, theirs = (one.to_dict() for one in (spec, self.spec))
         for field in ("kind", *MEANING, *WIDTHS):
+            # Of a linear filter there are no products.
+            if field in ("polynomials", "mixed") and ours.get("degree") == 1:
+                continue
             if ours.get(field) != theirs.get(field):
                 here = f"but this baseline has {cut(ours.get(field))}"
                 raise InputError(f"{field} = {cut(theirs.get(field))}, {here}; load it into one with the same")
-        register = spec.rate_register.format
-        rate = self.spec.rate_register.format.to_float(self.rate)
-        code = int(register.quantise(rate))
-        if register.to_float(code) != rate:
-            here = f"which this baseline's register, {register}, does not hold"
-            raise InputError(f"learning_rate = {rate:.6g}, {here}; load it into one with the same learning_rate")
-        return code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -98,7 +99,10 @@ class Columns:
 
     def _find(self, field: str, wanted: str | int) -> list[int]:
         if isinstance(wanted, str) and wanted:
-            named = [index for index, column in enumerate(self.columns) if column.name == wanted]
+            names = [column.name for column in self.columns]
+            named = [index for index, name in enumerate(names) if name == wanted]
+            if not named:  # letters that look the same, such as the two kinds of the micro sign
+                named = [index for index, name in enumerate(names) if _normal(name) == _normal(wanted)]
             if len(named) > 1:
                 numbers = " and ".join(str(index + 1) for index in named)
                 raise InputError(f"{field} = {wanted!r}: columns {numbers} have this name; give one by its number")
@@ -124,6 +128,10 @@ class Columns:
         if len(usable) > SHOWN:
             return f"columns are {', '.join(shown)}, and so on up to {usable[-1] + 1}"
         return f"columns are {join_choices(shown)}".replace(" or ", " and ")
+
+
+def _normal(name: str) -> str:
+    return unicodedata.normalize("NFKC", name)
 
 
 def _parse_number(wanted: str | int) -> int | None:

@@ -70,13 +70,19 @@ def read_csv(text: str, decimal: str = ".") -> Columns:
     rows = list(_split(table, separator, comments))
     names = _find_names(rows)
     if names:
-        line, cells = rows.pop(0)
+        above = rows.pop(0)
         if not rows:
-            _check_quotes(line, cells)
+            _check_quotes(*above)
             raise InputError("has names and no rows below them; give a table of numbers")
     elif comments and (comment := lines[comments - 1].strip()).startswith("#"):
         words = _cells(comment[1:], separator)
         names = words if len(words) == len(rows[0][1]) else []
+    elif not any(_NUMBER.fullmatch(cell) for _, cells in rows[:_LOOKED_AT] for cell in cells):
+        where = f"line {rows[0][0]}: {_show(lines[rows[0][0] - 1].strip())}"
+        raise InputError(
+            f"{where} has no numbers, nor have the lines below it; give a table of numbers, with semicolons, tabs, "
+            "commas or blanks between its columns"
+        )
     width = len(names) if names else len(rows[0][1])
     first = rows[0][0] - 1 if names else rows[0][0]
     for line, cells in rows:
@@ -123,17 +129,29 @@ def _find_separator(looked_at: Sequence[str], before: int, decimal: str) -> str:
     if told:
         # Names may have another in them.
         return next((one for one in told if all(one in line for line in outside)), told[0])
-    for separator in _SEPARATORS:
+    for separator in (mark for mark in _SEPARATORS if mark not in outside[0]):
         # What has commas in it may be numbers without a separator.
-        words = [word for line in outside[1:] for word in line.split()]
-        if all(separator in line for line in outside[1:]) and not all(map(_NUMBER.fullmatch, words)):
+        below_it = [word for line in outside[1:] for word in line.split()]
+        if all(separator in line for line in outside[1:]) and not all(map(_NUMBER.fullmatch, below_it)):
             raise InputError(
                 f"line {before + 1}: {_show(first)} has no {_SEPARATORS[separator]}, by which the lines "
                 "below it are separated; begin a title with #, or leave it out"
             )
-    if decimal in _SEPARATORS and decimal in first and not _NUMBER.fullmatch(first.strip('"')):
+    several = max(first.count(mark) for mark in ".,") > 1  # which is no number either
+    if decimal in _SEPARATORS and decimal in first and (several or not _NUMBER.fullmatch(first.strip('"'))):
         raise InputError("separates columns by commas, which are decimal marks here; leave decimal (--decimal) out")
-    counts = {len(line.split()) for line in looked_at}
+    words = [line.split() for line in looked_at]
+    counts = {len(line) for line in words}
+    if len(counts) > 1 and 1 not in (below := {len(line) for line in words[1:]}):
+        numbers = [all(map(_NUMBER.fullmatch, line)) for line in words]
+        if all(numbers):
+            return " "
+        if all(numbers[1:]) and len(below) == 1:
+            own = "1 word" if len(words[0]) == 1 else f"{len(words[0])} words"
+            raise InputError(
+                f"line {before + 1}: {_show(first)} has {own}, and the lines below it have {below.pop()} numbers; give "
+                "each column a name of one word, or begin that line with #"
+            )
     for mark in _RARE_SEPARATORS:
         if all(mark in line for line in outside):
             raise InputError(

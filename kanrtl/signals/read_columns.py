@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, join_choices
 from ..file_content import decode_text, describe_content, read_bytes
 from ..files import MOST_BYTES, OBJECTS, decompress, read_arrays
 from .column import Column, Columns, columns_of_array
@@ -48,7 +48,13 @@ def read_columns(path: Path, decimal: str = ".") -> Columns:
 
 def _read_npz(path: Path) -> Columns:
     columns: list[Column] = []
-    for name, array in read_arrays(path, "an .npz file", _MEND, foreign=True).items():
+    arrays = read_arrays(path, "an .npz file", _MEND, foreign=True)
+    if "[Content_Types].xml" in arrays or "mimetype" in arrays:
+        raise InputError("is a spreadsheet; save the sheet as CSV")
+    if arrays and all(isinstance(content, bytes) for content in arrays.values()):
+        first = join_choices(sorted(arrays)[:3], "and")
+        raise InputError(f"is a zip archive of {first}; unpack it, and give what is in it")
+    for name, array in arrays.items():
         if isinstance(array, np.ndarray):
             found = columns_of_array(name, array)
         else:  # in a zip archive of other files, what numpy gives are their bytes

@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays import Reals, real_rows
-from ..errors import InputError
+from ..errors import InputError, cut
 from ..learner.arithmetic import checked_coefficients
 from ..learner.model_batch import ModelBatch
 from ..learner.spec import LearnerSpec
@@ -96,6 +96,24 @@ class Frozen:
         )
 
 
+def _check_widths(spec: LearnerSpec) -> None:
+    """Raise :exc:`InputError`, which names the field that it follows from, where a code is too wide."""
+    *hidden, last = (layer.output for layer in spec.formats.layers)
+    ranges = "target_range" if spec.target_range else "grid_range"
+    for format, own, derived in (
+        (spec.formats.input, "input_format", "grid_range"),
+        *((format, "", "grid_range") for format in hidden),
+        (last, "output_format", ranges),
+    ):
+        if format.width <= _WIDEST:
+            continue
+        given = [field for field in (own, "activation_format") if field and getattr(spec, field)]
+        if given:
+            raise InputError(f"{given[0]} = {format}: is {format.width} bits wide, the limit is {_WIDEST}")
+        wide = f"makes codes of {format.width} bits, in {format}, and the limit of a network is {_WIDEST}"
+        raise InputError(f"{derived} = {cut(getattr(spec, derived))}: {wide}; scale it down")
+
+
 def freeze(
     spec: LearnerSpec,
     coefficients: Sequence[npt.ArrayLike],
@@ -135,13 +153,7 @@ def freeze(
     InputError
         If an argument is refused, or the learner has numbers that no table can hold.
     """
-    first = "input" if spec.input_format else "activation"
-    for field, format in (
-        (first, spec.formats.input),
-        *(("activation", each.output) for each in spec.formats.layers),
-    ):
-        if format.width > _WIDEST:
-            raise InputError(f"{field}_format = {format}: is {format.width} bits wide, the limit is {_WIDEST}")
+    _check_widths(spec)
     if spec.modulated:
         raise InputError(
             f"modulated = {spec.modulated!r}: a lookup network has no products of two inputs; freeze a learner without"

@@ -28,8 +28,8 @@ def component_header(component: wiring.Component, clocking: Clocking = Clocking(
     lines += [
         f"A transfer on a stream takes place at a rising edge of {clocking.clock} at which valid and ready are both "
         "high.",
-        f"{clocking.words}; it restores coefficients and learning rates of a learner whose spec has "
-        'initial = "reset", and of no other.',
+        f"{clocking.words}; it sets all registers to what they begin with, except coefficients and learning rates of a "
+        'learner, which it restores where its spec has initial = "reset". What memories hold stays.',
         "",
         *align_rows(
             [

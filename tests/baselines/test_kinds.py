@@ -91,6 +91,22 @@ def test_settings_of_other_kinds_are_refused() -> None:
             LmsSpec(n_in=2, **fields)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ([1], "content = [1]: must be a mapping of names to values"),
+        ({}, "kind = None: must be 'LmsSpec' or 'MlpSpec'"),
+        ({"kind": ["LmsSpec"]}, "kind = ['LmsSpec']: must be 'LmsSpec' or 'MlpSpec'"),
+        ({"kind": "LmsSpec"}, "n_in: is missing, and LmsSpec needs it; give it"),
+        ({"kind": "LmsSpec", "n_in": 1, "taps": 2}, "taps = 2: no field of LmsSpec; leave it out"),
+        ({"kind": "LmsSpec", "n_in": 1, 3: 2}, "3 = 2: no field of LmsSpec; leave it out"),
+    ],
+)
+def test_what_describes_no_baseline_is_refused(content: Any, line: str) -> None:
+    with pytest.raises(SpecError, match=f"^{re.escape(line)}$"):
+        baseline_from_dict(content)
+
+
 def make_perceptron(**fields: Any) -> MlpSpec | str:
     """A spec, or what is said where it is refused."""
     try:

@@ -509,9 +509,10 @@ def test_a_field_called_as_an_argument_of_python_is_unknown() -> None:
         (bytes(range(256)), "is binary; give a text file"),
         (b"a = " + b"[" * 10_000, "not TOML (maximum recursion depth exceeded"),
         (b"seed = " + b"9" * 5000, "has an integer of more than 4300 digits; mend the file"),
+        (b"PK\x03\x04", "is no TOML file but a zip archive; give a network to LookupNetwork.load, and of a saved"),
         (None, "No such file or directory; name a TOML file"),
     ],
-    ids=["array", "twice", "binary", "nested", "integer", "none"],
+    ids=["array", "twice", "binary", "nested", "integer", "archive", "none"],
 )
 def test_bad_files_are_refused_in_one_line(tmp_path: Path, content: bytes | None, message: str) -> None:
     path = tmp_path / "learner.toml"

@@ -84,6 +84,14 @@ def test_output_stages() -> None:
     assert network.with_output("argmax").predict([1]) == 2
 
 
+def test_one_output_is_compared_with_none() -> None:
+    edges = {"source": [0], "node": [0], "table": [[0, 1, 2, 3]]}
+    network = LookupNetwork.of([1, 1], [2, 4], [1, 0.5], [edges])
+    line = r"^output = 'argmax': there is 1 output, whose class is always 0; set output = \"threshold\" \("
+    with pytest.raises(InputError, match=line):
+        network.with_output("argmax")
+
+
 def test_784_inputs_of_one_bit() -> None:
     random = np.random.default_rng(3)
     source = np.arange(784)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kanrtl import InputError, LearnerSpec, StabilityWarning, connect
+from kanrtl import InputError, LearnerSpec, LearningWarning, StabilityWarning, connect
 from kanrtl.baselines import LmsSpec, MlpSpec
 from kanrtl.baselines.baseline_spec import BaselineSpec
 from kanrtl.sessions.baseline_session import BaselineSession, connect_baseline
@@ -104,8 +104,35 @@ def test_another_kind_and_a_rate_that_no_register_holds_are_not_taken(tmp_path: 
         learner.save(path)
     kind = "kind = 'LmsSpec', but this baseline has 'MlpSpec'"
     assert refuse(PERCEPTRON, path) == f"{kind}; load it into one with the same"
-    rate = "learning_rate = 4, which this baseline's register, UQ(0, 12), does not hold"
-    assert refuse(FILTER, path).startswith(f"{rate}; load it into one with the same learning_rate")
+    rate = "learning_rate = 4.0: UQ(0, 12) holds 0 to 0.999755859375; give a higher learning_rate in the spec"
+    assert refuse(FILTER, path) == rate
+
+
+def test_a_rate_is_rounded_to_its_register_as_one_that_is_assigned(tmp_path: Path) -> None:
+    path, spec = tmp_path / "learned.npz", LmsSpec(n_in=2)
+    for rate, other in ((0.01, 0.125), (0.5, 2.0**-10)):
+        with connect_baseline(replace(spec, learning_rate=rate)) as learner:
+            learner.save(path)
+            held = learner.learning_rate
+        with connect_baseline(replace(spec, learning_rate=other)) as loaded:
+            loaded.load(path)
+            assert loaded.learning_rate == pytest.approx(held, rel=1 / 64)
+    with connect_baseline(replace(spec, learning_rate=0.003)) as learner:
+        learner.save(path)
+    line = r"^learning_rate = 0\.00305176: becomes 0\.0029296875 in its register, 4 % off"
+    with connect_baseline(spec) as loaded, pytest.warns(LearningWarning, match=line):
+        loaded.load(path)
+    with connect_baseline(replace(spec, learning_rate=2.0**-10)) as learner:
+        learner.learning_rate = 2.0**-14
+        learner.save(path)
+    assert refuse(spec, path).startswith("learning_rate = 6.103515625e-05: rounds to zero in UQ(0, 12); give")
+
+
+def test_a_linear_filter_has_no_products(tmp_path: Path) -> None:
+    with connect_baseline(LmsSpec(n_in=2, polynomials="powers")) as learner:
+        learner.save(tmp_path / "linear.npz")
+    with connect_baseline(LmsSpec(n_in=2, mixed=True)) as other:
+        other.load(tmp_path / "linear.npz")
 
 
 def test_what_is_no_saved_baseline_is_not_taken(tmp_path: Path) -> None:

@@ -261,6 +261,25 @@ def test_a_spreadsheet_says_by_what_columns_are_separated(tmp_path: Path, text: 
         ("Measured today\nu,y\n1,2\n", ".", "line 1: 'Measured today' has no commas, by which the lines below it are"),
         ("# bench 3\n\nOscilloscope\nu;y\n1;2\n", ",", "line 3: 'Oscilloscope' has no semicolons, by which the lines"),
         ("sep=;\nu;y\n1;2\n3\n", ".", "line 4 has 1 cell, line 2 has 2"),
+        (
+            "u,y\n1.5,-2.5\n",
+            ",",
+            "separates columns by commas, which are decimal marks here; leave decimal (--decimal)",
+        ),
+        ("15.5,0.25\n1,2\n", ",", "separates columns by commas, which are decimal marks here"),
+        ("15,5,0,25\n1,2,3,4\n", ",", "separates columns by commas, which are decimal marks here"),
+        ("2024-01-01,1.5\n2024-01-02,2\n", ",", "separates columns by commas, which are decimal marks here"),
+        (
+            "Frequency (Hz)  S11 (dB)\n1.0 -3.2\n2.0 -4.5\n",
+            ".",
+            "line 1: 'Frequency (Hz)  S11 (dB)' has 4 words, and the lines below it have 2 numbers; give each column a",
+        ),
+        ("% u y\n1 2\n3 4\n", ".", "line 1: '% u y' has 3 words, and the lines below it have 2 numbers; give each"),
+        ("Title\n1 2\n3 4\n", ".", "line 1: 'Title' has 1 word, and the lines below it have 2 numbers; give each"),
+        ("1 2\n3 4 5\n", ".", "line 2 has 3 cells, line 1 has 2; give each row as many"),
+        ("u:y\n1:2\n3:4\n", ".", "line 1: 'u:y' has no numbers, nor have the lines below it; give a table of numbers"),
+        ("sep=,\nu;y\n1;2\n", ".", "line 2: 'u;y' has no numbers, nor have the lines below it; give a table of"),
+        ('{"u": 1}\n{"u": 2}\n', ".", "line 1: '{\"u\": 1}' has no numbers, nor have the lines below it; give a table"),
     ],
 )
 def test_tables_that_may_be_two_things_are_refused(text: str, decimal: str, line: str, tmp_path: Path) -> None:
@@ -368,9 +387,24 @@ def test_integers_of_text_that_are_floats_are_read(tmp_path: Path) -> None:
 def test_other_archives_have_no_columns(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "signals.zip", "w") as archive:
         archive.writestr("signals.csv", "u\n1\n")
-    columns = read_columns(tmp_path / "signals.zip")
-    no_array = "is a file in the archive and no array; unpack it, or name an array"
-    assert columns.describe() == f"there are no columns of numbers; 'signals.csv': {no_array}"
+    with pytest.raises(InputError, match=r"^is a zip archive of signals\.csv; unpack it, and give what is in it$"):
+        read_columns(tmp_path / "signals.zip")
+    with zipfile.ZipFile(tmp_path / "signals.zip", "a") as archive:
+        archive.writestr("[Content_Types].xml", "<xml/>")
+    with pytest.raises(InputError, match=r"^is a spreadsheet; save the sheet as CSV$"):
+        read_columns(tmp_path / "signals.zip")
+    np.savez(tmp_path / "mixed.npz", u=U)
+    with zipfile.ZipFile(tmp_path / "mixed.npz", "a") as archive:
+        archive.writestr("notes.txt", "made at noon")
+    mixed = read_columns(tmp_path / "mixed.npz")
+    assert mixed.select("inputs", ["u"])[0][1].tolist() == U
+    with pytest.raises(InputError, match=r"notes\.txt' is a file in the archive and no array; unpack it, or name"):
+        mixed.read([1])
+
+
+def test_letters_that_look_the_same_are(tmp_path: Path) -> None:
+    columns = read_columns(write(tmp_path, "t,\u03bcV\n1,0.5\n2,-1\n3,2e-3\n"))
+    assert columns.select("inputs", ["\u00b5V"])[0][1].tolist() == U
 
 
 def test_numbers_of_numpy_are_numbers(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -298,6 +299,23 @@ def test_the_widest_activations() -> None:
     wider = two_layers(activation_format="SQ(4, 29)", table_size=16, **fields)
     with pytest.raises(InputError, match=r"^activation_format = SQ\(4, 29\): is 33 bits wide, the limit is 32$"):
         freeze(wider, wider.initial_codes())
+
+
+@pytest.mark.parametrize(
+    ("fields", "line"),
+    [
+        (
+            {"target_range": (2.9e9, 3.1e9)},
+            "target_range = (2900000000.0, 3100000000.0): makes codes of 34 bits, ",
+        ),
+        ({"grid_range": (1e9, 1e9 + 1)}, "grid_range = (1000000000.0, 1000000001.0): makes codes of 43 bits, in SQ("),
+        ({"output_format": "SQ(4, 30)"}, "output_format = SQ(4, 30): is 34 bits wide, the limit is 32"),
+    ],
+)
+def test_codes_that_are_too_wide_are_refused_by_what_makes_them(fields: dict[str, Any], line: str) -> None:
+    spec = LearnerSpec(**{"layer_sizes": [1, 1], "grid_range": (-1, 1), **fields})
+    with pytest.raises(InputError, match=f"^{re.escape(line)}"):
+        freeze(spec, spec.initial_codes())
 
 
 def test_a_model_of_real_numbers_is_refused() -> None:

@@ -23,6 +23,7 @@ from ..number_checks import (
     check_each_guard_bits,
     check_positive,
     check_shape,
+    check_stage,
     list_each,
 )
 from ..quantiser import Quantiser
@@ -145,6 +146,7 @@ class FloatNetwork(SavedNetwork):
         InputError
             If an argument is refused, by its name.
         """
+        check_stage(output, self.layer_sizes[-1])
         count = len(self.layers)
         given = {"bits": bits, "steps": steps, "offsets": 0.0 if offsets is None else offsets}
         each = (list_each(field, values, count + 1, CODES) for field, values in given.items())

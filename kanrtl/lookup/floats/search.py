@@ -15,7 +15,15 @@ from ...errors import InputError
 from ...files import as_path
 from ...plots.search_plot import plot_search
 from ..network import LookupNetwork
-from ..number_checks import CODES, check_classes, check_each_bits, check_each_guard_bits, check_known, check_number
+from ..number_checks import (
+    CODES,
+    check_classes,
+    check_each_bits,
+    check_each_guard_bits,
+    check_known,
+    check_number,
+    check_stage,
+)
 from ..rtl.size import Size, network_size
 from ..scales import CodeScale
 from .calibration import Calibration, calibrate, rows_of, variance_of
@@ -266,6 +274,7 @@ class _Trial(Generic[Kan]):
             raise InputError(f"output = {output!r}: must be one of 'raw', 'argmax', 'threshold'")
         if output == "threshold" and kan.layer_sizes[-1] != 1:
             raise InputError(f"output = 'threshold': the KAN has {kan.layer_sizes[-1]} outputs; use 'argmax'")
+        check_stage(output, kan.layer_sizes[-1])
         self.rows, self._output, self._method = x, output, method
         self._weights = None if weights is None else check_weights("weights", weights, len(x))
         if self._weights is not None:

@@ -282,6 +282,9 @@ def test_without_y_the_floats_are_the_measure() -> None:
 def test_an_output_that_is_compared_with_zero_keeps_two_bits() -> None:
     kan = FloatKAN.of([line_layer([[1.0]])])
     x = np.linspace(-1, 1, 40)[:, None]
+    for call in (lambda: search(kan, x, output="argmax"), lambda: kan.quantise([4, 4], 0.5, output="argmax")):
+        with pytest.raises(InputError, match=r"^output = 'argmax': there is 1 output, whose class is always 0; set"):
+            call()
     found = search(kan, x, bits=[3, 2], least_bits=1, output="threshold", loss=1)
     assert {point.bits for point in found.points} >= {(3, 2), (2, 2)}
     assert {point.bits[1] for point in found.points} == {2}
