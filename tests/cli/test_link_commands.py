@@ -184,4 +184,5 @@ def test_a_device_in_the_place_of_a_backend(
         capsys,
     )
     assert run(["simulate", str(path), "--backend", "tcp://localhost:1"]) == 2
-    assert capsys.readouterr().err == "kanrtl: address = 'tcp://localhost:1': Connection refused\n"
+    refused = "Connection refused; start what listens there, such as kanrtl serve --tcp localhost:1"
+    assert capsys.readouterr().err == f"kanrtl: address = 'tcp://localhost:1': {refused}\n"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 from urllib.parse import SplitResult
 
 from serial import Serial, SerialException, serial_for_url
+from serial.tools.list_ports import comports
 
-from ...errors import InputError, LinkError, cut
+from ...errors import InputError, LinkError, cut, join_choices
 from ..layout import BAUD
 from ..transport import Transport
 from . import read_option
@@ -73,8 +75,20 @@ def open_wire(name: str, parts: SplitResult) -> SerialPort:
     try:
         port = serial_for_url(device, baudrate=rate, timeout=0, write_timeout=WRITE_TIMEOUT, **more)
     except (SerialException, OSError, ValueError, OverflowError) as error:
-        raise InputError(f"address = {name!r}: {error}") from None
+        raise InputError(f"address = {name!r}: {_explain(error)}") from None
     # An adapter keeps what has come for 16 ms otherwise; what is no adapter does not know of it.
     with suppress(AttributeError, NotImplementedError, OSError, ValueError):
         port.set_low_latency_mode(True)
     return SerialPort(name, port)
+
+
+def _explain(error: Exception) -> str:
+    """Why a port cannot be opened, with the mend where there is one."""
+    reason = getattr(error, "errno", None)
+    if reason == errno.ENOENT:
+        ports = sorted(port.device for port in comports())
+        there = f"give {join_choices(ports)}" if ports else "there is none; plug the board in"
+        return f"there is no such port; {there}"
+    if reason == errno.EACCES:
+        return "may not be opened; join the group that may, such as dialout, and log in again"
+    return str(error)

@@ -82,4 +82,6 @@ def open_wire(name: str, parts: SplitResult) -> TcpSocket:
     except UnicodeError:
         raise InputError(f"address = {name!r}: {host!r} is no name of a host; correct it") from None
     except OSError as error:
-        raise InputError(f"address = {name!r}: {error.strerror or error}") from None
+        found = isinstance(error, ConnectionRefusedError)
+        mend = f"start what listens there, such as kanrtl serve --tcp {host}:{port}" if found else "correct the host"
+        raise InputError(f"address = {name!r}: {error.strerror or error}; {mend}") from None

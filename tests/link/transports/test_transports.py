@@ -1,12 +1,16 @@
 """Wires by their addresses: a TCP connection, a pseudo-terminal, and what cannot be opened."""
 
+import errno
 import os
 import re
 import socket
 import threading
 import tty
+from typing import Any
 
 import pytest
+from serial import SerialException
+from serial.tools.list_ports_common import ListPortInfo
 
 from kanrtl import InputError, LinkError, connect
 from kanrtl.link.host_link import HostLink
@@ -80,7 +84,8 @@ def test_a_pseudo_terminal() -> None:
     [
         ("usb://board", "must begin with serial:// or tcp://"),
         ("serial://", "names no port; give one such as serial:///dev/ttyUSB0"),
-        ("serial:///dev/none", r"\[Errno 2\] could not open port /dev/none: .*"),
+        ("serial:///dev/none", r"there is no such port; (give /dev/.*|there is none; plug the board in)"),
+        ("tcp://localhost:1", r"Connection refused; start what listens there, such as kanrtl serve --tcp localhost:1"),
         ("serial:///dev/none?rate=3", r"'rate=3' is not known; only \?baud= is known"),
         ("serial:///dev/none?baud=fast", "baud = 'fast' is no rate; give bits a second, such as 3000000"),
         ("tcp://localhost", "give host and port, as in tcp://localhost:4000"),
@@ -100,6 +105,27 @@ def test_addresses_that_cannot_be_used(address: str, line: str) -> None:
     told = str(failure.value)
     assert told.startswith(f"address = {address!r}: ")
     assert re.fullmatch(line, told.removeprefix(f"address = {address!r}: "))
+
+
+@pytest.mark.parametrize(
+    ("error", "ports", "line"),
+    [
+        (SerialException(errno.ENOENT, "none"), ["/dev/ttyUSB1", "/dev/ttyACM0"], "give /dev/ttyACM0 or /dev/ttyUSB1"),
+        (SerialException(errno.ENOENT, "none"), [], "there is none; plug the board in"),
+        (SerialException(errno.EACCES, "denied"), [], "join the group that may, such as dialout, and log in again"),
+        (ValueError("Not a valid baudrate: 7"), [], "Not a valid baudrate: 7"),
+    ],
+)
+def test_a_port_that_cannot_be_opened_says_what_to_do(
+    error: Exception, ports: list[str], line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("kanrtl.link.transports.serial.serial_for_url", refuse)
+    monkeypatch.setattr("kanrtl.link.transports.serial.comports", lambda: [ListPortInfo(port) for port in ports])
+    with pytest.raises(InputError, match=rf"^address = 'serial:///dev/ttyUSB7': (.*; )?{re.escape(line)}$"):
+        connect("serial:///dev/ttyUSB7")
 
 
 def test_a_rate_of_thousands_of_digits() -> None:
