@@ -185,6 +185,8 @@ def _explain_arrays(path: str) -> str | None:
         return "a saved estimator; give the network that its freeze makes, saved"
     if {"spec.npy", "learning_rates.npy"} <= set(names):
         return "a saved learner; give its spec, a TOML file, or the network that its freeze makes, saved"
+    if "baseline.npy" in names:
+        return "a saved filter or perceptron; use it in Python, as load of a connect_baseline"
     return None
 
 

@@ -14,10 +14,12 @@ import numpy as np
 import pytest
 
 from kanrtl import LearnerSpec, LookupNetwork, connect
+from kanrtl.baselines import LmsSpec
 from kanrtl.cache import writable_cache
 from kanrtl.cli import command_line, hardware_commands, learner_commands, verilog_commands
 from kanrtl.errors import ToolError
 from kanrtl.files import write_whole
+from kanrtl.sessions.baseline_session import connect_baseline
 from support.command_line import files
 
 VERILOG = b"module learner; endmodule\n"
@@ -123,6 +125,10 @@ REFUSED: list[tuple[list[str], str]] = [
         "SPEC = 'learned.npz': a saved learner; give its spec, a TOML file, or the network that its freeze makes, "
         "saved",
     ),
+    (
+        ["simulate", "filter.npz"],
+        "SPEC = 'filter.npz': a saved filter or perceptron; use it in Python, as load of a connect_baseline",
+    ),
     (["simulate", "torch.pt"], "SPEC = 'torch.pt': a checkpoint; make a network of it with kanrtl convert"),
     (["verilog", "pykan.npz"], "SPEC = 'pykan.npz': a checkpoint; make a network of it with kanrtl convert"),
     (
@@ -163,6 +169,8 @@ def test_refuses_in_one_line(
         Path(name).mkdir(parents=True)
     with connect(LearnerSpec.from_toml("good.toml")) as learner:
         learner.save("learned.npz")
+    with connect_baseline(LmsSpec(n_in=1)) as learner:
+        learner.save("filter.npz")
     with zipfile.ZipFile("torch.pt", "w") as members:
         members.writestr("model/data.pkl", b"\x80\x02.")
     np.savez("pykan.npz", **{"act_fun.0.coef": np.zeros(3)})
