@@ -25,7 +25,7 @@ from kanrtl.loop.vectors import vector_stream
 from .plant_methods import DEVICE
 from .row import Family, Progress, Result, Row, build_summary
 
-__all__ = ["FAMILY", "LOOPS", "Cycles", "Loop", "LoopRow", "count_cycles"]
+__all__ = ["FAMILY", "LOOPS", "OPEN", "Cycles", "Loop", "LoopRow", "count_cycles"]
 
 CONVERTER = SQ(1, 11)
 """Of a sensor's words: 12 bits, from -1 to 1."""
@@ -36,6 +36,11 @@ PAUSE = 12
 
 RATES_MHZ = (1, 10)
 """Of a plant's samples: the actuator has its word, and it is learned, before the next."""
+
+
+OPEN = ("settings", "learn", "saturations", "clear", "access", "freeze")
+"""The members of parts and learner that are ports of a loop, too, as whoever uses one sets and reads them: without them
+synthesis made constants of gains, and left out counters and the way to the coefficients."""
 
 
 class Loop(LoopPart):
@@ -50,12 +55,21 @@ class Loop(LoopPart):
     updated : Out(1)
         High in the cycle that ends with what is learned.
 
-    Further streams have what the learner is taught.
+    Further streams have what the learner is taught; and there is what sets and reads the parts and the learner
+    (:data:`OPEN`), each with the name of its part before its own.
     """
 
     def __init__(self, spec: LearnerSpec, members: dict[str, Any]) -> None:
         self.spec = spec
-        super().__init__({**members, "updated": Out(1)})
+        owners = {type(part).__name__.lower(): part.signature.members for part in self.parts}
+        self._ports = {
+            f"{owner}_{name}": (owner, name, theirs[name])
+            for owner, theirs in {**owners, "learner": learner_members(spec)}.items()
+            for name in OPEN
+            if name in theirs
+        }
+        ports = {port: member for port, (_, _, member) in self._ports.items()}
+        super().__init__({**members, **ports, "updated": Out(1)})
 
     @property
     @abstractmethod
@@ -88,6 +102,9 @@ class Loop(LoopPart):
         m = Module()
         m.submodules += self.parts
         m.submodules.learner = learner = Learner(self.spec)
+        owners = {type(part).__name__.lower(): part for part in self.parts} | {"learner": learner}
+        for port, (owner, name, _) in self._ports.items():
+            _lead_out(m, getattr(self, port), getattr(owners[owner], name), self.signature.members[port])
         m.d.comb += self.updated.eq(learner.updated)
         connect(m, flipped(self.i), self.parts[0].i)
         return m, learner
@@ -95,6 +112,16 @@ class Loop(LoopPart):
     def count(self, parts: Any) -> None:
         for part in self.parts:
             part.count(parts)
+
+
+def _lead_out(m: Module, ours: Any, theirs: Any, member: Any) -> None:
+    """Make a port of what is a member of a part."""
+    if not member.is_port:
+        connect(m, flipped(ours), theirs)
+    elif member.flow is In:
+        m.d.comb += theirs.eq(ours)
+    else:
+        m.d.comb += ours.eq(theirs)
 
 
 class ControlLoop(Loop):

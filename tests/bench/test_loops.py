@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.loops import LOOPS, count_cycles
+from bench.loops import LOOPS, OPEN, count_cycles
 from bench.tables.plant_tables import loop_rows
 from support.tiers import only
 
@@ -18,6 +18,18 @@ def test_the_cycles_of_a_loop_are_constant(name: str) -> None:
     assert found.learned == [loop.learned_after] * 6
     # Words that come without a pause are taken at a constant rate, too.
     assert set(found.interval) == {loop.interval}
+
+
+@pytest.mark.usefixtures("unelaborated")
+@pytest.mark.parametrize("name", LOOPS)
+def test_what_sets_and_reads_the_parts_is_a_port(name: str) -> None:
+    """Synthesis would make constants of gains that nothing sets, and leave out counters that nothing reads."""
+    loop = LOOPS[name][1]()
+    ports = loop.signature.members
+    assert {"learner_access", "learner_freeze"} <= set(ports)
+    for part in loop.parts:
+        of_part = {name for name in OPEN if name in part.signature.members}
+        assert {f"{type(part).__name__.lower()}_{name}" for name in of_part} <= set(ports)
 
 
 def test_a_deadline_that_is_missed_is_told(tmp_path: Path) -> None:
