@@ -74,7 +74,7 @@ def parquet_file(_folder: Path) -> bytes:
 def read_all_columns(path: Path) -> None:
     columns = read_columns(path)
     for column in columns.columns:
-        column.read()
+        column.read(None)
 
 
 def checkpoint(write: Callable[[Path, Any], Path], *, wrap: bool = True) -> Callable[[Path], bytes]:

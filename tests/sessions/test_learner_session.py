@@ -643,7 +643,8 @@ def test_a_rate_that_is_rounded_much_is_warned_of(learner: Session) -> None:
 def test_external_loss_takes_no_targets(external: Session) -> None:
     with pytest.raises(InputError) as failure:
         external.learn([1, 2], 1)
-    assert str(failure.value) == 'learn: the spec has loss = "external"; call predict, then feedback with dL/dy'
+    mend = "call predict, then feedback with dL/dy, or feedback_many"
+    assert str(failure.value) == f'learn: the spec has loss = "external"; {mend}'
 
 
 def test_feedback_needs_a_prediction_of_its_own(external: Session, tmp_path: Path) -> None:

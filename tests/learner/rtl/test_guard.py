@@ -317,7 +317,7 @@ def test_it_is_counted_to_the_flip_flop(fields: Any) -> None:
     [
         ({"window": 100}, r"window = 100: must be a power of two from 8 to 32768"),
         ({"copy_every": 0}, r"copy_every = 0: must be an integer from 1 to 32768"),
-        ({"rails": -1}, r"rails = -1: must be a number of steps of a window, 0 to 4096"),
+        ({"rails": -1}, r"rails = -1: must be a number of steps of a window, 0 to 2048"),
         ({"slot": 1.5}, r"slot = 1.5: must be a number of clock cycles below 2147483648"),
         ({"stagnant_error": 0.5}, r"stagnant_lost = 0: stagnation is a high error while .*"),
         ({"error": 99.0}, r"error = 99.0: the learner's errors are between 0 and \d+"),
