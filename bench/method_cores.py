@@ -24,10 +24,6 @@ SEEDS = (1, 2, 3, 4, 5)
 RATE = 0.25
 """The rate that a core's register begins with: rates can be written, and hardly change what is built."""
 
-NOT_BUILT = ("hidden_shift", "seed")
-"""What plants choose of a perceptron and share a core for all the same: by how many bits a step is shifted, and what
-weights begin with. A core is built with neither."""
-
 
 @dataclass(frozen=True)
 class MethodCore(Row):
@@ -84,8 +80,7 @@ def find_cores() -> Iterator[MethodCore]:
         path = RESULTS / f"plant-{name}.json"
         for method in json.loads(path.read_text())["methods"] if path.exists() else []:
             if "core" in method:
-                chosen = {name: value for name, value in method["chosen"].items() if name not in NOT_BUILT}
-                fields = {**chosen, "learning_rate": RATE}
+                fields = {**method["chosen"], "learning_rate": RATE}
                 makers.setdefault(method["core"], partial(_make, method["core"], setup, method["method"], fields))
     for name, make in sorted(makers.items()):
         yield MethodCore(name, f"{name.removeprefix('core-')}, {'folded' if '-by-' in name else 'one cycle'}", make)
